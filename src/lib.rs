@@ -1,0 +1,24 @@
+//! `s1-tui`: a terminal instrument for test-time compute.
+//!
+//! The map of the house, lowest layer first; a module imports only from modules above it in
+//! this list:
+//!
+//! | module | what it is | what it is not |
+//! |---|---|---|
+//! | [`thinking`] | the s1 method as a pure state machine: delimiters, budget forcing, the trace, the tree of branches | no tensor, no thread, no clock |
+//! | [`grading`] | reading an answer out of text and comparing it with a reference | no model |
+//! | [`model`] | weights to logits: GGUF, tokenizer, chat template, decoder, cache, sampler | has never heard of thinking |
+//! | [`engine`] | one thread that owns one model and serves lanes: commands in, events out | no screen |
+//! | [`store`] | what outlives the program: session files | no engine |
+//! | [`config`] | settings: defaults < file < environment < flags | |
+//! | [`cli`] | the headless commands | |
+//! | [`tui`] | the screens | never touches [`model`] |
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod grading;
+pub mod model;
+pub mod store;
+pub mod thinking;
+pub mod tui;

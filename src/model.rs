@@ -1,0 +1,11 @@
+//! Weights to logits: everything between a model file and a row of numbers.
+//!
+//! Not here: what the tokens mean. This layer has never heard of thinking, budgets or screens.
+
+pub mod cache;
+pub mod decoder;
+pub mod gguf;
+pub mod sampler;
+pub mod template;
+pub mod tokenizer;
+pub mod weights;
