@@ -1,1 +1,8 @@
-//! (being written)
+//! The screens: an application state that engine events and keys change, and draw functions that
+//! only read it.
+//!
+//! Not here: models and tensors (the screens speak to [`crate::engine`] alone).
+
+pub mod action;
+pub mod keymap;
+pub mod theme;

@@ -1,0 +1,130 @@
+//! Everything a user can do, as one list.
+//!
+//! The keymap names these actions, the footer and the help show them, and the command palette
+//! runs them: help cannot drift from behaviour, because all four read this list.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! actions {
+    ($($variant:ident, $name:literal, $group:ident, $short:literal, $long:literal;)*) => {
+        /// One thing a user can do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Action {
+            $(#[doc = $long] $variant,)*
+        }
+
+        impl Action {
+            /// Every action, in the order in which help lists them.
+            pub const ALL: &'static [Action] = &[$(Action::$variant,)*];
+
+            /// The name used in keymap files.
+            pub fn name(self) -> &'static str {
+                match self { $(Action::$variant => $name,)* }
+            }
+
+            /// Which part of the help it belongs to.
+            pub fn group(self) -> Group {
+                match self { $(Action::$variant => Group::$group,)* }
+            }
+
+            /// One or two words, for the footer.
+            pub fn short(self) -> &'static str {
+                match self { $(Action::$variant => $short,)* }
+            }
+
+            /// One sentence, for the help and the palette.
+            pub fn describe(self) -> &'static str {
+                match self { $(Action::$variant => $long,)* }
+            }
+        }
+    };
+}
+
+/// Parts of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Asking and running.
+    Run,
+    /// Steering a thought.
+    Steer,
+    /// Moving over the trace.
+    Move,
+    /// Looking closer.
+    Look,
+    /// Branches.
+    Branch,
+    /// The program.
+    Program,
+}
+
+impl Group {
+    /// Heading in the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Run => "Ask and run",
+            Group::Steer => "Steer the thought",
+            Group::Move => "Move over the trace",
+            Group::Look => "Look closer",
+            Group::Branch => "Branches",
+            Group::Program => "Program",
+        }
+    }
+}
+
+actions! {
+    EditQuestion, "edit_question", Run, "question", "Edit the question";
+    EditReference, "edit_reference", Run, "reference", "Give the reference answer that grades probes and answers";
+    Submit, "submit", Run, "ask", "Ask the question";
+    Newline, "newline", Run, "new line", "Start a new line in the question";
+    HistoryBack, "history_back", Run, "older", "Bring back the question before";
+    HistoryForward, "history_forward", Run, "newer", "Go to the question after";
+    Pause, "pause", Run, "pause", "Pause or resume";
+    StepToken, "step_token", Run, "step", "Write one token, then pause";
+    StepSentence, "step_sentence", Run, "sentence", "Write to the end of the sentence, then pause";
+    Stop, "stop", Run, "stop", "Stop writing; what is there stays";
+    Reroll, "reroll", Run, "re-roll", "Write the answer again, keeping the thought";
+    Wait, "wait", Steer, "Wait", "Force Wait: the next attempt to end is replaced; on a paused or ended thought, now";
+    WaitText, "wait_text", Steer, "wait text", "Choose the wait text";
+    Cut, "cut", Steer, "cut", "Cut the thinking off: the model must answer with what it has";
+    CutSentence, "cut_sentence", Steer, "cut at sentence", "Cut the thinking off at the end of the sentence";
+    Inject, "inject", Steer, "inject", "Type words into the thought";
+    BudgetUp, "budget_up", Steer, "more", "Raise the thinking budget";
+    BudgetDown, "budget_down", Steer, "less", "Lower the thinking budget";
+    Left, "left", Move, "left", "One token back";
+    Right, "right", Move, "right", "One token on";
+    WordLeft, "word_left", Move, "word back", "One word back";
+    WordRight, "word_right", Move, "word on", "One word on";
+    SentenceLeft, "sentence_left", Move, "sentence back", "One sentence back";
+    SentenceRight, "sentence_right", Move, "sentence on", "One sentence on";
+    Up, "up", Move, "up", "One line up";
+    Down, "down", Move, "down", "One line down";
+    PageUp, "page_up", Move, "page up", "One page up";
+    PageDown, "page_down", Move, "page down", "One page down";
+    Home, "home", Move, "start", "To the first token";
+    End, "end", Move, "end", "To the last token, and follow the stream";
+    Alternatives, "alternatives", Look, "alternatives", "Choose among the alternatives at the cursor";
+    Probe, "probe", Look, "probe", "Ask what the model would answer if it were cut here";
+    ProbeEvery, "probe_every", Look, "auto probe", "Probe by itself every few tokens, on and off";
+    Heat, "heat", Look, "heat", "Colour the trace by entropy, by P(end), or not at all";
+    ToggleSide, "toggle_side", Look, "side panel", "Show or hide the side panel";
+    ShowPrompt, "show_prompt", Look, "prompt", "Show the rendered prompt";
+    Branch, "branch", Branch, "branch", "Make a branch at the cursor, paused";
+    Rewind, "rewind", Branch, "rewind", "Rewind to the cursor and go on; the old continuation stays as a branch";
+    BranchTree, "branch_tree", Branch, "branches", "Show the tree of branches and switch";
+    BranchNext, "branch_next", Branch, "next branch", "Switch to the next branch";
+    BranchPrevious, "branch_previous", Branch, "branch before", "Switch to the branch before";
+    CopyTrace, "copy_trace", Program, "copy trace", "Copy the whole trace to the clipboard";
+    CopyAnswer, "copy_answer", Program, "copy answer", "Copy the answer to the clipboard";
+    Save, "save", Program, "save", "Save the session";
+    Open, "open", Program, "open", "Open a saved session";
+    Models, "models", Program, "models", "Choose a model";
+    Theme, "theme", Program, "theme", "Next theme";
+    Settings, "settings", Program, "settings", "Change budget, waits, sampling and answer length";
+    Help, "help", Program, "all keys", "Show every key";
+    Palette, "palette", Program, "commands", "Find and run a command by name";
+    Redraw, "redraw", Program, "redraw", "Draw the whole screen again";
+    Accept, "accept", Program, "choose", "Accept, in a list or a field";
+    Cancel, "cancel", Program, "back", "Leave a list or a field without a change";
+    Quit, "quit", Program, "quit", "Leave; asks only if something would be lost";
+}
