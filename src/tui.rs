@@ -6,3 +6,4 @@
 pub mod action;
 pub mod keymap;
 pub mod theme;
+pub mod widgets;
