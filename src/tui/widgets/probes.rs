@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::thinking::tree::Probe;
 use crate::tui::theme::Theme;
 
-use super::fit;
+use crate::tui::sanitize::{clean_line, fit};
 
 /// Probes in a row that found the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Run {
 impl Run {
     /// The answer in at most `columns` columns; `–` where none could be read.
     pub fn label(&self, columns: usize) -> String {
-        self.answer.as_ref().map_or_else(|| "–".into(), |a| fit(a, columns))
+        self.answer.as_ref().map_or_else(|| "–".into(), |a| fit(&clean_line(a), columns).into_owned())
     }
 
     /// The style of right, wrong, or unknown.

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use crate::thinking::trace::{Origin, Phase, Reason, Token, thinking_tokens};
+use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::theme::Theme;
 
 use super::layout::{Line, LineKind, Mark};
@@ -179,8 +180,8 @@ fn draw_line(view: &View, tokens: &[Token], how: &Paint, index: usize, line: &Li
                 pen.accent(x, text);
             }
         } else if text.len() == piece.width {
-            for (i, byte) in (0..).zip(0..text.len()) {
-                pen.cell(x + i, &text[byte..=byte], 1, style);
+            for (i, c) in text.chars().enumerate() {
+                pen.cell(x + i, c.encode_utf8(&mut [0; 4]), 1, style);
             }
         } else {
             pen.cell(x, text, piece.width, style);
@@ -268,7 +269,8 @@ fn draw_verdict(verdict: &Verdict, theme: &Theme, gutter: usize, pen: &mut Pen) 
     };
     // A sign is worth more than the end of a long answer.
     let room = usize::from(pen.area.width).saturating_sub(x + 3);
-    let answer = super::super::fit(&verdict.answer, room);
+    let answer = clean_line(&verdict.answer);
+    let answer = fit(&answer, room);
     let x = pen.text(x, &answer, style);
     match verdict.correct {
         Some(true) => pen.text(x + 1, "✓", theme.good),
