@@ -6,5 +6,8 @@
 pub mod action;
 pub mod frame;
 pub mod keymap;
+pub mod sanitize;
+pub mod screens;
 pub mod terminal;
 pub mod theme;
+pub mod widgets;
