@@ -4,5 +4,7 @@
 //! Not here: models and tensors (the screens speak to [`crate::engine`] alone).
 
 pub mod action;
+pub mod frame;
 pub mod keymap;
+pub mod terminal;
 pub mod theme;

@@ -126,5 +126,6 @@ actions! {
     Redraw, "redraw", Program, "redraw", "Draw the whole screen again";
     Accept, "accept", Program, "choose", "Accept, in a list or a field";
     Cancel, "cancel", Program, "back", "Leave a list or a field without a change";
+    Suspend, "suspend", Program, "suspend", "Put the program into the background; fg brings it back";
     Quit, "quit", Program, "quit", "Leave; asks only if something would be lost";
 }

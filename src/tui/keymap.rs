@@ -1,6 +1,26 @@
-//! (being written)
-use super::action::Action;
+//! Keys to actions: the embedded `assets/keymap.toml`, and the user's rows on top.
+//!
+//! Every action can be bound anew in every context. A row `{ on = "w", run = "wait" }` binds one
+//! key (or a list of keys); `run = "none"` takes a key away. Not here: what an action does.
+
+mod key;
+
+use anyhow::{Result, anyhow, bail};
 use crossterm::event::KeyEvent;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::action::Action;
+use crate::config::Dirs;
+use crate::config::file::{line_of, read_optional, syntax_error};
+
+pub use key::Key;
+
+const DEFAULTS: &str = include_str!("../../assets/keymap.toml");
+
+/// More rows than keys and actions could ever need: a larger file is a mistake.
+const MAX_ROWS: usize = 2000;
+
 /// Where a key is pressed; the same key may mean different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Context {
@@ -11,18 +31,201 @@ pub enum Context {
     /// A list: picker, palette, alternatives, branches.
     List,
 }
+
+impl Context {
+    /// All contexts, in the order in which help looks for a key.
+    pub const ALL: [Context; 3] = [Context::Explore, Context::Editor, Context::List];
+}
+
+/// One key that does something.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Binding {
+    context: Context,
+    key: Key,
+    action: Action,
+}
+
 /// Keys to actions.
-#[derive(Clone, Debug, Default)]
-pub struct Keymap {}
-impl Keymap {
-    /// The action bound to a key in a context.
-    pub fn action(&self, context: Context, key: KeyEvent) -> Option<Action> {
-        let _ = (context, key);
-        None
-    }
-    /// How a user types an action in a context, e.g. `w`, `Ctrl-s`; the first binding.
-    pub fn key_for(&self, context: Context, action: Action) -> Option<String> {
-        let _ = (context, action);
-        None
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keymap {
+    /// Holds a key at most once per context; the user's rows come first.
+    bindings: Vec<Binding>,
+}
+
+impl Default for Keymap {
+    /// The embedded keymap.
+    fn default() -> Keymap {
+        let mut keymap = Keymap {
+            bindings: Vec::new(),
+        };
+        // The embedded file is read by the tests below.
+        let read = keymap.apply("keymap.toml", DEFAULTS);
+        debug_assert!(read.is_ok());
+        keymap
     }
 }
+
+/// A keymap file as TOML.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    explore: Vec<Spanned<Row>>,
+    #[serde(default)]
+    editor: Vec<Spanned<Row>>,
+    #[serde(default)]
+    list: Vec<Spanned<Row>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    on: Keys,
+    run: String,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "on must be a key or a list of keys, e.g. \"w\" or [\"w\", \"ctrl-w\"]"
+)]
+enum Keys {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Keymap {
+    /// The embedded keymap with the rows of the user's `keymap.toml`, if there is one, on top.
+    ///
+    /// # Errors
+    /// If that file has a mistake; the sentence names file, line and what to write.
+    pub fn load(dirs: &Dirs) -> Result<Keymap> {
+        let path = dirs.config.join("keymap.toml");
+        let mut keymap = Keymap::default();
+        if let Some(text) = read_optional(&path)? {
+            keymap.apply(&path.display().to_string(), &text)?;
+        }
+        Ok(keymap)
+    }
+
+    /// Puts the rows of a keymap file before those that are there; `file` is what errors call it.
+    fn apply(&mut self, file: &str, text: &str) -> Result<()> {
+        let parsed: File = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
+        let mut rows: Vec<(Context, Key, Option<Action>)> = Vec::new();
+        for (context, list) in [
+            (Context::Explore, parsed.explore),
+            (Context::Editor, parsed.editor),
+            (Context::List, parsed.list),
+        ] {
+            for row in list {
+                let line = line_of(text, row.span().start);
+                let Row { on, run } = row.into_inner();
+                let action = match run.as_str() {
+                    "none" => None,
+                    name => Some(action(name).map_err(|e| anyhow!("{file}, line {line}: {e}"))?),
+                };
+                let keys = match on {
+                    Keys::One(key) => vec![key],
+                    Keys::Many(keys) => keys,
+                };
+                for written in keys {
+                    let Some(key) = Key::parse(&written) else {
+                        bail!(
+                            "{file}, line {line}: {written:?} is no key; write {}",
+                            key::SYNTAX
+                        );
+                    };
+                    if rows.iter().any(|&(c, k, _)| (c, k) == (context, key)) {
+                        bail!(
+                            "{file}, line {line}: {written:?} is bound twice in one context; \
+                             keep one of the rows"
+                        );
+                    }
+                    if rows.len() >= MAX_ROWS {
+                        bail!("{file} has more than {MAX_ROWS} keys; remove some");
+                    }
+                    rows.push((context, key, action));
+                }
+            }
+        }
+        self.bindings
+            .retain(|b| !rows.iter().any(|&(c, k, _)| (c, k) == (b.context, b.key)));
+        let new = rows.iter().filter_map(|&(context, key, action)| {
+            Some(Binding {
+                context,
+                key,
+                action: action?,
+            })
+        });
+        self.bindings.splice(0..0, new);
+        if self.key_for(Context::Explore, Action::Quit).is_none() {
+            bail!("{file} leaves no key to quit; add {{ on = \"q\", run = \"quit\" }} to explore");
+        }
+        Ok(())
+    }
+
+    /// The action bound to a key in a context; `None` for the release of a key.
+    pub fn action(&self, context: Context, key: KeyEvent) -> Option<Action> {
+        let key = Key::of(key)?;
+        let mut bindings = self.bindings.iter();
+        let found = bindings.find(|b| b.context == context && b.key == key)?;
+        Some(found.action)
+    }
+
+    /// How a user types an action in a context, e.g. `w`, `Ctrl-s`; the first binding.
+    pub fn key_for(&self, context: Context, action: Action) -> Option<String> {
+        self.keys_for(context, action).into_iter().next()
+    }
+
+    /// Every way to type an action in a context, the first binding first.
+    pub fn keys_for(&self, context: Context, action: Action) -> Vec<String> {
+        let bindings = self.bindings.iter();
+        bindings
+            .filter(|b| b.context == context && b.action == action)
+            .map(|b| b.key.label())
+            .collect()
+    }
+}
+
+/// The action of a name; the error offers the name that looks most like it.
+fn action(name: &str) -> Result<Action> {
+    let mut all = Action::ALL.iter();
+    if let Some(action) = all.find(|a| a.name() == name) {
+        return Ok(*action);
+    }
+    let nearest = Action::ALL.iter().min_by_key(|a| distance(a.name(), name));
+    match nearest {
+        Some(nearest) if distance(nearest.name(), name) <= 1 + name.len() / 3 => bail!(
+            "there is no action {name:?}; did you mean {:?}? The help lists all of them",
+            nearest.name()
+        ),
+        _ => bail!(
+            "there is no action {name:?}; the actions are none, {}",
+            Action::ALL
+                .iter()
+                .map(|a| a.name())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+/// Edit distance (Levenshtein) of two names, in bytes; long names are cut, for a bounded cost.
+fn distance(a: &str, b: &str) -> usize {
+    let cut = |s: &str| s.bytes().take(64).collect::<Vec<u8>>();
+    let (a, b) = (cut(a), cut(b));
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

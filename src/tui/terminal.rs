@@ -1,0 +1,195 @@
+//! The terminal itself: entered once, restored whatever happens.
+//!
+//! [`Terminal::enter`] switches to raw mode and the alternate screen; dropping the value, a panic,
+//! and [`restore`] give the terminal back, each any number of times. Signals arrive through
+//! [`Signals`] as values, so that leaving is always the same clean path.
+//!
+//! Not here: what is drawn, and when ([`super::frame`]).
+
+mod output;
+mod panic;
+mod signals;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+    KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+};
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    supports_keyboard_enhancement,
+};
+use crossterm::{cursor, execute};
+use ratatui::Frame;
+use ratatui::backend::CrosstermBackend;
+
+use output::Output;
+
+pub use panic::panic_elsewhere;
+pub use signals::{Signal, Signals};
+
+/// Whether the terminal is ours now. Whoever turns it off restores; everyone else does nothing.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether keyboard flags were pushed and must be popped.
+static KEYBOARD: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it shows the program.
+pub struct Terminal {
+    inner: ratatui::Terminal<CrosstermBackend<Output>>,
+    mouse: bool,
+    /// Whether the terminal tells, say, shift-enter from enter; asked once.
+    keyboard: bool,
+}
+
+impl Terminal {
+    /// Takes the terminal over: raw mode, alternate screen, bracketed paste, the mouse if wanted,
+    /// and precise keys where the terminal knows them. From here on a panic restores it first.
+    ///
+    /// # Errors
+    /// If input or output is no terminal, or it refuses; it is restored then.
+    pub fn enter(mouse: bool) -> Result<Terminal> {
+        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+            bail!("the screen needs a terminal for input and output; in a pipe, use `s1-tui run`");
+        }
+        panic::install_hook();
+        enable_raw_mode().context("cannot put the terminal into raw mode")?;
+        ENTERED.store(true, Ordering::SeqCst);
+        // Asked in raw mode, before anything else reads from the terminal.
+        let keyboard = answers_queries() && supports_keyboard_enhancement().unwrap_or(false);
+        let entered = switch_on(mouse, keyboard).and_then(|()| {
+            Ok(Terminal {
+                inner: ratatui::Terminal::new(CrosstermBackend::new(Output::default()))?,
+                mouse,
+                keyboard,
+            })
+        });
+        entered.map_err(|e| {
+            restore();
+            anyhow::Error::new(e).context("cannot set the terminal up")
+        })
+    }
+
+    /// Draws one frame.
+    ///
+    /// # Errors
+    /// If the terminal is gone or closed: leave at once, without another attempt to draw.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        self.inner.draw(render).map(drop)
+    }
+
+    /// Forgets what is on screen, so that the next frame draws every cell again.
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.inner.clear()
+    }
+
+    /// Sends bytes to the terminal between two frames, e.g. OSC 52 for the clipboard.
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let output = self.inner.backend_mut();
+        output.write_all(bytes)?;
+        Write::flush(output)
+    }
+
+    /// Turns the reporting of the mouse on or off (off: the terminal selects text itself).
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        if on {
+            execute!(self.inner.backend_mut(), EnableMouseCapture)
+        } else {
+            execute!(self.inner.backend_mut(), DisableMouseCapture)
+        }
+    }
+
+    /// Stops the program as Ctrl-Z does: restores the terminal, stops the process group, and takes
+    /// the terminal over again when the shell brings the program back. Does nothing where there is
+    /// no job control.
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        #[cfg(unix)]
+        // The whole group, as the terminal's own Ctrl-Z does: a wrapper that waits for this
+        // process (cargo, a script) must stop with it, or the shell would wait for ever.
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        self.take_back()
+    }
+
+    /// Takes the terminal over again after somebody else had it (SIGCONT).
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub fn take_back(&mut self) -> io::Result<()> {
+        // A shell may have changed the modes behind our back: leave ours first, so that entering
+        // does more than remember.
+        restore();
+        enable_raw_mode()?;
+        ENTERED.store(true, Ordering::SeqCst);
+        switch_on(self.mouse, self.keyboard)?;
+        self.inner.clear()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Whether it is worth asking the terminal a question: these two are known never to answer, and
+/// each question would cost two seconds.
+fn answers_queries() -> bool {
+    !matches!(std::env::var("TERM").as_deref(), Ok("dumb" | "linux"))
+}
+
+fn switch_on(mouse: bool, keyboard: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    execute!(
+        out,
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        cursor::Hide
+    )?;
+    if mouse {
+        execute!(out, EnableMouseCapture)?;
+    }
+    if keyboard {
+        KEYBOARD.store(true, Ordering::SeqCst);
+        let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES;
+        execute!(out, PushKeyboardEnhancementFlags(flags))?;
+    }
+    Ok(())
+}
+
+/// Gives the terminal back as it was. May be called at any time, from any thread, any number of
+/// times; only the first call after entering does something. Errors are passed over: a terminal
+/// that is gone needs no restoring.
+pub fn restore() {
+    if !ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    if KEYBOARD.swap(false, Ordering::SeqCst) {
+        let _ = execute!(out, PopKeyboardEnhancementFlags);
+    }
+    let _ = execute!(
+        out,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = disable_raw_mode();
+}
