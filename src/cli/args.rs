@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::model::sampler::Sampling;
 use crate::thinking::delimiters::Family;
+use crate::thinking::forcing::{CutAt, OnLoop, Policy};
 
 /// Which model, and how it is used.
 #[derive(Clone, Debug, Default, Args)]
@@ -79,7 +81,7 @@ pub struct ThinkArgs {
     pub min_thinking: Option<usize>,
     /// Cut at the budget itself, or at the last sentence end in the N tokens before it.
     #[arg(long, value_name = "token|sentence[:N]", value_parser = parse_cut_at)]
-    pub cut_at: Option<crate::thinking::forcing::CutAt>,
+    pub cut_at: Option<CutAt>,
     /// Upper bound on what the model writes after its thinking [default: 512].
     #[arg(long, value_name = "N")]
     pub answer_max: Option<usize>,
@@ -88,8 +90,7 @@ pub struct ThinkArgs {
     pub cut_loops: bool,
 }
 
-fn parse_cut_at(text: &str) -> Result<crate::thinking::forcing::CutAt, String> {
-    use crate::thinking::forcing::CutAt;
+fn parse_cut_at(text: &str) -> Result<CutAt, String> {
     match text.split_once(':') {
         None if text == "token" => Ok(CutAt::Token),
         None if text == "sentence" => Ok(CutAt::Sentence { window: 64 }),
@@ -160,4 +161,39 @@ pub struct TuiArgs {
     /// Open a saved session.
     #[arg(long, value_name = "FILE")]
     pub session: Option<PathBuf>,
+}
+
+impl ThinkArgs {
+    /// The policy these flags make of `base`.
+    pub fn over(&self, base: Policy) -> Policy {
+        Policy {
+            think: base.think && !self.no_think,
+            max_thinking: self.max_thinking.or(base.max_thinking),
+            waits: self.waits.unwrap_or(base.waits),
+            wait_text: self.wait_text.clone().unwrap_or(base.wait_text),
+            min_thinking: self.min_thinking.unwrap_or(base.min_thinking),
+            cut_at: self.cut_at.unwrap_or(base.cut_at),
+            answer_max: self.answer_max.unwrap_or(base.answer_max),
+            on_loop: if self.cut_loops {
+                OnLoop::Answer
+            } else {
+                base.on_loop
+            },
+        }
+    }
+}
+
+impl SampleArgs {
+    /// The sampling these flags make of `base`.
+    pub fn over(&self, base: Sampling) -> Sampling {
+        Sampling {
+            temperature: self.temp.unwrap_or(base.temperature),
+            top_k: self.top_k.unwrap_or(base.top_k),
+            top_p: self.top_p.unwrap_or(base.top_p),
+            min_p: self.min_p.unwrap_or(base.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
+            seed: self.seed.unwrap_or(base.seed),
+            ..base
+        }
+    }
 }
