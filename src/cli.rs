@@ -10,7 +10,6 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod args;
-mod explore;
 mod grade;
 mod run;
 mod score;
@@ -41,7 +40,7 @@ enum Command {
     /// The token ids of a text.
     Tokenize(tokenize::Args),
     /// Compare an answer with a reference, by value.
-    Grade(grade::Args),
+    Grade(grade::GradeArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -63,11 +62,11 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        None => explore::run(cli.tui),
+        None => explore(cli.tui),
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
-        Some(Command::Grade(args)) => grade::run(args),
+        Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man) => man(),
     };
@@ -80,6 +79,37 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+fn explore(_args: TuiArgs) -> Result<ExitCode> {
+    anyhow::bail!("not wired yet")
+}
+
+/// What the flags, and what lies below them, come to.
+struct Settings {
+    load: crate::engine::LoadOptions,
+    system: String,
+    policy: crate::thinking::forcing::Policy,
+    sampling: crate::model::sampler::Sampling,
+}
+
+fn settings(_config: &args::ConfigArgs, model: &args::ModelArgs, think: &args::ThinkArgs, sample: &args::SampleArgs) -> Result<Settings> {
+    set_threads(model.threads)?;
+    Ok(Settings {
+        load: crate::engine::LoadOptions {
+            path: model.model.clone().ok_or_else(|| anyhow::anyhow!("which model? give it with --model PATH.gguf"))?,
+            context: model.context,
+            family: model.family.map(Into::into),
+            think_open: model.think_open.clone(),
+            think_end: model.think_end.clone(),
+            think_close: model.think_close.clone(),
+        },
+        system: String::new(),
+        policy: think.over(Default::default()),
+        sampling: sample.over(Default::default()),
+    })
+}
+
+fn set_threads(_threads: Option<usize>) -> Result<()> { Ok(()) }
 
 fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
     let mut script = Vec::new();

@@ -90,8 +90,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let row = Row::new(&logits, vocab, 5);
             positions.push(Position {
                 next,
-                logprob: row.logprob(&logits, next),
-                top5: row.top().to_vec(),
+                logprob: row.logprob(next),
+                top5: row.top.clone(),
             });
         }
     }

@@ -6,6 +6,7 @@
 
 mod bpe;
 mod file;
+mod metadata;
 mod merge;
 mod sentencepiece;
 mod special;
