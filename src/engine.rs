@@ -3,5 +3,81 @@
 //! Not here: anything that draws, and the rules of budget forcing (those are
 //! [`crate::thinking`]). The engine asks the state machine what comes next, and computes it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
 pub mod catalog;
+mod lane;
+mod loaded;
+mod probe;
 pub mod protocol;
+mod scores;
+mod worker;
+
+pub use loaded::{LoadOptions, tokenizer_for};
+use protocol::{Command, Event};
+
+/// Events that may wait to be read. A reader that falls behind slows the engine down rather than
+/// filling the memory.
+const EVENTS: usize = 1024;
+
+/// The way to the engine's thread. Dropping it ends the thread.
+#[derive(Debug)]
+pub struct Engine {
+    commands: mpsc::UnboundedSender<Command>,
+    cancelled: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts a thread that loads a model and then serves commands. What happens, the loading
+    /// included, comes out of the receiver; it closes when the thread ends.
+    ///
+    /// Errors if no thread can be started.
+    pub fn spawn(options: LoadOptions) -> anyhow::Result<(Engine, mpsc::Receiver<Event>)> {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (events, outbox) = mpsc::channel(EVENTS);
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let stop = cancelled.clone();
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || worker::run(options, inbox, events, &stop))?;
+        Ok((
+            Engine {
+                commands,
+                cancelled,
+                thread: Some(thread),
+            },
+            outbox,
+        ))
+    }
+
+    /// Sends a command. Returns false if the engine has ended.
+    pub fn send(&self, command: Command) -> bool {
+        self.commands.send(command).is_ok()
+    }
+
+    /// Makes the engine end soon, whatever it is doing (loading included).
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        // If the thread is gone already there is nobody left to tell.
+        let _ = self.commands.send(Command::Shutdown);
+    }
+
+    /// Ends the engine and waits until its thread is gone and the model's memory is free.
+    pub fn shutdown(mut self) {
+        self.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic in the thread has been reported as an event.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

@@ -1,1 +1,216 @@
-//! (being written)
+//! Reading an answer out of text and deciding whether it equals a reference, without a judge
+//! model.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `extract` | the answer in what a model wrote: last `\boxed{}`, `####`, "Answer:", last number or option |
+//! | `words` | answers in words: option letters, names, units |
+//! | `lexer`, `parser`, `node` | LaTeX and plain notation to a tree |
+//! | `exact` | exact numbers: rationals, square roots, π, i |
+//! | `evaluate` | the value of a tree, exactly or in floating point |
+//! | `compare` | equivalence of two trees |
+//!
+//! Equality is by value: `\frac12`, `0.5` and `50\%` are one answer. Values with an exact form
+//! are compared exactly; only what has none (`e`, `∛2`, `\sin 1`) is compared in floating point,
+//! and expressions in variables are compared at fixed points. What does not parse is compared as
+//! text. All work is bounded in time, depth and memory, whatever the input.
+//!
+//! It is not an algebra system and not a judge of reasoning: it sees only the final answer.
+
+mod compare;
+mod evaluate;
+mod exact;
+mod extract;
+mod lexer;
+mod node;
+mod parser;
+mod words;
+
+use evaluate::Budget;
+use std::ops::Range;
+
+/// What kind of answer is expected: set by a problem set, or guessed from the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A single number (GSM8K, AIME).
+    Number,
+    /// An option letter (GPQA, MMLU).
+    Choice,
+    /// Any mathematical expression or shape (MATH).
+    Math,
+    /// Words.
+    Text,
+}
+
+impl Kind {
+    /// The kind of a reference answer.
+    pub fn of(reference: &str) -> Self {
+        if is_choice(reference) {
+            Self::Choice
+        } else if reads_as_number(reference) {
+            Self::Number
+        } else if words::is_words(reference) || parser::readings(reference).is_empty() {
+            Self::Text
+        } else {
+            Self::Math
+        }
+    }
+}
+
+/// Which rule found the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// The last `\boxed{}` or `\fbox{}`.
+    Boxed,
+    /// The rest of the line after the last `####`.
+    Hashes,
+    /// The rest of the line after the last "Answer:" or "answer is".
+    AnswerMarker,
+    /// The last number.
+    LastNumber,
+    /// The last option letter.
+    LastOption,
+    /// The last formula between dollars or `\(` and `\)`.
+    LastFormula,
+    /// The whole text, when it is one short line.
+    Whole,
+}
+
+/// An answer found in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted {
+    /// The answer as written.
+    pub text: String,
+    /// The rule that found it.
+    pub how: How,
+    /// Where it stands in the text, in bytes.
+    pub span: Range<usize>,
+}
+
+/// Whether an answer equals a reference, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The answer equals the reference.
+    pub equal: bool,
+    /// Why, in a few words: `same value 1/2`, `3 ≠ 4`, `differs as text`.
+    pub reason: String,
+}
+
+/// The verdict on a model's text, with the answer that was found in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graded {
+    /// The answer found; `None` when the text holds none.
+    pub extracted: Option<Extracted>,
+    /// The verdict on it.
+    pub verdict: Verdict,
+}
+
+/// Finds the final answer in `answer_text`, the text after the answer delimiter: the last
+/// `\boxed{}` or `\fbox{}`, else the line after the last `####`, else the rest of the line after
+/// the last "Answer:" (any case, bold or not), else the last number, option letter or formula as
+/// `kind` asks, else the whole text when it is one short line.
+pub fn extract(answer_text: &str, kind: Option<Kind>) -> Option<Extracted> {
+    extract::extract(answer_text, kind)
+}
+
+/// Compares two answers that are already extracted.
+pub fn equal(reference: &str, answer: &str) -> Verdict {
+    let verdict = |equal: bool, reason: String| Verdict { equal, reason };
+    let (reference, answer) = (reference.trim(), answer.trim());
+    if answer.is_empty() {
+        return verdict(false, "no answer".into());
+    }
+    let differ = || format!("{} ≠ {}", short(reference), short(answer));
+    if let Some(expected) = words::option_letter(reference).filter(|_| is_choice(reference)) {
+        if let Some(given) = words::option_letter(answer) {
+            return if given == expected {
+                verdict(true, format!("same option {expected}"))
+            } else {
+                verdict(false, format!("option {expected} ≠ {given}"))
+            };
+        }
+    }
+    let same_text = || {
+        words::squeezed(reference) == words::squeezed(answer)
+            || !words::normal(reference).is_empty()
+                && words::normal(reference) == words::normal(answer)
+    };
+    if words::is_words(reference) || words::is_words(answer) {
+        return if same_text() {
+            verdict(true, "same text".into())
+        } else {
+            verdict(false, differ())
+        };
+    }
+    let (references, answers) = (parser::readings(reference), parser::readings(answer));
+    let budget = Budget::new();
+    let mut decided = false;
+    for expected in &references {
+        for given in &answers {
+            match compare::same(expected, given, &budget) {
+                Some(true) => {
+                    let value = compare::value(expected, &budget).and_then(|value| value.short());
+                    let reason = value.map_or_else(
+                        || format!("same value {}", short(reference)),
+                        |value| format!("same value {value}"),
+                    );
+                    return verdict(true, reason);
+                }
+                Some(false) => decided = true,
+                None => {}
+            }
+        }
+    }
+    if decided {
+        verdict(false, differ())
+    } else if same_text() {
+        verdict(true, "same text".into())
+    } else {
+        verdict(false, format!("differs as text: {}", differ()))
+    }
+}
+
+/// Finds the answer in `model_text` and compares it with `reference`. The reference may be a
+/// whole solution whose answer is boxed or stands after `####`.
+pub fn grade(reference: &str, model_text: &str) -> Graded {
+    let reference = match extract(reference, None) {
+        Some(found) if matches!(found.how, How::Boxed | How::Hashes) => found.text,
+        _ => reference.to_owned(),
+    };
+    let extracted = extract(model_text, Some(Kind::of(&reference)));
+    let verdict = match &extracted {
+        Some(found) => equal(&reference, &found.text),
+        None => Verdict {
+            equal: false,
+            reason: "no answer".into(),
+        },
+    };
+    Graded { extracted, verdict }
+}
+
+/// Whether a reference is an option letter: a capital alone or in brackets, nothing behind it.
+fn is_choice(reference: &str) -> bool {
+    let letters: String = reference.chars().filter(|c| c.is_alphanumeric()).collect();
+    let letters = letters.trim_start_matches("text").trim_start_matches("bf");
+    letters.len() == 1
+        && letters.starts_with(|c: char| ('A'..='J').contains(&c))
+        && words::option_letter(reference).is_some()
+}
+
+/// Whether the text as a whole is one rational number, units and percent aside.
+fn reads_as_number(text: &str) -> bool {
+    let budget = Budget::new();
+    parser::readings(text).iter().any(|node| {
+        compare::value(node, &budget).is_some_and(|value| value.as_rational().is_some())
+    })
+}
+
+/// The text on one line, cut to fit a reason.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 48 {
+        return line;
+    }
+    let head: String = line.chars().take(47).collect();
+    format!("{head}…")
+}

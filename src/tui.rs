@@ -6,8 +6,9 @@
 pub mod action;
 pub mod frame;
 pub mod keymap;
-pub mod sanitize;
 pub mod screens;
 pub mod terminal;
 pub mod theme;
 pub mod widgets;
+
+pub use crate::sanitize;

@@ -107,12 +107,15 @@ pub enum Command {
     Budget(LaneId, Option<usize>),
     /// Changes how tokens are drawn from here on.
     Sampling(LaneId, Sampling, u64),
-    /// Asks what the model would answer now.
-    Probe(LaneId),
+    /// Asks what the model would answer if its thinking were cut after this many tokens of the
+    /// trace; `None` is now.
+    Probe(LaneId, Option<usize>),
     /// Probes every this many thinking tokens from here on.
     ProbeEvery(LaneId, Option<usize>),
     /// Forgets every lane.
     Clear,
+    /// Ends the engine.
+    Shutdown,
 }
 
 /// What a lane is doing.
@@ -222,6 +225,8 @@ pub enum Event {
     Speed(LaneId, Speed),
     /// Tokens in the lane's context (prompt and trace).
     Context(LaneId, usize),
+    /// A lane could not be made. One sentence.
+    Refused(LaneId, String),
     /// Something was refused or went wrong on one lane. One sentence.
     Notice(LaneId, String),
 }

@@ -1,1 +1,290 @@
-//! (being written)
+//! Text to tokens and back, for the vocabularies that GGUF files and `tokenizer.json` carry.
+//!
+//! The reference is llama.cpp: the same text gives the same ids. Tokens stand for bytes, not for
+//! text; [`StreamDecoder`] makes text of them as they arrive. Not here: what the tokens mean, and
+//! which text a conversation becomes (that is [`super::template`]).
+
+mod bpe;
+mod file;
+mod merge;
+mod sentencepiece;
+mod special;
+mod split;
+mod stream;
+mod vocabulary;
+
+pub use stream::StreamDecoder;
+pub use vocabulary::Vocabulary;
+
+use anyhow::{Result, bail};
+use bpe::Bpe;
+use file::JsonTokenizer;
+use sentencepiece::SentencePiece;
+use special::{Piece, Specials};
+use split::Family;
+use std::path::Path;
+use vocabulary::{Kind, Spelling, Table};
+
+/// The longest text one call takes. A context holds far less; a longer text is a mistake, and
+/// merging it would take memory many times its size.
+const LONGEST_TEXT: usize = 16 << 20;
+
+/// One vocabulary with its rules. Immutable, so that threads can share it.
+#[derive(Debug)]
+pub struct Tokenizer {
+    table: Table,
+    method: Method,
+    bos: Option<u32>,
+    /// Whether the file wants prompts to begin with `bos`.
+    add_bos: bool,
+    warning: Option<String>,
+}
+
+/// How text between literal tokens is cut.
+#[derive(Debug)]
+enum Method {
+    Bpe {
+        specials: Specials,
+        bpe: Bpe,
+    },
+    SentencePiece {
+        specials: Specials,
+        pieces: SentencePiece,
+    },
+    Json(Box<JsonTokenizer>),
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer of a GGUF file from its metadata.
+    ///
+    /// Errors: a vocabulary kind other than `gpt2` and `llama`, or a damaged one.
+    pub fn from_vocabulary(v: Vocabulary) -> Result<Self> {
+        let ends = v.eos.into_iter().chain(v.other_ends.iter().copied());
+        let mut warning = None;
+        match v.model.as_str() {
+            "gpt2" => {
+                let table = Table::new(&v.tokens, &v.types, Spelling::ByteLevel, ends)?;
+                if v.pre.is_empty() {
+                    warning = Some("the file names no pre-tokenizer; long-standing defaults are used and answers may suffer".to_owned());
+                }
+                let family = Family::named(&v.pre).unwrap_or_else(|| {
+                    let name: String = v.pre.chars().filter(|c| !c.is_control()).take(40).collect();
+                    warning = Some(format!("the pre-tokenizer '{name}' is not known here; text is cut as for GPT-2 and answers may suffer"));
+                    Family::Gpt2
+                });
+                let bpe = Bpe::new(family, takes_whole_words(&v.pre), &v.merges, &table.ids)?;
+                let specials = literal_tokens(&v.tokens, &table);
+                let method = Method::Bpe { specials, bpe };
+                let add_bos = v.add_bos.unwrap_or(begins_with_bos(&v.pre));
+                Ok(Self {
+                    bos: inside(v.bos, &table),
+                    table,
+                    method,
+                    add_bos,
+                    warning,
+                })
+            }
+            "llama" => {
+                // Defaults of the format, for files that leave the ids out.
+                let ends = ends.chain(v.eos.is_none().then_some(2));
+                let table = Table::new(&v.tokens, &v.types, Spelling::SentencePiece, ends)?;
+                let unknown = inside(v.unknown.or(Some(0)), &table);
+                let prefix = v.add_space_prefix.unwrap_or(true);
+                let pieces = SentencePiece::new(v.scores, &table.ids, unknown, prefix);
+                let specials = literal_tokens(&v.tokens, &table);
+                let method = Method::SentencePiece { specials, pieces };
+                let add_bos = v.add_bos.unwrap_or(true);
+                Ok(Self {
+                    bos: inside(v.bos.or(Some(1)), &table),
+                    table,
+                    method,
+                    add_bos,
+                    warning,
+                })
+            }
+            other => {
+                let name: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+                bail!(
+                    "the tokenizer kind '{name}' is not supported (only gpt2 and llama are); try another conversion of the model"
+                )
+            }
+        }
+    }
+
+    /// Reads a Hugging Face `tokenizer.json`.
+    ///
+    /// The file does not say which tokens end a turn; those with the usual names count.
+    pub fn from_file(tokenizer_json: &Path) -> Result<Self> {
+        let json = JsonTokenizer::read(tokenizer_json)?;
+        let (tokens, types) = json.tokens()?;
+        let table = Table::new(&tokens, &types, json.spelling(), [])?;
+        let bos = json.prefix_token();
+        let method = Method::Json(Box::new(json));
+        Ok(Self {
+            table,
+            method,
+            bos,
+            add_bos: bos.is_some(),
+            warning: None,
+        })
+    }
+
+    /// Tokens of a text whose literal tokens count, such as a rendered chat template. `bos`: put
+    /// the beginning-of-text token in front if the file asks for it.
+    ///
+    /// Errors: a text of more than 16 MiB.
+    pub fn encode(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
+        let mut out = Vec::with_capacity(text.len() / 3 + 1);
+        out.extend(self.bos.filter(|_| bos && self.add_bos));
+        self.encode_into(text, true, &mut out)?;
+        Ok(out)
+    }
+
+    /// Tokens of a rendered chat template: as [`Self::encode`] with `bos`, but a template that
+    /// writes the beginning-of-text token itself does not get a second one.
+    ///
+    /// Errors: a text of more than 16 MiB.
+    pub fn encode_prompt(&self, rendered: &str) -> Result<Vec<u32>> {
+        let mark = self.bos.map_or(&[][..], |bos| self.token_bytes(bos));
+        let written = !mark.is_empty() && rendered.as_bytes().starts_with(mark);
+        self.encode(rendered, !written)
+    }
+
+    /// Tokens of a text that a person typed: control tokens in it are ordinary text, so that a
+    /// typed `<|im_end|>` cannot forge the end of a turn. User-defined tokens (Qwen3's
+    /// `<think>` is one) still count, as in llama.cpp.
+    ///
+    /// Errors: a text of more than 16 MiB.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        let mut out = Vec::with_capacity(text.len() / 3 + 1);
+        self.encode_into(text, false, &mut out)?;
+        Ok(out)
+    }
+
+    fn encode_into(&self, text: &str, control: bool, out: &mut Vec<u32>) -> Result<()> {
+        if text.len() > LONGEST_TEXT {
+            bail!(
+                "the text has {} MiB, more than the {} MiB one prompt may have; shorten it",
+                text.len() >> 20,
+                LONGEST_TEXT >> 20
+            );
+        }
+        let ids = &self.table.ids;
+        match &self.method {
+            Method::Bpe { specials, bpe } => {
+                for piece in specials.partition(text, control) {
+                    match piece {
+                        Piece::Token(id) => out.push(id),
+                        Piece::Text(text) => bpe.encode(text, ids, out),
+                    }
+                }
+            }
+            Method::SentencePiece { specials, pieces } => {
+                let mut first = true;
+                for piece in specials.partition(text, control) {
+                    match piece {
+                        Piece::Token(id) => out.push(id),
+                        Piece::Text(text) => pieces.encode(text, first, ids, out),
+                    }
+                    first = matches!(piece, Piece::Token(_));
+                }
+            }
+            Method::Json(json) => out.extend(json.encode(text, control)?),
+        }
+        Ok(())
+    }
+
+    /// The exact bytes a token stands for: text as it is, control tokens by their literal text
+    /// (`</think>`), nothing for padding and for ids outside the vocabulary.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        self.table.bytes(id)
+    }
+
+    /// The token with exactly this text in the file, such as `</think>` or `<|im_start|>`.
+    pub fn id(&self, token_text: &str) -> Option<u32> {
+        self.table.ids.get(token_text).copied()
+    }
+
+    /// Whether a token is a mark of the protocol rather than text.
+    pub fn is_control(&self, id: u32) -> bool {
+        self.table.kinds.get(id as usize) == Some(&Kind::Control)
+    }
+
+    /// The number of tokens; logits of higher ids belong to padding and must not be sampled.
+    pub fn vocab_size(&self) -> usize {
+        self.table.kinds.len()
+    }
+
+    /// Every token that ends a turn or a text, ascending.
+    pub fn eos_ids(&self) -> &[u32] {
+        &self.table.eos
+    }
+
+    /// The beginning-of-text token.
+    pub fn bos_id(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The text of a sequence of tokens, control tokens included.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let bytes: Vec<u8> = ids
+            .iter()
+            .flat_map(|&id| self.token_bytes(id))
+            .copied()
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// One sentence if the file leaves something to guess, for the screen to show.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+}
+
+/// Families whose words skip the merges where the vocabulary has them whole.
+fn takes_whole_words(pre: &str) -> bool {
+    begins_with_bos(pre) || matches!(pre, "glm4" | "glm5")
+}
+
+/// Families whose prompts begin with the beginning-of-text token unless the file says otherwise.
+fn begins_with_bos(pre: &str) -> bool {
+    matches!(
+        pre,
+        "llama-bpe"
+            | "llama3"
+            | "llama-v3"
+            | "falcon3"
+            | "falcon-h1"
+            | "pixtral"
+            | "midm-2.0"
+            | "lfm2"
+            | "jina-v5-nano"
+            | "tekken"
+    )
+}
+
+/// An id from metadata, if the vocabulary has it.
+fn inside(id: Option<u32>, table: &Table) -> Option<u32> {
+    id.filter(|id| (*id as usize) < table.kinds.len())
+}
+
+/// The tokens that are found literally in text.
+fn literal_tokens(tokens: &[String], table: &Table) -> Specials {
+    Specials::new(
+        tokens
+            .iter()
+            .zip(&table.kinds)
+            .enumerate()
+            .filter_map(|(id, (text, kind))| {
+                let control = match kind {
+                    Kind::Control | Kind::Unknown => true,
+                    Kind::UserDefined => false,
+                    Kind::Normal | Kind::Byte | Kind::Unused => return None,
+                };
+                Some((id as u32, text.clone(), control))
+            }),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,321 @@
-//! (being written)
+//! How thinking opens and ends, per model family.
+//!
+//! Every delimiter is written as text and resolved through the model's own tokenizer: wrong,
+//! hard-coded ids are the usual reason why a budget is silently ignored.
+
+use serde::{Deserialize, Serialize};
+
+/// What the delimiters need to know of a tokenizer.
+pub trait Vocabulary {
+    /// Ids of a text, special tokens parsed, without a begin-of-text token.
+    fn encode(&self, text: &str) -> Vec<u32>;
+    /// Id of the single token that is exactly this text, if there is one.
+    fn token(&self, text: &str) -> Option<u32>;
+    /// Every id that ends a turn.
+    fn turn_ends(&self) -> Vec<u32>;
+}
+
+/// Families of delimiters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// s1 and s1.1: ChatML turns named `think` and `answer`.
+    S1,
+    /// Qwen3 and its relatives: `<think>` as a token of the vocabulary.
+    Qwen3,
+    /// R1 distills: `<think>` after `<｜Assistant｜>`.
+    R1,
+    /// Any other instruct model: `<think>` as plain text.
+    Generic,
+}
+
+impl Family {
+    /// All families, in the order in which help lists them.
+    pub const ALL: [Family; 4] = [Family::S1, Family::Qwen3, Family::R1, Family::Generic];
+
+    /// Name for flags and the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::S1 => "s1",
+            Family::Qwen3 => "qwen3",
+            Family::R1 => "r1",
+            Family::Generic => "generic",
+        }
+    }
+
+    /// Tells the family from the tokenizer, the chat template's source and the model's name.
+    ///
+    /// s1 models have the tokenizer and template of Qwen2.5-Instruct, so only their name tells.
+    pub fn detect(vocabulary: &dyn Vocabulary, template: &str, name: &str) -> Family {
+        if is_s1_name(name) && vocabulary.token("<|im_start|>").is_some() {
+            Family::S1
+        } else if template.contains("<｜Assistant｜>")
+            || vocabulary.token("<｜Assistant｜>").is_some()
+        {
+            Family::R1
+        } else if vocabulary.token("</think>").is_some() {
+            Family::Qwen3
+        } else {
+            Family::Generic
+        }
+    }
+}
+
+/// `s1`, `s1.1`, as a word of its own: `s1-32B`, `simplescaling_s1.1-7B`, not `rows10`.
+fn is_s1_name(name: &str) -> bool {
+    name.to_lowercase()
+        .split(|c: char| !(c.is_alphanumeric() || c == '.'))
+        .any(|word| matches!(word, "s1" | "s1.1"))
+}
+
+/// Delimiters as text; the starting point for overrides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Which family this is.
+    pub family: Family,
+    /// Appended to the assistant's turn so that the model starts to think.
+    pub open: String,
+    /// Appended to the assistant's turn so that the model answers at once.
+    pub skip: String,
+    /// The tag that opens thinking when the model writes it by itself; empty for none.
+    pub open_tag: String,
+    /// The text with which the model ends its thinking.
+    pub end_tag: String,
+    /// What follows when the model ended by itself. `None`: its own delimiter stays and it goes on.
+    pub natural_close: Option<String>,
+    /// What is appended when the thinking is ended for it, or when it ended its turn.
+    pub forced_close: String,
+    /// What is appended when the thinking is cut off and the text does not end in a newline.
+    pub newline_first: bool,
+}
+
+impl Spec {
+    /// The family's delimiters, as the reference evaluation writes them.
+    pub fn of(family: Family) -> Spec {
+        match family {
+            Family::S1 => Spec {
+                family,
+                open: "<|im_start|>think".into(),
+                skip: "<|im_start|>answer\n".into(),
+                open_tag: String::new(),
+                end_tag: "<|im_start|>".into(),
+                natural_close: Some("<|im_start|>answer".into()),
+                forced_close: "<|im_start|>answer\nFinal Answer:".into(),
+                newline_first: true,
+            },
+            Family::Qwen3 | Family::R1 | Family::Generic => Spec {
+                family,
+                open: "<think>\n".into(),
+                skip: match family {
+                    // An instruct model that was never trained to think answers as it always does.
+                    Family::Generic => String::new(),
+                    _ => "<think>\n\n</think>\n\n".into(),
+                },
+                open_tag: "<think>".into(),
+                end_tag: "</think>".into(),
+                natural_close: None,
+                forced_close: "</think>\n\n".into(),
+                newline_first: false,
+            },
+        }
+    }
+
+    /// What to append to a rendered prompt so that it opens thinking once, and once only: some
+    /// templates open it themselves.
+    pub fn opening<'a>(&'a self, prompt: &str) -> &'a str {
+        if !self.open_tag.is_empty() && prompt.trim_end().ends_with(&self.open_tag) {
+            // The template opened it; add what is missing of the newline after it.
+            return if prompt.ends_with('\n') || !self.open.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
+        }
+        &self.open
+    }
+
+    /// What to append to a rendered prompt so that the model answers without thinking.
+    pub fn skipping<'a>(&'a self, prompt: &str) -> &'a str {
+        if !self.end_tag.is_empty() && prompt.trim_end().ends_with(&self.end_tag) {
+            return "";
+        }
+        if !self.open_tag.is_empty() && prompt.trim_end().ends_with(&self.open_tag) {
+            // The template has opened it already: close it again.
+            return "\n</think>\n\n";
+        }
+        &self.skip
+    }
+}
+
+/// Delimiters resolved to token ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delimiters {
+    /// The texts they come from.
+    pub spec: Spec,
+    /// Single tokens that end thinking. Empty where the end is only ever written as text.
+    pub end_ids: Vec<u32>,
+    /// Single tokens that open thinking; never wanted inside a thought.
+    pub open_ids: Vec<u32>,
+    /// Tokens that end the turn.
+    pub turn_ids: Vec<u32>,
+    /// Appended after a natural end, in place of the model's own delimiter.
+    pub natural_close: Option<Vec<u32>>,
+    /// Appended when the model ended its turn inside the thought.
+    pub turn_close: Vec<u32>,
+    /// Appended when the thinking is cut off.
+    pub forced_close: Vec<u32>,
+    /// The same, after a text that does not end in a newline.
+    pub forced_close_midline: Vec<u32>,
+}
+
+impl Delimiters {
+    /// Resolves the texts through the tokenizer. Errors, as one sentence, where a delimiter has
+    /// no tokens at all, since a budget could then never take effect.
+    pub fn resolve(spec: Spec, vocabulary: &dyn Vocabulary) -> Result<Delimiters, String> {
+        let forced_close = vocabulary.encode(&spec.forced_close);
+        if forced_close.is_empty() {
+            return Err(format!(
+                "the end-of-thinking delimiter {:?} has no tokens in this model's vocabulary; give another with --think-close",
+                spec.forced_close
+            ));
+        }
+        if spec.end_tag.is_empty() {
+            return Err("the end-of-thinking tag is empty; give one with --think-end".into());
+        }
+        let forced_close_midline = if spec.newline_first {
+            vocabulary.encode(&format!("\n{}", spec.forced_close))
+        } else {
+            forced_close.clone()
+        };
+        let natural_close = spec.natural_close.as_deref().map(|t| vocabulary.encode(t));
+        let turn_close = natural_close
+            .clone()
+            .unwrap_or_else(|| forced_close.clone());
+        let single = |tag: &str| {
+            if tag.is_empty() {
+                Vec::new()
+            } else {
+                vocabulary.token(tag).into_iter().collect()
+            }
+        };
+        Ok(Delimiters {
+            end_ids: single(&spec.end_tag),
+            open_ids: single(&spec.open_tag),
+            turn_ids: vocabulary.turn_ends(),
+            natural_close,
+            turn_close,
+            forced_close,
+            forced_close_midline,
+            spec,
+        })
+    }
+
+    /// Every single token that ends thinking, the ends of turn included.
+    pub fn ends(&self) -> impl Iterator<Item = u32> + '_ {
+        self.end_ids.iter().chain(&self.turn_ids).copied()
+    }
+
+    /// Most tokens an end of thinking appends; the room to keep free for it.
+    pub fn longest_close(&self) -> usize {
+        self.forced_close
+            .len()
+            .max(self.forced_close_midline.len())
+            .max(self.turn_close.len())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A made-up vocabulary: a few whole tokens, every other character its own token.
+    pub(crate) struct Toy(pub &'static [(&'static str, u32)]);
+
+    impl Vocabulary for Toy {
+        fn encode(&self, text: &str) -> Vec<u32> {
+            let mut ids = Vec::new();
+            let mut rest = text;
+            while let Some(c) = rest.chars().next() {
+                let whole = self.0.iter().find(|(t, _)| rest.starts_with(t));
+                let (len, id) = match whole {
+                    Some((t, id)) => (t.len(), *id),
+                    None => (c.len_utf8(), c as u32),
+                };
+                ids.push(id);
+                rest = &rest[len..];
+            }
+            ids
+        }
+        fn token(&self, text: &str) -> Option<u32> {
+            self.0.iter().find(|(t, _)| *t == text).map(|(_, id)| *id)
+        }
+        fn turn_ends(&self) -> Vec<u32> {
+            self.0
+                .iter()
+                .filter(|(t, _)| matches!(*t, "<|im_end|>" | "<|endoftext|>"))
+                .map(|(_, id)| *id)
+                .collect()
+        }
+    }
+
+    pub(crate) const QWEN3: Toy = Toy(&[
+        ("<think>", 1001),
+        ("</think>", 1002),
+        ("<|im_start|>", 1003),
+        ("<|im_end|>", 1004),
+    ]);
+    pub(crate) const CHATML: Toy = Toy(&[("<|im_start|>", 1003), ("<|im_end|>", 1004)]);
+    pub(crate) const PLAIN: Toy = Toy(&[("<|endoftext|>", 1009)]);
+
+    #[test]
+    fn the_family_is_told_from_tokenizer_template_and_name() {
+        let detect = |v: &Toy, template, name| Family::detect(v, template, name);
+        assert_eq!(detect(&QWEN3, "", "Qwen3 0.6B"), Family::Qwen3);
+        assert_eq!(detect(&CHATML, "", "s1.1-7B"), Family::S1);
+        assert_eq!(detect(&CHATML, "", "simplescaling_s1-32B"), Family::S1);
+        assert_eq!(detect(&CHATML, "", "rows10 s12"), Family::Generic);
+        assert_eq!(detect(&CHATML, "", "Qwen2.5 7B Instruct"), Family::Generic);
+        assert_eq!(
+            detect(
+                &QWEN3,
+                "{{ '<｜Assistant｜>' }}",
+                "DeepSeek-R1-Distill-Qwen"
+            ),
+            Family::R1
+        );
+    }
+
+    #[test]
+    fn s1_closes_with_final_answer_and_a_newline_only_where_needed() {
+        let d = Delimiters::resolve(Spec::of(Family::S1), &CHATML).unwrap();
+        assert_eq!(d.end_ids, [1003]);
+        assert_eq!(
+            d.forced_close,
+            CHATML.encode("<|im_start|>answer\nFinal Answer:")
+        );
+        assert_eq!(
+            d.forced_close_midline,
+            CHATML.encode("\n<|im_start|>answer\nFinal Answer:")
+        );
+        assert_eq!(d.natural_close, Some(CHATML.encode("<|im_start|>answer")));
+    }
+
+    #[test]
+    fn a_template_that_opens_thinking_is_not_given_a_second_think() {
+        let spec = Spec::of(Family::R1);
+        assert_eq!(spec.opening("<｜Assistant｜><think>\n"), "");
+        assert_eq!(spec.opening("<｜Assistant｜><think>"), "\n");
+        assert_eq!(spec.opening("<｜Assistant｜>"), "<think>\n");
+        assert_eq!(spec.skipping("<｜Assistant｜><think>\n"), "\n</think>\n\n");
+        assert_eq!(spec.skipping("<think>\n\n</think>\n\n"), "");
+        assert_eq!(Spec::of(Family::Generic).skipping("assistant\n"), "");
+    }
+
+    #[test]
+    fn a_delimiter_without_tokens_is_refused_rather_than_ignored() {
+        let mut spec = Spec::of(Family::Qwen3);
+        spec.forced_close = String::new();
+        let error = Delimiters::resolve(spec, &QWEN3).unwrap_err();
+        assert!(error.contains("no tokens"), "{error}");
+    }
+}

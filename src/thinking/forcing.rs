@@ -1,66 +1,601 @@
 //! Budget forcing: what is appended next, and why.
+//!
+//! A [`Machine`] follows one trace. Between two tokens it is asked two questions:
+//! [`Machine::next`] (sample a token, or write something first, or stop?) and, for a token the
+//! model proposes, [`Machine::judge`] (accept it, replace it, or stop?). Whatever is then written
+//! is told back through [`Machine::push`]. Nothing else changes it but the user's wishes.
+//!
+//! The rules are those of the s1 evaluation: an attempt to end the thinking is replaced by the
+//! wait text as often as asked; at least one token must follow a wait before the next attempt
+//! counts; the budget bounds the whole thinking, forced and typed tokens included; after a forced
+//! end the model always gets to answer.
 
-use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// Where the thinking is cut when its budget runs out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CutAt {
-    /// At the last token of the budget.
-    #[default]
-    Token,
-    /// At the first sentence end within this many tokens before the budget is used up; at the
-    /// budget itself if there is none. The budget stays the hard limit.
-    Sentence {
-        /// Size of the window before the budget, in tokens.
-        window: usize,
+use super::delimiters::Delimiters;
+use super::loops::{Loop, LoopDetector};
+use super::sentence::ends_sentence;
+use super::trace::{Origin, Phase, Reason, StopReason, Token};
+
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use policy::{CutAt, OnLoop, Policy};
+
+/// How many of the last thinking tokens are kept to find delimiters that arrive in pieces.
+const RECENT: usize = 64;
+
+/// What happens before the model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Sample a token; these ids cannot be chosen.
+    Sample {
+        /// Ids that cannot be chosen at this position.
+        mask: Vec<u32>,
     },
+    /// Write this first.
+    Edit(Edit),
+    /// Generation is over.
+    Stop(StopReason),
 }
 
-/// What to do about a repeating loop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnLoop {
-    /// Report it and go on.
-    #[default]
-    Report,
-    /// Cut the thinking off, so that the model answers.
-    Answer,
+/// What becomes of a token the model proposed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It is appended.
+    Accept {
+        /// The phase it belongs to.
+        phase: Phase,
+        /// Why, if it is more than plain sampling.
+        reason: Option<Reason>,
+        /// How many tokens before it turn out to belong to the same delimiter.
+        relabel: usize,
+    },
+    /// It is dropped, and this is written instead.
+    Edit(Edit),
+    /// It is dropped, and generation is over.
+    Stop(StopReason),
 }
 
-/// The rules of one generation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Policy {
-    /// Think at all. `false` starts with the answer.
-    pub think: bool,
-    /// Upper bound on all thinking tokens, injected ones included. `None`: what the context allows.
-    pub max_thinking: Option<usize>,
-    /// How many attempts to end the thinking are replaced by the wait text.
-    pub waits: usize,
-    /// The wait text.
-    pub wait_text: String,
-    /// Attempts to end do not count before this many thinking tokens.
-    pub min_thinking: usize,
-    /// Where the thinking is cut at the budget.
-    pub cut_at: CutAt,
-    /// Upper bound on what the model writes after the end-of-thinking delimiter.
-    pub answer_max: usize,
-    /// What to do about a repeating loop.
-    pub on_loop: OnLoop,
+/// Tokens to take off the end of the trace, and tokens to append.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// Number of tokens to take off first: pieces of a delimiter that had arrived already.
+    pub drop: usize,
+    /// Text of the dropped tokens that stood before the delimiter; written again as thinking.
+    pub keep: String,
+    /// Tokens to append. May be empty (an empty wait text).
+    pub ids: Vec<u32>,
+    /// Who appends them.
+    pub origin: Origin,
+    /// The phase they belong to.
+    pub phase: Phase,
+    /// Why.
+    pub reason: Reason,
 }
 
-impl Default for Policy {
-    fn default() -> Policy {
-        Policy {
-            think: true,
-            max_thinking: None,
-            waits: 0,
-            wait_text: "Wait".into(),
-            min_thinking: 0,
-            cut_at: CutAt::Token,
-            answer_max: 512,
-            on_loop: OnLoop::Report,
+/// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    policy: Policy,
+    delimiters: Arc<Delimiters>,
+    /// The wait text as tokens.
+    wait: Vec<u32>,
+    /// Most thinking tokens the context has room for.
+    room: usize,
+
+    /// Length of the trace.
+    len: usize,
+    phase: Phase,
+    thinking: usize,
+    /// Tokens of the answer after the delimiter.
+    answer: usize,
+    /// Where the policy replaced an attempt to end.
+    waits: Vec<usize>,
+    /// Where the last wait of any kind ended; an attempt to end there does not count.
+    after_wait: Option<usize>,
+    /// Ids that cannot be chosen at one position, and that position.
+    ban: Option<(usize, u32)>,
+    recent: VecDeque<(u32, String)>,
+    loops: LoopDetector,
+
+    pending_waits: usize,
+    cut: bool,
+    cut_at_sentence: Option<usize>,
+}
+
+impl Machine {
+    /// A machine for an empty trace.
+    ///
+    /// `wait` is `policy.wait_text` in tokens; `room` is the most thinking tokens that leave the
+    /// context enough for the end-of-thinking delimiter and an answer.
+    pub fn new(
+        policy: Policy,
+        delimiters: Arc<Delimiters>,
+        wait: Vec<u32>,
+        room: usize,
+    ) -> Machine {
+        Machine {
+            phase: if policy.think {
+                Phase::Thinking
+            } else {
+                Phase::Answer
+            },
+            policy,
+            delimiters,
+            wait,
+            room,
+            len: 0,
+            thinking: 0,
+            answer: 0,
+            waits: Vec::new(),
+            after_wait: None,
+            ban: None,
+            recent: VecDeque::new(),
+            loops: LoopDetector::default(),
+            pending_waits: 0,
+            cut: false,
+            cut_at_sentence: None,
         }
+    }
+
+    /// The phase the next token belongs to, unless it ends the thinking.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Thinking tokens so far.
+    pub fn thinking(&self) -> usize {
+        self.thinking
+    }
+
+    /// The bound on thinking tokens: the policy's, or what the context has room for.
+    pub fn budget(&self) -> usize {
+        self.policy
+            .max_thinking
+            .unwrap_or(usize::MAX)
+            .min(self.room)
+    }
+
+    /// The rules in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The delimiters in use.
+    pub fn delimiters(&self) -> &Delimiters {
+        &self.delimiters
+    }
+
+    /// Waits the user has asked for that have not been used yet.
+    pub fn pending_waits(&self) -> usize {
+        self.pending_waits
+    }
+
+    /// Sets the bound on thinking tokens. A bound below what is already thought cuts at once.
+    pub fn set_budget(&mut self, max_thinking: Option<usize>) {
+        self.policy.max_thinking = max_thinking;
+    }
+
+    /// Sets the wait text and its tokens.
+    pub fn set_wait(&mut self, text: String, ids: Vec<u32>) {
+        self.policy.wait_text = text;
+        self.wait = ids;
+    }
+
+    /// The next attempt to end is replaced by the wait text.
+    pub fn ask_wait(&mut self) {
+        self.pending_waits += 1;
+    }
+
+    /// The thinking is cut off before the next token.
+    pub fn ask_cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// The thinking is cut off at the end of the sentence, at most `within` tokens from now.
+    pub fn ask_cut_at_sentence(&mut self, within: usize) {
+        self.cut_at_sentence = Some(self.thinking.saturating_add(within));
+    }
+
+    /// The wait text, now, as the user's wish. Errors where it cannot be: outside a thought, or
+    /// beyond the budget.
+    pub fn wait_now(&self) -> Result<Edit, String> {
+        self.insert(self.wait.clone(), Origin::Forced, Reason::UserWait)
+    }
+
+    /// Typed tokens, now. Errors like [`Machine::wait_now`].
+    pub fn inject(&self, ids: Vec<u32>) -> Result<Edit, String> {
+        self.insert(ids, Origin::User, Reason::Injected)
+    }
+
+    fn insert(&self, ids: Vec<u32>, origin: Origin, reason: Reason) -> Result<Edit, String> {
+        if self.phase != Phase::Thinking {
+            return Err("the thinking is over here; rewind into it to add words".into());
+        }
+        let left = self.budget().saturating_sub(self.thinking);
+        if ids.len() > left {
+            return Err(format!(
+                "{} tokens do not fit into the thinking budget ({left} of {} left); raise it first",
+                ids.len(),
+                self.budget()
+            ));
+        }
+        Ok(Edit {
+            drop: 0,
+            keep: String::new(),
+            ids,
+            origin,
+            phase: Phase::Thinking,
+            reason,
+        })
+    }
+
+    /// What happens before the model is asked for the next token.
+    pub fn next(&self) -> Next {
+        match self.phase {
+            Phase::Answer if self.answer >= self.policy.answer_max => {
+                Next::Stop(StopReason::AnswerMax)
+            }
+            Phase::Answer => Next::Sample {
+                mask: self.banned().collect(),
+            },
+            Phase::Thinking => match self.reason_to_cut() {
+                Some(reason) => Next::Edit(self.close(reason)),
+                None => {
+                    let d = &self.delimiters;
+                    let mut mask: Vec<u32> =
+                        self.banned().chain(d.open_ids.iter().copied()).collect();
+                    if !self.end_counts() {
+                        mask.extend(d.ends());
+                    }
+                    Next::Sample { mask }
+                }
+            },
+        }
+    }
+
+    fn banned(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ban
+            .iter()
+            .filter(|(at, _)| *at == self.len)
+            .map(|(_, id)| *id)
+    }
+
+    /// Whether an attempt to end counts here: not before the minimum, and not right after a wait.
+    fn end_counts(&self) -> bool {
+        self.thinking >= self.policy.min_thinking && self.after_wait != Some(self.len)
+    }
+
+    fn reason_to_cut(&self) -> Option<Reason> {
+        let budget = self.budget();
+        let sentence = || ends_sentence(&self.recent_text());
+        if self.cut {
+            Some(Reason::Cut)
+        } else if self
+            .cut_at_sentence
+            .is_some_and(|limit| self.thinking >= limit || sentence())
+        {
+            Some(Reason::SentenceCut)
+        } else if self.thinking >= budget {
+            Some(Reason::Budget)
+        } else if let CutAt::Sentence { window } = self.policy.cut_at
+            && self.thinking > 0
+            && self.thinking.saturating_add(window) >= budget
+            && sentence()
+        {
+            Some(Reason::Budget)
+        } else if self.policy.on_loop == OnLoop::Answer && self.loops.found().is_some() {
+            Some(Reason::Loop)
+        } else {
+            None
+        }
+    }
+
+    /// The forced end of thinking. Pieces of a delimiter the model had begun are taken back.
+    fn close(&self, reason: Reason) -> Edit {
+        let (drop, keep) = self.begun_delimiter();
+        let kept = keep.chars().next_back();
+        let ends_in_newline = match kept {
+            Some(last) => last == '\n',
+            None => {
+                let texts = self.recent.iter().rev().skip(drop);
+                texts
+                    .map(|(_, t)| t)
+                    .find(|t| !t.is_empty())
+                    .is_some_and(|t| t.ends_with('\n'))
+            }
+        };
+        Edit {
+            drop,
+            keep,
+            ids: if ends_in_newline {
+                self.delimiters.forced_close.clone()
+            } else {
+                self.delimiters.forced_close_midline.clone()
+            },
+            origin: Origin::Forced,
+            phase: Phase::Answer,
+            reason,
+        }
+    }
+
+    /// What becomes of `id`, which the model proposes and which would add `text`.
+    pub fn judge(&mut self, id: u32, text: &str) -> Verdict {
+        let accept = Verdict::Accept {
+            phase: self.phase,
+            reason: None,
+            relabel: 0,
+        };
+        let d = &self.delimiters;
+        if self.phase == Phase::Answer {
+            // A new ChatML turn is the end of this one for models whose delimiters are turns.
+            let over =
+                d.turn_ids.contains(&id) || (d.natural_close.is_some() && d.end_ids.contains(&id));
+            return if over {
+                Verdict::Stop(StopReason::EndOfTurn)
+            } else {
+                accept
+            };
+        }
+        if let Some((drop, keep)) = self.completes(&d.spec.open_tag, text) {
+            // The model opens a thought inside the thought: take it back and steer around it.
+            let first = self.first_of(drop, id);
+            return self.retry(drop, keep, first);
+        }
+        let (drop, keep) = if d.end_ids.contains(&id) || d.turn_ids.contains(&id) {
+            (0, String::new())
+        } else if let Some(found) = self.completes(&d.spec.end_tag, text) {
+            found
+        } else {
+            return accept;
+        };
+        if !self.end_counts_without(drop) {
+            let first = self.first_of(drop, id);
+            return self.retry(drop, keep, first);
+        }
+        self.wait_instead(drop, &keep)
+            .map_or_else(|| self.end_by_itself(id, drop, keep), Verdict::Edit)
+    }
+
+    /// What becomes of `id` when the user picks it: like [`Machine::judge`], but no wait replaces
+    /// an end the user wants.
+    pub fn choose(&self, id: u32) -> Verdict {
+        match self.phase {
+            Phase::Answer if self.delimiters.turn_ids.contains(&id) => {
+                Verdict::Stop(StopReason::EndOfTurn)
+            }
+            Phase::Thinking if self.delimiters.ends().any(|end| end == id) => {
+                self.end_by_itself(id, 0, String::new())
+            }
+            phase => Verdict::Accept {
+                phase,
+                reason: Some(Reason::Chosen),
+                relabel: 0,
+            },
+        }
+    }
+
+    /// A wait in place of an attempt to end, if one is due and the budget has room for it and for
+    /// at least one token after it.
+    fn wait_instead(&mut self, drop: usize, keep: &str) -> Option<Edit> {
+        let users = self.pending_waits > 0;
+        if !users && self.waits.len() >= self.policy.waits {
+            return None;
+        }
+        // A text has at most as many tokens as bytes.
+        let stands = self.thinking - drop + keep.len();
+        if stands + self.wait.len() >= self.budget() {
+            return None;
+        }
+        let at = self.len - drop;
+        if users {
+            self.pending_waits -= 1;
+        } else {
+            self.waits.push(at);
+        }
+        if self.wait.is_empty() {
+            // Nothing will be pushed that would tell of this wait.
+            self.after_wait = Some(at);
+        }
+        Some(Edit {
+            drop,
+            keep: keep.to_string(),
+            ids: self.wait.clone(),
+            origin: Origin::Forced,
+            phase: Phase::Thinking,
+            reason: if users {
+                Reason::UserWait
+            } else {
+                Reason::Wait
+            },
+        })
+    }
+
+    fn end_by_itself(&self, id: u32, drop: usize, keep: String) -> Verdict {
+        let d = &self.delimiters;
+        let edit = |ids: &[u32], reason| {
+            Verdict::Edit(Edit {
+                drop,
+                keep: keep.clone(),
+                ids: ids.to_vec(),
+                origin: Origin::Forced,
+                phase: Phase::Answer,
+                reason,
+            })
+        };
+        if d.turn_ids.contains(&id) {
+            edit(&d.turn_close, Reason::EndOfTurn)
+        } else if let Some(close) = &d.natural_close {
+            edit(close, Reason::NaturalEnd)
+        } else if !keep.is_empty() {
+            // The delimiter began inside a token: write it anew, on a token boundary.
+            edit(&d.turn_close, Reason::NaturalEnd)
+        } else {
+            Verdict::Accept {
+                phase: Phase::Answer,
+                reason: Some(Reason::NaturalEnd),
+                relabel: drop,
+            }
+        }
+    }
+
+    /// Takes back the last `drop` tokens and goes on from there by another way than `first`.
+    fn retry(&mut self, drop: usize, keep: String, first: u32) -> Verdict {
+        if keep.is_empty() {
+            self.ban = Some((self.len - drop, first));
+        }
+        Verdict::Edit(Edit {
+            drop,
+            keep,
+            ids: Vec::new(),
+            origin: Origin::Forced,
+            phase: Phase::Thinking,
+            reason: Reason::Kept,
+        })
+    }
+
+    fn end_counts_without(&self, drop: usize) -> bool {
+        self.thinking - drop >= self.policy.min_thinking && self.after_wait != Some(self.len - drop)
+    }
+
+    /// Id of the first of the last `drop` tokens, or the proposed one.
+    fn first_of(&self, drop: usize, proposed: u32) -> u32 {
+        if drop == 0 {
+            return proposed;
+        }
+        let at = self.recent.len().saturating_sub(drop);
+        self.recent.get(at).map_or(proposed, |(id, _)| *id)
+    }
+
+    /// Whether `text`, coming next, completes `tag`: how many tokens before it belong to the tag,
+    /// and what text of the first of them stands before it.
+    fn completes(&self, tag: &str, text: &str) -> Option<(usize, String)> {
+        if tag.is_empty() || text.is_empty() {
+            return None;
+        }
+        let mut whole = self.recent_text();
+        let before = whole.len();
+        whole.push_str(text);
+        // Only a tag that ends inside the new text is new.
+        let from = (before + 1).saturating_sub(tag.len());
+        let from = (from..=before).find(|&i| whole.is_char_boundary(i))?;
+        let start = from + whole[from..].find(tag)?;
+        Some(self.tokens_from(start, before, text))
+    }
+
+    /// Number of recent tokens from byte `start` of the recent text on, and the text of the first
+    /// of them before `start`. (`start` beyond the recent text lies inside the proposed token.)
+    fn tokens_from(&self, start: usize, before: usize, proposed: &str) -> (usize, String) {
+        if start >= before {
+            return (0, proposed[..start - before].to_string());
+        }
+        let mut end = before;
+        for (n, (_, text)) in self.recent.iter().rev().enumerate() {
+            let begin = end - text.len();
+            if begin <= start && !text.is_empty() {
+                return (n + 1, text[..start - begin].to_string());
+            }
+            end = begin;
+        }
+        (0, String::new())
+    }
+
+    /// Pieces of an end-of-thinking tag at the end of the text: tokens, and what stands before it.
+    /// A lone `<` is ordinary text.
+    fn begun_delimiter(&self) -> (usize, String) {
+        let tag = &self.delimiters.spec.end_tag;
+        if !self.delimiters.end_ids.is_empty() {
+            return (0, String::new());
+        }
+        let text = self.recent_text();
+        (2..tag.len())
+            .rev()
+            .filter(|&n| tag.is_char_boundary(n))
+            .find(|&n| text.ends_with(&tag[..n]))
+            .map_or((0, String::new()), |n| {
+                self.tokens_from(text.len() - n, text.len(), "")
+            })
+    }
+
+    fn recent_text(&self) -> String {
+        self.recent.iter().map(|(_, t)| t.as_str()).collect()
+    }
+
+    /// Takes in a token that was appended. Returns a loop the first time one is found.
+    pub fn push(&mut self, token: &Token) -> Option<Loop> {
+        self.len += 1;
+        if token.is_delimiter() {
+            self.phase = Phase::Answer;
+            self.cut = false;
+            self.cut_at_sentence = None;
+            return None;
+        }
+        if token.phase == Phase::Answer {
+            self.answer += 1;
+            return None;
+        }
+        self.thinking += 1;
+        if matches!(token.reason, Some(Reason::Wait | Reason::UserWait)) {
+            self.after_wait = Some(self.len);
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((token.id, token.text.clone()));
+        let before = self.loops.found();
+        self.loops.push(token.id);
+        self.loops.found().filter(|_| before.is_none())
+    }
+
+    /// Goes back to the trace `tokens`, a prefix of what was pushed, because the user wants so.
+    /// Wishes that were not yet fulfilled are gone with what came after.
+    pub fn rewind(&mut self, tokens: &[Token]) {
+        let mut waits = std::mem::take(&mut self.waits);
+        waits.retain(|&at| at < tokens.len());
+        *self = Machine {
+            waits,
+            ..self.follow(tokens)
+        };
+    }
+
+    /// Goes back to `tokens` because the last few turned out to be pieces of a delimiter (see
+    /// [`Edit::drop`]). Wishes stay, and so does what was decided at this position.
+    pub fn take_back(&mut self, tokens: &[Token]) {
+        let fresh = self.follow(tokens);
+        *self = Machine {
+            waits: std::mem::take(&mut self.waits),
+            after_wait: fresh.after_wait.max(self.after_wait),
+            ban: self.ban,
+            pending_waits: self.pending_waits,
+            cut: self.cut,
+            cut_at_sentence: self.cut_at_sentence,
+            ..fresh
+        };
+    }
+
+    /// The same rules, having followed `tokens` and nothing else.
+    fn follow(&self, tokens: &[Token]) -> Machine {
+        let mut fresh = Machine::new(
+            self.policy.clone(),
+            self.delimiters.clone(),
+            self.wait.clone(),
+            self.room,
+        );
+        for token in tokens {
+            fresh.push(token);
+        }
+        fresh
+    }
+
+    /// A machine for a trace read from a file: what can be told from the tokens alone.
+    pub fn resume(&mut self, tokens: &[Token]) {
+        self.rewind(tokens);
+        let waits = |i: usize| tokens[i].reason == Some(Reason::Wait);
+        self.waits = (0..tokens.len())
+            .filter(|&i| waits(i) && (i == 0 || !waits(i - 1)))
+            .collect();
     }
 }

@@ -158,10 +158,7 @@ impl StopReason {
 
 /// Number of thinking tokens: every token of the phase, injected ones included, delimiters not.
 pub fn thinking_tokens(tokens: &[Token]) -> usize {
-    tokens
-        .iter()
-        .filter(|t| t.phase == Phase::Thinking)
-        .count()
+    tokens.iter().filter(|t| t.phase == Phase::Thinking).count()
 }
 
 /// Text of one phase, without the end-of-thinking delimiter.

@@ -102,11 +102,8 @@ impl Tree {
     /// which a tree is drawn.
     pub fn walk(&self) -> Vec<(usize, BranchId)> {
         let mut order = Vec::with_capacity(self.branches.len());
-        let mut stack: Vec<(usize, BranchId)> = self
-            .children(None)
-            .rev()
-            .map(|id| (0, id))
-            .collect();
+        let mut stack: Vec<(usize, BranchId)> =
+            self.children(None).rev().map(|id| (0, id)).collect();
         while let Some((depth, id)) = stack.pop() {
             order.push((depth, id));
             stack.extend(self.children(Some(id)).rev().map(|id| (depth + 1, id)));
@@ -123,10 +120,14 @@ impl Tree {
     /// must hold of a tree read from a file before it is used.
     pub fn is_sound(&self) -> bool {
         !self.branches.is_empty()
-            && self.branches.iter().enumerate().all(|(id, b)| match b.fork {
-                None => true,
-                Some(f) => f.parent < id && f.at <= b.tokens.len(),
-            })
+            && self
+                .branches
+                .iter()
+                .enumerate()
+                .all(|(id, b)| match b.fork {
+                    None => true,
+                    Some(f) => f.parent < id && f.at <= b.tokens.len(),
+                })
     }
 }
 
@@ -153,7 +154,13 @@ mod tests {
         let grandchild = tree.fork(child, 99).unwrap();
         assert_eq!(tree.get(0).unwrap().tokens.len(), 5, "nothing is lost");
         assert_eq!(tree.get(child).unwrap().tokens.len(), 3);
-        assert_eq!(tree.get(grandchild).unwrap().fork, Some(Fork { parent: child, at: 3 }));
+        assert_eq!(
+            tree.get(grandchild).unwrap().fork,
+            Some(Fork {
+                parent: child,
+                at: 3
+            })
+        );
         let sibling = tree.fork(0, 1).unwrap();
         assert_eq!(
             tree.walk(),

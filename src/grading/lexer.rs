@@ -1,0 +1,480 @@
+//! From answer text to tokens: LaTeX, plain text and Unicode signs meet in one alphabet.
+//!
+//! This is where writing habits end: `\dfrac` and `\frac`, `\cdot` and `×`, `1{,}000` and
+//! `1 000` leave as the same tokens. It knows nothing of grammar.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{One, pow};
+
+/// The longest answer that is read as mathematics, in bytes; longer ones are compared as text.
+pub const MAX_BYTES: usize = 2048;
+
+/// The largest power of ten a literal such as `1e300` may carry.
+const MAX_EXPONENT: u32 = 1000;
+
+/// The alphabet of the parser.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Token {
+    /// A literal number.
+    Number(Number),
+    /// A variable: one letter, or the name of a Greek letter.
+    Name(String),
+    /// A function or construction by its LaTeX name, without the backslash (`frac`, `sqrt`).
+    Command(String),
+    /// Words: the content of `\text{…}`, or a plain word that stands apart.
+    Text(String),
+    /// An operator, bracket or separator. `⦃ ⦄` are set braces, `{ }` only group.
+    Symbol(char),
+    /// `\begin{…}` of a matrix.
+    Begin,
+    /// `\end{…}` of a matrix.
+    End,
+    /// `\\` between rows.
+    RowBreak,
+}
+
+/// A literal number: its exact value and how it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    /// The exact value.
+    pub value: BigRational,
+    /// The digits of a plain unsigned integer as written (a base may follow); empty otherwise.
+    pub digits: String,
+    /// How many digits stood after the decimal point.
+    pub decimals: usize,
+}
+
+impl Number {
+    /// A plain integer; `None` when `digits` is not made of decimal digits.
+    pub fn integer(digits: &str) -> Option<Self> {
+        let value = BigInt::parse_bytes(digits.as_bytes(), 10)?;
+        Some(Self {
+            value: BigRational::from_integer(value),
+            digits: digits.to_owned(),
+            decimals: 0,
+        })
+    }
+}
+
+/// The tokens of an answer.
+#[derive(Debug)]
+pub struct Lexed {
+    /// In order of reading.
+    pub tokens: Vec<Token>,
+    /// Some comma was read as a thousands separator although it could separate a list.
+    pub ambiguous_comma: bool,
+}
+
+/// Reads `text`; `None` when it holds something that is not mathematics as we know it.
+/// With `group`, a bare comma before three digits is a thousands separator outside brackets.
+pub fn lex(text: &str, group: bool) -> Option<Lexed> {
+    if text.len() > MAX_BYTES {
+        return None;
+    }
+    let mut lexer = Lexer {
+        chars: text.chars().collect(),
+        at: 0,
+        group,
+        brackets: 0,
+        out: Lexed {
+            tokens: Vec::new(),
+            ambiguous_comma: false,
+        },
+    };
+    lexer.run()?;
+    Some(lexer.out)
+}
+
+/// Plain words that mean what the LaTeX command of the same name means.
+const PLAIN_COMMANDS: [&str; 22] = [
+    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh",
+    "tanh", "log", "ln", "exp", "pi", "infinity", "inf", "infty", "abs", "or",
+];
+
+/// Short words that are units when they follow a number; longer words need no list.
+const SHORT_UNITS: [&str; 18] = [
+    "cm", "mm", "km", "in", "ft", "yd", "mi", "kg", "mg", "lb", "oz", "ml", "mL", "hr", "min",
+    "sec", "mph", "deg",
+];
+
+struct Lexer {
+    chars: Vec<char>,
+    at: usize,
+    group: bool,
+    brackets: usize,
+    out: Lexed,
+}
+
+impl Lexer {
+    fn peek(&self, ahead: usize) -> Option<char> {
+        self.chars.get(self.at + ahead).copied()
+    }
+
+    fn push(&mut self, token: Token) {
+        self.out.tokens.push(token);
+    }
+
+    fn run(&mut self) -> Option<()> {
+        let mut spaced = false;
+        while let Some(c) = self.peek(0) {
+            if c.is_whitespace() || c == '~' || c == '$' || "€£¥\u{200b}\u{feff}".contains(c) {
+                self.at += 1;
+                spaced |= c.is_whitespace() || c == '~';
+                continue;
+            }
+            let before = self.out.tokens.len();
+            match c {
+                '\\' => self.command()?,
+                '0'..='9' => self.number()?,
+                '.' if self.peek(1).is_some_and(|d| d.is_ascii_digit()) => self.number()?,
+                'a'..='z' | 'A'..='Z' => self.word(spaced),
+                _ => {
+                    self.at += 1;
+                    self.sign(c)?;
+                }
+            }
+            // Spacing commands add no token: they count as white space before the next one.
+            spaced = self.out.tokens.len() == before;
+        }
+        // A sentence's full stop after the answer says nothing.
+        while self
+            .out
+            .tokens
+            .last()
+            .is_some_and(|t| *t == Token::Symbol('.'))
+        {
+            self.out.tokens.pop();
+        }
+        Some(())
+    }
+
+    fn symbol(&mut self, c: char) {
+        match c {
+            '(' | '[' | '⦃' | '⟨' => self.brackets += 1,
+            ')' | ']' | '⦄' | '⟩' => self.brackets = self.brackets.saturating_sub(1),
+            _ => {}
+        }
+        self.push(Token::Symbol(c));
+    }
+
+    /// A single character that is neither letter, digit nor backslash.
+    fn sign(&mut self, c: char) -> Option<()> {
+        let superscript = "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().position(|s| s == c);
+        if let Some(power) = superscript {
+            self.symbol('^');
+            let number = Number::integer(&power.to_string())?;
+            self.push(Token::Number(number));
+            return Some(());
+        }
+        let fraction = [
+            ('½', "1", "2"),
+            ('⅓', "1", "3"),
+            ('⅔', "2", "3"),
+            ('¼', "1", "4"),
+            ('¾', "3", "4"),
+        ];
+        if let Some((_, top, bottom)) = fraction.iter().find(|f| f.0 == c) {
+            self.push(Token::Command("frac".into()));
+            self.push(Token::Number(Number::integer(top)?));
+            self.push(Token::Number(Number::integer(bottom)?));
+            return Some(());
+        }
+        match c {
+            '+' | '/' | '^' | '_' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '=' | '<'
+            | '>' | '|' | '!' | '&' | '%' | '°' | '±' | '∓' | '∪' | '∈' | '≤' | '≥' | '∞' | '⟨'
+            | '⟩' | '.' | 'π' => {
+                self.symbol(c);
+            }
+            '-' | '−' | '–' | '‒' | '—' => self.symbol('-'),
+            '*' if self.peek(0) == Some('*') => {
+                self.at += 1;
+                self.symbol('^');
+            }
+            '*' | '×' | '·' | '⋅' | '∗' => self.symbol('*'),
+            '÷' | '∕' => self.symbol('/'),
+            '√' => self.push(Token::Command("sqrt".into())),
+            'α'..='ω' | 'Α'..='Ω' => self.push(Token::Name(c.to_string())),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// A command, without the backslash it starts with.
+    fn command(&mut self) -> Option<()> {
+        self.at += 1;
+        let c = self.peek(0)?;
+        if !c.is_ascii_alphabetic() {
+            self.at += 1;
+            match c {
+                '{' => self.symbol('⦃'),
+                '}' => self.symbol('⦄'),
+                '|' => self.symbol('|'),
+                '%' => self.symbol('%'),
+                '\\' => self.push(Token::RowBreak),
+                ',' | ';' | ':' | '!' | ' ' | '$' | '(' | ')' | '[' | ']' | '\n' => {}
+                _ => return None,
+            }
+            return Some(());
+        }
+        let start = self.at;
+        while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
+            self.at += 1;
+        }
+        let name: String = self.chars.get(start..self.at)?.iter().collect();
+        match name.as_str() {
+            "left" | "right" | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl"
+            | "Bigr" | "biggl" | "biggr" | "displaystyle" | "textstyle" | "limits" | "quad"
+            | "qquad" | "thinspace" | "phantom" | "mathopen" | "mathclose" => {
+                if matches!(name.as_str(), "left" | "right") && self.peek(0) == Some('.') {
+                    self.at += 1;
+                }
+            }
+            "text" | "mbox" | "textbf" | "textit" | "textrm" | "textnormal" | "texttt"
+            | "mathrm" | "mathbf" | "mathit" | "operatorname" | "rm" | "hbox" => {
+                let content = self.braced();
+                self.words_in_text(content.trim());
+            }
+            "begin" | "end" => {
+                let environment = self.braced();
+                match environment.trim_end_matches('*') {
+                    "pmatrix" | "bmatrix" | "matrix" | "vmatrix" | "Bmatrix" | "smallmatrix" => {}
+                    "array" if name == "begin" => drop(self.braced()),
+                    "array" => {}
+                    _ => return None,
+                }
+                let edge = if name == "begin" {
+                    Token::Begin
+                } else {
+                    Token::End
+                };
+                self.push(edge);
+            }
+            "cdot" | "times" | "ast" => self.symbol('*'),
+            "div" => self.symbol('/'),
+            "pm" => self.symbol('±'),
+            "mp" => self.symbol('∓'),
+            "cup" => self.symbol('∪'),
+            "in" => self.symbol('∈'),
+            "le" | "leq" | "leqslant" => self.symbol('≤'),
+            "ge" | "geq" | "geqslant" => self.symbol('≥'),
+            "lt" => self.symbol('<'),
+            "gt" => self.symbol('>'),
+            "infty" => self.symbol('∞'),
+            "pi" => self.symbol('π'),
+            "circ" | "degree" | "degrees" => self.symbol('°'),
+            "lvert" | "rvert" | "vert" | "mid" => self.symbol('|'),
+            "langle" => self.symbol('⟨'),
+            "rangle" => self.symbol('⟩'),
+            "lbrace" => self.symbol('⦃'),
+            "rbrace" => self.symbol('⦄'),
+            "lparen" => self.symbol('('),
+            "rparen" => self.symbol(')'),
+            "lbrack" => self.symbol('['),
+            "rbrack" => self.symbol(']'),
+            "percent" => self.symbol('%'),
+            "dfrac" | "tfrac" | "cfrac" => self.push(Token::Command("frac".into())),
+            "dbinom" | "tbinom" => self.push(Token::Command("binom".into())),
+            "alpha" | "beta" | "gamma" | "delta" | "epsilon" | "varepsilon" | "zeta" | "eta"
+            | "theta" | "vartheta" | "iota" | "kappa" | "lambda" | "mu" | "nu" | "xi" | "rho"
+            | "sigma" | "tau" | "phi" | "varphi" | "chi" | "psi" | "omega" | "Gamma" | "Delta"
+            | "Theta" | "Lambda" | "Xi" | "Pi" | "Sigma" | "Phi" | "Psi" | "Omega" | "ell" => {
+                self.push(Token::Name(format!("\\{name}")));
+            }
+            _ => self.push(Token::Command(name)),
+        }
+        Some(())
+    }
+
+    /// What stands between the next pair of balanced braces; empty when there is none.
+    fn braced(&mut self) -> String {
+        while self.peek(0).is_some_and(char::is_whitespace) {
+            self.at += 1;
+        }
+        let mut content = String::new();
+        if self.peek(0) != Some('{') {
+            return content;
+        }
+        let mut depth = 0_usize;
+        while let Some(c) = self.peek(0) {
+            self.at += 1;
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            if !(c == '{' && depth == 1) {
+                content.push(c);
+            }
+        }
+        content
+    }
+
+    /// `\text{or}` separates, `\mathbf{v}` is a variable, `\operatorname{sin}` a function;
+    /// anything else is words.
+    fn words_in_text(&mut self, content: &str) {
+        let mut letters = content.chars();
+        match (letters.next(), letters.next()) {
+            (None, _) => {}
+            (Some(c), None) if c.is_ascii_alphabetic() => self.push(Token::Text(c.to_string())),
+            _ if content == "or" || content == "and" => self.symbol(';'),
+            _ if PLAIN_COMMANDS.contains(&content) => self.push(Token::Command(content.to_owned())),
+            _ => self.push(Token::Text(content.to_owned())),
+        }
+    }
+
+    /// A run of plain letters: a known name, a word that stands apart, or a product of variables.
+    fn word(&mut self, spaced: bool) {
+        let start = self.at;
+        while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
+            self.at += 1;
+        }
+        let word: String = self
+            .chars
+            .get(start..self.at)
+            .unwrap_or_default()
+            .iter()
+            .collect();
+        let after_number = matches!(self.out.tokens.last(), Some(Token::Number(_)));
+        match word.as_str() {
+            "or" | "and" => self.symbol(';'),
+            "infinity" | "inf" | "infty" => self.symbol('∞'),
+            "pi" => self.symbol('π'),
+            "degrees" | "degree" | "deg" if after_number => self.symbol('°'),
+            "percent" if after_number => self.symbol('%'),
+            "U" if spaced && self.brackets == 0 && self.out.tokens.last().is_some_and(closes) => {
+                self.symbol('∪');
+            }
+            _ if SHORT_UNITS.contains(&word.as_str()) && after_number => {
+                self.push(Token::Text(word));
+            }
+            _ if PLAIN_COMMANDS.contains(&word.as_str()) => self.push(Token::Command(word)),
+            _ if word.len() >= 4 && (spaced || self.out.tokens.is_empty()) => {
+                self.push(Token::Text(word));
+            }
+            _ => {
+                for letter in word.chars() {
+                    self.push(Token::Name(letter.to_string()));
+                }
+            }
+        }
+    }
+
+    fn digits(&mut self) -> String {
+        let start = self.at;
+        while self.peek(0).is_some_and(|c| c.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.chars
+            .get(start..self.at)
+            .unwrap_or_default()
+            .iter()
+            .collect()
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let mut whole = self.digits();
+        if (1..=3).contains(&whole.len()) && !whole.starts_with('0') {
+            while let Some(length) = self.thousands_separator() {
+                self.at += length;
+                whole.push_str(&self.digits());
+            }
+        }
+        let mut fraction = String::new();
+        let point = self.peek(0) == Some('.') && self.peek(1).is_some_and(|c| c.is_ascii_digit());
+        if point {
+            self.at += 1;
+            fraction = self.digits();
+        }
+        let exponent = self.exponent()?;
+        let digits = format!("{whole}{fraction}");
+        let mut value = BigRational::from_integer(BigInt::parse_bytes(digits.as_bytes(), 10)?);
+        value /= pow(BigInt::from(10), fraction.len());
+        if let Some((negative, size)) = exponent {
+            let scale = pow(BigRational::from_integer(BigInt::from(10)), size);
+            value *= if negative {
+                BigRational::one() / scale
+            } else {
+                scale
+            };
+        }
+        let plain = !point && exponent.is_none();
+        let number = Number {
+            value,
+            digits: if plain { whole } else { String::new() },
+            decimals: if exponent.is_none() {
+                fraction.len()
+            } else {
+                0
+            },
+        };
+        self.push(Token::Number(number));
+        Some(())
+    }
+
+    /// The length of a thousands separator here, if three digits and no fourth follow it.
+    fn thousands_separator(&mut self) -> Option<usize> {
+        let rest = self.chars.get(self.at..)?;
+        let written = [
+            &['{', ',', '}'][..],
+            &[',', '\\', '!'],
+            &['\\', ','],
+            &['\\', ';'],
+            &['\\', ' '],
+        ]
+        .into_iter()
+        .find(|s| rest.starts_with(s));
+        let mut length = written.map_or(1, <[char]>::len);
+        let bare_comma = written.is_none() && rest.first() == Some(&',');
+        if let Some(written) = written {
+            if written.contains(&'!') && rest.get(length) == Some(&' ') {
+                length += 1;
+            }
+        } else if bare_comma {
+            if self.brackets > 0 {
+                return None;
+            }
+        } else if !matches!(rest.first(), Some(' ' | '\u{a0}' | '\u{2009}' | '\u{202f}')) {
+            return None;
+        }
+        let digits = rest
+            .get(length..)?
+            .iter()
+            .take_while(|c| c.is_ascii_digit())
+            .count();
+        if digits != 3 {
+            return None;
+        }
+        if bare_comma {
+            self.out.ambiguous_comma = true;
+            return self.group.then_some(length);
+        }
+        Some(length)
+    }
+
+    /// `e-5` directly after a number: (negative, size). `None` when the size is beyond reason.
+    fn exponent(&mut self) -> Option<Option<(bool, usize)>> {
+        if !matches!(self.peek(0), Some('e' | 'E')) {
+            return Some(None);
+        }
+        let signed = matches!(self.peek(1), Some('+' | '-'));
+        if !self
+            .peek(1 + usize::from(signed))
+            .is_some_and(|c| c.is_ascii_digit())
+        {
+            return Some(None);
+        }
+        let negative = self.peek(1) == Some('-');
+        self.at += 1 + usize::from(signed);
+        let size: u32 = self.digits().parse().ok()?;
+        (size <= MAX_EXPONENT).then_some(Some((negative, size as usize)))
+    }
+}
+
+/// A token after which a capital `U` can only mean a union.
+fn closes(token: &Token) -> bool {
+    matches!(token, Token::Symbol(')' | ']' | '⦄'))
+}

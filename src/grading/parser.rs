@@ -1,0 +1,637 @@
+//! From tokens to a [`Node`]: a recursive descent over the notation of answers.
+//!
+//! It accepts what people write under "the answer is" and gives up (`None`) on anything else, so
+//! that the caller can fall back to comparing text. Depth is bounded; every loop consumes tokens.
+
+use super::lexer::{self, Number, Token};
+use super::node::{Constant, Function, Node, Relation};
+
+/// How deep brackets, fractions and exponents may nest.
+const MAX_DEPTH: usize = 40;
+
+/// All sensible readings of an answer, the likeliest first: two where a comma could separate
+/// either thousands or a list, none where the text is no mathematics.
+pub fn readings(text: &str) -> Vec<Node> {
+    let Some(grouped) = lexer::lex(text, true) else {
+        return Vec::new();
+    };
+    let mut nodes: Vec<Node> = parse(grouped.tokens).into_iter().collect();
+    if grouped.ambiguous_comma {
+        nodes.extend(lexer::lex(text, false).and_then(|lexed| parse(lexed.tokens)));
+    }
+    nodes
+}
+
+fn parse(tokens: Vec<Token>) -> Option<Node> {
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        depth: 0,
+        bars: 0,
+    };
+    let node = parser.list()?;
+    (parser.at == parser.tokens.len()).then_some(node)
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    /// Open brackets and arguments around the current token.
+    depth: usize,
+    /// Open absolute values: inside one, a bar closes rather than opens.
+    bars: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    fn symbol(&self) -> Option<char> {
+        match self.peek() {
+            Some(Token::Symbol(c)) => Some(*c),
+            _ => None,
+        }
+    }
+
+    /// Steps over `c` if it is next.
+    fn take(&mut self, c: char) -> bool {
+        let found = self.symbol() == Some(c);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, c: char) -> Option<()> {
+        self.take(c).then_some(())
+    }
+
+    /// Runs `inner` one level deeper.
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Items separated by commas, semicolons or "and"; a single item stands for itself.
+    fn list(&mut self) -> Option<Node> {
+        let mut items = self.items()?;
+        if items.len() == 1 {
+            items.pop()
+        } else {
+            Some(Node::List(items))
+        }
+    }
+
+    fn items(&mut self) -> Option<Vec<Node>> {
+        let mut items = vec![self.relation()?];
+        loop {
+            let separators = self.at;
+            while self.take(',') || self.take(';') {}
+            if self.at == separators {
+                return Some(items);
+            }
+            items.push(self.relation()?);
+        }
+    }
+
+    fn relation(&mut self) -> Option<Node> {
+        let mut sides = vec![self.union()?];
+        let mut signs = Vec::new();
+        loop {
+            let sign = match self.symbol() {
+                Some('=') => Relation::Equal,
+                Some('<') => Relation::Less,
+                Some('>') => Relation::Greater,
+                Some('≤') => Relation::LessEqual,
+                Some('≥') => Relation::GreaterEqual,
+                Some('∈') if sides.len() == 1 => {
+                    self.at += 1;
+                    let member = sides.pop()?;
+                    return Some(Node::Member(Box::new(member), Box::new(self.union()?)));
+                }
+                _ => break,
+            };
+            self.at += 1;
+            let or_equal = matches!(sign, Relation::Less | Relation::Greater) && self.take('=');
+            signs.push(match sign {
+                Relation::Less if or_equal => Relation::LessEqual,
+                Relation::Greater if or_equal => Relation::GreaterEqual,
+                other => other,
+            });
+            sides.push(self.union()?);
+        }
+        if signs.is_empty() {
+            sides.pop()
+        } else {
+            Some(Node::Relation(sides, signs))
+        }
+    }
+
+    fn union(&mut self) -> Option<Node> {
+        let mut members = vec![self.sum()?];
+        while self.take('∪') {
+            members.push(self.sum()?);
+        }
+        if members.len() == 1 {
+            members.pop()
+        } else {
+            Some(Node::Union(members))
+        }
+    }
+
+    fn sum(&mut self) -> Option<Node> {
+        let mut terms = Vec::new();
+        loop {
+            let mut wrap: Vec<char> = Vec::new();
+            while let Some(sign @ ('+' | '-' | '±' | '∓')) = self.symbol() {
+                self.at += 1;
+                // Signs pile up only in nonsense; two cover `a - -b`.
+                if wrap.len() == 2 {
+                    return None;
+                }
+                wrap.push(sign);
+            }
+            if !terms.is_empty() && wrap.is_empty() {
+                break;
+            }
+            let mut term = self.product()?;
+            for sign in wrap.into_iter().rev() {
+                term = match sign {
+                    '-' => Node::Negative(Box::new(term)),
+                    '±' => Node::PlusMinus(true, Box::new(term)),
+                    '∓' => Node::PlusMinus(false, Box::new(term)),
+                    _ => term,
+                };
+            }
+            terms.push(term);
+        }
+        if terms.len() == 1 {
+            terms.pop()
+        } else {
+            Some(Node::Sum(terms))
+        }
+    }
+
+    fn product(&mut self) -> Option<Node> {
+        let mut left = self.factor()?;
+        loop {
+            if self.take('*') {
+                let right = self.signed_factor()?;
+                left = times(left, right);
+            } else if self.take('/') {
+                left = self.divide(left)?;
+            } else if let Some(Token::Text(_)) = self.peek() {
+                left = self.unit(left)?;
+            } else if self.starts_factor() {
+                let mixed = self.mixed_fraction(&left);
+                let right = match mixed {
+                    Some(fraction) => {
+                        left = Node::Sum(vec![left, fraction]);
+                        continue;
+                    }
+                    None => self.factor()?,
+                };
+                left = times(left, right);
+            } else {
+                return Some(left);
+            }
+        }
+    }
+
+    /// What follows a slash: a divisor, or the second half of a unit such as miles / hour.
+    fn divide(&mut self, left: Node) -> Option<Node> {
+        if let (Node::Unit(..), Some(Token::Text(_))) = (&left, self.peek()) {
+            let Node::Unit(value, unit) = left else {
+                return None;
+            };
+            let Node::Unit(one, per) = self.unit(one())? else {
+                return None;
+            };
+            drop(one);
+            return Some(Node::Unit(value, format!("{unit}/{per}")));
+        }
+        let right = self.signed_factor()?;
+        Some(Node::Quotient(Box::new(left), Box::new(right)))
+    }
+
+    fn signed_factor(&mut self) -> Option<Node> {
+        if self.take('-') {
+            Some(Node::Negative(Box::new(self.factor()?)))
+        } else {
+            self.factor()
+        }
+    }
+
+    /// Words behind a value, with their power: `inches^2`.
+    fn unit(&mut self, value: Node) -> Option<Node> {
+        let mut words = String::new();
+        while let Some(Token::Text(word)) = self.peek() {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(word.trim());
+            self.at += 1;
+            if self.take('^') {
+                words.push('^');
+                let braces = self.take('{');
+                let Some(Token::Number(power)) = self.peek() else {
+                    return None;
+                };
+                words.push_str(&power.digits);
+                self.at += 1;
+                if braces {
+                    self.expect('}')?;
+                }
+            }
+        }
+        Some(Node::Unit(Box::new(value), words))
+    }
+
+    /// The fraction of a mixed number, if `whole` is an integer directly followed by one.
+    fn mixed_fraction(&mut self, whole: &Node) -> Option<Node> {
+        if !matches!(whole, Node::Number(n) if !n.digits.is_empty()) {
+            return None;
+        }
+        let start = self.at;
+        let fraction = match self.peek() {
+            Some(Token::Command(name)) if name == "frac" => self.factor(),
+            Some(Token::Number(_)) => {
+                let top = self.factor();
+                let slash = self.take('/');
+                let bottom = if slash { self.factor() } else { None };
+                top.zip(bottom)
+                    .map(|(t, b)| Node::Quotient(Box::new(t), Box::new(b)))
+            }
+            _ => None,
+        };
+        let integer = |n: &Node| matches!(n, Node::Number(n) if !n.digits.is_empty());
+        match fraction {
+            Some(Node::Quotient(top, bottom)) if integer(&top) && integer(&bottom) => {
+                Some(Node::Quotient(top, bottom))
+            }
+            _ => {
+                self.at = start;
+                None
+            }
+        }
+    }
+
+    /// Whether the next token can be multiplied onto what stands before it without a sign.
+    fn starts_factor(&self) -> bool {
+        match self.peek() {
+            // Two numbers side by side are a mixed number or a slip, never a product.
+            Some(Token::Number(_)) => {
+                self.at > 0 && !matches!(self.tokens.get(self.at - 1), Some(Token::Number(_)))
+                    || matches!(self.tokens.get(self.at + 1), Some(Token::Symbol('/')))
+            }
+            Some(Token::Name(_) | Token::Command(_) | Token::Begin) => true,
+            Some(Token::Symbol(c)) => {
+                matches!(c, '(' | '[' | '{' | 'π' | '∞') || (*c == '|' && self.bars == 0)
+            }
+            _ => false,
+        }
+    }
+
+    /// A base with everything written behind it: exponent, factorial, percent, degrees.
+    fn factor(&mut self) -> Option<Node> {
+        let base = self.base()?;
+        self.postfix(base)
+    }
+
+    fn postfix(&mut self, mut base: Node) -> Option<Node> {
+        loop {
+            base = match self.symbol() {
+                Some('^') => {
+                    self.at += 1;
+                    if self.degree_sign() {
+                        degrees(base)
+                    } else {
+                        let exponent = self.nested(Self::exponent)?;
+                        Node::Power(Box::new(base), Box::new(exponent))
+                    }
+                }
+                Some('°') => {
+                    self.at += 1;
+                    degrees(base)
+                }
+                Some('!') => {
+                    self.at += 1;
+                    Node::Call(Function::Factorial, vec![base])
+                }
+                Some('%') => {
+                    self.at += 1;
+                    Node::Percent(Box::new(base))
+                }
+                _ => return Some(base),
+            };
+        }
+    }
+
+    /// `°` or `{°}` after a caret.
+    fn degree_sign(&mut self) -> bool {
+        let start = self.at;
+        let braces = self.take('{');
+        if self.take('°') && (!braces || self.take('}')) {
+            return true;
+        }
+        self.at = start;
+        false
+    }
+
+    /// An exponent: right-associative, may carry a sign, and digits belong together (`x^10`).
+    fn exponent(&mut self) -> Option<Node> {
+        if self.take('-') {
+            return Some(Node::Negative(Box::new(self.nested(Self::exponent)?)));
+        }
+        let base = self.base()?;
+        if self.take('^') {
+            let exponent = self.nested(Self::exponent)?;
+            return Some(Node::Power(Box::new(base), Box::new(exponent)));
+        }
+        Some(base)
+    }
+
+    fn base(&mut self) -> Option<Node> {
+        let token = self.peek()?.clone();
+        self.at += 1;
+        match token {
+            Token::Number(number) => self.number(number),
+            Token::Name(name) => self.variable(name),
+            Token::Text(words) => Some(Node::Text(words)),
+            Token::Command(name) => self.command(&name),
+            Token::Begin => self.nested(Self::matrix),
+            Token::Symbol('π') => Some(Node::Constant(Constant::Pi)),
+            Token::Symbol('∞') => Some(Node::Constant(Constant::Infinity)),
+            Token::Symbol('{') => self.nested(Self::group),
+            Token::Symbol('⦃') => {
+                if self.take('⦄') {
+                    return Some(Node::Set(Vec::new()));
+                }
+                let items = self.nested(Self::items)?;
+                self.expect('⦄')?;
+                Some(Node::Set(items))
+            }
+            Token::Symbol(open @ ('(' | '[' | '⟨')) => self.bracket(open),
+            Token::Symbol('|') => {
+                self.bars += 1;
+                let inner = self.nested(Self::sum);
+                self.bars -= 1;
+                self.expect('|')?;
+                Some(Node::Call(Function::Abs, vec![inner?]))
+            }
+            Token::Symbol(_) | Token::End | Token::RowBreak => None,
+        }
+    }
+
+    /// `{…}`: a group in LaTeX, or a set written without backslashes when commas stand inside.
+    fn group(&mut self) -> Option<Node> {
+        let inner = self.list()?;
+        self.expect('}')?;
+        Some(match inner {
+            Node::List(items) => Node::Set(items),
+            other => other,
+        })
+    }
+
+    fn bracket(&mut self, open: char) -> Option<Node> {
+        let bars = std::mem::take(&mut self.bars);
+        let mut items = self.nested(Self::items)?;
+        self.bars = bars;
+        let close = self.symbol()?;
+        if !matches!(close, ')' | ']' | '⟩') {
+            return None;
+        }
+        self.at += 1;
+        if items.len() == 1 {
+            items.pop()
+        } else {
+            Some(Node::Bracket(open, close, items))
+        }
+    }
+
+    fn number(&mut self, number: Number) -> Option<Node> {
+        if number.digits.is_empty() || !self.take('_') {
+            return Some(Node::Number(number));
+        }
+        let braces = self.take('{');
+        let base = match self.peek() {
+            Some(Token::Number(base)) => base.digits.parse::<u32>().ok()?,
+            _ => return None,
+        };
+        self.at += 1;
+        if braces {
+            self.expect('}')?;
+        }
+        let valid = (2..=36).contains(&base) && number.digits.chars().all(|d| d.is_digit(base));
+        valid.then_some(Node::Based(number.digits, base))
+    }
+
+    fn variable(&mut self, mut name: String) -> Option<Node> {
+        if self.take('_') {
+            let braces = self.take('{');
+            let mut subscript = String::new();
+            loop {
+                match self.peek() {
+                    Some(Token::Number(number)) if !number.digits.is_empty() => {
+                        subscript.push_str(&number.digits)
+                    }
+                    Some(Token::Name(letter)) => subscript.push_str(letter),
+                    Some(Token::Text(words)) => subscript.push_str(words),
+                    _ => break,
+                }
+                self.at += 1;
+                if !braces {
+                    break;
+                }
+            }
+            if subscript.is_empty() {
+                return None;
+            }
+            if braces {
+                self.expect('}')?;
+            }
+            name = format!("{name}_{subscript}");
+        }
+        Some(match name.as_str() {
+            "i" => Node::Constant(Constant::I),
+            "e" => Node::Constant(Constant::E),
+            _ => Node::Variable(name),
+        })
+    }
+
+    /// The argument of a command: a group, or one token. Of a bare run of digits LaTeX takes the
+    /// first, which is what `\frac12` means.
+    fn argument(&mut self) -> Option<Node> {
+        if let Some(Token::Number(number)) = self.peek().cloned() {
+            if number.digits.len() > 1 {
+                let (first, rest) = number.digits.split_at(1);
+                let token = self.tokens.get_mut(self.at)?;
+                *token = Token::Number(Number::integer(rest)?);
+                return Some(Node::Number(Number::integer(first)?));
+            }
+        }
+        self.nested(Self::base)
+    }
+
+    fn command(&mut self, name: &str) -> Option<Node> {
+        match name {
+            "frac" => {
+                let top = self.argument()?;
+                let bottom = self.argument()?;
+                Some(Node::Quotient(Box::new(top), Box::new(bottom)))
+            }
+            "binom" => {
+                let top = self.argument()?;
+                let bottom = self.argument()?;
+                Some(Node::Call(Function::Binomial, vec![top, bottom]))
+            }
+            "sqrt" => {
+                let mut index = two();
+                if self.take('[') {
+                    index = self.nested(Self::sum)?;
+                    self.expect(']')?;
+                }
+                let radicand = self.nested(Self::base)?;
+                Some(Node::Root(Box::new(radicand), Box::new(index)))
+            }
+            "lfloor" | "lceil" => {
+                let inner = self.nested(Self::sum)?;
+                let (closer, function) = if name == "lfloor" {
+                    ("rfloor", Function::Floor)
+                } else {
+                    ("rceil", Function::Ceil)
+                };
+                if self.peek() != Some(&Token::Command(closer.into())) {
+                    return None;
+                }
+                self.at += 1;
+                Some(Node::Call(function, vec![inner]))
+            }
+            "emptyset" | "varnothing" => Some(Node::Set(Vec::new())),
+            _ => {
+                let function = function_named(name)?;
+                self.nested(|parser| parser.call(function))
+            }
+        }
+    }
+
+    /// A function with its power (`\sin^2 x`), base (`\log_2 8`) and argument (`\sin 2x`).
+    fn call(&mut self, mut function: Function) -> Option<Node> {
+        let mut power = None;
+        let mut arguments = Vec::new();
+        if self.take('_') {
+            arguments.push(self.argument()?);
+        }
+        if self.take('^') {
+            power = Some(self.exponent()?);
+        }
+        if matches!(&power, Some(Node::Negative(one)) if matches!(&**one, Node::Number(n) if n.digits == "1"))
+        {
+            function = match function {
+                Function::Sin => Function::Arcsin,
+                Function::Cos => Function::Arccos,
+                Function::Tan => Function::Arctan,
+                _ => return None,
+            };
+            power = None;
+        }
+        let bracketed = matches!(self.symbol(), Some('(' | '{' | '[' | '|'));
+        let mut argument = if bracketed {
+            self.base()?
+        } else {
+            self.factor()?
+        };
+        while !bracketed && self.starts_factor() && !self.next_is_function() {
+            argument = times(argument, self.factor()?);
+        }
+        arguments.insert(0, argument);
+        let call = Node::Call(function, arguments);
+        Some(match power {
+            Some(power) => Node::Power(Box::new(call), Box::new(power)),
+            None => call,
+        })
+    }
+
+    fn next_is_function(&self) -> bool {
+        matches!(self.peek(), Some(Token::Command(name)) if function_named(name).is_some())
+    }
+
+    /// The rows between `\begin{…}` and `\end{…}`.
+    fn matrix(&mut self) -> Option<Node> {
+        let mut rows = Vec::new();
+        let mut row = Vec::new();
+        loop {
+            match self.peek()? {
+                Token::End => break,
+                Token::RowBreak => {
+                    self.at += 1;
+                    rows.push(std::mem::take(&mut row));
+                }
+                Token::Symbol('&') => self.at += 1,
+                _ => row.push(self.sum()?),
+            }
+        }
+        self.at += 1;
+        if !row.is_empty() {
+            rows.push(row);
+        }
+        Some(Node::Matrix(rows))
+    }
+}
+
+fn one() -> Node {
+    small_integer(1)
+}
+
+fn two() -> Node {
+    small_integer(2)
+}
+
+fn small_integer(value: u8) -> Node {
+    let number = num_rational::BigRational::from_integer(value.into());
+    Node::Number(Number {
+        value: number,
+        digits: value.to_string(),
+        decimals: 0,
+    })
+}
+
+fn degrees(value: Node) -> Node {
+    Node::Unit(Box::new(value), "degree".into())
+}
+
+fn times(left: Node, right: Node) -> Node {
+    match left {
+        Node::Product(mut factors) => {
+            factors.push(right);
+            Node::Product(factors)
+        }
+        left => Node::Product(vec![left, right]),
+    }
+}
+
+fn function_named(name: &str) -> Option<Function> {
+    Some(match name {
+        "sin" => Function::Sin,
+        "cos" => Function::Cos,
+        "tan" => Function::Tan,
+        "cot" => Function::Cot,
+        "sec" => Function::Sec,
+        "csc" => Function::Csc,
+        "arcsin" => Function::Arcsin,
+        "arccos" => Function::Arccos,
+        "arctan" => Function::Arctan,
+        "sinh" => Function::Sinh,
+        "cosh" => Function::Cosh,
+        "tanh" => Function::Tanh,
+        "log" => Function::Log,
+        "ln" => Function::Ln,
+        "exp" => Function::Exp,
+        "abs" => Function::Abs,
+        _ => return None,
+    })
+}

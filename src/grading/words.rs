@@ -1,0 +1,167 @@
+//! Answers in words: option letters, names, units.
+
+/// The letter of a multiple-choice answer written in any usual way: `C`, `(C)`, `C.`,
+/// `\text{(C)}`, `**C**`, `(C) 12`, `C: because`. Letters run from A to J.
+pub fn option_letter(text: &str) -> Option<char> {
+    let plain = plain(text);
+    let mut rest = plain.trim();
+    for prefix in ["option ", "choice ", "answer "] {
+        if rest
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        {
+            rest = rest.get(prefix.len()..)?.trim_start();
+        }
+    }
+    let opened = rest.strip_prefix(['(', '[']);
+    let mut chars = opened.unwrap_or(rest).chars();
+    let letter = chars.next()?;
+    if !('A'..='J').contains(&letter.to_ascii_uppercase()) {
+        return None;
+    }
+    let after = chars.as_str();
+    let closed = after.strip_prefix([')', ']']);
+    let bare = after.is_empty() || after == "." || after == ":";
+    let whole = match (opened, closed) {
+        // (C), and (C) followed by the option's text; a function such as f(x) has no such start.
+        (Some(_), Some(tail)) => tail.is_empty() || tail.starts_with([' ', '.', ':', ',']),
+        (None, Some(tail)) => tail.is_empty() || tail.starts_with([' ', '.', ':']),
+        (None, None) => bare || after.starts_with(". ") || after.starts_with(": "),
+        (Some(_), None) => false,
+    };
+    // A lone small letter is more likely a variable; the caller's reference decides.
+    whole.then(|| letter.to_ascii_uppercase())
+}
+
+/// The text without LaTeX's and Markdown's dress.
+fn plain(text: &str) -> String {
+    let mut out = text.to_owned();
+    for dress in [
+        "\\text", "\\mathrm", "\\textbf", "\\mathbf", "\\mbox", "\\left", "\\right", "**", "$",
+        "\\(", "\\)",
+    ] {
+        // `\left` must not eat the start of `\leftarrow`, but no option letter holds an arrow.
+        out = out.replace(dress, "");
+    }
+    out.replace(['{', '}', '\\', '*', '`', '"'], "")
+}
+
+/// Words for comparison: no dress, no case, no punctuation, single spaces, no leading article.
+pub fn normal(text: &str) -> String {
+    let lower = plain(text).to_lowercase();
+    let kept: String = lower
+        .chars()
+        .map(|c| {
+            if c.is_whitespace() || "~,;:!?'’.".contains(c) {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
+    let mut words: Vec<&str> = kept.split_whitespace().collect();
+    if words.len() > 1 && matches!(words.first(), Some(&"the" | &"a" | &"an")) {
+        words.remove(0);
+    }
+    words.join(" ")
+}
+
+/// Mathematics that was not understood, for comparison: no white space, no dress.
+pub fn squeezed(text: &str) -> String {
+    let mut out = text.to_owned();
+    for dress in [
+        "\\left",
+        "\\right",
+        "\\displaystyle",
+        "\\!",
+        "\\,",
+        "\\;",
+        "\\:",
+        "\\ ",
+        "$",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+    ] {
+        out = out.replace(dress, "");
+    }
+    let out = out
+        .replace("\\dfrac", "\\frac")
+        .replace("\\tfrac", "\\frac");
+    let dense: String = out.chars().filter(|c| !c.is_whitespace()).collect();
+    dense.trim_end_matches('.').to_owned()
+}
+
+/// Whether the text is made of words only, so that it must not be read as a product of letters.
+pub fn is_words(text: &str) -> bool {
+    let plain = plain(text);
+    let letters = plain.chars().filter(|c| c.is_alphabetic()).count();
+    let dressed =
+        text.contains("\\text{") || text.contains("\\mbox{") || text.contains("\\textbf{");
+    (letters >= 3 || dressed && letters > 0)
+        && plain
+            .chars()
+            .all(|c| c.is_alphabetic() || c.is_whitespace() || "-'’.,!?".contains(c))
+        && !plain
+            .split_whitespace()
+            .any(|word| matches!(word, "pi" | "infinity" | "infty" | "inf"))
+        && !text
+            .split('\\')
+            .skip(1)
+            .any(|rest| !["text", "mbox"].iter().any(|c| rest.starts_with(c)))
+}
+
+/// Units by what they measure and their size in the base unit of that measure.
+/// Two answers in units that are both listed and differ are different answers.
+const UNITS: [(&str, &str); 30] = [
+    ("inch", "in"),
+    ("inche", "in"),
+    ("in", "in"),
+    ("foot", "ft"),
+    ("feet", "ft"),
+    ("ft", "ft"),
+    ("yard", "yd"),
+    ("mile", "mi"),
+    ("centimeter", "cm"),
+    ("centimetre", "cm"),
+    ("cm", "cm"),
+    ("millimeter", "mm"),
+    ("mm", "mm"),
+    ("meter", "m"),
+    ("metre", "m"),
+    ("m", "m"),
+    ("kilometer", "km"),
+    ("km", "km"),
+    ("second", "s"),
+    ("sec", "s"),
+    ("minute", "min"),
+    ("min", "min"),
+    ("hour", "h"),
+    ("hr", "h"),
+    ("day", "day"),
+    ("week", "week"),
+    ("year", "year"),
+    ("cent", "cent"),
+    ("dollar", "dollar"),
+    ("degree", "degree"),
+];
+
+/// The canonical name of a known unit, powers included (`square inches` is `in^2`).
+pub fn unit(text: &str) -> Option<String> {
+    let lower = normal(text);
+    let (mut name, mut power) = match lower.split_once('^') {
+        Some((name, power)) => (name.trim(), power.trim()),
+        None => (lower.as_str(), "1"),
+    };
+    for (word, meaning) in [("square ", "2"), ("sq ", "2"), ("cubic ", "3")] {
+        if let Some(rest) = name.strip_prefix(word) {
+            (name, power) = (rest, meaning);
+        }
+    }
+    let singular = name.strip_suffix('s').unwrap_or(name);
+    let known = UNITS
+        .iter()
+        .find(|(unit, _)| *unit == name || *unit == singular)?;
+    Some(format!("{}^{power}", known.1))
+}
