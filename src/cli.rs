@@ -1,8 +1,143 @@
 //! The command line: flags, subcommands, exit codes.
+//!
+//! Everything the screens do, they do through the same engine as these commands. Exit codes: 0
+//! done, 1 something failed (one sentence on stderr says what), 2 the command line is wrong.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod args;
+mod grade;
+mod run;
+mod score;
+mod tokenize;
+
+use args::TuiArgs;
+
+/// Watch, steer and measure a local model's thinking.
+///
+/// Without a command it opens the explorer on the model given with --model, or a list of the
+/// models found on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "s1-tui", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:\n  s1-tui --model model.gguf\n  s1-tui run --model model.gguf --prompt \"How many r in raspberry?\" --max-thinking 256 --waits 1\n\nSettings come from defaults, then config.toml, then S1_TUI_… variables, then flags.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    tui: TuiArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask one question and stream the thought and the answer to standard output.
+    Run(run::Args),
+    /// Log-probabilities of a text under the model, position by position.
+    Score(score::Args),
+    /// The token ids of a text.
+    Tokenize(tokenize::Args),
+    /// Compare an answer with a reference, by value.
+    Grade(grade::GradeArgs),
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (troff).
+    Man,
+}
 
 /// Parses the arguments, runs the command, and turns any error into one sentence on stderr.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = error.exit_code();
+            // Nothing is left to do if even this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
+    let outcome = match cli.command {
+        None => explore(cli.tui),
+        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Score(args)) => score::run(&args),
+        Some(Command::Tokenize(args)) => tokenize::run(&args),
+        Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Completions { shell }) => completions(shell),
+        Some(Command::Man) => man(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "s1-tui: {}", crate::sanitize::clean_line(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn explore(_args: TuiArgs) -> Result<ExitCode> {
+    anyhow::bail!("not wired yet")
+}
+
+/// What the flags, and what lies below them, come to.
+struct Settings {
+    load: crate::engine::LoadOptions,
+    system: String,
+    policy: crate::thinking::forcing::Policy,
+    sampling: crate::model::sampler::Sampling,
+}
+
+fn settings(_config: &args::ConfigArgs, model: &args::ModelArgs, think: &args::ThinkArgs, sample: &args::SampleArgs) -> Result<Settings> {
+    set_threads(model.threads)?;
+    Ok(Settings {
+        load: crate::engine::LoadOptions {
+            path: model.model.clone().ok_or_else(|| anyhow::anyhow!("which model? give it with --model PATH.gguf"))?,
+            context: model.context,
+            family: model.family.map(Into::into),
+            think_open: model.think_open.clone(),
+            think_end: model.think_end.clone(),
+            think_close: model.think_close.clone(),
+        },
+        system: String::new(),
+        policy: think.over(Default::default()),
+        sampling: sample.over(Default::default()),
+    })
+}
+
+fn set_threads(_threads: Option<usize>) -> Result<()> { Ok(()) }
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "s1-tui", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man() -> Result<ExitCode> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    io::stdout().write_all(&page)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever read our output has read enough: no error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

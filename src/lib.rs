@@ -19,6 +19,7 @@ pub mod config;
 pub mod engine;
 pub mod grading;
 pub mod model;
+pub mod sanitize;
 pub mod store;
 pub mod thinking;
 pub mod tui;

@@ -4,7 +4,9 @@
 
 pub mod cache;
 pub mod decoder;
+pub mod fixture;
 pub mod gguf;
+mod memory;
 pub mod sampler;
 pub mod template;
 pub mod tokenizer;

@@ -7,9 +7,9 @@ pub mod action;
 pub mod app;
 pub mod frame;
 pub mod keymap;
-pub mod run;
-pub mod sanitize;
 pub mod screens;
 pub mod terminal;
 pub mod theme;
 pub mod widgets;
+
+pub use crate::sanitize;

@@ -126,9 +126,18 @@ impl Loaded {
             // Written as text, the end begins with this token.
             think_ends.extend(Vocabulary::encode(&tokenizer, &delimiters.spec.end_tag).first());
         }
-        let template = ChatTemplate::for_model(source, &tokenizer, &config.architecture);
-        let mut warnings = Vec::new();
-        warnings.extend(tokenizer.warning().map(str::to_string));
+        let literal = |id: Option<u32>| {
+            let bytes = id.map(|id| tokenizer.token_bytes(id)).unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        let template = ChatTemplate::from_source(
+            source,
+            &literal(tokenizer.bos_id()),
+            &literal(tokenizer.eos_ids().first().copied()),
+            |token| tokenizer.id(token).is_some(),
+        );
+        let warnings = [tokenizer.warning(), template.warning()];
+        let warnings = warnings.into_iter().flatten().map(str::to_string).collect();
         let info = ModelInfo {
             name,
             architecture: config.architecture.clone(),
@@ -138,7 +147,7 @@ impl Loaded {
             threads: candle_core::utils::get_num_threads(),
             context,
             family: family.name().into(),
-            template: template.kind().to_string(),
+            template: template.kind().name().into(),
             warnings,
         };
         Ok(Loaded {

@@ -86,7 +86,7 @@ fn answer(
         };
         let logits: Vec<f32> = rows.flatten_all()?.to_vec1()?;
         let vocab = model.tokenizer.vocab_size();
-        let id = sampler::sample(&logits, vocab, &[], &[], &Sampling::default(), 0, 0);
+        let id = sampler::sample(&logits, vocab, &[], &[], &Sampling::default(), 0, 0)?;
         let over = d.turn_ids.contains(&id) || (d.natural_close.is_some() && d.end_ids.contains(&id));
         if over {
             break;
@@ -105,7 +105,7 @@ fn answer(
         .request
         .reference
         .as_deref()
-        .map(|reference| grading::grade(reference, &text).equal);
+        .map(|reference| grading::grade(reference, &text).verdict.equal);
     Ok(Outcome::Done(Probe {
         at,
         answer,

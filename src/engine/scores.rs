@@ -11,19 +11,19 @@ const TOP: usize = 8;
 /// which the position was reached: it decides which tokens count as an end.
 pub(super) fn fill(model: &Loaded, logits: &[f32], phase: Phase, token: &mut Token) {
     let row = Row::new(logits, model.tokenizer.vocab_size(), TOP);
-    token.logprob = row.logprob(logits, token.id);
-    token.entropy = row.entropy();
+    token.logprob = row.logprob(token.id);
+    token.entropy = row.entropy;
     let ends = match phase {
         Phase::Thinking => &model.think_ends[..],
         Phase::Answer => &model.delimiters.turn_ids[..],
     };
     token.p_end = ends
         .iter()
-        .map(|&id| row.logprob(logits, id).exp())
+        .map(|&id| row.logprob(id).exp())
         .sum::<f32>()
         .min(1.0);
     token.top = row
-        .top()
+        .top
         .iter()
         .map(|&(id, logprob)| Alternative {
             id,

@@ -420,7 +420,7 @@ impl Worker<'_> {
         if lane.len() >= self.model.context {
             return self.set_state(id, LaneState::Stopped(StopReason::ContextFull));
         }
-        let token = {
+        let sampled = {
             let history: Vec<u32> = if lane.request.sampling.repetition_penalty == 1.0 {
                 Vec::new()
             } else {
@@ -437,6 +437,13 @@ impl Worker<'_> {
                 lane.tokens.len() as u64,
                 lane.request.sample,
             )
+        };
+        let token = match sampled {
+            Ok(token) => token,
+            Err(error) => {
+                self.notice(id, error)?;
+                return self.set_state(id, LaneState::Paused);
+            }
         };
         lane.clock.token();
         let (text, _) = lane.text_of(&self.model, token);

@@ -1,1 +1,271 @@
-//! (being written)
+//! A conversation as the text a model was trained to read.
+//!
+//! Model files carry a Jinja template for this. It is code from a stranger: it runs without
+//! access to anything, on a budget of work, and its errors become one sentence. Where a file has
+//! no template, the marks in its vocabulary tell which convention it follows. Not here: tokens,
+//! and what the assistant's text means.
+
+mod functions;
+
+use anyhow::{Result, anyhow, bail};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
+use serde::{Deserialize, Serialize};
+
+/// Templates of real models stay below 32 KiB.
+const LARGEST_SOURCE: usize = 256 << 10;
+/// The longest conversation a render may produce.
+const LARGEST_OUTPUT: usize = 1 << 20;
+/// One unit pays for one instruction or 64 bytes, so this bounds the time (well under a second)
+/// and the memory (some 32 MiB) of a render.
+const FUEL: u64 = 500_000;
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks: `system`, `user` or `assistant`.
+    pub role: String,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A message from its two parts.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            content: content.into(),
+        }
+    }
+}
+
+/// Where the form of a conversation comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateKind {
+    /// The model file's own template.
+    File,
+    /// ChatML turns: `<|im_start|>user`.
+    ChatMl,
+    /// Gemma's turns: `<start_of_turn>user`.
+    Gemma,
+    /// Llama 3's headers: `<|start_header_id|>user`.
+    Llama3,
+    /// No marks at all: the texts, each followed by a line break.
+    Plain,
+}
+
+impl TemplateKind {
+    /// A short name for the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "the model's own",
+            Self::ChatMl => "ChatML",
+            Self::Gemma => "Gemma",
+            Self::Llama3 => "Llama 3",
+            Self::Plain => "plain text",
+        }
+    }
+
+    /// The convention whose mark a vocabulary has. `has_token` answers for a token's text.
+    fn by_vocabulary(has_token: impl Fn(&str) -> bool) -> Self {
+        let marks = [
+            ("<|im_start|>", Self::ChatMl),
+            ("<start_of_turn>", Self::Gemma),
+            ("<|start_header_id|>", Self::Llama3),
+        ];
+        marks
+            .into_iter()
+            .find(|(mark, _)| has_token(mark))
+            .map_or(Self::Plain, |(_, kind)| kind)
+    }
+
+    /// The convention as a template; `File` has none.
+    fn source(self) -> &'static str {
+        match self {
+            Self::ChatMl => include_str!("template/chatml.jinja"),
+            Self::Gemma => include_str!("template/gemma.jinja"),
+            Self::Llama3 => include_str!("template/llama3.jinja"),
+            Self::Plain | Self::File => include_str!("template/plain.jinja"),
+        }
+    }
+}
+
+/// A calendar day, for templates that tell the model what day it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date {
+    /// Year of the Gregorian calendar.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+}
+
+/// The form of a model's conversations.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    bos: String,
+    eos: String,
+    kind: TemplateKind,
+    warning: Option<String>,
+}
+
+impl ChatTemplate {
+    /// Takes the template of a model file, or the convention of its vocabulary where the file
+    /// has none or one that cannot be read ([`Self::warning`] says so then).
+    ///
+    /// `bos` and `eos` are the texts of those tokens, for the template to write. `has_token`
+    /// answers whether the vocabulary has a token with this text.
+    pub fn from_source(
+        jinja: Option<&str>,
+        bos: &str,
+        eos: &str,
+        has_token: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut environment = functions::environment();
+        let mut warning = None;
+        let mut kind = TemplateKind::by_vocabulary(has_token);
+        if let Some(source) = jinja.filter(|source| !source.trim().is_empty()) {
+            match add(&mut environment, source) {
+                Ok(()) => kind = TemplateKind::File,
+                Err(error) => {
+                    warning = Some(format!("{error}; the form is {} instead", kind.name()));
+                }
+            }
+        }
+        if kind != TemplateKind::File
+            && let Err(error) = add(&mut environment, kind.source())
+        {
+            warning = Some(error.to_string());
+        }
+        Self {
+            environment,
+            bos: bos.to_owned(),
+            eos: eos.to_owned(),
+            kind,
+            warning,
+        }
+    }
+
+    /// Tells the template the day (`strftime_now`). Without it templates use a date of their
+    /// own, and the same conversation always gives the same text.
+    pub fn set_date(&mut self, date: Date) {
+        functions::add_date(&mut self.environment, date);
+    }
+
+    /// Where the form comes from.
+    pub fn kind(&self) -> TemplateKind {
+        self.kind
+    }
+
+    /// One sentence if the file's template had to be left aside.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// The text of a conversation. `add_generation_prompt` ends it with the beginning of the
+    /// assistant's turn. `enable_thinking` is Qwen3's switch: `Some(false)` asks for an answer
+    /// without thinking; templates that do not know it ignore it.
+    ///
+    /// Errors: the template refuses the conversation, takes too much work, or makes more than
+    /// 1 MiB of text.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        enable_thinking: Option<bool>,
+    ) -> Result<String> {
+        let said: usize = messages
+            .iter()
+            .map(|message| message.content.len() + message.role.len())
+            .sum();
+        if said > LARGEST_OUTPUT {
+            bail!("the conversation is longer than 1 MiB; shorten it");
+        }
+        let template = self
+            .environment
+            .get_template(NAME)
+            .map_err(|error| failed(&error))?;
+        let none = Value::from(());
+        let values = context! {
+            messages => messages,
+            add_generation_prompt => add_generation_prompt,
+            bos_token => self.bos,
+            eos_token => self.eos,
+            tools => none,
+            documents => none,
+        };
+        let values = match enable_thinking {
+            Some(enable_thinking) => context! { enable_thinking, ..values },
+            None => values,
+        };
+        let text = template.render(values).map_err(|error| failed(&error))?;
+        if text.len() > LARGEST_OUTPUT {
+            bail!("the model's chat template makes more than 1 MiB of text of this conversation");
+        }
+        Ok(text)
+    }
+}
+
+/// The name of the one template in the environment.
+const NAME: &str = "chat";
+
+/// Reads a template into the environment.
+fn add(environment: &mut Environment<'static>, source: &str) -> Result<()> {
+    if source.len() > LARGEST_SOURCE {
+        bail!(
+            "the model's chat template has {} KiB, more than the {} KiB allowed",
+            source.len() >> 10,
+            LARGEST_SOURCE >> 10
+        );
+    }
+    let added = environment.add_template_owned(NAME, source.to_owned());
+    added.map_err(|error| {
+        anyhow!(
+            "the model's chat template cannot be read (line {}): {}",
+            error.line().unwrap_or(1),
+            detail(&error)
+        )
+    })
+}
+
+/// A failed render as one sentence.
+fn failed(error: &minijinja::Error) -> anyhow::Error {
+    if let Some(refusal) = functions::refusal(error) {
+        return anyhow!(
+            "the model's chat template refuses this conversation: {}",
+            clean(&refusal)
+        );
+    }
+    if error.kind() == ErrorKind::OutOfFuel {
+        return anyhow!("the model's chat template takes too much work on this conversation");
+    }
+    anyhow!(
+        "the model's chat template failed in line {}: {}",
+        error.line().unwrap_or(1),
+        detail(error)
+    )
+}
+
+/// What went wrong, in the engine's words.
+fn detail(error: &minijinja::Error) -> String {
+    clean(
+        &error
+            .detail()
+            .map_or_else(|| error.kind().to_string(), str::to_owned),
+    )
+}
+
+/// Text from a template made fit for a line on the screen.
+fn clean(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(300)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

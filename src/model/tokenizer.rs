@@ -140,6 +140,16 @@ impl Tokenizer {
         Ok(out)
     }
 
+    /// Tokens of a rendered chat template: as [`Self::encode`] with `bos`, but a template that
+    /// writes the beginning-of-text token itself does not get a second one.
+    ///
+    /// Errors: a text of more than 16 MiB.
+    pub fn encode_prompt(&self, rendered: &str) -> Result<Vec<u32>> {
+        let mark = self.bos.map_or(&[][..], |bos| self.token_bytes(bos));
+        let written = !mark.is_empty() && rendered.as_bytes().starts_with(mark);
+        self.encode(rendered, !written)
+    }
+
     /// Tokens of a text that a person typed: control tokens in it are ordinary text, so that a
     /// typed `<|im_end|>` cannot forge the end of a turn. User-defined tokens (Qwen3's
     /// `<think>` is one) still count, as in llama.cpp.

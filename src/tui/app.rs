@@ -47,8 +47,8 @@ pub struct Options {
     pub themes: Vec<Theme>,
     /// Questions of earlier runs, oldest first.
     pub history: Vec<String>,
-    /// Whether a model is being loaded already.
-    pub loading: bool,
+    /// The model that is being loaded already, if any.
+    pub model: Option<PathBuf>,
 }
 
 /// What the application wants of the world.
@@ -161,6 +161,8 @@ pub struct App {
     pub show_delimiters: bool,
     /// Where things are on the screen; set before each drawing.
     pub places: super::screens::explore::Places,
+    /// The file of the model in use.
+    pub model_path: Option<PathBuf>,
     /// The question waits for the model.
     queued: bool,
     /// Leave as soon as the session is saved.
@@ -178,7 +180,7 @@ pub struct App {
 impl App {
     /// The program as it starts.
     pub fn new(options: Options) -> App {
-        let Options { request, keymap, mut themes, history, loading } = options;
+        let Options { request, keymap, mut themes, history, model: model_path } = options;
         if themes.is_empty() {
             themes.push(Theme::default());
         }
@@ -188,7 +190,7 @@ impl App {
             keymap,
             themes,
             theme: 0,
-            model: if loading { Model::Loading(0.0) } else { Model::None },
+            model: model_path.as_ref().map_or(Model::None, |_| Model::Loading(0.0)),
             live: None,
             question,
             focus: Focus::Question,
@@ -198,6 +200,7 @@ impl App {
             side: true,
             show_delimiters: false,
             places: Default::default(),
+            model_path,
             queued: false,
             quitting: false,
             unkept: None,
@@ -284,7 +287,7 @@ impl App {
             A::CopyAnswer => self.copy(true),
             A::Save => self.open_save(),
             A::Open => self.wish(Effect::FindSessions),
-            A::Models => self.wish(Effect::FindModels),
+            A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
             A::Settings => self.open_settings(),
             A::Help => self.overlay = Some(Overlay::Help(Default::default())),

@@ -41,7 +41,7 @@ impl App {
             Model::None | Model::Failed(_) => {
                 self.queued = true;
                 self.say(Tone::Info, "Choose a model to ask.");
-                return self.wish(Effect::FindModels);
+                return self.open_models();
             }
             Model::Ready(_) => {}
         }

@@ -7,8 +7,10 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::overlay::{Ask, Overlay, Pick, Sure};
 use super::{App, Effect, Focus, Model};
 use crate::config::expand_home;
+use crate::engine::catalog::Entry;
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
+use crate::tui::screens::picker::Picker;
 use crate::tui::widgets::prompt_line::Outcome;
 use crate::tui::widgets::palette::Palette;
 
@@ -36,6 +38,7 @@ impl App {
         match &mut self.overlay {
             Some(Overlay::Line(_, line)) => line.paste(text),
             Some(Overlay::Palette(palette)) => palette.paste(text),
+            Some(Overlay::Models(picker)) => picker.paste(text),
             Some(_) => {}
             None => {
                 self.focus = Focus::Question;
@@ -86,6 +89,12 @@ impl App {
                     Err(sentence) => line.error = Some(sentence),
                 },
                 Outcome::Cancelled => return self.untyped(*ask),
+                Outcome::Other(action) => self.act(action),
+            },
+            Overlay::Models(picker) => match picker.handle(key, &self.keymap) {
+                Outcome::Open => {}
+                Outcome::Done(path) => return self.load(path),
+                Outcome::Cancelled => return,
                 Outcome::Other(action) => self.act(action),
             },
             Overlay::Sure(sure, confirm) => match confirm.handle(key, &self.keymap) {
@@ -211,8 +220,26 @@ impl App {
         ]
     }
 
-    /// Starts with another model.
+    /// Ends the engine and starts one with another model; what the old one wrote stays.
     pub fn load(&mut self, path: PathBuf) {
+        self.on_model_change(true);
+        self.model_path = Some(path.clone());
         self.wish(Effect::LoadModel(path));
+    }
+
+    /// Opens the picker, while models are still being looked for.
+    pub fn open_models(&mut self) {
+        let mut picker = Picker::default();
+        picker.searching = true;
+        picker.current = self.model_path.clone();
+        self.overlay = Some(Overlay::Models(picker));
+        self.wish(Effect::FindModels);
+    }
+
+    /// Shows the models that were found.
+    pub fn on_models(&mut self, entries: Vec<Entry>) {
+        if let Some(Overlay::Models(picker)) = &mut self.overlay {
+            picker.set_entries(entries);
+        }
     }
 }

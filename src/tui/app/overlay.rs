@@ -9,6 +9,7 @@ use crate::store::session::{EXTENSION, Saved};
 use crate::thinking::trace::Token;
 use crate::thinking::tree::BranchId;
 use crate::tui::sanitize::{clean_line, fit};
+use crate::tui::screens::picker::Picker;
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::help::Help;
@@ -29,6 +30,8 @@ pub enum Overlay {
     Line(Ask, PromptLine),
     /// Yes or no.
     Sure(Sure, Confirm),
+    /// Models on this machine.
+    Models(Picker),
 }
 
 /// What is chosen in a list.

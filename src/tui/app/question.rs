@@ -4,6 +4,7 @@ use crossterm::event::KeyEvent;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 
 use crate::tui::sanitize::width;
+use crate::tui::theme::Theme;
 
 /// Questions kept for the next run.
 const KEPT: usize = 200;
@@ -11,6 +12,9 @@ const KEPT: usize = 200;
 const KEPT_BYTES: usize = 16 * 1024;
 /// A longer question was pasted by mistake; the rest is left out.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What an empty box says.
+const PLACEHOLDER: &str = "Ask something. Enter asks, Alt-Enter breaks the line.";
 
 /// What is typed, and what was asked before.
 #[derive(Clone, Debug)]
@@ -42,12 +46,22 @@ impl Question {
         &self.area
     }
 
+    /// Sets the styles: the cursor shows where the box has the keys.
+    pub fn dress(&mut self, focused: bool, theme: &Theme) {
+        self.area.set_style(theme.text);
+        self.area.set_cursor_line_style(theme.text);
+        self.area.set_placeholder_style(theme.dim);
+        self.area.set_selection_style(theme.selected);
+        self.area.set_cursor_style(if focused { theme.cursor } else { theme.text });
+    }
+
     /// Replaces the text; the cursor goes to its end.
     pub fn set(&mut self, text: &str) {
         let text = typable(text);
         let mut area = TextArea::new(text.split('\n').map(String::from).collect());
         area.set_wrap_mode(WrapMode::WordOrGlyph);
         area.set_max_histories(100);
+        area.set_placeholder_text(PLACEHOLDER);
         area.move_cursor(CursorMove::Bottom);
         area.move_cursor(CursorMove::End);
         self.area = area;

@@ -26,7 +26,8 @@ pub fn buckets(values: impl ExactSizeIterator<Item = f32>, width: usize) -> Vec<
     out
 }
 
-/// Draws values between 0 and `full` in one row; `cursor` is the index of the value to mark.
+/// Draws values between 0 and `full`, as high as the area; `cursor` is the index of the value to
+/// mark.
 pub fn draw(
     values: impl ExactSizeIterator<Item = f32>,
     full: f32,
@@ -39,14 +40,19 @@ pub fn draw(
     if area.is_empty() {
         return;
     }
-    let width = usize::from(area.width);
-    let marked = cursor.map(|c| c / bucket(values.len(), width));
-    for (column, value) in buckets(values, width).into_iter().enumerate().take(width) {
-        let level = (value / full * LEVELS.len() as f32).clamp(0.0, 7.0) as usize;
-        let symbol = LEVELS.get(level).copied().unwrap_or(" ");
+    let marked = cursor.map(|c| c / bucket(values.len(), usize::from(area.width)));
+    let columns = buckets(values, usize::from(area.width));
+    for (column, (x, value)) in (area.left()..area.right()).zip(columns).enumerate() {
+        let steps = f32::from(area.height) * LEVELS.len() as f32;
+        // The lowest step always shows: a value was there.
+        let level = (value / full * steps).clamp(1.0, steps) as usize;
         let style = if marked == Some(column) { style.patch(cursor_style) } else { style };
-        if let Some(cell) = buf.cell_mut((area.x + column as u16, area.y)) {
-            cell.set_symbol(symbol).set_style(style);
+        for (below, y) in (area.top()..area.bottom()).rev().enumerate() {
+            let here = level.saturating_sub(below * LEVELS.len()).min(LEVELS.len());
+            let symbol = here.checked_sub(1).and_then(|i| LEVELS.get(i)).unwrap_or(&" ");
+            if let Some(cell) = buf.cell_mut((x, y)) {
+                cell.set_symbol(symbol).set_style(style);
+            }
         }
     }
 }

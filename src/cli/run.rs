@@ -1,0 +1,325 @@
+//! `s1-tui run`: one question, headless, through the same engine as the explorer.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
+use crate::engine::Engine;
+use crate::engine::protocol::{Command, Event, LaneState, Request, Speed};
+use crate::grading;
+use crate::sanitize;
+use crate::thinking::trace::{
+    Origin, Phase, Reason, StopReason, Token, phase_text, thinking_tokens,
+};
+
+/// Longest prompt read from standard input, in bytes.
+const LONGEST_PROMPT: u64 = 16 << 20;
+const LANE: usize = 0;
+
+/// What to ask, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The question; `-` reads it from standard input.
+    #[arg(short, long, value_name = "TEXT|-", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// System prompt, in place of the template's own.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// Take the question as the whole prompt, without chat template and without opening thinking.
+    #[arg(long)]
+    raw: bool,
+    /// Reference answer, to grade the model's.
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// Print one JSON object at the end, instead of the text as it comes.
+    #[arg(long)]
+    json: bool,
+    /// Flags of the model.
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Flags of budget forcing.
+    #[command(flatten)]
+    think: ThinkArgs,
+    /// Flags of sampling.
+    #[command(flatten)]
+    sample: SampleArgs,
+    /// Where settings come from.
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+struct Output {
+    prompt_ids: Vec<u32>,
+    tokens: Vec<OutputToken>,
+    thinking_tokens: usize,
+    answer_tokens: usize,
+    forced: Vec<Forced>,
+    answer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correct: Option<bool>,
+    text: String,
+    stop_reason: &'static str,
+    prefill_tok_s: f64,
+    decode_tok_s: f64,
+    time_to_first_token_ms: f64,
+}
+
+#[derive(Serialize)]
+struct OutputToken {
+    id: u32,
+    text: String,
+    origin: Origin,
+    phase: Phase,
+    logprob: f32,
+    entropy: f32,
+}
+
+/// Tokens the machine wrote in one go.
+#[derive(Serialize)]
+struct Forced {
+    /// Index of the first of them in `tokens`.
+    position: usize,
+    reason: &'static str,
+    text: String,
+}
+
+/// Runs the command. Errors where the model or the question cannot be used.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let settings = super::settings(&args.config, &args.model, &args.think, &args.sample)?;
+    let question = question(args.prompt.as_deref())?;
+    let request = Request {
+        question,
+        system: args.system.unwrap_or(settings.system),
+        raw: args.raw,
+        policy: settings.policy,
+        sampling: settings.sampling,
+        sample: 0,
+        reference: args.reference,
+        probe_every: None,
+    };
+    let (engine, mut events) = Engine::spawn(settings.load)?;
+    engine.send(Command::Start {
+        lane: LANE,
+        request: request.clone(),
+        run: true,
+    });
+    let mut printer = (!args.json).then(Printer::new);
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut prompt_ids = Vec::new();
+    let mut speed = Speed::default();
+    let stop = loop {
+        let Some(event) = events.blocking_recv() else {
+            bail!("the engine ended without an answer");
+        };
+        match event {
+            Event::Failed(why) | Event::Refused(_, why) => bail!("{why}"),
+            Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
+            Event::Loop { period, repeats, .. } => eprintln!(
+                "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
+            ),
+            Event::Prompt { ids, .. } => prompt_ids = ids,
+            Event::Speed(_, now) => speed = now,
+            Event::Tokens {
+                drop,
+                relabel,
+                tokens: new,
+                ..
+            } => {
+                tokens.truncate(tokens.len() - drop.min(tokens.len()));
+                let from = tokens.len() - relabel.min(tokens.len());
+                for token in &mut tokens[from..] {
+                    token.phase = Phase::Answer;
+                    token.reason = Some(Reason::NaturalEnd);
+                }
+                tokens.extend(new);
+                if let Some(printer) = &mut printer {
+                    printer.follow(&tokens)?;
+                }
+            }
+            Event::State(_, LaneState::Stopped(stop)) => break stop,
+            Event::State(_, LaneState::Paused) => bail!("the model could not go on"),
+            _ => {}
+        }
+    };
+    engine.shutdown();
+    while let Ok(event) = events.try_recv() {
+        if let Event::Speed(_, now) = event {
+            speed = now;
+        }
+    }
+    match printer {
+        Some(printer) => printer.finish()?,
+        None => print_json(&request, tokens, prompt_ids, speed, stop)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn question(prompt: Option<&str>) -> Result<String> {
+    let text = match prompt {
+        Some("-") => read_stdin()?,
+        None if !io::stdin().is_terminal() => read_stdin()?,
+        None => bail!("what is the question? give it with --prompt TEXT, or - for standard input"),
+        Some(text) => text.to_string(),
+    };
+    if text.trim().is_empty() {
+        bail!("the question is empty; give it with --prompt TEXT, or - for standard input");
+    }
+    Ok(text)
+}
+
+fn read_stdin() -> Result<String> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .take(LONGEST_PROMPT + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot read the question from standard input")?;
+    if bytes.len() as u64 > LONGEST_PROMPT {
+        bail!("the question on standard input has more than 16 MiB; give a shorter one");
+    }
+    let mut text = String::from_utf8(bytes)
+        .context("the question on standard input is not UTF-8 text")?;
+    while text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// Streams the trace: on a terminal dimmed and without control sequences, in a pipe as it is.
+struct Printer {
+    terminal: bool,
+    styled: bool,
+    dimmed: bool,
+    /// Tokens printed. The last few are held back while they might still be taken back.
+    printed: usize,
+    last: char,
+}
+
+/// Pieces of a delimiter that arrive one by one can be taken back as long as they are this few.
+const HELD: usize = 8;
+
+impl Printer {
+    fn new() -> Printer {
+        let terminal = io::stdout().is_terminal();
+        let colourless = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        Printer {
+            terminal,
+            styled: terminal && !colourless,
+            dimmed: false,
+            printed: 0,
+            last: '\n',
+        }
+    }
+
+    /// Prints what is new and cannot be taken back any more.
+    fn follow(&mut self, tokens: &[Token]) -> io::Result<()> {
+        let begun = tokens.iter().rev().take(HELD).position(|t| t.text.contains('<'));
+        let held = match begun {
+            Some(i) if tokens.last().is_some_and(|t| t.phase == Phase::Thinking) => i + 1,
+            _ => 0,
+        };
+        self.print(&tokens[..tokens.len() - held])
+    }
+
+    fn print(&mut self, tokens: &[Token]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        for token in tokens.get(self.printed..).unwrap_or_default() {
+            let thinking = token.phase == Phase::Thinking;
+            if self.styled && thinking != self.dimmed {
+                out.write_all(if thinking { b"\x1b[2m" } else { b"\x1b[0m" })?;
+                self.dimmed = thinking;
+            }
+            if self.terminal {
+                out.write_all(sanitize::clean(&token.text).as_bytes())?;
+            } else {
+                out.write_all(token.text.as_bytes())?;
+            }
+            self.last = token.text.chars().next_back().unwrap_or(self.last);
+        }
+        self.printed = self.printed.max(tokens.len());
+        out.flush()
+    }
+
+    fn finish(self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.dimmed {
+            out.write_all(b"\x1b[0m")?;
+        }
+        if self.last != '\n' {
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    }
+}
+
+fn print_json(
+    request: &Request,
+    tokens: Vec<Token>,
+    prompt_ids: Vec<u32>,
+    speed: Speed,
+    stop: StopReason,
+) -> Result<()> {
+    let answer_text = phase_text(&tokens, Phase::Answer);
+    let kind = request.reference.as_deref().map(grading::Kind::of);
+    let thinking = thinking_tokens(&tokens);
+    let output = Output {
+        prompt_ids,
+        thinking_tokens: thinking,
+        answer_tokens: tokens.len() - thinking,
+        forced: forced(&tokens),
+        answer: grading::extract(&answer_text, kind).map(|a| a.text),
+        correct: request
+            .reference
+            .as_deref()
+            .map(|reference| grading::grade(reference, &answer_text).verdict.equal),
+        text: tokens.iter().map(|t| t.text.as_str()).collect(),
+        stop_reason: stop.name(),
+        prefill_tok_s: speed.prefill_tok_s,
+        decode_tok_s: speed.decode_tok_s,
+        time_to_first_token_ms: speed.time_to_first_token_ms,
+        tokens: tokens
+            .into_iter()
+            .map(|t| OutputToken {
+                id: t.id,
+                text: t.text,
+                origin: t.origin,
+                phase: t.phase,
+                logprob: t.logprob,
+                entropy: t.entropy,
+            })
+            .collect(),
+    };
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &output)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Runs of tokens that were forced for one reason.
+fn forced(tokens: &[Token]) -> Vec<Forced> {
+    let mut runs: Vec<Forced> = Vec::new();
+    let mut open = false;
+    for (position, token) in tokens.iter().enumerate() {
+        let reason = match (token.origin, token.reason) {
+            (Origin::Forced, Some(reason)) => reason.name(),
+            _ => {
+                open = false;
+                continue;
+            }
+        };
+        match runs.last_mut() {
+            Some(run) if open && run.reason == reason => run.text.push_str(&token.text),
+            _ => runs.push(Forced {
+                position,
+                reason,
+                text: token.text.clone(),
+            }),
+        }
+        open = true;
+    }
+    runs
+}

@@ -1,0 +1,108 @@
+//! `s1-tui score`: log-probabilities of a token sequence, position by position.
+//!
+//! This is what the decoder's correctness is measured with: it works on a file without a
+//! vocabulary when ids are given.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use serde::Serialize;
+
+use super::args::ModelArgs;
+use crate::engine::tokenizer_for;
+use crate::model::decoder::{Decoder, Logits};
+use crate::model::gguf::Gguf;
+use crate::model::sampler::Row;
+
+/// Tokens computed at once: bounds the memory that a row of logits per token takes.
+const CHUNK: usize = 32;
+
+/// What to score.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Flags of the model.
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Token ids, separated by commas.
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',', required_unless_present = "text")]
+    ids: Vec<u32>,
+    /// A text (special tokens are parsed).
+    #[arg(long, conflicts_with = "ids", allow_hyphen_values = true)]
+    text: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Scored {
+    ids: Vec<u32>,
+    positions: Vec<Position>,
+}
+
+/// `positions[i]` predicts `ids[i + 1]`.
+#[derive(Serialize)]
+struct Position {
+    next: u32,
+    /// Natural logarithm.
+    logprob: f32,
+    top5: Vec<(u32, f32)>,
+}
+
+/// Runs the command. Errors where the model cannot be loaded or the sequence does not fit it.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let path = args
+        .model
+        .model
+        .as_deref()
+        .context("which model? give it with --model PATH.gguf")?;
+    super::set_threads(args.model.threads)?;
+    let gguf = Gguf::open(path)?;
+    let ids = match &args.text {
+        Some(text) => tokenizer_for(&gguf, path)?.encode(text, true)?,
+        None => args.ids.clone(),
+    };
+    if ids.len() < 2 {
+        bail!("there is nothing to score: a sequence needs at least two tokens");
+    }
+    let decoder = Decoder::load(&gguf, &Device::Cpu, &mut |_| true)
+        .with_context(|| format!("cannot load {}", path.display()))?;
+    let (context, vocab) = (decoder.config().context_length, decoder.config().vocab);
+    if ids.len() > context {
+        bail!(
+            "the sequence has {} tokens, more than the {context} of this model's context",
+            ids.len()
+        );
+    }
+    let mut cache = decoder.new_cache(ids.len())?;
+    let mut positions = Vec::with_capacity(ids.len() - 1);
+    let (inputs, targets) = (&ids[..ids.len() - 1], &ids[1..]);
+    for (input, target) in inputs.chunks(CHUNK).zip(targets.chunks(CHUNK)) {
+        let logits = decoder
+            .forward(&mut [(&mut cache, input)], Logits::All)?
+            .context("the decoder gave no logits")?;
+        for (&next, logits) in target.iter().zip(logits.to_vec2::<f32>()?) {
+            if next as usize >= vocab {
+                bail!("token {next} is beyond the vocabulary of {vocab} tokens");
+            }
+            let row = Row::new(&logits, vocab, 5);
+            positions.push(Position {
+                next,
+                logprob: row.logprob(next),
+                top5: row.top.clone(),
+            });
+        }
+    }
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &Scored { ids, positions })?;
+        writeln!(out)?;
+    } else {
+        for p in &positions {
+            writeln!(out, "{:>8} {:>10.5}", p.next, p.logprob)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

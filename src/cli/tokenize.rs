@@ -1,0 +1,47 @@
+//! `s1-tui tokenize`: the token ids of a text, as the model would read it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::args::ModelArgs;
+use crate::engine::tokenizer_for;
+use crate::model::gguf::Gguf;
+
+/// What to tokenize.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Flags of the model.
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The text; special tokens are parsed, and a begin-of-text token added where the model has it.
+    #[arg(long, allow_hyphen_values = true)]
+    text: String,
+    /// Print a JSON list of ids, instead of a line for each token.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command. Errors where the file has no vocabulary.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let path = args
+        .model
+        .model
+        .as_deref()
+        .context("which model? give it with --model PATH.gguf")?;
+    let gguf = Gguf::open(path)?;
+    let tokenizer = tokenizer_for(&gguf, path)?;
+    let ids = tokenizer.encode(&args.text, true)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &ids)?;
+        writeln!(out)?;
+    } else {
+        for id in ids {
+            let text = String::from_utf8_lossy(tokenizer.token_bytes(id)).into_owned();
+            writeln!(out, "{id:>8} {text:?}")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

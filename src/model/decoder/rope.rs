@@ -1,0 +1,173 @@
+//! Rotary position embeddings: frequencies and their scaling variants.
+//!
+//! Frequencies are computed in f64 and rounded to f32 once; angles are f32 products of position
+//! and frequency, as transformers computes them. Tables cover only the positions asked for, so
+//! that a long context costs nothing until it is used.
+
+use anyhow::{Result, bail};
+use candle_core::{Device, Tensor};
+
+use super::ops;
+
+/// Which elements of a head form a rotated pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RopeLayout {
+    /// Elements `2i` and `2i + 1`.
+    Interleaved,
+    /// Elements `i` and `i + dims / 2`.
+    HalfSplit,
+}
+
+/// How frequencies are stretched beyond the trained context.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    None,
+    /// All frequencies divided by the factor.
+    Linear {
+        /// The divisor.
+        factor: f32,
+    },
+    /// YaRN (<https://arxiv.org/abs/2309.00071>): low frequencies divided, high ones kept, a ramp
+    /// between.
+    Yarn {
+        /// The divisor of the low frequencies.
+        factor: f32,
+        /// Tokens the model saw before it was stretched.
+        original_context: usize,
+        /// Extra factor on the magnitude `0.1 · ln(factor) + 1`.
+        attention_factor: f32,
+        /// Rotations over the original context above which a frequency is kept.
+        beta_fast: f32,
+        /// Rotations below which it is divided.
+        beta_slow: f32,
+    },
+}
+
+/// The rotary embedding of a kind of layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RopeConfig {
+    /// Which elements are paired.
+    pub layout: RopeLayout,
+    /// How many leading elements of a head are rotated; even, at most the head's width.
+    pub dims: usize,
+    /// Base of the geometric series of frequencies.
+    pub base: f32,
+    /// Stretching.
+    pub scaling: RopeScaling,
+}
+
+/// Frequencies ready for use.
+#[derive(Debug)]
+pub(super) struct Rope {
+    layout: RopeLayout,
+    /// Radians per position, one for each pair.
+    frequencies: Vec<f32>,
+    /// Factor on cosine and sine.
+    magnitude: f32,
+}
+
+/// Cosines and sines `[rows, dims / 2]` for the positions of a batch.
+#[derive(Debug)]
+pub(super) struct Rotation {
+    layout: RopeLayout,
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl Rope {
+    /// `divisors` are the file's own divisors of the frequencies (Llama 3), one for each pair.
+    pub(super) fn new(config: &RopeConfig, divisors: Option<&[f32]>) -> Result<Self> {
+        let pairs = config.dims / 2;
+        if let Some(divisors) = divisors
+            && (divisors.len() != pairs || divisors.iter().any(|d| !(d.is_finite() && *d > 0.0)))
+        {
+            bail!("rope_freqs.weight does not hold {pairs} positive numbers");
+        }
+        let divisor = |i: usize| divisors.map_or(1.0, |d| f64::from(d[i]));
+        let stretch = stretches(config);
+        let frequencies = (0..pairs)
+            .map(|i| (unscaled(config, i) * stretch(i) / divisor(i)) as f32)
+            .collect();
+        Ok(Self {
+            layout: config.layout,
+            frequencies,
+            magnitude: magnitude(&config.scaling),
+        })
+    }
+
+    /// Tables for rows at the given positions.
+    pub(super) fn at(&self, positions: &[u32], device: &Device) -> candle_core::Result<Rotation> {
+        let shape = (positions.len(), self.frequencies.len());
+        let table = |f: fn(f32) -> f32| {
+            let angles = positions.iter().flat_map(|&p| {
+                self.frequencies
+                    .iter()
+                    .map(move |w| f(p as f32 * w) * self.magnitude)
+            });
+            Tensor::from_vec(angles.collect::<Vec<f32>>(), shape, device)
+        };
+        Ok(Rotation {
+            layout: self.layout,
+            cos: table(f32::cos)?,
+            sin: table(f32::sin)?,
+        })
+    }
+}
+
+impl Rotation {
+    /// Rotates every head of `[rows, heads, head_dim]`.
+    pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        ops::rotate(x, &self.cos, &self.sin, self.layout)
+    }
+}
+
+fn unscaled(config: &RopeConfig, pair: usize) -> f64 {
+    f64::from(config.base).powf(-2.0 * pair as f64 / config.dims as f64)
+}
+
+/// The factor on each pair's frequency.
+fn stretches(config: &RopeConfig) -> impl Fn(usize) -> f64 {
+    let dims = config.dims as f64;
+    let base = f64::from(config.base);
+    let (factor, low, high) = match config.scaling {
+        RopeScaling::None => (1.0, 0.0, 0.0),
+        // A ramp that lies wholly below the first pair divides every frequency.
+        RopeScaling::Linear { factor } => (f64::from(factor), -2.0, -1.0),
+        RopeScaling::Yarn {
+            factor,
+            original_context,
+            beta_fast,
+            beta_slow,
+            ..
+        } => {
+            // The pair that turns `rotations` times over the original context.
+            let pair = |rotations: f32| {
+                let turns =
+                    original_context as f64 / (f64::from(rotations) * std::f64::consts::TAU);
+                dims * turns.ln() / (2.0 * base.ln())
+            };
+            let low = pair(beta_fast).floor().max(0.0);
+            let high = pair(beta_slow).ceil().min(dims - 1.0);
+            (f64::from(factor), low, high)
+        }
+    };
+    move |pair| {
+        let ramp = ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
+        (1.0 - ramp) + ramp / factor
+    }
+}
+
+fn magnitude(scaling: &RopeScaling) -> f32 {
+    match *scaling {
+        RopeScaling::Yarn {
+            factor,
+            attention_factor,
+            ..
+        } if factor > 1.0 => attention_factor * (0.1 * factor.ln() + 1.0),
+        RopeScaling::Yarn {
+            attention_factor, ..
+        } => attention_factor,
+        _ => 1.0,
+    }
+}

@@ -1,0 +1,114 @@
+//! Correctness of the decoder against other engines, on models too large for the repository.
+//!
+//! `S1_TUI_GOLDEN` names the folder of reference log-probabilities, `S1_TUI_MODELS` the folder of
+//! the models they were made with. Without them these tests pass without looking.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use s1_tui::model::decoder::{Decoder, Logits};
+use s1_tui::model::gguf::Gguf;
+use serde_json::Value;
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: set {variable}");
+    }
+    folder
+}
+
+fn load(path: &Path) -> Decoder {
+    let gguf = Gguf::open(path).unwrap();
+    Decoder::load(&gguf, &Device::Cpu, &mut |_| true).unwrap()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_u64().unwrap() as u32)
+        .collect()
+}
+
+/// Natural-log probabilities of every token after every position.
+fn log_probabilities(decoder: &Decoder, ids: &[u32]) -> Vec<Vec<f32>> {
+    let mut cache = decoder.new_cache(ids.len()).unwrap();
+    let logits = decoder
+        .forward(&mut [(&mut cache, ids)], Logits::All)
+        .unwrap()
+        .unwrap();
+    let mut rows = logits.to_vec2::<f32>().unwrap();
+    for row in &mut rows {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f64 = row.iter().map(|x| f64::from(x - max).exp()).sum();
+        let norm = max + total.ln() as f32;
+        row.iter_mut().for_each(|x| *x -= norm);
+    }
+    rows
+}
+
+/// Number of positions, of equal top-1 tokens, and the summed |Δ| of `next` log-probabilities.
+fn compare(decoder: &Decoder, ids: &[u32], positions: &Value) -> (usize, usize, f64) {
+    let rows = log_probabilities(decoder, ids);
+    let positions = positions.as_array().unwrap();
+    let (mut agree, mut difference) = (0, 0.0);
+    for (row, position) in rows.iter().zip(positions) {
+        let top = (0..row.len())
+            .max_by(|&a, &b| row[a].total_cmp(&row[b]))
+            .unwrap();
+        agree += usize::from(top as u64 == position["top5"][0][0].as_u64().unwrap());
+        let next = position["next"].as_u64().unwrap() as usize;
+        difference += (f64::from(row[next]) - position["logprob"].as_f64().unwrap()).abs();
+    }
+    (positions.len(), agree, difference)
+}
+
+/// A user would lose: the right answer. F32 weights leave no excuse for any difference.
+#[test]
+fn f32_models_match_transformers() {
+    let Some(golden) = folder("S1_TUI_GOLDEN") else {
+        return;
+    };
+    for name in ["llama", "llama3-rope", "qwen2", "qwen3", "gemma3"] {
+        let decoder = load(&golden.join(format!("tiny/{name}.gguf")));
+        let reference = json(&golden.join(format!("tiny/{name}.json")));
+        let (n, agree, sum) = compare(&decoder, &ids(&reference["ids"]), &reference["positions"]);
+        let mean = sum / n as f64;
+        println!("{name}: top-1 {agree}/{n}, mean |Δ logprob| {mean:.2e}");
+        assert!(mean <= 0.001, "{name}: {mean}");
+        assert_eq!(agree, n, "{name}");
+    }
+}
+
+/// A user would lose: the answer that the same file gives in llama.cpp. Engines round activations
+/// differently before multiplying with quantized weights, hence the tolerance.
+#[test]
+fn quantized_models_match_llama_cpp() {
+    let (Some(golden), Some(models)) = (folder("S1_TUI_GOLDEN"), folder("S1_TUI_MODELS")) else {
+        return;
+    };
+    for name in [
+        "smollm2-135m-instruct-q4_1",
+        "qwen2.5-coder-0.5b-instruct-q4_k_m",
+        "gemma-3-270m-q4_k_m",
+    ] {
+        let decoder = load(&models.join(format!("{name}.gguf")));
+        let reference = json(&golden.join(format!("{name}.json")));
+        let (mut n, mut agree, mut sum) = (0, 0, 0.0);
+        for case in reference["cases"].as_array().unwrap() {
+            let ids = [ids(&case["prompt_ids"]), ids(&case["greedy"])].concat();
+            let (count, same, difference) = compare(&decoder, &ids, &case["positions"]);
+            (n, agree, sum) = (n + count, agree + same, sum + difference);
+        }
+        let (share, mean) = (agree as f64 / n as f64, sum / n as f64);
+        println!("{name}: top-1 {agree}/{n} = {share:.4}, mean |Δ logprob| {mean:.4}");
+        assert!(share >= 0.97, "{name}: top-1 agreement {share}");
+        assert!(mean <= 0.05, "{name}: mean difference {mean}");
+    }
+}
