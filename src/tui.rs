@@ -7,6 +7,7 @@ pub mod action;
 pub mod app;
 pub mod frame;
 pub mod keymap;
+pub mod run;
 pub mod screens;
 pub mod terminal;
 pub mod theme;

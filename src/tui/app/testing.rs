@@ -129,10 +129,13 @@ pub fn token(i: usize, text: &str, origin: Origin, phase: Phase, reason: Option<
 /// Streams words as tokens of the lane on screen.
 pub fn stream(app: &mut App, text: &str, origin: Origin, phase: Phase, reason: Option<Reason>) {
     let start = app.live.as_ref().unwrap().branch().tokens.len();
-    let tokens: Vec<Token> = text
-        .split_inclusive(' ')
+    // As tokenizers do it, a space belongs to the word behind it.
+    let starts = text.match_indices(' ').map(|(i, _)| i).filter(|&i| i > 0);
+    let cuts: Vec<usize> = [0].into_iter().chain(starts).chain([text.len()]).collect();
+    let tokens: Vec<Token> = cuts
+        .windows(2)
         .enumerate()
-        .map(|(i, word)| token(start + i, word, origin, phase, reason))
+        .map(|(i, cut)| token(start + i, &text[cut[0]..cut[1]], origin, phase, reason))
         .collect();
     let lane = lane(app);
     app.on_event(Event::Tokens { lane, drop: 0, relabel: 0, tokens });
@@ -153,16 +156,16 @@ pub fn probe(app: &mut App, answer: &str) {
 /// The thought of the sketches, up to the middle of its second half.
 pub fn midway(app: &mut App) {
     ask(app, "How many r in raspberry?");
-    think(app, "I spell it out and count: r1 a1 s1 p1 b1 e1 r2 r3 y1. ");
+    think(app, "I spell it out and count: r1 a1 s1 p1 b1 e1 r2 r3 y1.");
     probe(app, "1");
-    think(app, "The letter r stands at place 1, ");
+    think(app, " The letter r stands at place 1,");
     probe(app, "2");
-    think(app, "then at 7 and at 8, which makes three: 3.");
+    think(app, " then at 7 and at 8, which makes three: 3.");
     probe(app, "3");
     stream(app, "Wait", Origin::Forced, Phase::Thinking, Some(Reason::Wait));
-    think(app, ", let me count backwards to be sure. ");
+    think(app, ", let me count backwards to be sure.");
     probe(app, "3");
-    think(app, "y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 sam");
+    think(app, " y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 sam");
     probe(app, "3");
     let lane = lane(app);
     let speed = Speed { prefill_tok_s: 900.0, decode_tok_s: 2140.0, time_to_first_token_ms: 21.0 };
@@ -174,7 +177,7 @@ pub fn midway(app: &mut App) {
 /// The same thought, cut off, and its answer.
 pub fn answered(app: &mut App) {
     midway(app);
-    think(app, "e. ");
+    think(app, "e.");
     stream(app, "</think>\n\n", Origin::Forced, Phase::Answer, Some(Reason::Cut));
     stream(app, "There are **3** letters r in raspberry.", Origin::Sampled, Phase::Answer, None);
     let lane = lane(app);

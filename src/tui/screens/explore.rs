@@ -8,9 +8,11 @@
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::widgets::{Clear, Widget};
 
 use crate::tui::app::{App, Focus};
+use crate::tui::theme::Theme;
 use crate::tui::widgets::footer;
 use crate::tui::widgets::trace::paint::Verdict;
 
@@ -148,6 +150,11 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     footer::draw(buf, places.footer, &app.footer(), app.context(), &app.keymap, theme);
     over::notice(app, area, buf);
     over::overlay(app, area, buf)
+}
+
+/// A style for text that stands in a border: without what the border's style would add to it.
+fn on_border(theme: &Theme, style: Style) -> Style {
+    Style::reset().patch(theme.text).patch(style)
 }
 
 #[cfg(test)]

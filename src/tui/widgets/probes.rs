@@ -75,7 +75,9 @@ pub fn timeline(runs: &[Run], width: usize, theme: &Theme) -> Line<'static> {
         // Two columns stay free for the sign that older runs were left out.
         let reserve = if i == 0 { 0 } else { 2 };
         if fixed + reserve > room && !last {
-            parts.push(vec![Span::styled("… ", theme.dim)]);
+            if room >= 2 {
+                parts.push(vec![Span::styled("… ", theme.dim)]);
+            }
             break;
         }
         room = room.saturating_sub(fixed);

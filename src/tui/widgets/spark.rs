@@ -2,7 +2,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+
+use crate::tui::theme::Theme;
 
 const LEVELS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
@@ -32,7 +33,7 @@ pub fn draw(
     values: impl ExactSizeIterator<Item = f32>,
     full: f32,
     cursor: Option<usize>,
-    (style, cursor_style): (Style, Style),
+    theme: &Theme,
     area: Rect,
     buf: &mut Buffer,
 ) {
@@ -46,10 +47,17 @@ pub fn draw(
         let steps = f32::from(area.height) * LEVELS.len() as f32;
         // The lowest step always shows: a value was there.
         let level = (value / full * steps).clamp(1.0, steps) as usize;
-        let style = if marked == Some(column) { style.patch(cursor_style) } else { style };
+        let here = marked == Some(column);
         for (below, y) in (area.top()..area.bottom()).rev().enumerate() {
-            let here = level.saturating_sub(below * LEVELS.len()).min(LEVELS.len());
-            let symbol = here.checked_sub(1).and_then(|i| LEVELS.get(i)).unwrap_or(&" ");
+            let part = level.saturating_sub(below * LEVELS.len()).min(LEVELS.len());
+            let (symbol, style) = match part.checked_sub(1).and_then(|i| LEVELS.get(i)) {
+                // A thread above the bar, or the bar itself where there is no room above.
+                None if here => ("┊", theme.text),
+                None => (" ", theme.text),
+                Some(bar) if here && area.height == 1 => (*bar, theme.spark.patch(theme.cursor)),
+                Some(bar) if here => (*bar, theme.text),
+                Some(bar) => (*bar, theme.spark),
+            };
             if let Some(cell) = buf.cell_mut((x, y)) {
                 cell.set_symbol(symbol).set_style(style);
             }

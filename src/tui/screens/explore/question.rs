@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::Places;
+use super::{Places, on_border};
 use crate::tui::app::{App, Focus};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::overlay::put;
@@ -31,7 +31,7 @@ pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
         let mut block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(border)
-            .title(Line::styled(" Question ", title));
+            .title(Line::styled(" Question ", on_border(theme, title)));
         if let Some(reference) = app.reference() {
             let text = clean_line(reference);
             let text = fit(&text, usize::from(area.width) / 3);

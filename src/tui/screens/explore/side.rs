@@ -9,6 +9,7 @@ use ratatui::widgets::{Block, BorderType, Widget};
 
 use crate::thinking::trace::{Origin, Token, thinking_tokens};
 use crate::tui::action::Action;
+use super::on_border;
 use crate::tui::app::live::Live;
 use crate::tui::app::overlay::quoted;
 use crate::tui::app::{App, Model};
@@ -29,7 +30,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let block = Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(theme.border)
-        .title(Line::styled(" Now ", theme.title));
+        .title(Line::styled(" Now ", on_border(theme, theme.title)));
     let inner = block.inner(area);
     block.render(area, buf);
     let mut rows = Rows { area, inner, y: inner.y, app, buf };
@@ -92,19 +93,13 @@ impl Rows<'_> {
             put(x, "─");
         }
         put(self.area.right() - 1, "┤");
-        let place = Rect {
-            x: self.inner.x + 1,
-            y,
-            width: self.inner.width.saturating_sub(2),
-            height: 1,
-        };
-        title.render(place, self.buf);
+        title.render(Rect { y, height: 1, ..self.inner }, self.buf);
         self.y += 1;
         true
     }
 
     fn heading(&self, text: &str) -> Line<'static> {
-        Line::styled(format!(" {text} "), self.app.theme().title)
+        Line::styled(format!(" {text} "), on_border(self.app.theme(), self.app.theme().title))
     }
 
     fn label(&self, text: &str) -> Span<'static> {
@@ -141,11 +136,11 @@ impl Rows<'_> {
 
         let speed = lane.speed;
         let rate = format!("{:>6} tok/s", grouped(speed.decode_tok_s.max(0.0) as u64));
-        let first = format!("{:>6} ms", grouped(speed.time_to_first_token_ms.max(0.0) as u64));
+        let first = format!("{:>5} ms", grouped(speed.time_to_first_token_ms.max(0.0) as u64));
         self.line(Line::from(vec![
             self.label("speed"),
             Span::styled(rate, theme.text),
-            Span::styled("  ttft", theme.dim),
+            Span::styled(" ttft", theme.dim),
             Span::styled(first, theme.text),
         ]));
 
@@ -194,7 +189,7 @@ impl Rows<'_> {
         let theme = self.app.theme();
         let Some(place) = self.next(rows) else { return };
         let line = Rect { width: place.width.saturating_sub(VALUE), ..place };
-        spark::draw(values, full, cursor, (theme.spark, theme.cursor), line, self.buf);
+        spark::draw(values, full, cursor, theme, line, self.buf);
         let value = Line::styled(value.to_owned(), theme.text).right_aligned();
         value.render(Rect { y: place.bottom() - 1, height: 1, ..place }, self.buf);
     }
@@ -234,8 +229,11 @@ impl Rows<'_> {
         let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else { return };
         let name = if cursor.is_some() { "At the cursor" } else { "Last token" };
         let title = Line::from(vec![
-            Span::styled(format!(" {name} "), theme.title),
-            Span::styled(format!("{} ", quoted(&token.text, 16)), token_style(token, self.app)),
+            Span::styled(format!(" {name} "), on_border(theme, theme.title)),
+            Span::styled(
+                format!("{} ", quoted(&token.text, 16)),
+                on_border(theme, token_style(token, self.app)),
+            ),
         ]);
         if !self.section(title, 2) {
             return;

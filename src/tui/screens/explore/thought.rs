@@ -6,14 +6,14 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Widget, Wrap};
 
-use super::Places;
+use super::{Places, on_border};
 use crate::engine::protocol::LaneState;
 use crate::thinking::trace::{StopReason, thinking_tokens};
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Focus, Model};
 use crate::tui::keymap::Context;
-use crate::tui::sanitize::clean_line;
+use crate::tui::sanitize::{clean_line, width};
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::trace::paint::{Heat, Paint, paint};
 
@@ -54,14 +54,14 @@ fn trace(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
 fn title(app: &App) -> Line<'static> {
     let theme = app.theme();
     let name = if app.focus == Focus::Trace { theme.focus } else { theme.title };
-    let mut spans = vec![Span::styled(" Thought ", name)];
+    let mut spans = vec![Span::styled(" Thought ", on_border(theme, name))];
     if let Some(live) = &app.live {
         spans.push(Span::styled("─ ", theme.border));
         let (word, style, figures) = status(app, live);
-        spans.push(Span::styled(word, style));
+        spans.push(Span::styled(word, on_border(theme, style)));
         if !figures.is_empty() {
             spans.push(Span::styled(" ▸ ", theme.dim));
-            spans.push(Span::styled(figures, theme.text));
+            spans.push(Span::styled(figures, on_border(theme, theme.text)));
         }
         spans.push(Span::raw(" "));
     }
@@ -110,7 +110,7 @@ fn below(app: &App, live: &Live) -> Line<'static> {
     let view = &live.lane().view;
     let mut parts: Vec<Span> = Vec::new();
     if app.heat != Heat::Off {
-        parts.push(Span::styled(format!(" heat: {} ", app.heat.name()), theme.text));
+        parts.push(Span::styled(format!(" heat: {} ", app.heat.name()), on_border(theme, theme.text)));
     }
     let seen = view.first_line() + usize::from(app.places.trace.height);
     let more = view.total().saturating_sub(seen);
@@ -127,7 +127,7 @@ fn branches(app: &App, live: &Live) -> Line<'static> {
     let n = live.tree.branches().len();
     let count = if n == 1 { "1 branch".into() } else { format!("{n} branches") };
     Line::from(vec![
-        Span::styled(format!(" {}", clean_line(&live.branch().name)), theme.title),
+        Span::styled(format!(" {}", clean_line(&live.branch().name)), on_border(theme, theme.title)),
         Span::styled(format!(" ▸ {count} "), theme.dim),
     ])
     .right_aligned()
@@ -218,33 +218,45 @@ fn cancel(app: &App) -> Action {
     if app.focus == Focus::Question { Action::Cancel } else { Action::Stop }
 }
 
+/// What the keys of steering do, before there is anything to steer.
 fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let row = |action: Action, sign: &'static str, style: Style, what: &'static str, then: &'static str| {
-        Line::from(vec![
-            Span::styled(format!("{:>5}", key(app, action)), theme.key),
-            Span::styled(format!("  {sign} "), style),
-            Span::styled(format!("{what:<8}"), theme.text),
-            Span::styled(then, theme.dim),
-        ])
-    };
+    let rows = [
+        (Action::Wait, "⟲", theme.forced, "Wait", "where it would have ended, it thinks on"),
+        (Action::Cut, "✂", theme.forced, "cut", "it must answer with what it has"),
+        (Action::Inject, "✎", theme.user, "inject", "your words become part of its thought"),
+        (Action::Probe, "✓", theme.good, "probe", "what would it answer, if it were cut here?"),
+        (Action::Branch, "├", theme.key, "branch", "another way from here; nothing is ever lost"),
+    ];
+    let column = rows.iter().map(|r| width(&key(app, r.0))).max().unwrap_or(1);
     let mut lines = vec![
         Line::styled("Ask something, watch it think, and step in.", theme.title),
         Line::default(),
-        row(Action::Wait, "⟲", theme.forced, "Wait", "where it would have ended, it thinks on"),
-        row(Action::Cut, "✂", theme.forced, "cut", "it must answer with what it has"),
-        row(Action::Inject, "✎", theme.user, "inject", "your words become part of its thought"),
-        row(Action::Probe, "?", theme.good, "probe", "what would it answer, if it were cut here?"),
-        row(Action::Branch, "⑂", theme.text, "branch", "another way from here; nothing is ever lost"),
-        Line::default(),
-        Line::from(vec![
-            Span::styled("   ▏", theme.dim),
-            Span::styled(" its thought   ", theme.thinking),
-            Span::styled("⟲ forced   ", theme.forced),
-            Span::styled("✎ yours", theme.user),
-            Span::styled("   ■ its own end", theme.text),
-        ]),
     ];
+    for (action, sign, style, name, what) in rows {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{:<column$}", key(app, action)), theme.key),
+            Span::raw("   "),
+            Span::styled(sign, style),
+            Span::styled(format!(" {name:<8}"), theme.text),
+            Span::styled(what, theme.dim),
+        ]));
+    }
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
+        Span::styled("▏", theme.dim),
+        Span::styled("its thought", theme.thinking),
+        Span::raw("   "),
+        Span::styled("⟲ forced", theme.forced),
+        Span::raw("   "),
+        Span::styled("✎", theme.user),
+        Span::raw(" "),
+        Span::styled("yours", theme.user),
+        Span::raw("   "),
+        Span::styled("■ its own end", theme.text),
+        Span::raw("   "),
+        Span::styled("its answer", theme.answer),
+    ]));
     if usize::from(area.height) < lines.len() {
         lines.truncate(1);
     }

@@ -15,7 +15,9 @@ use super::glyph::{Glyph, glyphs};
 pub const GUTTER: usize = 2;
 /// Columns of a mark and the gap behind it.
 const MARK: usize = 2;
-/// A narrower view than this does without the gutter.
+/// No cluster of letters is wider than this; a wider one is not shown.
+const WIDEST: usize = 7;
+/// A narrower view than this does without the gutter and the marks.
 const GUTTER_FROM: usize = 12;
 /// A narrower view than this does without notes.
 const NOTE_FROM: usize = 44;
@@ -313,6 +315,7 @@ impl<'a> Pen<'a> {
         self.breaks.clear();
         self.line(start, kind, true);
         self.skip_blank = true;
+        let mark = mark.filter(|_| self.out.gutter() > 0);
         if let Some(line) = self.out.lines.last_mut() {
             line.mark = mark;
             line.note = note;
@@ -372,7 +375,9 @@ impl<'a> Pen<'a> {
     fn cell(&mut self, place: Place, text: &str, width: usize) {
         self.flush_breaks(place);
         self.skip_blank = false;
-        let (text, width) = if width > self.limit() { ("…", 1) } else { (text, width) };
+        // The same on every line, marked or not: a line's start must not depend on it.
+        let widest = self.limit().min(WIDEST);
+        let (text, width) = if width > widest { ("…", 1) } else { (text, width) };
         // Scripts with wide characters have no gaps: a line may break at any of them.
         let breaks = width > 1;
         if breaks || self.word.is_none() {

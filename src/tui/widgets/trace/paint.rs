@@ -240,12 +240,11 @@ fn draw_rule(reason: Reason, tokens: &[Token], line: &Line, under: bool, theme: 
     let (label, style) = rule_label(reason, at, theme);
     let style = if under { style.patch(theme.cursor) } else { style };
     let width = usize::from(pen.area.width);
-    for x in 0..width.saturating_sub(1) {
+    let lead = if width > 24 { 2 } else { 0 };
+    let end = pen.text(lead + 1, &label, style) + 1;
+    for x in (0..lead).chain(end..width.saturating_sub(1)) {
         pen.cell(x, "─", 1, theme.border);
     }
-    let lead = if width > 24 { 2 } else { 0 };
-    let end = pen.text(lead, &format!(" {label} "), theme.text);
-    pen.style(lead + 1, end.saturating_sub(lead + 2), style);
 }
 
 /// What the rule at the end of thinking says: how it ended, after how many tokens.
