@@ -6,6 +6,9 @@
 //! not parsed), and for the whole vocabulary `eog`, `control` and `pieces` (hexadecimal bytes).
 //! What a user would lose: the model would read another text than the one on the screen.
 
+// Helpers of a test fail like the test itself; the lint's exemption covers test functions only.
+#![allow(clippy::unwrap_used)]
+
 use s1_tui::model::gguf::Gguf;
 use s1_tui::model::tokenizer::{Tokenizer, Vocabulary};
 use serde_json::Value as Json;
