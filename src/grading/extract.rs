@@ -27,7 +27,13 @@ pub fn extract(text: &str, kind: Option<Kind>) -> Option<Extracted> {
             if short && super::reads_as_number(text.get(whole.clone())?) {
                 return take(text, whole, How::Whole);
             }
-            take(text, last_number(text)?, How::LastNumber)
+            let number = last_number(text)?;
+            // `$\frac{3}{4}$`: the last number is 4, but it stands inside the last formula.
+            let formula = last_formula(text).filter(|formula| formula.contains(&number.start));
+            match formula.filter(|f| text.get(f.clone()).is_some_and(super::reads_as_number)) {
+                Some(formula) => take(text, formula, How::LastFormula),
+                None => take(text, number, How::LastNumber),
+            }
         }
         Some(Kind::Choice) => take(text, last_option(text)?, How::LastOption),
         Some(Kind::Math) if !short || text.contains(['$']) || text.contains("\\(") => {
@@ -57,7 +63,7 @@ fn take(text: &str, span: Range<usize>, how: How) -> Option<Extracted> {
 fn within_marked(text: &str, found: Range<usize>, kind: Option<Kind>) -> Option<Extracted> {
     let line = text.get(found.clone())?;
     let inner = match kind {
-        Some(Kind::Number) if !super::reads_as_number(line) => last_number(line),
+        Some(Kind::Number) if !super::reads_as_number(line) => number_in_sentence(line),
         Some(Kind::Choice) if words::option_letter(line).is_none() => last_option(line),
         Some(Kind::Math) if line.matches('$').count() >= 2 || line.contains("\\(") => {
             last_formula(line)
@@ -68,6 +74,30 @@ fn within_marked(text: &str, found: Range<usize>, kind: Option<Kind>) -> Option<
         found.start + r.start..found.start + r.end
     });
     take(text, span, How::AnswerMarker)
+}
+
+/// The number a sentence gives: the first if it opens the sentence ("5, since 2 + 3…"), unless a
+/// calculation follows; else the last.
+fn number_in_sentence(line: &str) -> Option<Range<usize>> {
+    let opening = line.trim_start_matches(['$', '\\', '-', '(']);
+    if !line.contains('=') && opening.starts_with(|c: char| c.is_ascii_digit()) {
+        let start = line.len() - opening.len();
+        let length = opening
+            .find(|c: char| !(c.is_ascii_digit() || ",./".contains(c)))
+            .unwrap_or(opening.len());
+        let end = start
+            + opening
+                .get(..length)?
+                .trim_end_matches([',', '.', '/'])
+                .len();
+        // A sum or product that is not worked out is no answer yet.
+        let rest = line.get(end..)?.trim_start();
+        if !rest.starts_with(['+', '-', '*', '/', '^', '×', '{', '\\']) {
+            let sign = usize::from(line.get(..start)?.ends_with('-'));
+            return Some(start - sign..end);
+        }
+    }
+    last_number(line)
 }
 
 /// What the last `\boxed` or `\fbox` holds that is closed and not empty.
