@@ -58,7 +58,7 @@ impl Kind {
             Self::Choice
         } else if reads_as_number(reference) {
             Self::Number
-        } else if words::is_words(reference) || parser::readings(reference).is_empty() {
+        } else if words::is_words(reference) || !reads_as_mathematics(reference) {
             Self::Text
         } else {
             Self::Math
@@ -220,6 +220,11 @@ fn reads_as_number(text: &str) -> bool {
     parser::readings(text).iter().any(|node| {
         compare::value(node, &budget).is_some_and(|value| value.as_rational().is_some())
     })
+}
+
+/// Whether the text as a whole is mathematics of any kind.
+fn reads_as_mathematics(text: &str) -> bool {
+    !parser::readings(text).is_empty()
 }
 
 /// The text on one line, cut to fit a reason.

@@ -146,6 +146,13 @@ const SHORT_UNITS: [&str; 17] = [
     "sec", "mph",
 ];
 
+/// Whether a plain word has a meaning in mathematics: a function, or a LaTeX environment.
+pub fn is_known_word(word: &str) -> bool {
+    PLAIN_COMMANDS.contains(&word)
+        || matches!(word, "infinity" | "inf" | "infty" | "array")
+        || word.ends_with("matrix")
+}
+
 struct Lexer {
     chars: Vec<char>,
     at: usize,

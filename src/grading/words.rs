@@ -115,6 +115,31 @@ pub fn is_words(text: &str) -> bool {
         && runs.any(|run| dressed || is_word(run))
 }
 
+/// Whether plain words stand in the text, as in a sentence: `it is 5`, but not `2xy` or `sqrt(2)`.
+pub fn is_sentence(text: &str) -> bool {
+    const SHORT: [&str; 18] = [
+        "is", "it", "so", "of", "to", "we", "in", "at", "or", "by", "he", "an", "as", "if", "be",
+        "on", "no", "my",
+    ];
+    let mut previous = None;
+    let mut run = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_alphabetic() {
+            run.push(c.to_ascii_lowercase());
+            continue;
+        }
+        let command = previous == Some('\\');
+        let word =
+            run.len() >= 3 && !super::lexer::is_known_word(&run) || SHORT.contains(&run.as_str());
+        if word && !command {
+            return true;
+        }
+        run.clear();
+        previous = Some(c);
+    }
+    false
+}
+
 /// Spellings of units and their canonical names. Two answers in units that are both listed and differ are different answers.
 const UNITS: [(&str, &str); 30] = [
     ("inch", "in"),

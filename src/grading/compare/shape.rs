@@ -2,6 +2,7 @@
 
 use crate::grading::node::{Constant, Node, Relation};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The node without its unit.
 pub fn bare(node: &Node) -> &Node {
@@ -11,7 +12,8 @@ pub fn bare(node: &Node) -> &Node {
     }
 }
 
-/// What a named equation or membership says about its name: `x = 5` and `5 = x` say 5.
+/// What a named equation or membership says about its name: `x = 5` and `5 = x` say 5. A
+/// calculation says its result: `2 + 3 = 5`.
 pub fn named(node: &Node) -> Option<&Node> {
     match node {
         Node::Member(_, set) => Some(set),
@@ -19,6 +21,7 @@ pub fn named(node: &Node) -> Option<&Node> {
             match (sides.first()?, sides.last()?) {
                 (first, last) if is_name(first) => Some(last),
                 (first, last) if is_name(last) => Some(first),
+                (first, last) if is_constant(first) && is_constant(last) => Some(last),
                 _ => None,
             }
         }
@@ -45,6 +48,12 @@ pub fn same_end(a: char, b: char, x: Option<&Node>, y: Option<&Node>) -> bool {
     };
     let infinite = |node: Option<&Node>| node.and_then(infinity).is_some();
     round(a) == round(b) || (infinite(x) && infinite(y))
+}
+
+fn is_constant(node: &Node) -> bool {
+    let mut names = BTreeSet::new();
+    node.variables(&mut names);
+    names.is_empty() && node.is_scalar()
 }
 
 /// A left side that only names: `x`, `f(x)`, `\text{Area}`, `(x, y)`.

@@ -67,7 +67,7 @@ fn each_form_is_found_by_its_rule() {
             "5",
             How::AnswerMarker,
         ),
-        ("Answer: 2 + 3 = 5", number, "5", How::AnswerMarker),
+        ("Answer: 2 + 3 = 5", number, "2 + 3 = 5", How::AnswerMarker),
         (
             "Answer: -5 (below zero, not 3)",
             number,
@@ -93,7 +93,7 @@ fn each_form_is_found_by_its_rule() {
         ("we are left with 10-7", number, "7", How::LastNumber),
         ("about 3/4 of them", number, "3/4", How::LastNumber),
         ("that is 25% of all", number, "25%", How::LastNumber),
-        ("1, 2, 3", number, "3", How::LastNumber),
+        ("we count 1, 2, 3", number, "3", How::LastNumber),
         (
             "we get $\\frac{3}{4}$ of it",
             number,
@@ -102,6 +102,28 @@ fn each_form_is_found_by_its_rule() {
         ),
         ("3/4", number, "3/4", How::Whole),
         ("12 apples", number, "12 apples", How::Whole),
+        // A formula is one answer: no number may be picked out of it.
+        ("2\\sqrt{5}", number, "2\\sqrt{5}", How::Whole),
+        ("1, -2", number, "1, -2", How::Whole),
+        (
+            "The answer is 2\\sqrt{5}.",
+            number,
+            "2\\sqrt{5}",
+            How::AnswerMarker,
+        ),
+        (
+            "The answer is $2\\sqrt{5}$. I hope so.",
+            number,
+            "2\\sqrt{5}",
+            How::AnswerMarker,
+        ),
+        (
+            "and so we have $2\\sqrt{5}$",
+            number,
+            "2\\sqrt{5}",
+            How::LastFormula,
+        ),
+        ("It is 5", number, "5", How::LastNumber),
         // The last option.
         ("I think (B), not (C)", choice, "C", How::LastOption),
         ("A good choice would be D", choice, "D", How::LastOption),
@@ -158,6 +180,10 @@ fn whole_texts_are_graded() {
         ("(C)", "Therefore the answer is C.", true),
         ("\\text{Evelyn}", "The answer is **Evelyn**.", true),
         ("\\sqrt{2}", "We get $1$, and hence $\\sqrt 2$.", true),
+        ("5", "Answer: 2 + 3 = 5", true),
+        ("5", "We add them: 2 + 3 = 5 apples.", true),
+        ("5", "2\\sqrt{5}", false),
+        ("5", "\\begin{pmatrix} 1 \\\\ 5 \\end{pmatrix}", false),
         ("18", "She makes 19 dollars.", false),
         ("18", "", false),
     ] {
