@@ -138,14 +138,14 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
         return verdict(reference == answer, reason.into());
     }
     let differ = || format!("{} ≠ {}", short(reference), short(answer));
-    if let Some(expected) = words::option_letter(reference).filter(|_| is_choice(reference)) {
-        if let Some(given) = words::option_letter(answer) {
-            return if given == expected {
-                verdict(true, format!("same option {expected}"))
-            } else {
-                verdict(false, format!("option {expected} ≠ {given}"))
-            };
-        }
+    if let Some(expected) = words::option_letter(reference).filter(|_| is_choice(reference))
+        && let Some(given) = words::option_letter(answer)
+    {
+        return if given == expected {
+            verdict(true, format!("same option {expected}"))
+        } else {
+            verdict(false, format!("option {expected} ≠ {given}"))
+        };
     }
     let same_text = || {
         words::squeezed(reference) == words::squeezed(answer)

@@ -72,12 +72,11 @@ fn members(view: View<'_>) -> Vec<View<'_>> {
 impl Comparer<'_> {
     fn same(&self, a: View<'_>, b: View<'_>) -> Option<bool> {
         self.budget.spend(1)?;
-        if let (Node::Unit(_, x), Node::Unit(_, y)) = (a.node, b.node) {
-            if let (Some(x), Some(y)) = (words::unit(x), words::unit(y)) {
-                if x != y {
-                    return Some(false);
-                }
-            }
+        if let (Node::Unit(_, x), Node::Unit(_, y)) = (a.node, b.node)
+            && let (Some(x), Some(y)) = (words::unit(x), words::unit(y))
+            && x != y
+        {
+            return Some(false);
         }
         let (a, b) = (
             View {
@@ -89,10 +88,10 @@ impl Comparer<'_> {
                 ..b
             },
         );
-        if let (Node::Relation(..), Node::Relation(..)) = (a.node, b.node) {
-            if let Some(verdict) = self.same_equation(a, b) {
-                return Some(verdict);
-            }
+        if let (Node::Relation(..), Node::Relation(..)) = (a.node, b.node)
+            && let Some(verdict) = self.same_equation(a, b)
+        {
+            return Some(verdict);
         }
         match (named(a.node), named(b.node)) {
             (Some(x), None) => return self.same(View { node: x, ..a }, b),

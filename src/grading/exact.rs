@@ -224,7 +224,7 @@ impl Exact {
         }
         let primes = self.0.keys().flat_map(|k| prime_factors(k.root));
         for prime in primes {
-            let divides = move |k: &Radical| k.root % prime == 0;
+            let divides = move |k: &Radical| k.root.is_multiple_of(prime);
             if mixed(&divides) {
                 return Some(flip(&divides));
             }
@@ -322,11 +322,11 @@ fn square_free(mut n: u64) -> (u64, u64) {
     let (mut outside, mut inside) = (1, 1);
     let mut prime = 2;
     while prime <= 10_000 && prime * prime <= n {
-        while n % (prime * prime) == 0 {
+        while n.is_multiple_of(prime * prime) {
             n /= prime * prime;
             outside *= prime;
         }
-        if n % prime == 0 {
+        if n.is_multiple_of(prime) {
             n /= prime;
             inside *= prime;
         }
@@ -345,7 +345,7 @@ fn prime_factors(mut n: u64) -> Vec<u64> {
     let mut factors = Vec::new();
     let mut prime = 2;
     while prime <= 10_000 && prime * prime <= n {
-        if n % prime == 0 {
+        if n.is_multiple_of(prime) {
             factors.push(prime);
             n /= prime;
         }

@@ -107,9 +107,10 @@ fn last_number_or_formula(text: &str) -> Option<(Range<usize>, How)> {
 }
 
 /// Whether the text as a whole is an answer, so that no number may be picked out of it: a number
-/// with its unit, or a formula without words around it.
+/// with its unit, or a formula (understood or not) without words around it.
 fn is_one_answer(text: &str) -> bool {
-    super::reads_as_number(text) || !words::is_sentence(text) && super::reads_as_mathematics(text)
+    let formula = || text.contains(['_', '^', '\\', '{']) || super::reads_as_mathematics(text);
+    super::reads_as_number(text) || !words::is_sentence(text) && formula()
 }
 
 /// What the last `\boxed` or `\fbox` holds that is closed and not empty.

@@ -248,6 +248,7 @@ impl Lexer {
             }
             '*' | '×' | '·' | '⋅' | '∗' => self.symbol('*'),
             '÷' | '∕' => self.symbol('/'),
+            '≈' => self.symbol('='),
             '√' => self.push(Token::Command("sqrt".into())),
             'α'..='ω' | 'Α'..='Ω' => self.push(Token::Name(c.to_string())),
             _ => return None,
@@ -310,6 +311,7 @@ impl Lexer {
             "pm" => self.symbol('±'),
             "mp" => self.symbol('∓'),
             "cup" => self.symbol('∪'),
+            "approx" => self.symbol('='),
             "in" => self.symbol('∈'),
             "le" | "leq" | "leqslant" => self.symbol('≤'),
             "ge" | "geq" | "geqslant" => self.symbol('≥'),

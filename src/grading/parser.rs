@@ -422,7 +422,10 @@ impl Parser {
         self.bars = bars;
         let mut items = items?;
         let close = self.symbol()?;
-        if !matches!(close, ')' | ']' | '⟩') {
+        let matching = matches!((open, close), ('(', ')') | ('[', ']') | ('⟨', '⟩'));
+        // Only an interval may close with another kind than it opened with.
+        let interval = items.len() == 2 && matches!(close, ')' | ']');
+        if !matching && !interval {
             return None;
         }
         self.at += 1;

@@ -58,13 +58,13 @@ impl Parser {
     /// The argument of a command: a group, or one token. Of a bare run of digits LaTeX takes the
     /// first, which is what `\frac12` means.
     fn argument(&mut self) -> Option<Node> {
-        if let Some(Token::Number(number)) = self.peek().cloned() {
-            if number.digits.len() > 1 {
-                let (first, rest) = number.digits.split_at(1);
-                let token = self.tokens.get_mut(self.at)?;
-                *token = Token::Number(Number::integer(rest)?);
-                return Some(Node::Number(Number::integer(first)?));
-            }
+        if let Some(Token::Number(number)) = self.peek().cloned()
+            && number.digits.len() > 1
+        {
+            let (first, rest) = number.digits.split_at(1);
+            let token = self.tokens.get_mut(self.at)?;
+            *token = Token::Number(Number::integer(rest)?);
+            return Some(Node::Number(Number::integer(first)?));
         }
         self.nested(Self::base)
     }

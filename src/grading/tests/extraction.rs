@@ -183,6 +183,8 @@ fn whole_texts_are_graded() {
         ("5", "Answer: 2 + 3 = 5", true),
         ("5", "We add them: 2 + 3 = 5 apples.", true),
         ("5", "2\\sqrt{5}", false),
+        ("2", "204_2", false),
+        ("5", "We get $x \\approx 5$", true),
         ("5", "\\begin{pmatrix} 1 \\\\ 5 \\end{pmatrix}", false),
         ("18", "She makes 19 dollars.", false),
         ("18", "", false),

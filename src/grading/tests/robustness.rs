@@ -185,7 +185,6 @@ fn hostile_input_ends_soon() {
             "{head}… took {:?}",
             start.elapsed()
         );
-        eprintln!("{:>8.1?} {head}", start.elapsed());
     }
 }
 
