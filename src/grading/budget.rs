@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 /// How many units of work one comparison may do; a unit is some microseconds. Real answers
 /// need a few hundred.
-const UNITS: u64 = 50_000;
+const UNITS: u64 = 20_000;
 
 /// The work a comparison has left.
 #[derive(Debug)]
