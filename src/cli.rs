@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "s1-tui: {}", crate::sanitize::line(&format!("{error:#}")));
+            let _ = writeln!(io::stderr(), "s1-tui: {}", crate::sanitize::clean_line(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
+pub mod catalog;
 mod lane;
 mod loaded;
 mod probe;

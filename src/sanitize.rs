@@ -1,9 +1,244 @@
-//! (to be merged)
-/// Text without control characters other than line breaks.
-pub fn text(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '�' } else { c }).collect()
+//! Text of models, files and users, made safe to show, and its width in cells.
+//!
+//! What a terminal would obey instead of show (control characters, escape sequences, bidirectional
+//! overrides) becomes a visible stand-in; what terminals disagree about (joined emoji, variation
+//! selectors, piles of accents) is written in a form they agree on. Pure. Not here: wrapping.
+
+use std::borrow::Cow;
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// A tab, wherever it stands: a stream of tokens knows no columns.
+const TAB: &str = "    ";
+
+/// More accents on one letter than any script uses; the rest of the pile is left out.
+const MAX_MARKS: usize = 8;
+
+/// Text that is safe to show. Newlines stay; `\r\n` becomes `\n`; everything else below U+0020,
+/// U+007F to U+009F, and invisible format characters become visible.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text
+        .bytes()
+        .all(|b| b == b'\n' || (0x20..0x7f).contains(&b))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut marks = 0;
+    let mut chars = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        marks = if c.width() == Some(0) { marks + 1 } else { 0 };
+        match c {
+            '\n' => out.push('\n'),
+            '\t' => out.push_str(TAB),
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\0'..='\x1f' => out.extend(char::from_u32(0x2400 + u32::from(c))),
+            '\x7f' => out.push('␡'),
+            // Joins emoji to one picture on some terminals only; joins letters on all.
+            '\u{200d}' if is_wide(before) || chars.peek().is_some_and(|&c| is_wide(c)) => {}
+            '\u{200c}' | '\u{200d}' if before.is_alphabetic() => out.push(c),
+            // Asks for a wide or a narrow picture; terminals differ in whether they listen.
+            '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => continue,
+            c if is_hidden(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            _ if marks > MAX_MARKS => continue,
+            c => out.push(c),
+        }
+        before = c;
+    }
+    Cow::Owned(out)
 }
-/// The same, on one line.
-pub fn line(t: &str) -> String {
-    text(t).replace('\n', " ")
+
+/// As [`clean`], for a place that has one line: a newline becomes `␤`.
+pub fn clean_line(text: &str) -> Cow<'_, str> {
+    let clean = clean(text);
+    if clean.contains('\n') {
+        Cow::Owned(clean.replace('\n', "␤"))
+    } else {
+        clean
+    }
+}
+
+fn is_wide(c: char) -> bool {
+    // The variation selector stands between a picture and its joiner: ❤️‍🔥.
+    c.width() == Some(2) || ('\u{2600}'..='\u{27bf}').contains(&c)
+}
+
+/// Characters that change the text around them, or hide, without being seen.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}'         // C1 controls
+        | '\u{ad}'                  // soft hyphen
+        | '\u{34f}'                 // grapheme joiner
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // bidi
+        | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' // Hangul fillers
+        | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' // Khmer and Mongolian invisibles
+        | '\u{200b}'..='\u{200d}'   // zero-width space and stray joiners
+        | '\u{2028}' | '\u{2029}'   // line and paragraph separators
+        | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' // invisible operators
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' // byte order mark, annotations
+        | '\u{13430}'..='\u{1343f}' // hieroglyph format controls
+        | '\u{1bca0}'..='\u{1bca3}' // shorthand format controls
+        | '\u{1d173}'..='\u{1d17a}' // musical format controls
+        | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}' // tags
+    )
+}
+
+/// Grapheme clusters with their width in cells, as the screen buffer counts them.
+pub fn graphemes(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    text.graphemes(true).map(|g| (g, g.width()))
+}
+
+/// Width in cells.
+pub fn width(text: &str) -> usize {
+    graphemes(text).map(|(_, width)| width).sum()
+}
+
+/// The text if it fits into `max` cells, else its beginning and `…`. Never splits a cluster.
+pub fn fit(text: &str, max: usize) -> Cow<'_, str> {
+    cut(text, max, false)
+}
+
+/// As [`fit`], but keeps the end: for paths, whose last part says most.
+pub fn fit_end(text: &str, max: usize) -> Cow<'_, str> {
+    cut(text, max, true)
+}
+
+fn cut(text: &str, max: usize, keep_end: bool) -> Cow<'_, str> {
+    if width(text) <= max {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = max.checked_sub(1) else {
+        return Cow::Borrowed("");
+    };
+    let mut clusters: Vec<(&str, usize)> = graphemes(text).collect();
+    if keep_end {
+        clusters.reverse();
+    }
+    let mut used = 0;
+    let mut kept: Vec<&str> = Vec::new();
+    for (cluster, width) in clusters {
+        used += width;
+        if used > room {
+            break;
+        }
+        kept.push(cluster);
+    }
+    kept.push("…");
+    if keep_end {
+        kept.reverse();
+    }
+    Cow::Owned(kept.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator of pseudo-random numbers (xorshift), so that a failure can be repeated.
+    fn next(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    fn random_text(state: &mut u64) -> String {
+        let length = next(state) % 40;
+        (0..length)
+            .filter_map(|_| {
+                let range = match next(state) % 6 {
+                    0 => 0x00..0x20,
+                    1 => 0x7f..0xa0,
+                    2 => 0x2000..0x2070,
+                    3 => 0x300..0x370,
+                    4 => 0x1f300..0x1fa00,
+                    _ => 0..0x11_0000,
+                };
+                let at = next(state) % (range.end - range.start) + range.start;
+                char::from_u32(u32::try_from(at).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn no_text_reaches_the_terminal_as_a_command() {
+        let mut state = 0x5eed_5eed_5eed_5eed;
+        for _ in 0..20_000 {
+            let text = random_text(&mut state);
+            let safe = clean(&text);
+            for c in safe.chars() {
+                assert!(c == '\n' || c >= ' ', "{text:?} gave {c:?}");
+                assert!(!('\x7f'..='\u{9f}').contains(&c), "{text:?} gave {c:?}");
+                assert!(
+                    !is_hidden(c) || "\u{200c}\u{200d}".contains(c),
+                    "{text:?} gave {c:?}"
+                );
+            }
+            assert_eq!(clean(&safe), safe, "cleaning twice changes nothing");
+            assert!(!clean_line(&text).contains('\n'));
+        }
+    }
+
+    #[test]
+    fn every_cleaned_text_is_as_wide_as_the_screen_draws_it() {
+        use ratatui::buffer::Buffer;
+        use ratatui::layout::Rect;
+        use ratatui::style::Style;
+        let mut state = 0xfeed;
+        for _ in 0..5_000 {
+            let text = random_text(&mut state);
+            let safe = clean_line(&text);
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 500, 1));
+            let (end, _) = buffer.set_stringn(0, 0, &safe, 500, Style::new());
+            assert_eq!(usize::from(end), width(&safe), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn stand_ins_say_what_was_there() {
+        for (text, shown) in [
+            ("plain\nlines", "plain\nlines"),
+            ("\x1b[31mred\x1b[0m", "␛[31mred␛[0m"),
+            ("\x1b]0;title\x07", "␛]0;title␇"),
+            ("a\tb", "a    b"),
+            ("dos\r\nlines", "dos\nlines"),
+            ("over\rwrite", "over␍write"),
+            ("\x7f", "␡"),
+            ("\u{9b}31m", "<U+009B>31m"),
+            ("a\u{202e}b", "a<U+202E>b"),
+            ("\u{feff}x", "<U+FEFF>x"),
+            ("a\u{200b}b", "a<U+200B>b"),
+            ("日本語 ñ é", "日本語 ñ é"),
+            ("👩‍👩‍👧", "👩👩👧"),
+            ("❤️‍🔥", "❤🔥"),
+            ("क्\u{200d}ष", "क्\u{200d}ष"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+        ] {
+            assert_eq!(clean(text), shown, "{text:?}");
+        }
+        let pile = format!("a{}b", "\u{301}".repeat(500));
+        assert_eq!(clean(&pile).chars().count(), 2 + MAX_MARKS);
+        assert_eq!(clean_line("a\nb"), "a␤b");
+    }
+
+    #[test]
+    fn cutting_keeps_to_the_width_and_never_splits_a_character() {
+        assert_eq!(fit("abc", 3), "abc");
+        assert_eq!(fit("abcd", 3), "ab…");
+        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("日本語", 4), "日…");
+        assert_eq!(fit("abc", 0), "");
+        assert_eq!(fit_end("/a/b/model.gguf", 11), "…model.gguf");
+        assert_eq!(fit_end("日本語", 4), "…語");
+        let mut state = 7;
+        for _ in 0..3_000 {
+            let text = clean_line(&random_text(&mut state)).into_owned();
+            for max in 0..12 {
+                assert!(width(&fit(&text, max)) <= max, "{text:?} at {max}");
+                assert!(width(&fit_end(&text, max)) <= max, "{text:?} at {max}");
+            }
+        }
+    }
 }

@@ -6,5 +6,9 @@
 pub mod action;
 pub mod frame;
 pub mod keymap;
+pub mod screens;
 pub mod terminal;
 pub mod theme;
+pub mod widgets;
+
+pub use crate::sanitize;

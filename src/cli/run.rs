@@ -118,7 +118,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         };
         match event {
             Event::Failed(why) | Event::Refused(_, why) => bail!("{why}"),
-            Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::line(&why)),
+            Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
             Event::Loop { period, repeats, .. } => eprintln!(
                 "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
             ),
@@ -234,7 +234,7 @@ impl Printer {
                 self.dimmed = thinking;
             }
             if self.terminal {
-                out.write_all(sanitize::text(&token.text).as_bytes())?;
+                out.write_all(sanitize::clean(&token.text).as_bytes())?;
             } else {
                 out.write_all(token.text.as_bytes())?;
             }

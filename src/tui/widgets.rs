@@ -1,0 +1,11 @@
+//! Pieces of screens: each a small state, a way to handle a key, and a draw function that only
+//! reads. All of them draw at any size, down to nothing.
+
+pub mod confirm;
+pub mod footer;
+pub mod help;
+pub mod input;
+pub mod list;
+pub mod overlay;
+pub mod palette;
+pub mod prompt_line;

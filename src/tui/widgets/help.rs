@@ -1,0 +1,317 @@
+//! Every key, grouped: drawn from the one list of actions and the keymap in use.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::overlay::{boxed, centered};
+use crate::tui::action::{Action, Group};
+use crate::tui::keymap::{Context, Keymap};
+use crate::tui::sanitize::{fit, graphemes, width};
+use crate::tui::theme::Theme;
+
+/// Columns for the keys of an entry.
+const KEYS: usize = 16;
+
+/// A column narrower than this reads badly.
+const MIN_COLUMN: usize = 54;
+
+/// Most keys shown for one action.
+const MAX_KEYS: usize = 3;
+
+/// The help overlay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Help {
+    /// First row shown.
+    scroll: usize,
+}
+
+impl Help {
+    /// Handles an action of [`Context::List`]; `true` if the help is to be closed.
+    pub fn handle(&mut self, action: Action) -> bool {
+        let page = 10;
+        match action {
+            Action::Up => self.scroll = self.scroll.saturating_sub(1),
+            Action::Down => self.scroll = self.scroll.saturating_add(1),
+            Action::PageUp => self.scroll = self.scroll.saturating_sub(page),
+            Action::PageDown => self.scroll = self.scroll.saturating_add(page),
+            Action::Home => self.scroll = 0,
+            Action::End => self.scroll = usize::MAX,
+            Action::Cancel | Action::Accept | Action::Help => return true,
+            _ => {}
+        }
+        false
+    }
+
+    /// Settles the scroll position after the last drawing: without this, rows scrolled beyond the
+    /// end would have to be scrolled back one by one. `area` is the area drawn to.
+    pub fn settle(&mut self, area: Rect, keymap: &Keymap, theme: &Theme) {
+        let (rows, room) = layout(area, keymap, theme);
+        self.scroll = self.scroll.min(rows.len().saturating_sub(room));
+    }
+
+    /// Draws over an area.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
+        let area = area.intersection(buf.area);
+        let (rows, room) = layout(area, keymap, theme);
+        let first = self.scroll.min(rows.len().saturating_sub(room));
+        let key = |action| keymap.key_for(Context::List, action);
+        let hint = match (key(Action::Up), key(Action::Down)) {
+            (Some(up), Some(down)) if rows.len() > room => {
+                let last = (first + room).min(rows.len());
+                format!("{up} {down}   {}–{last} of {}   ", first + 1, rows.len())
+            }
+            _ => String::new(),
+        };
+        let close = key(Action::Cancel)
+            .map(|k| format!("{k} back"))
+            .unwrap_or_default();
+        let inner = boxed(
+            buf,
+            place(area, rows.len()),
+            "Keys",
+            &(hint + &close),
+            theme,
+        );
+        for (line, row) in rows.into_iter().skip(first).zip(inner.rows()) {
+            line.render(row, buf);
+        }
+    }
+}
+
+/// Where the box stands: as high as its rows need, as wide as three columns can be.
+fn place(area: Rect, rows: usize) -> Rect {
+    let height = u16::try_from(rows + 2).unwrap_or(u16::MAX);
+    centered(area, 190, height)
+}
+
+/// The rows of the help for an area, and how many of them are seen at once.
+fn layout(area: Rect, keymap: &Keymap, theme: &Theme) -> (Vec<Line<'static>>, usize) {
+    let outer = place(area, usize::MAX / 2);
+    let columns = (usize::from(outer.width).saturating_sub(4) / MIN_COLUMN).clamp(1, 3);
+    let inner = usize::from(outer.width).saturating_sub(4).max(1);
+    let gap = 2 * (columns - 1);
+    let column = (inner - gap.min(inner - 1)) / columns;
+    let blocks = blocks(column, keymap, theme);
+    let rows = join(balance(blocks, columns), column);
+    (rows, usize::from(outer.height).saturating_sub(2).max(1))
+}
+
+/// The groups as blocks of lines, each `column` cells wide at most.
+fn blocks(column: usize, keymap: &Keymap, theme: &Theme) -> Vec<Vec<Line<'static>>> {
+    let mut blocks: Vec<(Group, Vec<Line<'static>>)> = Vec::new();
+    for &action in Action::ALL {
+        let group = action.group();
+        if blocks.last().is_none_or(|(last, _)| *last != group) {
+            blocks.push((group, vec![Line::styled(group.title(), theme.title)]));
+        }
+        if let Some((_, lines)) = blocks.last_mut() {
+            lines.extend(entry(action, column, keymap, theme));
+        }
+    }
+    blocks.into_iter().map(|(_, lines)| lines).collect()
+}
+
+/// One action: its keys, and its sentence wrapped beside them.
+fn entry(action: Action, column: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
+    let keys = keys(action, keymap);
+    let style = if keys.is_empty() {
+        theme.dim
+    } else {
+        theme.key
+    };
+    let left = if keys.is_empty() {
+        "no key".to_owned()
+    } else {
+        keys
+    };
+    let keys_width = KEYS.min(column / 3);
+    let left = fit(&left, keys_width.saturating_sub(1)).into_owned();
+    let pad = " ".repeat(keys_width - width(&left));
+    let mut lines = Vec::new();
+    for (i, text) in wrap(action.describe(), column - keys_width)
+        .into_iter()
+        .enumerate()
+    {
+        lines.push(if i == 0 {
+            Line::from(vec![
+                Span::styled(left.clone(), style),
+                Span::raw(pad.clone()),
+                Span::styled(text, theme.text),
+            ])
+        } else {
+            Line::from(vec![
+                Span::raw(" ".repeat(keys_width)),
+                Span::styled(text, theme.text),
+            ])
+        });
+    }
+    lines
+}
+
+/// The keys of an action in the first context that has any.
+fn keys(action: Action, keymap: &Keymap) -> String {
+    let contexts = Context::ALL.iter();
+    let found = contexts
+        .map(|&c| keymap.keys_for(c, action))
+        .find(|keys| !keys.is_empty());
+    let mut keys = found.unwrap_or_default();
+    keys.truncate(MAX_KEYS);
+    keys.join(" ")
+}
+
+/// Breaks a sentence at spaces into lines of at most `max` cells; a longer word is broken.
+fn wrap(text: &str, max: usize) -> Vec<String> {
+    let max = max.max(1);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        let wide = width(word);
+        if used > 0 && used + 1 + wide > max {
+            lines.push(String::new());
+            used = 0;
+        }
+        if used > 0 {
+            push(&mut lines, " ");
+            used += 1;
+        }
+        for (cluster, w) in graphemes(word) {
+            if used + w > max && used > 0 {
+                lines.push(String::new());
+                used = 0;
+            }
+            push(&mut lines, cluster);
+            used += w;
+        }
+    }
+    lines
+}
+
+fn push(lines: &mut [String], text: &str) {
+    if let Some(last) = lines.last_mut() {
+        last.push_str(text);
+    }
+}
+
+/// Deals blocks to columns in order, so that the highest column is as low as possible.
+fn balance(blocks: Vec<Vec<Line<'static>>>, columns: usize) -> Vec<Vec<Line<'static>>> {
+    let fits = |height: usize| {
+        let (mut used, mut needed) = (0, 1);
+        for block in &blocks {
+            let gap = usize::from(used > 0);
+            if used > 0 && used + gap + block.len() > height {
+                needed += 1;
+                used = block.len();
+            } else {
+                used += gap + block.len();
+            }
+        }
+        needed <= columns
+    };
+    let total: usize = blocks.iter().map(|b| b.len() + 1).sum();
+    let tallest = blocks.iter().map(Vec::len).max().unwrap_or(0);
+    let height = (tallest..=total).find(|&h| fits(h)).unwrap_or(total);
+    let mut dealt: Vec<Vec<Line<'static>>> = vec![Vec::new()];
+    for block in blocks {
+        let used = dealt.last().map_or(0, Vec::len);
+        if used > 0 && used + 1 + block.len() > height {
+            dealt.push(Vec::new());
+        }
+        if let Some(column) = dealt.last_mut() {
+            if !column.is_empty() {
+                column.push(Line::default());
+            }
+            column.extend(block);
+        }
+    }
+    dealt
+}
+
+/// Puts columns side by side.
+fn join(columns: Vec<Vec<Line<'static>>>, column: usize) -> Vec<Line<'static>> {
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    (0..height)
+        .map(|row| {
+            let mut spans = Vec::new();
+            for (i, lines) in columns.iter().enumerate() {
+                let line = lines.get(row).cloned().unwrap_or_default();
+                let wide = line.width();
+                spans.extend(line.spans.into_iter().map(|s| s.patch_style(line.style)));
+                if i + 1 < columns.len() {
+                    spans.push(Span::raw(" ".repeat(column.saturating_sub(wide) + 2)));
+                }
+            }
+            Line::from(spans)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::widgets::overlay::testing::{SIZES, picture, survives_every_size};
+
+    #[test]
+    fn pictures() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        for (w, h) in SIZES {
+            let shown = picture(w, h, |buf, area| {
+                Help::default().draw(buf, area, &keymap, &theme)
+            });
+            insta::assert_snapshot!(format!("help_{w}x{h}"), shown);
+        }
+    }
+
+    #[test]
+    fn every_action_is_listed_with_the_key_in_use() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        let shown = picture(200, 120, |buf, area| {
+            Help::default().draw(buf, area, &keymap, &theme);
+        });
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(String::from)
+                .collect::<Vec<_>>()
+        };
+        let all = words(&shown);
+        for action in Action::ALL {
+            let start: Vec<String> = words(action.describe()).into_iter().take(3).collect();
+            assert!(
+                all.windows(start.len()).any(|w| w == start),
+                "{}",
+                action.name()
+            );
+            assert!(shown.contains(&keys(*action, &keymap)));
+        }
+    }
+
+    #[test]
+    fn scrolling_ends_at_the_last_row_and_comes_back_at_once() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        let area = Rect::new(0, 0, 80, 24);
+        let mut help = Help::default();
+        help.handle(Action::End);
+        let shown = picture(80, 24, |buf, area| help.draw(buf, area, &keymap, &theme));
+        assert!(
+            shown.contains("Leave; asks only if something would be lost"),
+            "{shown}"
+        );
+        help.settle(area, &keymap, &theme);
+        let before = help.scroll;
+        help.handle(Action::Up);
+        assert_eq!(help.scroll, before - 1);
+        assert!(help.handle(Action::Cancel));
+        assert!(!help.handle(Action::Wait));
+    }
+
+    #[test]
+    fn every_size_draws() {
+        let (keymap, theme) = (Keymap::default(), Theme::monochrome());
+        let mut help = Help::default();
+        survives_every_size(|buf, area| {
+            help.draw(buf, area, &keymap, &theme);
+            help.handle(Action::PageDown);
+        });
+    }
+}

@@ -1,0 +1,270 @@
+//! A list to choose from: alternatives, branches, sessions, settings, models.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::overlay::{boxed, cells, centered, put, scroll_to};
+use super::prompt_line::Outcome;
+use crate::tui::action::Action;
+use crate::tui::keymap::{Context, Keymap};
+use crate::tui::sanitize::fit_end;
+use crate::tui::theme::Theme;
+
+/// One row of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// What it is; cut at its end where there is no room.
+    pub left: String,
+    /// What belongs to it, right-aligned: a figure, a key, a folder. Cut at its beginning.
+    pub right: String,
+}
+
+impl Row {
+    /// A row.
+    pub fn new(left: impl Into<String>, right: impl Into<String>) -> Row {
+        Row {
+            left: left.into(),
+            right: right.into(),
+        }
+    }
+}
+
+/// Which row is selected, and which is the first in sight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    selected: usize,
+    offset: usize,
+}
+
+impl Selection {
+    /// Starts at a row.
+    pub fn at(selected: usize) -> Selection {
+        Selection {
+            selected,
+            offset: 0,
+        }
+    }
+
+    /// The selected row of `len`; `None` if there are no rows.
+    pub fn get(self, len: usize) -> Option<usize> {
+        len.checked_sub(1).map(|last| self.selected.min(last))
+    }
+
+    /// Moves by an action of [`Context::List`]; `true` if the action was one of moving. Up from the
+    /// first row goes to the last, and down from the last to the first. `height` is the number of
+    /// rows in sight.
+    pub fn step(&mut self, action: Action, len: usize, height: usize) -> bool {
+        let Some(now) = self.get(len) else {
+            return false;
+        };
+        let last = len - 1;
+        let page = height.saturating_sub(1).max(1);
+        self.selected = match action {
+            Action::Up => now.checked_sub(1).unwrap_or(last),
+            Action::Down => {
+                if now == last {
+                    0
+                } else {
+                    now + 1
+                }
+            }
+            Action::PageUp => now.saturating_sub(page),
+            Action::PageDown => now.saturating_add(page).min(last),
+            Action::Home => 0,
+            Action::End => last,
+            _ => return false,
+        };
+        self.offset = scroll_to(self.offset, self.selected, len, height);
+        true
+    }
+
+    /// Draws rows into an area, the selected one marked with `▸`.
+    pub fn draw(self, buf: &mut Buffer, area: Rect, rows: &[Row], theme: &Theme) {
+        let area = area.intersection(buf.area);
+        let Some(selected) = self.get(rows.len()) else {
+            return;
+        };
+        let first = scroll_to(self.offset, selected, rows.len(), usize::from(area.height));
+        let shown = rows.iter().enumerate().skip(first);
+        for ((index, row), place) in shown.zip(area.rows()) {
+            let here = index == selected;
+            let (mark, style) = if here {
+                ("▸ ", theme.selected)
+            } else {
+                ("  ", theme.text)
+            };
+            if here {
+                buf.set_style(place, theme.selected);
+            }
+            // The right part may take what the left one leaves, but at least a third.
+            let inside = place.width.saturating_sub(2);
+            let left = cells(&row.left);
+            let free = inside
+                .saturating_sub(left.saturating_add(2))
+                .max(inside / 3);
+            let right = fit_end(&row.right, usize::from(free)).into_owned();
+            let right_width = cells(&right);
+            let end = place.right().saturating_sub(right_width);
+            let x = put(buf, place, place.x, place.y, place.width, mark, style);
+            let room = end
+                .saturating_sub(x)
+                .saturating_sub(u16::from(right_width > 0) * 2);
+            put(buf, place, x, place.y, room, &row.left, style);
+            let style = if here { theme.selected } else { theme.dim };
+            put(buf, place, end, place.y, right_width, &right, style);
+        }
+    }
+}
+
+/// A list in a box of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// What is chosen here.
+    pub title: String,
+    /// What to say where there is nothing to choose: what to do next.
+    pub empty: String,
+    rows: Vec<Row>,
+    selection: Selection,
+}
+
+impl List {
+    /// A list that starts at a row.
+    pub fn new(title: &str, empty: &str, rows: Vec<Row>, selected: usize) -> List {
+        List {
+            title: title.into(),
+            empty: empty.into(),
+            rows,
+            selection: Selection::at(selected),
+        }
+    }
+
+    /// Index of the selected row; `None` if the list is empty.
+    pub fn selected(&self) -> Option<usize> {
+        self.selection.get(self.rows.len())
+    }
+
+    /// Replaces the rows; the selection stays where it is, as far as it can.
+    pub fn set_rows(&mut self, rows: Vec<Row>) {
+        self.rows = rows;
+    }
+
+    /// Handles an action of [`Context::List`]; done with the index of the chosen row.
+    pub fn handle(&mut self, action: Action) -> Outcome<usize> {
+        match action {
+            Action::Accept => self.selected().map_or(Outcome::Open, Outcome::Done),
+            Action::Cancel => Outcome::Cancelled,
+            action => {
+                if self.selection.step(action, self.rows.len(), 10) {
+                    Outcome::Open
+                } else {
+                    Outcome::Other(action)
+                }
+            }
+        }
+    }
+
+    /// Draws over an area, as large as its rows need.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
+        let area = area.intersection(buf.area);
+        let wide = |row: &Row| {
+            cells(&row.left)
+                .saturating_add(cells(&row.right))
+                .saturating_add(4)
+        };
+        let widest = self
+            .rows
+            .iter()
+            .map(wide)
+            .max()
+            .unwrap_or(0)
+            .max(cells(&self.empty));
+        let width = widest.saturating_add(4).clamp(40, 100);
+        let height = u16::try_from(self.rows.len().max(1)).unwrap_or(u16::MAX);
+        let most = area.height.saturating_sub(4).max(3);
+        let place = centered(area, width, height.saturating_add(2).min(most));
+        let hint = hint(
+            keymap,
+            &[(Action::Accept, "choose"), (Action::Cancel, "back")],
+        );
+        let inner = boxed(buf, place, &self.title, &hint, theme);
+        if self.rows.is_empty() {
+            put(
+                buf,
+                inner,
+                inner.x,
+                inner.y,
+                inner.width,
+                &self.empty,
+                theme.dim,
+            );
+        }
+        self.selection.draw(buf, inner, &self.rows, theme);
+    }
+}
+
+/// Keys with a word each, for the lower border of a list.
+pub fn hint(keymap: &Keymap, actions: &[(Action, &str)]) -> String {
+    let entry = |&(action, word): &(Action, &str)| {
+        Some(format!("{} {word}", keymap.key_for(Context::List, action)?))
+    };
+    actions
+        .iter()
+        .filter_map(entry)
+        .collect::<Vec<_>>()
+        .join("   ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
+
+    fn rows(n: usize) -> Vec<Row> {
+        (0..n)
+            .map(|i| Row::new(format!("row {i} 日本語"), format!("/folder/{i}")))
+            .collect()
+    }
+
+    #[test]
+    fn moving_wraps_at_both_ends_and_choosing_gives_the_row() {
+        let mut list = List::new("Branches", "", rows(3), 0);
+        list.handle(Action::Up);
+        assert_eq!(list.selected(), Some(2));
+        list.handle(Action::Down);
+        assert_eq!(list.handle(Action::Accept), Outcome::Done(0));
+        list.handle(Action::PageDown);
+        assert_eq!(list.selected(), Some(2), "a page does not wrap");
+        list.set_rows(rows(2));
+        assert_eq!(
+            list.selected(),
+            Some(1),
+            "a selection that is gone moves to the last row"
+        );
+        assert_eq!(list.handle(Action::Cancel), Outcome::Cancelled);
+        assert_eq!(list.handle(Action::Quit), Outcome::Other(Action::Quit));
+        assert_eq!(List::default().handle(Action::Accept), Outcome::Open);
+    }
+
+    #[test]
+    fn pictures() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        let list = List::new("Alternatives", "", rows(5), 1);
+        let shown = picture(60, 12, |buf, area| list.draw(buf, area, &keymap, &theme));
+        insta::assert_snapshot!("list", shown);
+        let list = List::new("Open", "no sessions yet: Ctrl-s saves one", vec![], 0);
+        let shown = picture(60, 6, |buf, area| list.draw(buf, area, &keymap, &theme));
+        insta::assert_snapshot!("list_empty", shown);
+    }
+
+    #[test]
+    fn every_size_draws() {
+        let (keymap, theme) = (Keymap::default(), Theme::monochrome());
+        let mut list = List::new("Branches", "", rows(30), 0);
+        survives_every_size(|buf, area| {
+            list.handle(Action::Down);
+            list.draw(buf, area, &keymap, &theme);
+        });
+        let empty = List::new("Open", "nothing here", vec![], 0);
+        survives_every_size(|buf, area| empty.draw(buf, area, &keymap, &theme));
+    }
+}

@@ -1,0 +1,172 @@
+//! The box an overlay stands in, and text put into cells without ever leaving them.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::widgets::{Block, BorderType, Clear, Widget};
+
+use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::theme::Theme;
+
+/// Writes text (made safe) from `x` on in row `y`, at most `max` cells, cut with `…`. Returns the
+/// column after it. Writes nothing outside `area`.
+pub fn put(
+    buf: &mut Buffer,
+    area: Rect,
+    x: u16,
+    y: u16,
+    max: u16,
+    text: &str,
+    style: impl Into<Style>,
+) -> u16 {
+    let area = area.intersection(buf.area);
+    if x < area.left() || x >= area.right() || y < area.top() || y >= area.bottom() {
+        return x;
+    }
+    let room = usize::from(max.min(area.right() - x));
+    let clean = clean_line(text);
+    let (end, _) = buf.set_stringn(x, y, fit(&clean, room), room, style);
+    end
+}
+
+/// Width of a text in cells once it is made safe, at most `u16::MAX`.
+pub fn cells(text: &str) -> u16 {
+    u16::try_from(width(&clean_line(text))).unwrap_or(u16::MAX)
+}
+
+/// A box of at most `width` × `height` cells (border included) in the middle of `area`.
+pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    }
+}
+
+/// Clears a place and draws a titled box there, with a hint in its lower border. Returns the room
+/// inside, one column of margin left and right. Where there is no room for a border, there is none.
+pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &Theme) -> Rect {
+    let place = place.intersection(buf.area);
+    Clear.render(place, buf);
+    buf.set_style(place, theme.text);
+    if place.width < 6 || place.height < 3 {
+        return place;
+    }
+    let room = usize::from(place.width - 4);
+    let title = fit(title, room).into_owned();
+    let mut block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(theme.focus)
+        .title(Line::styled(format!(" {title} "), theme.focus));
+    if !hint.is_empty() && width(hint) <= room {
+        let hint = Line::styled(format!(" {hint} "), theme.dim).right_aligned();
+        block = block.title_bottom(hint);
+    }
+    let inner = block.inner(place);
+    block.render(place, buf);
+    Rect {
+        x: inner.x + 1,
+        width: inner.width - 2,
+        ..inner
+    }
+}
+
+/// The first row to show of `len`, so that `selected` is among the `height` rows on screen and the
+/// list moves no more than it must; `offset` is the first row shown so far.
+pub fn scroll_to(offset: usize, selected: usize, len: usize, height: usize) -> usize {
+    if height == 0 {
+        return 0;
+    }
+    let lowest = selected.saturating_sub(height - 1);
+    offset
+        .clamp(lowest, selected.max(lowest))
+        .min(len.saturating_sub(height))
+}
+
+#[cfg(test)]
+pub mod testing {
+    //! What the tests of all widgets share.
+
+    use super::*;
+
+    /// The sizes at which screens are pictured.
+    pub const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
+
+    /// What a draw function leaves on a screen of a size, as text without trailing spaces.
+    pub fn picture(width: u16, height: u16, draw: impl FnOnce(&mut Buffer, Rect)) -> String {
+        let area = Rect::new(0, 0, width, height);
+        let mut buf = Buffer::empty(area);
+        draw(&mut buf, area);
+        let rows = (0..height).map(|y| {
+            let mut row = String::new();
+            let mut x = 0;
+            while x < width {
+                let symbol = buf[(x, y)].symbol();
+                row.push_str(symbol);
+                x += u16::try_from(crate::tui::sanitize::width(symbol))
+                    .unwrap()
+                    .max(1);
+            }
+            row.trim_end().to_owned()
+        });
+        rows.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Draws at every size from 1 × 1 to 60 × 20, and in a corner of a larger screen: nothing may
+    /// panic, and nothing outside the area may change.
+    pub fn survives_every_size(mut draw: impl FnMut(&mut Buffer, Rect)) {
+        for width in 1..=60 {
+            for height in 1..=20 {
+                let whole = Rect::new(0, 0, width + 3, height + 2);
+                let area = Rect::new(2, 1, width, height);
+                let mut buf = Buffer::filled(whole, ratatui::buffer::Cell::new("#"));
+                draw(&mut buf, area);
+                for at in whole.positions().filter(|at| !area.contains(*at)) {
+                    assert_eq!(buf[at].symbol(), "#", "{area} was left at {at}");
+                }
+                let mut exact = Buffer::empty(Rect::new(0, 0, width, height));
+                draw(&mut exact, Rect::new(0, 0, width, height));
+                // An area that reaches beyond the screen, as after a resize under way.
+                draw(&mut exact, Rect::new(0, 0, width + 9, height + 9));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scrolling_moves_no_more_than_it_must() {
+        assert_eq!(scroll_to(0, 4, 10, 5), 0, "still in sight");
+        assert_eq!(scroll_to(0, 5, 10, 5), 1, "one row down");
+        assert_eq!(scroll_to(4, 3, 10, 5), 3, "one row up");
+        assert_eq!(scroll_to(9, 9, 10, 5), 5, "no empty rows at the end");
+        assert_eq!(scroll_to(3, 0, 0, 5), 0);
+        assert_eq!(scroll_to(3, 3, 9, 0), 0);
+    }
+
+    #[test]
+    fn nothing_is_written_outside_the_area() {
+        testing::survives_every_size(|buf, area| {
+            let theme = Theme::default();
+            let place = centered(area, 30, 8);
+            let inner = boxed(buf, place, "a title 日本語", "Esc back", &theme);
+            for y in 0..12 {
+                put(
+                    buf,
+                    inner,
+                    inner.x,
+                    inner.y + y,
+                    99,
+                    "wide 日本語 text\x1b[31m",
+                    theme.bad,
+                );
+            }
+        });
+    }
+}

@@ -1,0 +1,273 @@
+//! The command palette: find an action by a few letters of what it does, and run it.
+
+use crossterm::event::{KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::input::Input;
+use super::list::{Row, Selection, hint};
+use super::overlay::{boxed, put};
+use super::prompt_line::Outcome;
+use crate::tui::action::Action;
+use crate::tui::keymap::{Context, Keymap};
+use crate::tui::theme::Theme;
+
+/// The palette: what is typed, and which of the matching actions is selected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Palette {
+    actions: Vec<Action>,
+    input: Input,
+    selection: Selection,
+}
+
+impl Palette {
+    /// A palette over the actions that can be run now.
+    pub fn new(actions: &[Action]) -> Palette {
+        Palette {
+            actions: actions.to_vec(),
+            ..Palette::default()
+        }
+    }
+
+    /// The actions that match what is typed, best first.
+    pub fn matches(&self) -> Vec<Action> {
+        let query = self.input.text();
+        let mut scored: Vec<(i32, Action)> = self
+            .actions
+            .iter()
+            .filter_map(|&action| {
+                let name = score(query, action.short()).map(|s| s + 8);
+                let sentence = score(query, action.describe());
+                Some((name.max(sentence)?, action))
+            })
+            .collect();
+        // Stable: equals stay in the order of the help.
+        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        scored.into_iter().map(|(_, action)| action).collect()
+    }
+
+    /// Inserts pasted text.
+    pub fn paste(&mut self, text: &str) {
+        self.input.insert(text);
+        self.selection = Selection::default();
+    }
+
+    /// Handles a key; done with the action to run.
+    pub fn handle(&mut self, key: KeyEvent, keymap: &Keymap) -> Outcome<Action> {
+        let typed = types(key);
+        let action = if typed {
+            None
+        } else {
+            keymap.action(Context::List, key)
+        };
+        let matches = self.matches();
+        match action {
+            Some(Action::Accept) => {
+                let chosen = self
+                    .selection
+                    .get(matches.len())
+                    .and_then(|i| matches.get(i));
+                return chosen.map_or(Outcome::Open, |&action| Outcome::Done(action));
+            }
+            Some(Action::Cancel) => return Outcome::Cancelled,
+            Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                return Outcome::Other(action);
+            }
+            Some(action) if self.selection.step(action, matches.len(), 10) => {}
+            _ => {
+                if self.input.handle(key) {
+                    self.selection = Selection::default();
+                }
+            }
+        }
+        Outcome::Open
+    }
+
+    /// Draws over an area: a box that keeps its place while the list gets shorter. Returns where
+    /// the cursor stands.
+    pub fn draw(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Option<Position> {
+        let area = area.intersection(buf.area);
+        let width = area.width.saturating_sub(4).clamp(1, 96).min(area.width);
+        let height = (area.height * 2 / 3).max(5).min(area.height);
+        let place = Rect {
+            x: area.x + (area.width - width) / 2,
+            y: area.y + (area.height - height) / 4,
+            width,
+            height,
+        };
+        let hint = hint(keymap, &[(Action::Accept, "run"), (Action::Cancel, "back")]);
+        let inner = boxed(buf, place, "Commands", &hint, theme);
+        let line = Rect {
+            x: inner.x.saturating_add(2),
+            width: inner.width.saturating_sub(2),
+            ..inner
+        };
+        put(buf, inner, inner.x, inner.y, inner.width, ":", theme.key);
+        let cursor = self.input.draw(buf, line, theme);
+
+        let list = Rect {
+            y: inner.y.saturating_add(1),
+            height: inner.height.saturating_sub(1),
+            ..inner
+        };
+        let matches = self.matches();
+        if matches.is_empty() {
+            put(
+                buf,
+                list,
+                list.x,
+                list.y,
+                list.width,
+                "  no such command",
+                theme.dim,
+            );
+        }
+        let row = |action: &Action| {
+            let mut contexts = Context::ALL.iter();
+            let key = contexts.find_map(|&c| keymap.key_for(c, *action));
+            Row::new(action.describe(), key.unwrap_or_default())
+        };
+        let rows: Vec<Row> = matches.iter().map(row).collect();
+        self.selection.draw(buf, list, &rows, theme);
+        cursor
+    }
+}
+
+/// Whether a key types a character, in a list that is filtered by typing.
+pub fn types(key: KeyEvent) -> bool {
+    let modifiers = key.modifiers - KeyModifiers::SHIFT;
+    key.code.as_char().is_some() && modifiers.is_empty()
+}
+
+/// How well the letters of `query` are found, in order, in `text`; `None` if they are not. Letters
+/// that follow each other, and letters that start a word, count more. Spaces in the query and the
+/// case of letters do not matter.
+pub fn score(query: &str, text: &str) -> Option<i32> {
+    let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let mut total = 0;
+    let mut from = 0;
+    let mut previous = None;
+    for wanted in query
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .flat_map(char::to_lowercase)
+    {
+        let starts_word = |i: usize| i == 0 || !text[i - 1].is_alphanumeric();
+        let found = |i: &usize| text[*i] == wanted;
+        let next = (from..text.len()).find(found)?;
+        // A letter right after the last one keeps the run; else the start of a word is better than
+        // the middle of one.
+        let at = if previous.is_some_and(|p| p + 1 == next) {
+            next
+        } else {
+            (from..text.len())
+                .filter(found)
+                .find(|&i| starts_word(i))
+                .unwrap_or(next)
+        };
+        total += 1;
+        if previous.is_some_and(|p| p + 1 == at) {
+            total += 4;
+        }
+        if starts_word(at) {
+            total += 3;
+        }
+        previous = Some(at);
+        from = at + 1;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::widgets::overlay::testing::{SIZES, picture, survives_every_size};
+    use crossterm::event::KeyCode;
+
+    fn typed(text: &str) -> Palette {
+        let keymap = Keymap::default();
+        let mut palette = Palette::new(Action::ALL);
+        for c in text.chars() {
+            palette.handle(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &keymap);
+        }
+        palette
+    }
+
+    #[test]
+    fn a_few_letters_find_the_action_meant() {
+        for (query, action) in [
+            ("wait", Action::Wait),
+            ("cut", Action::Cut),
+            ("cut sent", Action::CutSentence),
+            ("probe", Action::Probe),
+            ("quit", Action::Quit),
+            ("branch", Action::Branch),
+            ("theme", Action::Theme),
+            ("copy tr", Action::CopyTrace),
+            ("SAVE", Action::Save),
+            ("rewind", Action::Rewind),
+            ("clip", Action::CopyTrace),
+        ] {
+            assert_eq!(typed(query).matches().first(), Some(&action), "{query}");
+        }
+        assert!(typed("xyzzy").matches().is_empty());
+        assert_eq!(typed("").matches(), Action::ALL, "nothing typed shows all");
+    }
+
+    #[test]
+    fn letters_type_and_keys_with_ctrl_move() {
+        let keymap = Keymap::default();
+        let mut palette = typed("jkq");
+        assert_eq!(palette.input.text(), "jkq", "no letter moves or quits");
+        let press =
+            |p: &mut Palette, code, modifiers| p.handle(KeyEvent::new(code, modifiers), &keymap);
+        assert_eq!(
+            press(&mut palette, KeyCode::Enter, KeyModifiers::NONE),
+            Outcome::Open
+        );
+        let mut palette = typed("cut");
+        press(&mut palette, KeyCode::Down, KeyModifiers::NONE);
+        let second = palette.matches()[1];
+        assert_eq!(
+            press(&mut palette, KeyCode::Enter, KeyModifiers::NONE),
+            Outcome::Done(second)
+        );
+        assert_eq!(
+            press(&mut palette, KeyCode::Char('c'), KeyModifiers::CONTROL),
+            Outcome::Other(Action::Quit)
+        );
+        assert_eq!(
+            press(&mut palette, KeyCode::Esc, KeyModifiers::NONE),
+            Outcome::Cancelled
+        );
+    }
+
+    #[test]
+    fn pictures() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        for (w, h) in SIZES {
+            let palette = typed("cut");
+            let shown = picture(w, h, |buf, area| {
+                palette.draw(buf, area, &keymap, &theme);
+            });
+            insta::assert_snapshot!(format!("palette_{w}x{h}"), shown);
+        }
+    }
+
+    #[test]
+    fn every_size_draws() {
+        let (keymap, theme) = (Keymap::default(), Theme::monochrome());
+        for query in ["", "cut", "xyzzy", "日本語"] {
+            let palette = typed(query);
+            survives_every_size(|buf, area| {
+                palette.draw(buf, area, &keymap, &theme);
+            });
+        }
+    }
+}
