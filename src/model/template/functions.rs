@@ -54,8 +54,19 @@ pub(super) fn refusal(error: &Error) -> Option<String> {
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
     match (value.as_str(), name, args) {
         (Some(separator), "join", [items]) => joined(state, items, separator),
+        // The library pads to any width before it counts the cost.
+        (Some(format), "format", _) if has_long_number(format) => {
+            let message = "a field is too wide in str.format";
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        }
         _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
     }
+}
+
+/// Whether a text has a number of more than four digits.
+fn has_long_number(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_digit())
+        .any(|digits| digits.len() > 4)
 }
 
 /// The `join` filter.

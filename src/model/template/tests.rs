@@ -199,6 +199,7 @@ fn a_template_cannot_take_the_time_or_the_memory() {
         "{% set s = 'a' * 1000000 %}{% set t %}{{ [s] * 99999 }}{% endset %}{{ t | length }}",
         "{{ '%999999999d' | format(1) }}",
         "{{ '{:999999999}'.format(1) }}",
+        "{{ '{:{w}}'.format(1, w=999999999) }}",
         "{{ ('\\n' * 100000) | indent(100000, true, true) | length }}",
         "{% macro f(x) %}{{ f(x) }}{{ f(x) }}{% endmacro %}{{ f(1) }}",
         "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}",
