@@ -183,13 +183,7 @@ impl Loaded {
             };
             text.push_str(added);
         }
-        // A template that writes the begin-of-text token itself must not get a second one.
-        let begun = self
-            .tokenizer
-            .bos_id()
-            .map(|bos| self.tokenizer.token_bytes(bos))
-            .is_some_and(|bos| !bos.is_empty() && text.as_bytes().starts_with(bos));
-        let ids = self.tokenizer.encode(&text, !begun)?;
+        let ids = self.tokenizer.encode_prompt(&text)?;
         if ids.is_empty() {
             bail!("the prompt is empty; write a question");
         }
