@@ -65,7 +65,7 @@ impl Vocabulary for Tokenizer {
 /// Errors where neither exists.
 pub fn tokenizer_for(gguf: &Gguf, path: &Path) -> Result<Tokenizer> {
     if gguf.get("tokenizer.ggml.tokens").is_some() {
-        return Tokenizer::from_gguf(gguf);
+        return Tokenizer::from_vocabulary(crate::model::tokenizer::Vocabulary::from_gguf(gguf));
     }
     let beside = path.with_file_name("tokenizer.json");
     if beside.is_file() {
@@ -183,13 +183,7 @@ impl Loaded {
             };
             text.push_str(added);
         }
-        // A template that writes the begin-of-text token itself must not get a second one.
-        let begun = self
-            .tokenizer
-            .bos_id()
-            .map(|bos| self.tokenizer.token_bytes(bos))
-            .is_some_and(|bos| !bos.is_empty() && text.as_bytes().starts_with(bos));
-        let ids = self.tokenizer.encode(&text, !begun)?;
+        let ids = self.tokenizer.encode_prompt(&text)?;
         if ids.is_empty() {
             bail!("the prompt is empty; write a question");
         }
@@ -209,7 +203,7 @@ fn display_name(gguf: &Gguf, path: &Path) -> String {
 fn quantization(gguf: &Gguf) -> String {
     let mut bytes: Vec<(String, usize)> = Vec::new();
     for (_, info) in gguf.tensors() {
-        let name = format!("{:?}", info.dtype).to_uppercase();
+        let name = format!("{:?}", info.kind.dtype()).to_uppercase();
         match bytes.iter_mut().find(|(n, _)| *n == name) {
             Some((_, sum)) => *sum += info.elements(),
             None => bytes.push((name, info.elements())),
