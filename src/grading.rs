@@ -8,6 +8,7 @@
 //! | `lexer`, `parser`, `node` | LaTeX and plain notation to a tree |
 //! | `exact` | exact numbers: rationals, square roots, π, i |
 //! | `evaluate` | the value of a tree, exactly or in floating point |
+//! | `budget` | the bound on the work one comparison may do |
 //! | `compare` | equivalence of two trees |
 //!
 //! Equality is by value: `\frac12`, `0.5` and `50\%` are one answer. Values with an exact form
@@ -17,6 +18,7 @@
 //!
 //! It is not an algebra system and not a judge of reasoning: it sees only the final answer.
 
+mod budget;
 mod compare;
 mod evaluate;
 mod exact;
@@ -24,10 +26,15 @@ mod extract;
 mod lexer;
 mod node;
 mod parser;
+#[cfg(test)]
+mod tests;
 mod words;
 
-use evaluate::Budget;
+use budget::Budget;
 use std::ops::Range;
+
+/// The longest answer that is looked into, in bytes; longer ones are equal only when identical.
+const MAX_ANSWER: usize = 8192;
 
 /// What kind of answer is expected: set by a problem set, or guessed from the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +52,13 @@ pub enum Kind {
 impl Kind {
     /// The kind of a reference answer.
     pub fn of(reference: &str) -> Self {
-        if is_choice(reference) {
+        if reference.len() > MAX_ANSWER {
+            Self::Text
+        } else if is_choice(reference) {
             Self::Choice
         } else if reads_as_number(reference) {
             Self::Number
-        } else if words::is_words(reference) || parser::readings(reference).is_empty() {
+        } else if words::is_words(reference) || !reads_as_mathematics(reference) {
             Self::Text
         } else {
             Self::Math
@@ -120,15 +129,23 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
     if answer.is_empty() {
         return verdict(false, "no answer".into());
     }
+    if reference.len().max(answer.len()) > MAX_ANSWER {
+        let reason = if reference == answer {
+            "same text"
+        } else {
+            "differs as text: too long to be read"
+        };
+        return verdict(reference == answer, reason.into());
+    }
     let differ = || format!("{} ≠ {}", short(reference), short(answer));
-    if let Some(expected) = words::option_letter(reference).filter(|_| is_choice(reference)) {
-        if let Some(given) = words::option_letter(answer) {
-            return if given == expected {
-                verdict(true, format!("same option {expected}"))
-            } else {
-                verdict(false, format!("option {expected} ≠ {given}"))
-            };
-        }
+    if let Some(expected) = words::option_letter(reference).filter(|_| is_choice(reference))
+        && let Some(given) = words::option_letter(answer)
+    {
+        return if given == expected {
+            verdict(true, format!("same option {expected}"))
+        } else {
+            verdict(false, format!("option {expected} ≠ {given}"))
+        };
     }
     let same_text = || {
         words::squeezed(reference) == words::squeezed(answer)
@@ -203,6 +220,11 @@ fn reads_as_number(text: &str) -> bool {
     parser::readings(text).iter().any(|node| {
         compare::value(node, &budget).is_some_and(|value| value.as_rational().is_some())
     })
+}
+
+/// Whether the text as a whole is mathematics of any kind.
+fn reads_as_mathematics(text: &str) -> bool {
+    !parser::readings(text).is_empty()
 }
 
 /// The text on one line, cut to fit a reason.

@@ -6,7 +6,10 @@
 //! not parsed), and for the whole vocabulary `eog`, `control` and `pieces` (hexadecimal bytes).
 //! What a user would lose: the model would read another text than the one on the screen.
 
-use candle_core::quantized::gguf_file::{Content, Value};
+// Helpers of a test fail like the test itself; the lint's exemption covers test functions only.
+#![allow(clippy::unwrap_used)]
+
+use s1_tui::model::gguf::Gguf;
 use s1_tui::model::tokenizer::{Tokenizer, Vocabulary};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -22,41 +25,10 @@ fn folders() -> Option<(PathBuf, PathBuf)> {
     both
 }
 
-/// Reads the tokenizer's part of a GGUF file with a reader that is not ours.
-fn vocabulary(path: &Path) -> Vocabulary {
-    let mut file = std::fs::File::open(path).unwrap();
-    let metadata = Content::read(&mut file).unwrap().metadata;
-    let get = |key: &str| metadata.get(&format!("tokenizer.ggml.{key}"));
-    let text = |key| get(key).map_or(String::new(), |v| v.to_string().unwrap().clone());
-    let id = |key| get(key).and_then(|v| v.to_u32().ok());
-    let flag = |key| get(key).and_then(|v| v.to_bool().ok());
-    let list = |key| get(key).map_or(&[][..], |v| v.to_vec().unwrap());
-    let texts = |key| {
-        list(key)
-            .iter()
-            .map(|v: &Value| v.to_string().unwrap().clone())
-            .collect()
-    };
-    Vocabulary {
-        model: text("model"),
-        pre: text("pre"),
-        tokens: texts("tokens"),
-        scores: list("scores").iter().map(|v| v.to_f32().unwrap()).collect(),
-        types: list("token_type")
-            .iter()
-            .map(|v| v.to_i32().unwrap())
-            .collect(),
-        merges: texts("merges"),
-        bos: id("bos_token_id"),
-        eos: id("eos_token_id"),
-        other_ends: ["eot_token_id", "eom_token_id"]
-            .into_iter()
-            .filter_map(id)
-            .collect(),
-        unknown: id("unknown_token_id"),
-        add_bos: flag("add_bos_token"),
-        add_space_prefix: flag("add_space_prefix"),
-    }
+/// The tokenizer of a GGUF file.
+fn tokenizer(path: &Path) -> Tokenizer {
+    let vocabulary = Vocabulary::from_gguf(&Gguf::open(path).unwrap());
+    Tokenizer::from_vocabulary(vocabulary).unwrap()
 }
 
 fn ids(json: &Json) -> Option<Vec<u32>> {
@@ -137,9 +109,8 @@ fn real_vocabularies_agree_with_llama_cpp() {
     for path in records {
         let record: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let name = record["model"].as_str().unwrap();
-        let v = vocabulary(&models.join(name));
         let start = Instant::now();
-        let tokenizer = Tokenizer::from_vocabulary(v).unwrap();
+        let tokenizer = tokenizer(&models.join(name));
         let loaded = start.elapsed();
         let start = Instant::now();
         let found = differences(&record, &tokenizer);
@@ -165,7 +136,7 @@ fn a_long_text_takes_time_in_proportion() {
         if path.extension().is_none_or(|extension| extension != "gguf") {
             continue;
         }
-        let tokenizer = Tokenizer::from_vocabulary(vocabulary(&path)).unwrap();
+        let tokenizer = tokenizer(&path);
         let prose = "The quick brown fox can't jump over 12 lazy dogs.\n";
         let texts = [
             ("one word", "a".repeat(1 << 20)),

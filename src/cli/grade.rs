@@ -6,7 +6,9 @@
 use crate::grading;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,12 @@ const MAX_LINE: u64 = 1 << 20;
 #[derive(Debug, Args)]
 pub struct GradeArgs {
     /// The right answer, or a solution that boxes it
-    #[arg(long, required_unless_present = "pairs", conflicts_with = "pairs")]
+    #[arg(
+        long,
+        required_unless_present = "pairs",
+        conflicts_with = "pairs",
+        allow_hyphen_values = true
+    )]
     reference: Option<String>,
     /// The answer to judge: the bare answer, or a text that holds it
     #[arg(
@@ -40,8 +47,19 @@ pub struct GradeArgs {
 
 #[derive(Deserialize)]
 struct Pair {
+    #[serde(deserialize_with = "text_or_number")]
     reference: String,
+    #[serde(deserialize_with = "text_or_number")]
     answer: String,
+}
+
+/// Data sets write `"answer": 42` as often as `"answer": "42"`.
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(D::Error::custom("expected text or a number")),
+    }
 }
 
 #[derive(Serialize)]
@@ -118,4 +136,68 @@ fn print(reference: &str, answer: &str, json: bool, out: &mut impl Write) -> Res
         writeln!(out, "{word}: {}", verdict.reason)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        grade: GradeArgs,
+    }
+
+    fn graded(flags: &[&str], input: &str) -> (String, Result<()>) {
+        let flags = [&["grade", "--pairs", "pairs.jsonl"], flags].concat();
+        let args = Command::try_parse_from(flags).unwrap().grade;
+        let mut out = Vec::new();
+        let result = grade_lines(input.as_bytes(), "pairs.jsonl", &args, &mut out);
+        (String::from_utf8(out).unwrap(), result)
+    }
+
+    const PAIRS: &str = concat!(
+        r#"{"reference": "\\frac12", "answer": "so \\boxed{0.5}"}"#,
+        "\n\n",
+        r#"{"reference": 3, "answer": "4"}"#,
+    );
+
+    #[test]
+    fn a_file_of_pairs_gives_one_verdict_per_line() {
+        let (out, result) = graded(&["--json"], PAIRS);
+        result.unwrap();
+        let expected = concat!(
+            r#"{"equal":true,"reason":"same value 1/2"}"#,
+            "\n",
+            r#"{"equal":false,"reason":"3 ≠ 4"}"#,
+            "\n"
+        );
+        assert_eq!(out, expected);
+        let (out, _) = graded(&[], PAIRS);
+        assert_eq!(out, "equal: same value 1/2\ndifferent: 3 ≠ 4\n");
+    }
+
+    #[test]
+    fn a_broken_line_is_named_by_its_number() {
+        let broken = format!("{PAIRS}\n{{\"reference\": 3}}\n{PAIRS}");
+        let (out, result) = graded(&[], &broken);
+        assert_eq!(out.lines().count(), 2);
+        let message = result.unwrap_err().to_string();
+        assert!(
+            message.starts_with("pairs.jsonl, line 4: not a pair"),
+            "{message}"
+        );
+        let (out, result) = graded(&["--skip-broken"], &broken);
+        result.unwrap();
+        assert_eq!(out.lines().count(), 4);
+    }
+
+    #[test]
+    fn answers_may_begin_with_a_minus() {
+        let args = Command::try_parse_from(["grade", "--reference", "-5", "--answer", "-5"]);
+        assert_eq!(args.unwrap().grade.answer.as_deref(), Some("-5"));
+        assert!(Command::try_parse_from(["grade", "--reference", "5"]).is_err());
+        assert!(Command::try_parse_from(["grade"]).is_err());
+    }
 }

@@ -65,7 +65,7 @@ impl Vocabulary for Tokenizer {
 /// Errors where neither exists.
 pub fn tokenizer_for(gguf: &Gguf, path: &Path) -> Result<Tokenizer> {
     if gguf.get("tokenizer.ggml.tokens").is_some() {
-        return Tokenizer::from_gguf(gguf);
+        return Tokenizer::from_vocabulary(crate::model::tokenizer::Vocabulary::from_gguf(gguf));
     }
     let beside = path.with_file_name("tokenizer.json");
     if beside.is_file() {
@@ -209,7 +209,7 @@ fn display_name(gguf: &Gguf, path: &Path) -> String {
 fn quantization(gguf: &Gguf) -> String {
     let mut bytes: Vec<(String, usize)> = Vec::new();
     for (_, info) in gguf.tensors() {
-        let name = format!("{:?}", info.dtype).to_uppercase();
+        let name = format!("{:?}", info.kind.dtype()).to_uppercase();
         match bytes.iter_mut().find(|(n, _)| *n == name) {
             Some((_, sum)) => *sum += info.elements(),
             None => bytes.push((name, info.elements())),

@@ -1,37 +1,17 @@
 //! The value of a scalar [`Node`] where its variables have given values: exactly where possible,
 //! in complex floating point where not.
 
+use super::budget::Budget;
 use super::exact::Exact;
 use super::node::{Constant, Function, Node};
 use num_bigint::BigInt;
 use num_complex::Complex64;
 use num_rational::BigRational;
 use num_traits::{Num, ToPrimitive};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
-/// How many nodes one comparison may evaluate, so that hostile answers end in bounded time.
-const STEPS: u32 = 40_000;
 /// The largest integer whose factorial is multiplied out.
 const MAX_FACTORIAL: i64 = 400;
-
-/// The work a comparison has left.
-#[derive(Debug)]
-pub struct Budget(Cell<u32>);
-
-impl Budget {
-    /// A full budget.
-    pub fn new() -> Self {
-        Self(Cell::new(STEPS))
-    }
-
-    /// Takes one step; `None` when none is left.
-    pub fn step(&self) -> Option<()> {
-        let left = self.0.get().checked_sub(1)?;
-        self.0.set(left);
-        Some(())
-    }
-}
 
 /// Where an expression is evaluated.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +26,7 @@ pub struct Point<'a> {
 
 /// The exact value of `node`, where it has one within reach.
 pub fn exact(node: &Node, at: Point<'_>) -> Option<Exact> {
-    at.budget.step()?;
+    at.budget.spend(1)?;
     match node {
         Node::Number(number) => Exact::rational(number.value.clone()),
         Node::Based(digits, base) => {
@@ -66,24 +46,28 @@ pub fn exact(node: &Node, at: Point<'_>) -> Option<Exact> {
                 value.negative()
             })
         }
-        Node::Sum(terms) => terms
-            .iter()
-            .try_fold(Exact::zero(), |sum, term| sum.plus(&exact(term, at)?)),
+        Node::Sum(terms) => terms.iter().try_fold(Exact::zero(), |sum, term| {
+            sum.plus(&exact(term, at)?, at.budget)
+        }),
         Node::Product(factors) => factors
             .iter()
             .try_fold(Exact::integer(1), |product, factor| {
-                product.times(&exact(factor, at)?)
+                product.times(&exact(factor, at)?, at.budget)
             }),
-        Node::Quotient(top, bottom) => exact(top, at)?.times(&exact(bottom, at)?.inverse()?),
-        Node::Power(base, exponent) => exact(base, at)?.power(&exact(exponent, at)?),
+        Node::Quotient(top, bottom) => {
+            exact(top, at)?.times(&exact(bottom, at)?.inverse(at.budget)?, at.budget)
+        }
+        Node::Power(base, exponent) => exact(base, at)?.power(&exact(exponent, at)?, at.budget),
         Node::Root(radicand, index) => {
             let index = exact(index, at)?.as_integer()?;
-            exact(radicand, at)?.root(u32::try_from(index).ok()?)
+            exact(radicand, at)?.root(u32::try_from(index).ok()?, at.budget)
         }
-        Node::Percent(inner) => exact(inner, at)?.times(&hundredth()?),
+        Node::Percent(inner) => exact(inner, at)?.times(&hundredth()?, at.budget),
         Node::Unit(inner, unit) if unit == "degree" => {
             let half_turn = Exact::rational(BigRational::new(1.into(), 180.into()))?;
-            exact(inner, at)?.times(&half_turn)?.times(&Exact::pi())
+            exact(inner, at)?
+                .times(&half_turn, at.budget)?
+                .times(&Exact::pi(), at.budget)
         }
         Node::Unit(inner, _) => exact(inner, at),
         Node::Call(function, arguments) => exact_call(*function, arguments, at),
@@ -97,6 +81,9 @@ fn hundredth() -> Option<Exact> {
 
 fn exact_call(function: Function, arguments: &[Node], at: Point<'_>) -> Option<Exact> {
     let value = exact(arguments.first()?, at)?;
+    if matches!(function, Function::Factorial | Function::Binomial) {
+        at.budget.spend(200)?;
+    }
     match function {
         Function::Abs => {
             let value = value.as_rational()?;
@@ -114,7 +101,7 @@ fn exact_call(function: Function, arguments: &[Node], at: Point<'_>) -> Option<E
                 value.as_integer()?,
                 exact(arguments.get(1)?, at)?.as_integer()?,
             );
-            falling(n, k)?.times(&falling(k, k)?.inverse()?)
+            falling(n, k)?.times(&falling(k, k)?.inverse(at.budget)?, at.budget)
         }
         _ => None,
     }
@@ -139,7 +126,7 @@ pub fn float(node: &Node, at: Point<'_>) -> Option<Complex64> {
 }
 
 fn float_unchecked(node: &Node, at: Point<'_>) -> Option<Complex64> {
-    at.budget.step()?;
+    at.budget.spend(1)?;
     match node {
         Node::Number(number) => Some(number.value.to_f64()?.into()),
         Node::Based(..) => Some(exact(node, at)?.as_rational()?.to_f64()?.into()),

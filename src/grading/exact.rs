@@ -4,6 +4,7 @@
 //! floating point could only say "close". Anything else (`∛2`, `e`, `sin 1`) is out of reach and
 //! answers `None`, as does anything too large: hostile input must not buy unbounded work.
 
+use super::budget::Budget;
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -131,13 +132,20 @@ impl Exact {
         }
     }
 
+    /// What handling this costs, in units of work.
+    fn weight(&self) -> u64 {
+        let bits = |value: &BigRational| value.numer().bits() + value.denom().bits();
+        self.0.values().map(|value| 1 + bits(value) / 256).sum()
+    }
+
     /// The negative.
     pub fn negative(&self) -> Self {
         Self(self.0.iter().map(|(k, v)| (*k, -v)).collect())
     }
 
     /// The sum.
-    pub fn plus(&self, other: &Self) -> Option<Self> {
+    pub fn plus(&self, other: &Self, budget: &Budget) -> Option<Self> {
+        budget.spend(self.weight() + other.weight())?;
         let mut sum = self.clone();
         for (radical, value) in &other.0 {
             sum.accumulate(*radical, value.clone())?;
@@ -146,7 +154,8 @@ impl Exact {
     }
 
     /// The product.
-    pub fn times(&self, other: &Self) -> Option<Self> {
+    pub fn times(&self, other: &Self, budget: &Budget) -> Option<Self> {
+        budget.spend(self.weight() * other.weight())?;
         let mut product = Self::zero();
         for (a, x) in &self.0 {
             for (b, y) in &other.0 {
@@ -172,7 +181,7 @@ impl Exact {
     }
 
     /// One over this; `None` for zero and for sums with different powers of π.
-    pub fn inverse(&self) -> Option<Self> {
+    pub fn inverse(&self, budget: &Budget) -> Option<Self> {
         let mut numerator = Self::integer(1);
         let mut denominator = self.clone();
         // Multiply top and bottom by a conjugate; each round removes one root (or i) for good.
@@ -187,11 +196,13 @@ impl Exact {
                     pi: radical.pi.checked_neg()?,
                     ..radical
                 };
-                return numerator.times(&Self::term(flipped, inverse.recip())?);
+                return numerator.times(&Self::term(flipped, inverse.recip())?, budget);
             }
+            // Factoring the roots is dear.
+            budget.spend(30 * denominator.0.len() as u64)?;
             let conjugate = denominator.conjugate()?;
-            numerator = numerator.times(&conjugate)?;
-            denominator = denominator.times(&conjugate)?;
+            numerator = numerator.times(&conjugate, budget)?;
+            denominator = denominator.times(&conjugate, budget)?;
         }
         None
     }
@@ -213,7 +224,7 @@ impl Exact {
         }
         let primes = self.0.keys().flat_map(|k| prime_factors(k.root));
         for prime in primes {
-            let divides = move |k: &Radical| k.root % prime == 0;
+            let divides = move |k: &Radical| k.root.is_multiple_of(prime);
             if mixed(&divides) {
                 return Some(flip(&divides));
             }
@@ -222,16 +233,17 @@ impl Exact {
     }
 
     /// The power with an exact exponent: integers, and halves of a rational base.
-    pub fn power(&self, exponent: &Self) -> Option<Self> {
+    pub fn power(&self, exponent: &Self, budget: &Budget) -> Option<Self> {
         if let Some(n) = exponent.as_integer() {
-            return self.integer_power(n);
+            return self.integer_power(n, budget);
         }
         let exponent = exponent.as_rational()?;
         let index = exponent.denom().to_u32()?;
-        self.root(index)?.integer_power(exponent.numer().to_i64()?)
+        self.root(index, budget)?
+            .integer_power(exponent.numer().to_i64()?, budget)
     }
 
-    fn integer_power(&self, exponent: i64) -> Option<Self> {
+    fn integer_power(&self, exponent: i64, budget: &Budget) -> Option<Self> {
         let mut left = u32::try_from(exponent.unsigned_abs()).ok()?;
         if self.is_zero() {
             return (exponent > 0).then(Self::zero);
@@ -240,25 +252,26 @@ impl Exact {
             return None;
         }
         let mut base = if exponent < 0 {
-            self.inverse()?
+            self.inverse(budget)?
         } else {
             self.clone()
         };
         let mut result = Self::integer(1);
         while left > 0 {
             if left & 1 == 1 {
-                result = result.times(&base)?;
+                result = result.times(&base, budget)?;
             }
             left >>= 1;
             if left > 0 {
-                base = base.times(&base)?;
+                base = base.times(&base, budget)?;
             }
         }
         Some(result)
     }
 
     /// The principal root: square roots of rationals, higher roots only where they are rational.
-    pub fn root(&self, index: u32) -> Option<Self> {
+    pub fn root(&self, index: u32, budget: &Budget) -> Option<Self> {
+        budget.spend(50 * self.weight())?;
         let value = self.as_rational()?;
         if index == 0 || index > 64 {
             return None;
@@ -309,11 +322,11 @@ fn square_free(mut n: u64) -> (u64, u64) {
     let (mut outside, mut inside) = (1, 1);
     let mut prime = 2;
     while prime <= 10_000 && prime * prime <= n {
-        while n % (prime * prime) == 0 {
+        while n.is_multiple_of(prime * prime) {
             n /= prime * prime;
             outside *= prime;
         }
-        if n % prime == 0 {
+        if n.is_multiple_of(prime) {
             n /= prime;
             inside *= prime;
         }
@@ -332,7 +345,7 @@ fn prime_factors(mut n: u64) -> Vec<u64> {
     let mut factors = Vec::new();
     let mut prime = 2;
     while prime <= 10_000 && prime * prime <= n {
-        if n % prime == 0 {
+        if n.is_multiple_of(prime) {
             factors.push(prime);
             n /= prime;
         }

@@ -24,10 +24,11 @@ pub fn extract(text: &str, kind: Option<Kind>) -> Option<Extracted> {
     let short = whole.len() <= MAX_WHOLE && !text.get(whole.clone())?.contains('\n');
     match kind {
         Some(Kind::Number) => {
-            if short && super::reads_as_number(text.get(whole.clone())?) {
+            if short && is_one_answer(text.get(whole.clone())?) {
                 return take(text, whole, How::Whole);
             }
-            take(text, last_number(text)?, How::LastNumber)
+            let (found, how) = last_number_or_formula(text)?;
+            take(text, found, how)
         }
         Some(Kind::Choice) => take(text, last_option(text)?, How::LastOption),
         Some(Kind::Math) if !short || text.contains(['$']) || text.contains("\\(") => {
@@ -57,7 +58,7 @@ fn take(text: &str, span: Range<usize>, how: How) -> Option<Extracted> {
 fn within_marked(text: &str, found: Range<usize>, kind: Option<Kind>) -> Option<Extracted> {
     let line = text.get(found.clone())?;
     let inner = match kind {
-        Some(Kind::Number) if !super::reads_as_number(line) => last_number(line),
+        Some(Kind::Number) if !is_one_answer(line) => number_in_sentence(line),
         Some(Kind::Choice) if words::option_letter(line).is_none() => last_option(line),
         Some(Kind::Math) if line.matches('$').count() >= 2 || line.contains("\\(") => {
             last_formula(line)
@@ -68,6 +69,48 @@ fn within_marked(text: &str, found: Range<usize>, kind: Option<Kind>) -> Option<
         found.start + r.start..found.start + r.end
     });
     take(text, span, How::AnswerMarker)
+}
+
+/// The number a sentence gives: the first if it opens the sentence ("5, since 2 + 3…"), unless a
+/// calculation follows; else the last.
+fn number_in_sentence(line: &str) -> Option<Range<usize>> {
+    let opening = line.trim_start_matches(['$', '\\', '-', '(']);
+    if !line.contains('=') && opening.starts_with(|c: char| c.is_ascii_digit()) {
+        let start = line.len() - opening.len();
+        let length = opening
+            .find(|c: char| !(c.is_ascii_digit() || ",./".contains(c)))
+            .unwrap_or(opening.len());
+        let end = start
+            + opening
+                .get(..length)?
+                .trim_end_matches([',', '.', '/'])
+                .len();
+        // A sum or product that is not worked out is no answer yet.
+        let rest = line.get(end..)?.trim_start();
+        if !rest.starts_with(['+', '-', '*', '/', '^', '×', '{', '\\']) {
+            let sign = usize::from(line.get(..start)?.ends_with('-'));
+            return Some(start - sign..end);
+        }
+    }
+    last_number_or_formula(line).map(|(found, _)| found)
+}
+
+/// The last number, or the last formula where that number is only a part of it: of
+/// `$\frac{3}{4}$` the answer is not 4.
+fn last_number_or_formula(text: &str) -> Option<(Range<usize>, How)> {
+    let number = last_number(text)?;
+    let around = last_formula(text).filter(|formula| formula.contains(&number.start));
+    match around.filter(|formula| text.get(formula.clone()).is_some_and(is_one_answer)) {
+        Some(formula) => Some((formula, How::LastFormula)),
+        None => Some((number, How::LastNumber)),
+    }
+}
+
+/// Whether the text as a whole is an answer, so that no number may be picked out of it: a number
+/// with its unit, or a formula (understood or not) without words around it.
+fn is_one_answer(text: &str) -> bool {
+    let formula = || text.contains(['_', '^', '\\', '{']) || super::reads_as_mathematics(text);
+    super::reads_as_number(text) || !words::is_sentence(text) && formula()
 }
 
 /// What the last `\boxed` or `\fbox` holds that is closed and not empty.

@@ -18,7 +18,7 @@ const MAX_EXPONENT: u32 = 1000;
 pub enum Token {
     /// A literal number.
     Number(Number),
-    /// A variable: one letter, or the name of a Greek letter.
+    /// A variable: one letter.
     Name(String),
     /// A function or construction by its LaTeX name, without the backslash (`frac`, `sqrt`).
     Command(String),
@@ -87,16 +87,71 @@ pub fn lex(text: &str, group: bool) -> Option<Lexed> {
 }
 
 /// Plain words that mean what the LaTeX command of the same name means.
-const PLAIN_COMMANDS: [&str; 22] = [
+const PLAIN_COMMANDS: [&str; 17] = [
     "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh",
-    "tanh", "log", "ln", "exp", "pi", "infinity", "inf", "infty", "abs", "or",
+    "tanh", "log", "ln", "exp", "abs",
+];
+
+/// Greek letters by their LaTeX names; π is a constant, not a letter.
+const GREEK: [(&str, char); 35] = [
+    ("alpha", 'α'),
+    ("beta", 'β'),
+    ("gamma", 'γ'),
+    ("delta", 'δ'),
+    ("epsilon", 'ε'),
+    ("varepsilon", 'ε'),
+    ("zeta", 'ζ'),
+    ("eta", 'η'),
+    ("theta", 'θ'),
+    ("vartheta", 'θ'),
+    ("iota", 'ι'),
+    ("kappa", 'κ'),
+    ("lambda", 'λ'),
+    ("mu", 'μ'),
+    ("nu", 'ν'),
+    ("xi", 'ξ'),
+    ("rho", 'ρ'),
+    ("sigma", 'σ'),
+    ("tau", 'τ'),
+    ("phi", 'φ'),
+    ("varphi", 'φ'),
+    ("chi", 'χ'),
+    ("psi", 'ψ'),
+    ("omega", 'ω'),
+    ("Gamma", 'Γ'),
+    ("Delta", 'Δ'),
+    ("Theta", 'Θ'),
+    ("Lambda", 'Λ'),
+    ("Xi", 'Ξ'),
+    ("Pi", 'Π'),
+    ("Sigma", 'Σ'),
+    ("Phi", 'Φ'),
+    ("Psi", 'Ψ'),
+    ("Omega", 'Ω'),
+    ("ell", 'l'),
+];
+
+/// Words that multiply: "2.5 million" is a number.
+const SCALES: [(&str, &str); 5] = [
+    ("hundred", "100"),
+    ("thousand", "1000"),
+    ("million", "1000000"),
+    ("billion", "1000000000"),
+    ("trillion", "1000000000000"),
 ];
 
 /// Short words that are units when they follow a number; longer words need no list.
-const SHORT_UNITS: [&str; 18] = [
+const SHORT_UNITS: [&str; 17] = [
     "cm", "mm", "km", "in", "ft", "yd", "mi", "kg", "mg", "lb", "oz", "ml", "mL", "hr", "min",
-    "sec", "mph", "deg",
+    "sec", "mph",
 ];
+
+/// Whether a plain word has a meaning in mathematics: a function, or a LaTeX environment.
+pub fn is_known_word(word: &str) -> bool {
+    PLAIN_COMMANDS.contains(&word)
+        || matches!(word, "infinity" | "inf" | "infty" | "array")
+        || word.ends_with("matrix")
+}
 
 struct Lexer {
     chars: Vec<char>,
@@ -128,7 +183,7 @@ impl Lexer {
                 '\\' => self.command()?,
                 '0'..='9' => self.number()?,
                 '.' if self.peek(1).is_some_and(|d| d.is_ascii_digit()) => self.number()?,
-                'a'..='z' | 'A'..='Z' => self.word(spaced),
+                'a'..='z' | 'A'..='Z' => self.word(spaced)?,
                 _ => {
                     self.at += 1;
                     self.sign(c)?;
@@ -137,7 +192,7 @@ impl Lexer {
             // Spacing commands add no token: they count as white space before the next one.
             spaced = self.out.tokens.len() == before;
         }
-        // A sentence's full stop after the answer says nothing.
+        // Punctuation after the answer says nothing.
         while self
             .out
             .tokens
@@ -193,6 +248,7 @@ impl Lexer {
             }
             '*' | '×' | '·' | '⋅' | '∗' => self.symbol('*'),
             '÷' | '∕' => self.symbol('/'),
+            '≈' => self.symbol('='),
             '√' => self.push(Token::Command("sqrt".into())),
             'α'..='ω' | 'Α'..='Ω' => self.push(Token::Name(c.to_string())),
             _ => return None,
@@ -233,7 +289,7 @@ impl Lexer {
             "text" | "mbox" | "textbf" | "textit" | "textrm" | "textnormal" | "texttt"
             | "mathrm" | "mathbf" | "mathit" | "operatorname" | "rm" | "hbox" => {
                 let content = self.braced();
-                self.words_in_text(content.trim());
+                self.words_in_text(content.trim())?;
             }
             "begin" | "end" => {
                 let environment = self.braced();
@@ -255,6 +311,7 @@ impl Lexer {
             "pm" => self.symbol('±'),
             "mp" => self.symbol('∓'),
             "cup" => self.symbol('∪'),
+            "approx" => self.symbol('='),
             "in" => self.symbol('∈'),
             "le" | "leq" | "leqslant" => self.symbol('≤'),
             "ge" | "geq" | "geqslant" => self.symbol('≥'),
@@ -275,13 +332,10 @@ impl Lexer {
             "percent" => self.symbol('%'),
             "dfrac" | "tfrac" | "cfrac" => self.push(Token::Command("frac".into())),
             "dbinom" | "tbinom" => self.push(Token::Command("binom".into())),
-            "alpha" | "beta" | "gamma" | "delta" | "epsilon" | "varepsilon" | "zeta" | "eta"
-            | "theta" | "vartheta" | "iota" | "kappa" | "lambda" | "mu" | "nu" | "xi" | "rho"
-            | "sigma" | "tau" | "phi" | "varphi" | "chi" | "psi" | "omega" | "Gamma" | "Delta"
-            | "Theta" | "Lambda" | "Xi" | "Pi" | "Sigma" | "Phi" | "Psi" | "Omega" | "ell" => {
-                self.push(Token::Name(format!("\\{name}")));
-            }
-            _ => self.push(Token::Command(name)),
+            _ => match GREEK.iter().find(|(spelled, _)| *spelled == name) {
+                Some((_, letter)) => self.push(Token::Name(letter.to_string())),
+                None => self.push(Token::Command(name)),
+            },
         }
         Some(())
     }
@@ -313,54 +367,71 @@ impl Lexer {
         content
     }
 
-    /// `\text{or}` separates, `\mathbf{v}` is a variable, `\operatorname{sin}` a function;
-    /// anything else is words.
-    fn words_in_text(&mut self, content: &str) {
-        let mut letters = content.chars();
-        match (letters.next(), letters.next()) {
-            (None, _) => {}
-            (Some(c), None) if c.is_ascii_alphabetic() => self.push(Token::Text(c.to_string())),
-            _ if content == "or" || content == "and" => self.symbol(';'),
-            _ if PLAIN_COMMANDS.contains(&content) => self.push(Token::Command(content.to_owned())),
-            _ => self.push(Token::Text(content.to_owned())),
+    /// The content of `\text{…}` and its like: `\text{or}` separates, `\operatorname{sin}` is a
+    /// function, `\textbf{5}` is read as if undressed; anything else is words.
+    fn words_in_text(&mut self, content: &str) -> Option<()> {
+        if content.starts_with(|c: char| c.is_ascii_digit() || "-([.\\".contains(c)) {
+            self.chars.splice(self.at..self.at, content.chars());
+        } else if !content.is_empty() && !self.known_word(content)? {
+            self.push(Token::Text(content.to_owned()));
         }
+        Some(())
     }
 
-    /// A run of plain letters: a known name, a word that stands apart, or a product of variables.
-    fn word(&mut self, spaced: bool) {
-        let start = self.at;
-        while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
-            self.at += 1;
-        }
-        let word: String = self
-            .chars
-            .get(start..self.at)
-            .unwrap_or_default()
-            .iter()
-            .collect();
+    /// Pushes what a word means in mathematics; false when it means nothing there.
+    fn known_word(&mut self, word: &str) -> Option<bool> {
         let after_number = matches!(self.out.tokens.last(), Some(Token::Number(_)));
-        match word.as_str() {
+        match word {
             "or" | "and" => self.symbol(';'),
             "infinity" | "inf" | "infty" => self.symbol('∞'),
             "pi" => self.symbol('π'),
             "degrees" | "degree" | "deg" if after_number => self.symbol('°'),
             "percent" if after_number => self.symbol('%'),
-            "U" if spaced && self.brackets == 0 && self.out.tokens.last().is_some_and(closes) => {
-                self.symbol('∪');
-            }
-            _ if SHORT_UNITS.contains(&word.as_str()) && after_number => {
-                self.push(Token::Text(word));
-            }
-            _ if PLAIN_COMMANDS.contains(&word.as_str()) => self.push(Token::Command(word)),
-            _ if word.len() >= 4 && (spaced || self.out.tokens.is_empty()) => {
-                self.push(Token::Text(word));
-            }
+            _ if PLAIN_COMMANDS.contains(&word) => self.push(Token::Command(word.to_owned())),
             _ => {
-                for letter in word.chars() {
-                    self.push(Token::Name(letter.to_string()));
-                }
+                let Some((_, size)) = SCALES
+                    .iter()
+                    .find(|(scale, _)| *scale == word && after_number)
+                else {
+                    return Some(false);
+                };
+                self.symbol('*');
+                self.push(Token::Number(Number::integer(size)?));
             }
         }
+        Some(true)
+    }
+
+    /// A run of plain letters: a known name, a word that stands apart, or a product of variables.
+    fn word(&mut self, spaced: bool) -> Option<()> {
+        let start = self.at;
+        while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
+            self.at += 1;
+        }
+        let word: String = self.chars.get(start..self.at)?.iter().collect();
+        if self.known_word(&word)? {
+            return Some(());
+        }
+        let last = self.out.tokens.last();
+        let after_value = matches!(
+            last,
+            Some(Token::Number(_) | Token::Text(_) | Token::Symbol('°' | '%'))
+        );
+        // A product of variables such as `xyz` has no vowel more often than a unit has none.
+        let pronounceable = word.len() >= 3 && word.contains(['a', 'e', 'i', 'o', 'u']);
+        if word == "U" && spaced && self.brackets == 0 && last.is_some_and(closes) {
+            self.symbol('∪');
+        } else if after_value
+            && (SHORT_UNITS.contains(&word.trim_end_matches('s')) || spaced && pronounceable)
+            || word.len() >= 4 && pronounceable && (spaced || last.is_none())
+        {
+            self.push(Token::Text(word));
+        } else {
+            for letter in word.chars() {
+                self.push(Token::Name(letter.to_string()));
+            }
+        }
+        Some(())
     }
 
     fn digits(&mut self) -> String {

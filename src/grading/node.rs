@@ -134,6 +134,13 @@ impl Node {
         }
     }
 
+    /// How many layers the tree has.
+    pub fn depth(&self) -> usize {
+        let mut deepest = 0;
+        self.parts(&mut |part| deepest = deepest.max(part.depth()));
+        deepest + 1
+    }
+
     /// Whether a `±` stands anywhere inside.
     pub fn has_sign_choice(&self) -> bool {
         let mut found = matches!(self, Self::PlusMinus(..));

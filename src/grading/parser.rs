@@ -3,11 +3,17 @@
 //! It accepts what people write under "the answer is" and gives up (`None`) on anything else, so
 //! that the caller can fall back to comparing text. Depth is bounded; every loop consumes tokens.
 
+mod command;
+
 use super::lexer::{self, Number, Token};
 use super::node::{Constant, Function, Node, Relation};
 
 /// How deep brackets, fractions and exponents may nest.
-const MAX_DEPTH: usize = 40;
+const MAX_DEPTH: usize = 24;
+/// How many layers the tree may have: walking it recurses as deep.
+const MAX_TREE: usize = 80;
+/// How many postfixes, slashes and units one answer may hold: each nests the tree by one.
+const MAX_WRAPS: usize = 200;
 
 /// All sensible readings of an answer, the likeliest first: two where a comma could separate
 /// either thousands or a list, none where the text is no mathematics.
@@ -27,10 +33,13 @@ fn parse(tokens: Vec<Token>) -> Option<Node> {
         tokens,
         at: 0,
         depth: 0,
+        wraps: 0,
         bars: 0,
     };
+    // "= 5" says 5.
+    parser.take('=');
     let node = parser.list()?;
-    (parser.at == parser.tokens.len()).then_some(node)
+    (parser.at == parser.tokens.len() && node.depth() <= MAX_TREE).then_some(node)
 }
 
 struct Parser {
@@ -38,6 +47,8 @@ struct Parser {
     at: usize,
     /// Open brackets and arguments around the current token.
     depth: usize,
+    /// Postfixes, slashes and units read so far.
+    wraps: usize,
     /// Open absolute values: inside one, a bar closes rather than opens.
     bars: usize,
 }
@@ -74,6 +85,12 @@ impl Parser {
         let result = inner(self);
         self.depth -= 1;
         result
+    }
+
+    /// Counts one more layer around what was read so far.
+    fn wrap(&mut self) -> Option<()> {
+        self.wraps += 1;
+        (self.wraps <= MAX_WRAPS).then_some(())
     }
 
     /// Items separated by commas, semicolons or "and"; a single item stands for itself.
@@ -187,15 +204,14 @@ impl Parser {
             } else if let Some(Token::Text(_)) = self.peek() {
                 left = self.unit(left)?;
             } else if self.starts_factor() {
-                let mixed = self.mixed_fraction(&left);
-                let right = match mixed {
-                    Some(fraction) => {
-                        left = Node::Sum(vec![left, fraction]);
-                        continue;
-                    }
-                    None => self.factor()?,
+                // A value, words, another value: that is a sentence.
+                if matches!(&left, Node::Unit(_, unit) if unit != "degree") {
+                    return None;
+                }
+                left = match self.mixed_fraction(&left) {
+                    Some(fraction) => Node::Sum(vec![left, fraction]),
+                    None => times(left, self.factor()?),
                 };
-                left = times(left, right);
             } else {
                 return Some(left);
             }
@@ -204,14 +220,14 @@ impl Parser {
 
     /// What follows a slash: a divisor, or the second half of a unit such as miles / hour.
     fn divide(&mut self, left: Node) -> Option<Node> {
+        self.wrap()?;
         if let (Node::Unit(..), Some(Token::Text(_))) = (&left, self.peek()) {
             let Node::Unit(value, unit) = left else {
                 return None;
             };
-            let Node::Unit(one, per) = self.unit(one())? else {
+            let Node::Unit(_, per) = self.unit(small_integer(1))? else {
                 return None;
             };
-            drop(one);
             return Some(Node::Unit(value, format!("{unit}/{per}")));
         }
         let right = self.signed_factor()?;
@@ -228,6 +244,7 @@ impl Parser {
 
     /// Words behind a value, with their power: `inches^2`.
     fn unit(&mut self, value: Node) -> Option<Node> {
+        self.wrap()?;
         let mut words = String::new();
         while let Some(Token::Text(word)) = self.peek() {
             if !words.is_empty() {
@@ -288,7 +305,8 @@ impl Parser {
                 self.at > 0 && !matches!(self.tokens.get(self.at - 1), Some(Token::Number(_)))
                     || matches!(self.tokens.get(self.at + 1), Some(Token::Symbol('/')))
             }
-            Some(Token::Name(_) | Token::Command(_) | Token::Begin) => true,
+            Some(Token::Command(name)) => !matches!(name.as_str(), "rfloor" | "rceil"),
+            Some(Token::Name(_) | Token::Begin) => true,
             Some(Token::Symbol(c)) => {
                 matches!(c, '(' | '[' | '{' | 'π' | '∞') || (*c == '|' && self.bars == 0)
             }
@@ -328,6 +346,7 @@ impl Parser {
                 }
                 _ => return Some(base),
             };
+            self.wrap()?;
         }
     }
 
@@ -399,10 +418,14 @@ impl Parser {
 
     fn bracket(&mut self, open: char) -> Option<Node> {
         let bars = std::mem::take(&mut self.bars);
-        let mut items = self.nested(Self::items)?;
+        let items = self.nested(Self::items);
         self.bars = bars;
+        let mut items = items?;
         let close = self.symbol()?;
-        if !matches!(close, ')' | ']' | '⟩') {
+        let matching = matches!((open, close), ('(', ')') | ('[', ']') | ('⟨', '⟩'));
+        // Only an interval may close with another kind than it opened with.
+        let interval = items.len() == 2 && matches!(close, ')' | ']');
+        if !matching && !interval {
             return None;
         }
         self.at += 1;
@@ -412,183 +435,6 @@ impl Parser {
             Some(Node::Bracket(open, close, items))
         }
     }
-
-    fn number(&mut self, number: Number) -> Option<Node> {
-        if number.digits.is_empty() || !self.take('_') {
-            return Some(Node::Number(number));
-        }
-        let braces = self.take('{');
-        let base = match self.peek() {
-            Some(Token::Number(base)) => base.digits.parse::<u32>().ok()?,
-            _ => return None,
-        };
-        self.at += 1;
-        if braces {
-            self.expect('}')?;
-        }
-        let valid = (2..=36).contains(&base) && number.digits.chars().all(|d| d.is_digit(base));
-        valid.then_some(Node::Based(number.digits, base))
-    }
-
-    fn variable(&mut self, mut name: String) -> Option<Node> {
-        if self.take('_') {
-            let braces = self.take('{');
-            let mut subscript = String::new();
-            loop {
-                match self.peek() {
-                    Some(Token::Number(number)) if !number.digits.is_empty() => {
-                        subscript.push_str(&number.digits)
-                    }
-                    Some(Token::Name(letter)) => subscript.push_str(letter),
-                    Some(Token::Text(words)) => subscript.push_str(words),
-                    _ => break,
-                }
-                self.at += 1;
-                if !braces {
-                    break;
-                }
-            }
-            if subscript.is_empty() {
-                return None;
-            }
-            if braces {
-                self.expect('}')?;
-            }
-            name = format!("{name}_{subscript}");
-        }
-        Some(match name.as_str() {
-            "i" => Node::Constant(Constant::I),
-            "e" => Node::Constant(Constant::E),
-            _ => Node::Variable(name),
-        })
-    }
-
-    /// The argument of a command: a group, or one token. Of a bare run of digits LaTeX takes the
-    /// first, which is what `\frac12` means.
-    fn argument(&mut self) -> Option<Node> {
-        if let Some(Token::Number(number)) = self.peek().cloned() {
-            if number.digits.len() > 1 {
-                let (first, rest) = number.digits.split_at(1);
-                let token = self.tokens.get_mut(self.at)?;
-                *token = Token::Number(Number::integer(rest)?);
-                return Some(Node::Number(Number::integer(first)?));
-            }
-        }
-        self.nested(Self::base)
-    }
-
-    fn command(&mut self, name: &str) -> Option<Node> {
-        match name {
-            "frac" => {
-                let top = self.argument()?;
-                let bottom = self.argument()?;
-                Some(Node::Quotient(Box::new(top), Box::new(bottom)))
-            }
-            "binom" => {
-                let top = self.argument()?;
-                let bottom = self.argument()?;
-                Some(Node::Call(Function::Binomial, vec![top, bottom]))
-            }
-            "sqrt" => {
-                let mut index = two();
-                if self.take('[') {
-                    index = self.nested(Self::sum)?;
-                    self.expect(']')?;
-                }
-                let radicand = self.nested(Self::base)?;
-                Some(Node::Root(Box::new(radicand), Box::new(index)))
-            }
-            "lfloor" | "lceil" => {
-                let inner = self.nested(Self::sum)?;
-                let (closer, function) = if name == "lfloor" {
-                    ("rfloor", Function::Floor)
-                } else {
-                    ("rceil", Function::Ceil)
-                };
-                if self.peek() != Some(&Token::Command(closer.into())) {
-                    return None;
-                }
-                self.at += 1;
-                Some(Node::Call(function, vec![inner]))
-            }
-            "emptyset" | "varnothing" => Some(Node::Set(Vec::new())),
-            _ => {
-                let function = function_named(name)?;
-                self.nested(|parser| parser.call(function))
-            }
-        }
-    }
-
-    /// A function with its power (`\sin^2 x`), base (`\log_2 8`) and argument (`\sin 2x`).
-    fn call(&mut self, mut function: Function) -> Option<Node> {
-        let mut power = None;
-        let mut arguments = Vec::new();
-        if self.take('_') {
-            arguments.push(self.argument()?);
-        }
-        if self.take('^') {
-            power = Some(self.exponent()?);
-        }
-        if matches!(&power, Some(Node::Negative(one)) if matches!(&**one, Node::Number(n) if n.digits == "1"))
-        {
-            function = match function {
-                Function::Sin => Function::Arcsin,
-                Function::Cos => Function::Arccos,
-                Function::Tan => Function::Arctan,
-                _ => return None,
-            };
-            power = None;
-        }
-        let bracketed = matches!(self.symbol(), Some('(' | '{' | '[' | '|'));
-        let mut argument = if bracketed {
-            self.base()?
-        } else {
-            self.factor()?
-        };
-        while !bracketed && self.starts_factor() && !self.next_is_function() {
-            argument = times(argument, self.factor()?);
-        }
-        arguments.insert(0, argument);
-        let call = Node::Call(function, arguments);
-        Some(match power {
-            Some(power) => Node::Power(Box::new(call), Box::new(power)),
-            None => call,
-        })
-    }
-
-    fn next_is_function(&self) -> bool {
-        matches!(self.peek(), Some(Token::Command(name)) if function_named(name).is_some())
-    }
-
-    /// The rows between `\begin{…}` and `\end{…}`.
-    fn matrix(&mut self) -> Option<Node> {
-        let mut rows = Vec::new();
-        let mut row = Vec::new();
-        loop {
-            match self.peek()? {
-                Token::End => break,
-                Token::RowBreak => {
-                    self.at += 1;
-                    rows.push(std::mem::take(&mut row));
-                }
-                Token::Symbol('&') => self.at += 1,
-                _ => row.push(self.sum()?),
-            }
-        }
-        self.at += 1;
-        if !row.is_empty() {
-            rows.push(row);
-        }
-        Some(Node::Matrix(rows))
-    }
-}
-
-fn one() -> Node {
-    small_integer(1)
-}
-
-fn two() -> Node {
-    small_integer(2)
 }
 
 fn small_integer(value: u8) -> Node {
@@ -612,26 +458,4 @@ fn times(left: Node, right: Node) -> Node {
         }
         left => Node::Product(vec![left, right]),
     }
-}
-
-fn function_named(name: &str) -> Option<Function> {
-    Some(match name {
-        "sin" => Function::Sin,
-        "cos" => Function::Cos,
-        "tan" => Function::Tan,
-        "cot" => Function::Cot,
-        "sec" => Function::Sec,
-        "csc" => Function::Csc,
-        "arcsin" => Function::Arcsin,
-        "arccos" => Function::Arccos,
-        "arctan" => Function::Arctan,
-        "sinh" => Function::Sinh,
-        "cosh" => Function::Cosh,
-        "tanh" => Function::Tanh,
-        "log" => Function::Log,
-        "ln" => Function::Ln,
-        "exp" => Function::Exp,
-        "abs" => Function::Abs,
-        _ => return None,
-    })
 }

@@ -37,8 +37,8 @@ pub fn option_letter(text: &str) -> Option<char> {
 fn plain(text: &str) -> String {
     let mut out = text.to_owned();
     for dress in [
-        "\\text", "\\mathrm", "\\textbf", "\\mathbf", "\\mbox", "\\left", "\\right", "**", "$",
-        "\\(", "\\)",
+        "\\textbf", "\\textit", "\\textrm", "\\text", "\\mathrm", "\\mathbf", "\\mbox", "\\left",
+        "\\right", "$", "\\(", "\\)",
     ] {
         // `\left` must not eat the start of `\leftarrow`, but no option letter holds an arrow.
         out = out.replace(dress, "");
@@ -95,25 +95,52 @@ pub fn squeezed(text: &str) -> String {
 
 /// Whether the text is made of words only, so that it must not be read as a product of letters.
 pub fn is_words(text: &str) -> bool {
-    let plain = plain(text);
-    let letters = plain.chars().filter(|c| c.is_alphabetic()).count();
-    let dressed =
-        text.contains("\\text{") || text.contains("\\mbox{") || text.contains("\\textbf{");
-    (letters >= 3 || dressed && letters > 0)
-        && plain
-            .chars()
-            .all(|c| c.is_alphabetic() || c.is_whitespace() || "-'’.,!?".contains(c))
-        && !plain
-            .split_whitespace()
-            .any(|word| matches!(word, "pi" | "infinity" | "infty" | "inf"))
-        && !text
-            .split('\\')
-            .skip(1)
-            .any(|rest| !["text", "mbox"].iter().any(|c| rest.starts_with(c)))
+    let plain = plain(text).to_lowercase();
+    let dressed = text.contains("\\text") || text.contains("\\mbox");
+    let is_word =
+        |run: &str| run.len() >= 4 || run.len() == 3 && run.contains(['a', 'e', 'i', 'o', 'u']);
+    let means_number = |run: &str| matches!(run, "pi" | "infinity" | "infty" | "inf");
+    let mut runs = plain
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|run| !run.is_empty());
+    let other_command = text
+        .split('\\')
+        .skip(1)
+        .any(|rest| !["text", "mbox"].iter().any(|c| rest.starts_with(c)));
+    plain
+        .chars()
+        .all(|c| c.is_alphabetic() || c.is_whitespace() || "-'’.,!?".contains(c))
+        && !runs.clone().any(means_number)
+        && !other_command
+        && runs.any(|run| dressed || is_word(run))
 }
 
-/// Units by what they measure and their size in the base unit of that measure.
-/// Two answers in units that are both listed and differ are different answers.
+/// Whether plain words stand in the text, as in a sentence: `it is 5`, but not `2xy` or `sqrt(2)`.
+pub fn is_sentence(text: &str) -> bool {
+    const SHORT: [&str; 18] = [
+        "is", "it", "so", "of", "to", "we", "in", "at", "or", "by", "he", "an", "as", "if", "be",
+        "on", "no", "my",
+    ];
+    let mut previous = None;
+    let mut run = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_alphabetic() {
+            run.push(c.to_ascii_lowercase());
+            continue;
+        }
+        let command = previous == Some('\\');
+        let word =
+            run.len() >= 3 && !super::lexer::is_known_word(&run) || SHORT.contains(&run.as_str());
+        if word && !command {
+            return true;
+        }
+        run.clear();
+        previous = Some(c);
+    }
+    false
+}
+
+/// Spellings of units and their canonical names. Two answers in units that are both listed and differ are different answers.
 const UNITS: [(&str, &str); 30] = [
     ("inch", "in"),
     ("inche", "in"),

@@ -8,7 +8,8 @@
 mod functions;
 
 use anyhow::{Result, anyhow, bail};
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
 
 /// Templates of real models stay below 32 KiB.
@@ -16,8 +17,11 @@ const LARGEST_SOURCE: usize = 256 << 10;
 /// The longest conversation a render may produce.
 const LARGEST_OUTPUT: usize = 1 << 20;
 /// One unit pays for one instruction or 64 bytes, so this bounds the time (well under a second)
-/// and the memory (some 32 MiB) of a render.
-const FUEL: u64 = 500_000;
+/// and the memory (some 20 MiB) of a render.
+const FUEL: u64 = 300_000;
+/// Lists nested as deep as the fuel allows are printed and freed by recursion, which needs far
+/// more than an ordinary stack. Untouched pages of it cost nothing.
+const STACK: usize = 256 << 20;
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,20 +190,25 @@ impl ChatTemplate {
             .environment
             .get_template(NAME)
             .map_err(|error| failed(&error))?;
-        let none = Value::from(());
         let values = context! {
-            messages => messages,
+            messages => Serde(messages),
             add_generation_prompt => add_generation_prompt,
-            bos_token => self.bos,
-            eos_token => self.eos,
-            tools => none,
-            documents => none,
+            bos_token => self.bos.as_str(),
+            eos_token => self.eos.as_str(),
+            tools => Value::from(()),
+            documents => Value::from(()),
         };
         let values = match enable_thinking {
             Some(enable_thinking) => context! { enable_thinking, ..values },
             None => values,
         };
-        let text = template.render(values).map_err(|error| failed(&error))?;
+        let text = std::thread::scope(|scope| {
+            let builder = std::thread::Builder::new().name("chat template".to_owned());
+            let render = || template.render(values).map_err(|error| failed(&error));
+            let thread = builder.stack_size(STACK).spawn_scoped(scope, render)?;
+            let died = |_| anyhow!("the model's chat template broke the template engine");
+            thread.join().map_err(died)?
+        })?;
         if text.len() > LARGEST_OUTPUT {
             bail!("the model's chat template makes more than 1 MiB of text of this conversation");
         }

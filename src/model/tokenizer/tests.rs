@@ -86,7 +86,11 @@ fn a_template_that_writes_bos_itself_does_not_get_two() {
     let tokenizer = Tokenizer::from_vocabulary(sentencepiece()).unwrap();
     assert_eq!(tokenizer.encode_prompt("<s>a").unwrap(), [1, 5]);
     assert_eq!(tokenizer.encode_prompt("a").unwrap(), [1, 5]);
-    assert_eq!(tokenizer.encode("<s>a", true).unwrap(), [1, 1, 5], "as llama.cpp does, word for word");
+    assert_eq!(
+        tokenizer.encode("<s>a", true).unwrap(),
+        [1, 1, 5],
+        "as llama.cpp does, word for word"
+    );
 }
 
 #[test]

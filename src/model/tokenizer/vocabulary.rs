@@ -2,6 +2,7 @@
 
 use super::bpe::char_to_byte;
 use super::sentencepiece::SPACE;
+use crate::model::gguf::Gguf;
 use anyhow::{Result, bail};
 use std::collections::HashMap;
 
@@ -35,6 +36,43 @@ pub struct Vocabulary {
     /// Whether SentencePiece puts a space in front of text.
     pub add_space_prefix: Option<bool>,
 }
+
+impl Vocabulary {
+    /// Reads `tokenizer.ggml.*` of an open file. What is missing stays empty; whether that can
+    /// work is for [`Tokenizer::from_vocabulary`](super::Tokenizer::from_vocabulary) to say.
+    pub fn from_gguf(file: &Gguf) -> Self {
+        let key = |name: &str| format!("tokenizer.ggml.{name}");
+        let text = |name: &str| file.string(&key(name)).unwrap_or_default().to_owned();
+        let texts = |name: &str| {
+            let list = file.strings(&key(name)).unwrap_or_default();
+            list.into_iter().map(str::to_owned).collect()
+        };
+        let id = |name: &str| file.u64(&key(name)).and_then(|id| u32::try_from(id).ok());
+        Self {
+            model: text("model"),
+            pre: text("pre"),
+            tokens: texts("tokens"),
+            scores: file.f32s(&key("scores")).unwrap_or_default(),
+            types: file.i32s(&key("token_type")).unwrap_or_default(),
+            merges: texts("merges"),
+            bos: id("bos_token_id"),
+            eos: id("eos_token_id"),
+            other_ends: OTHER_ENDS.into_iter().filter_map(id).collect(),
+            unknown: id("unknown_token_id"),
+            add_bos: file.bool(&key("add_bos_token")),
+            add_space_prefix: file.bool(&key("add_space_prefix")),
+        }
+    }
+}
+
+/// Keys of ids after which generation is over, besides `eos`.
+const OTHER_ENDS: [&str; 5] = [
+    "eot_token_id",
+    "eom_token_id",
+    "fim_pad_token_id",
+    "fim_rep_token_id",
+    "fim_sep_token_id",
+];
 
 /// What a token is for; the numbers are those of GGUF's `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

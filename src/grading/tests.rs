@@ -1,0 +1,6 @@
+//! What a user loses when one of these fails: right answers marked wrong, wrong ones marked
+//! right, or a program that hangs on a model's nonsense.
+
+mod equality;
+mod extraction;
+mod robustness;
