@@ -148,6 +148,11 @@ impl Drop for Terminal {
     }
 }
 
+/// Whether the terminal is ours now.
+fn is_entered() -> bool {
+    ENTERED.load(Ordering::SeqCst)
+}
+
 /// Whether it is worth asking the terminal a question: these two are known never to answer, and
 /// each question would cost two seconds.
 fn answers_queries() -> bool {
@@ -193,3 +198,6 @@ pub fn restore() {
     );
     let _ = disable_raw_mode();
 }
+
+#[cfg(all(test, unix))]
+mod tests;

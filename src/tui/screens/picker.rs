@@ -96,7 +96,7 @@ impl Picker {
             Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
                 return Outcome::Other(action);
             }
-            Some(action) if self.selection.step(action, count, 10) => self.error = None,
+            Some(action) if self.selection.step(action, count) => self.error = None,
             _ => {
                 if self.input.handle(key) {
                     self.error = None;
