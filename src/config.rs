@@ -107,7 +107,9 @@ impl Config {
     /// If there is no such key or it does not allow the value; says what it allows.
     pub fn set(&mut self, key: &str, text: &str) -> Result<()> {
         let setting = settings::find(key).ok_or_else(|| anyhow!("there is no setting {key}"))?;
-        setting.set_text(self, text).map_err(|e| anyhow!("{key} {e}"))
+        setting
+            .set_text(self, text)
+            .map_err(|e| anyhow!("{key} {e}"))
     }
 
     fn apply_file(&mut self, file: &str, text: &str) -> Result<()> {
@@ -149,14 +151,18 @@ impl Config {
             }
             _ => bail!("{key} must be {}", setting.allowed),
         };
-        setting.set_text(self, &text).map_err(|e| anyhow!("{key} {e}"))
+        setting
+            .set_text(self, &text)
+            .map_err(|e| anyhow!("{key} {e}"))
     }
 
     fn apply_env(&mut self, env: impl Fn(&str) -> Option<String>) -> Result<()> {
         for setting in settings::SETTINGS {
             let name = setting.variable();
             if let Some(text) = env(&name).filter(|text| !text.is_empty()) {
-                setting.set_text(self, &text).map_err(|e| anyhow!("{name} {e}"))?;
+                setting
+                    .set_text(self, &text)
+                    .map_err(|e| anyhow!("{name} {e}"))?;
             }
         }
         Ok(())

@@ -60,11 +60,13 @@ pub fn known(key: &str) -> String {
         return format!("write {name} below [{section}]");
     }
     let section = key.split_once('.').map(|(section, _)| section);
-    let names = SETTINGS.iter().filter_map(|s| match (section, s.key.split_once('.')) {
-        (None, None) => Some(s.key),
-        (Some(section), Some((own, name))) if section == own => Some(name),
-        _ => None,
-    });
+    let names = SETTINGS
+        .iter()
+        .filter_map(|s| match (section, s.key.split_once('.')) {
+            (None, None) => Some(s.key),
+            (Some(section), Some((own, name))) if section == own => Some(name),
+            _ => None,
+        });
     let names = names.collect::<Vec<_>>().join(", ");
     match section {
         Some(section) => format!("those of [{section}] are {names}"),
@@ -77,7 +79,12 @@ const fn one(
     allowed: &'static str,
     set: fn(&mut Config, &str) -> Option<()>,
 ) -> Setting {
-    Setting { key, allowed, list: false, set }
+    Setting {
+        key,
+        allowed,
+        list: false,
+        set,
+    }
 }
 
 /// All settings, in the order of the commented file in `assets/config.toml`.
@@ -95,46 +102,79 @@ pub const SETTINGS: &[Setting] = &[
             put(&mut c.model_folders, folders.collect())
         },
     },
-    one("context", "a number of tokens from 16 to 10000000, or \"auto\"", |c, v| {
-        put(&mut c.context, auto(v, 16..=10_000_000)?)
-    }),
+    one(
+        "context",
+        "a number of tokens from 16 to 10000000, or \"auto\"",
+        |c, v| put(&mut c.context, auto(v, 16..=10_000_000)?),
+    ),
     one("threads", "a number from 1 to 1024, or \"auto\"", |c, v| {
         put(&mut c.threads, auto(v, 1..=1024)?)
     }),
-    one("family", "\"auto\", \"s1\", \"qwen3\", \"r1\" or \"generic\"", |c, v| {
-        let family = Family::ALL.into_iter().find(|f| f.name() == v);
-        put(&mut c.family, if v == "auto" { None } else { Some(family?) })
+    one(
+        "family",
+        "\"auto\", \"s1\", \"qwen3\", \"r1\" or \"generic\"",
+        |c, v| {
+            let family = Family::ALL.into_iter().find(|f| f.name() == v);
+            put(
+                &mut c.family,
+                if v == "auto" { None } else { Some(family?) },
+            )
+        },
+    ),
+    one(
+        "think_open",
+        "text, or \"auto\" for the family's",
+        |c, v| put(&mut c.think_open, some(v)?),
+    ),
+    one("think_end", "text, or \"auto\" for the family's", |c, v| {
+        put(&mut c.think_end, some(v)?)
     }),
-    one("think_open", "text, or \"auto\" for the family's", |c, v| put(&mut c.think_open, some(v)?)),
-    one("think_end", "text, or \"auto\" for the family's", |c, v| put(&mut c.think_end, some(v)?)),
-    one("think_close", "text, or \"auto\" for the family's", |c, v| {
-        put(&mut c.think_close, some(v)?)
-    }),
+    one(
+        "think_close",
+        "text, or \"auto\" for the family's",
+        |c, v| put(&mut c.think_close, some(v)?),
+    ),
     one("system", "text", |c, v| put(&mut c.system, v.into())),
-    one("theme", "the name of a theme", |c, v| put(&mut c.theme, some(v)??)),
-    one("mouse", "true or false", |c, v| put(&mut c.mouse, v.parse().ok()?)),
-    one("probe_every", "a number of tokens from 1 to 1000000, or \"off\"", |c, v| {
-        put(&mut c.probe_every, off(v, 1..=1_000_000)?)
+    one("theme", "the name of a theme", |c, v| {
+        put(&mut c.theme, some(v)??)
     }),
-    one("thinking.think", "true or false", |c, v| put(&mut c.policy.think, v.parse().ok()?)),
-    one("thinking.max_thinking", "a number of tokens from 0 to 10000000, or \"auto\"", |c, v| {
-        put(&mut c.policy.max_thinking, auto(v, 0..=10_000_000)?)
+    one("mouse", "true or false", |c, v| {
+        put(&mut c.mouse, v.parse().ok()?)
     }),
+    one(
+        "probe_every",
+        "a number of tokens from 1 to 1000000, or \"off\"",
+        |c, v| put(&mut c.probe_every, off(v, 1..=1_000_000)?),
+    ),
+    one("thinking.think", "true or false", |c, v| {
+        put(&mut c.policy.think, v.parse().ok()?)
+    }),
+    one(
+        "thinking.max_thinking",
+        "a number of tokens from 0 to 10000000, or \"auto\"",
+        |c, v| put(&mut c.policy.max_thinking, auto(v, 0..=10_000_000)?),
+    ),
     one("thinking.waits", "a number from 0 to 1000", |c, v| {
         put(&mut c.policy.waits, number(v, 0..=1000)?)
     }),
     one("thinking.wait_text", "text that is not empty", |c, v| {
         (!v.is_empty()).then(|| c.policy.wait_text = v.into())
     }),
-    one("thinking.min_thinking", "a number of tokens from 0 to 10000000", |c, v| {
-        put(&mut c.policy.min_thinking, number(v, 0..=10_000_000)?)
-    }),
-    one("thinking.cut_at", "\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens", |c, v| {
-        put(&mut c.policy.cut_at, cut_at(v)?)
-    }),
-    one("thinking.answer_max", "a number of tokens from 1 to 1000000", |c, v| {
-        put(&mut c.policy.answer_max, number(v, 1..=1_000_000)?)
-    }),
+    one(
+        "thinking.min_thinking",
+        "a number of tokens from 0 to 10000000",
+        |c, v| put(&mut c.policy.min_thinking, number(v, 0..=10_000_000)?),
+    ),
+    one(
+        "thinking.cut_at",
+        "\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens",
+        |c, v| put(&mut c.policy.cut_at, cut_at(v)?),
+    ),
+    one(
+        "thinking.answer_max",
+        "a number of tokens from 1 to 1000000",
+        |c, v| put(&mut c.policy.answer_max, number(v, 1..=1_000_000)?),
+    ),
     one("thinking.on_loop", "\"report\" or \"answer\"", |c, v| {
         let on_loop = match v {
             "report" => OnLoop::Report,
@@ -143,24 +183,34 @@ pub const SETTINGS: &[Setting] = &[
         };
         put(&mut c.policy.on_loop, on_loop)
     }),
-    one("sampling.temperature", "a number from 0 (greedy) to 100", |c, v| {
-        put(&mut c.sampling.temperature, number(v, 0.0..=100.0)?)
-    }),
-    one("sampling.top_k", "a number from 0 (off) to 1000000", |c, v| {
-        put(&mut c.sampling.top_k, number(v, 0..=1_000_000)?)
-    }),
-    one("sampling.top_p", "a number above 0 and at most 1 (off)", |c, v| {
-        put(&mut c.sampling.top_p, number(v, f32::MIN_POSITIVE..=1.0)?)
-    }),
+    one(
+        "sampling.temperature",
+        "a number from 0 (greedy) to 100",
+        |c, v| put(&mut c.sampling.temperature, number(v, 0.0..=100.0)?),
+    ),
+    one(
+        "sampling.top_k",
+        "a number from 0 (off) to 1000000",
+        |c, v| put(&mut c.sampling.top_k, number(v, 0..=1_000_000)?),
+    ),
+    one(
+        "sampling.top_p",
+        "a number above 0 and at most 1 (off)",
+        |c, v| put(&mut c.sampling.top_p, number(v, f32::MIN_POSITIVE..=1.0)?),
+    ),
     one("sampling.min_p", "a number from 0 (off) to 1", |c, v| {
         put(&mut c.sampling.min_p, number(v, 0.0..=1.0)?)
     }),
-    one("sampling.repetition_penalty", "a number from 0.01 to 100 (1 is off)", |c, v| {
-        put(&mut c.sampling.repetition_penalty, number(v, 0.01..=100.0)?)
-    }),
-    one("sampling.repetition_window", "a number of tokens from 0 to 1000000", |c, v| {
-        put(&mut c.sampling.repetition_window, number(v, 0..=1_000_000)?)
-    }),
+    one(
+        "sampling.repetition_penalty",
+        "a number from 0.01 to 100 (1 is off)",
+        |c, v| put(&mut c.sampling.repetition_penalty, number(v, 0.01..=100.0)?),
+    ),
+    one(
+        "sampling.repetition_window",
+        "a number of tokens from 0 to 1000000",
+        |c, v| put(&mut c.sampling.repetition_window, number(v, 0..=1_000_000)?),
+    ),
     one("sampling.seed", "a whole number from 0 on", |c, v| {
         put(&mut c.sampling.seed, v.parse().ok()?)
     }),
@@ -172,15 +222,26 @@ fn put<T>(place: &mut T, value: T) -> Option<()> {
 }
 
 fn number<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<T>) -> Option<T> {
-    text.trim().parse().ok().filter(|value| range.contains(value))
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|value| range.contains(value))
 }
 
 fn auto(text: &str, range: RangeInclusive<usize>) -> Option<Option<usize>> {
-    if text == "auto" { Some(None) } else { number(text, range).map(Some) }
+    if text == "auto" {
+        Some(None)
+    } else {
+        number(text, range).map(Some)
+    }
 }
 
 fn off(text: &str, range: RangeInclusive<usize>) -> Option<Option<usize>> {
-    if matches!(text, "off" | "0") { Some(None) } else { number(text, range).map(Some) }
+    if matches!(text, "off" | "0") {
+        Some(None)
+    } else {
+        number(text, range).map(Some)
+    }
 }
 
 /// Text that is not empty; `auto` is none of one's own.
@@ -195,8 +256,12 @@ fn some(text: &str) -> Option<Option<String>> {
 fn cut_at(text: &str) -> Option<CutAt> {
     Some(match text.split_once(':') {
         None if text == "token" => CutAt::Token,
-        None if text == "sentence" => CutAt::Sentence { window: SENTENCE_WINDOW },
-        Some(("sentence", window)) => CutAt::Sentence { window: number(window, 1..=1_000_000)? },
+        None if text == "sentence" => CutAt::Sentence {
+            window: SENTENCE_WINDOW,
+        },
+        Some(("sentence", window)) => CutAt::Sentence {
+            window: number(window, 1..=1_000_000)?,
+        },
         _ => return None,
     })
 }

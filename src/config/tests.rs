@@ -22,7 +22,13 @@ fn no_env(_: &str) -> Option<String> {
 /// The commented file with every `# key = value` line in force.
 fn uncommented() -> String {
     let line = |line: &'static str| match line.strip_prefix("# ") {
-        Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => rest,
+        Some(rest)
+            if rest
+                .split_once(" = ")
+                .is_some_and(|(key, _)| !key.contains(' ')) =>
+        {
+            rest
+        }
         _ => line,
     };
     COMMENTED.lines().map(line).collect::<Vec<_>>().join("\n")
@@ -39,7 +45,11 @@ fn the_commented_file_lists_every_setting_with_its_default() {
             Some((section, key)) => table[section].get(key),
             None => table.get(setting.key),
         };
-        assert!(found.is_some(), "{} is not in assets/config.toml", setting.key);
+        assert!(
+            found.is_some(),
+            "{} is not in assets/config.toml",
+            setting.key
+        );
     }
 }
 
@@ -121,7 +131,11 @@ fn every_key_reaches_its_place() {
 fn the_environment_wins_over_the_file_and_a_flag_over_both() {
     let root = tempfile::tempdir().unwrap();
     let dirs = Dirs::below(root.path());
-    assert_eq!(Config::load(&dirs, None, no_env).unwrap(), Config::default(), "no file: defaults");
+    assert_eq!(
+        Config::load(&dirs, None, no_env).unwrap(),
+        Config::default(),
+        "no file: defaults"
+    );
 
     std::fs::create_dir_all(&dirs.config).unwrap();
     let file = "theme = \"dark\"\nthreads = 4\n[thinking]\nwaits = 1";
@@ -135,19 +149,33 @@ fn the_environment_wins_over_the_file_and_a_flag_over_both() {
     let mut config = Config::load(&dirs, None, env).unwrap();
     assert_eq!((config.theme.as_str(), config.policy.waits), ("light", 3));
     assert_eq!(config.threads, Some(4), "an empty variable is none");
-    assert_eq!(config.policy.answer_max, 512, "what nobody sets keeps its default");
+    assert_eq!(
+        config.policy.answer_max, 512,
+        "what nobody sets keeps its default"
+    );
 
     config.set("thinking.waits", "5").unwrap();
     assert_eq!(config.policy.waits, 5);
     config.set("threads", "auto").unwrap();
-    assert_eq!(config.threads, None, "auto takes a lower layer's value back");
+    assert_eq!(
+        config.threads, None,
+        "auto takes a lower layer's value back"
+    );
 
     let named = root.path().join("other.toml");
-    let missing = Config::load(&dirs, Some(&named), no_env).unwrap_err().to_string();
-    assert!(missing.starts_with("there is no settings file "), "{missing}");
+    let missing = Config::load(&dirs, Some(&named), no_env)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.starts_with("there is no settings file "),
+        "{missing}"
+    );
     std::fs::write(&named, "theme = \"high-contrast\"").unwrap();
     let config = Config::load(&dirs, Some(&named), no_env).unwrap();
-    assert_eq!((config.theme.as_str(), config.threads), ("high-contrast", None));
+    assert_eq!(
+        (config.theme.as_str(), config.threads),
+        ("high-contrast", None)
+    );
 }
 
 #[test]
@@ -156,7 +184,10 @@ fn paths_know_the_home_folder_and_lists_of_folders() {
     let config = parsed("model = \"~/m.gguf\"\nmodel_folders = [\"~/a\", \"b\"]").unwrap();
     assert_eq!(config.model, Some(home.join("m.gguf")));
     assert_eq!(config.model_folders, [home.join("a"), "b".into()]);
-    let joined = std::env::join_paths(["/a", "/b"]).unwrap().into_string().unwrap();
+    let joined = std::env::join_paths(["/a", "/b"])
+        .unwrap()
+        .into_string()
+        .unwrap();
     let env = move |name: &str| (name == "S1_TUI_MODEL_FOLDERS").then(|| joined.clone());
     let dirs = Dirs::below(Path::new("/nowhere"));
     let folders = Config::load(&dirs, None, env).unwrap().model_folders;
@@ -175,12 +206,15 @@ fn a_mistake_is_one_sentence_with_place_key_and_what_is_allowed() {
     );
     let unknown = error("colour = \"red\"");
     assert!(
-        unknown.starts_with("config.toml, line 1: there is no setting colour; the settings are model"),
+        unknown
+            .starts_with("config.toml, line 1: there is no setting colour; the settings are model"),
         "{unknown}"
     );
     assert!(error("waits = 2").contains("there is no setting waits; write waits below [thinking]"));
     let unknown = error("[sampling]\ntemp = 1");
-    assert!(unknown.contains("no setting sampling.temp; those of [sampling] are temperature, top_k"));
+    assert!(
+        unknown.contains("no setting sampling.temp; those of [sampling] are temperature, top_k")
+    );
     assert!(error("thinking = 1").contains("there is no setting thinking"));
     assert!(error("[theme]\nname = 1").contains("theme must be the name of a theme"));
     assert!(error("theme = [\"a\"]").contains("theme must be the name of a theme"));

@@ -1,6 +1,8 @@
 //! Each test runs this test binary again inside a pseudo-terminal, as a child that enters, draws
 //! and ends in one way; the parent looks at what the terminal was left with.
 
+#![cfg(unix)]
+
 use std::io::Read;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -25,12 +27,30 @@ impl Run {
     /// Starts a child below a shell, which says at the end how it ended, and in which modes it
     /// left the terminal.
     fn start(ending: &str) -> Run {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize {
+            rows: 24,
+            cols: 80,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new("sh");
-        command.args(["-c", "\"$0\" \"$@\"; echo \"code $?.\"; stty -a; echo over."]);
+        let child = if ending == "suspended" {
+            "set -m; \"$0\" \"$@\"; stty -a; echo stopped.; fg"
+        } else {
+            "\"$0\" \"$@\""
+        };
+        command.args([
+            "-c",
+            &format!("{child}; echo \"code $?.\"; stty -a; echo over."),
+        ]);
         command.arg(std::env::current_exe().unwrap());
-        command.args(["--exact", "tui::terminal::tests::child", "--nocapture", "--test-threads=1"]);
+        command.args([
+            "--exact",
+            "tui::terminal::tests::child",
+            "--nocapture",
+            "--test-threads=1",
+        ]);
         command.env(ENDING, ending);
         command.env("TERM", "dumb");
         command.env("RUST_BACKTRACE", "0");
@@ -46,7 +66,11 @@ impl Run {
                 }
             }
         });
-        Run { _master: pty.master, output, seen: String::new() }
+        Run {
+            _master: pty.master,
+            output,
+            seen: String::new(),
+        }
     }
 
     /// Reads until a text has come.
@@ -67,7 +91,9 @@ impl Run {
         self.until(":listens.");
         let (before, _) = self.seen.split_once(":listens.").unwrap();
         let (_, pid) = before.rsplit_once("pid:").unwrap();
-        let status = std::process::Command::new("kill").args([signal, pid]).status();
+        let status = std::process::Command::new("kill")
+            .args([signal, pid])
+            .status();
         assert!(status.unwrap().success());
     }
 
@@ -83,7 +109,10 @@ impl Run {
         assert!(!screen.bracketed_paste(), "left with bracketed paste");
         assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
         let modes: Vec<&str> = self.seen.split_whitespace().collect();
-        assert!(modes.contains(&"icanon") && modes.contains(&"echo"), "left in raw mode");
+        assert!(
+            modes.contains(&"icanon") && modes.contains(&"echo"),
+            "left in raw mode"
+        );
         let (_, code) = self.seen.rsplit_once("code ").unwrap();
         let (code, _) = code.split_once('.').unwrap();
         (code.parse().unwrap(), self.seen)
@@ -97,7 +126,9 @@ fn child() {
         return;
     };
     let mut terminal = Terminal::enter(true).unwrap();
-    terminal.draw(|frame| frame.render_widget("drawn", frame.area())).unwrap();
+    terminal
+        .draw(|frame| frame.render_widget("drawn", frame.area()))
+        .unwrap();
     match ending.as_str() {
         "drop" => drop(terminal),
         "panic" => panic!("a bug in the screen"),
@@ -107,25 +138,42 @@ fn child() {
         "panic elsewhere" => {
             let thread = std::thread::spawn(|| panic!("a bug in the engine"));
             assert!(thread.join().is_err());
-            terminal.draw(|frame| frame.render_widget("goes on", frame.area())).unwrap();
+            terminal
+                .draw(|frame| frame.render_widget("goes on", frame.area()))
+                .unwrap();
             drop(terminal);
             eprintln!("{}", panic_elsewhere().unwrap());
         }
         "signal" => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             let signal = runtime.unwrap().block_on(async {
                 let mut signals = Signals::listen().unwrap();
                 let pid = format!("pid:{}:listens.", std::process::id());
-                terminal.draw(|frame| frame.render_widget(pid.as_str(), frame.area())).unwrap();
+                terminal
+                    .draw(|frame| frame.render_widget(pid.as_str(), frame.area()))
+                    .unwrap();
                 signals.next().await
             });
             drop(terminal);
             std::process::exit(i32::from(signal.exit_code().unwrap()));
         }
+        "suspended" => {
+            terminal.suspend().unwrap();
+            terminal
+                .draw(|frame| frame.render_widget("is back", frame.area()))
+                .unwrap();
+            drop(terminal);
+        }
         "stopped and continued" => {
-            terminal.draw(|frame| frame.render_widget("before", frame.area())).unwrap();
+            terminal
+                .draw(|frame| frame.render_widget("before", frame.area()))
+                .unwrap();
             terminal.take_back().unwrap();
-            terminal.draw(|frame| frame.render_widget("again", frame.area())).unwrap();
+            terminal
+                .draw(|frame| frame.render_widget("again", frame.area()))
+                .unwrap();
             drop(terminal);
         }
         other => panic!("no such ending: {other}"),
@@ -137,7 +185,28 @@ fn leaving_restores_the_terminal() {
     let (code, seen) = Run::start("drop").restored();
     assert_eq!(code, 0, "{seen}");
     assert!(seen.contains("drawn"));
-    assert_eq!(seen.matches(LEAVE).count(), 1, "restored once, though dropped and left");
+    assert_eq!(
+        seen.matches(LEAVE).count(),
+        1,
+        "restored once, though dropped and left"
+    );
+}
+
+#[test]
+fn suspending_gives_the_shell_a_clean_terminal_and_comes_back() {
+    let (code, seen) = Run::start("suspended").restored();
+    assert_eq!(code, 0, "{seen}");
+    let (shell, after) = seen.split_once("stopped.").unwrap();
+    let (_, shell) = shell.split_once(LEAVE).unwrap();
+    let modes: Vec<&str> = shell.split_whitespace().collect();
+    assert!(
+        modes.contains(&"icanon") && modes.contains(&"echo"),
+        "{shell:?}"
+    );
+    assert!(
+        after.contains("\x1b[?1049h") && after.contains("is"),
+        "{after:?}"
+    );
 }
 
 #[test]
@@ -145,14 +214,23 @@ fn a_program_that_was_stopped_draws_everything_again() {
     let (code, seen) = Run::start("stopped and continued").restored();
     assert_eq!(code, 0, "{seen}");
     let (_, after) = seen.split_once(LEAVE).unwrap();
-    assert!(after.contains("\x1b[?1049h") && after.contains("again"), "{after:?}");
+    assert!(
+        after.contains("\x1b[?1049h") && after.contains("again"),
+        "{after:?}"
+    );
 }
 
 #[test]
 fn a_panic_restores_the_terminal_and_then_says_what_happened() {
     for (ending, message) in [
-        ("panic", "s1-tui has met a bug and stopped: a bug in the screen"),
-        ("panic while drawing", "s1-tui has met a bug and stopped: a bug in a widget"),
+        (
+            "panic",
+            "s1-tui has met a bug and stopped: a bug in the screen",
+        ),
+        (
+            "panic while drawing",
+            "s1-tui has met a bug and stopped: a bug in a widget",
+        ),
     ] {
         let (code, seen) = Run::start(ending).restored();
         assert_ne!(code, 0);

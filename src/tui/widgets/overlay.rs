@@ -77,7 +77,9 @@ pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &The
 /// The first row to show of `len`, so that the selected one stands in the middle of the `height`
 /// rows on screen, or as near to it as the ends of the list allow.
 pub fn scroll_to(selected: usize, len: usize, height: usize) -> usize {
-    selected.saturating_sub(height / 2).min(len.saturating_sub(height))
+    selected
+        .saturating_sub(height / 2)
+        .min(len.saturating_sub(height))
 }
 
 #[cfg(test)]
