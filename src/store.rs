@@ -1,1 +1,5 @@
-//! (being written)
+//! What outlives the program: session files.
+//!
+//! Not here: settings ([`crate::config`]) and models.
+
+pub mod session;

@@ -4,8 +4,10 @@
 //! Not here: models and tensors (the screens speak to [`crate::engine`] alone).
 
 pub mod action;
+pub mod app;
 pub mod frame;
 pub mod keymap;
+pub mod run;
 pub mod screens;
 pub mod terminal;
 pub mod theme;

@@ -1,6 +1,7 @@
 //! Pieces of screens: each a small state, a way to handle a key, and a draw function that only
 //! reads. All of them draw at any size, down to nothing.
 
+pub mod bars;
 pub mod confirm;
 pub mod footer;
 pub mod help;
@@ -8,4 +9,7 @@ pub mod input;
 pub mod list;
 pub mod overlay;
 pub mod palette;
+pub mod probes;
 pub mod prompt_line;
+pub mod spark;
+pub mod trace;

@@ -1,0 +1,307 @@
+//! The application: one state, changed by keys, pastes, the mouse and engine events.
+//!
+//! Nothing here knows a terminal, a thread, a file or a clock. What the state wants of the world
+//! comes out of [`App::drain`]: commands for the engine and [`Effect`]s for everything else; what
+//! becomes of them comes back through the `on_…` functions. So the whole program runs in a test.
+//!
+//! Not here: drawing ([`super::screens`]) and the event loop ([`super::run`]).
+
+use std::path::PathBuf;
+
+use crate::engine::protocol::{Command, Event, ModelInfo, Request};
+use crate::store::session::{Document, ModelCard};
+
+use super::action::Action;
+use super::keymap::Keymap;
+use super::theme::Theme;
+use super::widgets::trace::paint::Heat;
+
+mod ask;
+mod branch;
+mod events;
+mod files;
+mod input;
+pub mod live;
+mod look;
+pub mod overlay;
+pub mod question;
+mod settings;
+mod steer;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+use live::Live;
+use overlay::Overlay;
+use question::Question;
+
+/// What the application starts with.
+#[derive(Debug)]
+pub struct Options {
+    /// What a question is asked with; its `question` is the text in the box at the start.
+    pub request: Request,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The themes to walk through; never empty in practice, a plain one otherwise.
+    pub themes: Vec<Theme>,
+    /// Questions of earlier runs, oldest first.
+    pub history: Vec<String>,
+    /// The model that is being loaded already, if any.
+    pub model: Option<PathBuf>,
+}
+
+/// What the application wants of the world.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Leave.
+    Quit,
+    /// Put a text on the clipboard.
+    Copy(String),
+    /// Save a session; answered by [`App::on_saved`].
+    Save(Box<Save>),
+    /// List the saved sessions; answered by [`App::on_sessions`].
+    FindSessions,
+    /// Read a session; answered by [`App::on_opened`].
+    OpenSession(PathBuf),
+    /// List the models; answered by [`App::on_models`].
+    FindModels,
+    /// End the engine and start one with this model.
+    LoadModel(PathBuf),
+    /// End the engine while it loads.
+    CancelLoad,
+    /// Keep the questions for the next run.
+    SaveHistory(Vec<String>),
+    /// Draw every cell again.
+    Redraw,
+    /// Go into the background.
+    Suspend,
+}
+
+/// A session to be saved.
+#[derive(Debug, PartialEq)]
+pub struct Save {
+    /// Where; `None` is the file this session is kept in by itself.
+    pub path: Option<PathBuf>,
+    /// Which of this run's sessions it is.
+    pub number: usize,
+    /// The revision that the document holds.
+    pub revision: u64,
+    /// What to write.
+    pub document: Document,
+}
+
+/// What became of the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Model {
+    /// None was asked for.
+    #[default]
+    None,
+    /// Loading, 0 to 1.
+    Loading(f32),
+    /// Ready.
+    Ready(Box<ModelInfo>),
+    /// It could not be loaded, or died. One sentence.
+    Failed(String),
+}
+
+/// Which part of the screen has the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// The question box.
+    Question,
+    /// The trace.
+    Trace,
+}
+
+/// How much a notice matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Something happened.
+    Info,
+    /// Something was refused or failed.
+    Warning,
+}
+
+/// One sentence for the user; it stays until the next key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How much it matters.
+    pub tone: Tone,
+    /// The sentence.
+    pub text: String,
+}
+
+/// The state of the program.
+#[derive(Debug)]
+pub struct App {
+    /// What the next question is asked with.
+    pub request: Request,
+    /// Keys.
+    pub keymap: Keymap,
+    themes: Vec<Theme>,
+    theme: usize,
+    /// The model.
+    pub model: Model,
+    /// The question on screen, once one was asked.
+    pub live: Option<Live>,
+    /// The question box.
+    pub question: Question,
+    /// Which part of the screen has the keys.
+    pub focus: Focus,
+    /// What lies over the screen.
+    pub overlay: Option<Overlay>,
+    /// What there is to say.
+    pub notice: Option<Notice>,
+    /// What colours mean.
+    pub heat: Heat,
+    /// The side panel is wanted where there is room for it.
+    pub side: bool,
+    /// The delimiter's tokens are shown.
+    pub show_delimiters: bool,
+    /// Where things are on the screen; set before each drawing.
+    pub places: super::screens::explore::Places,
+    /// The file of the model in use.
+    pub model_path: Option<PathBuf>,
+    /// The question waits for the model.
+    queued: bool,
+    /// Leave as soon as the session is saved.
+    quitting: bool,
+    /// The last attempt to keep a session failed: say so before anything is lost.
+    unkept: Option<String>,
+    /// A save is under way for this revision.
+    saving: Option<u64>,
+    sessions: usize,
+    next_lane: usize,
+    commands: Vec<Command>,
+    effects: Vec<Effect>,
+}
+
+impl App {
+    /// The program as it starts.
+    pub fn new(options: Options) -> App {
+        let Options { request, keymap, mut themes, history, model: model_path } = options;
+        if themes.is_empty() {
+            themes.push(Theme::default());
+        }
+        let question = Question::new(&request.question, history);
+        App {
+            request: Request { question: String::new(), ..request },
+            keymap,
+            themes,
+            theme: 0,
+            model: model_path.as_ref().map_or(Model::None, |_| Model::Loading(0.0)),
+            live: None,
+            question,
+            focus: Focus::Question,
+            overlay: None,
+            notice: None,
+            heat: Heat::Off,
+            side: true,
+            show_delimiters: false,
+            places: Default::default(),
+            model_path,
+            queued: false,
+            quitting: false,
+            unkept: None,
+            saving: None,
+            sessions: 0,
+            next_lane: 0,
+            commands: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Commands for the engine and wishes to the world that have come up since the last call, in
+    /// order.
+    pub fn drain(&mut self) -> (Vec<Command>, Vec<Effect>) {
+        (std::mem::take(&mut self.commands), std::mem::take(&mut self.effects))
+    }
+
+    /// The theme in use.
+    pub fn theme(&self) -> &Theme {
+        &self.themes[self.theme]
+    }
+
+    /// Says something; it stays until the next key.
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.notice = Some(Notice { tone, text: text.into() });
+    }
+
+    fn refuse(&mut self, text: impl Into<String>) {
+        self.say(Tone::Warning, text);
+    }
+
+    fn send(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    fn wish(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn card(&self) -> Option<ModelCard> {
+        match &self.model {
+            Model::Ready(info) => Some(ModelCard::of(info)),
+            _ => None,
+        }
+    }
+
+    /// Does what an action says.
+    pub fn act(&mut self, action: Action) {
+        use Action as A;
+        match action {
+            A::EditQuestion => self.edit_question(),
+            A::EditReference => self.open_reference(),
+            A::Submit => self.ask(),
+            A::Newline => self.question.newline(),
+            A::HistoryBack => self.question.older(),
+            A::HistoryForward => self.question.newer(),
+            A::Pause => self.pause(),
+            A::StepToken | A::StepSentence => self.step(action),
+            A::Stop => self.stop(),
+            A::Reroll => self.reroll(),
+            A::Wait => self.wait(),
+            A::WaitText => self.open_wait_texts(),
+            A::Cut => self.cut(),
+            A::CutSentence => self.cut_at_sentence(),
+            A::Inject => self.open_inject(),
+            A::BudgetUp => self.change_budget(true),
+            A::BudgetDown => self.change_budget(false),
+            A::Left | A::Right | A::WordLeft | A::WordRight | A::SentenceLeft
+            | A::SentenceRight | A::Up | A::Down | A::PageUp | A::PageDown | A::Home | A::End => {
+                self.go(action)
+            }
+            A::Alternatives => self.open_alternatives(),
+            A::Probe => self.probe(),
+            A::ProbeEvery => self.toggle_probes(),
+            A::Heat => self.heat = self.heat.next(),
+            A::ToggleSide => self.side = !self.side,
+            A::ShowPrompt => self.show_delimiters = !self.show_delimiters,
+            A::Branch => self.branch(false),
+            A::Rewind => self.branch(true),
+            A::BranchTree => self.open_branches(),
+            A::BranchNext => self.switch_by(1),
+            A::BranchPrevious => self.switch_by(-1),
+            A::CopyTrace => self.copy(false),
+            A::CopyAnswer => self.copy(true),
+            A::Save => self.open_save(),
+            A::Open => self.wish(Effect::FindSessions),
+            A::Models => self.open_models(),
+            A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
+            A::Settings => self.open_settings(),
+            A::Help => self.overlay = Some(Overlay::Help(Default::default())),
+            A::Palette => self.open_palette(),
+            A::Redraw => self.wish(Effect::Redraw),
+            A::Suspend => self.wish(Effect::Suspend),
+            A::Accept => {}
+            A::Cancel => self.leave_question(),
+            A::Quit => self.quit(),
+        }
+    }
+
+    /// Takes an engine event in.
+    pub fn on_event(&mut self, event: Event) {
+        self.take_event(event);
+    }
+}

@@ -1,0 +1,110 @@
+//! Asking: from the question box to a running thought.
+
+use super::live::Live;
+use super::overlay::Overlay;
+use super::{App, Effect, Focus, Model, Tone};
+use crate::engine::protocol::{Command, Request};
+
+/// Lanes a session may use before its ids would meet the next session's.
+const LANES: usize = 1 << 20;
+
+impl App {
+    pub(super) fn edit_question(&mut self) {
+        self.focus = Focus::Question;
+    }
+
+    /// From the question box back to the trace.
+    pub(super) fn leave_question(&mut self) {
+        if self.queued {
+            self.queued = false;
+            return self.say(Tone::Info, "The question will not be asked.");
+        }
+        if let Model::Loading(_) = self.model {
+            return self.stop();
+        }
+        if self.live.is_some() {
+            self.focus = Focus::Trace;
+        }
+    }
+
+    /// Asks what stands in the box, or has it wait for the model.
+    pub(super) fn ask(&mut self) {
+        let text = self.question.text();
+        if text.trim().is_empty() {
+            return self.refuse("Write a question first.");
+        }
+        match &self.model {
+            Model::Loading(_) => {
+                self.queued = true;
+                return self.say(Tone::Info, "It will be asked as soon as the model is ready.");
+            }
+            Model::None | Model::Failed(_) => {
+                self.queued = true;
+                self.say(Tone::Info, "Choose a model to ask.");
+                return self.open_models();
+            }
+            Model::Ready(_) => {}
+        }
+        self.queued = false;
+        if let Some(why) = self.unkept.clone().filter(|_| self.has_unsaved()) {
+            self.overlay = Some(Overlay::ask_anyway(&why));
+            return;
+        }
+        self.ask_now();
+    }
+
+    /// Asks, whatever becomes of the session on screen.
+    pub(super) fn ask_now(&mut self) {
+        let text = self.question.text();
+        let Some(card) = self.card() else { return };
+        // What was there stays in its own file; nothing is lost by asking again.
+        self.keep();
+        self.send(Command::Clear);
+        let request = Request { question: text.clone(), ..self.request.clone() };
+        self.begin(|base, number| Live::new(request.clone(), card, base, number));
+        let base = self.next_lane - LANES;
+        self.send(Command::Start { lane: base, request, run: true });
+        let history = self.question.remember(&text);
+        self.wish(Effect::SaveHistory(history));
+        self.focus = Focus::Trace;
+    }
+
+    /// Asks the question that waited for the model.
+    pub(super) fn ask_queued(&mut self) {
+        if self.queued {
+            self.ask();
+        }
+    }
+
+    /// Puts a session on screen, with lanes and a number of its own.
+    pub(super) fn begin(&mut self, make: impl FnOnce(usize, usize) -> Live) {
+        let live = make(self.next_lane, self.sessions);
+        self.next_lane += LANES;
+        self.sessions += 1;
+        self.live = Some(live);
+        self.overlay = None;
+        self.notice = None;
+        self.saving = None;
+    }
+
+    pub(super) fn open_reference(&mut self) {
+        let text = self.reference().unwrap_or_default().to_owned();
+        self.overlay = Some(Overlay::reference(&text));
+    }
+
+    /// The reference answer in force.
+    pub fn reference(&self) -> Option<&str> {
+        let of_live = self.live.as_ref().filter(|_| self.focus == Focus::Trace);
+        of_live.map_or(&self.request, |l| &l.request).reference.as_deref()
+    }
+
+    /// Sets the reference answer, for the question on screen and the next one.
+    pub(super) fn set_reference(&mut self, text: &str) {
+        let reference = Some(text.trim().to_owned()).filter(|t| !t.is_empty());
+        self.request.reference = reference.clone();
+        let Some(live) = self.live.as_mut() else { return };
+        live.request.reference = reference.clone();
+        live.grade_again();
+        live.revision += 1;
+    }
+}

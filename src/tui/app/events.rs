@@ -1,0 +1,80 @@
+//! Engine events: what they change, and when they are a reason to save.
+
+use super::live::Change;
+use super::{App, Model, Tone};
+use crate::engine::protocol::{Event, LaneState};
+use crate::tui::sanitize::clean_line;
+
+impl App {
+    pub(super) fn take_event(&mut self, event: Event) {
+        match event {
+            Event::Loading(share) => self.model = Model::Loading(share),
+            Event::Loaded(info) => {
+                if let Some(warning) = info.warnings.first() {
+                    self.refuse(warning.clone());
+                }
+                self.model = Model::Ready(info);
+                self.ask_queued();
+            }
+            Event::Failed(sentence) => {
+                if let Some(live) = self.live.as_mut() {
+                    live.forget_lanes();
+                }
+                self.refuse(sentence.clone());
+                self.model = Model::Failed(sentence);
+            }
+            Event::Notice(lane, sentence) => {
+                if self.live.as_ref().is_some_and(|l| lane >= l.base) {
+                    self.refuse(clean_line(&sentence).into_owned());
+                }
+            }
+            Event::Refused(lane, sentence) => self.lane_refused(lane, &sentence),
+            event => self.change_live(event),
+        }
+    }
+
+    /// A lane that could not be made: its branch stays as text, without the engine.
+    fn lane_refused(&mut self, lane: usize, sentence: &str) {
+        let Some(live) = self.live.as_mut() else { return };
+        let Some(known) = lane.checked_sub(live.base).and_then(|id| live.lanes.get_mut(id)) else {
+            return;
+        };
+        known.state = None;
+        known.prefill = None;
+        self.refuse(clean_line(sentence).into_owned());
+    }
+
+    fn change_live(&mut self, event: Event) {
+        let repeats = matches!(event, Event::Loop { .. });
+        let Some(live) = self.live.as_mut() else { return };
+        match live.apply(event) {
+            Change::None | Change::Seen | Change::Text => {}
+            Change::Rest => self.keep(),
+        }
+        let shown = self.live.as_ref().map(|l| l.lane());
+        if let Some((period, times)) = shown.and_then(|l| l.repeats).filter(|_| repeats) {
+            self.say(
+                Tone::Warning,
+                format!("It repeats itself: {times} times the same {period} tokens."),
+            );
+        }
+    }
+
+    /// Another model takes over, or none: what the old engine knew is gone.
+    pub fn on_model_change(&mut self, loading: bool) {
+        self.keep();
+        if let Some(live) = self.live.as_mut() {
+            live.forget_lanes();
+        }
+        self.model = if loading { Model::Loading(0.0) } else { Model::None };
+    }
+
+    /// Whether anything moves on the screen by itself: the engine writes, reads or loads.
+    pub fn is_busy(&self) -> bool {
+        let writes = |state: &Option<LaneState>| {
+            matches!(state, Some(LaneState::Running | LaneState::Prefill))
+        };
+        matches!(self.model, Model::Loading(_))
+            || self.live.as_ref().is_some_and(|l| l.lanes.iter().any(|lane| writes(&lane.state)))
+    }
+}

@@ -1,0 +1,182 @@
+//! Sessions in files: kept by themselves, saved under a name, opened again; and leaving.
+
+use std::path::PathBuf;
+
+use super::live::Live;
+use super::overlay::Overlay;
+use super::{App, Effect, Focus, Model, Save, Tone};
+use crate::engine::protocol::Command;
+use crate::store::session::{Document, EXTENSION, Saved};
+
+/// What became of a save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveResult {
+    /// Which of this run's sessions it was.
+    pub number: usize,
+    /// The revision that was to be saved.
+    pub revision: u64,
+    /// Where the user asked for it to go; `None` for a session kept by itself.
+    pub path: Option<PathBuf>,
+    /// The file it is in now, or one sentence on why it is not.
+    pub result: Result<PathBuf, String>,
+}
+
+impl App {
+    /// Keeps the session on screen in its own file, if it has changed. Called at every pause and
+    /// end, and every few seconds while text streams.
+    pub fn keep(&mut self) {
+        let Some(live) = self.live.as_ref() else { return };
+        let unsaved = live.revision > live.saved && !live.branch().tokens.is_empty();
+        if unsaved && self.saving != Some(live.revision) {
+            self.saving = Some(live.revision);
+            self.save_to(None);
+        }
+    }
+
+    /// Whether something would be lost if the program ended now.
+    pub fn has_unsaved(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| {
+            live.revision > live.saved && live.tree.branches().iter().any(|b| !b.tokens.is_empty())
+        })
+    }
+
+    fn save_to(&mut self, path: Option<PathBuf>) {
+        let Some(live) = self.live.as_ref() else { return };
+        let save = Save {
+            path,
+            number: live.number,
+            revision: live.revision,
+            document: live.document(),
+        };
+        self.wish(Effect::Save(Box::new(save)));
+    }
+
+    pub(super) fn open_save(&mut self) {
+        let Some(live) = self.live.as_ref() else {
+            return self.refuse("There is nothing to save yet.");
+        };
+        let name = match &live.path {
+            Some(path) => path.display().to_string(),
+            None => String::new(),
+        };
+        self.overlay = Some(Overlay::save(&name));
+    }
+
+    /// Saves under a name: a path, or a name among the saved sessions.
+    pub(super) fn save_as(&mut self, name: &str) {
+        let name = name.trim();
+        if name.is_empty() {
+            return;
+        }
+        let named = name.ends_with(EXTENSION) || name.ends_with(".json");
+        let name = if named { name.to_owned() } else { format!("{name}{EXTENSION}") };
+        self.save_to(Some(PathBuf::from(name)));
+    }
+
+    /// Hears what became of a save.
+    pub fn on_saved(&mut self, saved: SaveResult) {
+        if self.saving == Some(saved.revision) {
+            self.saving = None;
+        }
+        match saved.result {
+            Ok(path) => {
+                self.unkept = None;
+                if saved.path.is_some() {
+                    self.say(Tone::Info, format!("Saved as {}", path.display()));
+                }
+                if let Some(live) = self.live.as_mut().filter(|l| l.number == saved.number) {
+                    live.saved = live.saved.max(saved.revision);
+                    if saved.path.is_some() {
+                        live.path = Some(path);
+                    }
+                }
+                if self.quitting {
+                    self.wish(Effect::Quit);
+                }
+            }
+            Err(sentence) => {
+                // Said once, not every few seconds.
+                if self.unkept.as_ref() != Some(&sentence) || saved.path.is_some() {
+                    self.refuse(sentence.clone());
+                }
+                self.unkept = Some(sentence);
+                if self.quitting {
+                    self.quitting = false;
+                    self.confirm_quit();
+                }
+            }
+        }
+    }
+
+    /// Leaves; asks only if something would be lost.
+    pub(super) fn quit(&mut self) {
+        if !self.has_unsaved() {
+            return self.wish(Effect::Quit);
+        }
+        if self.unkept.is_some() || self.quitting {
+            return self.confirm_quit();
+        }
+        self.quitting = true;
+        self.save_to(None);
+    }
+
+    /// Leaves when the terminal or the system says so: saves, and asks nothing.
+    pub fn on_hangup(&mut self) {
+        if self.has_unsaved() {
+            self.save_to(None);
+        }
+        self.wish(Effect::Quit);
+    }
+
+    fn confirm_quit(&mut self) {
+        let why = self.unkept.clone();
+        self.overlay = Some(Overlay::quit(why.as_deref()));
+    }
+
+    pub(super) fn quit_anyway(&mut self) {
+        self.wish(Effect::Quit);
+    }
+
+    /// Shows the saved sessions.
+    pub fn on_sessions(&mut self, sessions: Vec<Saved>) {
+        self.overlay = Some(Overlay::sessions(sessions));
+    }
+
+    /// Puts an opened session on screen.
+    pub fn on_opened(&mut self, path: PathBuf, read: Result<Document, String>) {
+        let document = match read {
+            Ok(document) => document,
+            Err(sentence) => return self.refuse(sentence),
+        };
+        self.keep();
+        if matches!(self.model, Model::Ready(_)) {
+            self.send(Command::Clear);
+        }
+        self.question.set(&document.request.question);
+        self.request.reference = document.request.reference.clone();
+        self.begin(|base, number| Live::opened(document, path, base, number));
+        self.focus = Focus::Trace;
+    }
+
+    /// Copies the whole trace, or the answer alone.
+    pub(super) fn copy(&mut self, answer_only: bool) {
+        /// Terminals drop longer texts, some without a word.
+        const MOST: usize = 100 * 1024;
+        let Some(live) = self.live.as_ref() else {
+            return self.refuse("There is nothing to copy yet.");
+        };
+        let text = live.text(answer_only);
+        if text.trim().is_empty() {
+            let what = if answer_only { "answer" } else { "text" };
+            return self.refuse(format!("There is no {what} to copy yet."));
+        }
+        if text.len() > MOST {
+            return self.refuse(format!(
+                "The text has {} KB and terminals take about 100 KB; save the session instead.",
+                text.len() / 1024
+            ));
+        }
+        self.say(Tone::Info, format!("Copied {} characters.", text.chars().count()));
+        self.wish(Effect::Copy(text));
+    }
+}

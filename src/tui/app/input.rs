@@ -1,0 +1,245 @@
+//! Keys and pastes: to the overlay, the question box or the trace, whichever has them.
+
+use std::path::PathBuf;
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::overlay::{Ask, Overlay, Pick, Sure};
+use super::{App, Effect, Focus, Model};
+use crate::config::expand_home;
+use crate::engine::catalog::Entry;
+use crate::tui::action::Action;
+use crate::tui::keymap::Context;
+use crate::tui::screens::picker::Picker;
+use crate::tui::widgets::prompt_line::Outcome;
+use crate::tui::widgets::palette::Palette;
+
+impl App {
+    /// Takes a key in.
+    pub fn on_key(&mut self, key: KeyEvent) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        self.notice = None;
+        if let Some(overlay) = self.overlay.take() {
+            return self.overlay_key(overlay, key);
+        }
+        let context = self.context();
+        match (self.keymap.action(context, key), self.focus) {
+            (Some(action), _) => self.act(action),
+            (None, Focus::Question) => self.question.key(key),
+            (None, Focus::Trace) => {}
+        }
+    }
+
+    /// Takes a paste in. On the trace it goes to the question box.
+    pub fn on_paste(&mut self, text: &str) {
+        self.notice = None;
+        match &mut self.overlay {
+            Some(Overlay::Line(_, line)) => line.paste(text),
+            Some(Overlay::Palette(palette)) => palette.paste(text),
+            Some(Overlay::Models(picker)) => picker.paste(text),
+            Some(_) => {}
+            None => {
+                self.focus = Focus::Question;
+                self.question.paste(text);
+            }
+        }
+    }
+
+    /// Where keys go now, if no overlay has them.
+    pub fn context(&self) -> Context {
+        match self.focus {
+            Focus::Question => Context::Editor,
+            Focus::Trace => Context::Explore,
+        }
+    }
+
+    fn overlay_key(&mut self, mut overlay: Overlay, key: KeyEvent) {
+        match &mut overlay {
+            Overlay::Help(help) => match self.keymap.action(Context::List, key) {
+                Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                    self.act(action);
+                }
+                Some(action) if help.handle(action) => return,
+                _ => {}
+            },
+            Overlay::Palette(palette) => match palette.handle(key, &self.keymap) {
+                Outcome::Open => {}
+                Outcome::Done(action) => return self.act(action),
+                Outcome::Cancelled => return,
+                Outcome::Other(action) => self.act(action),
+            },
+            Overlay::Pick(pick, list) => {
+                let Some(action) = self.keymap.action(Context::List, key) else {
+                    self.overlay = Some(overlay);
+                    return;
+                };
+                match list.handle(action) {
+                    Outcome::Open => {}
+                    Outcome::Done(row) => return self.picked(pick.clone(), row),
+                    Outcome::Cancelled => return,
+                    Outcome::Other(action) => self.act(action),
+                }
+            }
+            Overlay::Line(ask, line) => match line.handle(key, &self.keymap) {
+                Outcome::Open => {}
+                Outcome::Done(text) => match self.typed(*ask, &text) {
+                    Ok(()) => return,
+                    Err(sentence) => line.error = Some(sentence),
+                },
+                Outcome::Cancelled => return self.untyped(*ask),
+                Outcome::Other(action) => self.act(action),
+            },
+            Overlay::Models(picker) => match picker.handle(key, &self.keymap) {
+                Outcome::Open => {}
+                Outcome::Done(path) => return self.load(path),
+                Outcome::Cancelled => return,
+                Outcome::Other(action) => self.act(action),
+            },
+            Overlay::Sure(sure, confirm) => match confirm.handle(key, &self.keymap) {
+                Outcome::Open => {}
+                Outcome::Done(true) => {
+                    return match sure {
+                        Sure::Quit => self.quit_anyway(),
+                        Sure::Ask => self.ask_now(),
+                    };
+                }
+                Outcome::Done(false) | Outcome::Cancelled => return,
+                Outcome::Other(action) => self.act(action),
+            },
+        }
+        // An action may have put another overlay there.
+        if self.overlay.is_none() {
+            self.overlay = Some(overlay);
+        }
+    }
+
+    fn picked(&mut self, pick: Pick, row: usize) {
+        match pick {
+            Pick::Alternative { at, ids } => {
+                if let Some(&id) = ids.get(row) {
+                    self.choose(at, id);
+                }
+            }
+            Pick::Branch(ids) => {
+                if let Some(&id) = ids.get(row) {
+                    self.switch(id);
+                }
+            }
+            Pick::WaitText(texts) => match texts.get(row) {
+                Some(text) => self.choose_wait_text(text),
+                None => self.overlay = Some(Overlay::wait_text(&self.request.policy.wait_text)),
+            },
+            Pick::Session(paths) => match paths.get(row) {
+                Some(path) => self.wish(Effect::OpenSession(path.clone())),
+                None => self.overlay = Some(Overlay::open_path()),
+            },
+            Pick::Setting => self.edit_setting(row),
+        }
+    }
+
+    /// Takes a typed line. An error keeps the prompt open and stands below it.
+    fn typed(&mut self, ask: Ask, text: &str) -> Result<(), String> {
+        match ask {
+            Ask::Inject { resume } => self.inject(text, resume),
+            Ask::Reference => self.set_reference(text),
+            Ask::Save => self.save_as(&expand_home(text.trim()).display().to_string()),
+            Ask::Open if text.trim().is_empty() => return Err("Write a path.".into()),
+            Ask::Open => self.wish(Effect::OpenSession(expand_home(text.trim()))),
+            Ask::WaitText if text.is_empty() => return Err("Write some text.".into()),
+            Ask::WaitText => self.choose_wait_text(text),
+            Ask::Setting(setting) => {
+                self.set(setting, text)?;
+                self.back_to_settings(setting);
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves a prompt without an answer.
+    fn untyped(&mut self, ask: Ask) {
+        match ask {
+            Ask::Inject { resume } => self.resume(resume),
+            Ask::Setting(setting) => self.back_to_settings(setting),
+            _ => {}
+        }
+    }
+
+    pub(super) fn open_palette(&mut self) {
+        let actions: Vec<Action> =
+            Action::ALL.iter().copied().filter(|&a| self.in_palette(a)).collect();
+        self.overlay = Some(Overlay::Palette(Palette::new(&actions)));
+    }
+
+    /// Whether an action makes sense as a command by name.
+    fn in_palette(&self, action: Action) -> bool {
+        use Action as A;
+        !matches!(
+            action,
+            A::Newline | A::HistoryBack | A::HistoryForward | A::Accept | A::Cancel | A::Palette
+        )
+    }
+
+    /// The actions worth a place in the footer now, most useful first.
+    pub fn footer(&self) -> Vec<Action> {
+        use Action as A;
+        let Some(live) = self.live.as_ref() else {
+            let cancel = matches!(self.model, Model::Loading(_)) || self.queued;
+            let mut keys = match self.focus {
+                Focus::Question => vec![A::Submit, A::Newline, A::HistoryBack],
+                Focus::Trace => vec![A::EditQuestion, A::Models, A::Settings, A::Open],
+            };
+            if cancel {
+                keys.push(if self.focus == Focus::Question { A::Cancel } else { A::Stop });
+            }
+            keys.extend([A::Open, A::Quit]);
+            return keys;
+        };
+        if self.focus == Focus::Question {
+            return vec![A::Submit, A::Newline, A::HistoryBack, A::Cancel];
+        }
+        if live.is_busy() && !live.thought_is_over() {
+            return vec![
+                A::Wait, A::Cut, A::CutSentence, A::Pause, A::Inject, A::BudgetUp, A::BudgetDown,
+                A::Branch, A::Probe, A::Stop,
+            ];
+        }
+        if live.is_busy() {
+            return vec![A::Wait, A::Pause, A::Stop, A::Branch, A::Alternatives];
+        }
+        if live.is_paused() && !live.thought_is_over() {
+            return vec![
+                A::Pause, A::StepToken, A::StepSentence, A::Wait, A::Cut, A::Inject,
+                A::Alternatives, A::Branch, A::Rewind, A::Probe,
+            ];
+        }
+        vec![
+            A::Wait, A::Reroll, A::Alternatives, A::Branch, A::Rewind, A::Inject, A::Probe, A::Heat,
+            A::BranchTree, A::EditQuestion, A::Save,
+        ]
+    }
+
+    /// Ends the engine and starts one with another model; what the old one wrote stays.
+    pub fn load(&mut self, path: PathBuf) {
+        self.on_model_change(true);
+        self.model_path = Some(path.clone());
+        self.wish(Effect::LoadModel(path));
+    }
+
+    /// Opens the picker, while models are still being looked for.
+    pub fn open_models(&mut self) {
+        let mut picker = Picker::default();
+        picker.searching = true;
+        picker.current = self.model_path.clone();
+        self.overlay = Some(Overlay::Models(picker));
+        self.wish(Effect::FindModels);
+    }
+
+    /// Shows the models that were found.
+    pub fn on_models(&mut self, entries: Vec<Entry>) {
+        if let Some(Overlay::Models(picker)) = &mut self.overlay {
+            picker.set_entries(entries);
+        }
+    }
+}

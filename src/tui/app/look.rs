@@ -1,0 +1,72 @@
+//! Looking: the cursor, and the mouse.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Position, Rect};
+
+use super::{App, Focus};
+use crate::tui::action::Action;
+use crate::tui::widgets::trace::view::{Motion, Way};
+
+/// Lines per notch of the wheel.
+const WHEEL: isize = 3;
+
+impl App {
+    pub(super) fn go(&mut self, action: Action) {
+        let motion = match action {
+            Action::Left => Motion::Token(Way::Back),
+            Action::Right => Motion::Token(Way::On),
+            Action::WordLeft => Motion::Word(Way::Back),
+            Action::WordRight => Motion::Word(Way::On),
+            Action::SentenceLeft => Motion::Sentence(Way::Back),
+            Action::SentenceRight => Motion::Sentence(Way::On),
+            Action::Up => Motion::Line(Way::Back),
+            Action::Down => Motion::Line(Way::On),
+            Action::PageUp => Motion::Page(Way::Back),
+            Action::PageDown => Motion::Page(Way::On),
+            Action::Home => Motion::Start,
+            _ => Motion::End,
+        };
+        if let Some(live) = self.live.as_mut() {
+            live.with_view(|view, tokens| view.go(tokens, motion));
+        }
+    }
+
+    /// Takes a mouse event in.
+    pub fn on_mouse(&mut self, mouse: MouseEvent) {
+        if self.overlay.is_some() {
+            return;
+        }
+        let at = Position::new(mouse.column, mouse.row);
+        let trace = self.places.trace;
+        match mouse.kind {
+            MouseEventKind::ScrollUp if trace.contains(at) => self.scroll(-WHEEL),
+            MouseEventKind::ScrollDown if trace.contains(at) => self.scroll(WHEEL),
+            MouseEventKind::Down(MouseButton::Left) if self.places.question.contains(at) => {
+                self.notice = None;
+                self.focus = Focus::Question;
+            }
+            MouseEventKind::Down(MouseButton::Left) if trace.contains(at) => {
+                self.notice = None;
+                self.click(at, trace);
+            }
+            _ => {}
+        }
+    }
+
+    fn scroll(&mut self, lines: isize) {
+        if let Some(live) = self.live.as_mut() {
+            live.with_view(|view, _| view.scroll(lines));
+        }
+    }
+
+    fn click(&mut self, at: Position, trace: Rect) {
+        let Some(live) = self.live.as_mut() else { return };
+        self.focus = Focus::Trace;
+        let (x, y) = (usize::from(at.x - trace.x), usize::from(at.y - trace.y));
+        live.with_view(|view, tokens| {
+            if let Some(token) = view.token_at(tokens, x, y) {
+                view.put(tokens, Some(token));
+            }
+        });
+    }
+}

@@ -1,0 +1,411 @@
+//! Steering: each key a command to the engine, acting before the next token.
+//!
+//! What has been written is never taken away. Where a key asks for another continuation than the
+//! one that stands, it makes a branch and leaves the old one whole.
+
+use super::overlay::Overlay;
+use super::{App, Model, Tone};
+use crate::engine::protocol::{Ask, Command, LaneState, Until};
+use crate::thinking::tree::BranchId;
+use crate::tui::action::Action;
+
+/// A cut at the end of the sentence waits at most this many tokens.
+const SENTENCE_WITHIN: usize = 64;
+/// Temperature of a re-roll where the request is greedy, which would only repeat itself.
+const REROLL_TEMPERATURE: f32 = 0.8;
+/// Room that a wait on a thought at its budget gets.
+const MORE_ROOM: usize = 128;
+
+impl App {
+    /// The engine's lane of the branch on screen, made there if it is not there yet. Says why
+    /// where that cannot be.
+    pub(super) fn lane(&mut self) -> Option<usize> {
+        let live = self.steerable()?;
+        let lane = live.lane_id(live.active);
+        if live.lane().state.is_none() {
+            let restore = Command::Restore {
+                lane,
+                request: live.request.clone(),
+                tokens: live.branch().tokens.clone(),
+            };
+            live.lane_mut().state = Some(LaneState::Paused);
+            self.send(restore);
+        }
+        Some(lane)
+    }
+
+    /// The session, if the model in use can go on with it.
+    fn steerable(&mut self) -> Option<&mut super::live::Live> {
+        let sentence = match (&self.live, &self.model) {
+            (None, _) => "Ask a question first.".to_owned(),
+            (_, Model::None | Model::Failed(_)) => "Choose a model to go on with this.".to_owned(),
+            (_, Model::Loading(_)) => "The model is not ready yet.".to_owned(),
+            (Some(live), Model::Ready(info)) => {
+                let card = crate::store::session::ModelCard::of(info);
+                if live.model.shares_tokens_with(&card) {
+                    return self.live.as_mut();
+                }
+                format!("This was written by {}; choose that model to go on with it.", live.model.name)
+            }
+        };
+        self.refuse(sentence);
+        None
+    }
+
+    /// A branch of the first `at` tokens of the branch on screen: made in the engine too, and put
+    /// on screen, paused. What is being written there is paused, not lost.
+    pub(super) fn fork(&mut self, at: usize) -> Option<BranchId> {
+        let live = self.steerable()?;
+        let known = live.lane().state;
+        let from = live.lane_id(live.active);
+        let busy = live.is_busy();
+        let at = at.min(live.branch().tokens.len());
+        let id = live.fork(at)?;
+        let to = live.lane_id(id);
+        live.lane_mut().state = Some(LaneState::Paused);
+        let command = match known {
+            Some(_) => Command::Fork { from, to, at },
+            None => Command::Restore {
+                lane: to,
+                request: live.request.clone(),
+                tokens: live.branch().tokens.clone(),
+            },
+        };
+        if busy {
+            self.send(Command::Pause(from));
+        }
+        self.send(command);
+        Some(id)
+    }
+
+    fn run(&mut self, until: Until) {
+        if let Some(live) = self.live.as_mut() {
+            let lane = live.lane_id(live.active);
+            live.lane_mut().state = Some(LaneState::Running);
+            self.send(Command::Run(lane, until));
+        }
+    }
+
+    fn ask_lane(&mut self, ask: Ask) {
+        if let Some(live) = self.live.as_ref() {
+            let lane = live.lane_id(live.active);
+            self.send(Command::Ask(lane, ask));
+        }
+    }
+
+    /// Where the cursor stands inside the thought, if it has left the end.
+    fn cursor_in_thought(&self) -> Option<usize> {
+        let live = self.live.as_ref()?;
+        live.lane().view.cursor().filter(|&c| c < live.thought_end())
+    }
+
+    fn is_ended(&self) -> bool {
+        let state = self.live.as_ref().map(|l| l.lane().state);
+        self.live.as_ref().is_some_and(|l| l.thought_is_over() || l.branch().stop.is_some())
+            || matches!(state, Some(Some(LaneState::Stopped(_))))
+    }
+
+    /// Forces the wait text: over the next attempt to end, or now.
+    pub(super) fn wait(&mut self) {
+        if self.is_ended() {
+            return self.think_on(Ask::WaitNow);
+        }
+        let paused = self.live.as_ref().is_some_and(|l| !l.is_busy());
+        if self.lane().is_some() {
+            self.ask_lane(if paused { Ask::WaitNow } else { Ask::Wait });
+        }
+    }
+
+    /// Goes on with an ended thought, in a branch that leaves it before its end.
+    fn think_on(&mut self, ask: Ask) {
+        let Some(live) = self.live.as_ref() else { return };
+        if !live.request.policy.think {
+            return self.refuse("This question was asked without thinking.");
+        }
+        let at = self.cursor_in_thought().unwrap_or(live.thought_end());
+        if self.fork(at).is_none() {
+            return;
+        }
+        self.make_room(at);
+        self.ask_lane(ask);
+        self.run(Until::End);
+    }
+
+    /// A thought that ended because its budget was used up has no room to think on: raises it.
+    fn make_room(&mut self, thought: usize) {
+        let Some(live) = self.live.as_mut() else { return };
+        let Some(limit) = live.lane().budget.or(live.request.policy.max_thinking) else { return };
+        let wanted = thought + MORE_ROOM;
+        if limit >= thought + MORE_ROOM / 4 {
+            return;
+        }
+        let lane = live.lane_id(live.active);
+        live.lane_mut().budget = Some(wanted);
+        self.send(Command::Budget(lane, Some(wanted)));
+        self.say(Tone::Info, format!("The budget was used up; it is {wanted} on this branch."));
+    }
+
+    /// Cuts the thought off, so that the model answers.
+    pub(super) fn cut(&mut self) {
+        if self.is_ended() {
+            let Some(at) = self.cursor_in_thought() else {
+                return self.refuse("The thought is over. Move into it to cut it off there.");
+            };
+            if self.fork(at).is_none() {
+                return;
+            }
+        } else if self.lane().is_none() {
+            return;
+        }
+        self.ask_lane(Ask::Cut);
+        if self.live.as_ref().is_some_and(|l| !l.is_busy()) {
+            self.run(Until::End);
+        }
+    }
+
+    pub(super) fn cut_at_sentence(&mut self) {
+        if self.is_ended() {
+            return self.refuse("The thought is over. Rewind into it to cut it at a sentence end.");
+        }
+        if self.lane().is_none() {
+            return;
+        }
+        self.ask_lane(Ask::CutAtSentence(SENTENCE_WITHIN));
+        if self.live.as_ref().is_some_and(|l| !l.is_busy()) {
+            self.run(Until::End);
+        }
+    }
+
+    /// Pauses what runs, and resumes what is paused.
+    pub(super) fn pause(&mut self) {
+        let Some(live) = self.live.as_ref() else {
+            return self.refuse("Ask a question first.");
+        };
+        if live.is_busy() {
+            let lane = live.lane_id(live.active);
+            return self.send(Command::Pause(lane));
+        }
+        if live.branch().stop.is_some() {
+            return self.refuse("This branch has ended. w thinks on, r answers again, u goes on from the cursor.");
+        }
+        if self.lane().is_some() {
+            self.run(Until::End);
+        }
+    }
+
+    /// Writes one token, or to the end of the sentence, then pauses.
+    pub(super) fn step(&mut self, action: Action) {
+        let until = match action {
+            Action::StepSentence => Until::Sentence,
+            _ => Until::Tokens(1),
+        };
+        let Some(live) = self.live.as_ref() else {
+            return self.refuse("Ask a question first.");
+        };
+        if live.is_busy() {
+            let lane = live.lane_id(live.active);
+            return self.send(Command::Pause(lane));
+        }
+        if live.branch().stop.is_some() {
+            return self.refuse("This branch has ended. u goes on from the cursor.");
+        }
+        if self.lane().is_some() {
+            self.run(until);
+        }
+    }
+
+    /// Stops what runs or loads; otherwise lets go of the cursor.
+    pub(super) fn stop(&mut self) {
+        if matches!(self.model, Model::Loading(_)) {
+            self.queued = false;
+            return self.wish(super::Effect::CancelLoad);
+        }
+        let Some(live) = self.live.as_mut() else { return };
+        if live.is_busy() {
+            let lane = live.lane_id(live.active);
+            self.send(Command::Stop(lane));
+        } else {
+            live.with_view(|view, tokens| view.put(tokens, None));
+        }
+    }
+
+    /// Writes the answer again, keeping the thought.
+    pub(super) fn reroll(&mut self) {
+        let Some(at) = self.live.as_ref().and_then(super::live::Live::answer_start) else {
+            return self.refuse("There is no answer to write again yet.");
+        };
+        if self.fork(at).is_none() {
+            return;
+        }
+        let Some(live) = self.live.as_mut() else { return };
+        let sample = live.next_sample;
+        live.next_sample += 1;
+        let mut sampling = live.request.sampling.clone();
+        let lane = live.lane_id(live.active);
+        if sampling.temperature == 0.0 {
+            sampling.temperature = REROLL_TEMPERATURE;
+            self.say(
+                Tone::Info,
+                format!("Greedy would repeat itself; this answer is drawn at {REROLL_TEMPERATURE}."),
+            );
+        }
+        self.send(Command::Sampling(lane, sampling, sample));
+        self.run(Until::End);
+    }
+
+    /// Raises or lowers the thinking budget, of the thought on screen and of the next question.
+    pub(super) fn change_budget(&mut self, up: bool) {
+        let live = self.live.as_ref().filter(|l| l.lane().state.is_some() && !l.thought_is_over());
+        let context = match &self.model {
+            Model::Ready(info) => info.context,
+            _ => usize::MAX,
+        };
+        let now = match live {
+            Some(live) => live.lane().budget,
+            None => self.request.policy.max_thinking,
+        };
+        let next = next_budget(now.unwrap_or(context.min(1 << 20)), up);
+        let budget = Some(next).filter(|&n| n < context);
+        let lane = live.map(|l| l.lane_id(l.active));
+        self.request.policy.max_thinking = budget;
+        match (lane, budget) {
+            (Some(lane), _) => self.send(Command::Budget(lane, budget)),
+            (None, Some(n)) => self.say(Tone::Info, format!("The next question may think {n} tokens.")),
+            (None, None) => {
+                self.say(Tone::Info, "The next question may think as long as the context allows.")
+            }
+        }
+    }
+
+    pub(super) fn open_inject(&mut self) {
+        let Some(live) = self.live.as_ref() else {
+            return self.refuse("Ask a question first.");
+        };
+        if !live.request.policy.think {
+            return self.refuse("This question was asked without thinking.");
+        }
+        // While somebody types, the thought must not run away.
+        let resume = live.is_busy() && !live.thought_is_over();
+        if resume {
+            let lane = live.lane_id(live.active);
+            self.send(Command::Pause(lane));
+        }
+        self.overlay = Some(Overlay::inject(resume));
+    }
+
+    /// Puts words into the thought: where it is, or in a branch of one that is over.
+    pub(super) fn inject(&mut self, text: &str, resume: bool) {
+        if text.is_empty() {
+            return self.resume(resume);
+        }
+        let text = self.spaced(text);
+        if self.is_ended() {
+            return self.think_on(Ask::Inject(text));
+        }
+        if self.lane().is_some() {
+            self.ask_lane(Ask::Inject(text));
+            self.resume(resume);
+        }
+    }
+
+    /// Goes on after a prompt that had paused the thought.
+    pub(super) fn resume(&mut self, resume: bool) {
+        if resume {
+            self.run(Until::End);
+        }
+    }
+
+    /// Typed words with a space in front, where the text so far ends in a word.
+    fn spaced(&self, text: &str) -> String {
+        let before = self.live.as_ref().and_then(|live| {
+            let end = match self.is_ended() {
+                true => self.cursor_in_thought().unwrap_or(live.thought_end()),
+                false => live.branch().tokens.len(),
+            };
+            let tokens = live.branch().tokens.get(..end)?;
+            tokens.iter().rev().find_map(|t| t.text.chars().next_back())
+        });
+        let joins = before.is_none_or(char::is_whitespace) || text.starts_with(char::is_whitespace);
+        if joins { text.to_owned() } else { format!(" {text}") }
+    }
+
+    /// Asks what the model would answer if it were cut at the cursor.
+    pub(super) fn probe(&mut self) {
+        let at = self.live.as_ref().and_then(|l| {
+            let end = l.thought_end();
+            let over = l.thought_is_over().then_some(end);
+            l.lane().view.cursor().map(|c| c.min(end)).or(over)
+        });
+        if let Some(lane) = self.lane() {
+            self.send(Command::Probe(lane, at));
+        }
+    }
+
+    /// Probes by itself every few tokens, on and off.
+    pub(super) fn toggle_probes(&mut self) {
+        /// Often enough to see a flip, seldom enough not to slow the thought down.
+        const EVERY: usize = 16;
+        self.request.probe_every = match self.request.probe_every {
+            Some(_) => None,
+            None => Some(EVERY),
+        };
+        let every = self.request.probe_every;
+        self.say(Tone::Info, match every {
+            Some(n) => format!("It is probed every {n} thinking tokens."),
+            None => "It is probed only when you ask.".to_owned(),
+        });
+        let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
+        if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
+            self.send(Command::ProbeEvery(lane, every));
+        }
+    }
+
+    /// Sets the wait text, of the thought on screen and of the next question.
+    pub(super) fn set_wait_text(&mut self, text: &str) {
+        self.request.policy.wait_text = text.to_owned();
+        let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
+        if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
+            self.send(Command::WaitText(lane, text.to_owned()));
+        }
+        if let Some(live) = self.live.as_mut() {
+            live.request.policy.wait_text = text.to_owned();
+        }
+    }
+}
+
+/// The next nice budget: steps of 32 up to 256, then of a quarter of the power of two below.
+fn next_budget(now: usize, up: bool) -> usize {
+    let step = |n: usize| (n.max(1).ilog2().saturating_sub(2)).max(5);
+    if up {
+        let step = 1usize << step(now);
+        (now / step + 1).saturating_mul(step)
+    } else {
+        let step = 1usize << step(now.saturating_sub(1));
+        (now.saturating_sub(1) / step * step).max(32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_budget;
+
+    #[test]
+    fn budgets_step_nicely_and_back() {
+        let mut up = vec![32];
+        while up[up.len() - 1] < 2048 {
+            up.push(next_budget(up[up.len() - 1], true));
+        }
+        assert_eq!(&up[..12], [32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512]);
+        assert_eq!(&up[12..], [640, 768, 896, 1024, 1280, 1536, 1792, 2048]);
+        let mut down = vec![2048];
+        while down[down.len() - 1] > 32 {
+            down.push(next_budget(down[down.len() - 1], false));
+        }
+        down.reverse();
+        assert_eq!(up, down, "minus undoes plus");
+        assert_eq!(next_budget(0, false), 32);
+        assert_eq!(next_budget(61, true), 64);
+        assert_eq!(next_budget(61, false), 32);
+        assert!(next_budget(usize::MAX, true) >= 1 << 60);
+    }
+}

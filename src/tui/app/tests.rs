@@ -1,0 +1,3 @@
+use super::testing::*;
+use super::*;
+use crate::engine::protocol::{Ask, LaneState, Until};

@@ -1,0 +1,334 @@
+//! The event loop: terminal, engine, signals and files on one side, the [`App`] on the other.
+//!
+//! One thread draws and never waits for a model or a disk. Engine events are taken off the
+//! engine's bounded channel by a thread of their own, so that a slow terminal never holds the
+//! engine back; files are written by another, in order. Everything pending is taken in before a
+//! frame is drawn, and frames are drawn on demand, at most 60 a second.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use crossterm::event::{Event as Input, EventStream};
+use futures_core::Stream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::config::Dirs;
+use crate::engine::protocol::{Event, Request};
+use crate::engine::{Engine, LoadOptions, catalog};
+use crate::store::session::{self, Document, Saved};
+
+use super::app::{App, Effect, Options, SaveResult};
+use super::frame::Frames;
+use super::keymap::Keymap;
+use super::screens::explore;
+use super::terminal::{Signal, Signals, Terminal};
+use super::theme::Theme;
+
+mod clipboard;
+mod files;
+
+use files::{Files, Job};
+
+/// While text streams, it is kept at least this often: what a power cut can cost.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Engine events taken in before the loop looks at anything else.
+const BATCH: usize = 4096;
+
+/// What the screen starts with.
+#[derive(Debug)]
+pub struct Setup {
+    /// What a question is asked with; its `question` is the text in the box at the start.
+    pub request: Request,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The themes to walk through, the first in use, fit for this terminal.
+    pub themes: Vec<Theme>,
+    /// Report the mouse.
+    pub mouse: bool,
+    /// Where sessions and the history live.
+    pub dirs: Dirs,
+    /// Where the picker looks for models.
+    pub models: catalog::Places,
+    /// How to load a model; the path is replaced by the picker's choice.
+    pub load: LoadOptions,
+    /// The model to load at once.
+    pub model: Option<PathBuf>,
+    /// A session to open at once.
+    pub session: Option<PathBuf>,
+}
+
+/// What comes back from a thread of its own.
+enum Done {
+    /// An engine was started (or not), for this generation.
+    Started(u64, Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>),
+    /// An engine of this generation says something.
+    Event(u64, Event),
+    Saved(SaveResult),
+    Sessions(Vec<Saved>),
+    Opened(PathBuf, Result<Document, String>),
+    Models(Vec<catalog::Entry>),
+}
+
+/// Runs the screens until the user leaves. Returns the exit code: 0, or 128 + n after signal n.
+///
+/// # Errors
+/// If there is no terminal, or it breaks.
+pub fn run(setup: Setup) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    let code = runtime.block_on(Loop::start(setup)?.run());
+    // A file that is still being read must not hold the program back.
+    runtime.shutdown_background();
+    code
+}
+
+struct Loop {
+    app: App,
+    terminal: Terminal,
+    frames: Frames,
+    engine: Option<Engine>,
+    /// Counts the engines started; what an earlier one still says is passed over.
+    generation: u64,
+    load: LoadOptions,
+    models: catalog::Places,
+    sessions: PathBuf,
+    files: Files,
+    done: UnboundedSender<Done>,
+    inbox: UnboundedReceiver<Done>,
+    exit: Option<u8>,
+}
+
+impl Loop {
+    fn start(setup: Setup) -> Result<Loop> {
+        let (done, inbox) = unbounded_channel();
+        let answer = done.clone();
+        let files = Files::start(&setup.dirs, move |saved| {
+            // Nobody listens once the loop has ended.
+            let _ = answer.send(Done::Saved(saved));
+        })?;
+        let app = App::new(Options {
+            request: setup.request,
+            keymap: setup.keymap,
+            themes: setup.themes,
+            history: files.history(),
+            model: setup.model.clone(),
+        });
+        let terminal = Terminal::enter(setup.mouse)?;
+        let mut this = Loop {
+            app,
+            terminal,
+            frames: Frames::default(),
+            engine: None,
+            generation: 0,
+            load: setup.load,
+            models: setup.models,
+            sessions: files.folder().to_owned(),
+            files,
+            done,
+            inbox,
+            exit: None,
+        };
+        match (setup.model, setup.session) {
+            (Some(model), _) => this.load(model),
+            (None, None) => this.app.open_models(),
+            (None, Some(_)) => {}
+        }
+        Ok(this)
+    }
+
+    async fn run(mut self) -> Result<u8> {
+        let mut input = EventStream::new();
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let mut keep = tokio::time::interval(KEEP_EVERY);
+        keep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        self.frames.request();
+        loop {
+            self.serve()?;
+            if let Some(code) = self.exit {
+                self.finish();
+                return Ok(code);
+            }
+            let wait = self.frames.wait(Instant::now());
+            tokio::select! {
+                event = next(&mut input) => match event {
+                    Some(Ok(event)) => self.input(event),
+                    // The terminal is gone.
+                    Some(Err(_)) | None => self.leave(1),
+                },
+                Some(done) = self.inbox.recv() => self.take(done),
+                signal = signals.next() => match signal {
+                    Signal::Continue => self.terminal.take_back()?,
+                    signal => self.leave(signal.exit_code().unwrap_or(1)),
+                },
+                _ = keep.tick() => self.app.keep(),
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
+                    self.take_pending();
+                    self.draw()?;
+                    continue;
+                }
+            }
+            self.frames.request();
+        }
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        let app = &mut self.app;
+        let drawn = self.terminal.draw(|frame| {
+            explore::prepare(app, frame.area());
+            explore::draw(app, frame);
+        });
+        self.frames.drawn(Instant::now());
+        drawn.context("the terminal does not take the screen")
+    }
+
+    fn input(&mut self, event: Input) {
+        match event {
+            Input::Key(key) => self.app.on_key(key),
+            Input::Paste(text) => self.app.on_paste(&text),
+            Input::Mouse(mouse) => self.app.on_mouse(mouse),
+            Input::Resize(..) | Input::FocusGained | Input::FocusLost => {}
+        }
+    }
+
+    /// Takes one thing in, and whatever else is waiting already.
+    fn take(&mut self, done: Done) {
+        self.take_one(done);
+        self.take_pending();
+    }
+
+    fn take_pending(&mut self) {
+        for _ in 0..BATCH {
+            match self.inbox.try_recv() {
+                Ok(done) => self.take_one(done),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take_one(&mut self, done: Done) {
+        match done {
+            Done::Event(generation, event) if generation == self.generation => {
+                self.app.on_event(event);
+            }
+            Done::Event(..) => {}
+            Done::Started(generation, started) if generation == self.generation => {
+                self.started(started);
+            }
+            // An engine nobody wants any more: dropping it ends it.
+            Done::Started(..) => {}
+            Done::Saved(saved) => self.app.on_saved(saved),
+            Done::Sessions(sessions) => self.app.on_sessions(sessions),
+            Done::Opened(path, read) => self.app.on_opened(path, read),
+            Done::Models(entries) => self.app.on_models(entries),
+        }
+    }
+
+    fn started(&mut self, started: Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>) {
+        match started {
+            Ok((engine, mut events)) => {
+                self.engine = Some(engine);
+                let (done, generation) = (self.done.clone(), self.generation);
+                std::thread::spawn(move || {
+                    while let Some(event) = events.blocking_recv() {
+                        if done.send(Done::Event(generation, event)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            Err(error) => self.app.on_event(Event::Failed(format!("{error:#}"))),
+        }
+    }
+
+    /// Carries out what the application wants.
+    fn serve(&mut self) -> Result<()> {
+        let (commands, effects) = self.app.drain();
+        if let Some(engine) = &self.engine {
+            for command in commands {
+                engine.send(command);
+            }
+        }
+        for effect in effects {
+            match effect {
+                Effect::Quit => self.exit = self.exit.or(Some(0)),
+                Effect::Copy(text) => {
+                    self.terminal.send(&clipboard::osc52(&text)).context("cannot copy")?;
+                }
+                Effect::Save(save) => self.files.put(Job::Session(save)),
+                Effect::SaveHistory(history) => self.files.put(Job::History(history)),
+                Effect::FindSessions => {
+                    let folder = self.sessions.clone();
+                    self.aside(move || Done::Sessions(session::list(&folder)));
+                }
+                Effect::OpenSession(path) => self.open(path),
+                Effect::FindModels => {
+                    let places = self.models.clone();
+                    self.aside(move || Done::Models(catalog::find(&places)));
+                }
+                Effect::LoadModel(path) => self.load(path),
+                Effect::CancelLoad => {
+                    self.generation += 1;
+                    self.engine = None;
+                    self.app.on_model_change(false);
+                }
+                Effect::Redraw => self.terminal.redraw().context("cannot redraw")?,
+                Effect::Suspend => self.terminal.suspend().context("cannot suspend")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, path: PathBuf) {
+        self.aside(move || {
+            let read = Document::read(&path).map_err(|e| format!("{e:#}"));
+            Done::Opened(path, read)
+        });
+    }
+
+    /// Ends the engine and starts another; both may take a while.
+    fn load(&mut self, path: PathBuf) {
+        self.generation += 1;
+        let generation = self.generation;
+        let options = LoadOptions { path, ..self.load.clone() };
+        let old = self.engine.take();
+        self.aside(move || {
+            // The old model's memory is free before the new one's is taken.
+            if let Some(old) = old {
+                old.shutdown();
+            }
+            Done::Started(generation, Engine::spawn(options))
+        });
+    }
+
+    /// Does something that may take a while beside the loop.
+    fn aside(&self, work: impl FnOnce() -> Done + Send + 'static) {
+        let done = self.done.clone();
+        std::thread::spawn(move || {
+            // Nobody listens once the loop has ended.
+            let _ = done.send(work());
+        });
+    }
+
+    /// Leaves because the system says so.
+    fn leave(&mut self, code: u8) {
+        self.exit = Some(code);
+        self.app.on_hangup();
+    }
+
+    /// Gives the terminal back and waits until everything is written.
+    fn finish(self) {
+        drop(self.terminal);
+        drop(self.engine);
+        self.files.finish();
+    }
+}
+
+/// The next event of the terminal.
+async fn next(input: &mut EventStream) -> Option<std::io::Result<Input>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *input).poll_next(cx)).await
+}

@@ -1,0 +1,189 @@
+//! Files written beside the loop, by one thread, in the order in which they were wished for.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use crate::config::Dirs;
+use crate::store::session::EXTENSION;
+use crate::tui::app::{Save, SaveResult};
+
+/// No history is larger than this.
+const MAX_HISTORY: u64 = 8 * 1024 * 1024;
+
+/// Something to write.
+pub enum Job {
+    /// A session.
+    Session(Box<Save>),
+    /// The questions asked.
+    History(Vec<String>),
+}
+
+/// The writing thread.
+pub struct Files {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+    folder: PathBuf,
+    history: PathBuf,
+}
+
+impl Files {
+    /// Starts the thread; `answer` hears what became of each session.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(dirs: &Dirs, answer: impl Fn(SaveResult) + Send + 'static) -> Result<Files> {
+        let folder = dirs.data.join("sessions");
+        let history = dirs.data.join("history.json");
+        let (jobs, inbox) = channel();
+        let writer = Writer { folder: folder.clone(), history: history.clone(), start: stamp() };
+        let thread = std::thread::Builder::new()
+            .name("files".into())
+            .spawn(move || writer.work(&inbox, answer))
+            .context("cannot start the thread that saves")?;
+        Ok(Files { jobs, thread, folder, history })
+    }
+
+    /// Folder of the sessions.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The questions of earlier runs; none where they cannot be read.
+    pub fn history(&self) -> Vec<String> {
+        let small = fs::metadata(&self.history).is_ok_and(|m| m.len() <= MAX_HISTORY);
+        let text = small.then(|| fs::read(&self.history).ok()).flatten();
+        text.and_then(|t| serde_json::from_slice(&t).ok()).unwrap_or_default()
+    }
+
+    /// Writes something soon.
+    pub fn put(&self, job: Job) {
+        // The thread ends only after this end of the channel.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Waits until everything is written.
+    pub fn finish(self) {
+        drop(self.jobs);
+        let _ = self.thread.join();
+    }
+}
+
+struct Writer {
+    folder: PathBuf,
+    history: PathBuf,
+    /// When the program started; part of the names of sessions kept by themselves.
+    start: String,
+}
+
+impl Writer {
+    fn work(&self, inbox: &Receiver<Job>, answer: impl Fn(SaveResult)) {
+        while let Ok(job) = inbox.recv() {
+            match job {
+                Job::Session(save) => answer(self.save(*save)),
+                Job::History(history) => {
+                    // A history that cannot be kept is no reason to disturb anybody.
+                    let _ = self.keep_history(&history);
+                }
+            }
+        }
+    }
+
+    fn save(&self, save: Save) -> SaveResult {
+        let Save { path, number, revision, document } = save;
+        let file = match &path {
+            Some(path) if path.components().count() > 1 || path.is_absolute() => path.clone(),
+            Some(name) => self.folder.join(name),
+            None => {
+                let slug = slug(&document.request.question);
+                self.folder.join(format!("autosave-{}-{number}{slug}{EXTENSION}", self.start))
+            }
+        };
+        let result = document.write(&file).map(|()| file).map_err(|e| format!("{e:#}"));
+        SaveResult { number, revision, path, result }
+    }
+
+    fn keep_history(&self, history: &[String]) -> Result<()> {
+        if let Some(folder) = self.history.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let temporary = self.history.with_extension(format!("{}.tmp", std::process::id()));
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(&serde_json::to_vec(history)?)?;
+        Ok(fs::rename(&temporary, &self.history)?)
+    }
+}
+
+/// The first words of a question, for the name of a file.
+fn slug(question: &str) -> String {
+    let words = question.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    let mut slug = String::new();
+    for word in words {
+        if slug.len() + word.len() > 40 {
+            break;
+        }
+        slug.push('-');
+        slug.push_str(&word.to_ascii_lowercase());
+    }
+    slug
+}
+
+/// Now, as `20250131-235959` (UTC).
+fn stamp() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    date(now)
+}
+
+/// Seconds since 1970 as a date and time, after Howard Hinnant's `civil_from_days`.
+fn date(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}{month:02}{day:02}-{h:02}{m:02}{s:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_kept_sessions_say_when_and_what() {
+        assert_eq!(date(0), "19700101-000000");
+        assert_eq!(date(951_782_399), "20000228-235959");
+        assert_eq!(date(1_709_208_000), "20240229-120000");
+        assert_eq!(slug("How many r in raspberry?"), "-how-many-r-in-raspberry");
+        assert_eq!(slug("../../etc/\x1b passwd 漢字"), "-etc-passwd");
+        assert_eq!(slug("漢字"), "");
+    }
+
+    #[test]
+    fn the_history_comes_back_and_a_broken_one_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        let dirs = Dirs::below(root.path());
+        let files = Files::start(&dirs, |_| {}).unwrap();
+        assert!(files.history().is_empty());
+        files.put(Job::History(vec!["a\nb".into()]));
+        files.finish();
+        let files = Files::start(&dirs, |_| {}).unwrap();
+        assert_eq!(files.history(), ["a\nb"]);
+        fs::write(dirs.data.join("history.json"), b"{").unwrap();
+        assert!(files.history().is_empty());
+        files.finish();
+    }
+}

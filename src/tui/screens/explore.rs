@@ -1,0 +1,161 @@
+//! The explorer: a question, its thought, and the instruments beside it.
+//!
+//! Draw functions only read the state; what depends on the size of the screen (line breaks, the
+//! room of each panel) is settled by [`prepare`] before. Panels give way in a fixed order as the
+//! screen shrinks: the side panel becomes one line, then that line, the header and the borders
+//! go. The trace is the last to go.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::widgets::{Clear, Widget};
+
+use crate::tui::app::{App, Focus};
+use crate::tui::theme::Theme;
+use crate::tui::widgets::footer;
+use crate::tui::widgets::trace::paint::Verdict;
+
+mod header;
+mod narrow;
+mod over;
+mod question;
+mod side;
+mod thought;
+
+/// The narrowest screen with a side panel.
+const SIDE_FROM: u16 = 100;
+/// The lowest screen with borders around question and trace.
+const BORDERS_FROM: u16 = 10;
+
+/// Where things are on the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Program name, tabs, model.
+    pub header: Rect,
+    /// The question box, its border included.
+    pub question: Rect,
+    /// The panel of the trace, its border included.
+    pub panel: Rect,
+    /// The text of the trace.
+    pub trace: Rect,
+    /// The side panel, its border included; empty where it has no room.
+    pub side: Rect,
+    /// The line that stands in for the side panel.
+    pub summary: Rect,
+    /// The keys.
+    pub footer: Rect,
+    /// Whether panels have borders.
+    pub bordered: bool,
+}
+
+impl Places {
+    /// Divides a screen.
+    fn of(app: &App, area: Rect) -> Places {
+        let mut rest = area;
+        let mut top = |rows: u16| {
+            let rows = rows.min(rest.height);
+            let cut = Rect { height: rows, ..rest };
+            rest = Rect { y: rest.y + rows, height: rest.height - rows, ..rest };
+            cut
+        };
+        let bordered = area.height >= BORDERS_FROM && area.width >= 20;
+        let header = top(u16::from(area.height >= 8));
+        let border = if bordered { 2 } else { 0 };
+        let inner = area.width.saturating_sub(if bordered { 4 } else { 2 });
+        let wanted = question::rows(app, usize::from(inner)) as u16 + border;
+        let most = match app.focus {
+            // Without a trace to see, the question may take more.
+            Focus::Question => (area.height / 3).max(1 + border),
+            Focus::Trace if area.height < 5 => 0,
+            Focus::Trace => 1 + border,
+        };
+        let question = top(wanted.min(most));
+        let footer_rows = u16::from(area.height >= 4);
+        let footer = Rect {
+            y: rest.bottom().saturating_sub(footer_rows),
+            height: footer_rows.min(rest.height),
+            ..rest
+        };
+        let mut body = Rect { height: rest.height - footer.height, ..rest };
+
+        let side_width = if app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
+            (area.width * 31 / 100).clamp(38, 56)
+        } else {
+            0
+        };
+        let side = Rect { x: body.right() - side_width, width: side_width, ..body };
+        body.width -= side_width;
+
+        let summary_rows = u16::from(side_width == 0 && area.height >= 7 && app.live.is_some());
+        let panel = Rect { height: body.height.saturating_sub(summary_rows), ..body };
+        let summary = Rect { y: panel.bottom(), height: body.height - panel.height, ..body };
+        let trace = if bordered {
+            Rect {
+                x: panel.x + 2,
+                y: panel.y + 1,
+                width: panel.width.saturating_sub(3),
+                height: panel.height.saturating_sub(2),
+            }
+        } else {
+            panel
+        };
+        Places { header, question, panel, trace, side, summary, footer, bordered }
+    }
+}
+
+/// Settles what depends on the size of the screen: where panels are, and how the trace is laid
+/// out. Call it before [`draw`].
+pub fn prepare(app: &mut App, area: Rect) {
+    app.places = Places::of(app, area);
+    let theme = app.theme().clone();
+    app.question.dress(app.focus == Focus::Question, &theme);
+    let trace = app.places.trace;
+    let show = app.show_delimiters;
+    let Some(live) = app.live.as_mut() else { return };
+    let active = live.active;
+    let (Some(branch), Some(lane)) = (live.tree.get(active), live.lanes.get_mut(active)) else {
+        return;
+    };
+    let tail = lane.verdict.as_ref().map_or(0, |_| Verdict::LINES);
+    let size = (usize::from(trace.width), usize::from(trace.height));
+    lane.view.update(&branch.tokens, lane.unchanged, size, show, tail);
+    lane.unchanged = branch.tokens.len();
+}
+
+/// Draws the whole screen.
+pub fn draw(app: &App, frame: &mut Frame) {
+    let area = frame.area();
+    let cursor = paint(app, area, frame.buffer_mut());
+    if let Some(position) = cursor.filter(|p| area.contains(*p)) {
+        frame.set_cursor_position(position);
+    }
+}
+
+/// Draws into a buffer; returns where the terminal's cursor stands, if it is to be seen.
+pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    let theme = app.theme();
+    let places = &app.places;
+    Clear.render(area, buf);
+    buf.set_style(area, theme.text);
+    header::draw(app, places.header, buf);
+    question::draw(app, places, buf);
+    thought::draw(app, places, buf);
+    if !places.side.is_empty() {
+        side::draw(app, places.side, buf);
+    }
+    if !places.summary.is_empty() {
+        narrow::draw(app, places.summary, buf);
+    }
+    footer::draw(buf, places.footer, &app.footer(), app.context(), &app.keymap, theme);
+    over::notice(app, area, buf);
+    over::overlay(app, area, buf)
+}
+
+/// A style for text that stands in a border: without what the border's style would add to it.
+fn on_border(theme: &Theme, style: Style) -> Style {
+    Style::reset().patch(theme.text).patch(style)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The first line: the program, its screens, the model.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use crate::engine::protocol::ModelInfo;
+use crate::tui::app::{App, Model};
+use crate::tui::sanitize::{clean_line, fit, width};
+
+/// The screens there are.
+const TABS: [&str; 1] = ["Explore"];
+
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = app.theme();
+    let mut left = vec![Span::raw(" "), Span::styled("s1-tui", theme.title), Span::raw("   ")];
+    for (i, tab) in TABS.iter().enumerate() {
+        left.push(Span::styled(format!("{} {tab}", i + 1), theme.key));
+        left.push(Span::raw("  "));
+    }
+    let left = Line::from(left);
+    let room = usize::from(area.width).saturating_sub(left.width() + 1);
+    let right = model(app, room);
+    let at = usize::from(area.width).saturating_sub(right.width() + 1).max(left.width());
+    let there = Rect { x: area.x + at as u16, width: area.width - at as u16, ..area };
+    left.render(area, buf);
+    right.render(there, buf);
+}
+
+/// The model in at most `room` columns: the most telling parts first.
+fn model(app: &App, room: usize) -> Line<'static> {
+    let theme = app.theme();
+    let parts: Vec<(String, Style)> = match &app.model {
+        Model::None => vec![("no model".into(), theme.dim)],
+        Model::Loading(share) => {
+            vec![(format!("loading {:>3.0} %", share.clamp(0.0, 1.0) * 100.0), theme.dim)]
+        }
+        Model::Failed(_) => vec![("✗ no model".into(), theme.bad)],
+        Model::Ready(info) => ready(info).into_iter().map(|p| (p, theme.dim)).collect(),
+    };
+    let mut line: Vec<Span> = Vec::new();
+    let mut used = 0;
+    for (i, (text, style)) in parts.into_iter().enumerate() {
+        let gap = if i == 0 { "" } else { " · " };
+        let text = clean_line(&text).into_owned();
+        let left = room.saturating_sub(used + width(gap));
+        if width(&text) > left && i > 0 {
+            break;
+        }
+        let text = fit(&text, left).into_owned();
+        used += width(gap) + width(&text);
+        line.push(Span::styled(gap, theme.dim));
+        line.push(Span::styled(text, if i == 0 { theme.text } else { style }));
+    }
+    Line::from(line)
+}
+
+fn ready(info: &ModelInfo) -> Vec<String> {
+    let device = match info.device.as_str() {
+        "cpu" => format!("cpu {}t", info.threads),
+        other => other.to_owned(),
+    };
+    let mut parts = vec![info.name.clone()];
+    let size = size(info.parameters);
+    // Many names say the size already.
+    if !info.name.to_lowercase().contains(&size.to_lowercase()) {
+        parts.push(size);
+    }
+    parts.extend([info.quantization.clone(), device]);
+    parts.retain(|p| !p.is_empty());
+    parts
+}
+
+/// A number of parameters as people say it: `135M`, `1.7B`.
+fn size(parameters: u64) -> String {
+    match parameters {
+        0 => String::new(),
+        1..1_000_000 => format!("{}K", parameters.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{}M", (parameters + 500_000) / 1_000_000),
+        _ => format!("{:.1}B", parameters as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_read_as_people_say_them() {
+        assert_eq!(super::size(134_515_008), "135M");
+        assert_eq!(super::size(1_720_000_000), "1.7B");
+        assert_eq!(super::size(24_000), "24K");
+        assert_eq!(super::size(0), "");
+    }
+}

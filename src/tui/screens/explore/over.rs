@@ -1,0 +1,64 @@
+//! What lies over the screen: the notice and the overlay.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Widget, Wrap};
+
+use crate::tui::app::overlay::Overlay;
+use crate::tui::app::{App, Tone};
+use crate::tui::sanitize::{clean_line, width};
+
+/// A sentence in a box above the footer, on the right; it grows with its text.
+pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
+    let Some(notice) = &app.notice else { return };
+    let theme = app.theme();
+    let style = match notice.tone {
+        Tone::Info => theme.text,
+        Tone::Warning => theme.warn,
+    };
+    let sign = if notice.tone == Tone::Warning { "! " } else { "" };
+    let text = format!("{sign}{}", clean_line(&notice.text));
+    let footer = app.places.footer.height;
+    let bordered = area.height >= 6 && area.width >= 24;
+    let frame = if bordered { 4 } else { 0 };
+    let room = usize::from(area.width.saturating_sub(2)).min(76).saturating_sub(frame).max(1);
+    let columns = width(&text).min(room);
+    // Words do not fill lines exactly.
+    let rows = (width(&text) * 8 / 7).div_ceil(columns.max(1)).clamp(1, 6);
+    let rows = if width(&text) <= room { 1 } else { rows };
+    let size = (
+        (columns + frame) as u16,
+        (rows + if bordered { 2 } else { 0 }).min(usize::from(area.height)) as u16,
+    );
+    let place = Rect {
+        x: area.right().saturating_sub(size.0 + 1).max(area.x),
+        y: area.bottom().saturating_sub(footer + size.1).max(area.y),
+        width: size.0.min(area.width),
+        height: size.1,
+    };
+    Clear.render(place, buf);
+    buf.set_style(place, theme.text);
+    let mut inner = place;
+    if bordered {
+        let block = Block::bordered().border_type(BorderType::Rounded).border_style(style);
+        inner = block.inner(place);
+        inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        block.render(place, buf);
+    }
+    Paragraph::new(text).style(style).wrap(Wrap { trim: true }).render(inner, buf);
+}
+
+/// The overlay; returns where the terminal's cursor stands in it.
+pub fn overlay(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    let theme = app.theme();
+    let keymap = &app.keymap;
+    match app.overlay.as_ref()? {
+        Overlay::Help(help) => help.draw(buf, area, keymap, theme),
+        Overlay::Palette(palette) => return palette.draw(buf, area, keymap, theme),
+        Overlay::Pick(_, list) => list.draw(buf, area, keymap, theme),
+        Overlay::Line(_, line) => return line.draw(buf, area, keymap, theme),
+        Overlay::Sure(_, confirm) => confirm.draw(buf, area, theme),
+        Overlay::Models(picker) => return picker.draw(buf, area, keymap, theme),
+    }
+    None
+}

@@ -1,0 +1,297 @@
+//! The side panel: instruments. Numbers keep their places; sections that find no room go from the
+//! bottom up.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Widget};
+
+use crate::thinking::trace::{Origin, Token, thinking_tokens};
+use crate::tui::action::Action;
+use super::on_border;
+use crate::tui::app::live::Live;
+use crate::tui::app::overlay::quoted;
+use crate::tui::app::{App, Model};
+use crate::tui::keymap::Context;
+use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::widgets::bars::{bar, gauge, grouped};
+use crate::tui::widgets::trace::paint::ENTROPY_FULL;
+use crate::tui::widgets::{probes, spark};
+
+/// Columns of a label.
+const LABEL: usize = 9;
+/// Columns of the value behind a sparkline.
+const VALUE: u16 = 8;
+
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let Some(live) = &app.live else { return };
+    let theme = app.theme();
+    let block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(theme.border)
+        .title(Line::styled(" Now ", on_border(theme, theme.title)));
+    let inner = block.inner(area);
+    block.render(area, buf);
+    let mut rows = Rows { area, inner, y: inner.y, app, buf };
+    rows.now(live);
+    // Sparklines take what the rest leaves.
+    let alternatives = live.branch().tokens.last().map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
+    let rest = inner.height.saturating_sub(4 + 3 + 2 + 2 + 4 + alternatives);
+    let high = (1 + rest / 2).clamp(1, 4);
+    rows.sparks(live, high);
+    rows.cut(live);
+    rows.cursor(live);
+}
+
+/// Draws from the top down while there is room.
+struct Rows<'a> {
+    area: Rect,
+    inner: Rect,
+    y: u16,
+    app: &'a App,
+    buf: &'a mut Buffer,
+}
+
+impl Rows<'_> {
+    /// The next `rows` rows, with a margin left and right; `None` where there is no room.
+    fn next(&mut self, rows: u16) -> Option<Rect> {
+        if self.y + rows > self.inner.bottom() {
+            return None;
+        }
+        let place = Rect {
+            x: self.inner.x + 1,
+            y: self.y,
+            width: self.inner.width.saturating_sub(2),
+            height: rows,
+        };
+        self.y += rows;
+        Some(place)
+    }
+
+    fn line(&mut self, line: Line) {
+        if let Some(place) = self.next(1) {
+            line.render(place, self.buf);
+        }
+    }
+
+    /// A line across with a title, joined to the border; only where `rows` more rows fit.
+    fn section(&mut self, title: Line, rows: u16) -> bool {
+        if self.y + 1 + rows > self.inner.bottom() {
+            self.y = self.inner.bottom();
+            return false;
+        }
+        let style = self.app.theme().border;
+        let y = self.y;
+        let mut put = |x: u16, symbol: &str| {
+            if let Some(cell) = self.buf.cell_mut((x, y)) {
+                cell.set_symbol(symbol).set_style(style);
+            }
+        };
+        put(self.area.left(), "├");
+        for x in self.inner.left()..self.inner.right() {
+            put(x, "─");
+        }
+        put(self.area.right() - 1, "┤");
+        title.render(Rect { y, height: 1, ..self.inner }, self.buf);
+        self.y += 1;
+        true
+    }
+
+    fn heading(&self, text: &str) -> Line<'static> {
+        Line::styled(format!(" {text} "), on_border(self.app.theme(), self.app.theme().title))
+    }
+
+    fn label(&self, text: &str) -> Span<'static> {
+        Span::styled(format!("{text:<LABEL$}"), self.app.theme().dim)
+    }
+
+    fn now(&mut self, live: &Live) {
+        let theme = self.app.theme();
+        let lane = live.lane();
+        let columns = usize::from(self.inner.width.saturating_sub(2));
+        let thinking = thinking_tokens(&live.branch().tokens);
+        let budget = lane.budget.or(live.request.policy.max_thinking);
+
+        let mut line = vec![self.label("budget")];
+        let total = budget.map_or("∞".into(), |b| grouped(b as u64));
+        let figures = format!(" {:>w$}/{total}", grouped(thinking as u64), w = width(&total).max(4));
+        let bar = columns.saturating_sub(LABEL + width(&figures));
+        let (full, rest) = gauge(thinking, budget.unwrap_or(0), bar);
+        let full = if thinking == 0 { String::new() } else { full };
+        let rest = if thinking == 0 || budget.is_none() { "░".repeat(bar - width(&full)) } else { rest };
+        line.extend([
+            Span::styled(full, theme.gauge),
+            Span::styled(rest, theme.dim),
+            Span::styled(figures, theme.text),
+        ]);
+        self.line(Line::from(line));
+
+        let pending = match lane.pending_waits {
+            0 => Span::styled(" · 0 pending", theme.dim),
+            n => Span::styled(format!(" · ⟲ {n} pending"), theme.forced),
+        };
+        let forced = Span::styled(format!("{} forced", live.waits()), theme.text);
+        self.line(Line::from(vec![self.label("waits"), forced, pending]));
+
+        let speed = lane.speed;
+        let rate = format!("{:>6} tok/s", grouped(speed.decode_tok_s.max(0.0) as u64));
+        let first = format!("{:>5} ms", grouped(speed.time_to_first_token_ms.max(0.0) as u64));
+        self.line(Line::from(vec![
+            self.label("speed"),
+            Span::styled(rate, theme.text),
+            Span::styled(" ttft", theme.dim),
+            Span::styled(first, theme.text),
+        ]));
+
+        let context = match &self.app.model {
+            Model::Ready(info) => info.context,
+            _ => 0,
+        };
+        let used = lane.context.max(live.prompt_ids.len() + live.branch().tokens.len());
+        let mut line = vec![self.label("context")];
+        if context > 0 {
+            let percent = used as f64 / context as f64 * 100.0;
+            line.push(Span::styled(format!("{percent:>4.0} %"), theme.text));
+            let of = format!("  {} of {}", grouped(used as u64), grouped(context as u64));
+            line.push(Span::styled(of, theme.dim));
+        } else {
+            line.push(Span::styled(format!("{:>4} tokens", grouped(used as u64)), theme.text));
+        }
+        self.line(Line::from(line));
+    }
+
+    fn sparks(&mut self, live: &Live, rows: u16) {
+        let tokens = &live.branch().tokens;
+        let cursor = live.lane().view.cursor();
+        let at = cursor.and_then(|c| tokens.get(c)).or(tokens.last());
+        let end = at.map_or(0.0, |t| t.p_end);
+        let entropy = at.map_or(0.0, |t| t.entropy);
+        let p_end = tokens.iter().map(|t| t.p_end);
+        let name = if live.thought_is_over() && cursor.is_none() { "End of turn" } else { "End of thinking" };
+        if self.section(self.heading(name), rows) {
+            self.spark(p_end, 1.0, cursor, &format!("p {end:.2}"), rows);
+        }
+        let nats = tokens.iter().map(|t| t.entropy);
+        if self.section(self.heading("Entropy"), rows) {
+            self.spark(nats, ENTROPY_FULL, cursor, &format!("{entropy:.2}"), rows);
+        }
+    }
+
+    fn spark(
+        &mut self,
+        values: impl ExactSizeIterator<Item = f32>,
+        full: f32,
+        cursor: Option<usize>,
+        value: &str,
+        rows: u16,
+    ) {
+        let theme = self.app.theme();
+        let Some(place) = self.next(rows) else { return };
+        let line = Rect { width: place.width.saturating_sub(VALUE), ..place };
+        spark::draw(values, full, cursor, theme, line, self.buf);
+        let value = Line::styled(value.to_owned(), theme.text).right_aligned();
+        value.render(Rect { y: place.bottom() - 1, height: 1, ..place }, self.buf);
+    }
+
+    fn cut(&mut self, live: &Live) {
+        let theme = self.app.theme();
+        if !self.section(self.heading("If cut here"), 2) {
+            return;
+        }
+        let runs = probes::runs(&live.branch().probes);
+        let Some(last) = runs.last() else {
+            let key = self.app.keymap.key_for(Context::Explore, Action::Probe).unwrap_or_default();
+            self.line(Line::from(vec![
+                Span::styled(key, theme.key),
+                Span::styled(" asks what it would answer now", theme.dim),
+            ]));
+            self.next(1);
+            return;
+        };
+        let columns = usize::from(self.inner.width.saturating_sub(2));
+        self.line(probes::timeline(&runs, columns, theme));
+        let summary = probes::summary(&runs);
+        let now = format!("{}{}", last.label(12), last.sign());
+        let gap = columns.saturating_sub(width(&summary) + width(&now));
+        self.line(Line::from(vec![
+            Span::styled(summary, theme.dim),
+            Span::raw(" ".repeat(gap)),
+            Span::styled(now, last.style(theme)),
+        ]));
+    }
+
+    fn cursor(&mut self, live: &Live) {
+        let theme = self.app.theme();
+        let tokens = &live.branch().tokens;
+        let cursor = live.lane().view.cursor();
+        let at = cursor.or(tokens.len().checked_sub(1));
+        let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else { return };
+        let name = if cursor.is_some() { "At the cursor" } else { "Last token" };
+        let title = Line::from(vec![
+            Span::styled(format!(" {name} "), on_border(theme, theme.title)),
+            Span::styled(
+                format!("{} ", quoted(&token.text, 16)),
+                on_border(theme, token_style(token, self.app)),
+            ),
+        ]);
+        if !self.section(title, 2) {
+            return;
+        }
+        let room = self.inner.bottom().saturating_sub(self.y + 2);
+        for alternative in token.top.iter().take(usize::from(room)) {
+            let stands = alternative.id == token.id;
+            self.alternative(&alternative.text, f64::from(alternative.logprob).exp(), stands);
+        }
+        if token.top.is_empty() {
+            self.line(Line::styled("the model was not asked here", theme.dim));
+        }
+        let who = match (token.origin, token.reason) {
+            (Origin::Sampled, None) => "sampled".to_owned(),
+            (Origin::Sampled, Some(reason)) => format!("sampled · {}", reason_words(reason.name())),
+            (Origin::Forced, Some(reason)) => format!("forced · {}", reason_words(reason.name())),
+            (Origin::Forced, None) => "forced".to_owned(),
+            (Origin::User, Some(reason)) => format!("yours · {}", reason_words(reason.name())),
+            (Origin::User, None) => "yours".to_owned(),
+        };
+        let columns = usize::from(self.inner.width.saturating_sub(2));
+        let figures = format!("token {at} · id {} · logprob {:.2}", token.id, token.logprob);
+        self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
+        self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
+    }
+
+    fn alternative(&mut self, text: &str, p: f64, stands: bool) {
+        let theme = self.app.theme();
+        let columns = usize::from(self.inner.width.saturating_sub(2));
+        let name = (columns / 3).min(14);
+        let safe = clean_line(text);
+        let shown = match safe.trim() {
+            "" if safe.is_empty() => "·".to_owned(),
+            "" => "␣".repeat(width(&safe).min(3)),
+            trimmed => fit(trimmed, name).into_owned(),
+        };
+        let pad = name.saturating_sub(width(&shown));
+        let bar_width = columns.saturating_sub(2 + name + 1 + 6);
+        let bar = bar(p, bar_width);
+        let fill = bar_width.saturating_sub(width(&bar));
+        let style: Style = if stands { theme.text } else { theme.dim };
+        self.line(Line::from(vec![
+            Span::styled(if stands { "▸ " } else { "  " }, theme.key),
+            Span::styled(format!("{shown}{} ", " ".repeat(pad)), style),
+            Span::styled(bar, theme.gauge),
+            Span::styled(format!("{} {p:>5.2}", " ".repeat(fill)), style),
+        ]));
+    }
+}
+
+fn reason_words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+fn token_style(token: &Token, app: &App) -> Style {
+    match token.origin {
+        Origin::Sampled => app.theme().text,
+        Origin::Forced => app.theme().forced,
+        Origin::User => app.theme().user,
+    }
+}

@@ -1,0 +1,150 @@
+//! The probe timeline: what the model would have answered, had it been cut at each probe.
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use crate::thinking::tree::Probe;
+use crate::tui::theme::Theme;
+
+use crate::tui::sanitize::{clean_line, fit};
+
+/// Probes in a row that found the same answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The answer, or `None` where none could be read.
+    pub answer: Option<String>,
+    /// How many probes in a row.
+    pub count: usize,
+    /// Whether it equals the reference, where one was given.
+    pub correct: Option<bool>,
+}
+
+impl Run {
+    /// The answer in at most `columns` columns; `–` where none could be read.
+    pub fn label(&self, columns: usize) -> String {
+        self.answer.as_ref().map_or_else(|| "–".into(), |a| fit(&clean_line(a), columns).into_owned())
+    }
+
+    /// The style of right, wrong, or unknown.
+    pub fn style(&self, theme: &Theme) -> Style {
+        match self.correct {
+            Some(true) => theme.good,
+            Some(false) => theme.bad,
+            None => theme.text,
+        }
+    }
+
+    /// ` ✓`, ` ✗`, or nothing.
+    pub fn sign(&self) -> &'static str {
+        match self.correct {
+            Some(true) => " ✓",
+            Some(false) => " ✗",
+            None => "",
+        }
+    }
+}
+
+/// Probes grouped by answer, in order. One run is one segment of the timeline; every border
+/// between two is a flip.
+pub fn runs(probes: &[Probe]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for probe in probes {
+        match runs.last_mut() {
+            Some(run) if run.answer == probe.answer => run.count += 1,
+            _ => runs.push(Run {
+                answer: probe.answer.clone(),
+                count: 1,
+                correct: probe.correct,
+            }),
+        }
+    }
+    runs
+}
+
+/// The timeline in `width` columns: an answer, a bar as long as it held, the next answer. Old
+/// runs give way to `…` where there is no room.
+pub fn timeline(runs: &[Run], width: usize, theme: &Theme) -> Line<'static> {
+    let mut parts: Vec<Vec<Span>> = Vec::new();
+    let mut room = width;
+    for (i, run) in runs.iter().enumerate().rev() {
+        let last = i + 1 == runs.len();
+        let label = run.label(if last { width.min(16) } else { 8 });
+        let gap = if last { 0 } else { 1 };
+        let fixed = label.width() + gap;
+        // Two columns stay free for the sign that older runs were left out.
+        let reserve = if i == 0 { 0 } else { 2 };
+        if fixed + reserve > room && !last {
+            if room >= 2 {
+                parts.push(vec![Span::styled("… ", theme.dim)]);
+            }
+            break;
+        }
+        room = room.saturating_sub(fixed);
+        let others = i * 3 + reserve;
+        let bar = run.count.min(room.saturating_sub(others + 1));
+        let mut part = vec![Span::styled(label, run.style(theme))];
+        if bar > 0 {
+            room -= bar + 1;
+            part.push(Span::styled(format!(" {}", "━".repeat(bar)), run.style(theme)));
+        }
+        if !last {
+            part.push(Span::raw(" "));
+        }
+        parts.push(part);
+    }
+    parts.reverse();
+    Line::from(parts.concat())
+}
+
+/// `stable ×5 · 2 flips`.
+pub fn summary(runs: &[Run]) -> String {
+    let Some(last) = runs.last() else { return String::new() };
+    let flips = match runs.len() - 1 {
+        0 => "no flip".to_string(),
+        1 => "1 flip".to_string(),
+        n => format!("{n} flips"),
+    };
+    format!("stable ×{} · {flips}", last.count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probes(answers: &str) -> Vec<Probe> {
+        let probe = |(at, c): (usize, char)| Probe {
+            at,
+            answer: (c != '-').then(|| c.to_string()),
+            text: String::new(),
+            correct: Some(c == '3'),
+        };
+        answers.chars().enumerate().map(probe).collect()
+    }
+
+    fn text(answers: &str, width: usize) -> String {
+        timeline(&runs(&probes(answers)), width, &Theme::default()).to_string()
+    }
+
+    #[test]
+    fn the_timeline_shows_flips_and_how_long_an_answer_held() {
+        assert_eq!(text("123333", 30), "1 ━ 2 ━ 3 ━━━━");
+        assert_eq!(summary(&runs(&probes("123333"))), "stable ×4 · 2 flips");
+        assert_eq!(summary(&runs(&probes("3"))), "stable ×1 · no flip");
+        assert_eq!(text("-3", 30), "– ━ 3 ━");
+        assert_eq!(text("", 30), "");
+    }
+
+    #[test]
+    fn it_never_gets_wider_than_its_place() {
+        let many: String = (0..60).map(|i| if i % 2 == 0 { '1' } else { '3' }).collect();
+        for width in 1..60 {
+            for answers in [many.as_str(), "1333333333333333333333333333333333333", "12345"] {
+                let shown = text(answers, width);
+                assert!(shown.width() <= width.max(1), "{width}: {shown:?}");
+            }
+        }
+        assert!(text(&many, 20).starts_with('…'), "older runs give way: {:?}", text(&many, 20));
+        assert!(text(&many, 20).contains('3'));
+    }
+}

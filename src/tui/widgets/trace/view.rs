@@ -1,0 +1,239 @@
+//! Where a reader is in a trace: what is on screen, and the token under the cursor.
+//!
+//! The view follows the stream only while it stands at the end. Anywhere else it is pinned to a
+//! place in the text, so that neither new tokens nor a new width move what is being read.
+
+use crate::thinking::trace::{Phase, Token};
+
+use super::layout::{Layout, Place};
+
+/// A way to move the cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Motion {
+    /// To the token before, or after.
+    Token(Way),
+    /// To the start of a word.
+    Word(Way),
+    /// To the start of a sentence.
+    Sentence(Way),
+    /// By lines.
+    Line(Way),
+    /// By a screenful.
+    Page(Way),
+    /// To the first token.
+    Start,
+    /// To the end, following the stream.
+    End,
+}
+
+/// Backwards or forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Towards the start.
+    Back,
+    /// Towards the end.
+    On,
+}
+
+/// A reader's place in one trace.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    layout: Layout,
+    /// Token under the cursor; `None` is the end of the stream.
+    cursor: Option<usize>,
+    /// The place at the top of the screen; `None` follows the end.
+    top: Option<Place>,
+    /// Rows of the screen.
+    height: usize,
+    /// Lines drawn below the last token (the verdict).
+    tail: usize,
+}
+
+impl View {
+    /// Brings the view up to date. `tokens` before `changed_from` are as at the last call;
+    /// `tail` is the number of lines that will be drawn below the text.
+    pub fn update(
+        &mut self,
+        tokens: &[Token],
+        changed_from: usize,
+        (width, height): (usize, usize),
+        show_delimiters: bool,
+        tail: usize,
+    ) {
+        self.layout.update(tokens, changed_from, width, show_delimiters);
+        self.tail = tail;
+        if self.cursor.is_some_and(|c| c >= tokens.len()) {
+            self.cursor = None;
+        }
+        if self.top.is_some_and(|top| top.token >= tokens.len()) {
+            self.top = None;
+        }
+        let grown = height != self.height;
+        self.height = height;
+        // A cursor that was on screen stays on screen when the screen shrinks.
+        if grown && self.cursor.is_some() {
+            self.reveal();
+        }
+    }
+
+    /// The lines.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Token under the cursor, where it has left the end.
+    pub fn cursor(&self) -> Option<usize> {
+        self.cursor
+    }
+
+    /// Whether new text scrolls the view.
+    pub fn follows(&self) -> bool {
+        self.top.is_none()
+    }
+
+    /// First line on screen.
+    pub fn first_line(&self) -> usize {
+        match self.top {
+            Some(place) => self.layout.line_at(place),
+            None => self.total().saturating_sub(self.height),
+        }
+    }
+
+    /// Lines in all, the tail included.
+    pub fn total(&self) -> usize {
+        self.layout.lines().len() + self.tail
+    }
+
+    /// Puts the cursor on a token (the end if there is no such token) and brings it on screen.
+    pub fn put(&mut self, tokens: &[Token], token: Option<usize>) {
+        match token.filter(|&t| t < tokens.len()) {
+            Some(token) => {
+                self.pin(self.first_line());
+                self.cursor = Some(token);
+                self.reveal();
+            }
+            None => {
+                self.cursor = None;
+                self.top = None;
+            }
+        }
+    }
+
+    /// Moves the cursor. Moving on from the last token follows the stream again.
+    pub fn go(&mut self, tokens: &[Token], motion: Motion) {
+        let Some(last) = tokens.len().checked_sub(1) else { return };
+        let here = self.cursor.unwrap_or(last);
+        let to = match motion {
+            Motion::Start => Some(0),
+            Motion::End => None,
+            Motion::Token(Way::Back) if self.cursor.is_none() => Some(here),
+            Motion::Token(way) => stops(tokens, here, way, |_, _| true),
+            Motion::Word(way) => stops(tokens, here, way, starts_word),
+            Motion::Sentence(way) => stops(tokens, here, way, starts_sentence),
+            Motion::Line(way) => self.vertical(here, way, 1),
+            Motion::Page(way) => self.vertical(here, way, self.height.saturating_sub(1).max(1)),
+        };
+        let stuck = to.is_none() && matches!(motion, Motion::Token(Way::Back) | Motion::Word(Way::Back)
+            | Motion::Sentence(Way::Back) | Motion::Line(Way::Back) | Motion::Page(Way::Back));
+        let to = if stuck { Some(0) } else { to };
+        self.put(tokens, to.map(|t| visible(tokens, t)));
+    }
+
+    /// Scrolls without moving the cursor; reaching the end follows the stream again.
+    pub fn scroll(&mut self, lines: isize) {
+        let bottom = self.total().saturating_sub(self.height);
+        let first = self.first_line().saturating_add_signed(lines);
+        if first >= bottom && lines > 0 {
+            self.top = None;
+            if self.cursor.is_some() {
+                self.pin(bottom);
+            }
+        } else {
+            self.pin(first.min(bottom.max(self.first_line())));
+        }
+    }
+
+    /// The token at a cell of the view, counted from its top left corner.
+    pub fn token_at(&self, tokens: &[Token], x: usize, y: usize) -> Option<usize> {
+        let line = self.first_line() + y;
+        let column = x.saturating_sub(self.layout.indent(line));
+        let token = self.layout.token_at(line, column)?;
+        (token < tokens.len()).then(|| visible(tokens, token))
+    }
+
+    fn vertical(&self, here: usize, way: Way, lines: usize) -> Option<usize> {
+        let (line, x, _) = self.layout.find(here)?;
+        let x = x + self.layout.indent(line);
+        let target = match way {
+            Way::Back => line.checked_sub(lines)?,
+            Way::On => line + lines,
+        };
+        if target >= self.layout.lines().len() {
+            return None;
+        }
+        self.layout.token_at(target, x.saturating_sub(self.layout.indent(target)))
+    }
+
+    fn pin(&mut self, line: usize) {
+        self.top = self.layout.lines().get(line).or(self.layout.lines().last()).map(|l| l.start);
+    }
+
+    fn reveal(&mut self) {
+        let Some((line, ..)) = self.cursor.and_then(|c| self.layout.find(c)) else { return };
+        let first = self.first_line();
+        if line < first {
+            self.pin(line);
+        } else if line >= first + self.height.max(1) {
+            self.pin(line + 1 - self.height.max(1));
+        }
+    }
+}
+
+/// The next token in a direction that satisfies `stop(before, token)`.
+fn stops(
+    tokens: &[Token],
+    here: usize,
+    way: Way,
+    stop: impl Fn(Option<&Token>, &Token) -> bool,
+) -> Option<usize> {
+    let ok = |&i: &usize| {
+        let token = &tokens[i];
+        let before = i.checked_sub(1).map(|b| &tokens[b]);
+        // The delimiter is one stop, however many tokens it has.
+        let hidden = token.is_delimiter() && before.is_some_and(Token::is_delimiter);
+        !hidden && (stop(before, token) || before.is_some_and(|b| part(b) != part(token)))
+    };
+    match way {
+        Way::Back => (0..here).rev().find(ok),
+        Way::On => (here + 1..tokens.len()).find(ok),
+    }
+}
+
+/// The part of a trace that a token belongs to: thought, delimiter, answer.
+fn part(token: &Token) -> (bool, bool) {
+    (token.phase == Phase::Answer, token.is_delimiter())
+}
+
+/// The token that shows where `token` is: the first of the delimiter for any of it.
+fn visible(tokens: &[Token], mut token: usize) -> usize {
+    while token > 0 && tokens[token].is_delimiter() && tokens[token - 1].is_delimiter() {
+        token -= 1;
+    }
+    token
+}
+
+fn starts_word(before: Option<&Token>, token: &Token) -> bool {
+    before.is_none_or(|b| b.text.ends_with(char::is_whitespace))
+        || token.text.starts_with(char::is_whitespace) && !token.text.trim().is_empty()
+}
+
+fn starts_sentence(before: Option<&Token>, token: &Token) -> bool {
+    let Some(before) = before else { return true };
+    let text = before.text.trim_end();
+    let ended = text.ends_with(['.', '!', '?', '。', '！', '？', '…']);
+    let gap = text.len() < before.text.len() || token.text.starts_with(char::is_whitespace);
+    (ended && gap || before.text.contains('\n')) && !token.text.trim().is_empty()
+}
+
+#[cfg(test)]
+mod tests;
