@@ -1,6 +1,173 @@
 //! Settings: defaults < file < environment < flags.
+//!
+//! [`Config::load`] reads the first three layers; the command line puts its flags on top through
+//! [`Config::set`] or the fields. One list ([`settings::SETTINGS`]) says for every key what it
+//! allows and where it goes, so that the file and the environment cannot differ.
+//!
+//! Not here: keys ([`crate::tui::keymap`]) and colours ([`crate::tui::theme`]).
 
 mod dirs;
 pub mod file;
+pub mod settings;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use toml::de::{DeTable, DeValue};
+
+use crate::model::sampler::Sampling;
+use crate::thinking::delimiters::Family;
+use crate::thinking::forcing::Policy;
 
 pub use dirs::{Dirs, expand_home};
+
+/// Everything that can be set. `None` leaves the choice to the program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The model: a GGUF file. `None` opens the picker.
+    pub model: Option<PathBuf>,
+    /// Folders searched for models, besides the program's own and the Hugging Face cache.
+    pub model_folders: Vec<PathBuf>,
+    /// Context length in tokens.
+    pub context: Option<usize>,
+    /// Threads for computing on the CPU.
+    pub threads: Option<usize>,
+    /// Delimiter family, instead of the detected one.
+    pub family: Option<Family>,
+    /// Text that opens thinking, instead of the family's.
+    pub think_open: Option<String>,
+    /// Text with which the model ends its thinking, instead of the family's.
+    pub think_end: Option<String>,
+    /// Text appended when the thinking is cut off, instead of the family's.
+    pub think_close: Option<String>,
+    /// System prompt; empty for the template's own.
+    pub system: String,
+    /// Theme by name.
+    pub theme: String,
+    /// Whether the mouse places the cursor (off: the terminal selects text).
+    pub mouse: bool,
+    /// Probe the forced answer every this many thinking tokens.
+    pub probe_every: Option<usize>,
+    /// Budget forcing.
+    pub policy: Policy,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            model: None,
+            model_folders: Vec::new(),
+            context: None,
+            threads: None,
+            family: None,
+            think_open: None,
+            think_end: None,
+            think_close: None,
+            system: String::new(),
+            theme: "default".into(),
+            mouse: true,
+            probe_every: None,
+            policy: Policy::default(),
+            sampling: Sampling::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The settings of the file and the environment over the defaults. `named` is the file of
+    /// `--config`; without it `config.toml` in the configuration folder is read if it exists.
+    /// `env` reads one environment variable.
+    ///
+    /// # Errors
+    /// If the file cannot be read or holds a mistake, or a variable has a value that is not
+    /// allowed; the sentence names the file and line (or the variable), the key and what is
+    /// allowed.
+    pub fn load(
+        dirs: &Dirs,
+        named: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Config> {
+        let path = named.map_or_else(|| dirs.config.join("config.toml"), Path::to_path_buf);
+        let mut config = Config::default();
+        match file::read_optional(&path)? {
+            Some(text) => config.apply_file(&path.display().to_string(), &text)?,
+            None if named.is_some() => bail!("there is no settings file {}", path.display()),
+            None => {}
+        }
+        config.apply_env(env)?;
+        Ok(config)
+    }
+
+    /// Sets one key, by its full name (`theme`, `thinking.waits`), from text: what a flag or a
+    /// field on screen gives.
+    ///
+    /// # Errors
+    /// If there is no such key or it does not allow the value; says what it allows.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<()> {
+        let setting = settings::find(key).ok_or_else(|| anyhow!("there is no setting {key}"))?;
+        setting
+            .set_text(self, text)
+            .map_err(|e| anyhow!("{key} {e}"))
+    }
+
+    fn apply_file(&mut self, file: &str, text: &str) -> Result<()> {
+        let root = DeTable::parse(text).map_err(|e| file::syntax_error(file, text, &e))?;
+        for (name, value) in root.get_ref() {
+            let section = name.as_ref();
+            match value.as_ref() {
+                DeValue::Table(table) if settings::SECTIONS.contains(&section.as_ref()) => {
+                    for (name, value) in table {
+                        let key = format!("{section}.{}", name.as_ref());
+                        let at = file::line_of(text, name.span().start);
+                        let set = self.apply_value(&key, value.as_ref());
+                        set.map_err(|e| anyhow!("{file}, line {at}: {e}"))?;
+                    }
+                }
+                value => {
+                    let at = file::line_of(text, name.span().start);
+                    let set = self.apply_value(section, value);
+                    set.map_err(|e| anyhow!("{file}, line {at}: {e}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_value(&mut self, key: &str, value: &DeValue) -> Result<()> {
+        let Some(setting) = settings::find(key) else {
+            bail!("there is no setting {key}; {}", settings::known(key));
+        };
+        let text = match value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::Boolean(value) => value.to_string(),
+            DeValue::Array(items) if setting.list => {
+                let items: Option<Vec<&str>> = items.iter().map(|i| i.as_ref().as_str()).collect();
+                let joined = items.and_then(|i| std::env::join_paths(i).ok()?.into_string().ok());
+                joined.ok_or_else(|| anyhow!("{key} must be {}", setting.allowed))?
+            }
+            _ => bail!("{key} must be {}", setting.allowed),
+        };
+        setting
+            .set_text(self, &text)
+            .map_err(|e| anyhow!("{key} {e}"))
+    }
+
+    fn apply_env(&mut self, env: impl Fn(&str) -> Option<String>) -> Result<()> {
+        for setting in settings::SETTINGS {
+            let name = setting.variable();
+            if let Some(text) = env(&name).filter(|text| !text.is_empty()) {
+                setting
+                    .set_text(self, &text)
+                    .map_err(|e| anyhow!("{name} {e}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,13 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     let mut marks = 0;
     let mut chars = text.chars().peekable();
     let mut before = ' ';
+    // Whether the last character that takes room is a letter; its accents do not change that.
+    let mut letter = false;
     while let Some(c) = chars.next() {
         marks = if c.width() == Some(0) { marks + 1 } else { 0 };
+        if marks == 0 || is_hidden(c) && c != '\u{200c}' && c != '\u{200d}' {
+            letter = c.is_alphabetic();
+        }
         match c {
             '\n' => out.push('\n'),
             '\t' => out.push_str(TAB),
@@ -38,7 +43,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
             '\x7f' => out.push('␡'),
             // Joins emoji to one picture on some terminals only; joins letters on all.
             '\u{200d}' if is_wide(before) || chars.peek().is_some_and(|&c| is_wide(c)) => {}
-            '\u{200c}' | '\u{200d}' if before.is_alphabetic() => out.push(c),
+            '\u{200c}' | '\u{200d}' if letter && marks <= MAX_MARKS => out.push(c),
             // Asks for a wide or a narrow picture; terminals differ in whether they listen.
             '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => continue,
             c if is_hidden(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),

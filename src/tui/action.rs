@@ -89,8 +89,8 @@ actions! {
     Cut, "cut", Steer, "cut", "Cut the thinking off: the model must answer with what it has";
     CutSentence, "cut_sentence", Steer, "cut at sentence", "Cut the thinking off at the end of the sentence";
     Inject, "inject", Steer, "inject", "Type words into the thought";
-    BudgetUp, "budget_up", Steer, "more", "Raise the thinking budget";
-    BudgetDown, "budget_down", Steer, "less", "Lower the thinking budget";
+    BudgetUp, "budget_up", Steer, "raise budget", "Raise the thinking budget";
+    BudgetDown, "budget_down", Steer, "lower budget", "Lower the thinking budget";
     Left, "left", Move, "left", "One token back";
     Right, "right", Move, "right", "One token on";
     WordLeft, "word_left", Move, "word back", "One word back";

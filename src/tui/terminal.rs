@@ -12,6 +12,8 @@ mod signals;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use crossterm::event::{
@@ -25,6 +27,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 
 use output::Output;
 
@@ -33,6 +36,10 @@ pub use signals::{Signal, Signals};
 
 /// Whether the terminal is ours now. Whoever turns it off restores; everyone else does nothing.
 static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// Time for the process to stop in, counted while it runs.
+#[cfg(unix)]
+const STOPPING: Duration = Duration::from_millis(100);
 
 /// Whether keyboard flags were pushed and must be popped.
 static KEYBOARD: AtomicBool = AtomicBool::new(false);
@@ -86,7 +93,10 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::draw`].
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        // Not `clear`, which asks the terminal where its cursor is and waits for an answer that
+        // whoever reads the keys would take.
+        let size = self.inner.size()?;
+        self.inner.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Sends bytes to the terminal between two frames, e.g. OSC 52 for the clipboard.
@@ -123,7 +133,12 @@ impl Terminal {
         #[cfg(unix)]
         // The whole group, as the terminal's own Ctrl-Z does: a wrapper that waits for this
         // process (cargo, a script) must stop with it, or the shell would wait for ever.
-        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        {
+            rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+            // The signal may be handled by another thread. Until then this one must not touch the
+            // terminal, which belongs to the shell now.
+            std::thread::sleep(STOPPING);
+        }
         self.take_back()
     }
 
@@ -138,7 +153,7 @@ impl Terminal {
         enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
         switch_on(self.mouse, self.keyboard)?;
-        self.inner.clear()
+        self.redraw()
     }
 }
 
@@ -146,6 +161,11 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// Whether the terminal is ours now.
+fn is_entered() -> bool {
+    ENTERED.load(Ordering::SeqCst)
 }
 
 /// Whether it is worth asking the terminal a question: these two are known never to answer, and
@@ -193,3 +213,6 @@ pub fn restore() {
     );
     let _ = disable_raw_mode();
 }
+
+#[cfg(test)]
+mod tests;

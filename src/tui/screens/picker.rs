@@ -96,7 +96,7 @@ impl Picker {
             Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
                 return Outcome::Other(action);
             }
-            Some(action) if self.selection.step(action, count, 10) => self.error = None,
+            Some(action) if self.selection.step(action, count) => self.error = None,
             _ => {
                 if self.input.handle(key) {
                     self.error = None;
@@ -187,21 +187,26 @@ impl Picker {
     }
 
     fn draw_input(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
-        let label = put(
-            buf,
-            area,
-            area.x,
-            area.y,
-            area.width,
-            "find or path ",
-            theme.dim,
-        );
         let line = Rect {
-            x: label,
-            width: area.right().saturating_sub(label),
+            x: area.x.saturating_add(2),
+            width: area.width.saturating_sub(2),
             ..area
         };
-        self.input.draw(buf, line, theme)
+        put(buf, area, area.x, area.y, area.width, "›", theme.key);
+        let cursor = self.input.draw(buf, line, theme);
+        if self.input.text().is_empty() {
+            let x = line.x.saturating_add(2);
+            put(
+                buf,
+                line,
+                x,
+                line.y,
+                line.width,
+                "type to find, or write a path",
+                theme.dim,
+            );
+        }
+        cursor
     }
 
     fn draw_list(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
@@ -248,7 +253,7 @@ impl Picker {
                 (GET_ONE, theme.key),
                 ("", theme.text),
                 (
-                    "or write the path of one above, or start with s1-tui --model PATH.gguf",
+                    "Or write the path of one above, or start with s1-tui --model PATH.gguf",
                     theme.dim,
                 ),
             ]

@@ -8,8 +8,9 @@ use std::io::{self, Write};
 const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 
-/// Collects a frame and writes it on flush. What was not flushed is discarded: after a panic in
-/// the middle of a frame nothing of it may reach the restored terminal.
+/// Collects a frame and writes it on flush. What was not flushed is discarded, and so is what comes
+/// once the terminal is given back: after a panic in the middle of a frame nothing of it may reach
+/// the user's shell.
 #[derive(Default)]
 pub struct Output {
     frame: Vec<u8>,
@@ -25,7 +26,8 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.frame.is_empty() {
+        if self.frame.is_empty() || !super::is_entered() {
+            self.frame.clear();
             return Ok(());
         }
         self.frame.extend_from_slice(END);

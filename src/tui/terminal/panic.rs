@@ -21,7 +21,7 @@ pub fn install_hook() {
             if SCREEN.get() == Some(&thread::current().id()) {
                 super::restore();
                 print(&message);
-            } else if super::ENTERED.load(std::sync::atomic::Ordering::SeqCst) {
+            } else if super::is_entered() {
                 // The screen lives on: printing now would spoil it, restoring would leave it
                 // drawing on the user's shell. Whoever waits for that thread hears of it.
                 if let Ok(mut first) = ELSEWHERE.lock() {

@@ -17,9 +17,6 @@ const KEYS: usize = 16;
 /// A column narrower than this reads badly.
 const MIN_COLUMN: usize = 54;
 
-/// Most keys shown for one action.
-const MAX_KEYS: usize = 3;
-
 /// The help overlay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Help {
@@ -115,50 +112,47 @@ fn blocks(column: usize, keymap: &Keymap, theme: &Theme) -> Vec<Vec<Line<'static
 
 /// One action: its keys, and its sentence wrapped beside them.
 fn entry(action: Action, column: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
-    let keys = keys(action, keymap);
+    let room = KEYS.min(column / 3);
+    let keys = keys(action, keymap, room.saturating_sub(1));
     let style = if keys.is_empty() {
         theme.dim
     } else {
         theme.key
     };
-    let left = if keys.is_empty() {
-        "no key".to_owned()
+    let mut left = if keys.is_empty() {
+        "no key".into()
     } else {
         keys
     };
-    let keys_width = KEYS.min(column / 3);
-    let left = fit(&left, keys_width.saturating_sub(1)).into_owned();
-    let pad = " ".repeat(keys_width - width(&left));
-    let mut lines = Vec::new();
-    for (i, text) in wrap(action.describe(), column - keys_width)
+    wrap(action.describe(), column - room)
         .into_iter()
-        .enumerate()
-    {
-        lines.push(if i == 0 {
+        .map(|text| {
+            let shown = fit(&std::mem::take(&mut left), room.saturating_sub(1)).into_owned();
+            let pad = " ".repeat(room - width(&shown));
             Line::from(vec![
-                Span::styled(left.clone(), style),
-                Span::raw(pad.clone()),
+                Span::styled(shown, style),
+                Span::raw(pad),
                 Span::styled(text, theme.text),
             ])
-        } else {
-            Line::from(vec![
-                Span::raw(" ".repeat(keys_width)),
-                Span::styled(text, theme.text),
-            ])
-        });
-    }
-    lines
+        })
+        .collect()
 }
 
-/// The keys of an action in the first context that has any.
-fn keys(action: Action, keymap: &Keymap) -> String {
+/// The keys of an action in the first context that has any: as many as there is room for.
+fn keys(action: Action, keymap: &Keymap, room: usize) -> String {
     let contexts = Context::ALL.iter();
     let found = contexts
         .map(|&c| keymap.keys_for(c, action))
         .find(|keys| !keys.is_empty());
-    let mut keys = found.unwrap_or_default();
-    keys.truncate(MAX_KEYS);
-    keys.join(" ")
+    let mut shown = String::new();
+    for key in found.unwrap_or_default() {
+        if shown.is_empty() {
+            shown = key;
+        } else if width(&shown) + 1 + width(&key) <= room {
+            shown = format!("{shown} {key}");
+        }
+    }
+    shown
 }
 
 /// Breaks a sentence at spaces into lines of at most `max` cells; a longer word is broken.
@@ -282,7 +276,7 @@ mod tests {
                 "{}",
                 action.name()
             );
-            assert!(shown.contains(&keys(*action, &keymap)));
+            assert!(shown.contains(&keys(*action, &keymap, KEYS - 1)));
         }
     }
 

@@ -85,8 +85,10 @@ impl Input {
 
     /// Inserts pasted text at the cursor.
     pub fn insert(&mut self, text: &str) {
-        let room = MAX_BYTES.saturating_sub(self.text.len());
-        let end = text.floor_char_boundary(room);
+        let mut end = text.len().min(MAX_BYTES.saturating_sub(self.text.len()));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
         self.text.insert_str(self.cursor, &text[..end]);
         self.cursor += end;
         // An accent joins what stood before the cursor, and a joiner what follows it.

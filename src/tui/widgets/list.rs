@@ -29,20 +29,19 @@ impl Row {
     }
 }
 
-/// Which row is selected, and which is the first in sight.
+/// Which row is selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     selected: usize,
-    offset: usize,
 }
+
+/// Rows that page up and page down move by.
+const PAGE: usize = 10;
 
 impl Selection {
     /// Starts at a row.
     pub fn at(selected: usize) -> Selection {
-        Selection {
-            selected,
-            offset: 0,
-        }
+        Selection { selected }
     }
 
     /// The selected row of `len`; `None` if there are no rows.
@@ -51,14 +50,12 @@ impl Selection {
     }
 
     /// Moves by an action of [`Context::List`]; `true` if the action was one of moving. Up from the
-    /// first row goes to the last, and down from the last to the first. `height` is the number of
-    /// rows in sight.
-    pub fn step(&mut self, action: Action, len: usize, height: usize) -> bool {
+    /// first row goes to the last, and down from the last to the first.
+    pub fn step(&mut self, action: Action, len: usize) -> bool {
         let Some(now) = self.get(len) else {
             return false;
         };
         let last = len - 1;
-        let page = height.saturating_sub(1).max(1);
         self.selected = match action {
             Action::Up => now.checked_sub(1).unwrap_or(last),
             Action::Down => {
@@ -68,13 +65,12 @@ impl Selection {
                     now + 1
                 }
             }
-            Action::PageUp => now.saturating_sub(page),
-            Action::PageDown => now.saturating_add(page).min(last),
+            Action::PageUp => now.saturating_sub(PAGE),
+            Action::PageDown => now.saturating_add(PAGE).min(last),
             Action::Home => 0,
             Action::End => last,
             _ => return false,
         };
-        self.offset = scroll_to(self.offset, self.selected, len, height);
         true
     }
 
@@ -84,7 +80,7 @@ impl Selection {
         let Some(selected) = self.get(rows.len()) else {
             return;
         };
-        let first = scroll_to(self.offset, selected, rows.len(), usize::from(area.height));
+        let first = scroll_to(selected, rows.len(), usize::from(area.height));
         let shown = rows.iter().enumerate().skip(first);
         for ((index, row), place) in shown.zip(area.rows()) {
             let here = index == selected;
@@ -154,7 +150,7 @@ impl List {
             Action::Accept => self.selected().map_or(Outcome::Open, Outcome::Done),
             Action::Cancel => Outcome::Cancelled,
             action => {
-                if self.selection.step(action, self.rows.len(), 10) {
+                if self.selection.step(action, self.rows.len()) {
                     Outcome::Open
                 } else {
                     Outcome::Other(action)

