@@ -99,7 +99,9 @@ impl Rows<'_> {
     }
 
     fn heading(&self, text: &str) -> Line<'static> {
-        Line::styled(format!(" {text} "), on_border(self.app.theme(), self.app.theme().title))
+        let theme = self.app.theme();
+        // A span, not a styled line: a line's style would reach to the end of its row.
+        Line::from(Span::styled(format!(" {text} "), on_border(theme, theme.title)))
     }
 
     fn label(&self, text: &str) -> Span<'static> {
@@ -189,7 +191,7 @@ impl Rows<'_> {
         let Some(place) = self.next(rows) else { return };
         let line = Rect { width: place.width.saturating_sub(VALUE), ..place };
         spark::draw(values, full, cursor, theme, line, self.buf);
-        let value = Line::styled(value.to_owned(), theme.text).right_aligned();
+        let value = Line::from(Span::styled(value.to_owned(), theme.text)).right_aligned();
         value.render(Rect { y: place.bottom() - 1, height: 1, ..place }, self.buf);
     }
 
