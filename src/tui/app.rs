@@ -32,6 +32,8 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use files::SaveResult;
+
 use live::Live;
 use overlay::Overlay;
 use question::Question;
