@@ -28,12 +28,11 @@ pub mod question;
 mod settings;
 mod steer;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use files::SaveResult;
-
 use live::Live;
 use overlay::Overlay;
 use question::Question;

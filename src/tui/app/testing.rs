@@ -79,11 +79,6 @@ pub fn press(app: &mut App, keys: &str) {
     }
 }
 
-/// The first lane of the session on screen.
-pub fn base(app: &App) -> usize {
-    app.live.as_ref().unwrap().base
-}
-
 /// The lane on screen.
 pub fn lane(app: &App) -> usize {
     let live = app.live.as_ref().unwrap();

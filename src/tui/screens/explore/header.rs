@@ -27,7 +27,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.width).saturating_sub(left.width() + 1);
     let right = model(app, room);
     let at = usize::from(area.width).saturating_sub(right.width() + 1).max(left.width());
-    let there = Rect { x: area.x + at as u16, width: area.width - at as u16, ..area };
+    let at = (at as u16).min(area.width);
+    let there = Rect { x: area.x + at, width: area.width - at, ..area };
     left.render(area, buf);
     right.render(there, buf);
 }
