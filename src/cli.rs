@@ -10,9 +10,11 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod args;
+mod explore;
 mod grade;
 mod run;
 mod score;
+mod settings;
 mod tokenize;
 
 use args::TuiArgs;
@@ -62,7 +64,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        None => explore(cli.tui),
+        None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
@@ -79,37 +81,6 @@ pub fn main() -> ExitCode {
         }
     }
 }
-
-fn explore(_args: TuiArgs) -> Result<ExitCode> {
-    anyhow::bail!("not wired yet")
-}
-
-/// What the flags, and what lies below them, come to.
-struct Settings {
-    load: crate::engine::LoadOptions,
-    system: String,
-    policy: crate::thinking::forcing::Policy,
-    sampling: crate::model::sampler::Sampling,
-}
-
-fn settings(_config: &args::ConfigArgs, model: &args::ModelArgs, think: &args::ThinkArgs, sample: &args::SampleArgs) -> Result<Settings> {
-    set_threads(model.threads)?;
-    Ok(Settings {
-        load: crate::engine::LoadOptions {
-            path: model.model.clone().ok_or_else(|| anyhow::anyhow!("which model? give it with --model PATH.gguf"))?,
-            context: model.context,
-            family: model.family.map(Into::into),
-            think_open: model.think_open.clone(),
-            think_end: model.think_end.clone(),
-            think_close: model.think_close.clone(),
-        },
-        system: String::new(),
-        policy: think.over(Default::default()),
-        sampling: sample.over(Default::default()),
-    })
-}
-
-fn set_threads(_threads: Option<usize>) -> Result<()> { Ok(()) }
 
 fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
     let mut script = Vec::new();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use super::settings;
 use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
 use crate::engine::Engine;
 use crate::engine::protocol::{Command, Event, LaneState, Request, Speed};
@@ -90,19 +91,19 @@ struct Forced {
 
 /// Runs the command. Errors where the model or the question cannot be used.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let settings = super::settings(&args.config, &args.model, &args.think, &args.sample)?;
-    let question = question(args.prompt.as_deref())?;
+    let config = settings::load(&args.config, &args.model, &args.think, &args.sample)?;
+    let load = settings::load_options(&config)?;
     let request = Request {
-        question,
-        system: args.system.unwrap_or(settings.system),
+        question: question(args.prompt.as_deref())?,
+        system: args.system.unwrap_or(config.system),
         raw: args.raw,
-        policy: settings.policy,
-        sampling: settings.sampling,
+        policy: config.policy,
+        sampling: config.sampling,
         sample: 0,
         reference: args.reference,
         probe_every: None,
     };
-    let (engine, mut events) = Engine::spawn(settings.load)?;
+    let (engine, mut events) = Engine::spawn(load)?;
     engine.send(Command::Start {
         lane: LANE,
         request: request.clone(),

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .model
         .as_deref()
         .context("which model? give it with --model PATH.gguf")?;
-    super::set_threads(args.model.threads)?;
+    super::settings::set_threads(args.model.threads)?;
     let gguf = Gguf::open(path)?;
     let ids = match &args.text {
         Some(text) => tokenizer_for(&gguf, path)?.encode(text, true)?,

@@ -238,6 +238,7 @@ impl Worker<'_> {
             return self.tell(Event::Refused(id, why.into()));
         }
         if !tokens.is_empty() {
+            lane.announced = tokens.len();
             lane.tokens = tokens;
             lane.machine.resume(&lane.tokens);
             lane.shorten(&self.model, lane.tokens.len());
@@ -270,6 +271,7 @@ impl Worker<'_> {
         };
         machine.rewind(&tokens);
         lane.machine = machine;
+        lane.announced = tokens.len();
         lane.tokens = tokens;
         lane.shorten(&self.model, lane.tokens.len());
         lane.until = Until::Tokens(0);

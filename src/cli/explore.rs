@@ -1,0 +1,63 @@
+//! `s1-tui` without a command: the explorer.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::args::TuiArgs;
+use super::settings;
+use crate::config::Dirs;
+use crate::engine::catalog::{self, Places};
+use crate::engine::protocol::Request;
+use crate::tui::keymap::Keymap;
+use crate::tui::run::{self, Setup};
+use crate::tui::theme::Theme;
+
+/// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
+/// cannot be used.
+pub fn run(args: TuiArgs) -> Result<ExitCode> {
+    let config = settings::load(&args.config, &args.model, &args.think, &args.sample)?;
+    let dirs = Dirs::of_user()?;
+    let env = |name: &str| std::env::var(name).ok();
+    let keymap = Keymap::load(&dirs)?;
+    let first = args.theme.as_deref().unwrap_or(&config.theme);
+    let mut themes = vec![Theme::load(first, &dirs)?.fit(env)];
+    for name in Theme::names(&dirs) {
+        if name != first {
+            // A broken theme that nobody asked for is no reason not to start.
+            themes.extend(Theme::load(&name, &dirs).map(|theme| theme.fit(env)));
+        }
+    }
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        bail!("the explorer needs a terminal; for pipes and scripts there is s1-tui run");
+    }
+    let load = settings::how_to_load(&config);
+    let code = run::run(Setup {
+        request: Request {
+            question: args.question.unwrap_or_default(),
+            system: config.system,
+            raw: false,
+            policy: config.policy,
+            sampling: config.sampling,
+            sample: 0,
+            reference: args.reference,
+            probe_every: config.probe_every,
+        },
+        keymap,
+        themes,
+        mouse: config.mouse,
+        models: Places {
+            given: None,
+            folders: config.model_folders,
+            own: Some(dirs.models()),
+            hub: catalog::hub_folder(env),
+            here: std::env::current_dir().ok(),
+        },
+        dirs,
+        load,
+        model: config.model,
+        session: args.session,
+    })?;
+    Ok(ExitCode::from(code))
+}

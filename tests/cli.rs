@@ -1,0 +1,209 @@
+//! The headless commands as a script sees them.
+
+mod common;
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use common::Home;
+use serde_json::Value;
+
+fn run(home: &Home, args: &[&str]) -> Output {
+    home.command().args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Standard output of a command that must succeed.
+fn ok(home: &Home, args: &[&str]) -> String {
+    let output = run(home, args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one sentence of a command that must fail.
+fn fails(home: &Home, args: &[&str]) -> String {
+    let output = run(home, args);
+    assert_eq!(output.status.code(), Some(1), "{args:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error.trim_end().lines().count(), 1, "{args:?}: {error}");
+    assert!(error.starts_with("s1-tui: "), "{error}");
+    assert!(!error.contains("panicked") && !error.contains("backtrace"), "{error}");
+    error
+}
+
+fn ask(home: &Home, extra: &[&str]) -> Value {
+    let model = home.model();
+    let mut args = vec!["run", "--model", &model, "--prompt", "1+1?", "--answer-max", "8", "--json"];
+    args.extend(extra);
+    serde_json::from_str(&ok(home, &args)).unwrap()
+}
+
+#[test]
+fn run_prints_one_object_that_accounts_for_every_token() {
+    let home = Home::new();
+    let out = ask(&home, &["--max-thinking", "20"]);
+    let tokens = out["tokens"].as_array().unwrap();
+    let count = |phase: &str| tokens.iter().filter(|t| t["phase"] == phase).count();
+    assert_eq!(out["thinking_tokens"], count("thinking"));
+    assert_eq!(out["answer_tokens"], count("answer"));
+    assert!(count("thinking") <= 20);
+    let text: String = tokens.iter().map(|t| t["text"].as_str().unwrap()).collect();
+    assert_eq!(out["text"], text.as_str());
+    for token in tokens {
+        assert!(token["logprob"].as_f64().unwrap() <= 0.0);
+        assert!(token["entropy"].as_f64().unwrap() >= 0.0);
+        assert!(["sampled", "forced", "user"].contains(&token["origin"].as_str().unwrap()));
+    }
+    assert!(!out["prompt_ids"].as_array().unwrap().is_empty());
+    for key in ["prefill_tok_s", "decode_tok_s", "time_to_first_token_ms"] {
+        assert!(out[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    let forced = out["forced"].as_array().unwrap();
+    assert!(forced.iter().any(|f| f["text"].as_str().unwrap().starts_with("</think>")));
+}
+
+#[test]
+fn waits_and_budgets_act_together() {
+    let home = Home::new();
+    // Rarely does a random model end by itself; a tiny minimum and a high temperature would be
+    // luck. A budget of zero is certain: it answers at once, and no wait has room.
+    let out = ask(&home, &["--max-thinking", "0", "--waits", "3"]);
+    assert_eq!(out["thinking_tokens"], 0);
+    assert_eq!(out["forced"][0]["position"], 0);
+    assert_eq!(out["forced"][0]["reason"], "budget");
+
+    let out = ask(&home, &["--no-think"]);
+    assert_eq!(out["thinking_tokens"], 0);
+    assert_eq!(out["forced"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn the_same_seed_says_the_same_again() {
+    let home = Home::new();
+    let args = ["--max-thinking", "16", "--temp", "1.2", "--seed", "5"];
+    let ids = |out: &Value| -> Vec<u64> {
+        let tokens = out["tokens"].as_array().unwrap();
+        tokens.iter().map(|t| t["id"].as_u64().unwrap()).collect()
+    };
+    let first = ids(&ask(&home, &args));
+    assert_eq!(ids(&ask(&home, &args)), first);
+    let other = ["--max-thinking", "16", "--temp", "1.2", "--seed", "6"];
+    assert_ne!(ids(&ask(&home, &other)), first);
+}
+
+#[test]
+fn text_streams_into_a_pipe_without_escape_sequences() {
+    let home = Home::new();
+    let model = home.model();
+    let args = ["run", "--model", &model, "--prompt", "hi", "--max-thinking", "9", "--answer-max", "5"];
+    let text = ok(&home, &args);
+    assert!(text.contains("</think>"));
+    assert!(!text.contains("\u{1b}[2m"), "no dimming in a pipe");
+    assert!(text.ends_with('\n'));
+}
+
+#[test]
+fn a_question_comes_from_standard_input() {
+    let home = Home::new();
+    let mut child = home
+        .command()
+        .args(["run", "--model", &home.model(), "--prompt", "-", "--max-thinking", "4", "--answer-max", "4", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"1+1?\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let piped: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let given = ask(&home, &["--max-thinking", "4", "--answer-max", "4"]);
+    assert_eq!(piped["prompt_ids"], given["prompt_ids"]);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let home = Home::new();
+    let mut child = home
+        .command()
+        .args(["run", "--model", &home.model(), "--prompt", "hi", "--max-thinking", "200"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn score_and_tokenize_speak_the_shape_of_the_references() {
+    let home = Home::new();
+    let model = home.model();
+    let ids: Value =
+        serde_json::from_str(&ok(&home, &["tokenize", "--model", &model, "--text", "hi<|im_end|>", "--json"]))
+            .unwrap();
+    assert_eq!(ids, serde_json::json!([71, 72, 258]));
+    let scored: Value =
+        serde_json::from_str(&ok(&home, &["score", "--model", &model, "--ids", "71,72,258", "--json"])).unwrap();
+    assert_eq!(scored["ids"], ids);
+    let positions = scored["positions"].as_array().unwrap();
+    assert_eq!(positions.len(), 2);
+    assert_eq!(positions[0]["next"], 72);
+    assert_eq!(positions[0]["top5"].as_array().unwrap().len(), 5);
+    assert!(positions[0]["logprob"].as_f64().unwrap() < 0.0);
+    let by_text: Value =
+        serde_json::from_str(&ok(&home, &["score", "--model", &model, "--text", "hi<|im_end|>", "--json"])).unwrap();
+    assert_eq!(by_text, scored);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_sentence() {
+    let home = Home::new();
+    let model = home.model();
+    let garbage = home.path("garbage.gguf").display().to_string();
+    std::fs::write(&garbage, b"GGUF\x03\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff").unwrap();
+    let whole = std::fs::read(&model).unwrap();
+    let short = home.path("short.gguf").display().to_string();
+    std::fs::write(&short, &whole[..whole.len() / 2]).unwrap();
+
+    assert!(fails(&home, &["run", "--prompt", "x"]).contains("--model"));
+    assert!(fails(&home, &["run", "--model", "/nowhere.gguf", "--prompt", "x"]).contains("/nowhere.gguf"));
+    for file in [&garbage, &short] {
+        let error = fails(&home, &["run", "--model", file, "--prompt", "x"]);
+        assert!(error.contains(file.as_str()), "{error}");
+    }
+    assert!(fails(&home, &["run", "--model", &model, "--prompt", ""]).contains("question"));
+    let long = "word ".repeat(1000);
+    assert!(fails(&home, &["run", "--model", &model, "--prompt", &long]).contains("context"));
+    let temp = fails(&home, &["run", "--model", &model, "--prompt", "x", "--temp", "-3"]);
+    assert!(temp.contains("temperature"), "{temp}");
+    assert!(fails(&home, &["score", "--model", &model, "--ids", "1,99999"]).contains("99999"));
+    assert!(fails(&home, &["score", "--model", &model, "--ids", "1"]).contains("two tokens"));
+    assert!(fails(&home, &["--model", &model]).contains("terminal"));
+    assert_eq!(run(&home, &["run", "--waits", "many"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_broken_settings_file_is_named_with_its_line() {
+    let home = Home::new();
+    let folder = home.path("config/s1-tui");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.toml"), "theme = \"dark\"\n[thinking]\nwaits = -1\n").unwrap();
+    let error = fails(&home, &["run", "--model", &home.model(), "--prompt", "x"]);
+    assert!(error.contains("line 3") && error.contains("waits"), "{error}");
+}
+
+#[test]
+fn grading_completions_and_manual_work() {
+    let home = Home::new();
+    let verdict: Value = serde_json::from_str(&ok(
+        &home,
+        &["grade", "--reference", "\\frac12", "--answer", "0.5", "--json"],
+    ))
+    .unwrap();
+    assert_eq!(verdict["equal"], true);
+    assert!(ok(&home, &["completions", "bash"]).contains("s1-tui"));
+    assert!(ok(&home, &["man"]).starts_with(".ie"));
+    assert!(ok(&home, &["--help"]).contains("--max-thinking"));
+}

@@ -1,0 +1,253 @@
+//! What the whole-program tests share: a tiny model on disk, folders of their own, and the
+//! program in a pseudo-terminal.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use s1_tui::model::fixture::tiny_gguf;
+
+/// The program under test: this build's, or the one named by `S1_TUI_BIN` (a release build).
+pub fn binary() -> PathBuf {
+    std::env::var_os("S1_TUI_BIN")
+        .map_or_else(|| env!("CARGO_BIN_EXE_s1-tui").into(), PathBuf::from)
+}
+
+/// A home of its own with a tiny model in it.
+pub struct Home {
+    pub folder: tempfile::TempDir,
+}
+
+impl Home {
+    pub fn new() -> Home {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tiny.gguf"), tiny_gguf("qwen3", 7)).unwrap();
+        Home { folder }
+    }
+
+    pub fn model(&self) -> String {
+        self.path("tiny.gguf").display().to_string()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Environment that keeps the program inside this home.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let at = |name: &str| self.path(name).display().to_string();
+        [
+            ("HOME", at("")),
+            ("XDG_CONFIG_HOME", at("config")),
+            ("XDG_DATA_HOME", at("data")),
+            ("XDG_CACHE_HOME", at("cache")),
+        ]
+        .map(|(k, v)| (k.to_string(), v))
+        .to_vec()
+    }
+
+    pub fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(binary());
+        for name in ["S1_TUI_MODEL", "HF_HOME", "HF_HUB_CACHE", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        command.envs(self.env()).current_dir(self.folder.path());
+        command
+    }
+
+    /// Saved sessions, autosaves included.
+    pub fn sessions(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path("data")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.to_string_lossy().ends_with(".s1.json") {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The program in a pseudo-terminal, and the screen a person would see.
+pub struct Pty {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    writer: Arc<Mutex<Box<dyn Write + Send>>>,
+    screen: Arc<Mutex<vt100::Parser>>,
+}
+
+impl Pty {
+    pub fn start(home: &Home, args: &[&str], rows: u16, cols: u16) -> Pty {
+        Pty::start_with(home, args, rows, cols, &[])
+    }
+
+    pub fn start_with(
+        home: &Home,
+        args: &[&str],
+        rows: u16,
+        cols: u16,
+        env: &[(&str, &str)],
+    ) -> Pty {
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(binary());
+        command.args(args);
+        command.cwd(home.folder.path());
+        for name in ["S1_TUI_MODEL", "HF_HOME", "HF_HUB_CACHE", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        for (key, value) in home.env() {
+            command.env(key, value);
+        }
+        command.env("TERM", "xterm-256color");
+        for (key, value) in env {
+            command.env(key, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
+        let (answers, shown) = (writer.clone(), screen.clone());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n) = reader.read(&mut bytes) {
+                if n == 0 {
+                    break;
+                }
+                shown.lock().unwrap().process(&bytes[..n]);
+                // A terminal answers when asked what it is.
+                if bytes[..n].windows(3).any(|w| w == b"\x1b[c") {
+                    let _ = answers.lock().unwrap().write_all(b"\x1b[?1;2c");
+                }
+            }
+        });
+        Pty {
+            child,
+            master: pair.master,
+            writer,
+            screen,
+        }
+    }
+
+    pub fn keys(&self, keys: &str) -> &Pty {
+        let mut writer = self.writer.lock().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
+        self
+    }
+
+    pub fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until the screen shows `text`; panics with the screen if it never does.
+    pub fn wait_for(&self, text: &str) -> &Pty {
+        self.wait_until(text, |screen| screen.contains(text))
+    }
+
+    pub fn wait_until(&self, what: &str, done: impl Fn(&str) -> bool) -> &Pty {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !done(&self.text()) {
+            assert!(
+                Instant::now() < deadline,
+                "never saw {what:?}; the screen is\n{}",
+                self.text()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self
+    }
+
+    pub fn resize(&self, rows: u16, cols: u16) -> &Pty {
+        self.screen.lock().unwrap().screen_mut().set_size(rows, cols);
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.master.resize(size).unwrap();
+        self
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.process_id().unwrap().to_string();
+        let status = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end; returns the exit code.
+    pub fn end(&mut self) -> u32 {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                // What it wrote last may still be under way.
+                std::thread::sleep(Duration::from_millis(100));
+                return status.exit_code();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not end; the screen is\n{}",
+                self.text()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether any cell on the screen has a colour of its own.
+    pub fn has_colours(&self) -> bool {
+        let parser = self.screen.lock().unwrap();
+        let (rows, cols) = parser.screen().size();
+        (0..rows).any(|row| {
+            (0..cols).any(|col| {
+                parser.screen().cell(row, col).is_some_and(|cell| {
+                    cell.fgcolor() != vt100::Color::Default
+                        || cell.bgcolor() != vt100::Color::Default
+                })
+            })
+        })
+    }
+
+    /// Whether the terminal is as a shell needs it.
+    pub fn is_restored(&self) -> bool {
+        let parser = self.screen.lock().unwrap();
+        let screen = parser.screen();
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// The three real models' folder, or `None` with a note that the test is skipped.
+pub fn models() -> Option<PathBuf> {
+    let folder = std::env::var_os("S1_TUI_MODELS").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: set S1_TUI_MODELS to a folder with the real models");
+    }
+    folder
+}
+

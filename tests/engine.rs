@@ -1,0 +1,399 @@
+//! The engine on tiny models: what a user would lose is a steered thought that is not what the
+//! model would have written.
+
+use std::path::PathBuf;
+
+use s1_tui::engine::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
+use s1_tui::engine::{Engine, LoadOptions};
+use s1_tui::model::fixture::tiny_gguf;
+use s1_tui::model::sampler::Sampling;
+use s1_tui::thinking::forcing::Policy;
+use s1_tui::thinking::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
+use s1_tui::thinking::tree::Probe;
+use tokio::sync::mpsc::Receiver;
+
+/// An engine on a tiny model, and everything it has said.
+struct Bench {
+    engine: Engine,
+    events: Receiver<Event>,
+    traces: Vec<Vec<Token>>,
+    states: Vec<Option<LaneState>>,
+    probes: Vec<Probe>,
+    notices: Vec<String>,
+    refused: Vec<String>,
+    pending_waits: usize,
+    budget: usize,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(arch: &str) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        std::fs::write(&path, tiny_gguf(arch, 7)).unwrap();
+        Bench::open(path, folder, Some(512))
+    }
+
+    fn open(path: PathBuf, folder: tempfile::TempDir, context: Option<usize>) -> Bench {
+        let (engine, events) = Engine::spawn(LoadOptions {
+            path,
+            context,
+            ..LoadOptions::default()
+        })
+        .unwrap();
+        Bench {
+            engine,
+            events,
+            traces: vec![Vec::new(); 8],
+            states: vec![None; 8],
+            probes: Vec::new(),
+            notices: Vec::new(),
+            refused: Vec::new(),
+            pending_waits: 0,
+            budget: 0,
+            _folder: folder,
+        }
+    }
+
+    fn send(&self, command: Command) -> &Bench {
+        assert!(self.engine.send(command), "the engine has ended");
+        self
+    }
+
+    fn start(&self, lane: LaneId, request: Request, run: bool) -> &Bench {
+        self.send(Command::Start { lane, request, run })
+    }
+
+    /// Takes events in until `done` says so.
+    fn until(&mut self, mut done: impl FnMut(&Bench, &Event) -> bool) {
+        loop {
+            let event = self.events.blocking_recv().expect("the engine has ended");
+            match &event {
+                Event::Failed(why) => panic!("{why}"),
+                Event::Tokens {
+                    lane,
+                    drop,
+                    relabel,
+                    tokens,
+                } => {
+                    let trace = &mut self.traces[*lane];
+                    trace.truncate(trace.len() - drop);
+                    let n = trace.len();
+                    for token in &mut trace[n - relabel..] {
+                        token.phase = Phase::Answer;
+                    }
+                    trace.extend(tokens.iter().cloned());
+                }
+                Event::State(lane, state) => self.states[*lane] = Some(*state),
+                Event::Probe(_, probe) => self.probes.push(probe.clone()),
+                Event::Notice(_, why) => self.notices.push(why.clone()),
+                Event::Refused(_, why) => self.refused.push(why.clone()),
+                Event::PendingWaits(_, n) => self.pending_waits = *n,
+                Event::Budget(_, n) => self.budget = *n,
+                _ => {}
+            }
+            if done(self, &event) {
+                return;
+            }
+        }
+    }
+
+    fn until_stopped(&mut self, lane: LaneId) -> StopReason {
+        self.until(|b, _| matches!(b.states[lane], Some(LaneState::Stopped(_))));
+        match self.states[lane] {
+            Some(LaneState::Stopped(reason)) => reason,
+            _ => unreachable!(),
+        }
+    }
+
+    /// Waits for the lane's *next* pause.
+    fn until_paused(&mut self, lane: LaneId) {
+        self.until(
+            |_, e| matches!(e, Event::State(l, LaneState::Paused) if *l == lane),
+        );
+    }
+}
+
+fn request(max_thinking: usize) -> Request {
+    Request {
+        question: "How many r in raspberry?".into(),
+        system: String::new(),
+        raw: false,
+        policy: Policy {
+            max_thinking: Some(max_thinking),
+            answer_max: 12,
+            ..Policy::default()
+        },
+        sampling: Sampling::default(),
+        sample: 0,
+        reference: None,
+        probe_every: None,
+    }
+}
+
+fn ids(tokens: &[Token]) -> Vec<u32> {
+    tokens.iter().map(|t| t.id).collect()
+}
+
+/// The same tokens, with the same scores to within rounding.
+fn assert_same(a: &[Token], b: &[Token]) {
+    assert_eq!(ids(a), ids(b));
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        let close = |x: f32, y: f32| (x - y).abs() < 1e-3;
+        assert!(close(a.logprob, b.logprob), "{i}: {} {}", a.logprob, b.logprob);
+        assert!(close(a.entropy, b.entropy), "{i}: {} {}", a.entropy, b.entropy);
+        assert_eq!((a.phase, a.origin, a.reason), (b.phase, b.origin, b.reason), "{i}");
+        assert_eq!(a.text, b.text);
+    }
+}
+
+#[test]
+fn a_thought_is_cut_at_its_budget_and_always_answered() {
+    for arch in ["llama", "qwen2", "qwen3", "gemma3"] {
+        let mut b = Bench::new(arch);
+        b.start(0, request(40), true);
+        b.until_stopped(0);
+        let trace = &b.traces[0];
+        assert!(thinking_tokens(trace) <= 40, "{arch}");
+        assert!(trace.iter().any(|t| t.phase == Phase::Answer), "{arch}");
+        for token in trace {
+            assert!(token.logprob.is_finite() && token.logprob <= 0.0, "{arch}: {token:?}");
+            assert!((0.0..=6.0).contains(&token.entropy), "{arch}: {token:?}");
+            assert!((0.0..=1.0).contains(&token.p_end), "{arch}: {token:?}");
+            assert!(!token.top.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_branch_and_a_rewind_go_on_as_a_fresh_run_would() {
+    let mut b = Bench::new("qwen3");
+    b.start(0, request(60), true);
+    b.until_stopped(0);
+    let whole = b.traces[0].clone();
+    // Somewhere in the thought, at its very start, and inside the forced delimiter's shadow.
+    for (lane, at) in [(1, 30), (2, 0), (3, 59)] {
+        b.traces[lane] = whole[..at].to_vec();
+        b.send(Command::Fork { from: 0, to: lane, at });
+        b.until_paused(lane);
+        b.send(Command::Run(lane, Until::End));
+        b.until_stopped(lane);
+        assert_same(&b.traces[lane], &whole);
+    }
+}
+
+#[test]
+fn stepping_and_pausing_do_not_change_what_is_written() {
+    let mut b = Bench::new("llama");
+    b.start(0, request(24), true);
+    b.until_stopped(0);
+    let whole = b.traces[0].clone();
+
+    b.start(1, request(24), false);
+    b.until_paused(1);
+    for step in 1..=5 {
+        b.send(Command::Run(1, Until::Tokens(1)));
+        b.until_paused(1);
+        assert_eq!(b.traces[1].len(), step, "a step is one token");
+    }
+    b.send(Command::Run(1, Until::End));
+    b.send(Command::Pause(1));
+    b.until_paused(1);
+    b.send(Command::Run(1, Until::End));
+    b.until_stopped(1);
+    assert_same(&b.traces[1], &whole);
+}
+
+#[test]
+fn lanes_computed_together_say_what_each_would_say_alone() {
+    let mut alone = Vec::new();
+    let questions = ["How many r in raspberry?", "2+2?", "Why is the sky blue, and since when?"];
+    for question in questions {
+        let mut b = Bench::new("qwen2");
+        b.start(0, Request { question: question.into(), ..request(30) }, true);
+        b.until_stopped(0);
+        alone.push(b.traces[0].clone());
+    }
+    let mut b = Bench::new("qwen2");
+    for (lane, question) in questions.iter().enumerate() {
+        b.start(lane, Request { question: (*question).into(), ..request(30) }, true);
+    }
+    b.until(|b, _| (0..3).all(|l| matches!(b.states[l], Some(LaneState::Stopped(_)))));
+    for (lane, alone) in alone.iter().enumerate() {
+        assert_same(&b.traces[lane], alone);
+    }
+}
+
+#[test]
+fn a_probe_answers_and_leaves_no_trace() {
+    let mut b = Bench::new("qwen3");
+    b.start(0, request(40), true);
+    b.until_stopped(0);
+    let whole = b.traces[0].clone();
+
+    b.start(1, Request { probe_every: Some(8), ..request(40) }, true);
+    b.until_stopped(1);
+    assert_same(&b.traces[1], &whole);
+    assert!(b.probes.len() >= 4, "{} probes", b.probes.len());
+    assert_eq!(b.probes[0].at, 8);
+
+    // At a place further back, on request, too.
+    b.probes.clear();
+    b.send(Command::Probe(1, Some(8)));
+    b.until(|_, e| matches!(e, Event::Probe(..)));
+    let again = b.probes[0].clone();
+    assert_eq!(again.at, 8);
+    b.send(Command::Fork { from: 1, to: 2, at: 8 });
+    b.until_paused(2);
+    b.send(Command::Probe(2, None));
+    b.until(|b, _| b.probes.len() == 2);
+    assert_eq!(b.probes[1], again);
+}
+
+#[test]
+fn the_users_wishes_are_written_and_counted() {
+    let mut b = Bench::new("qwen3");
+    b.start(0, request(40), false);
+    b.until_paused(0);
+    b.send(Command::Run(0, Until::Tokens(3)));
+    b.until_paused(0);
+    b.send(Command::Ask(0, Ask::Inject("so it is 3".into())));
+    b.until_paused(0);
+    b.send(Command::WaitText(0, "Hmm".into()));
+    b.send(Command::Ask(0, Ask::WaitNow));
+    b.until_paused(0);
+    let trace = &b.traces[0];
+    let text: String = trace[3..].iter().map(|t| t.text.as_str()).collect();
+    assert_eq!(text, "so it is 3Hmm");
+    assert!(trace[3..13].iter().all(|t| t.origin == Origin::User));
+    assert!(trace[13..].iter().all(|t| t.reason == Some(Reason::UserWait)));
+    assert!(trace.iter().all(|t| t.entropy > 0.0), "typed tokens are scored too");
+    assert_eq!(thinking_tokens(trace), 16);
+
+    b.send(Command::Ask(0, Ask::Inject("x".repeat(100))));
+    b.until(|b, _| !b.notices.is_empty());
+    assert!(b.notices[0].contains("24 of 40 left"), "{}", b.notices[0]);
+
+    b.send(Command::Ask(0, Ask::Cut));
+    b.send(Command::Run(0, Until::End));
+    b.until_stopped(0);
+    let delimiter: Vec<_> = b.traces[0].iter().filter(|t| t.is_delimiter()).collect();
+    assert!(delimiter.iter().all(|t| t.reason == Some(Reason::Cut)));
+    assert_eq!(thinking_tokens(&b.traces[0]), 16);
+}
+
+#[test]
+fn a_chosen_alternative_goes_its_own_way() {
+    let mut b = Bench::new("llama");
+    b.start(0, request(20), true);
+    b.until_stopped(0);
+    let at = 6;
+    let other = b.traces[0][at].top[1].id;
+    b.send(Command::Fork { from: 0, to: 1, at });
+    b.until_paused(1);
+    b.send(Command::Ask(1, Ask::Choose(other)));
+    b.until_paused(1);
+    assert_eq!(b.traces[1].len(), 1);
+    let chosen = &b.traces[1][0];
+    assert_eq!((chosen.id, chosen.origin), (other, Origin::User));
+    assert_eq!(chosen.reason, Some(Reason::Chosen));
+    assert!((chosen.logprob - b.traces[0][at].top[1].logprob).abs() < 1e-3);
+}
+
+#[test]
+fn a_seed_gives_the_same_trace_again_and_a_smaller_budget_a_prefix_of_it() {
+    let sampling = Sampling { temperature: 1.0, seed: 42, ..Sampling::default() };
+    let run = |budget, sampling: &Sampling, sample| {
+        let mut b = Bench::new("qwen3");
+        b.start(0, Request { sampling: sampling.clone(), sample, ..request(budget) }, true);
+        b.until_stopped(0);
+        ids(&b.traces[0])
+    };
+    let long = run(40, &sampling, 0);
+    assert_eq!(run(40, &sampling, 0), long);
+    assert_eq!(run(20, &sampling, 0)[..20], long[..20]);
+    assert_ne!(run(40, &sampling, 1), long, "another sample");
+    assert_ne!(run(40, &Sampling { seed: 43, ..sampling.clone() }, 0), long, "another seed");
+}
+
+#[test]
+fn the_budget_changes_while_it_thinks() {
+    let mut b = Bench::new("qwen3");
+    b.start(0, request(400), false);
+    b.until_paused(0);
+    assert_eq!(b.budget, 400);
+    b.send(Command::Run(0, Until::Tokens(10)));
+    b.until_paused(0);
+    b.send(Command::Budget(0, Some(12)));
+    b.send(Command::Run(0, Until::End));
+    b.until_stopped(0);
+    assert_eq!(b.budget, 12);
+    assert_eq!(thinking_tokens(&b.traces[0]), 12);
+}
+
+#[test]
+fn a_restored_trace_goes_on_as_if_it_had_never_stopped() {
+    let mut b = Bench::new("llama");
+    b.start(0, request(50), true);
+    b.until_stopped(0);
+    let whole = b.traces[0].clone();
+    let mut b = Bench::new("llama");
+    b.traces[0] = whole[..20].to_vec();
+    b.send(Command::Restore { lane: 0, request: request(50), tokens: whole[..20].to_vec() });
+    b.until_paused(0);
+    b.send(Command::Run(0, Until::End));
+    b.until_stopped(0);
+    assert_same(&b.traces[0], &whole);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_sentence() {
+    let mut b = Bench::new("llama");
+    let long = Request { question: "word ".repeat(400), ..request(10) };
+    b.start(0, long, true);
+    b.until(|b, _| !b.refused.is_empty());
+    assert!(b.refused[0].contains("leaves no room"), "{}", b.refused[0]);
+    assert!(!b.refused[0].contains('\n'));
+
+    b.start(1, request(100_000), false);
+    b.until_paused(1);
+    assert!(b.notices[0].contains("not 100000"), "{}", b.notices[0]);
+    assert!(b.budget < 512);
+
+    b.send(Command::Fork { from: 5, to: 6, at: 0 });
+    b.until(|b, _| b.refused.len() == 2);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.gguf");
+    let (_engine, mut events) =
+        Engine::spawn(LoadOptions { path, ..LoadOptions::default() }).unwrap();
+    let failed = loop {
+        match events.blocking_recv() {
+            Some(Event::Failed(why)) => break why,
+            Some(_) => {}
+            None => panic!("it ended without a word"),
+        }
+    };
+    assert!(failed.contains("none.gguf"), "{failed}");
+}
+
+#[test]
+fn many_branches_survive_the_loss_of_their_caches() {
+    let mut b = Bench::new("llama");
+    b.traces = vec![Vec::new(); 40];
+    b.states = vec![None; 40];
+    b.start(0, request(20), true);
+    b.until_stopped(0);
+    let whole = b.traces[0].clone();
+    for lane in 1..30 {
+        b.traces[lane] = whole[..10].to_vec();
+        b.send(Command::Fork { from: 0, to: lane, at: 10 });
+        b.until_paused(lane);
+    }
+    // The first ones have lost their caches by now; they are computed again.
+    for lane in [1, 29] {
+        b.send(Command::Run(lane, Until::End));
+        b.until_stopped(lane);
+        assert_same(&b.traces[lane], &whole);
+    }
+}

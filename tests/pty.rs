@@ -1,0 +1,124 @@
+//! The whole program in a pseudo-terminal, as a person uses it.
+
+mod common;
+
+use common::{Home, Pty};
+
+const ENTER: &str = "\r";
+
+/// Lets the tiny model write for long enough to be steered.
+fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
+    let model = home.model();
+    let args = ["--model", &model, "--question", "How many r in raspberry?", "--max-thinking", "600"];
+    let pty = Pty::start(home, &args, rows, cols);
+    pty.wait_for("How many r in raspberry?").wait_for("tiny qwen3");
+    pty
+}
+
+#[test]
+fn ask_wait_cut_branch_quit() {
+    let home = Home::new();
+    let mut pty = explorer(&home, 32, 120);
+    pty.keys(ENTER).wait_for("/600");
+    pty.keys(" ").wait_for("paused");
+    pty.keys("w").wait_for("⟲ Wait");
+    pty.keys("x").keys(" ").wait_for("✂ cut");
+    pty.wait_for("done");
+    pty.keys("\x1b[H").keys("b").wait_for("2 branches");
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+    assert!(pty.is_restored());
+    let sessions = home.sessions();
+    assert_eq!(sessions.len(), 1, "what was done is kept: {sessions:?}");
+}
+
+#[test]
+fn it_can_be_resized_to_nothing_and_back_while_it_thinks() {
+    let home = Home::new();
+    let mut pty = explorer(&home, 24, 80);
+    pty.keys(ENTER).wait_for("600");
+    for (rows, cols) in [(1, 1), (2, 200), (50, 3), (10, 20), (50, 200)] {
+        pty.resize(rows, cols);
+        std::thread::sleep(std::time::Duration::from_millis(60));
+    }
+    pty.wait_for("600");
+    pty.keys("\x1b").keys("q");
+    pty.keys("y");
+    assert_eq!(pty.end(), 0);
+    assert!(pty.is_restored());
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_and_the_work_in_order() {
+    for (name, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+        let home = Home::new();
+        let mut pty = explorer(&home, 24, 80);
+        pty.keys(ENTER).wait_for("600");
+        pty.keys(" ").wait_for("paused");
+        pty.signal(name);
+        assert_eq!(pty.end(), code, "{name}");
+        assert!(pty.is_restored(), "{name}");
+        assert_eq!(home.sessions().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_finished() {
+    let home = Home::new();
+    let mut pty = explorer(&home, 24, 80);
+    pty.keys(ENTER).wait_for("600");
+    pty.keys("x").wait_for("done");
+    // The pause or end is written down at once, on another thread.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    pty.signal("KILL");
+    pty.end();
+    let sessions = home.sessions();
+    assert_eq!(sessions.len(), 1);
+
+    // It opens again, without a model.
+    let file = sessions[0].display().to_string();
+    let mut pty = Pty::start(&home, &["--session", &file], 24, 80);
+    pty.wait_for("✂ cut");
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn without_a_model_it_lists_what_it_finds() {
+    let home = Home::new();
+    let mut pty = Pty::start(&home, &[], 24, 80);
+    pty.wait_for("tiny");
+    pty.keys(ENTER).wait_for("tiny qwen3");
+    pty.keys("\x03");
+    assert_eq!(pty.end(), 0);
+
+    std::fs::remove_file(home.path("tiny.gguf")).unwrap();
+    let mut pty = Pty::start(&home, &[], 24, 80);
+    pty.wait_for("--model");
+    pty.keys("\x03");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn a_broken_model_is_said_on_the_screen() {
+    let home = Home::new();
+    std::fs::write(home.path("tiny.gguf"), b"GGUFnonsense").unwrap();
+    let model = home.model();
+    let mut pty = Pty::start(&home, &["--model", &model], 24, 80);
+    pty.wait_for("tiny.gguf");
+    pty.keys("\x03");
+    assert_eq!(pty.end(), 0);
+    assert!(pty.is_restored());
+}
+
+#[test]
+fn colours_are_left_out_when_asked() {
+    let home = Home::new();
+    let model = home.model();
+    let args = ["--model", &model, "--question", "hi", "--max-thinking", "20"];
+    let mut pty = Pty::start_with(&home, &args, 24, 80, &[("NO_COLOR", "1")]);
+    pty.wait_for("tiny qwen3").keys(ENTER).wait_for("done");
+    assert!(!pty.has_colours());
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+}
