@@ -41,6 +41,8 @@ pub fn clean(text: &str) -> Cow<'_, str> {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\0'..='\x1f' => out.extend(char::from_u32(0x2400 + u32::from(c))),
             '\x7f' => out.push('␡'),
+            // A piece of a character. Some terminals drop the usual sign for it, without a gap.
+            '\u{fffd}' => out.push('▯'),
             // Joins emoji to one picture on some terminals only; joins letters on all.
             '\u{200d}' if is_wide(before) || chars.peek().is_some_and(|&c| is_wide(c)) => {}
             '\u{200c}' | '\u{200d}' if letter && marks <= MAX_MARKS => out.push(c),
@@ -211,6 +213,7 @@ mod tests {
             ("dos\r\nlines", "dos\nlines"),
             ("over\rwrite", "over␍write"),
             ("\x7f", "␡"),
+            ("\u{fffd}", "▯"),
             ("\u{9b}31m", "<U+009B>31m"),
             ("a\u{202e}b", "a<U+202E>b"),
             ("\u{feff}x", "<U+FEFF>x"),

@@ -81,7 +81,7 @@ pub fn run(setup: Setup) -> Result<u8> {
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    let code = runtime.block_on(Loop::start(setup)?.run());
+    let code = runtime.block_on(async { Loop::start(setup)?.run().await });
     // A file that is still being read must not hold the program back.
     runtime.shutdown_background();
     code
@@ -133,15 +133,36 @@ impl Loop {
             inbox,
             exit: None,
         };
-        match (setup.model, setup.session) {
+        match (setup.model, &setup.session) {
             (Some(model), _) => this.load(model),
             (None, None) => this.app.open_models(),
+            // A session replays without a model.
             (None, Some(_)) => {}
+        }
+        if let Some(session) = setup.session {
+            this.open(session);
         }
         Ok(this)
     }
 
     async fn run(mut self) -> Result<u8> {
+        let ended = self.work().await;
+        if ended.is_err() {
+            // The terminal is gone; what was written must not go with it.
+            self.app.on_hangup();
+            let (_, effects) = self.app.drain();
+            for effect in effects {
+                if let Effect::Save(save) = effect {
+                    self.files.put(Job::Session(save));
+                }
+            }
+        }
+        self.finish();
+        ended
+    }
+
+    /// Works until somebody leaves; the exit code.
+    async fn work(&mut self) -> Result<u8> {
         let mut input = EventStream::new();
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let mut keep = tokio::time::interval(KEEP_EVERY);
@@ -150,7 +171,6 @@ impl Loop {
         loop {
             self.serve()?;
             if let Some(code) = self.exit {
-                self.finish();
                 return Ok(code);
             }
             let wait = self.frames.wait(Instant::now());

@@ -22,9 +22,7 @@ impl App {
         if let Model::Loading(_) = self.model {
             return self.stop();
         }
-        if self.live.is_some() {
-            self.focus = Focus::Trace;
-        }
+        self.focus = Focus::Trace;
     }
 
     /// Asks what stands in the box, or has it wait for the model.
@@ -57,6 +55,10 @@ impl App {
     pub(super) fn ask_now(&mut self) {
         let text = self.question.text();
         let Some(card) = self.card() else { return };
+        // A reference answers one question; it must not grade another.
+        if self.live.as_ref().is_some_and(|live| live.request.question != text) {
+            self.request.reference = None;
+        }
         // What was there stays in its own file; nothing is lost by asking again.
         self.keep();
         self.send(Command::Clear);

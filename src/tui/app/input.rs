@@ -188,7 +188,9 @@ impl App {
             let cancel = matches!(self.model, Model::Loading(_)) || self.queued;
             let mut keys = match self.focus {
                 Focus::Question => vec![A::Submit, A::Newline, A::HistoryBack],
-                Focus::Trace => vec![A::EditQuestion, A::Models, A::Settings, A::Open],
+                Focus::Trace => {
+                    vec![A::EditQuestion, A::EditReference, A::Settings, A::Models, A::Theme]
+                }
             };
             if cancel {
                 keys.push(if self.focus == Focus::Question { A::Cancel } else { A::Stop });

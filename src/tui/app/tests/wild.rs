@@ -175,3 +175,66 @@ fn every_size_survives() {
         }
     }
 }
+
+/// Bytes for a terminal, read back by an emulator.
+#[derive(Clone, Default)]
+struct Bytes(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+
+impl std::io::Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Frame after frame, a terminal must show what was drawn: nothing left over, nothing shifted.
+#[test]
+fn a_terminal_shows_what_was_drawn() {
+    use ratatui::backend::CrosstermBackend;
+    use ratatui::{Terminal, TerminalOptions, Viewport};
+    for seed in 1..40 {
+        let mut dice = Dice(seed * 7919);
+        let (width, height) = [(80, 24), (120, 32), (37, 11)][dice.roll(3)];
+        let bytes = Bytes::default();
+        let options = TerminalOptions { viewport: Viewport::Fixed(ratatui::layout::Rect::new(0, 0, width, height)) };
+        let mut terminal = Terminal::with_options(CrosstermBackend::new(bytes.clone()), options).unwrap();
+        let mut screen = vt100::Parser::new(height, width, 0);
+        let mut app = ready();
+        app.question.set("How many?");
+        app.ask();
+        for step in 0..30 {
+            match dice.roll(4) {
+                0 => app.on_key(dice.key()),
+                _ => {
+                    let event = dice.event(&app);
+                    app.on_event(event);
+                }
+            }
+            terminal
+                .draw(|frame| {
+                    crate::tui::screens::explore::prepare(&mut app, frame.area());
+                    crate::tui::screens::explore::draw(&app, frame);
+                })
+                .unwrap();
+            screen.process(&bytes.0.take());
+            let drawn = drawn(&mut app, width, height);
+            for y in 0..height {
+                let mut cluster = false;
+                for x in 0..width {
+                    let cell = screen.screen().cell(y, x).unwrap();
+                    let (shown, wanted) = (cell.contents(), drawn[(x, y)].symbol());
+                    // Emulators take clusters such as flags apart; how wide they are must agree.
+                    let before = std::mem::replace(&mut cluster, wanted.chars().count() > 1);
+                    if before || cluster {
+                        continue;
+                    }
+                    let same = shown.trim() == wanted.trim() || cell.is_wide_continuation();
+                    assert!(same, "seed {seed} step {step}: {shown:?} for {wanted:?} at {x},{y}\n{}", screen.screen().contents());
+                }
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::side::rate;
+use super::side::{finite, rate};
 use crate::thinking::trace::thinking_tokens;
 use crate::tui::app::App;
 use crate::tui::widgets::bars::{gauge, grouped};
@@ -35,7 +35,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if lane.pending_waits > 0 {
         parts.push(vec![Span::styled(format!("⟲ {} pending", lane.pending_waits), theme.forced)]);
     }
-    let end = token.map_or(0.0, |t| t.p_end);
+    let end = token.map_or(0.0, |t| finite(t.p_end));
     parts.push(vec![Span::styled("p(end) ", theme.dim), Span::styled(format!("{end:.2}"), theme.text)]);
     let runs = probes::runs(&live.branch().probes);
     if let Some(last) = runs.last() {

@@ -166,8 +166,8 @@ impl Rows<'_> {
         let tokens = &live.branch().tokens;
         let cursor = live.lane().view.cursor();
         let at = cursor.and_then(|c| tokens.get(c)).or(tokens.last());
-        let end = at.map_or(0.0, |t| t.p_end);
-        let entropy = at.map_or(0.0, |t| t.entropy);
+        let end = at.map_or(0.0, |t| finite(t.p_end));
+        let entropy = at.map_or(0.0, |t| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
         let name = if live.thought_is_over() && cursor.is_none() { "End of turn" } else { "End of thinking" };
         if self.section(self.heading(name), rows) {
@@ -256,7 +256,7 @@ impl Rows<'_> {
             (Origin::User, None) => "yours".to_owned(),
         };
         let columns = usize::from(self.inner.width.saturating_sub(2));
-        let who = format!("{who} · logprob {:.2}", token.logprob);
+        let who = format!("{who} · logprob {:.2}", finite(token.logprob));
         let figures = format!("token {at} · id {}", token.id);
         self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
         self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
@@ -292,6 +292,11 @@ pub fn rate(tok_s: f64) -> String {
         0.05..9.95 => format!("{tok_s:.1}"),
         _ => grouped(tok_s.max(0.0).round() as u64),
     }
+}
+
+/// A number as it is, and what is none as 0.
+pub fn finite(x: f32) -> f32 {
+    if x.is_finite() { x } else { 0.0 }
 }
 
 fn duration(ms: f64) -> String {

@@ -95,7 +95,7 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
         }
         _ => match live.branch().stop {
             Some(StopReason::EndOfTurn) => ("■ done".into(), theme.text, both),
-            Some(StopReason::AnswerMax) => ("■ answer too long".into(), theme.warn, both),
+            Some(StopReason::AnswerMax) => ("■ answer at its limit".into(), theme.warn, both),
             Some(StopReason::ContextFull) => ("■ context full".into(), theme.warn, both),
             Some(StopReason::User) => ("■ stopped".into(), theme.warn, both),
             None if tokens.is_empty() => ("not started".into(), theme.dim, String::new()),
