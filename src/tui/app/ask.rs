@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Model, Tone};
-use crate::engine::protocol::{Command, Request};
+use crate::engine::protocol::{Command, LaneState, Request};
 
 /// Lanes a session may use before its ids would meet the next session's.
 const LANES: usize = 1 << 20;
@@ -62,8 +62,11 @@ impl App {
         self.send(Command::Clear);
         let request = Request { question: text.clone(), ..self.request.clone() };
         self.begin(|base, number| Live::new(request.clone(), card, base, number));
-        let base = self.next_lane - LANES;
-        self.send(Command::Start { lane: base, request, run: true });
+        if let Some(live) = self.live.as_mut() {
+            live.lane_mut().state = Some(LaneState::Prefill);
+            let lane = live.lane_id(live.active);
+            self.send(Command::Start { lane, request, run: true });
+        }
         let history = self.question.remember(&text);
         self.wish(Effect::SaveHistory(history));
         self.focus = Focus::Trace;

@@ -17,10 +17,11 @@ impl App {
                 self.ask_queued();
             }
             Event::Failed(sentence) => {
+                // With nothing else on screen, the screen itself says it.
                 if let Some(live) = self.live.as_mut() {
                     live.forget_lanes();
+                    self.refuse(sentence.clone());
                 }
-                self.refuse(sentence.clone());
                 self.model = Model::Failed(sentence);
             }
             Event::Notice(lane, sentence) => {

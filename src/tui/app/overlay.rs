@@ -195,9 +195,14 @@ impl Overlay {
     }
 }
 
+/// A token's text on one line: safe, with line breaks as a sign that every font has.
+pub fn label(text: &str) -> String {
+    clean_line(&text.replace('\n', "⏎")).into_owned()
+}
+
 /// A token's text between quotation marks, safe and short.
 pub fn quoted(text: &str, columns: usize) -> String {
-    let safe = clean_line(text);
+    let safe = label(text);
     let inner = safe.strip_prefix(' ').filter(|t| !t.is_empty()).unwrap_or(&safe);
     format!("“{}”", fit(inner, columns))
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use super::side::rate;
 use crate::thinking::trace::thinking_tokens;
 use crate::tui::app::App;
 use crate::tui::widgets::bars::{gauge, grouped};
@@ -44,9 +45,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             Span::styled(format!(" ×{}", last.count), theme.dim),
         ]);
     }
-    let rate = lane.speed.decode_tok_s.max(0.0) as u64;
-    if rate > 0 {
-        parts.push(vec![Span::styled(format!("{} tok/s", grouped(rate)), theme.dim)]);
+    if lane.speed.decode_tok_s > 0.0 {
+        let rate = rate(lane.speed.decode_tok_s);
+        parts.push(vec![Span::styled(format!("{rate} tok/s"), theme.dim)]);
     }
 
     let mut line: Vec<Span> = vec![Span::raw(" ")];

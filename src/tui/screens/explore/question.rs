@@ -49,7 +49,8 @@ pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
     }
     match app.live.as_ref().filter(|_| !focused) {
         Some(live) => {
-            put(buf, inner, inner.x, inner.y, inner.width, &live.request.question, theme.text);
+            let line = live.request.question.replace('\n', " ");
+            put(buf, inner, inner.x, inner.y, inner.width, &line, theme.text);
         }
         None => app.question.area().render(inner, buf),
     }

@@ -11,10 +11,10 @@ use crate::thinking::trace::{Origin, Token, thinking_tokens};
 use crate::tui::action::Action;
 use super::on_border;
 use crate::tui::app::live::Live;
-use crate::tui::app::overlay::quoted;
+use crate::tui::app::overlay::{label, quoted};
 use crate::tui::app::{App, Model};
 use crate::tui::keymap::Context;
-use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::sanitize::{fit, width};
 use crate::tui::widgets::bars::{bar, gauge, grouped};
 use crate::tui::widgets::trace::paint::ENTROPY_FULL;
 use crate::tui::widgets::{probes, spark};
@@ -99,7 +99,9 @@ impl Rows<'_> {
     }
 
     fn heading(&self, text: &str) -> Line<'static> {
-        Line::styled(format!(" {text} "), on_border(self.app.theme(), self.app.theme().title))
+        let theme = self.app.theme();
+        // A span, not a styled line: a line's style would reach to the end of its row.
+        Line::from(Span::styled(format!(" {text} "), on_border(theme, theme.title)))
     }
 
     fn label(&self, text: &str) -> Span<'static> {
@@ -135,13 +137,12 @@ impl Rows<'_> {
         self.line(Line::from(vec![self.label("waits"), forced, pending]));
 
         let speed = lane.speed;
-        let rate = format!("{:>6} tok/s", grouped(speed.decode_tok_s.max(0.0) as u64));
-        let first = format!("{:>5} ms", grouped(speed.time_to_first_token_ms.max(0.0) as u64));
+        let (rate, first) = (rate(speed.decode_tok_s), duration(speed.time_to_first_token_ms));
         self.line(Line::from(vec![
             self.label("speed"),
-            Span::styled(rate, theme.text),
-            Span::styled(" ttft", theme.dim),
-            Span::styled(first, theme.text),
+            Span::styled(format!("{rate:>5} tok/s"), theme.text),
+            Span::styled(" ttft ", theme.dim),
+            Span::styled(format!("{first:>8}"), theme.text),
         ]));
 
         let context = match &self.app.model {
@@ -190,7 +191,7 @@ impl Rows<'_> {
         let Some(place) = self.next(rows) else { return };
         let line = Rect { width: place.width.saturating_sub(VALUE), ..place };
         spark::draw(values, full, cursor, theme, line, self.buf);
-        let value = Line::styled(value.to_owned(), theme.text).right_aligned();
+        let value = Line::from(Span::styled(value.to_owned(), theme.text)).right_aligned();
         value.render(Rect { y: place.bottom() - 1, height: 1, ..place }, self.buf);
     }
 
@@ -255,7 +256,8 @@ impl Rows<'_> {
             (Origin::User, None) => "yours".to_owned(),
         };
         let columns = usize::from(self.inner.width.saturating_sub(2));
-        let figures = format!("token {at} · id {} · logprob {:.2}", token.id, token.logprob);
+        let who = format!("{who} · logprob {:.2}", token.logprob);
+        let figures = format!("token {at} · id {}", token.id);
         self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
         self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
     }
@@ -264,7 +266,7 @@ impl Rows<'_> {
         let theme = self.app.theme();
         let columns = usize::from(self.inner.width.saturating_sub(2));
         let name = (columns / 3).min(14);
-        let safe = clean_line(text);
+        let safe = label(text);
         let shown = match safe.trim() {
             "" if safe.is_empty() => "·".to_owned(),
             "" => "␣".repeat(width(&safe).min(3)),
@@ -281,6 +283,21 @@ impl Rows<'_> {
             Span::styled(bar, theme.gauge),
             Span::styled(format!("{} {p:>5.2}", " ".repeat(fill)), style),
         ]));
+    }
+}
+
+/// Tokens per second: with a digit behind the point where that says something.
+pub fn rate(tok_s: f64) -> String {
+    match tok_s {
+        0.05..9.95 => format!("{tok_s:.1}"),
+        _ => grouped(tok_s.max(0.0).round() as u64),
+    }
+}
+
+fn duration(ms: f64) -> String {
+    match ms {
+        ..10_000.0 => format!("{} ms", grouped(ms.max(0.0).round() as u64)),
+        _ => format!("{} s", grouped((ms / 1000.0).round() as u64)),
     }
 }
 

@@ -62,3 +62,104 @@ fn alternatives_open() {
         app
     });
 }
+
+/// Several branches, as a session that was steered has.
+fn steered(app: &mut App) {
+    answered(app);
+    press(app, "w");
+    think(app, ", the letters again: r a s p b e r r y has r at 1, 7 and 8.");
+    probe(app, "3");
+    press(app, "home ) ) b i");
+    app.on_paste("Look at each letter once.");
+    press(app, "enter");
+    press(app, "[ [ [ home ) enter down enter");
+    think(app, " different thing to count: two r, I think. 2");
+    probe(app, "2");
+    app.drain();
+}
+
+#[test]
+fn branch_tree_open() {
+    pictures("branches", || {
+        let mut app = ready();
+        steered(&mut app);
+        press(&mut app, "t");
+        app
+    });
+}
+
+#[test]
+fn reading_back_while_it_streams() {
+    pictures("reading", || {
+        let mut app = ready();
+        midway(&mut app);
+        for _ in 0..30 {
+            think(&mut app, " And once more, letter by letter, to be quite sure of it:\nr, a, s, p, b, e, r, r, y.");
+        }
+        drawn(&mut app, 120, 40);
+        press(&mut app, "home pgdn down down H");
+        app
+    });
+}
+
+#[test]
+fn loading_and_failing() {
+    pictures("loading", || {
+        let mut app = App::new(options());
+        app.on_event(crate::engine::protocol::Event::Loading(0.43));
+        app
+    });
+    pictures("failed", || {
+        let mut app = App::new(options());
+        let why = "cannot load models/qwen.gguf: the file ends after 1 203 of 91 739 712 bytes; download it again";
+        app.on_event(crate::engine::protocol::Event::Failed(why.into()));
+        app
+    });
+}
+
+#[test]
+fn injecting_and_settings() {
+    pictures("inject", || {
+        let mut app = ready();
+        steered(&mut app);
+        press(&mut app, "] ] i");
+        app.on_paste("So I count them one by one.");
+        app
+    });
+    pictures("settings", || {
+        let mut app = ready();
+        answered(&mut app);
+        press(&mut app, "o");
+        app
+    });
+}
+
+/// The smallest screens that are still of use.
+#[test]
+fn narrow_screens() {
+    for (width, height) in [(60, 16), (40, 12), (24, 7)] {
+        let mut app = ready();
+        midway(&mut app);
+        let buf = drawn(&mut app, width, height);
+        insta::assert_snapshot!(format!("narrow_{width}x{height}"), text(&buf));
+    }
+}
+
+/// A theme that forgets a role would leave a hole: all of them, where colours differ most.
+#[test]
+fn every_theme_dresses_every_screen() {
+    let mut app = ready();
+    steered(&mut app);
+    press(&mut app, "[ [ [ home )");
+    let mut seen: Vec<String> = Vec::new();
+    for name in Theme::builtin_names() {
+        let buf = drawn(&mut app, 120, 32);
+        let cells = cells(&buf);
+        if let Ok(folder) = std::env::var("S1_TUI_PICTURES") {
+            std::fs::write(format!("{folder}/theme-{name}.json"), &cells).unwrap();
+        }
+        assert!(!seen.contains(&cells), "{name} looks like another theme");
+        seen.push(cells);
+        press(&mut app, "T");
+    }
+}

@@ -91,7 +91,7 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
         Some(LaneState::Running) if over => ("answering".into(), theme.answer, both),
         Some(LaneState::Running) => ("thinking".into(), theme.text, budget),
         Some(LaneState::Paused) if live.branch().stop.is_none() => {
-            ("⏸ paused".into(), theme.warn, if over { both } else { budget })
+            ("❚❚ paused".into(), theme.key, if over { both } else { budget })
         }
         _ => match live.branch().stop {
             Some(StopReason::EndOfTurn) => ("■ done".into(), theme.text, both),
@@ -135,12 +135,15 @@ fn branches(app: &App, live: &Live) -> Line<'static> {
 
 /// Nothing is written yet, but something is under way.
 fn waiting(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
-    let Some((done, total)) = live.lane().prefill.filter(|p| p.1 > 0) else { return };
+    if live.lane().state != Some(LaneState::Prefill) {
+        return;
+    }
+    let (done, total) = live.lane().prefill.unwrap_or_default();
     let esc = key(app, Action::Stop);
     progress(
         app,
-        &format!("Reading {} tokens of the question", grouped(total as u64)),
-        done as f64 / total as f64,
+        "Reading the question",
+        done as f64 / total.max(1) as f64,
         &format!("{esc} stops"),
         area,
         buf,
