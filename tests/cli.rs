@@ -107,7 +107,7 @@ fn a_question_comes_from_standard_input() {
     let home = Home::new();
     let mut child = home
         .command()
-        .args(["run", "--model", &home.model(), "--prompt", "-", "--max-thinking", "4", "--answer-max", "4", "--json"])
+        .args(["run", "--model", &home.model(), "--prompt", "-", "--max-thinking", "4", "--answer-max", "8", "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -115,7 +115,7 @@ fn a_question_comes_from_standard_input() {
     child.stdin.take().unwrap().write_all(b"1+1?\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let piped: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let given = ask(&home, &["--max-thinking", "4", "--answer-max", "4"]);
+    let given = ask(&home, &["--max-thinking", "4"]);
     assert_eq!(piped["prompt_ids"], given["prompt_ids"]);
 }
 
@@ -143,13 +143,13 @@ fn score_and_tokenize_speak_the_shape_of_the_references() {
     let ids: Value =
         serde_json::from_str(&ok(&home, &["tokenize", "--model", &model, "--text", "hi<|im_end|>", "--json"]))
             .unwrap();
-    assert_eq!(ids, serde_json::json!([71, 72, 258]));
+    assert_eq!(ids, serde_json::json!([104, 105, 258]));
     let scored: Value =
-        serde_json::from_str(&ok(&home, &["score", "--model", &model, "--ids", "71,72,258", "--json"])).unwrap();
+        serde_json::from_str(&ok(&home, &["score", "--model", &model, "--ids", "104,105,258", "--json"])).unwrap();
     assert_eq!(scored["ids"], ids);
     let positions = scored["positions"].as_array().unwrap();
     assert_eq!(positions.len(), 2);
-    assert_eq!(positions[0]["next"], 72);
+    assert_eq!(positions[0]["next"], 105);
     assert_eq!(positions[0]["top5"].as_array().unwrap().len(), 5);
     assert!(positions[0]["logprob"].as_f64().unwrap() < 0.0);
     let by_text: Value =

@@ -6,24 +6,33 @@ use common::{Home, Pty};
 
 const ENTER: &str = "\r";
 
-/// Lets the tiny model write for long enough to be steered.
+/// The explorer with a question ready. The tiny model never ends by itself: it is cut.
 fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
     let model = home.model();
-    let args = ["--model", &model, "--question", "How many r in raspberry?", "--max-thinking", "600"];
+    let question = ["--question", "How many r in raspberry?"];
+    let limits = ["--max-thinking", "600", "--answer-max", "20"];
+    let args = [&["--model", &model], &question[..], &limits[..]].concat();
     let pty = Pty::start(home, &args, rows, cols);
     pty.wait_for("How many r in raspberry?").wait_for("tiny qwen3");
     pty
+}
+
+/// What the screen says once the tiny model has used up its answer.
+const ENDED: &str = "■ answer";
+
+/// Asks, pauses at once, and steps three tokens into the thought.
+fn pause_in_thought(pty: &Pty) {
+    pty.keys(ENTER).keys(" ").wait_for("paused");
+    pty.keys("sss").wait_for("3 thinking");
 }
 
 #[test]
 fn ask_wait_cut_branch_quit() {
     let home = Home::new();
     let mut pty = explorer(&home, 32, 120);
-    pty.keys(ENTER).wait_for("/600");
-    pty.keys(" ").wait_for("paused");
+    pause_in_thought(&pty);
     pty.keys("w").wait_for("⟲ Wait");
-    pty.keys("x").keys(" ").wait_for("✂ cut");
-    pty.wait_for("done");
+    pty.keys("x").wait_for("✂ cut").wait_for(ENDED);
     pty.keys("\x1b[H").keys("b").wait_for("2 branches");
     pty.keys("q");
     assert_eq!(pty.end(), 0);
@@ -53,8 +62,7 @@ fn a_signal_leaves_the_terminal_and_the_work_in_order() {
     for (name, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
         let home = Home::new();
         let mut pty = explorer(&home, 24, 80);
-        pty.keys(ENTER).wait_for("600");
-        pty.keys(" ").wait_for("paused");
+        pause_in_thought(&pty);
         pty.signal(name);
         assert_eq!(pty.end(), code, "{name}");
         assert!(pty.is_restored(), "{name}");
@@ -67,7 +75,7 @@ fn a_kill_loses_nothing_that_was_finished() {
     let home = Home::new();
     let mut pty = explorer(&home, 24, 80);
     pty.keys(ENTER).wait_for("600");
-    pty.keys("x").wait_for("done");
+    pty.keys("x").wait_for(ENDED);
     // The pause or end is written down at once, on another thread.
     std::thread::sleep(std::time::Duration::from_millis(500));
     pty.signal("KILL");
@@ -115,9 +123,9 @@ fn a_broken_model_is_said_on_the_screen() {
 fn colours_are_left_out_when_asked() {
     let home = Home::new();
     let model = home.model();
-    let args = ["--model", &model, "--question", "hi", "--max-thinking", "20"];
+    let args = ["--model", &model, "--question", "hi", "--max-thinking", "20", "--answer-max", "9"];
     let mut pty = Pty::start_with(&home, &args, 24, 80, &[("NO_COLOR", "1")]);
-    pty.wait_for("tiny qwen3").keys(ENTER).wait_for("done");
+    pty.wait_for("tiny qwen3").keys(ENTER).wait_for(ENDED);
     assert!(!pty.has_colours());
     pty.keys("q");
     assert_eq!(pty.end(), 0);

@@ -249,3 +249,6 @@ enum Rows {
     Some(Tensor),
     None,
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,11 @@ impl GgufWriter {
         Self::default()
     }
 
+    /// A value given as its type number and its bytes, right or wrong.
+    pub fn raw(&mut self, key: &str, kind: u32, value: &[u8]) -> &mut Self {
+        self.entry(key, kind, value)
+    }
+
     fn entry(&mut self, key: &str, kind: u32, value: &[u8]) -> &mut Self {
         self.metadata.extend(text(key));
         self.metadata.extend(kind.to_le_bytes());

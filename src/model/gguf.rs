@@ -261,3 +261,6 @@ impl Gguf {
             .fold(0u64, |sum, t| sum.saturating_add(t.elements() as u64))
     }
 }
+
+#[cfg(test)]
+mod tests;

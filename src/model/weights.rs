@@ -25,6 +25,8 @@ use half::{bf16, f16};
 
 use super::gguf::{AlignedBytes, Bytes, Gguf, TensorInfo};
 
+mod q8;
+
 /// Blocks of type `T` inside a file's bytes: candle's storage trait without a copy.
 struct Mapped<T> {
     bytes: Arc<Bytes>,
@@ -93,6 +95,11 @@ impl<T: GgmlType> QuantizedType for Mapped<T> {
         lhs: &[f32],
         dst: &mut [f32],
     ) -> candle_core::Result<()> {
+        if let Some(product) =
+            q8::matmul(T::DTYPE, mkn, lhs, &self.bytes[self.range.clone()], dst)
+        {
+            return product;
+        }
         match T::DTYPE {
             GgmlDType::F16 | GgmlDType::BF16 => matmul_widened(mkn, lhs, self.blocks(), dst),
             _ => k_quants::matmul(mkn, lhs, self.blocks(), dst),
