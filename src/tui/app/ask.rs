@@ -60,7 +60,7 @@ impl App {
             self.request.reference = None;
         }
         // What was there stays in its own file; nothing is lost by asking again.
-        self.keep();
+        self.keep_now();
         self.send(Command::Clear);
         let request = Request { question: text.clone(), ..self.request.clone() };
         self.begin(|base, number| Live::new(request.clone(), card, base, number));

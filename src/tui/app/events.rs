@@ -2,7 +2,7 @@
 
 use super::live::Change;
 use super::{App, Model, Tone};
-use crate::engine::protocol::{Event, LaneState};
+use crate::engine::protocol::{Command, Event, LaneState};
 use crate::tui::sanitize::clean_line;
 
 impl App {
@@ -50,7 +50,12 @@ impl App {
         let Some(live) = self.live.as_mut() else { return };
         match live.apply(event) {
             Change::None | Change::Seen | Change::Text => {}
-            Change::Rest => self.keep(),
+            Change::Rest => {
+                while let Some((lane, until)) = live.next_step() {
+                    self.commands.push(Command::Run(lane, until));
+                }
+                self.keep();
+            }
         }
         let shown = self.live.as_ref().map(|l| l.lane());
         if let Some((period, times)) = shown.and_then(|l| l.repeats).filter(|_| repeats) {
@@ -63,7 +68,7 @@ impl App {
 
     /// Another model takes over, or none: what the old engine knew is gone.
     pub fn on_model_change(&mut self, loading: bool) {
-        self.keep();
+        self.keep_now();
         if let Some(live) = self.live.as_mut() {
             live.forget_lanes();
         }

@@ -23,11 +23,18 @@ pub struct SaveResult {
 
 impl App {
     /// Keeps the session on screen in its own file, if it has changed. Called at every pause and
-    /// end, and every few seconds while text streams.
+    /// end, and every few seconds while text streams; while a save is under way, the next call
+    /// will do.
     pub fn keep(&mut self) {
+        if self.saving.is_none() {
+            self.keep_now();
+        }
+    }
+
+    /// The same, without waiting for a save under way: before another session takes the screen.
+    pub(super) fn keep_now(&mut self) {
         let Some(live) = self.live.as_ref() else { return };
-        let unsaved = live.revision > live.saved && !live.branch().tokens.is_empty();
-        if unsaved && self.saving != Some(live.revision) {
+        if self.has_unsaved() && self.saving != Some(live.revision) {
             self.saving = Some(live.revision);
             self.save_to(None);
         }
@@ -92,6 +99,9 @@ impl App {
                 }
                 if self.quitting {
                     self.wish(Effect::Quit);
+                } else if !self.is_busy() {
+                    // What came while it was being saved.
+                    self.keep();
                 }
             }
             Err(sentence) => {
@@ -148,7 +158,7 @@ impl App {
             Ok(document) => document,
             Err(sentence) => return self.refuse(sentence),
         };
-        self.keep();
+        self.keep_now();
         if matches!(self.model, Model::Ready(_)) {
             self.send(Command::Clear);
         }

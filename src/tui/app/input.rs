@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::overlay::{Ask, Overlay, Pick, Sure};
 use super::{App, Effect, Focus, Model};
@@ -28,6 +28,11 @@ impl App {
         match (self.keymap.action(context, key), self.focus) {
             (Some(action), _) => self.act(action),
             (None, Focus::Question) => self.question.key(key),
+            // Esc and a key typed right after it look like Alt and that key.
+            (None, Focus::Trace) if key.modifiers == KeyModifiers::ALT => {
+                self.on_key(KeyEvent::from(KeyCode::Esc));
+                self.on_key(KeyEvent { modifiers: KeyModifiers::NONE, ..key });
+            }
             (None, Focus::Trace) => {}
         }
     }

@@ -3,9 +3,10 @@
 //! Engine events change it, and nothing else about it knows the engine. Not here: which keys
 //! change it, and how it is drawn.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use crate::engine::protocol::{Event, LaneId, LaneState, Request, Speed};
+use crate::engine::protocol::{Event, LaneId, LaneState, Request, Speed, Until};
 use crate::grading::{equal, extract, grade};
 use crate::store::session::{Document, ModelCard};
 use crate::thinking::trace::{Phase, Reason, Token, phase_text};
@@ -32,6 +33,10 @@ pub struct Lane {
     pub prefill: Option<(usize, usize)>,
     /// A repeating loop: its length in tokens and how often it came.
     pub repeats: Option<(usize, usize)>,
+    /// It runs one step, and stops by itself.
+    pub stepping: bool,
+    /// Steps asked for while it was on one.
+    pub steps: VecDeque<Until>,
     /// Where the reader is.
     pub view: View,
     /// Tokens before this one are as they were when the view was last updated.
@@ -233,6 +238,18 @@ impl Live {
         Some(id)
     }
 
+    /// A branch that has come to the end of a step with another one waiting: the step to run now.
+    pub fn next_step(&mut self) -> Option<(LaneId, Until)> {
+        let rests = |lane: &&mut Lane| lane.state == Some(LaneState::Paused);
+        let lanes = self.lanes.iter_mut().enumerate();
+        lanes.filter(|(_, lane)| rests(&lane)).find_map(|(id, lane)| {
+            let until = lane.steps.pop_front()?;
+            lane.state = Some(LaneState::Running);
+            lane.stepping = true;
+            Some((self.base + id, until))
+        })
+    }
+
     /// Takes an engine event in.
     pub fn apply(&mut self, event: Event) -> Change {
         let of = |lane: LaneId| lane.checked_sub(self.base);
@@ -315,6 +332,9 @@ impl Live {
         lane.state = Some(state);
         if state != LaneState::Prefill {
             lane.prefill = None;
+        }
+        if matches!(state, LaneState::Stopped(_)) {
+            lane.steps.clear();
         }
         match state {
             LaneState::Stopped(reason) => {

@@ -13,6 +13,8 @@ use crate::tui::action::Action;
 const SENTENCE_WITHIN: usize = 64;
 /// Temperature of a re-roll where the request is greedy, which would only repeat itself.
 const REROLL_TEMPERATURE: f32 = 0.8;
+/// Steps that may wait for the one under way.
+const MOST_STEPS: usize = 8;
 /// Room that a wait on a thought at its budget gets.
 const MORE_ROOM: usize = 128;
 
@@ -81,7 +83,10 @@ impl App {
     fn run(&mut self, until: Until) {
         if let Some(live) = self.live.as_mut() {
             let lane = live.lane_id(live.active);
-            live.lane_mut().state = Some(LaneState::Running);
+            let known = live.lane_mut();
+            known.state = Some(LaneState::Running);
+            known.stepping = until != Until::End;
+            known.steps.clear();
             self.send(Command::Run(lane, until));
         }
     }
@@ -178,10 +183,11 @@ impl App {
 
     /// Pauses what runs, and resumes what is paused.
     pub(super) fn pause(&mut self) {
-        let Some(live) = self.live.as_ref() else {
+        let Some(live) = self.live.as_mut() else {
             return self.refuse("Ask a question first.");
         };
         if live.is_busy() {
+            live.lane_mut().steps.clear();
             let lane = live.lane_id(live.active);
             return self.send(Command::Pause(lane));
         }
@@ -199,9 +205,18 @@ impl App {
             Action::StepSentence => Until::Sentence,
             _ => Until::Tokens(1),
         };
-        let Some(live) = self.live.as_ref() else {
+        let Some(live) = self.live.as_mut() else {
             return self.refuse("Ask a question first.");
         };
+        if live.is_busy() && live.lane().stepping {
+            // Typed faster than it writes: every key is a step, but a key held down must not run
+            // on for long after it is let go.
+            let steps = &mut live.lane_mut().steps;
+            if steps.len() < MOST_STEPS {
+                steps.push_back(until);
+            }
+            return;
+        }
         if live.is_busy() {
             let lane = live.lane_id(live.active);
             return self.send(Command::Pause(lane));

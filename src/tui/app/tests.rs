@@ -212,6 +212,35 @@ fn pause_resume_and_steps() {
 }
 
 #[test]
+fn steps_typed_fast_are_all_taken() {
+    let mut app = ready();
+    midway(&mut app);
+    paused(&mut app);
+    press(&mut app, "s s S");
+    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    let lane = lane(&app);
+    app.on_event(Event::State(lane, LaneState::Paused));
+    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    app.on_event(Event::State(lane, LaneState::Paused));
+    assert_eq!(sent(&mut app), ["run 0 Sentence"]);
+    press(&mut app, "s space");
+    assert_eq!(sent(&mut app), ["pause 0"], "a pause takes back the steps that wait");
+    app.on_event(Event::State(lane, LaneState::Paused));
+    assert!(sent(&mut app).is_empty());
+}
+
+#[test]
+fn escape_and_a_key_right_after_it_are_two_keys() {
+    let mut app = ready();
+    midway(&mut app);
+    app.on_key(crossterm::event::KeyEvent::new(
+        crossterm::event::KeyCode::Char('w'),
+        crossterm::event::KeyModifiers::ALT,
+    ));
+    assert_eq!(sent(&mut app), ["stop 0", "Wait 0"]);
+}
+
+#[test]
 fn words_are_injected_with_the_thought_held_still() {
     let mut app = ready();
     midway(&mut app);
