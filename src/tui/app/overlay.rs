@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::live::Live;
 use super::settings::Setting;
+use crate::engine::protocol::LaneState;
 use crate::store::session::{EXTENSION, Saved};
 use crate::thinking::trace::Token;
 use crate::thinking::tree::BranchId;
@@ -221,28 +222,37 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, Row)> {
         if depth > 0 {
             stem.push_str(if has_sister(&order[i..], depth) { "├─ " } else { "╰─ " });
         }
-        let at = branch.fork.map_or(String::new(), |f| format!(" · from token {}", f.at));
-        let own = branch.tokens.len() - branch.fork.map_or(0, |f| f.at.min(branch.tokens.len()));
-        let lane = live.lanes.get(id);
-        let answer = match lane.and_then(|l| l.verdict.as_ref()) {
-            Some(v) => {
-                let sign = match v.correct {
-                    Some(true) => " ✓",
-                    Some(false) => " ✗",
-                    None => "",
-                };
-                format!("▸ {}{sign}", fit(&clean_line(&v.answer), 16))
-            }
-            None => match lane.and_then(|l| l.state) {
-                Some(crate::engine::protocol::LaneState::Running) => "writing".into(),
-                Some(crate::engine::protocol::LaneState::Paused) => "paused".into(),
-                _ => String::new(),
-            },
-        };
-        let row = Row::new(format!("{stem}{}{at}", branch.name), format!("{answer}  {own:>5} tokens"));
+        let at = branch.fork.map_or(0, |f| f.at.min(branch.tokens.len()));
+        let own = branch.tokens.get(at..).unwrap_or_default();
+        let words: String = own.iter().take(12).map(|t| t.text.as_str()).collect();
+        let words = fit(label(words.trim()).trim_end(), 28).into_owned();
+        let from = branch.fork.map_or(String::new(), |f| format!("from {}", f.at));
+        let answer = answer(live, id);
+        let row = Row::new(
+            format!("{stem}{}  {words}", branch.name),
+            format!("{answer}  {from:>10}  {:>5} tokens", own.len()),
+        );
         rows.push((id, row));
     }
     rows
+}
+
+/// What has become of a branch: its answer, or what it is doing.
+fn answer(live: &Live, id: BranchId) -> String {
+    let Some(lane) = live.lanes.get(id) else { return String::new() };
+    match (&lane.verdict, lane.state) {
+        (Some(verdict), _) => {
+            let sign = match verdict.correct {
+                Some(true) => " ✓",
+                Some(false) => " ✗",
+                None => "",
+            };
+            format!("▸ {}{sign}", fit(&clean_line(&verdict.answer), 16))
+        }
+        (None, Some(LaneState::Running | LaneState::Prefill)) => "writing".into(),
+        (None, Some(LaneState::Paused)) => "paused".into(),
+        _ => String::new(),
+    }
 }
 
 /// Whether a later branch stands at `level`, before the tree goes back above it.

@@ -1,5 +1,7 @@
 use super::*;
 use crate::tui::app::testing::*;
+use crate::engine::protocol::{Event, LaneState};
+use crate::thinking::trace::{Origin, Phase, Reason};
 use crate::tui::app::App;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
@@ -67,14 +69,20 @@ fn alternatives_open() {
 fn steered(app: &mut App) {
     answered(app);
     press(app, "w");
+    stream(app, " Wait", Origin::Forced, Phase::Thinking, Some(Reason::UserWait));
     think(app, ", the letters again: r a s p b e r r y has r at 1, 7 and 8.");
     probe(app, "3");
-    press(app, "home ) ) b i");
+    let lane = lane(app);
+    app.on_event(Event::State(lane, LaneState::Paused));
+    press(app, "i");
     app.on_paste("Look at each letter once.");
     press(app, "enter");
-    press(app, "[ [ [ home ) enter down enter");
+    stream(app, " Look at each letter once.", Origin::User, Phase::Thinking, Some(Reason::Injected));
+    press(app, "space [ home ) enter down enter");
     think(app, " different thing to count: two r, I think. 2");
     probe(app, "2");
+    press(app, "] home ) ) right right u");
+    think(app, " count forwards");
     app.drain();
 }
 
@@ -106,13 +114,13 @@ fn reading_back_while_it_streams() {
 fn loading_and_failing() {
     pictures("loading", || {
         let mut app = App::new(options());
-        app.on_event(crate::engine::protocol::Event::Loading(0.43));
+        app.on_event(Event::Loading(0.43));
         app
     });
     pictures("failed", || {
         let mut app = App::new(options());
         let why = "cannot load models/qwen.gguf: the file ends after 1 203 of 91 739 712 bytes; download it again";
-        app.on_event(crate::engine::protocol::Event::Failed(why.into()));
+        app.on_event(Event::Failed(why.into()));
         app
     });
 }
@@ -122,7 +130,7 @@ fn injecting_and_settings() {
     pictures("inject", || {
         let mut app = ready();
         steered(&mut app);
-        press(&mut app, "] ] i");
+        press(&mut app, "i");
         app.on_paste("So I count them one by one.");
         app
     });
@@ -150,7 +158,7 @@ fn narrow_screens() {
 fn every_theme_dresses_every_screen() {
     let mut app = ready();
     steered(&mut app);
-    press(&mut app, "[ [ [ home )");
+    press(&mut app, "[ [ home ) )");
     let mut seen: Vec<String> = Vec::new();
     for name in Theme::builtin_names() {
         let buf = drawn(&mut app, 120, 32);
