@@ -68,7 +68,7 @@ enum Done {
     Event(u64, Event),
     Saved(SaveResult),
     Sessions(Vec<Saved>),
-    Opened(PathBuf, Result<Document, String>),
+    Opened(PathBuf, Result<Box<Document>, String>),
     Models(Vec<catalog::Entry>),
 }
 
@@ -243,7 +243,7 @@ impl Loop {
             Done::Started(..) => {}
             Done::Saved(saved) => self.app.on_saved(saved),
             Done::Sessions(sessions) => self.app.on_sessions(sessions),
-            Done::Opened(path, read) => self.app.on_opened(path, read),
+            Done::Opened(path, read) => self.app.on_opened(path, read.map(|document| *document)),
             Done::Models(entries) => self.app.on_models(entries),
         }
     }
@@ -277,7 +277,9 @@ impl Loop {
             match effect {
                 Effect::Quit => self.exit = self.exit.or(Some(0)),
                 Effect::Copy(text) => {
-                    self.terminal.send(&clipboard::osc52(&text)).context("cannot copy")?;
+                    self.terminal
+                        .send(&clipboard::osc52(&text))
+                        .context("cannot copy")?;
                 }
                 Effect::Save(save) => self.files.put(Job::Session(save)),
                 Effect::SaveHistory(history) => self.files.put(Job::History(history)),
@@ -305,7 +307,9 @@ impl Loop {
 
     fn open(&mut self, path: PathBuf) {
         self.aside(move || {
-            let read = Document::read(&path).map_err(|e| format!("{e:#}"));
+            let read = Document::read(&path)
+                .map(Box::new)
+                .map_err(|e| format!("{e:#}"));
             Done::Opened(path, read)
         });
     }
@@ -314,7 +318,10 @@ impl Loop {
     fn load(&mut self, path: PathBuf) {
         self.generation += 1;
         let generation = self.generation;
-        let options = LoadOptions { path, ..self.load.clone() };
+        let options = LoadOptions {
+            path,
+            ..self.load.clone()
+        };
         let old = self.engine.take();
         self.aside(move || {
             // The old model's memory is free before the new one's is taken.

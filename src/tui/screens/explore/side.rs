@@ -3,21 +3,21 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use crate::thinking::trace::{Origin, Token, thinking_tokens};
-use crate::tui::action::Action;
 use super::on_border;
+use crate::thinking::trace::thinking_tokens;
+use crate::tui::action::Action;
 use crate::tui::app::live::Live;
-use crate::tui::app::overlay::{label, quoted};
 use crate::tui::app::{App, Model};
 use crate::tui::keymap::Context;
-use crate::tui::sanitize::{fit, width};
-use crate::tui::widgets::bars::{bar, gauge, grouped};
+use crate::tui::sanitize::width;
+use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::trace::paint::ENTROPY_FULL;
 use crate::tui::widgets::{probes, spark};
+
+mod token;
 
 /// Columns of a label.
 const LABEL: usize = 9;
@@ -33,11 +33,23 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         .title(Line::styled(" Now ", on_border(theme, theme.title)));
     let inner = block.inner(area);
     block.render(area, buf);
-    let mut rows = Rows { area, inner, y: inner.y, app, buf };
+    let mut rows = Rows {
+        area,
+        inner,
+        y: inner.y,
+        app,
+        buf,
+    };
     rows.now(live);
     // Sparklines take what the rest leaves.
-    let alternatives = live.branch().tokens.last().map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
-    let rest = inner.height.saturating_sub(4 + 3 + 2 + 2 + 4 + alternatives);
+    let alternatives = live
+        .branch()
+        .tokens
+        .last()
+        .map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
+    let rest = inner
+        .height
+        .saturating_sub(4 + 3 + 2 + 2 + 4 + alternatives);
     let high = (1 + rest / 2).clamp(1, 4);
     rows.sparks(live, high);
     rows.cut(live);
@@ -93,7 +105,14 @@ impl Rows<'_> {
             put(x, "─");
         }
         put(self.area.right() - 1, "┤");
-        title.render(Rect { y, height: 1, ..self.inner }, self.buf);
+        title.render(
+            Rect {
+                y,
+                height: 1,
+                ..self.inner
+            },
+            self.buf,
+        );
         self.y += 1;
         true
     }
@@ -101,7 +120,10 @@ impl Rows<'_> {
     fn heading(&self, text: &str) -> Line<'static> {
         let theme = self.app.theme();
         // A span, not a styled line: a line's style would reach to the end of its row.
-        Line::from(Span::styled(format!(" {text} "), on_border(theme, theme.title)))
+        Line::from(Span::styled(
+            format!(" {text} "),
+            on_border(theme, theme.title),
+        ))
     }
 
     fn label(&self, text: &str) -> Span<'static> {
@@ -117,11 +139,19 @@ impl Rows<'_> {
 
         let mut line = vec![self.label("budget")];
         let total = budget.map_or("∞".into(), |b| grouped(b as u64));
-        let figures = format!(" {:>w$}/{total}", grouped(thinking as u64), w = width(&total).max(4));
+        let figures = format!(
+            " {:>w$}/{total}",
+            grouped(thinking as u64),
+            w = width(&total).max(4)
+        );
         let bar = columns.saturating_sub(LABEL + width(&figures));
         let (full, rest) = gauge(thinking, budget.unwrap_or(0), bar);
         let full = if thinking == 0 { String::new() } else { full };
-        let rest = if thinking == 0 || budget.is_none() { "░".repeat(bar - width(&full)) } else { rest };
+        let rest = if thinking == 0 || budget.is_none() {
+            "░".repeat(bar - width(&full))
+        } else {
+            rest
+        };
         line.extend([
             Span::styled(full, theme.gauge),
             Span::styled(rest, theme.dim),
@@ -137,7 +167,10 @@ impl Rows<'_> {
         self.line(Line::from(vec![self.label("waits"), forced, pending]));
 
         let speed = lane.speed;
-        let (rate, first) = (rate(speed.decode_tok_s), duration(speed.time_to_first_token_ms));
+        let (rate, first) = (
+            rate(speed.decode_tok_s),
+            duration(speed.time_to_first_token_ms),
+        );
         self.line(Line::from(vec![
             self.label("speed"),
             Span::styled(format!("{rate:>5} tok/s"), theme.text),
@@ -149,7 +182,9 @@ impl Rows<'_> {
             Model::Ready(info) => info.context,
             _ => 0,
         };
-        let used = lane.context.max(live.prompt_ids.len() + live.branch().tokens.len());
+        let used = lane
+            .context
+            .max(live.prompt_ids.len() + live.branch().tokens.len());
         let mut line = vec![self.label("context")];
         if context > 0 {
             let percent = used as f64 / context as f64 * 100.0;
@@ -157,7 +192,10 @@ impl Rows<'_> {
             let of = format!("  {} of {}", grouped(used as u64), grouped(context as u64));
             line.push(Span::styled(of, theme.dim));
         } else {
-            line.push(Span::styled(format!("{:>4} tokens", grouped(used as u64)), theme.text));
+            line.push(Span::styled(
+                format!("{:>4} tokens", grouped(used as u64)),
+                theme.text,
+            ));
         }
         self.line(Line::from(line));
     }
@@ -165,11 +203,15 @@ impl Rows<'_> {
     fn sparks(&mut self, live: &Live, rows: u16) {
         let tokens = &live.branch().tokens;
         let cursor = live.lane().view.cursor();
-        let at = cursor.and_then(|c| tokens.get(c)).or(tokens.last());
+        let at = live.lane().view.focus(tokens).and_then(|at| tokens.get(at));
         let end = at.map_or(0.0, |t| finite(t.p_end));
         let entropy = at.map_or(0.0, |t| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
-        let name = if live.thought_is_over() && cursor.is_none() { "End of turn" } else { "End of thinking" };
+        let name = if live.thought_is_over() && cursor.is_none() {
+            "End of turn"
+        } else {
+            "End of thinking"
+        };
         if self.section(self.heading(name), rows) {
             self.spark(p_end, 1.0, cursor, &format!("p {end:.2}"), rows);
         }
@@ -189,10 +231,20 @@ impl Rows<'_> {
     ) {
         let theme = self.app.theme();
         let Some(place) = self.next(rows) else { return };
-        let line = Rect { width: place.width.saturating_sub(VALUE), ..place };
+        let line = Rect {
+            width: place.width.saturating_sub(VALUE),
+            ..place
+        };
         spark::draw(values, full, cursor, theme, line, self.buf);
         let value = Line::from(Span::styled(value.to_owned(), theme.text)).right_aligned();
-        value.render(Rect { y: place.bottom() - 1, height: 1, ..place }, self.buf);
+        value.render(
+            Rect {
+                y: place.bottom() - 1,
+                height: 1,
+                ..place
+            },
+            self.buf,
+        );
     }
 
     fn cut(&mut self, live: &Live) {
@@ -202,7 +254,11 @@ impl Rows<'_> {
         }
         let runs = probes::runs(&live.branch().probes);
         let Some(last) = runs.last() else {
-            let key = self.app.keymap.key_for(Context::Explore, Action::Probe).unwrap_or_default();
+            let key = self
+                .app
+                .keymap
+                .key_for(Context::Explore, Action::Probe)
+                .unwrap_or_default();
             self.line(Line::from(vec![
                 Span::styled(key, theme.key),
                 Span::styled(" asks what it would answer now", theme.dim),
@@ -219,69 +275,6 @@ impl Rows<'_> {
             Span::styled(summary, theme.dim),
             Span::raw(" ".repeat(gap)),
             Span::styled(now, last.style(theme)),
-        ]));
-    }
-
-    fn cursor(&mut self, live: &Live) {
-        let theme = self.app.theme();
-        let tokens = &live.branch().tokens;
-        let cursor = live.lane().view.cursor();
-        let at = cursor.or(tokens.len().checked_sub(1));
-        let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else { return };
-        let name = if cursor.is_some() { "At the cursor" } else { "Last token" };
-        let title = Line::from(vec![
-            Span::styled(format!(" {name} "), on_border(theme, theme.title)),
-            Span::styled(
-                format!("{} ", quoted(&token.text, 16)),
-                on_border(theme, token_style(token, self.app)),
-            ),
-        ]);
-        if !self.section(title, 2) {
-            return;
-        }
-        let room = self.inner.bottom().saturating_sub(self.y + 2);
-        for alternative in token.top.iter().take(usize::from(room)) {
-            let stands = alternative.id == token.id;
-            self.alternative(&alternative.text, f64::from(alternative.logprob).exp(), stands);
-        }
-        if token.top.is_empty() {
-            self.line(Line::styled("the model was not asked here", theme.dim));
-        }
-        let who = match (token.origin, token.reason) {
-            (Origin::Sampled, None) => "sampled".to_owned(),
-            (Origin::Sampled, Some(reason)) => format!("sampled · {}", reason_words(reason.name())),
-            (Origin::Forced, Some(reason)) => format!("forced · {}", reason_words(reason.name())),
-            (Origin::Forced, None) => "forced".to_owned(),
-            (Origin::User, Some(reason)) => format!("yours · {}", reason_words(reason.name())),
-            (Origin::User, None) => "yours".to_owned(),
-        };
-        let columns = usize::from(self.inner.width.saturating_sub(2));
-        let who = format!("{who} · logprob {:.2}", finite(token.logprob));
-        let figures = format!("token {at} · id {}", token.id);
-        self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
-        self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
-    }
-
-    fn alternative(&mut self, text: &str, p: f64, stands: bool) {
-        let theme = self.app.theme();
-        let columns = usize::from(self.inner.width.saturating_sub(2));
-        let name = (columns / 3).min(14);
-        let safe = label(text);
-        let shown = match safe.trim() {
-            "" if safe.is_empty() => "·".to_owned(),
-            "" => "␣".repeat(width(&safe).min(3)),
-            trimmed => fit(trimmed, name).into_owned(),
-        };
-        let pad = name.saturating_sub(width(&shown));
-        let bar_width = columns.saturating_sub(2 + name + 1 + 6);
-        let bar = bar(p, bar_width);
-        let fill = bar_width.saturating_sub(width(&bar));
-        let style: Style = if stands { theme.text } else { theme.dim };
-        self.line(Line::from(vec![
-            Span::styled(if stands { "▸ " } else { "  " }, theme.key),
-            Span::styled(format!("{shown}{} ", " ".repeat(pad)), style),
-            Span::styled(bar, theme.gauge),
-            Span::styled(format!("{} {p:>5.2}", " ".repeat(fill)), style),
         ]));
     }
 }
@@ -303,17 +296,5 @@ fn duration(ms: f64) -> String {
     match ms {
         ..10_000.0 => format!("{} ms", grouped(ms.max(0.0).round() as u64)),
         _ => format!("{} s", grouped((ms / 1000.0).round() as u64)),
-    }
-}
-
-fn reason_words(name: &str) -> String {
-    name.replace('_', " ")
-}
-
-fn token_style(token: &Token, app: &App) -> Style {
-    match token.origin {
-        Origin::Sampled => app.theme().text,
-        Origin::Forced => app.theme().forced,
-        Origin::User => app.theme().user,
     }
 }

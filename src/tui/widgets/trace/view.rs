@@ -60,7 +60,8 @@ impl View {
         show_delimiters: bool,
         tail: usize,
     ) {
-        self.layout.update(tokens, changed_from, width, show_delimiters);
+        self.layout
+            .update(tokens, changed_from, width, show_delimiters);
         self.tail = tail;
         if self.cursor.is_some_and(|c| c >= tokens.len()) {
             self.cursor = None;
@@ -84,6 +85,12 @@ impl View {
     /// Token under the cursor, where it has left the end.
     pub fn cursor(&self) -> Option<usize> {
         self.cursor
+    }
+
+    /// The token that is looked at: the one under the cursor, or the last.
+    pub fn focus(&self, tokens: &[Token]) -> Option<usize> {
+        self.cursor
+            .or_else(|| Some(visible(tokens, tokens.len().checked_sub(1)?)))
     }
 
     /// Whether new text scrolls the view.
@@ -121,8 +128,10 @@ impl View {
 
     /// Moves the cursor. Moving on from the last token follows the stream again.
     pub fn go(&mut self, tokens: &[Token], motion: Motion) {
-        let Some(last) = tokens.len().checked_sub(1) else { return };
-        let here = self.cursor.unwrap_or(last);
+        let Some(last) = tokens.len().checked_sub(1) else {
+            return;
+        };
+        let here = self.cursor.unwrap_or(visible(tokens, last));
         let to = match motion {
             Motion::Start => Some(0),
             Motion::End => None,
@@ -133,8 +142,15 @@ impl View {
             Motion::Line(way) => self.vertical(here, way, 1),
             Motion::Page(way) => self.vertical(here, way, self.height.saturating_sub(1).max(1)),
         };
-        let stuck = to.is_none() && matches!(motion, Motion::Token(Way::Back) | Motion::Word(Way::Back)
-            | Motion::Sentence(Way::Back) | Motion::Line(Way::Back) | Motion::Page(Way::Back));
+        let stuck = to.is_none()
+            && matches!(
+                motion,
+                Motion::Token(Way::Back)
+                    | Motion::Word(Way::Back)
+                    | Motion::Sentence(Way::Back)
+                    | Motion::Line(Way::Back)
+                    | Motion::Page(Way::Back)
+            );
         let to = if stuck { Some(0) } else { to };
         self.put(tokens, to.map(|t| visible(tokens, t)));
     }
@@ -171,15 +187,23 @@ impl View {
         if target >= self.layout.lines().len() {
             return None;
         }
-        self.layout.token_at(target, x.saturating_sub(self.layout.indent(target)))
+        self.layout
+            .token_at(target, x.saturating_sub(self.layout.indent(target)))
     }
 
     fn pin(&mut self, line: usize) {
-        self.top = self.layout.lines().get(line).or(self.layout.lines().last()).map(|l| l.start);
+        self.top = self
+            .layout
+            .lines()
+            .get(line)
+            .or(self.layout.lines().last())
+            .map(|l| l.start);
     }
 
     fn reveal(&mut self) {
-        let Some((line, ..)) = self.cursor.and_then(|c| self.layout.find(c)) else { return };
+        let Some((line, ..)) = self.cursor.and_then(|c| self.layout.find(c)) else {
+            return;
+        };
         let first = self.first_line();
         if line < first {
             self.pin(line);
@@ -214,9 +238,11 @@ fn part(token: &Token) -> (bool, bool) {
     (token.phase == Phase::Answer, token.is_delimiter())
 }
 
-/// The token that shows where `token` is: the first of the delimiter for any of it.
+/// The token that stands for the one at `token`: of a delimiter always the first, since half a
+/// delimiter is no place to be.
 fn visible(tokens: &[Token], mut token: usize) -> usize {
-    while token > 0 && tokens[token].is_delimiter() && tokens[token - 1].is_delimiter() {
+    let delimiter = |i: usize| tokens.get(i).is_some_and(Token::is_delimiter);
+    while token > 0 && delimiter(token) && delimiter(token - 1) {
         token -= 1;
     }
     token
