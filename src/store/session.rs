@@ -23,6 +23,8 @@ pub const FORMAT: &str = "s1-tui-session";
 pub const VERSION: u32 = 1;
 /// No session is larger than this.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// No session has more branches than this.
+const MAX_BRANCHES: usize = 10_000;
 /// How the names of session files end.
 pub const EXTENSION: &str = ".s1.json";
 
@@ -201,6 +203,9 @@ impl Document {
     fn check(&self) -> Result<()> {
         if !self.tree.is_sound() {
             bail!("its branches do not form a tree");
+        }
+        if self.tree.branches().len() > MAX_BRANCHES {
+            bail!("it has more than {MAX_BRANCHES} branches");
         }
         let Some(active) = self.tree.get(self.active) else {
             bail!("it shows branch {}, which does not exist", self.active);

@@ -10,8 +10,8 @@ impl App {
         match event {
             Event::Loading(share) => self.model = Model::Loading(share),
             Event::Loaded(info) => {
-                if let Some(warning) = info.warnings.first() {
-                    self.refuse(warning.clone());
+                if !info.warnings.is_empty() {
+                    self.refuse(info.warnings.join(" "));
                 }
                 self.model = Model::Ready(info);
                 self.ask_queued();
