@@ -20,15 +20,29 @@ const TOKENS: usize = 4000;
 
 fn token(i: usize) -> Token {
     const WORDS: [&str; 16] = [
-        "So", " the", " number", " of", " r", " in", " “rasp", "berry", "” is", " 3", ".", " Is", " that", " right",
-        "?\n", " 漢字",
+        "So", " the", " number", " of", " r", " in", " “rasp", "berry", "” is", " 3", ".", " Is",
+        " that", " right", "?\n", " 漢字",
     ];
     let waits = i % 500 == 499;
-    let top = (0..8).map(|k| Alternative { id: k, text: " else".into(), logprob: -(k as f32) }).collect();
+    let top = (0..8)
+        .map(|k| Alternative {
+            id: k,
+            text: " else".into(),
+            logprob: -(k as f32),
+        })
+        .collect();
     Token {
         id: i as u32,
-        text: if waits { "\nWait".into() } else { WORDS[i * 7 % 16].into() },
-        origin: if waits { Origin::Forced } else { Origin::Sampled },
+        text: if waits {
+            "\nWait".into()
+        } else {
+            WORDS[i * 7 % 16].into()
+        },
+        origin: if waits {
+            Origin::Forced
+        } else {
+            Origin::Sampled
+        },
         phase: Phase::Thinking,
         reason: waits.then_some(Reason::Wait),
         logprob: -0.1,
@@ -44,7 +58,10 @@ fn app() -> App {
             question: "How many r in raspberry?".into(),
             system: String::new(),
             raw: false,
-            policy: Policy { max_thinking: Some(8192), ..Policy::default() },
+            policy: Policy {
+                max_thinking: Some(8192),
+                ..Policy::default()
+            },
             sampling: Default::default(),
             sample: 0,
             reference: None,
@@ -55,7 +72,10 @@ fn app() -> App {
         history: vec![],
         model: Some("model.gguf".into()),
     });
-    app.on_event(Event::Loaded(Box::new(ModelInfo { context: 8192, ..ModelInfo::default() })));
+    app.on_event(Event::Loaded(Box::new(ModelInfo {
+        context: 8192,
+        ..ModelInfo::default()
+    })));
     app.act(Action::Submit);
     app.on_event(Event::State(0, LaneState::Running));
     app
@@ -63,7 +83,12 @@ fn app() -> App {
 
 fn write(app: &mut App, from: usize, n: usize) {
     let tokens = (from..from + n).map(token).collect();
-    app.on_event(Event::Tokens { lane: 0, drop: 0, relabel: 0, tokens });
+    app.on_event(Event::Tokens {
+        lane: 0,
+        drop: 0,
+        relabel: 0,
+        tokens,
+    });
 }
 
 fn frame(app: &mut App, terminal: &mut Terminal<TestBackend>) -> Duration {
@@ -78,7 +103,12 @@ fn frame(app: &mut App, terminal: &mut Terminal<TestBackend>) -> Duration {
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
-    println!("{what:<44} median {:6.3} ms   p99 {:6.3} ms   worst {:6.3} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "{what:<44} median {:6.3} ms   p99 {:6.3} ms   worst {:6.3} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 fn main() {
@@ -106,7 +136,11 @@ fn main() {
 
         long.act(Action::PageUp);
         let times = (0..300).map(|i| {
-            long.act(if i % 40 < 20 { Action::PageUp } else { Action::PageDown });
+            long.act(if i % 40 < 20 {
+                Action::PageUp
+            } else {
+                Action::PageDown
+            });
             frame(&mut long, &mut terminal)
         });
         report("turn a page, and draw", times.collect());

@@ -71,7 +71,7 @@ fn compare(decoder: &Decoder, ids: &[u32], positions: &Value) -> (usize, usize, 
         let next = position["next"].as_u64().unwrap() as usize;
         difference += (f64::from(row[next]) - position["logprob"].as_f64().unwrap()).abs();
     }
-    (positions.len(), agree, difference)
+    (positions.len(), agree, difference, lead)
 }
 
 /// A user would lose: the right answer. F32 weights leave no excuse for any difference.
@@ -83,7 +83,8 @@ fn f32_models_match_transformers() {
     for name in ["llama", "llama3-rope", "qwen2", "qwen3", "gemma3"] {
         let decoder = load(&golden.join(format!("tiny/{name}.gguf")));
         let reference = json(&golden.join(format!("tiny/{name}.json")));
-        let (n, agree, sum, _) = compare(&decoder, &ids(&reference["ids"]), &reference["positions"]);
+        let (n, agree, sum, _) =
+            compare(&decoder, &ids(&reference["ids"]), &reference["positions"]);
         let mean = sum / n as f64;
         println!("{name}: top-1 {agree}/{n}, mean |Δ logprob| {mean:.2e}");
         assert!(mean <= 0.001, "{name}: {mean}");
@@ -117,7 +118,10 @@ fn quantized_models_match_llama_cpp() {
         let (share, mean) = (agree as f64 / n as f64, sum / n as f64);
         println!("{name}: top-1 {agree}/{n} = {share:.4}, lead {lead:.3}, mean |Δ| {mean:.4}");
         assert!(share >= 0.95, "{name}: top-1 agreement {share}");
-        assert!(lead <= 0.3, "{name}: a clear favourite was missed by {lead}");
+        assert!(
+            lead <= 0.3,
+            "{name}: a clear favourite was missed by {lead}"
+        );
         assert!(mean <= 0.05, "{name}: mean difference {mean}");
     }
 }

@@ -110,11 +110,20 @@ impl Document {
     /// If the folder cannot be written; the file that was there before is untouched then.
     pub fn write(mut self, path: &Path) -> Result<()> {
         self.make_finite();
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let name = path.file_name().ok_or_else(|| anyhow!("{} is no file name", path.display()))?;
-        let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+        let name = path
+            .file_name()
+            .ok_or_else(|| anyhow!("{} is no file name", path.display()))?;
+        let temporary = folder.join(format!(
+            ".{}.{}.tmp",
+            name.to_string_lossy(),
+            std::process::id()
+        ));
         let written = self.write_to(&temporary).and_then(|()| {
             fs::rename(&temporary, path)?;
             // The name lasts only once the folder is on disk, too.
@@ -178,7 +187,9 @@ impl Document {
         match head.version {
             Some(VERSION) => {}
             Some(v) if v > VERSION => {
-                bail!("it has version {v} and this program reads up to {VERSION}; use a newer s1-tui")
+                bail!(
+                    "it has version {v} and this program reads up to {VERSION}; use a newer s1-tui"
+                )
             }
             _ => bail!("it names no version that this program knows"),
         }
@@ -200,7 +211,10 @@ impl Document {
         for branch in self.tree.branches() {
             let finite = branch.tokens.iter().all(|t| {
                 let numbers = [t.logprob, t.entropy, t.p_end];
-                numbers.into_iter().chain(t.top.iter().map(|a| a.logprob)).all(f32::is_finite)
+                numbers
+                    .into_iter()
+                    .chain(t.top.iter().map(|a| a.logprob))
+                    .all(f32::is_finite)
             });
             if !finite {
                 bail!("branch {} holds a number that is none", branch.name);
@@ -223,7 +237,9 @@ impl Document {
             }
         };
         for id in 0..self.tree.branches().len() {
-            let Some(branch) = self.tree.get_mut(id) else { continue };
+            let Some(branch) = self.tree.get_mut(id) else {
+                continue;
+            };
             for token in &mut branch.tokens {
                 fix(&mut token.logprob, f32::MIN);
                 fix(&mut token.entropy, 0.0);
@@ -257,10 +273,18 @@ pub fn list(folder: &Path) -> Vec<Saved> {
         .filter_map(|e| {
             let meta = e.metadata().ok().filter(fs::Metadata::is_file)?;
             let modified = meta.modified().unwrap_or(UNIX_EPOCH);
-            Some(Saved { path: e.path(), modified, bytes: meta.len() })
+            Some(Saved {
+                path: e.path(),
+                modified,
+                bytes: meta.len(),
+            })
         })
         .collect();
-    saved.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path)));
+    saved.sort_by(|a, b| {
+        b.modified
+            .cmp(&a.modified)
+            .then_with(|| a.path.cmp(&b.path))
+    });
     saved
 }
 

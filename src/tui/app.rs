@@ -181,17 +181,28 @@ pub struct App {
 impl App {
     /// The program as it starts.
     pub fn new(options: Options) -> App {
-        let Options { request, keymap, mut themes, history, model: model_path } = options;
+        let Options {
+            request,
+            keymap,
+            mut themes,
+            history,
+            model: model_path,
+        } = options;
         if themes.is_empty() {
             themes.push(Theme::default());
         }
         let question = Question::new(&request.question, history);
         App {
-            request: Request { question: String::new(), ..request },
+            request: Request {
+                question: String::new(),
+                ..request
+            },
             keymap,
             themes,
             theme: 0,
-            model: model_path.as_ref().map_or(Model::None, |_| Model::Loading(0.0)),
+            model: model_path
+                .as_ref()
+                .map_or(Model::None, |_| Model::Loading(0.0)),
             live: None,
             question,
             focus: Focus::Question,
@@ -216,7 +227,10 @@ impl App {
     /// Commands for the engine and wishes to the world that have come up since the last call, in
     /// order.
     pub fn drain(&mut self) -> (Vec<Command>, Vec<Effect>) {
-        (std::mem::take(&mut self.commands), std::mem::take(&mut self.effects))
+        (
+            std::mem::take(&mut self.commands),
+            std::mem::take(&mut self.effects),
+        )
     }
 
     /// The theme in use.
@@ -226,7 +240,10 @@ impl App {
 
     /// Says something; it stays until the next key.
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.notice = Some(Notice { tone, text: text.into() });
+        self.notice = Some(Notice {
+            tone,
+            text: text.into(),
+        });
     }
 
     fn refuse(&mut self, text: impl Into<String>) {
@@ -269,10 +286,18 @@ impl App {
             A::Inject => self.open_inject(),
             A::BudgetUp => self.change_budget(true),
             A::BudgetDown => self.change_budget(false),
-            A::Left | A::Right | A::WordLeft | A::WordRight | A::SentenceLeft
-            | A::SentenceRight | A::Up | A::Down | A::PageUp | A::PageDown | A::Home | A::End => {
-                self.go(action)
-            }
+            A::Left
+            | A::Right
+            | A::WordLeft
+            | A::WordRight
+            | A::SentenceLeft
+            | A::SentenceRight
+            | A::Up
+            | A::Down
+            | A::PageUp
+            | A::PageDown
+            | A::Home
+            | A::End => self.go(action),
             A::Alternatives => self.open_alternatives(),
             A::Probe => self.probe(),
             A::ProbeEvery => self.toggle_probes(),

@@ -277,7 +277,9 @@ impl Loop {
             match effect {
                 Effect::Quit => self.exit = self.exit.or(Some(0)),
                 Effect::Copy(text) => {
-                    self.terminal.send(&clipboard::osc52(&text)).context("cannot copy")?;
+                    self.terminal
+                        .send(&clipboard::osc52(&text))
+                        .context("cannot copy")?;
                 }
                 Effect::Save(save) => self.files.put(Job::Session(save)),
                 Effect::SaveHistory(history) => self.files.put(Job::History(history)),
@@ -314,7 +316,10 @@ impl Loop {
     fn load(&mut self, path: PathBuf) {
         self.generation += 1;
         let generation = self.generation;
-        let options = LoadOptions { path, ..self.load.clone() };
+        let options = LoadOptions {
+            path,
+            ..self.load.clone()
+        };
         let old = self.engine.take();
         self.aside(move || {
             // The old model's memory is free before the new one's is taken.

@@ -161,7 +161,10 @@ impl Row {
         let mut lanes = _mm256_setzero_ps();
         let mut offset = 0f32;
         for ((w, &(d, m)), x) in self.quants.iter().zip(&self.scales).zip(activations) {
-            let (w, p) = (w.as_ptr().cast::<__m256i>(), x.quants.as_ptr().cast::<__m256i>());
+            let (w, p) = (
+                w.as_ptr().cast::<__m256i>(),
+                x.quants.as_ptr().cast::<__m256i>(),
+            );
             // SAFETY: each block has 32 elements of 2 bytes: two vectors of 32 bytes, and the
             // loads need no alignment.
             let (low, high) = unsafe {
@@ -315,7 +318,9 @@ mod tests {
                 let lhs = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 let mut dst = vec![0f32; m * n];
                 let bytes = weight.data().unwrap();
-                matmul(dtype, (m, k, n), &lhs, &bytes, &mut dst).unwrap().unwrap();
+                matmul(dtype, (m, k, n), &lhs, &bytes, &mut dst)
+                    .unwrap()
+                    .unwrap();
                 let theirs = x.matmul(&exact.t().unwrap()).unwrap();
                 let theirs = theirs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 for (ours, theirs) in dst.iter().zip(theirs) {
@@ -339,7 +344,10 @@ mod tests {
         if has_avx2() {
             // SAFETY: the features have been detected.
             let wide = unsafe { row.dot_avx2(&activations) };
-            assert!((plain - wide).abs() <= 1e-4 * plain.abs().max(1.0), "{plain} {wide}");
+            assert!(
+                (plain - wide).abs() <= 1e-4 * plain.abs().max(1.0),
+                "{plain} {wide}"
+            );
         }
         let mut exact = 0f64;
         for (w, (d, m)) in row.quants.iter().zip(&row.scales) {

@@ -14,11 +14,20 @@ fn document() -> Document {
         logprob: -0.5,
         entropy: 0.25,
         p_end: 0.125,
-        top: vec![Alternative { id: i, text: "x".into(), logprob: -0.5 }],
+        top: vec![Alternative {
+            id: i,
+            text: "x".into(),
+            logprob: -0.5,
+        }],
     };
     let main = tree.get_mut(0).unwrap();
     main.tokens = (0..6).map(token).collect();
-    main.probes = vec![Probe { at: 4, answer: Some("3".into()), text: "3".into(), correct: Some(true) }];
+    main.probes = vec![Probe {
+        at: 4,
+        answer: Some("3".into()),
+        text: "3".into(),
+        correct: Some(true),
+    }];
     tree.fork(0, 4);
     let request = Request {
         question: "How many r?\n".into(),
@@ -63,7 +72,10 @@ fn a_session_comes_back_as_it_was() {
 
 fn document_at(path: &Path) -> Document {
     let saved_at = Document::read(path).unwrap().saved_at;
-    Document { saved_at, ..document() }
+    Document {
+        saved_at,
+        ..document()
+    }
 }
 
 #[test]
@@ -75,7 +87,11 @@ fn a_failed_save_leaves_the_old_file() {
     let error = document().write(&path).unwrap_err();
     assert!(format!("{error:#}").starts_with("cannot save"), "{error:#}");
     assert!(path.join("x").is_dir());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "no temporary file stays"
+    );
 }
 
 #[test]
@@ -93,17 +109,32 @@ fn an_impossible_token_does_not_make_the_file_unreadable() {
 #[test]
 fn every_damage_gets_one_sentence() {
     for (said, change) in [
-        ("no session of this program", (|v| v["format"] = "x".into()) as fn(&mut serde_json::Value)),
+        (
+            "no session of this program",
+            (|v| v["format"] = "x".into()) as fn(&mut serde_json::Value),
+        ),
         ("use a newer s1-tui", |v| v["version"] = 2.into()),
         ("no version", |v| v["version"] = 0.into()),
         ("which does not exist", |v| v["active"] = 2.into()),
         ("behind the last token", |v| v["cursor"] = 4.into()),
-        ("do not form a tree", |v| v["tree"]["branches"][1]["fork"]["parent"] = 1.into()),
-        ("do not form a tree", |v| v["tree"]["branches"] = serde_json::json!([])),
-        ("do not form a tree", |v| v["tree"]["branches"][1]["fork"]["at"] = 5.into()),
-        ("probe behind", |v| v["tree"]["branches"][0]["probes"][0]["at"] = 7.into()),
-        ("damaged", |v| v["tree"]["branches"][0]["tokens"][0]["logprob"] = 1e39.into()),
-        ("damaged", |v| v["tree"]["branches"][0]["tokens"][0]["logprob"] = serde_json::Value::Null),
+        ("do not form a tree", |v| {
+            v["tree"]["branches"][1]["fork"]["parent"] = 1.into()
+        }),
+        ("do not form a tree", |v| {
+            v["tree"]["branches"] = serde_json::json!([])
+        }),
+        ("do not form a tree", |v| {
+            v["tree"]["branches"][1]["fork"]["at"] = 5.into()
+        }),
+        ("probe behind", |v| {
+            v["tree"]["branches"][0]["probes"][0]["at"] = 7.into()
+        }),
+        ("damaged", |v| {
+            v["tree"]["branches"][0]["tokens"][0]["logprob"] = 1e39.into()
+        }),
+        ("damaged", |v| {
+            v["tree"]["branches"][0]["tokens"][0]["logprob"] = serde_json::Value::Null
+        }),
         ("damaged", |v| v["request"]["question"] = 7.into()),
     ] {
         let sentence = refusal(change);

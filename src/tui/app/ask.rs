@@ -34,7 +34,10 @@ impl App {
         match &self.model {
             Model::Loading(_) => {
                 self.queued = true;
-                return self.say(Tone::Info, "It will be asked as soon as the model is ready.");
+                return self.say(
+                    Tone::Info,
+                    "It will be asked as soon as the model is ready.",
+                );
             }
             Model::None | Model::Failed(_) => {
                 self.queued = true;
@@ -56,18 +59,29 @@ impl App {
         let text = self.question.text();
         let Some(card) = self.card() else { return };
         // A reference answers one question; it must not grade another.
-        if self.live.as_ref().is_some_and(|live| live.request.question != text) {
+        if self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.request.question != text)
+        {
             self.request.reference = None;
         }
         // What was there stays in its own file; nothing is lost by asking again.
         self.keep_now();
         self.send(Command::Clear);
-        let request = Request { question: text.clone(), ..self.request.clone() };
+        let request = Request {
+            question: text.clone(),
+            ..self.request.clone()
+        };
         self.begin(|base, number| Live::new(request.clone(), card, base, number));
         if let Some(live) = self.live.as_mut() {
             live.lane_mut().state = Some(LaneState::Prefill);
             let lane = live.lane_id(live.active);
-            self.send(Command::Start { lane, request, run: true });
+            self.send(Command::Start {
+                lane,
+                request,
+                run: true,
+            });
         }
         let history = self.question.remember(&text);
         self.wish(Effect::SaveHistory(history));
@@ -100,14 +114,19 @@ impl App {
     /// The reference answer in force.
     pub fn reference(&self) -> Option<&str> {
         let of_live = self.live.as_ref().filter(|_| self.focus == Focus::Trace);
-        of_live.map_or(&self.request, |l| &l.request).reference.as_deref()
+        of_live
+            .map_or(&self.request, |l| &l.request)
+            .reference
+            .as_deref()
     }
 
     /// Sets the reference answer, for the question on screen and the next one.
     pub(super) fn set_reference(&mut self, text: &str) {
         let reference = Some(text.trim().to_owned()).filter(|t| !t.is_empty());
         self.request.reference = reference.clone();
-        let Some(live) = self.live.as_mut() else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
         live.request.reference = reference.clone();
         live.grade_again();
         live.revision += 1;

@@ -15,14 +15,23 @@ impl App {
         let at = live.lane().view.cursor().unwrap_or(end);
         let ended = live.branch().stop.is_some();
         if at == end && ended {
-            return self.refuse("This branch has ended. Move the cursor to where it should go another way.");
+            return self.refuse(
+                "This branch has ended. Move the cursor to where it should go another way.",
+            );
         }
         let Some(id) = self.fork(at) else { return };
-        let name = self.live.as_ref().map(|l| l.branch().name.clone()).unwrap_or_default();
+        let name = self
+            .live
+            .as_ref()
+            .map(|l| l.branch().name.clone())
+            .unwrap_or_default();
         if go {
             self.run_branch(id);
         } else {
-            self.say(Tone::Info, format!("{name} begins here, paused. The other branch stays as it was."));
+            self.say(
+                Tone::Info,
+                format!("{name} begins here, paused. The other branch stays as it was."),
+            );
         }
     }
 
@@ -35,14 +44,17 @@ impl App {
     }
 
     pub(super) fn open_alternatives(&mut self) {
-        let Some(live) = self.live.as_ref() else { return self.ask_from_trace() };
+        let Some(live) = self.live.as_ref() else {
+            return self.ask_from_trace();
+        };
         let last = live.branch().tokens.len().checked_sub(1);
         let at = live.lane().view.cursor().or(last);
         let Some((at, token)) = at.and_then(|at| Some((at, live.branch().tokens.get(at)?))) else {
             return self.refuse("There is no token yet.");
         };
         if token.top.is_empty() {
-            return self.refuse("The model was not asked at this place, so there are no alternatives.");
+            return self
+                .refuse("The model was not asked at this place, so there are no alternatives.");
         }
         self.overlay = Some(Overlay::alternatives(at, token));
     }
@@ -54,7 +66,9 @@ impl App {
 
     /// Puts another token at a place, in a branch of its own.
     pub(super) fn choose(&mut self, at: usize, id: u32) {
-        let Some(live) = self.live.as_ref() else { return };
+        let Some(live) = self.live.as_ref() else {
+            return;
+        };
         let stands = live.branch().tokens.get(at).map(|t| t.id);
         if stands == Some(id) {
             return self.say(Tone::Info, "That is what stands there.");
@@ -84,7 +98,9 @@ impl App {
     }
 
     pub(super) fn switch_by(&mut self, step: isize) {
-        let Some(live) = self.live.as_mut() else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
         let order: Vec<BranchId> = live.tree.walk().into_iter().map(|(_, id)| id).collect();
         if order.len() < 2 {
             return self.refuse("There is one branch. b makes another at the cursor.");

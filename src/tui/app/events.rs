@@ -36,8 +36,13 @@ impl App {
 
     /// A lane that could not be made: its branch stays as text, without the engine.
     fn lane_refused(&mut self, lane: usize, sentence: &str) {
-        let Some(live) = self.live.as_mut() else { return };
-        let Some(known) = lane.checked_sub(live.base).and_then(|id| live.lanes.get_mut(id)) else {
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
+        let Some(known) = lane
+            .checked_sub(live.base)
+            .and_then(|id| live.lanes.get_mut(id))
+        else {
             return;
         };
         known.state = None;
@@ -47,7 +52,9 @@ impl App {
 
     fn change_live(&mut self, event: Event) {
         let repeats = matches!(event, Event::Loop { .. });
-        let Some(live) = self.live.as_mut() else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
         match live.apply(event) {
             Change::None | Change::Seen | Change::Text => {}
             Change::Rest => {
@@ -72,7 +79,11 @@ impl App {
         if let Some(live) = self.live.as_mut() {
             live.forget_lanes();
         }
-        self.model = if loading { Model::Loading(0.0) } else { Model::None };
+        self.model = if loading {
+            Model::Loading(0.0)
+        } else {
+            Model::None
+        };
     }
 
     /// Whether anything moves on the screen by itself: the engine writes, reads or loads.
@@ -81,6 +92,9 @@ impl App {
             matches!(state, Some(LaneState::Running | LaneState::Prefill))
         };
         matches!(self.model, Model::Loading(_))
-            || self.live.as_ref().is_some_and(|l| l.lanes.iter().any(|lane| writes(&lane.state)))
+            || self
+                .live
+                .as_ref()
+                .is_some_and(|l| l.lanes.iter().any(|lane| writes(&lane.state)))
     }
 }

@@ -33,7 +33,9 @@ impl App {
 
     /// The same, without waiting for a save under way: before another session takes the screen.
     pub(super) fn keep_now(&mut self) {
-        let Some(live) = self.live.as_ref() else { return };
+        let Some(live) = self.live.as_ref() else {
+            return;
+        };
         if self.has_unsaved() && self.saving != Some(live.revision) {
             self.saving = Some(live.revision);
             self.save_to(None);
@@ -48,7 +50,9 @@ impl App {
     }
 
     fn save_to(&mut self, path: Option<PathBuf>) {
-        let Some(live) = self.live.as_ref() else { return };
+        let Some(live) = self.live.as_ref() else {
+            return;
+        };
         let save = Save {
             path,
             number: live.number,
@@ -76,7 +80,11 @@ impl App {
             return;
         }
         let named = name.ends_with(EXTENSION) || name.ends_with(".json");
-        let name = if named { name.to_owned() } else { format!("{name}{EXTENSION}") };
+        let name = if named {
+            name.to_owned()
+        } else {
+            format!("{name}{EXTENSION}")
+        };
         self.save_to(Some(PathBuf::from(name)));
     }
 
@@ -186,7 +194,10 @@ impl App {
                 text.len() / 1024
             ));
         }
-        self.say(Tone::Info, format!("Copied {} characters.", text.chars().count()));
+        self.say(
+            Tone::Info,
+            format!("Copied {} characters.", text.chars().count()),
+        );
         self.wish(Effect::Copy(text));
     }
 }

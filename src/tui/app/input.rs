@@ -11,8 +11,8 @@ use crate::engine::catalog::Entry;
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
 use crate::tui::screens::picker::Picker;
-use crate::tui::widgets::prompt_line::Outcome;
 use crate::tui::widgets::palette::Palette;
+use crate::tui::widgets::prompt_line::Outcome;
 
 impl App {
     /// Takes a key in.
@@ -31,7 +31,10 @@ impl App {
             // Esc and a key typed right after it look like Alt and that key.
             (None, Focus::Trace) if key.modifiers == KeyModifiers::ALT => {
                 self.on_key(KeyEvent::from(KeyCode::Esc));
-                self.on_key(KeyEvent { modifiers: KeyModifiers::NONE, ..key });
+                self.on_key(KeyEvent {
+                    modifiers: KeyModifiers::NONE,
+                    ..key
+                });
             }
             (None, Focus::Trace) => {}
         }
@@ -172,8 +175,11 @@ impl App {
     }
 
     pub(super) fn open_palette(&mut self) {
-        let actions: Vec<Action> =
-            Action::ALL.iter().copied().filter(|&a| self.in_palette(a)).collect();
+        let actions: Vec<Action> = Action::ALL
+            .iter()
+            .copied()
+            .filter(|&a| self.in_palette(a))
+            .collect();
         self.overlay = Some(Overlay::Palette(Palette::new(&actions)));
     }
 
@@ -194,11 +200,21 @@ impl App {
             let mut keys = match self.focus {
                 Focus::Question => vec![A::Submit, A::Newline, A::HistoryBack],
                 Focus::Trace => {
-                    vec![A::EditQuestion, A::EditReference, A::Settings, A::Models, A::Theme]
+                    vec![
+                        A::EditQuestion,
+                        A::EditReference,
+                        A::Settings,
+                        A::Models,
+                        A::Theme,
+                    ]
                 }
             };
             if cancel {
-                keys.push(if self.focus == Focus::Question { A::Cancel } else { A::Stop });
+                keys.push(if self.focus == Focus::Question {
+                    A::Cancel
+                } else {
+                    A::Stop
+                });
             }
             keys.extend([A::Open, A::Quit]);
             return keys;
@@ -208,8 +224,16 @@ impl App {
         }
         if live.is_busy() && !live.thought_is_over() {
             return vec![
-                A::Wait, A::Cut, A::CutSentence, A::Pause, A::Inject, A::BudgetUp, A::BudgetDown,
-                A::Branch, A::Probe, A::Stop,
+                A::Wait,
+                A::Cut,
+                A::CutSentence,
+                A::Pause,
+                A::Inject,
+                A::BudgetUp,
+                A::BudgetDown,
+                A::Branch,
+                A::Probe,
+                A::Stop,
             ];
         }
         if live.is_busy() {
@@ -217,13 +241,30 @@ impl App {
         }
         if live.is_paused() && !live.thought_is_over() {
             return vec![
-                A::Pause, A::StepToken, A::StepSentence, A::Wait, A::Cut, A::Inject,
-                A::Alternatives, A::Branch, A::Rewind, A::Probe,
+                A::Pause,
+                A::StepToken,
+                A::StepSentence,
+                A::Wait,
+                A::Cut,
+                A::Inject,
+                A::Alternatives,
+                A::Branch,
+                A::Rewind,
+                A::Probe,
             ];
         }
         vec![
-            A::Wait, A::Reroll, A::Alternatives, A::Branch, A::Rewind, A::Inject, A::Probe, A::Heat,
-            A::BranchTree, A::EditQuestion, A::Save,
+            A::Wait,
+            A::Reroll,
+            A::Alternatives,
+            A::Branch,
+            A::Rewind,
+            A::Inject,
+            A::Probe,
+            A::Heat,
+            A::BranchTree,
+            A::EditQuestion,
+            A::Save,
         ]
     }
 

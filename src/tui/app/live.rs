@@ -115,7 +115,12 @@ impl Live {
     pub fn opened(document: Document, path: PathBuf, base: LaneId, number: usize) -> Live {
         let mut live = Live::new(document.request, document.model, base, number);
         live.prompt_ids = document.prompt_ids;
-        live.lanes = document.tree.branches().iter().map(|_| Lane::default()).collect();
+        live.lanes = document
+            .tree
+            .branches()
+            .iter()
+            .map(|_| Lane::default())
+            .collect();
         live.tree = document.tree;
         live.active = document.active;
         live.path = Some(path);
@@ -187,7 +192,10 @@ impl Live {
 
     /// Whether the engine is writing, or reading the prompt of, the branch on screen.
     pub fn is_busy(&self) -> bool {
-        matches!(self.lane().state, Some(LaneState::Running | LaneState::Prefill))
+        matches!(
+            self.lane().state,
+            Some(LaneState::Running | LaneState::Prefill)
+        )
     }
 
     /// Whether the branch on screen waits for the user.
@@ -198,27 +206,37 @@ impl Live {
     /// Whether the thought of the branch on screen is over.
     pub fn thought_is_over(&self) -> bool {
         !self.request.policy.think
-            || self.branch().tokens.last().is_some_and(|t| t.phase == Phase::Answer)
+            || self
+                .branch()
+                .tokens
+                .last()
+                .is_some_and(|t| t.phase == Phase::Answer)
     }
 
     /// Number of tokens that stand before the end of the thought.
     pub fn thought_end(&self) -> usize {
         let tokens = &self.branch().tokens;
-        tokens.iter().position(|t| t.phase == Phase::Answer).unwrap_or(tokens.len())
+        tokens
+            .iter()
+            .position(|t| t.phase == Phase::Answer)
+            .unwrap_or(tokens.len())
     }
 
     /// Number of tokens that stand before the answer, the delimiter included.
     pub fn answer_start(&self) -> Option<usize> {
         let tokens = &self.branch().tokens;
-        tokens.iter().position(|t| t.phase == Phase::Answer && !t.is_delimiter())
+        tokens
+            .iter()
+            .position(|t| t.phase == Phase::Answer && !t.is_delimiter())
     }
 
     /// Waits that stand in the branch on screen.
     pub fn waits(&self) -> usize {
         let is_wait = |t: &Token| matches!(t.reason, Some(Reason::Wait | Reason::UserWait));
         let tokens = &self.branch().tokens;
-        let starts = (0..tokens.len())
-            .filter(|&i| is_wait(&tokens[i]) && (i == 0 || tokens[i - 1].reason != tokens[i].reason));
+        let starts = (0..tokens.len()).filter(|&i| {
+            is_wait(&tokens[i]) && (i == 0 || tokens[i - 1].reason != tokens[i].reason)
+        });
         starts.count()
     }
 
@@ -242,12 +260,14 @@ impl Live {
     pub fn next_step(&mut self) -> Option<(LaneId, Until)> {
         let rests = |lane: &&mut Lane| lane.state == Some(LaneState::Paused);
         let lanes = self.lanes.iter_mut().enumerate();
-        lanes.filter(|(_, lane)| rests(&lane)).find_map(|(id, lane)| {
-            let until = lane.steps.pop_front()?;
-            lane.state = Some(LaneState::Running);
-            lane.stepping = true;
-            Some((self.base + id, until))
-        })
+        lanes
+            .filter(|(_, lane)| rests(&lane))
+            .find_map(|(id, lane)| {
+                let until = lane.steps.pop_front()?;
+                lane.state = Some(LaneState::Running);
+                lane.stepping = true;
+                Some((self.base + id, until))
+            })
     }
 
     /// Takes an engine event in.
@@ -258,7 +278,12 @@ impl Live {
                 self.prompt_ids = ids;
                 Change::Text
             }
-            Event::Tokens { lane, drop, relabel, tokens } => match of(lane) {
+            Event::Tokens {
+                lane,
+                drop,
+                relabel,
+                tokens,
+            } => match of(lane) {
                 Some(id) => self.write(id, drop, relabel, tokens),
                 None => Change::None,
             },
@@ -290,9 +315,11 @@ impl Live {
             }
             Event::PendingWaits(lane, n) => self.note(of(lane), |l| l.pending_waits = n),
             Event::Budget(lane, n) => self.note(of(lane), |l| l.budget = Some(n)),
-            Event::Loop { lane, period, repeats } => {
-                self.note(of(lane), |l| l.repeats = Some((period, repeats)))
-            }
+            Event::Loop {
+                lane,
+                period,
+                repeats,
+            } => self.note(of(lane), |l| l.repeats = Some((period, repeats))),
             Event::Speed(lane, speed) => self.note(of(lane), |l| l.speed = speed),
             Event::Context(lane, n) => self.note(of(lane), |l| l.context = n),
             _ => Change::None,
@@ -328,7 +355,9 @@ impl Live {
     }
 
     fn set_state(&mut self, id: BranchId, state: LaneState) -> Change {
-        let Some(lane) = self.lanes.get_mut(id) else { return Change::None };
+        let Some(lane) = self.lanes.get_mut(id) else {
+            return Change::None;
+        };
         lane.state = Some(state);
         if state != LaneState::Prefill {
             lane.prefill = None;
@@ -352,7 +381,9 @@ impl Live {
 
     /// Reads the final answer of a branch that has ended, and grades it.
     pub fn judge(&mut self, id: BranchId) {
-        let (Some(branch), Some(lane)) = (self.tree.get(id), self.lanes.get_mut(id)) else { return };
+        let (Some(branch), Some(lane)) = (self.tree.get(id), self.lanes.get_mut(id)) else {
+            return;
+        };
         let text = phase_text(&branch.tokens, Phase::Answer);
         lane.verdict = None;
         if branch.stop.is_none() || text.trim().is_empty() {
@@ -366,7 +397,12 @@ impl Live {
         self.regrade = true;
         for id in 0..self.lanes.len() {
             self.judge(id);
-            for probe in self.tree.get_mut(id).into_iter().flat_map(|b| &mut b.probes) {
+            for probe in self
+                .tree
+                .get_mut(id)
+                .into_iter()
+                .flat_map(|b| &mut b.probes)
+            {
                 grade_probe(self.request.reference.as_deref(), probe);
             }
         }
@@ -398,8 +434,14 @@ fn verdict(reference: Option<&str>, text: &str) -> Option<Verdict> {
         None => (extract(text, None), None),
     };
     match (answer, correct) {
-        (Some(answer), _) => Some(Verdict { answer: answer.text, correct }),
-        (None, Some(_)) => Some(Verdict { answer: "no answer found".into(), correct }),
+        (Some(answer), _) => Some(Verdict {
+            answer: answer.text,
+            correct,
+        }),
+        (None, Some(_)) => Some(Verdict {
+            answer: "no answer found".into(),
+            correct,
+        }),
         (None, None) => None,
     }
 }

@@ -60,7 +60,9 @@ impl App {
     }
 
     fn click(&mut self, at: Position, trace: Rect) {
-        let Some(live) = self.live.as_mut() else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
         self.focus = Focus::Trace;
         let (x, y) = (usize::from(at.x - trace.x), usize::from(at.y - trace.y));
         live.with_view(|view, tokens| {

@@ -91,13 +91,19 @@ impl Overlay {
     /// Words to inject.
     pub fn inject(resume: bool) -> Overlay {
         let note = "They become part of the thought, marked ✎, before its next token.";
-        Overlay::Line(Ask::Inject { resume }, PromptLine::new("Words for the thought", note, ""))
+        Overlay::Line(
+            Ask::Inject { resume },
+            PromptLine::new("Words for the thought", note, ""),
+        )
     }
 
     /// The reference answer.
     pub fn reference(now: &str) -> Overlay {
         let note = "Grades every probe and the answer with ✓ or ✗. Empty: no grades.";
-        Overlay::Line(Ask::Reference, PromptLine::new("Reference answer", note, now))
+        Overlay::Line(
+            Ask::Reference,
+            PromptLine::new("Reference answer", note, now),
+        )
     }
 
     /// A name to save under.
@@ -129,12 +135,18 @@ impl Overlay {
     /// Leaving although the session is not kept.
     pub fn quit(why: Option<&str>) -> Overlay {
         let why = why.unwrap_or("The session is still being saved.");
-        Overlay::Sure(Sure::Quit, Confirm::new("Leave and lose this session?", why))
+        Overlay::Sure(
+            Sure::Quit,
+            Confirm::new("Leave and lose this session?", why),
+        )
     }
 
     /// Asking although the session is not kept.
     pub fn ask_anyway(why: &str) -> Overlay {
-        Overlay::Sure(Sure::Ask, Confirm::new("Ask anew and lose this session?", why))
+        Overlay::Sure(
+            Sure::Ask,
+            Confirm::new("Ask anew and lose this session?", why),
+        )
     }
 
     /// The tokens the model considered at a position.
@@ -150,8 +162,16 @@ impl Overlay {
         let other = token.top.iter().position(|a| a.id != token.id).unwrap_or(0);
         let title = format!("Instead of {} at {at}", quoted(&token.text, 24));
         Overlay::Pick(
-            Pick::Alternative { at, ids: token.top.iter().map(|a| a.id).collect() },
-            List::new(&title, "The model considered nothing else.", rows.collect(), other),
+            Pick::Alternative {
+                at,
+                ids: token.top.iter().map(|a| a.id).collect(),
+            },
+            List::new(
+                &title,
+                "The model considered nothing else.",
+                rows.collect(),
+                other,
+            ),
         )
     }
 
@@ -176,7 +196,10 @@ impl Overlay {
             .map(|t| Row::new(t.clone(), if t == now { "in use" } else { "" }))
             .collect();
         rows.push(Row::new("something else …", ""));
-        Overlay::Pick(Pick::WaitText(texts), List::new("Wait text", "", rows, here))
+        Overlay::Pick(
+            Pick::WaitText(texts),
+            List::new("Wait text", "", rows, here),
+        )
     }
 
     /// Saved sessions.
@@ -187,12 +210,18 @@ impl Overlay {
                 let name = s.path.file_name().map(|n| n.to_string_lossy().into_owned());
                 let name = name.unwrap_or_default();
                 let name = name.strip_suffix(EXTENSION).unwrap_or(&name).to_owned();
-                Row::new(name, format!("{} · {} KB", ago(s.modified), s.bytes.div_ceil(1024)))
+                Row::new(
+                    name,
+                    format!("{} · {} KB", ago(s.modified), s.bytes.div_ceil(1024)),
+                )
             })
             .collect();
         rows.push(Row::new("another file …", ""));
         let paths = saved.into_iter().map(|s| s.path).collect();
-        Overlay::Pick(Pick::Session(paths), List::new("Open a session", "", rows, 0))
+        Overlay::Pick(
+            Pick::Session(paths),
+            List::new("Open a session", "", rows, 0),
+        )
     }
 }
 
@@ -204,7 +233,10 @@ pub fn label(text: &str) -> String {
 /// A token's text between quotation marks, safe and short.
 pub fn quoted(text: &str, columns: usize) -> String {
     let safe = label(text);
-    let inner = safe.strip_prefix(' ').filter(|t| !t.is_empty()).unwrap_or(&safe);
+    let inner = safe
+        .strip_prefix(' ')
+        .filter(|t| !t.is_empty())
+        .unwrap_or(&safe);
     format!("“{}”", fit(inner, columns))
 }
 
@@ -213,20 +245,32 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, Row)> {
     let order = live.tree.walk();
     let mut rows = Vec::with_capacity(order.len());
     for (i, &(depth, id)) in order.iter().enumerate() {
-        let Some(branch) = live.tree.get(id) else { continue };
+        let Some(branch) = live.tree.get(id) else {
+            continue;
+        };
         let mut stem = String::new();
         for level in 1..depth.min(24) {
             // A line goes on where the branch at this level has a sister further down.
-            stem.push_str(if has_sister(&order[i..], level) { "│  " } else { "   " });
+            stem.push_str(if has_sister(&order[i..], level) {
+                "│  "
+            } else {
+                "   "
+            });
         }
         if depth > 0 {
-            stem.push_str(if has_sister(&order[i..], depth) { "├─ " } else { "╰─ " });
+            stem.push_str(if has_sister(&order[i..], depth) {
+                "├─ "
+            } else {
+                "╰─ "
+            });
         }
         let at = branch.fork.map_or(0, |f| f.at.min(branch.tokens.len()));
         let own = branch.tokens.get(at..).unwrap_or_default();
         let words: String = own.iter().take(12).map(|t| t.text.as_str()).collect();
         let words = fit(label(words.trim()).trim_end(), 28).into_owned();
-        let from = branch.fork.map_or(String::new(), |f| format!("from {}", f.at));
+        let from = branch
+            .fork
+            .map_or(String::new(), |f| format!("from {}", f.at));
         let answer = answer(live, id);
         let row = Row::new(
             format!("{stem}{}  {words}", branch.name),
@@ -239,7 +283,9 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, Row)> {
 
 /// What has become of a branch: its answer, or what it is doing.
 fn answer(live: &Live, id: BranchId) -> String {
-    let Some(lane) = live.lanes.get(id) else { return String::new() };
+    let Some(lane) = live.lanes.get(id) else {
+        return String::new();
+    };
     match (&lane.verdict, lane.state) {
         (Some(verdict), _) => {
             let sign = match verdict.correct {
@@ -257,12 +303,18 @@ fn answer(live: &Live, id: BranchId) -> String {
 
 /// Whether a later branch stands at `level`, before the tree goes back above it.
 fn has_sister(rest: &[(usize, BranchId)], level: usize) -> bool {
-    rest.iter().skip(1).map(|(depth, _)| *depth).find(|&d| d <= level) == Some(level)
+    rest.iter()
+        .skip(1)
+        .map(|(depth, _)| *depth)
+        .find(|&d| d <= level)
+        == Some(level)
 }
 
 /// How long ago, in words.
 fn ago(then: SystemTime) -> String {
-    let seconds = SystemTime::now().duration_since(then).map_or(0, |d| d.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(then)
+        .map_or(0, |d| d.as_secs());
     match seconds {
         0..60 => "just now".into(),
         60..3600 => format!("{} min ago", seconds / 60),

@@ -30,8 +30,12 @@ pub struct Question {
 impl Question {
     /// A box that holds `text`.
     pub fn new(text: &str, history: Vec<String>) -> Question {
-        let mut question =
-            Question { area: TextArea::default(), history, at: None, draft: String::new() };
+        let mut question = Question {
+            area: TextArea::default(),
+            history,
+            at: None,
+            draft: String::new(),
+        };
         question.set(text);
         question
     }
@@ -52,7 +56,8 @@ impl Question {
         self.area.set_cursor_line_style(theme.text);
         self.area.set_placeholder_style(theme.dim);
         self.area.set_selection_style(theme.selected);
-        self.area.set_cursor_style(if focused { theme.cursor } else { theme.text });
+        self.area
+            .set_cursor_style(if focused { theme.cursor } else { theme.text });
     }
 
     /// Replaces the text; the cursor goes to its end.
@@ -78,7 +83,9 @@ impl Question {
     pub fn paste(&mut self, text: &str) {
         let room = MAX_BYTES.saturating_sub(self.text().len());
         let text = typable(text);
-        let end = (0..=room.min(text.len())).rev().find(|&i| text.is_char_boundary(i));
+        let end = (0..=room.min(text.len()))
+            .rev()
+            .find(|&i| text.is_char_boundary(i));
         self.area.insert_str(&text[..end.unwrap_or(0)]);
         self.at = None;
     }
@@ -91,7 +98,11 @@ impl Question {
     /// Rows the text needs in `columns` columns.
     pub fn rows(&self, columns: usize) -> usize {
         let columns = columns.max(1);
-        self.area.lines().iter().map(|l| (width(l) / columns) + 1).sum()
+        self.area
+            .lines()
+            .iter()
+            .map(|l| (width(l) / columns) + 1)
+            .sum()
     }
 
     /// One line up, or the question before from the first line.
@@ -99,7 +110,9 @@ impl Question {
         if self.area.cursor().0 > 0 {
             return self.area.move_cursor(CursorMove::Up);
         }
-        let Some(at) = self.at.unwrap_or(self.history.len()).checked_sub(1) else { return };
+        let Some(at) = self.at.unwrap_or(self.history.len()).checked_sub(1) else {
+            return;
+        };
         if self.at.is_none() {
             self.draft = self.text();
         }
@@ -116,7 +129,10 @@ impl Question {
     }
 
     fn show(&mut self, at: Option<usize>) {
-        let text = at.and_then(|at| self.history.get(at)).unwrap_or(&self.draft).clone();
+        let text = at
+            .and_then(|at| self.history.get(at))
+            .unwrap_or(&self.draft)
+            .clone();
         self.set(&text);
         self.at = at;
     }
@@ -126,7 +142,12 @@ impl Question {
         self.at = None;
         self.history.retain(|old| old != text);
         self.history.push(text.to_owned());
-        let kept = self.history.iter().rev().filter(|q| q.len() <= KEPT_BYTES).take(KEPT);
+        let kept = self
+            .history
+            .iter()
+            .rev()
+            .filter(|q| q.len() <= KEPT_BYTES)
+            .take(KEPT);
         let mut kept: Vec<String> = kept.cloned().collect();
         kept.reverse();
         kept

@@ -60,7 +60,9 @@ impl Setting {
             Setting::Waits => "How many attempts to end the thinking are replaced, e.g. 2.",
             Setting::WaitText => "It replaces the model's attempts to end its thinking.",
             Setting::Temperature => "0 always takes the most likely token; 0.6 to 1 varies.",
-            Setting::TopP => "Draw from the most likely tokens that sum up to this, e.g. 0.95; 1 is all.",
+            Setting::TopP => {
+                "Draw from the most likely tokens that sum up to this, e.g. 0.95; 1 is all."
+            }
             Setting::Seed => "A whole number; the same seed gives the same trace again.",
             Setting::AnswerMax => "Tokens of the answer at most.",
             Setting::ProbeEvery => "Tokens of thinking between two probes; empty: only when asked.",
@@ -76,7 +78,14 @@ impl App {
     fn show_settings(&mut self, selected: usize) {
         let row = |&s: &Setting| {
             let value = self.setting(s);
-            Row::new(s.name(), if value.is_empty() { empty_value(s).into() } else { value })
+            Row::new(
+                s.name(),
+                if value.is_empty() {
+                    empty_value(s).into()
+                } else {
+                    value
+                },
+            )
         };
         let rows = Setting::ALL.iter().map(row).collect();
         self.overlay = Some(Overlay::Pick(
@@ -117,7 +126,13 @@ impl App {
             Ok(n) if (least..=MOST).contains(&n) => Ok(n),
             _ => Err(format!("Write a whole number from {least}.")),
         };
-        let optional = |least| if trimmed.is_empty() { Ok(None) } else { whole(least).map(Some) };
+        let optional = |least| {
+            if trimmed.is_empty() {
+                Ok(None)
+            } else {
+                whole(least).map(Some)
+            }
+        };
         match setting {
             Setting::Budget => self.request.policy.max_thinking = optional(0)?,
             Setting::Waits => self.request.policy.waits = whole(0)?,
@@ -135,8 +150,9 @@ impl App {
                         sampling.top_p = number(trimmed, 0.001, 1.0, "above 0, up to 1")?;
                     }
                     _ => {
-                        sampling.seed =
-                            trimmed.parse().map_err(|_| "Write a whole number from 0.".to_owned())?;
+                        sampling.seed = trimmed
+                            .parse()
+                            .map_err(|_| "Write a whole number from 0.".to_owned())?;
                     }
                 }
                 self.request.sampling = sampling;
@@ -148,7 +164,9 @@ impl App {
 
     /// Budget, sampling and probes act on the thought on screen at once.
     fn apply_live(&mut self, setting: Setting) {
-        let Some(live) = self.live.as_ref().filter(|l| l.lane().state.is_some()) else { return };
+        let Some(live) = self.live.as_ref().filter(|l| l.lane().state.is_some()) else {
+            return;
+        };
         let lane = live.lane_id(live.active);
         let command = match setting {
             Setting::Budget => Command::Budget(lane, self.request.policy.max_thinking),

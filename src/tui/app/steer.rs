@@ -47,7 +47,10 @@ impl App {
                 if live.model.shares_tokens_with(&card) {
                     return self.live.as_mut();
                 }
-                format!("This was written by {}; choose that model to go on with it.", live.model.name)
+                format!(
+                    "This was written by {}; choose that model to go on with it.",
+                    live.model.name
+                )
             }
         };
         self.refuse(sentence);
@@ -101,12 +104,17 @@ impl App {
     /// Where the cursor stands inside the thought, if it has left the end.
     fn cursor_in_thought(&self) -> Option<usize> {
         let live = self.live.as_ref()?;
-        live.lane().view.cursor().filter(|&c| c < live.thought_end())
+        live.lane()
+            .view
+            .cursor()
+            .filter(|&c| c < live.thought_end())
     }
 
     fn is_ended(&self) -> bool {
         let state = self.live.as_ref().map(|l| l.lane().state);
-        self.live.as_ref().is_some_and(|l| l.thought_is_over() || l.branch().stop.is_some())
+        self.live
+            .as_ref()
+            .is_some_and(|l| l.thought_is_over() || l.branch().stop.is_some())
             || matches!(state, Some(Some(LaneState::Stopped(_))))
     }
 
@@ -123,7 +131,9 @@ impl App {
 
     /// Goes on with an ended thought, in a branch that leaves it before its end.
     fn think_on(&mut self, ask: Ask) {
-        let Some(live) = self.live.as_ref() else { return };
+        let Some(live) = self.live.as_ref() else {
+            return;
+        };
         if !live.request.policy.think {
             return self.refuse("This question was asked without thinking.");
         }
@@ -138,8 +148,12 @@ impl App {
 
     /// A thought that ended because its budget was used up has no room to think on: raises it.
     fn make_room(&mut self, thought: usize) {
-        let Some(live) = self.live.as_mut() else { return };
-        let Some(limit) = live.lane().budget.or(live.request.policy.max_thinking) else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
+        let Some(limit) = live.lane().budget.or(live.request.policy.max_thinking) else {
+            return;
+        };
         let wanted = thought + MORE_ROOM;
         if limit >= thought + MORE_ROOM / 4 {
             return;
@@ -147,7 +161,10 @@ impl App {
         let lane = live.lane_id(live.active);
         live.lane_mut().budget = Some(wanted);
         self.send(Command::Budget(lane, Some(wanted)));
-        self.say(Tone::Info, format!("The budget was used up; it is {wanted} on this branch."));
+        self.say(
+            Tone::Info,
+            format!("The budget was used up; it is {wanted} on this branch."),
+        );
     }
 
     /// Cuts the thought off, so that the model answers.
@@ -192,7 +209,9 @@ impl App {
             return self.send(Command::Pause(lane));
         }
         if live.branch().stop.is_some() {
-            return self.refuse("This branch has ended. w thinks on, r answers again, u goes on from the cursor.");
+            return self.refuse(
+                "This branch has ended. w thinks on, r answers again, u goes on from the cursor.",
+            );
         }
         if self.lane().is_some() {
             self.run(Until::End);
@@ -235,7 +254,9 @@ impl App {
             self.queued = false;
             return self.wish(super::Effect::CancelLoad);
         }
-        let Some(live) = self.live.as_mut() else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
         if live.is_busy() {
             let lane = live.lane_id(live.active);
             self.send(Command::Stop(lane));
@@ -252,7 +273,9 @@ impl App {
         if self.fork(at).is_none() {
             return;
         }
-        let Some(live) = self.live.as_mut() else { return };
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
         let sample = live.next_sample;
         live.next_sample += 1;
         let mut sampling = live.request.sampling.clone();
@@ -261,7 +284,9 @@ impl App {
             sampling.temperature = REROLL_TEMPERATURE;
             self.say(
                 Tone::Info,
-                format!("Greedy would repeat itself; this answer is drawn at {REROLL_TEMPERATURE}."),
+                format!(
+                    "Greedy would repeat itself; this answer is drawn at {REROLL_TEMPERATURE}."
+                ),
             );
         }
         self.send(Command::Sampling(lane, sampling, sample));
@@ -270,7 +295,10 @@ impl App {
 
     /// Raises or lowers the thinking budget, of the thought on screen and of the next question.
     pub(super) fn change_budget(&mut self, up: bool) {
-        let live = self.live.as_ref().filter(|l| l.lane().state.is_some() && !l.thought_is_over());
+        let live = self
+            .live
+            .as_ref()
+            .filter(|l| l.lane().state.is_some() && !l.thought_is_over());
         let context = match &self.model {
             Model::Ready(info) => info.context,
             _ => usize::MAX,
@@ -285,10 +313,14 @@ impl App {
         self.request.policy.max_thinking = budget;
         match (lane, budget) {
             (Some(lane), _) => self.send(Command::Budget(lane, budget)),
-            (None, Some(n)) => self.say(Tone::Info, format!("The next question may think {n} tokens.")),
-            (None, None) => {
-                self.say(Tone::Info, "The next question may think as long as the context allows.")
-            }
+            (None, Some(n)) => self.say(
+                Tone::Info,
+                format!("The next question may think {n} tokens."),
+            ),
+            (None, None) => self.say(
+                Tone::Info,
+                "The next question may think as long as the context allows.",
+            ),
         }
     }
 
@@ -341,7 +373,11 @@ impl App {
             tokens.iter().rev().find_map(|t| t.text.chars().next_back())
         });
         let joins = before.is_none_or(char::is_whitespace) || text.starts_with(char::is_whitespace);
-        if joins { text.to_owned() } else { format!(" {text}") }
+        if joins {
+            text.to_owned()
+        } else {
+            format!(" {text}")
+        }
     }
 
     /// Asks what the model would answer if it were cut at the cursor.
@@ -365,10 +401,13 @@ impl App {
             None => Some(EVERY),
         };
         let every = self.request.probe_every;
-        self.say(Tone::Info, match every {
-            Some(n) => format!("It is probed every {n} thinking tokens."),
-            None => "It is probed only when you ask.".to_owned(),
-        });
+        self.say(
+            Tone::Info,
+            match every {
+                Some(n) => format!("It is probed every {n} thinking tokens."),
+                None => "It is probed only when you ask.".to_owned(),
+            },
+        );
         let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
         if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
             self.send(Command::ProbeEvery(lane, every));
@@ -410,7 +449,10 @@ mod tests {
         while up[up.len() - 1] < 2048 {
             up.push(next_budget(up[up.len() - 1], true));
         }
-        assert_eq!(&up[..12], [32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512]);
+        assert_eq!(
+            &up[..12],
+            [32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512]
+        );
         assert_eq!(&up[12..], [640, 768, 896, 1024, 1280, 1536, 1792, 2048]);
         let mut down = vec![2048];
         while down[down.len() - 1] > 32 {

@@ -33,14 +33,20 @@ pub fn options() -> Options {
             question: String::new(),
             system: String::new(),
             raw: false,
-            policy: Policy { max_thinking: Some(256), ..Policy::default() },
+            policy: Policy {
+                max_thinking: Some(256),
+                ..Policy::default()
+            },
             sampling: Default::default(),
             sample: 0,
             reference: Some("3".into()),
             probe_every: Some(16),
         },
         keymap: Keymap::default(),
-        themes: Theme::builtin_names().into_iter().filter_map(Theme::builtin).collect(),
+        themes: Theme::builtin_names()
+            .into_iter()
+            .filter_map(Theme::builtin)
+            .collect(),
         history: vec![],
         model: Some("s1-nano.gguf".into()),
     }
@@ -91,7 +97,10 @@ pub fn ask(app: &mut App, question: &str) {
     app.question.set(question);
     press(app, "enter");
     let lane = lane(app);
-    app.on_event(Event::Prompt { lane, ids: (0..38).collect() });
+    app.on_event(Event::Prompt {
+        lane,
+        ids: (0..38).collect(),
+    });
     app.on_event(Event::Budget(lane, 256));
     app.on_event(Event::State(lane, LaneState::Running));
     app.on_event(Event::Context(lane, 38));
@@ -100,13 +109,25 @@ pub fn ask(app: &mut App, question: &str) {
 /// A token with believable numbers.
 pub fn token(i: usize, text: &str, origin: Origin, phase: Phase, reason: Option<Reason>) -> Token {
     let wave = ((i * 37) % 100) as f32 / 100.0;
-    let sure = if (i * 7) % 11 == 0 { 0.55 } else { 0.97 - wave * 0.05 };
+    let sure = if (i * 7) % 11 == 0 {
+        0.55
+    } else {
+        0.97 - wave * 0.05
+    };
     let rest = 1.0 - sure;
     let other = ["differs", " three", "Wait", "\n"];
-    let mut top = vec![Alternative { id: 1000 + i as u32, text: text.into(), logprob: sure.ln() }];
+    let mut top = vec![Alternative {
+        id: 1000 + i as u32,
+        text: text.into(),
+        logprob: sure.ln(),
+    }];
     for (k, other) in other.iter().enumerate() {
         let p = rest * [0.6, 0.25, 0.1, 0.04][k];
-        top.push(Alternative { id: k as u32, text: (*other).into(), logprob: p.ln() });
+        top.push(Alternative {
+            id: k as u32,
+            text: (*other).into(),
+            logprob: p.ln(),
+        });
     }
     Token {
         id: 1000 + i as u32,
@@ -116,7 +137,11 @@ pub fn token(i: usize, text: &str, origin: Origin, phase: Phase, reason: Option<
         reason,
         logprob: sure.ln(),
         entropy: if sure < 0.9 { 1.7 } else { 0.05 + wave * 0.3 },
-        p_end: if i % 33 == 32 { 0.86 } else { 0.01 + wave * 0.06 },
+        p_end: if i % 33 == 32 {
+            0.86
+        } else {
+            0.01 + wave * 0.06
+        },
         top,
     }
 }
@@ -133,7 +158,12 @@ pub fn stream(app: &mut App, text: &str, origin: Origin, phase: Phase, reason: O
         .map(|(i, cut)| token(start + i, &text[cut[0]..cut[1]], origin, phase, reason))
         .collect();
     let lane = lane(app);
-    app.on_event(Event::Tokens { lane, drop: 0, relabel: 0, tokens });
+    app.on_event(Event::Tokens {
+        lane,
+        drop: 0,
+        relabel: 0,
+        tokens,
+    });
 }
 
 pub fn think(app: &mut App, text: &str) {
@@ -144,7 +174,12 @@ pub fn probe(app: &mut App, answer: &str) {
     let at = app.live.as_ref().unwrap().branch().tokens.len();
     let lane = lane(app);
     let correct = Some(answer == "3");
-    let probe = Probe { at, answer: Some(answer.into()), text: answer.into(), correct };
+    let probe = Probe {
+        at,
+        answer: Some(answer.into()),
+        text: answer.into(),
+        correct,
+    };
     app.on_event(Event::Probe(lane, probe));
 }
 
@@ -157,15 +192,28 @@ pub fn midway(app: &mut App) {
     probe(app, "2");
     think(app, " then at 7 and at 8, which makes three: 3.");
     probe(app, "3");
-    stream(app, "Wait", Origin::Forced, Phase::Thinking, Some(Reason::Wait));
+    stream(
+        app,
+        "Wait",
+        Origin::Forced,
+        Phase::Thinking,
+        Some(Reason::Wait),
+    );
     think(app, ", let me count backwards to be sure.");
     probe(app, "3");
     think(app, " y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 sam");
     probe(app, "3");
     let lane = lane(app);
-    let speed = Speed { prefill_tok_s: 900.0, decode_tok_s: 2140.0, time_to_first_token_ms: 21.0 };
+    let speed = Speed {
+        prefill_tok_s: 900.0,
+        decode_tok_s: 2140.0,
+        time_to_first_token_ms: 21.0,
+    };
     app.on_event(Event::Speed(lane, speed));
-    app.on_event(Event::Context(lane, 38 + app.live.as_ref().unwrap().branch().tokens.len()));
+    app.on_event(Event::Context(
+        lane,
+        38 + app.live.as_ref().unwrap().branch().tokens.len(),
+    ));
     app.drain();
 }
 
@@ -173,10 +221,25 @@ pub fn midway(app: &mut App) {
 pub fn answered(app: &mut App) {
     midway(app);
     think(app, "e.");
-    stream(app, "</think>\n\n", Origin::Forced, Phase::Answer, Some(Reason::Cut));
-    stream(app, "There are **3** letters r in raspberry.", Origin::Sampled, Phase::Answer, None);
+    stream(
+        app,
+        "</think>\n\n",
+        Origin::Forced,
+        Phase::Answer,
+        Some(Reason::Cut),
+    );
+    stream(
+        app,
+        "There are **3** letters r in raspberry.",
+        Origin::Sampled,
+        Phase::Answer,
+        None,
+    );
     let lane = lane(app);
-    app.on_event(Event::State(lane, LaneState::Stopped(StopReason::EndOfTurn)));
+    app.on_event(Event::State(
+        lane,
+        LaneState::Stopped(StopReason::EndOfTurn),
+    ));
     app.drain();
 }
 

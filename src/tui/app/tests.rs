@@ -15,7 +15,9 @@ fn sent(app: &mut App) -> Vec<String> {
     let short = |c: &Command| match c {
         Command::Start { lane, run, .. } => format!("start {} {run}", lane - base),
         Command::Fork { from, to, at } => format!("fork {} {} {at}", from - base, to - base),
-        Command::Restore { lane, tokens, .. } => format!("restore {} {}", lane - base, tokens.len()),
+        Command::Restore { lane, tokens, .. } => {
+            format!("restore {} {}", lane - base, tokens.len())
+        }
         Command::Ask(lane, ask) => format!("{ask:?} {}", lane - base),
         Command::Run(lane, Until::End) => format!("run {}", lane - base),
         Command::Run(lane, until) => format!("run {} {until:?}", lane - base),
@@ -50,14 +52,25 @@ fn said(app: &App) -> &str {
 fn a_question_starts_a_thought() {
     let mut app = ready();
     for c in "How many?".chars() {
-        press(&mut app, &if c == ' ' { "space".to_owned() } else { c.to_string() });
+        press(
+            &mut app,
+            &if c == ' ' {
+                "space".to_owned()
+            } else {
+                c.to_string()
+            },
+        );
     }
     press(&mut app, "enter");
     assert_eq!(sent(&mut app), ["clear", "start 0 true"]);
     assert_eq!(app.live.as_ref().unwrap().request.question, "How many?");
     assert_eq!(app.focus, Focus::Trace);
     press(&mut app, "e enter");
-    assert_eq!(sent(&mut app), ["clear", "start 0 true"], "the same question again");
+    assert_eq!(
+        sent(&mut app),
+        ["clear", "start 0 true"],
+        "the same question again"
+    );
 }
 
 #[test]
@@ -85,7 +98,10 @@ fn loading_can_be_cancelled() {
     app.question.set("How many?");
     press(&mut app, "enter esc");
     app.on_event(Event::Loaded(Box::new(info())));
-    assert!(sent(&mut app).is_empty(), "the first Esc takes the question back");
+    assert!(
+        sent(&mut app).is_empty(),
+        "the first Esc takes the question back"
+    );
     let mut app = App::new(options());
     press(&mut app, "esc");
     let (_, effects) = app.drain();
@@ -117,12 +133,26 @@ fn wait_on_a_paused_thought_is_written_now_and_it_stays_paused() {
 fn wait_on_an_ended_thought_thinks_on_in_a_branch() {
     let mut app = ready();
     answered(&mut app);
-    let (all, end) = (tokens(&app).to_vec(), app.live.as_ref().unwrap().thought_end());
+    let (all, end) = (
+        tokens(&app).to_vec(),
+        app.live.as_ref().unwrap().thought_end(),
+    );
     press(&mut app, "w");
-    assert_eq!(sent(&mut app), [format!("fork 0 1 {end}"), "WaitNow 1".into(), "run 1".into()]);
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("fork 0 1 {end}"),
+            "WaitNow 1".into(),
+            "run 1".into()
+        ]
+    );
     let live = app.live.as_ref().unwrap();
     assert_eq!(live.tree.get(0).unwrap().tokens, all, "nothing is lost");
-    assert_eq!(tokens(&app).len(), end, "the branch ends before the delimiter");
+    assert_eq!(
+        tokens(&app).len(),
+        end,
+        "the branch ends before the delimiter"
+    );
 }
 
 #[test]
@@ -136,7 +166,12 @@ fn wait_at_a_used_up_budget_makes_room() {
     let more = end + 128;
     assert_eq!(
         sent(&mut app),
-        [format!("fork 0 1 {end}"), format!("budget 1 Some({more})"), "WaitNow 1".into(), "run 1".into()]
+        [
+            format!("fork 0 1 {end}"),
+            format!("budget 1 Some({more})"),
+            "WaitNow 1".into(),
+            "run 1".into()
+        ]
     );
 }
 
@@ -144,13 +179,24 @@ fn wait_at_a_used_up_budget_makes_room() {
 fn wait_while_it_answers_leaves_the_answer_paused() {
     let mut app = ready();
     midway(&mut app);
-    stream(&mut app, "</think>", Origin::Sampled, Phase::Answer, Some(Reason::NaturalEnd));
+    stream(
+        &mut app,
+        "</think>",
+        Origin::Sampled,
+        Phase::Answer,
+        Some(Reason::NaturalEnd),
+    );
     stream(&mut app, "There are", Origin::Sampled, Phase::Answer, None);
     let end = app.live.as_ref().unwrap().thought_end();
     press(&mut app, "w");
     assert_eq!(
         sent(&mut app),
-        ["pause 0".to_string(), format!("fork 0 1 {end}"), "WaitNow 1".into(), "run 1".into()]
+        [
+            "pause 0".to_string(),
+            format!("fork 0 1 {end}"),
+            "WaitNow 1".into(),
+            "run 1".into()
+        ]
     );
 }
 
@@ -165,7 +211,10 @@ fn a_stopped_thought_can_be_thought_on() {
     app.drain();
     press(&mut app, "w");
     let n = tokens(&app).len();
-    assert_eq!(sent(&mut app), [format!("fork 0 1 {n}"), "WaitNow 1".into(), "run 1".into()]);
+    assert_eq!(
+        sent(&mut app),
+        [format!("fork 0 1 {n}"), "WaitNow 1".into(), "run 1".into()]
+    );
 }
 
 #[test]
@@ -208,7 +257,11 @@ fn pause_resume_and_steps() {
     press(&mut app, "space");
     assert_eq!(sent(&mut app), ["run 0"]);
     press(&mut app, "s");
-    assert_eq!(sent(&mut app), ["pause 0"], "the first step stops what runs");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0"],
+        "the first step stops what runs"
+    );
 }
 
 #[test]
@@ -224,7 +277,11 @@ fn steps_typed_fast_are_all_taken() {
     app.on_event(Event::State(lane, LaneState::Paused));
     assert_eq!(sent(&mut app), ["run 0 Sentence"]);
     press(&mut app, "s space");
-    assert_eq!(sent(&mut app), ["pause 0"], "a pause takes back the steps that wait");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0"],
+        "a pause takes back the steps that wait"
+    );
     app.on_event(Event::State(lane, LaneState::Paused));
     assert!(sent(&mut app).is_empty());
 }
@@ -250,12 +307,20 @@ fn words_are_injected_with_the_thought_held_still() {
     press(&mut app, "enter");
     assert_eq!(sent(&mut app), [r#"Inject(" So it is 3.") 0"#, "run 0"]);
     press(&mut app, "i esc");
-    assert_eq!(sent(&mut app), ["pause 0", "run 0"], "left without words, it goes on");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0", "run 0"],
+        "left without words, it goes on"
+    );
     paused(&mut app);
     press(&mut app, "i");
     app.on_paste("Hm");
     press(&mut app, "enter");
-    assert_eq!(sent(&mut app), [r#"Inject(" Hm") 0"#], "a paused thought stays paused");
+    assert_eq!(
+        sent(&mut app),
+        [r#"Inject(" Hm") 0"#],
+        "a paused thought stays paused"
+    );
 }
 
 #[test]
@@ -265,7 +330,10 @@ fn words_for_an_ended_thought_make_a_branch_at_the_cursor() {
     press(&mut app, "home ) i");
     app.on_paste("No.");
     press(&mut app, "enter");
-    assert_eq!(sent(&mut app), ["fork 0 1 15", r#"Inject(" No.") 1"#, "run 1"]);
+    assert_eq!(
+        sent(&mut app),
+        ["fork 0 1 15", r#"Inject(" No.") 1"#, "run 1"]
+    );
 }
 
 #[test]
@@ -279,10 +347,20 @@ fn a_re_roll_keeps_the_thought_and_draws() {
     answered(&mut app);
     let at = app.live.as_ref().unwrap().answer_start().unwrap();
     press(&mut app, "r");
-    assert_eq!(sent(&mut app), [format!("fork 0 1 {at}"), "sampling 1 0.8 1".into(), "run 1".into()]);
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("fork 0 1 {at}"),
+            "sampling 1 0.8 1".into(),
+            "run 1".into()
+        ]
+    );
     press(&mut app, "[ r");
     let commands = sent(&mut app);
-    assert_eq!(commands[1], "sampling 2 0.8 2", "every re-roll is another sample");
+    assert_eq!(
+        commands[1], "sampling 2 0.8 2",
+        "every re-roll is another sample"
+    );
 }
 
 #[test]
@@ -313,14 +391,21 @@ fn branch_and_rewind_start_at_the_cursor() {
     let mut app = ready();
     answered(&mut app);
     press(&mut app, "b");
-    assert!(sent(&mut app).is_empty(), "an ended branch has no other end");
+    assert!(
+        sent(&mut app).is_empty(),
+        "an ended branch has no other end"
+    );
     press(&mut app, "home ) b");
     assert_eq!(sent(&mut app), ["fork 0 1 15"]);
     assert_eq!(app.live.as_ref().unwrap().active, 1);
     press(&mut app, "[ u");
     assert_eq!(sent(&mut app), ["fork 0 2 15", "run 2"]);
     press(&mut app, "]");
-    assert_eq!(app.live.as_ref().unwrap().active, 0, "around the end to the first");
+    assert_eq!(
+        app.live.as_ref().unwrap().active,
+        0,
+        "around the end to the first"
+    );
     press(&mut app, "t down down enter");
     assert_eq!(app.live.as_ref().unwrap().active, 2);
 }
@@ -331,7 +416,10 @@ fn a_running_branch_is_paused_where_another_leaves_it() {
     midway(&mut app);
     let n = tokens(&app).len();
     press(&mut app, "b");
-    assert_eq!(sent(&mut app), ["pause 0".to_string(), format!("fork 0 1 {n}")]);
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0".to_string(), format!("fork 0 1 {n}")]
+    );
 }
 
 #[test]
@@ -366,13 +454,18 @@ fn settings_act_on_the_thought_on_screen() {
     press(&mut app, "o down down down enter");
     app.on_paste("7");
     press(&mut app, "enter");
-    let Some(Overlay::Line(_, line)) = &app.overlay else { panic!("the line stays open") };
+    let Some(Overlay::Line(_, line)) = &app.overlay else {
+        panic!("the line stays open")
+    };
     assert_eq!(line.error.as_deref(), Some("Write a number from 0 to 5."));
     press(&mut app, "ctrl-u");
     app.on_paste("0.7");
     press(&mut app, "enter");
     assert_eq!(sent(&mut app), ["sampling 0 0.7 0"]);
-    assert!(matches!(app.overlay, Some(Overlay::Pick(overlay::Pick::Setting, _))), "back to the list");
+    assert!(
+        matches!(app.overlay, Some(Overlay::Pick(overlay::Pick::Setting, _))),
+        "back to the list"
+    );
     press(&mut app, "esc W down enter");
     assert_eq!(sent(&mut app), ["wait text 0 Hmm"]);
 }
@@ -383,14 +476,35 @@ fn a_dropped_delimiter_and_a_late_one_change_what_stands() {
     midway(&mut app);
     let n = tokens(&app).len();
     let lane = lane(&app);
-    let new = vec![token(n - 1, " Wait", Origin::Forced, Phase::Thinking, Some(Reason::Wait))];
-    app.on_event(Event::Tokens { lane, drop: 2, relabel: 0, tokens: new });
+    let new = vec![token(
+        n - 1,
+        " Wait",
+        Origin::Forced,
+        Phase::Thinking,
+        Some(Reason::Wait),
+    )];
+    app.on_event(Event::Tokens {
+        lane,
+        drop: 2,
+        relabel: 0,
+        tokens: new,
+    });
     assert_eq!(tokens(&app).len(), n - 1);
-    app.on_event(Event::Tokens { lane, drop: 0, relabel: 1, tokens: vec![] });
+    app.on_event(Event::Tokens {
+        lane,
+        drop: 0,
+        relabel: 1,
+        tokens: vec![],
+    });
     let last = tokens(&app).last().unwrap();
     assert!(last.is_delimiter() && last.phase == Phase::Answer);
     // More than there is must not hurt.
-    app.on_event(Event::Tokens { lane, drop: 10_000, relabel: 10_000, tokens: vec![] });
+    app.on_event(Event::Tokens {
+        lane,
+        drop: 10_000,
+        relabel: 10_000,
+        tokens: vec![],
+    });
     assert!(tokens(&app).is_empty());
 }
 
@@ -418,11 +532,20 @@ fn copying_is_bounded_and_clean() {
     think(&mut app, " \x1b[31m");
     press(&mut app, "y");
     let (_, effects) = app.drain();
-    assert_eq!(effects, [Effect::Copy("There are **3** letters r in raspberry.".into())]);
+    assert_eq!(
+        effects,
+        [Effect::Copy(
+            "There are **3** letters r in raspberry.".into()
+        )]
+    );
     press(&mut app, "Y");
     let (_, effects) = app.drain();
-    let Some(Effect::Copy(text)) = effects.first() else { panic!("{effects:?}") };
-    assert!(text.starts_with("I spell it out") && !text.contains('\x1b') && !text.contains("</think>"));
+    let Some(Effect::Copy(text)) = effects.first() else {
+        panic!("{effects:?}")
+    };
+    assert!(
+        text.starts_with("I spell it out") && !text.contains('\x1b') && !text.contains("</think>")
+    );
     think(&mut app, &"x".repeat(200_000));
     press(&mut app, "Y");
     assert!(app.drain().1.is_empty());
@@ -434,7 +557,10 @@ fn the_answer_is_read_and_graded_again_when_the_reference_changes() {
     let mut app = ready();
     answered(&mut app);
     let verdict = |app: &App| app.live.as_ref().unwrap().lane().verdict.clone().unwrap();
-    assert_eq!((verdict(&app).answer.as_str(), verdict(&app).correct), ("3", Some(true)));
+    assert_eq!(
+        (verdict(&app).answer.as_str(), verdict(&app).correct),
+        ("3", Some(true))
+    );
     press(&mut app, "R ctrl-u 4 enter");
     assert_eq!(verdict(&app).correct, Some(false));
     let probes = &app.live.as_ref().unwrap().branch().probes;
@@ -446,11 +572,16 @@ fn the_answer_is_read_and_graded_again_when_the_reference_changes() {
 #[test]
 fn a_model_that_cannot_be_used_says_why() {
     let mut app = App::new(options());
-    app.on_event(Event::Failed("broken.gguf is cut off after 12 bytes".into()));
+    app.on_event(Event::Failed(
+        "broken.gguf is cut off after 12 bytes".into(),
+    ));
     assert!(text(&drawn(&mut app, 80, 24)).contains("✗ broken.gguf is cut off after 12 bytes"));
     app.question.set("How many?");
     press(&mut app, "enter");
-    assert!(matches!(app.overlay, Some(Overlay::Models(_))), "a question leads to the models");
+    assert!(
+        matches!(app.overlay, Some(Overlay::Models(_))),
+        "a question leads to the models"
+    );
     let (_, effects) = app.drain();
     assert_eq!(effects, [Effect::FindModels]);
 }
@@ -461,5 +592,8 @@ fn a_paste_anywhere_reaches_the_question() {
     midway(&mut app);
     app.question.set("");
     app.on_paste("two\r\nlines\x1b[0m");
-    assert_eq!((app.focus, app.question.text().as_str()), (Focus::Question, "two\nlines[0m"));
+    assert_eq!(
+        (app.focus, app.question.text().as_str()),
+        (Focus::Question, "two\nlines[0m")
+    );
 }

@@ -41,12 +41,21 @@ impl Files {
         let folder = dirs.data.join("sessions");
         let history = dirs.data.join("history.json");
         let (jobs, inbox) = channel();
-        let writer = Writer { folder: folder.clone(), history: history.clone(), start: stamp() };
+        let writer = Writer {
+            folder: folder.clone(),
+            history: history.clone(),
+            start: stamp(),
+        };
         let thread = std::thread::Builder::new()
             .name("files".into())
             .spawn(move || writer.work(&inbox, answer))
             .context("cannot start the thread that saves")?;
-        Ok(Files { jobs, thread, folder, history })
+        Ok(Files {
+            jobs,
+            thread,
+            folder,
+            history,
+        })
     }
 
     /// Folder of the sessions.
@@ -58,7 +67,8 @@ impl Files {
     pub fn history(&self) -> Vec<String> {
         let small = fs::metadata(&self.history).is_ok_and(|m| m.len() <= MAX_HISTORY);
         let text = small.then(|| fs::read(&self.history).ok()).flatten();
-        text.and_then(|t| serde_json::from_slice(&t).ok()).unwrap_or_default()
+        text.and_then(|t| serde_json::from_slice(&t).ok())
+            .unwrap_or_default()
     }
 
     /// Writes something soon.
@@ -95,24 +105,40 @@ impl Writer {
     }
 
     fn save(&self, save: Save) -> SaveResult {
-        let Save { path, number, revision, document } = save;
+        let Save {
+            path,
+            number,
+            revision,
+            document,
+        } = save;
         let file = match &path {
             Some(path) if path.components().count() > 1 || path.is_absolute() => path.clone(),
             Some(name) => self.folder.join(name),
             None => {
                 let slug = slug(&document.request.question);
-                self.folder.join(format!("autosave-{}-{number}{slug}{EXTENSION}", self.start))
+                self.folder
+                    .join(format!("autosave-{}-{number}{slug}{EXTENSION}", self.start))
             }
         };
-        let result = document.write(&file).map(|()| file).map_err(|e| format!("{e:#}"));
-        SaveResult { number, revision, path, result }
+        let result = document
+            .write(&file)
+            .map(|()| file)
+            .map_err(|e| format!("{e:#}"));
+        SaveResult {
+            number,
+            revision,
+            path,
+            result,
+        }
     }
 
     fn keep_history(&self, history: &[String]) -> Result<()> {
         if let Some(folder) = self.history.parent() {
             fs::create_dir_all(folder)?;
         }
-        let temporary = self.history.with_extension(format!("{}.tmp", std::process::id()));
+        let temporary = self
+            .history
+            .with_extension(format!("{}.tmp", std::process::id()));
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
@@ -125,7 +151,9 @@ impl Writer {
 
 /// The first words of a question, for the name of a file.
 fn slug(question: &str) -> String {
-    let words = question.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    let words = question
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|w| !w.is_empty());
     let mut slug = String::new();
     for word in words {
         if slug.len() + word.len() > 40 {
@@ -139,7 +167,9 @@ fn slug(question: &str) -> String {
 
 /// Now, as `20250131-235959` (UTC).
 fn stamp() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
     date(now)
 }
 

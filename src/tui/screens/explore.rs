@@ -55,8 +55,15 @@ impl Places {
         let mut rest = area;
         let mut top = |rows: u16| {
             let rows = rows.min(rest.height);
-            let cut = Rect { height: rows, ..rest };
-            rest = Rect { y: rest.y + rows, height: rest.height - rows, ..rest };
+            let cut = Rect {
+                height: rows,
+                ..rest
+            };
+            rest = Rect {
+                y: rest.y + rows,
+                height: rest.height - rows,
+                ..rest
+            };
             cut
         };
         let bordered = area.height >= BORDERS_FROM && area.width >= 20;
@@ -77,19 +84,33 @@ impl Places {
             height: footer_rows.min(rest.height),
             ..rest
         };
-        let mut body = Rect { height: rest.height - footer.height, ..rest };
+        let mut body = Rect {
+            height: rest.height - footer.height,
+            ..rest
+        };
 
         let side_width = if app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
             (area.width * 31 / 100).clamp(38, 56)
         } else {
             0
         };
-        let side = Rect { x: body.right() - side_width, width: side_width, ..body };
+        let side = Rect {
+            x: body.right() - side_width,
+            width: side_width,
+            ..body
+        };
         body.width -= side_width;
 
         let summary_rows = u16::from(side_width == 0 && area.height >= 7 && app.live.is_some());
-        let panel = Rect { height: body.height.saturating_sub(summary_rows), ..body };
-        let summary = Rect { y: panel.bottom(), height: body.height - panel.height, ..body };
+        let panel = Rect {
+            height: body.height.saturating_sub(summary_rows),
+            ..body
+        };
+        let summary = Rect {
+            y: panel.bottom(),
+            height: body.height - panel.height,
+            ..body
+        };
         let trace = if bordered {
             Rect {
                 x: panel.x + 2,
@@ -100,7 +121,16 @@ impl Places {
         } else {
             panel
         };
-        Places { header, question, panel, trace, side, summary, footer, bordered }
+        Places {
+            header,
+            question,
+            panel,
+            trace,
+            side,
+            summary,
+            footer,
+            bordered,
+        }
     }
 }
 
@@ -112,14 +142,17 @@ pub fn prepare(app: &mut App, area: Rect) {
     app.question.dress(app.focus == Focus::Question, &theme);
     let trace = app.places.trace;
     let show = app.show_delimiters;
-    let Some(live) = app.live.as_mut() else { return };
+    let Some(live) = app.live.as_mut() else {
+        return;
+    };
     let active = live.active;
     let (Some(branch), Some(lane)) = (live.tree.get(active), live.lanes.get_mut(active)) else {
         return;
     };
     let tail = lane.verdict.as_ref().map_or(0, |_| Verdict::LINES);
     let size = (usize::from(trace.width), usize::from(trace.height));
-    lane.view.update(&branch.tokens, lane.unchanged, size, show, tail);
+    lane.view
+        .update(&branch.tokens, lane.unchanged, size, show, tail);
     lane.unchanged = branch.tokens.len();
 }
 
@@ -147,7 +180,14 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     if !places.summary.is_empty() {
         narrow::draw(app, places.summary, buf);
     }
-    footer::draw(buf, places.footer, &app.footer(), app.context(), &app.keymap, theme);
+    footer::draw(
+        buf,
+        places.footer,
+        &app.footer(),
+        app.context(),
+        &app.keymap,
+        theme,
+    );
     over::notice(app, area, buf);
     over::overlay(app, area, buf)
 }

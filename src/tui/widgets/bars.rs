@@ -6,7 +6,11 @@ pub fn bar(fraction: f64, width: usize) -> String {
     let eighths = (fraction.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
     let mut out = "█".repeat((eighths / 8).min(width));
     // Something small is still something.
-    let rest = if eighths == 0 && fraction > 0.0 { 1 } else { eighths % 8 };
+    let rest = if eighths == 0 && fraction > 0.0 {
+        1
+    } else {
+        eighths % 8
+    };
     if eighths / 8 < width {
         out.push_str(EIGHTHS.get(rest).copied().unwrap_or(""));
     }
@@ -19,7 +23,11 @@ pub fn gauge(done: usize, total: usize, width: usize) -> (String, String) {
         0 => 0,
         _ => (done.min(total) as f64 / total as f64 * width as f64).floor() as usize,
     };
-    let filled = if done > 0 && width > 0 { filled.max(1) } else { filled };
+    let filled = if done > 0 && width > 0 {
+        filled.max(1)
+    } else {
+        filled
+    };
     ("█".repeat(filled), "░".repeat(width.saturating_sub(filled)))
 }
 

@@ -23,7 +23,9 @@ pub struct Run {
 impl Run {
     /// The answer in at most `columns` columns; `–` where none could be read.
     pub fn label(&self, columns: usize) -> String {
-        self.answer.as_ref().map_or_else(|| "–".into(), |a| fit(&clean_line(a), columns).into_owned())
+        self.answer
+            .as_ref()
+            .map_or_else(|| "–".into(), |a| fit(&clean_line(a), columns).into_owned())
     }
 
     /// The style of right, wrong, or unknown.
@@ -86,7 +88,10 @@ pub fn timeline(runs: &[Run], width: usize, theme: &Theme) -> Line<'static> {
         let mut part = vec![Span::styled(label, run.style(theme))];
         if bar > 0 {
             room -= bar + 1;
-            part.push(Span::styled(format!(" {}", "━".repeat(bar)), run.style(theme)));
+            part.push(Span::styled(
+                format!(" {}", "━".repeat(bar)),
+                run.style(theme),
+            ));
         }
         if !last {
             part.push(Span::raw(" "));
@@ -99,7 +104,9 @@ pub fn timeline(runs: &[Run], width: usize, theme: &Theme) -> Line<'static> {
 
 /// `stable ×5 · 2 flips`.
 pub fn summary(runs: &[Run]) -> String {
-    let Some(last) = runs.last() else { return String::new() };
+    let Some(last) = runs.last() else {
+        return String::new();
+    };
     let flips = match runs.len() - 1 {
         0 => "no flip".to_string(),
         1 => "1 flip".to_string(),
@@ -137,14 +144,24 @@ mod tests {
 
     #[test]
     fn it_never_gets_wider_than_its_place() {
-        let many: String = (0..60).map(|i| if i % 2 == 0 { '1' } else { '3' }).collect();
+        let many: String = (0..60)
+            .map(|i| if i % 2 == 0 { '1' } else { '3' })
+            .collect();
         for width in 1..60 {
-            for answers in [many.as_str(), "1333333333333333333333333333333333333", "12345"] {
+            for answers in [
+                many.as_str(),
+                "1333333333333333333333333333333333333",
+                "12345",
+            ] {
                 let shown = text(answers, width);
                 assert!(shown.width() <= width.max(1), "{width}: {shown:?}");
             }
         }
-        assert!(text(&many, 20).starts_with('…'), "older runs give way: {:?}", text(&many, 20));
+        assert!(
+            text(&many, 20).starts_with('…'),
+            "older runs give way: {:?}",
+            text(&many, 20)
+        );
         assert!(text(&many, 20).contains('3'));
     }
 }

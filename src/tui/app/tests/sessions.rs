@@ -15,8 +15,17 @@ fn saves(app: &mut App) -> Vec<(Option<PathBuf>, usize, u64)> {
 }
 
 fn kept(app: &mut App, number: usize, revision: u64, ok: bool) {
-    let result = if ok { Ok("a.s1.json".into()) } else { Err("cannot save: disk full".to_string()) };
-    app.on_saved(SaveResult { number, revision, path: None, result });
+    let result = if ok {
+        Ok("a.s1.json".into())
+    } else {
+        Err("cannot save: disk full".to_string())
+    };
+    app.on_saved(SaveResult {
+        number,
+        revision,
+        path: None,
+        result,
+    });
 }
 
 fn document() -> Document {
@@ -57,7 +66,10 @@ fn asking_again_keeps_the_session_before() {
     kept(&mut app, number, revision, false);
     think(&mut app, " on");
     press(&mut app, "e enter");
-    assert!(matches!(app.overlay, Some(Overlay::Sure(..))), "it could not be kept: asks");
+    assert!(
+        matches!(app.overlay, Some(Overlay::Sure(..))),
+        "it could not be kept: asks"
+    );
     press(&mut app, "n");
     assert_eq!(app.live.as_ref().unwrap().number, 0);
     press(&mut app, "enter y");
@@ -97,7 +109,10 @@ fn a_hangup_saves_and_asks_nothing() {
     midway(&mut app);
     app.on_hangup();
     let (_, effects) = app.drain();
-    assert!(matches!(effects.as_slice(), [Effect::Save(_), Effect::Quit]), "{effects:?}");
+    assert!(
+        matches!(effects.as_slice(), [Effect::Save(_), Effect::Quit]),
+        "{effects:?}"
+    );
 }
 
 #[test]
@@ -120,10 +135,17 @@ fn a_session_is_saved_under_a_name() {
 
 #[test]
 fn a_session_replays_without_a_model() {
-    let mut app = App::new(Options { model: None, ..options() });
+    let mut app = App::new(Options {
+        model: None,
+        ..options()
+    });
     app.on_opened("a.s1.json".into(), Ok(document()));
     let live = app.live.as_ref().unwrap();
-    assert_eq!(live.lane().view.cursor(), Some(0), "the cursor stands where it stood");
+    assert_eq!(
+        live.lane().view.cursor(),
+        Some(0),
+        "the cursor stands where it stood"
+    );
     assert_eq!(live.lane().verdict.as_ref().unwrap().correct, Some(true));
     press(&mut app, ") right");
     assert_eq!(app.live.as_ref().unwrap().lane().view.cursor(), Some(16));
@@ -139,11 +161,21 @@ fn steering_an_opened_session_restores_its_lane() {
     app.on_opened("a.s1.json".into(), Ok(document()));
     app.drain();
     press(&mut app, ") u");
-    assert_eq!(sent(&mut app), ["restore 1 15", "run 1"], "only what the branch needs");
+    assert_eq!(
+        sent(&mut app),
+        ["restore 1 15", "run 1"],
+        "only what the branch needs"
+    );
     press(&mut app, "[ p");
     let n = tokens(&app).len();
     let end = app.live.as_ref().unwrap().thought_end();
-    assert_eq!(sent(&mut app), [format!("restore 0 {n}"), format!("probe 0 Some({})", 15.min(end))]);
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("restore 0 {n}"),
+            format!("probe 0 Some({})", 15.min(end))
+        ]
+    );
 }
 
 #[test]
@@ -155,7 +187,10 @@ fn another_models_session_is_for_looking_only() {
     app.drain();
     press(&mut app, "w");
     assert!(sent(&mut app).is_empty());
-    assert_eq!(said(&app), "This was written by another; choose that model to go on with it.");
+    assert_eq!(
+        said(&app),
+        "This was written by another; choose that model to go on with it."
+    );
 }
 
 #[test]
@@ -164,7 +199,10 @@ fn a_new_model_leaves_the_session_as_text_that_can_be_gone_on_with() {
     midway(&mut app);
     app.load("same.gguf".into());
     let (_, effects) = app.drain();
-    assert!(matches!(effects.as_slice(), [Effect::Save(_), Effect::LoadModel(_)]), "{effects:?}");
+    assert!(
+        matches!(effects.as_slice(), [Effect::Save(_), Effect::LoadModel(_)]),
+        "{effects:?}"
+    );
     app.on_event(Event::Loaded(Box::new(info())));
     press(&mut app, "space");
     let n = tokens(&app).len();
@@ -175,7 +213,10 @@ fn a_new_model_leaves_the_session_as_text_that_can_be_gone_on_with() {
 fn a_damaged_session_leaves_the_screen_as_it_was() {
     let mut app = ready();
     midway(&mut app);
-    app.on_opened("b.s1.json".into(), Err("cannot open the session b.s1.json: it is damaged".into()));
+    app.on_opened(
+        "b.s1.json".into(),
+        Err("cannot open the session b.s1.json: it is damaged".into()),
+    );
     assert_eq!(app.live.as_ref().unwrap().number, 0);
     assert!(said(&app).contains("it is damaged"));
 }

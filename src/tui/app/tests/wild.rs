@@ -16,24 +16,65 @@ impl Dice {
     }
     fn text(&mut self) -> String {
         const BITS: [&str; 24] = [
-            "a", " the", "\n", "\n\n", "\t", "\r", "\x1b[2J", "\x07", "\u{9b}31m", "漢字", "🦀", "👩\u{200d}💻",
-            "\u{202e}", "\u{301}", "\u{200d}", "\u{fe0f}", "🇩🇪", "क्षि", "ﷺ", " ", "supercalifragilistic", ".", "", "\u{0}",
+            "a",
+            " the",
+            "\n",
+            "\n\n",
+            "\t",
+            "\r",
+            "\x1b[2J",
+            "\x07",
+            "\u{9b}31m",
+            "漢字",
+            "🦀",
+            "👩\u{200d}💻",
+            "\u{202e}",
+            "\u{301}",
+            "\u{200d}",
+            "\u{fe0f}",
+            "🇩🇪",
+            "क्षि",
+            "ﷺ",
+            " ",
+            "supercalifragilistic",
+            ".",
+            "",
+            "\u{0}",
         ];
         match self.roll(4) {
             0 => {
                 let bytes: Vec<u8> = (0..self.roll(24)).map(|_| self.roll(256) as u8).collect();
                 String::from_utf8_lossy(&bytes).into_owned()
             }
-            1 => (0..self.roll(5)).filter_map(|_| char::from_u32(self.roll(0x11_0000) as u32)).collect(),
-            _ => (0..self.roll(4)).map(|_| BITS[self.roll(BITS.len())]).collect(),
+            1 => (0..self.roll(5))
+                .filter_map(|_| char::from_u32(self.roll(0x11_0000) as u32))
+                .collect(),
+            _ => (0..self.roll(4))
+                .map(|_| BITS[self.roll(BITS.len())])
+                .collect(),
         }
     }
     fn token(&mut self, answer: bool) -> Token {
         let reasons = [
-            Reason::Wait, Reason::UserWait, Reason::Injected, Reason::Chosen, Reason::Kept, Reason::Cut,
-            Reason::NaturalEnd, Reason::Loop, Reason::Budget,
+            Reason::Wait,
+            Reason::UserWait,
+            Reason::Injected,
+            Reason::Chosen,
+            Reason::Kept,
+            Reason::Cut,
+            Reason::NaturalEnd,
+            Reason::Loop,
+            Reason::Budget,
         ];
-        let numbers = [0.0, -0.1, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, 0.5];
+        let numbers = [
+            0.0,
+            -0.1,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            1e30,
+            0.5,
+        ];
         let text = self.text();
         let mut token = token(self.roll(99), &text, Origin::Sampled, Phase::Thinking, None);
         token.reason = (self.roll(6) == 0).then(|| reasons[self.roll(reasons.len())]);
@@ -48,9 +89,19 @@ impl Dice {
     }
     fn key(&mut self) -> KeyEvent {
         let named = [
-            KeyCode::Enter, KeyCode::Esc, KeyCode::Left, KeyCode::Right, KeyCode::Up, KeyCode::Down,
-            KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown, KeyCode::Tab,
-            KeyCode::Backspace, KeyCode::Delete,
+            KeyCode::Enter,
+            KeyCode::Esc,
+            KeyCode::Left,
+            KeyCode::Right,
+            KeyCode::Up,
+            KeyCode::Down,
+            KeyCode::Home,
+            KeyCode::End,
+            KeyCode::PageUp,
+            KeyCode::PageDown,
+            KeyCode::Tab,
+            KeyCode::Backspace,
+            KeyCode::Delete,
         ];
         let keys = "wWxXsSiRru+-pPHvbt[]yYoT?:e()q123 ~/漢";
         let code = match self.roll(3) {
@@ -58,34 +109,65 @@ impl Dice {
             _ => KeyCode::Char(keys.chars().nth(self.roll(keys.chars().count())).unwrap()),
         };
         let modifiers = [KeyModifiers::NONE, KeyModifiers::CONTROL, KeyModifiers::ALT];
-        KeyEvent::new(code, if self.roll(5) == 0 { modifiers[self.roll(3)] } else { KeyModifiers::NONE })
+        KeyEvent::new(
+            code,
+            if self.roll(5) == 0 {
+                modifiers[self.roll(3)]
+            } else {
+                KeyModifiers::NONE
+            },
+        )
     }
     fn event(&mut self, app: &App) -> Event {
         let live = app.live.as_ref();
         let lanes = live.map_or(1, |l| l.lanes.len() + 1);
         let lane = live.map_or(0, |l| l.base) + self.roll(lanes);
         let states = [
-            LaneState::Prefill, LaneState::Running, LaneState::Paused,
-            LaneState::Stopped(StopReason::EndOfTurn), LaneState::Stopped(StopReason::User),
+            LaneState::Prefill,
+            LaneState::Running,
+            LaneState::Paused,
+            LaneState::Stopped(StopReason::EndOfTurn),
+            LaneState::Stopped(StopReason::User),
         ];
         match self.roll(12) {
             0 => Event::State(lane, states[self.roll(states.len())]),
             1 => {
                 let at = self.roll(60);
                 let answer = (self.roll(3) > 0).then(|| self.text());
-                Event::Probe(lane, Probe { at, answer, text: self.text(), correct: None })
+                Event::Probe(
+                    lane,
+                    Probe {
+                        at,
+                        answer,
+                        text: self.text(),
+                        correct: None,
+                    },
+                )
             }
             2 => Event::Budget(lane, [0, 5, 256, usize::MAX][self.roll(4)]),
             3 => Event::PendingWaits(lane, self.roll(3)),
             4 => Event::Notice(lane, self.text()),
-            5 => Event::Prefill { lane, done: self.roll(9), total: self.roll(9) },
-            6 => Event::Loop { lane, period: self.roll(9), repeats: self.roll(9) },
+            5 => Event::Prefill {
+                lane,
+                done: self.roll(9),
+                total: self.roll(9),
+            },
+            6 => Event::Loop {
+                lane,
+                period: self.roll(9),
+                repeats: self.roll(9),
+            },
             _ => {
                 let answer = self.roll(6) == 0;
                 let tokens = (0..self.roll(6)).map(|_| self.token(answer)).collect();
                 let drop = if self.roll(9) == 0 { self.roll(8) } else { 0 };
                 let relabel = if self.roll(19) == 0 { self.roll(4) } else { 0 };
-                Event::Tokens { lane, drop, relabel, tokens }
+                Event::Tokens {
+                    lane,
+                    drop,
+                    relabel,
+                    tokens,
+                }
             }
         }
     }
@@ -93,7 +175,9 @@ impl Dice {
 
 fn is_clean(buf: &Buffer) -> bool {
     buf.content().iter().all(|cell| {
-        let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let bad = |c: char| {
+            c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
         !cell.symbol().chars().any(bad)
     })
 }
@@ -133,7 +217,10 @@ fn live_through(seed: u64) {
         }
         let size = [(1, 1), (7, 3), (20, 9), (40, 12), (80, 24), (120, 40)][dice.roll(6)];
         let buf = drawn(&mut app, size.0, size.1);
-        assert!(is_clean(&buf), "seed {seed}: control characters on the screen");
+        assert!(
+            is_clean(&buf),
+            "seed {seed}: control characters on the screen"
+        );
         if dice.roll(4) == 0 {
             app.drain();
         }
@@ -143,7 +230,9 @@ fn live_through(seed: u64) {
 /// Runs longer with `S1_TUI_FUZZ_SECONDS`; a failure names its seed.
 #[test]
 fn nothing_breaks_it() {
-    let seconds = std::env::var("S1_TUI_FUZZ_SECONDS").ok().and_then(|s| s.parse::<u64>().ok());
+    let seconds = std::env::var("S1_TUI_FUZZ_SECONDS")
+        .ok()
+        .and_then(|s| s.parse::<u64>().ok());
     let (start, mut seed) = (Instant::now(), 1);
     let from = seconds.map_or(0, |_| std::process::id() as u64 * 1_000_000);
     while seed <= 150 || seconds.is_some_and(|s| start.elapsed() < Duration::from_secs(s)) {
@@ -199,8 +288,11 @@ fn a_terminal_shows_what_was_drawn() {
         let mut dice = Dice(seed * 7919);
         let (width, height) = [(80, 24), (120, 32), (37, 11)][dice.roll(3)];
         let bytes = Bytes::default();
-        let options = TerminalOptions { viewport: Viewport::Fixed(ratatui::layout::Rect::new(0, 0, width, height)) };
-        let mut terminal = Terminal::with_options(CrosstermBackend::new(bytes.clone()), options).unwrap();
+        let options = TerminalOptions {
+            viewport: Viewport::Fixed(ratatui::layout::Rect::new(0, 0, width, height)),
+        };
+        let mut terminal =
+            Terminal::with_options(CrosstermBackend::new(bytes.clone()), options).unwrap();
         let mut screen = vt100::Parser::new(height, width, 0);
         let mut app = ready();
         app.question.set("How many?");
@@ -230,7 +322,11 @@ fn a_terminal_shows_what_was_drawn() {
                     let cell = screen.screen().cell(y, x).unwrap();
                     let (shown, wanted) = (cell.contents(), drawn[(x, y)].symbol());
                     let same = shown.trim() == wanted.trim() || cell.is_wide_continuation();
-                    assert!(same, "seed {seed} step {step}: {shown:?} for {wanted:?} at {x},{y}\n{}", screen.screen().contents());
+                    assert!(
+                        same,
+                        "seed {seed} step {step}: {shown:?} for {wanted:?} at {x},{y}\n{}",
+                        screen.screen().contents()
+                    );
                 }
             }
         }

@@ -18,7 +18,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let theme = app.theme();
-    let mut left = vec![Span::raw(" "), Span::styled("s1-tui", theme.title), Span::raw("   ")];
+    let mut left = vec![
+        Span::raw(" "),
+        Span::styled("s1-tui", theme.title),
+        Span::raw("   "),
+    ];
     for (i, tab) in TABS.iter().enumerate() {
         left.push(Span::styled(format!("{} {tab}", i + 1), theme.key));
         left.push(Span::raw("  "));
@@ -26,9 +30,15 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let left = Line::from(left);
     let room = usize::from(area.width).saturating_sub(left.width() + 1);
     let right = model(app, room);
-    let at = usize::from(area.width).saturating_sub(right.width() + 1).max(left.width());
+    let at = usize::from(area.width)
+        .saturating_sub(right.width() + 1)
+        .max(left.width());
     let at = (at as u16).min(area.width);
-    let there = Rect { x: area.x + at, width: area.width - at, ..area };
+    let there = Rect {
+        x: area.x + at,
+        width: area.width - at,
+        ..area
+    };
     left.render(area, buf);
     right.render(there, buf);
 }
@@ -39,7 +49,10 @@ fn model(app: &App, room: usize) -> Line<'static> {
     let parts: Vec<(String, Style)> = match &app.model {
         Model::None => vec![("no model".into(), theme.dim)],
         Model::Loading(share) => {
-            vec![(format!("loading {:>3.0} %", share.clamp(0.0, 1.0) * 100.0), theme.dim)]
+            vec![(
+                format!("loading {:>3.0} %", share.clamp(0.0, 1.0) * 100.0),
+                theme.dim,
+            )]
         }
         Model::Failed(_) => vec![("✗ no model".into(), theme.bad)],
         Model::Ready(info) => ready(info).into_iter().map(|p| (p, theme.dim)).collect(),

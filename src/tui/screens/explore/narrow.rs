@@ -29,19 +29,42 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let total = budget.map_or("∞".to_owned(), |b| grouped(b as u64));
     parts.push(vec![
         Span::styled(format!("{}/{total} ", grouped(thinking as u64)), theme.text),
-        Span::styled(if budget.is_some() { full } else { String::new() }, theme.gauge),
-        Span::styled(if budget.is_some() { rest } else { String::new() }, theme.dim),
+        Span::styled(
+            if budget.is_some() {
+                full
+            } else {
+                String::new()
+            },
+            theme.gauge,
+        ),
+        Span::styled(
+            if budget.is_some() {
+                rest
+            } else {
+                String::new()
+            },
+            theme.dim,
+        ),
     ]);
     if lane.pending_waits > 0 {
-        parts.push(vec![Span::styled(format!("⟲ {} pending", lane.pending_waits), theme.forced)]);
+        parts.push(vec![Span::styled(
+            format!("⟲ {} pending", lane.pending_waits),
+            theme.forced,
+        )]);
     }
     let end = token.map_or(0.0, |t| finite(t.p_end));
-    parts.push(vec![Span::styled("p(end) ", theme.dim), Span::styled(format!("{end:.2}"), theme.text)]);
+    parts.push(vec![
+        Span::styled("p(end) ", theme.dim),
+        Span::styled(format!("{end:.2}"), theme.text),
+    ]);
     let runs = probes::runs(&live.branch().probes);
     if let Some(last) = runs.last() {
         parts.push(vec![
             Span::styled("if cut ", theme.dim),
-            Span::styled(format!("{}{}", last.label(10), last.sign()), last.style(theme)),
+            Span::styled(
+                format!("{}{}", last.label(10), last.sign()),
+                last.style(theme),
+            ),
             Span::styled(format!(" ×{}", last.count), theme.dim),
         ]);
     }

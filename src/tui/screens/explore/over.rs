@@ -16,12 +16,19 @@ pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
         Tone::Info => theme.text,
         Tone::Warning => theme.warn,
     };
-    let sign = if notice.tone == Tone::Warning { "! " } else { "" };
+    let sign = if notice.tone == Tone::Warning {
+        "! "
+    } else {
+        ""
+    };
     let text = format!("{sign}{}", clean_line(&notice.text));
     let footer = app.places.footer.height;
     let bordered = area.height >= 6 && area.width >= 24;
     let frame = if bordered { 4 } else { 0 };
-    let room = usize::from(area.width.saturating_sub(2)).min(76).saturating_sub(frame).max(1);
+    let room = usize::from(area.width.saturating_sub(2))
+        .min(76)
+        .saturating_sub(frame)
+        .max(1);
     let columns = width(&text).min(room);
     // Words do not fill lines exactly.
     let rows = (width(&text) * 8 / 7).div_ceil(columns.max(1)).clamp(1, 6);
@@ -40,12 +47,21 @@ pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
     buf.set_style(place, theme.text);
     let mut inner = place;
     if bordered {
-        let block = Block::bordered().border_type(BorderType::Rounded).border_style(style);
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(style);
         inner = block.inner(place);
-        inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        inner = Rect {
+            x: inner.x + 1,
+            width: inner.width.saturating_sub(2),
+            ..inner
+        };
         block.render(place, buf);
     }
-    Paragraph::new(text).style(style).wrap(Wrap { trim: true }).render(inner, buf);
+    Paragraph::new(text)
+        .style(style)
+        .wrap(Wrap { trim: true })
+        .render(inner, buf);
 }
 
 /// The overlay; returns where the terminal's cursor stands in it.

@@ -26,8 +26,11 @@ pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
     let theme = app.theme();
     let focused = app.focus == Focus::Question;
     let inner = if places.bordered {
-        let (border, title) =
-            if focused { (theme.focus, theme.focus) } else { (theme.border, theme.title) };
+        let (border, title) = if focused {
+            (theme.focus, theme.focus)
+        } else {
+            (theme.border, theme.title)
+        };
         let mut block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(border)
@@ -35,14 +38,24 @@ pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
         if let Some(reference) = app.reference() {
             let text = clean_line(reference);
             let text = fit(&text, usize::from(area.width) / 3);
-            block = block.title_top(Line::styled(format!(" reference ▸ {text} "), theme.dim).right_aligned());
+            block = block.title_top(
+                Line::styled(format!(" reference ▸ {text} "), theme.dim).right_aligned(),
+            );
         }
         let inner = block.inner(area);
         block.render(area, buf);
-        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+        Rect {
+            x: inner.x + 1,
+            width: inner.width.saturating_sub(2),
+            ..inner
+        }
     } else {
         put(buf, area, area.x, area.y, 2, "? ", theme.dim);
-        Rect { x: area.x + 2.min(area.width), width: area.width.saturating_sub(2), ..area }
+        Rect {
+            x: area.x + 2.min(area.width),
+            width: area.width.saturating_sub(2),
+            ..area
+        }
     };
     if inner.is_empty() {
         return;

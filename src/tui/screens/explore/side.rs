@@ -7,9 +7,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
+use super::on_border;
 use crate::thinking::trace::{Origin, Token, thinking_tokens};
 use crate::tui::action::Action;
-use super::on_border;
 use crate::tui::app::live::Live;
 use crate::tui::app::overlay::{label, quoted};
 use crate::tui::app::{App, Model};
@@ -33,11 +33,23 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         .title(Line::styled(" Now ", on_border(theme, theme.title)));
     let inner = block.inner(area);
     block.render(area, buf);
-    let mut rows = Rows { area, inner, y: inner.y, app, buf };
+    let mut rows = Rows {
+        area,
+        inner,
+        y: inner.y,
+        app,
+        buf,
+    };
     rows.now(live);
     // Sparklines take what the rest leaves.
-    let alternatives = live.branch().tokens.last().map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
-    let rest = inner.height.saturating_sub(4 + 3 + 2 + 2 + 4 + alternatives);
+    let alternatives = live
+        .branch()
+        .tokens
+        .last()
+        .map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
+    let rest = inner
+        .height
+        .saturating_sub(4 + 3 + 2 + 2 + 4 + alternatives);
     let high = (1 + rest / 2).clamp(1, 4);
     rows.sparks(live, high);
     rows.cut(live);
@@ -93,7 +105,14 @@ impl Rows<'_> {
             put(x, "─");
         }
         put(self.area.right() - 1, "┤");
-        title.render(Rect { y, height: 1, ..self.inner }, self.buf);
+        title.render(
+            Rect {
+                y,
+                height: 1,
+                ..self.inner
+            },
+            self.buf,
+        );
         self.y += 1;
         true
     }
@@ -101,7 +120,10 @@ impl Rows<'_> {
     fn heading(&self, text: &str) -> Line<'static> {
         let theme = self.app.theme();
         // A span, not a styled line: a line's style would reach to the end of its row.
-        Line::from(Span::styled(format!(" {text} "), on_border(theme, theme.title)))
+        Line::from(Span::styled(
+            format!(" {text} "),
+            on_border(theme, theme.title),
+        ))
     }
 
     fn label(&self, text: &str) -> Span<'static> {
@@ -117,11 +139,19 @@ impl Rows<'_> {
 
         let mut line = vec![self.label("budget")];
         let total = budget.map_or("∞".into(), |b| grouped(b as u64));
-        let figures = format!(" {:>w$}/{total}", grouped(thinking as u64), w = width(&total).max(4));
+        let figures = format!(
+            " {:>w$}/{total}",
+            grouped(thinking as u64),
+            w = width(&total).max(4)
+        );
         let bar = columns.saturating_sub(LABEL + width(&figures));
         let (full, rest) = gauge(thinking, budget.unwrap_or(0), bar);
         let full = if thinking == 0 { String::new() } else { full };
-        let rest = if thinking == 0 || budget.is_none() { "░".repeat(bar - width(&full)) } else { rest };
+        let rest = if thinking == 0 || budget.is_none() {
+            "░".repeat(bar - width(&full))
+        } else {
+            rest
+        };
         line.extend([
             Span::styled(full, theme.gauge),
             Span::styled(rest, theme.dim),
@@ -137,7 +167,10 @@ impl Rows<'_> {
         self.line(Line::from(vec![self.label("waits"), forced, pending]));
 
         let speed = lane.speed;
-        let (rate, first) = (rate(speed.decode_tok_s), duration(speed.time_to_first_token_ms));
+        let (rate, first) = (
+            rate(speed.decode_tok_s),
+            duration(speed.time_to_first_token_ms),
+        );
         self.line(Line::from(vec![
             self.label("speed"),
             Span::styled(format!("{rate:>5} tok/s"), theme.text),
@@ -149,7 +182,9 @@ impl Rows<'_> {
             Model::Ready(info) => info.context,
             _ => 0,
         };
-        let used = lane.context.max(live.prompt_ids.len() + live.branch().tokens.len());
+        let used = lane
+            .context
+            .max(live.prompt_ids.len() + live.branch().tokens.len());
         let mut line = vec![self.label("context")];
         if context > 0 {
             let percent = used as f64 / context as f64 * 100.0;
@@ -157,7 +192,10 @@ impl Rows<'_> {
             let of = format!("  {} of {}", grouped(used as u64), grouped(context as u64));
             line.push(Span::styled(of, theme.dim));
         } else {
-            line.push(Span::styled(format!("{:>4} tokens", grouped(used as u64)), theme.text));
+            line.push(Span::styled(
+                format!("{:>4} tokens", grouped(used as u64)),
+                theme.text,
+            ));
         }
         self.line(Line::from(line));
     }
@@ -169,7 +207,11 @@ impl Rows<'_> {
         let end = at.map_or(0.0, |t| finite(t.p_end));
         let entropy = at.map_or(0.0, |t| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
-        let name = if live.thought_is_over() && cursor.is_none() { "End of turn" } else { "End of thinking" };
+        let name = if live.thought_is_over() && cursor.is_none() {
+            "End of turn"
+        } else {
+            "End of thinking"
+        };
         if self.section(self.heading(name), rows) {
             self.spark(p_end, 1.0, cursor, &format!("p {end:.2}"), rows);
         }
@@ -189,10 +231,20 @@ impl Rows<'_> {
     ) {
         let theme = self.app.theme();
         let Some(place) = self.next(rows) else { return };
-        let line = Rect { width: place.width.saturating_sub(VALUE), ..place };
+        let line = Rect {
+            width: place.width.saturating_sub(VALUE),
+            ..place
+        };
         spark::draw(values, full, cursor, theme, line, self.buf);
         let value = Line::from(Span::styled(value.to_owned(), theme.text)).right_aligned();
-        value.render(Rect { y: place.bottom() - 1, height: 1, ..place }, self.buf);
+        value.render(
+            Rect {
+                y: place.bottom() - 1,
+                height: 1,
+                ..place
+            },
+            self.buf,
+        );
     }
 
     fn cut(&mut self, live: &Live) {
@@ -202,7 +254,11 @@ impl Rows<'_> {
         }
         let runs = probes::runs(&live.branch().probes);
         let Some(last) = runs.last() else {
-            let key = self.app.keymap.key_for(Context::Explore, Action::Probe).unwrap_or_default();
+            let key = self
+                .app
+                .keymap
+                .key_for(Context::Explore, Action::Probe)
+                .unwrap_or_default();
             self.line(Line::from(vec![
                 Span::styled(key, theme.key),
                 Span::styled(" asks what it would answer now", theme.dim),
@@ -227,8 +283,14 @@ impl Rows<'_> {
         let tokens = &live.branch().tokens;
         let cursor = live.lane().view.cursor();
         let at = cursor.or(tokens.len().checked_sub(1));
-        let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else { return };
-        let name = if cursor.is_some() { "At the cursor" } else { "Last token" };
+        let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else {
+            return;
+        };
+        let name = if cursor.is_some() {
+            "At the cursor"
+        } else {
+            "Last token"
+        };
         let title = Line::from(vec![
             Span::styled(format!(" {name} "), on_border(theme, theme.title)),
             Span::styled(
@@ -242,7 +304,11 @@ impl Rows<'_> {
         let room = self.inner.bottom().saturating_sub(self.y + 2);
         for alternative in token.top.iter().take(usize::from(room)) {
             let stands = alternative.id == token.id;
-            self.alternative(&alternative.text, f64::from(alternative.logprob).exp(), stands);
+            self.alternative(
+                &alternative.text,
+                f64::from(alternative.logprob).exp(),
+                stands,
+            );
         }
         if token.top.is_empty() {
             self.line(Line::styled("the model was not asked here", theme.dim));

@@ -1,8 +1,8 @@
 use super::*;
-use crate::tui::app::testing::*;
 use crate::engine::protocol::{Event, LaneState};
 use crate::thinking::trace::{Origin, Phase, Reason};
 use crate::tui::app::App;
+use crate::tui::app::testing::*;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 
@@ -24,7 +24,12 @@ fn cells(buf: &Buffer) -> String {
             (0..buf.area.width)
                 .map(|x| {
                     let c = &buf[(x, y)];
-                    serde_json::json!([c.symbol(), format!("{:?}", c.fg), format!("{:?}", c.bg), format!("{:?}", c.modifier)])
+                    serde_json::json!([
+                        c.symbol(),
+                        format!("{:?}", c.fg),
+                        format!("{:?}", c.bg),
+                        format!("{:?}", c.modifier)
+                    ])
                 })
                 .collect()
         })
@@ -69,15 +74,30 @@ fn alternatives_open() {
 fn steered(app: &mut App) {
     answered(app);
     press(app, "w");
-    stream(app, " Wait", Origin::Forced, Phase::Thinking, Some(Reason::UserWait));
-    think(app, ", the letters again: r a s p b e r r y has r at 1, 7 and 8.");
+    stream(
+        app,
+        " Wait",
+        Origin::Forced,
+        Phase::Thinking,
+        Some(Reason::UserWait),
+    );
+    think(
+        app,
+        ", the letters again: r a s p b e r r y has r at 1, 7 and 8.",
+    );
     probe(app, "3");
     let lane = lane(app);
     app.on_event(Event::State(lane, LaneState::Paused));
     press(app, "i");
     app.on_paste("Look at each letter once.");
     press(app, "enter");
-    stream(app, " Look at each letter once.", Origin::User, Phase::Thinking, Some(Reason::Injected));
+    stream(
+        app,
+        " Look at each letter once.",
+        Origin::User,
+        Phase::Thinking,
+        Some(Reason::Injected),
+    );
     press(app, "space [ home ) enter down enter");
     think(app, " different thing to count: two r, I think. 2");
     probe(app, "2");
@@ -102,7 +122,10 @@ fn reading_back_while_it_streams() {
         let mut app = ready();
         midway(&mut app);
         for _ in 0..30 {
-            think(&mut app, " And once more, letter by letter, to be quite sure of it:\nr, a, s, p, b, e, r, r, y.");
+            think(
+                &mut app,
+                " And once more, letter by letter, to be quite sure of it:\nr, a, s, p, b, e, r, r, y.",
+            );
         }
         drawn(&mut app, 120, 40);
         press(&mut app, "home pgdn down down H");

@@ -25,10 +25,14 @@ pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
     if places.bordered {
         let focused = app.focus == Focus::Trace;
         let border = if focused { theme.focus } else { theme.border };
-        let mut block =
-            Block::bordered().border_type(BorderType::Rounded).border_style(border).title(title(app));
+        let mut block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(border)
+            .title(title(app));
         if let Some(live) = &app.live {
-            block = block.title_bottom(below(app, live)).title_bottom(branches(app, live));
+            block = block
+                .title_bottom(below(app, live))
+                .title_bottom(branches(app, live));
         }
         block.render(places.panel, buf);
     }
@@ -53,7 +57,11 @@ fn trace(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
 /// `Thought ─ thinking ▸ 61 / 256 tokens`.
 fn title(app: &App) -> Line<'static> {
     let theme = app.theme();
-    let name = if app.focus == Focus::Trace { theme.focus } else { theme.title };
+    let name = if app.focus == Focus::Trace {
+        theme.focus
+    } else {
+        theme.title
+    };
     let mut spans = vec![Span::styled(" Thought ", on_border(theme, name))];
     if let Some(live) = &app.live {
         spans.push(Span::styled("─ ", theme.border));
@@ -76,23 +84,37 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
     let thinking = thinking_tokens(tokens);
     let answer = tokens.len() - thinking;
     let budget = match lane.budget.or(live.request.policy.max_thinking) {
-        Some(budget) => format!("{} / {} tokens", grouped(thinking as u64), grouped(budget as u64)),
+        Some(budget) => format!(
+            "{} / {} tokens",
+            grouped(thinking as u64),
+            grouped(budget as u64)
+        ),
         None => format!("{} tokens", grouped(thinking as u64)),
     };
-    let both = format!("{} thinking + {} answer", grouped(thinking as u64), grouped(answer as u64));
+    let both = format!(
+        "{} thinking + {} answer",
+        grouped(thinking as u64),
+        grouped(answer as u64)
+    );
     let over = live.thought_is_over();
     match lane.state {
         Some(LaneState::Prefill) => {
             let figures = lane.prefill.map_or(String::new(), |(done, total)| {
-                format!("{} / {} tokens", grouped(done as u64), grouped(total as u64))
+                format!(
+                    "{} / {} tokens",
+                    grouped(done as u64),
+                    grouped(total as u64)
+                )
             });
             ("reading the question".into(), theme.text, figures)
         }
         Some(LaneState::Running) if over => ("answering".into(), theme.answer, both),
         Some(LaneState::Running) => ("thinking".into(), theme.text, budget),
-        Some(LaneState::Paused) if live.branch().stop.is_none() => {
-            ("❚❚ paused".into(), theme.key, if over { both } else { budget })
-        }
+        Some(LaneState::Paused) if live.branch().stop.is_none() => (
+            "❚❚ paused".into(),
+            theme.key,
+            if over { both } else { budget },
+        ),
         _ => match live.branch().stop {
             Some(StopReason::EndOfTurn) => ("■ done".into(), theme.text, both),
             Some(StopReason::AnswerMax) => ("■ answer at its limit".into(), theme.warn, both),
@@ -110,13 +132,22 @@ fn below(app: &App, live: &Live) -> Line<'static> {
     let view = &live.lane().view;
     let mut parts: Vec<Span> = Vec::new();
     if app.heat != Heat::Off {
-        parts.push(Span::styled(format!(" heat: {} ", app.heat.name()), on_border(theme, theme.text)));
+        parts.push(Span::styled(
+            format!(" heat: {} ", app.heat.name()),
+            on_border(theme, theme.text),
+        ));
     }
     let seen = view.first_line() + usize::from(app.places.trace.height);
     let more = view.total().saturating_sub(seen);
     if !view.follows() && more > 0 {
-        let key = app.keymap.key_for(Context::Explore, Action::End).unwrap_or_default();
-        parts.push(Span::styled(format!(" ▾ {more} more · {key} follows "), theme.dim));
+        let key = app
+            .keymap
+            .key_for(Context::Explore, Action::End)
+            .unwrap_or_default();
+        parts.push(Span::styled(
+            format!(" ▾ {more} more · {key} follows "),
+            theme.dim,
+        ));
     }
     Line::from(parts)
 }
@@ -125,9 +156,16 @@ fn below(app: &App, live: &Live) -> Line<'static> {
 fn branches(app: &App, live: &Live) -> Line<'static> {
     let theme = app.theme();
     let n = live.tree.branches().len();
-    let count = if n == 1 { "1 branch".into() } else { format!("{n} branches") };
+    let count = if n == 1 {
+        "1 branch".into()
+    } else {
+        format!("{n} branches")
+    };
     Line::from(vec![
-        Span::styled(format!(" {}", clean_line(&live.branch().name)), on_border(theme, theme.title)),
+        Span::styled(
+            format!(" {}", clean_line(&live.branch().name)),
+            on_border(theme, theme.title),
+        ),
         Span::styled(format!(" ▸ {count} "), theme.dim),
     ])
     .right_aligned()
@@ -160,7 +198,10 @@ fn progress(app: &App, what: &str, share: f64, hint: &str, area: Rect, buf: &mut
         Line::from(vec![
             Span::styled(full, theme.gauge),
             Span::styled(rest, theme.dim),
-            Span::styled(format!(" {:>3.0} %", share.clamp(0.0, 1.0) * 100.0), theme.text),
+            Span::styled(
+                format!(" {:>3.0} %", share.clamp(0.0, 1.0) * 100.0),
+                theme.text,
+            ),
         ]),
         Line::default(),
         Line::styled(hint.to_owned(), theme.dim),
@@ -173,7 +214,10 @@ fn empty(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     match &app.model {
         Model::Loading(share) => {
-            let esc = app.keymap.key_for(app.context(), cancel(app)).unwrap_or_default();
+            let esc = app
+                .keymap
+                .key_for(app.context(), cancel(app))
+                .unwrap_or_default();
             progress(
                 app,
                 "Loading the model. You can write your question already.",
@@ -211,27 +255,67 @@ fn empty(app: &App, area: Rect, buf: &mut Buffer) {
                     Span::styled(" chooses another model", theme.text),
                 ]),
             ];
-            Paragraph::new(lines).wrap(Wrap { trim: true }).render(room, buf);
+            Paragraph::new(lines)
+                .wrap(Wrap { trim: true })
+                .render(room, buf);
         }
         Model::Ready(_) => welcome(app, area, buf),
     }
 }
 
 fn cancel(app: &App) -> Action {
-    if app.focus == Focus::Question { Action::Cancel } else { Action::Stop }
+    if app.focus == Focus::Question {
+        Action::Cancel
+    } else {
+        Action::Stop
+    }
 }
 
 /// What the keys of steering do, before there is anything to steer.
 fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let rows = [
-        (Action::Wait, "⟲", theme.forced, "Wait", "where it would have ended, it thinks on"),
-        (Action::Cut, "✂", theme.forced, "cut", "it must answer with what it has"),
-        (Action::Inject, "✎", theme.user, "inject", "your words become part of its thought"),
-        (Action::Probe, "✓", theme.good, "probe", "what would it answer, if it were cut here?"),
-        (Action::Branch, "├", theme.key, "branch", "another way from here; nothing is ever lost"),
+        (
+            Action::Wait,
+            "⟲",
+            theme.forced,
+            "Wait",
+            "where it would have ended, it thinks on",
+        ),
+        (
+            Action::Cut,
+            "✂",
+            theme.forced,
+            "cut",
+            "it must answer with what it has",
+        ),
+        (
+            Action::Inject,
+            "✎",
+            theme.user,
+            "inject",
+            "your words become part of its thought",
+        ),
+        (
+            Action::Probe,
+            "✓",
+            theme.good,
+            "probe",
+            "what would it answer, if it were cut here?",
+        ),
+        (
+            Action::Branch,
+            "├",
+            theme.key,
+            "branch",
+            "another way from here; nothing is ever lost",
+        ),
     ];
-    let column = rows.iter().map(|r| width(&key(app, r.0))).max().unwrap_or(1);
+    let column = rows
+        .iter()
+        .map(|r| width(&key(app, r.0)))
+        .max()
+        .unwrap_or(1);
     let mut lines = vec![
         Line::styled("Ask something, watch it think, and step in.", theme.title),
         Line::default(),
@@ -268,7 +352,12 @@ fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// Puts lines in the middle of an area, as one block.
 fn centre(lines: Vec<Line>, area: Rect, buf: &mut Buffer) {
-    let wide = lines.iter().map(Line::width).max().unwrap_or(0).min(usize::from(area.width)) as u16;
+    let wide = lines
+        .iter()
+        .map(Line::width)
+        .max()
+        .unwrap_or(0)
+        .min(usize::from(area.width)) as u16;
     let high = (lines.len() as u16).min(area.height);
     let mut place = Rect {
         x: area.x + (area.width - wide) / 2,
@@ -283,5 +372,7 @@ fn centre(lines: Vec<Line>, area: Rect, buf: &mut Buffer) {
 }
 
 fn key(app: &App, action: Action) -> String {
-    app.keymap.key_for(Context::Explore, action).unwrap_or_else(|| "–".into())
+    app.keymap
+        .key_for(Context::Explore, action)
+        .unwrap_or_else(|| "–".into())
 }

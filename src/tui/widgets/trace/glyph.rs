@@ -58,12 +58,15 @@ mod tests {
     fn units_carry_their_width_and_place() {
         let mut units = Vec::new();
         glyphs("a漢e\u{301} \n\u{3000}🦀", 0, |at, g| {
-            units.push((at, match g {
-                Glyph::Newline => "newline".to_string(),
-                Glyph::Space(n) => format!("space {n}"),
-                Glyph::Cell(t, w) => format!("{t} {w}"),
-                Glyph::Accent(_) => "accent".to_string(),
-            }));
+            units.push((
+                at,
+                match g {
+                    Glyph::Newline => "newline".to_string(),
+                    Glyph::Space(n) => format!("space {n}"),
+                    Glyph::Cell(t, w) => format!("{t} {w}"),
+                    Glyph::Accent(_) => "accent".to_string(),
+                },
+            ));
         });
         let shown: Vec<_> = units.iter().map(|(at, u)| (*at, u.as_str())).collect();
         assert_eq!(

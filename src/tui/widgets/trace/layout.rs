@@ -111,16 +111,28 @@ impl Layout {
     /// as it was at the last call, for a view of `width` columns.
     pub fn update(&mut self, tokens: &[Token], changed_from: usize, width: usize, show: bool) {
         if width != self.width || show != self.show_delimiters {
-            *self = Layout { width, show_delimiters: show, ..Layout::default() };
+            *self = Layout {
+                width,
+                show_delimiters: show,
+                ..Layout::default()
+            };
         }
         let same = changed_from.min(self.tokens);
         if same == self.tokens && same == tokens.len() {
             return;
         }
-        let from = if same < self.tokens { self.rewind(same) } else { self.reopen_last() };
+        let from = if same < self.tokens {
+            self.rewind(same)
+        } else {
+            self.reopen_last()
+        };
         let mut pen = Pen::new(self, from);
         for i in from.place.token..tokens.len() {
-            let byte = if i == from.place.token { from.place.byte } else { 0 };
+            let byte = if i == from.place.token {
+                from.place.byte
+            } else {
+                0
+            };
             pen.token(tokens, i, byte, from.open && i == from.place.token);
         }
         self.tokens = tokens.len();
@@ -138,7 +150,11 @@ impl Layout {
 
     /// Column where a line's text begins: behind the gutter and the mark.
     pub fn indent(&self, line: usize) -> usize {
-        let mark = self.lines.get(line).and_then(|l| l.mark).map_or(0, |_| MARK);
+        let mark = self
+            .lines
+            .get(line)
+            .and_then(|l| l.mark)
+            .map_or(0, |_| MARK);
         self.gutter() + mark
     }
 
@@ -154,7 +170,11 @@ impl Layout {
     pub fn find(&self, token: usize) -> Option<(usize, usize, usize)> {
         let first = self.pieces.partition_point(|p| p.token < token);
         let mut at = first;
-        while self.pieces.get(at).is_some_and(|p| p.token == token && p.width == 0) {
+        while self
+            .pieces
+            .get(at)
+            .is_some_and(|p| p.token == token && p.width == 0)
+        {
             at += 1;
         }
         if self.pieces.get(at).is_none_or(|p| p.token != token) {
@@ -166,7 +186,9 @@ impl Layout {
 
     /// The line that holds a place of the text.
     pub fn line_at(&self, place: Place) -> usize {
-        self.lines.partition_point(|l| l.start <= place).saturating_sub(1)
+        self.lines
+            .partition_point(|l| l.start <= place)
+            .saturating_sub(1)
     }
 
     /// The token at a column (counted from the line's indent) of a line: the one under it, or the last
@@ -179,15 +201,23 @@ impl Layout {
     }
 
     fn piece_range(&self, line: usize) -> std::ops::Range<usize> {
-        let start = self.lines.get(line).map_or(self.pieces.len(), |l| l.first_piece);
-        let end = self.lines.get(line + 1).map_or(self.pieces.len(), |l| l.first_piece);
+        let start = self
+            .lines
+            .get(line)
+            .map_or(self.pieces.len(), |l| l.first_piece);
+        let end = self
+            .lines
+            .get(line + 1)
+            .map_or(self.pieces.len(), |l| l.first_piece);
         start..end.max(start)
     }
 
     fn line_of_piece(&self, piece: usize) -> usize {
         // A rule whose tokens are shown below it has no piece of its own; the last line that
         // begins at the piece is the one that holds it.
-        self.lines.partition_point(|l| l.first_piece <= piece).saturating_sub(1)
+        self.lines
+            .partition_point(|l| l.first_piece <= piece)
+            .saturating_sub(1)
     }
 
     /// Takes the last line's pieces away, so that it is laid out again from its start.
@@ -204,7 +234,10 @@ impl Layout {
 
     /// Goes back to the last hard line start before token `same`.
     fn rewind(&mut self, same: usize) -> From {
-        let keep = self.lines.iter().rposition(|l| l.hard && l.start.token < same);
+        let keep = self
+            .lines
+            .iter()
+            .rposition(|l| l.hard && l.start.token < same);
         match keep {
             Some(at) => {
                 self.lines.truncate(at + 1);
@@ -250,7 +283,13 @@ struct Pen<'a> {
 impl<'a> Pen<'a> {
     fn new(out: &'a mut Layout, from: From) -> Pen<'a> {
         let skip_blank = from.open && out.lines.last().is_some_and(|l| l.segment);
-        Pen { out, x: 0, word: None, breaks: Vec::new(), skip_blank }
+        Pen {
+            out,
+            x: 0,
+            word: None,
+            breaks: Vec::new(),
+            skip_blank,
+        }
     }
 
     /// Writes one token from byte `from` on. `resumed`: the line for it is there already.
@@ -291,13 +330,21 @@ impl<'a> Pen<'a> {
             return;
         }
         let answer = token.phase == Phase::Answer;
-        let kind = if answer { LineKind::Answer } else { LineKind::Thinking };
+        let kind = if answer {
+            LineKind::Answer
+        } else {
+            LineKind::Thinking
+        };
         let changed = before.is_none_or(|b| b.phase != token.phase)
             || (ended_before && !self.out.show_delimiters);
         let marked = token.reason != reason_before;
         match token.reason {
             Some(reason @ (Reason::Wait | Reason::UserWait)) if marked || changed => {
-                let who = if reason == Reason::Wait { "forced" } else { "by you" };
+                let who = if reason == Reason::Wait {
+                    "forced"
+                } else {
+                    "by you"
+                };
                 self.open(place, kind, Some(Mark::Wait), Some((who, i)));
             }
             Some(Reason::Injected) if marked || changed => {
@@ -308,7 +355,13 @@ impl<'a> Pen<'a> {
         }
     }
 
-    fn open(&mut self, start: Place, kind: LineKind, mark: Option<Mark>, note: Option<(&str, usize)>) {
+    fn open(
+        &mut self,
+        start: Place,
+        kind: LineKind,
+        mark: Option<Mark>,
+        note: Option<(&str, usize)>,
+    ) {
         let note = note
             .filter(|_| self.out.width >= NOTE_FROM)
             .map(|(who, at)| format!("{who} · token {at}"));
@@ -325,7 +378,15 @@ impl<'a> Pen<'a> {
 
     fn line(&mut self, start: Place, kind: LineKind, hard: bool) {
         let first_piece = self.out.pieces.len();
-        self.out.lines.push(Line { kind, start, mark: None, note: None, hard, segment: false, first_piece });
+        self.out.lines.push(Line {
+            kind,
+            start,
+            mark: None,
+            note: None,
+            hard,
+            segment: false,
+            first_piece,
+        });
         self.x = 0;
         self.word = None;
     }
@@ -344,7 +405,9 @@ impl<'a> Pen<'a> {
         let text = self.out.width.saturating_sub(self.out.gutter() + 1);
         let line = self.out.lines.last();
         let mark = line.and_then(|l| l.mark).map_or(0, |_| MARK);
-        let note = line.and_then(|l| l.note.as_ref()).map_or(0, |n| n.chars().count() + 2);
+        let note = line
+            .and_then(|l| l.note.as_ref())
+            .map_or(0, |n| n.chars().count() + 2);
         text.saturating_sub(mark + note).max(1)
     }
 
@@ -377,7 +440,11 @@ impl<'a> Pen<'a> {
         self.skip_blank = false;
         // The same on every line, marked or not: a line's start must not depend on it.
         let widest = self.limit().min(WIDEST);
-        let (text, width) = if width > widest { ("…", 1) } else { (text, width) };
+        let (text, width) = if width > widest {
+            ("…", 1)
+        } else {
+            (text, width)
+        };
         // Scripts with wide characters have no gaps: a line may break at any of them.
         let breaks = width > 1;
         if breaks || self.word.is_none() {
@@ -386,7 +453,9 @@ impl<'a> Pen<'a> {
         while self.x > 0 && self.x + width > self.limit() {
             self.wrap(place);
         }
-        let first = self.word.is_some_and(|(piece, ..)| piece == self.out.pieces.len());
+        let first = self
+            .word
+            .is_some_and(|(piece, ..)| piece == self.out.pieces.len());
         self.piece(place.token, text, width, first || !text.is_ascii());
         if breaks {
             self.word = None;
@@ -447,7 +516,13 @@ impl<'a> Pen<'a> {
                 last.end = end;
                 last.width += width;
             }
-            _ => self.out.pieces.push(Piece { token, x: self.x, width, start, end }),
+            _ => self.out.pieces.push(Piece {
+                token,
+                x: self.x,
+                width,
+                start,
+                end,
+            }),
         }
         self.x += width;
     }

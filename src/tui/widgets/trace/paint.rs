@@ -89,14 +89,27 @@ pub fn paint(view: &View, tokens: &[Token], how: &Paint, area: Rect, buf: &mut B
     let first = view.first_line();
     for row in 0..area.height {
         let index = first + usize::from(row);
-        let Some(line) = layout.lines().get(index) else { break };
-        let pen = Pen { area, y: area.y + row, buf };
+        let Some(line) = layout.lines().get(index) else {
+            break;
+        };
+        let pen = Pen {
+            area,
+            y: area.y + row,
+            buf,
+        };
         draw_line(view, tokens, how, index, line, pen);
     }
     if let Some(verdict) = how.verdict {
         let below = layout.lines().len() + 1;
-        if let Some(row) = below.checked_sub(first).filter(|&r| r < usize::from(area.height)) {
-            let mut pen = Pen { area, y: area.y + row as u16, buf };
+        if let Some(row) = below
+            .checked_sub(first)
+            .filter(|&r| r < usize::from(area.height))
+        {
+            let mut pen = Pen {
+                area,
+                y: area.y + row as u16,
+                buf,
+            };
             draw_verdict(verdict, how.theme, layout.gutter(), &mut pen);
         }
     }
@@ -129,7 +142,12 @@ impl Pen<'_> {
 
     /// Puts an accent onto the cell before a column.
     fn accent(&mut self, x: usize, text: &str) {
-        let Some(x) = x.checked_sub(1).filter(|&x| x < usize::from(self.area.width)) else { return };
+        let Some(x) = x
+            .checked_sub(1)
+            .filter(|&x| x < usize::from(self.area.width))
+        else {
+            return;
+        };
         if let Some(cell) = self.buf.cell_mut((self.area.x + x as u16, self.y)) {
             let symbol = format!("{}{text}", cell.symbol());
             // Not onto half of a wide character, and not without end.
@@ -151,7 +169,12 @@ impl Pen<'_> {
 
     fn style(&mut self, x: usize, width: usize, style: Style) {
         let room = usize::from(self.area.width).saturating_sub(x);
-        let area = Rect::new(self.area.x + x.min(usize::from(self.area.width)) as u16, self.y, width.min(room) as u16, 1);
+        let area = Rect::new(
+            self.area.x + x.min(usize::from(self.area.width)) as u16,
+            self.y,
+            width.min(room) as u16,
+            1,
+        );
         self.buf.set_style(area, style);
     }
 }
@@ -160,14 +183,19 @@ fn draw_line(view: &View, tokens: &[Token], how: &Paint, index: usize, line: &Li
     let theme = how.theme;
     let layout = view.layout();
     if let LineKind::Rule(reason) = line.kind {
-        let under = view.cursor().and_then(|c| layout.find(c)).is_some_and(|(l, ..)| l == index);
+        let under = view
+            .cursor()
+            .and_then(|c| layout.find(c))
+            .is_some_and(|(l, ..)| l == index);
         return draw_rule(reason, tokens, line, under, theme, &mut pen);
     }
     let indent = layout.indent(index);
     let mut users = false;
     let mut end = indent;
     for (piece, text) in layout.pieces(index) {
-        let Some(token) = tokens.get(piece.token) else { continue };
+        let Some(token) = tokens.get(piece.token) else {
+            continue;
+        };
         let selected = view.cursor() == Some(piece.token);
         users |= token.origin == Origin::User;
         let mut style = token_style(token, how);
@@ -201,9 +229,18 @@ fn draw_line(view: &View, tokens: &[Token], how: &Paint, index: usize, line: &Li
 }
 
 /// A cursor on a token that does not show (a line break, half a character) stands at its end.
-fn draw_invisible_cursor(view: &View, tokens: &[Token], theme: &Theme, index: usize, end: usize, pen: &mut Pen) {
+fn draw_invisible_cursor(
+    view: &View,
+    tokens: &[Token],
+    theme: &Theme,
+    index: usize,
+    end: usize,
+    pen: &mut Pen,
+) {
     let Some(cursor) = view.cursor() else { return };
-    let Some((line, x, 0)) = view.layout().find(cursor) else { return };
+    let Some((line, x, 0)) = view.layout().find(cursor) else {
+        return;
+    };
     if line != index {
         return;
     }
@@ -235,10 +272,21 @@ fn draw_gutter(line: &Line, gutter: usize, users: bool, theme: &Theme, pen: &mut
     }
 }
 
-fn draw_rule(reason: Reason, tokens: &[Token], line: &Line, under: bool, theme: &Theme, pen: &mut Pen) {
+fn draw_rule(
+    reason: Reason,
+    tokens: &[Token],
+    line: &Line,
+    under: bool,
+    theme: &Theme,
+    pen: &mut Pen,
+) {
     let at = thinking_tokens(tokens.get(..line.start.token).unwrap_or(tokens));
     let (label, style) = rule_label(reason, at, theme);
-    let style = if under { style.patch(theme.cursor) } else { style };
+    let style = if under {
+        style.patch(theme.cursor)
+    } else {
+        style
+    };
     let width = usize::from(pen.area.width);
     let lead = if width > 24 { 2 } else { 0 };
     let end = pen.text(lead + 1, &label, style) + 1;

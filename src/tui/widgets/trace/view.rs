@@ -60,7 +60,8 @@ impl View {
         show_delimiters: bool,
         tail: usize,
     ) {
-        self.layout.update(tokens, changed_from, width, show_delimiters);
+        self.layout
+            .update(tokens, changed_from, width, show_delimiters);
         self.tail = tail;
         if self.cursor.is_some_and(|c| c >= tokens.len()) {
             self.cursor = None;
@@ -121,7 +122,9 @@ impl View {
 
     /// Moves the cursor. Moving on from the last token follows the stream again.
     pub fn go(&mut self, tokens: &[Token], motion: Motion) {
-        let Some(last) = tokens.len().checked_sub(1) else { return };
+        let Some(last) = tokens.len().checked_sub(1) else {
+            return;
+        };
         let here = self.cursor.unwrap_or(last);
         let to = match motion {
             Motion::Start => Some(0),
@@ -133,8 +136,15 @@ impl View {
             Motion::Line(way) => self.vertical(here, way, 1),
             Motion::Page(way) => self.vertical(here, way, self.height.saturating_sub(1).max(1)),
         };
-        let stuck = to.is_none() && matches!(motion, Motion::Token(Way::Back) | Motion::Word(Way::Back)
-            | Motion::Sentence(Way::Back) | Motion::Line(Way::Back) | Motion::Page(Way::Back));
+        let stuck = to.is_none()
+            && matches!(
+                motion,
+                Motion::Token(Way::Back)
+                    | Motion::Word(Way::Back)
+                    | Motion::Sentence(Way::Back)
+                    | Motion::Line(Way::Back)
+                    | Motion::Page(Way::Back)
+            );
         let to = if stuck { Some(0) } else { to };
         self.put(tokens, to.map(|t| visible(tokens, t)));
     }
@@ -171,15 +181,23 @@ impl View {
         if target >= self.layout.lines().len() {
             return None;
         }
-        self.layout.token_at(target, x.saturating_sub(self.layout.indent(target)))
+        self.layout
+            .token_at(target, x.saturating_sub(self.layout.indent(target)))
     }
 
     fn pin(&mut self, line: usize) {
-        self.top = self.layout.lines().get(line).or(self.layout.lines().last()).map(|l| l.start);
+        self.top = self
+            .layout
+            .lines()
+            .get(line)
+            .or(self.layout.lines().last())
+            .map(|l| l.start);
     }
 
     fn reveal(&mut self) {
-        let Some((line, ..)) = self.cursor.and_then(|c| self.layout.find(c)) else { return };
+        let Some((line, ..)) = self.cursor.and_then(|c| self.layout.find(c)) else {
+            return;
+        };
         let first = self.first_line();
         if line < first {
             self.pin(line);

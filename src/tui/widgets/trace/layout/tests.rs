@@ -16,7 +16,11 @@ pub fn token(text: &str) -> Token {
 }
 
 fn with(text: &str, phase: Phase, reason: Option<Reason>) -> Token {
-    Token { phase, reason, ..token(text) }
+    Token {
+        phase,
+        reason,
+        ..token(text)
+    }
 }
 
 fn lay(tokens: &[Token], width: usize) -> Layout {
@@ -84,9 +88,17 @@ fn a_wait_starts_its_own_line_with_a_note() {
     tokens.push(with(" count", Phase::Thinking, Some(Reason::Injected)));
     assert_eq!(
         drawn(&lay(&tokens, 60)),
-        ["|so 3.", "|⟲Wait, let me see [forced · token 2]", "|✎count [by you · token 4]"]
+        [
+            "|so 3.",
+            "|⟲Wait, let me see [forced · token 2]",
+            "|✎count [by you · token 4]"
+        ]
     );
-    assert_eq!(drawn(&lay(&tokens, 30))[1], "|⟲Wait, let me see", "no note without room");
+    assert_eq!(
+        drawn(&lay(&tokens, 30))[1],
+        "|⟲Wait, let me see",
+        "no note without room"
+    );
 }
 
 #[test]
@@ -99,17 +111,27 @@ fn the_delimiter_hides_behind_a_rule() {
     tokens.push(with("The answer", Phase::Answer, None));
     let layout = lay(&tokens, 60);
     assert_eq!(drawn(&layout), ["|so 3", "--cut", ">The answer"]);
-    assert_eq!(layout.find(3).map(|f| f.0), Some(1), "the delimiter is found at the rule");
+    assert_eq!(
+        layout.find(3).map(|f| f.0),
+        Some(1),
+        "the delimiter is found at the rule"
+    );
     let mut shown = Layout::default();
     shown.update(&tokens, 0, 60, true);
-    assert_eq!(drawn(&shown), ["|so 3", "--cut", "></think>", ">", ">The answer"]);
+    assert_eq!(
+        drawn(&shown),
+        ["|so 3", "--cut", "></think>", ">", ">The answer"]
+    );
 }
 
 /// A small generator: the tests need variety, not randomness.
 struct Dice(u64);
 impl Dice {
     fn roll(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % n
     }
 }
@@ -118,12 +140,39 @@ impl Dice {
 #[test]
 fn streaming_gives_the_same_lines_as_laying_out_at_once() {
     let words = [
-        "a", " the", " quick", "\n", "\n\n", " ", "  ", "漢", "字。", "é", "e\u{301}", "\u{301}", "", "\t",
-        "averyveryverylongwordthatneedssplitting", " 🦀", "👩\u{200d}💻", "\u{200d}", "x y z", "\r\n", "\x1b[0m",
+        "a",
+        " the",
+        " quick",
+        "\n",
+        "\n\n",
+        " ",
+        "  ",
+        "漢",
+        "字。",
+        "é",
+        "e\u{301}",
+        "\u{301}",
+        "",
+        "\t",
+        "averyveryverylongwordthatneedssplitting",
+        " 🦀",
+        "👩\u{200d}💻",
+        "\u{200d}",
+        "x y z",
+        "\r\n",
+        "\x1b[0m",
     ];
     let reasons = [
-        None, None, None, None, None, None,
-        Some(Reason::Wait), Some(Reason::Injected), Some(Reason::Chosen), Some(Reason::Cut),
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        Some(Reason::Wait),
+        Some(Reason::Injected),
+        Some(Reason::Chosen),
+        Some(Reason::Cut),
     ];
     for seed in 0..400 {
         let mut dice = Dice(seed);
@@ -149,7 +198,11 @@ fn streaming_gives_the_same_lines_as_laying_out_at_once() {
             for _ in 0..dice.roll(4) {
                 let ended = tokens.iter().any(Token::is_delimiter);
                 let reason = reasons[dice.roll(reasons.len())];
-                let phase = if ended { Phase::Answer } else { Phase::Thinking };
+                let phase = if ended {
+                    Phase::Answer
+                } else {
+                    Phase::Thinking
+                };
                 tokens.push(with(words[dice.roll(words.len())], phase, reason));
             }
             live.update(&tokens, changed, width, show);
@@ -164,7 +217,10 @@ fn streaming_gives_the_same_lines_as_laying_out_at_once() {
                 let (line, x, w) = whole.find(i).expect("every token has a place");
                 assert_eq!(live.find(i), Some((line, x, w)));
                 let shown = whole.indent(line) + x + w;
-                assert!(w == 0 || shown <= width.max(2) || width < 4, "seed {seed}: {shown} > {width}");
+                assert!(
+                    w == 0 || shown <= width.max(2) || width < 4,
+                    "seed {seed}: {shown} > {width}"
+                );
             }
         }
     }

@@ -16,7 +16,9 @@ fn token(text: &str) -> Token {
 }
 
 fn prose(n: usize) -> Vec<Token> {
-    let words = ["So", " the", " count", " is", " three", ".", " Is", " that", " right", "?\n"];
+    let words = [
+        "So", " the", " count", " is", " three", ".", " Is", " that", " right", "?\n",
+    ];
     (0..n).map(|i| token(words[i % words.len()])).collect()
 }
 
@@ -49,11 +51,23 @@ fn a_pinned_view_stays_on_its_text_when_the_width_changes() {
     for width in [20, 90, 7, 200, 40] {
         view.update(&tokens, 600, (width, 10), false, 0);
         let first = view.layout().lines()[view.first_line()].start;
-        let next = view.layout().lines().get(view.first_line() + 1).unwrap().start;
-        assert!(first <= top && top < next, "the same text is at the top at width {width}");
+        let next = view
+            .layout()
+            .lines()
+            .get(view.first_line() + 1)
+            .unwrap()
+            .start;
+        assert!(
+            first <= top && top < next,
+            "the same text is at the top at width {width}"
+        );
         assert_eq!(view.cursor(), Some(300));
     }
-    assert_eq!(view.top, Some(top), "and exactly as before at the first width");
+    assert_eq!(
+        view.top,
+        Some(top),
+        "and exactly as before at the first width"
+    );
 }
 
 #[test]
@@ -110,7 +124,10 @@ fn the_delimiter_is_one_stop() {
             ..token(text)
         });
     }
-    tokens.push(Token { phase: Phase::Answer, ..token("3") });
+    tokens.push(Token {
+        phase: Phase::Answer,
+        ..token("3")
+    });
     let mut view = View::default();
     view.update(&tokens, 0, (60, 10), false, 0);
     view.go(&tokens, Motion::Token(Way::Back));
@@ -118,7 +135,11 @@ fn the_delimiter_is_one_stop() {
     assert_eq!(view.cursor(), Some(5));
     view.go(&tokens, Motion::Token(Way::On));
     assert_eq!(view.cursor(), Some(8));
-    assert_eq!(view.token_at(&tokens, 30, 1), Some(5), "a click on the rule");
+    assert_eq!(
+        view.token_at(&tokens, 30, 1),
+        Some(5),
+        "a click on the rule"
+    );
 }
 
 #[test]
