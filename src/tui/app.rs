@@ -31,6 +31,7 @@ mod steer;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tune;
 
 pub use files::SaveResult;
 use live::Live;

@@ -68,7 +68,7 @@ enum Done {
     Event(u64, Event),
     Saved(SaveResult),
     Sessions(Vec<Saved>),
-    Opened(PathBuf, Result<Document, String>),
+    Opened(PathBuf, Result<Box<Document>, String>),
     Models(Vec<catalog::Entry>),
 }
 
@@ -243,7 +243,7 @@ impl Loop {
             Done::Started(..) => {}
             Done::Saved(saved) => self.app.on_saved(saved),
             Done::Sessions(sessions) => self.app.on_sessions(sessions),
-            Done::Opened(path, read) => self.app.on_opened(path, read),
+            Done::Opened(path, read) => self.app.on_opened(path, read.map(|document| *document)),
             Done::Models(entries) => self.app.on_models(entries),
         }
     }
@@ -307,7 +307,9 @@ impl Loop {
 
     fn open(&mut self, path: PathBuf) {
         self.aside(move || {
-            let read = Document::read(&path).map_err(|e| format!("{e:#}"));
+            let read = Document::read(&path)
+                .map(Box::new)
+                .map_err(|e| format!("{e:#}"));
             Done::Opened(path, read)
         });
     }

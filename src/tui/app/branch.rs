@@ -47,8 +47,7 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return self.ask_from_trace();
         };
-        let last = live.branch().tokens.len().checked_sub(1);
-        let at = live.lane().view.cursor().or(last);
+        let at = live.lane().view.focus(&live.branch().tokens);
         let Some((at, token)) = at.and_then(|at| Some((at, live.branch().tokens.get(at)?))) else {
             return self.refuse("There is no token yet.");
         };

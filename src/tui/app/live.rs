@@ -7,13 +7,16 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::engine::protocol::{Event, LaneId, LaneState, Request, Speed, Until};
-use crate::grading::{equal, extract, grade};
 use crate::store::session::{Document, ModelCard};
 use crate::thinking::trace::{Phase, Reason, Token, phase_text};
-use crate::thinking::tree::{Branch, BranchId, Probe, Tree};
+use crate::thinking::tree::{Branch, BranchId, Tree};
 use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::paint::Verdict;
 use crate::tui::widgets::trace::view::View;
+
+mod grade;
+
+use grade::grade_probe;
 
 /// What is known about one branch beyond its tokens.
 #[derive(Clone, Debug, Default)]
@@ -261,7 +264,7 @@ impl Live {
         let rests = |lane: &&mut Lane| lane.state == Some(LaneState::Paused);
         let lanes = self.lanes.iter_mut().enumerate();
         lanes
-            .filter(|(_, lane)| rests(&lane))
+            .filter(|(_, lane)| rests(lane))
             .find_map(|(id, lane)| {
                 let until = lane.steps.pop_front()?;
                 lane.state = Some(LaneState::Running);
@@ -379,35 +382,6 @@ impl Live {
         }
     }
 
-    /// Reads the final answer of a branch that has ended, and grades it.
-    pub fn judge(&mut self, id: BranchId) {
-        let (Some(branch), Some(lane)) = (self.tree.get(id), self.lanes.get_mut(id)) else {
-            return;
-        };
-        let text = phase_text(&branch.tokens, Phase::Answer);
-        lane.verdict = None;
-        if branch.stop.is_none() || text.trim().is_empty() {
-            return;
-        }
-        lane.verdict = verdict(self.request.reference.as_deref(), &text);
-    }
-
-    /// Grades every probe and every answer again, after the reference has changed.
-    pub fn grade_again(&mut self) {
-        self.regrade = true;
-        for id in 0..self.lanes.len() {
-            self.judge(id);
-            for probe in self
-                .tree
-                .get_mut(id)
-                .into_iter()
-                .flat_map(|b| &mut b.probes)
-            {
-                grade_probe(self.request.reference.as_deref(), probe);
-            }
-        }
-    }
-
     /// Forgets what the engine knew: another model is loaded, or none.
     pub fn forget_lanes(&mut self) {
         for lane in &mut self.lanes {
@@ -415,33 +389,5 @@ impl Live {
             lane.pending_waits = 0;
             lane.prefill = None;
         }
-    }
-}
-
-fn grade_probe(reference: Option<&str>, probe: &mut Probe) {
-    let answer = probe.answer.as_deref();
-    probe.correct = reference.map(|r| answer.is_some_and(|a| equal(r, a).equal));
-}
-
-/// The answer in a text, graded if there is a reference.
-fn verdict(reference: Option<&str>, text: &str) -> Option<Verdict> {
-    let reference = reference.filter(|r| !r.trim().is_empty());
-    let (answer, correct) = match reference {
-        Some(reference) => {
-            let graded = grade(reference, text);
-            (graded.extracted, Some(graded.verdict.equal))
-        }
-        None => (extract(text, None), None),
-    };
-    match (answer, correct) {
-        (Some(answer), _) => Some(Verdict {
-            answer: answer.text,
-            correct,
-        }),
-        (None, Some(_)) => Some(Verdict {
-            answer: "no answer found".into(),
-            correct,
-        }),
-        (None, None) => None,
     }
 }

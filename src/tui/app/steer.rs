@@ -293,37 +293,6 @@ impl App {
         self.run(Until::End);
     }
 
-    /// Raises or lowers the thinking budget, of the thought on screen and of the next question.
-    pub(super) fn change_budget(&mut self, up: bool) {
-        let live = self
-            .live
-            .as_ref()
-            .filter(|l| l.lane().state.is_some() && !l.thought_is_over());
-        let context = match &self.model {
-            Model::Ready(info) => info.context,
-            _ => usize::MAX,
-        };
-        let now = match live {
-            Some(live) => live.lane().budget,
-            None => self.request.policy.max_thinking,
-        };
-        let next = next_budget(now.unwrap_or(context.min(1 << 20)), up);
-        let budget = Some(next).filter(|&n| n < context);
-        let lane = live.map(|l| l.lane_id(l.active));
-        self.request.policy.max_thinking = budget;
-        match (lane, budget) {
-            (Some(lane), _) => self.send(Command::Budget(lane, budget)),
-            (None, Some(n)) => self.say(
-                Tone::Info,
-                format!("The next question may think {n} tokens."),
-            ),
-            (None, None) => self.say(
-                Tone::Info,
-                "The next question may think as long as the context allows.",
-            ),
-        }
-    }
-
     pub(super) fn open_inject(&mut self) {
         let Some(live) = self.live.as_ref() else {
             return self.refuse("Ask a question first.");
@@ -378,91 +347,5 @@ impl App {
         } else {
             format!(" {text}")
         }
-    }
-
-    /// Asks what the model would answer if it were cut at the cursor.
-    pub(super) fn probe(&mut self) {
-        let at = self.live.as_ref().and_then(|l| {
-            let end = l.thought_end();
-            let over = l.thought_is_over().then_some(end);
-            l.lane().view.cursor().map(|c| c.min(end)).or(over)
-        });
-        if let Some(lane) = self.lane() {
-            self.send(Command::Probe(lane, at));
-        }
-    }
-
-    /// Probes by itself every few tokens, on and off.
-    pub(super) fn toggle_probes(&mut self) {
-        /// Often enough to see a flip, seldom enough not to slow the thought down.
-        const EVERY: usize = 16;
-        self.request.probe_every = match self.request.probe_every {
-            Some(_) => None,
-            None => Some(EVERY),
-        };
-        let every = self.request.probe_every;
-        self.say(
-            Tone::Info,
-            match every {
-                Some(n) => format!("It is probed every {n} thinking tokens."),
-                None => "It is probed only when you ask.".to_owned(),
-            },
-        );
-        let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
-        if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
-            self.send(Command::ProbeEvery(lane, every));
-        }
-    }
-
-    /// Sets the wait text, of the thought on screen and of the next question.
-    pub(super) fn set_wait_text(&mut self, text: &str) {
-        self.request.policy.wait_text = text.to_owned();
-        let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
-        if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
-            self.send(Command::WaitText(lane, text.to_owned()));
-        }
-        if let Some(live) = self.live.as_mut() {
-            live.request.policy.wait_text = text.to_owned();
-        }
-    }
-}
-
-/// The next nice budget: steps of 32 up to 256, then of a quarter of the power of two below.
-fn next_budget(now: usize, up: bool) -> usize {
-    let step = |n: usize| (n.max(1).ilog2().saturating_sub(2)).max(5);
-    if up {
-        let step = 1usize << step(now);
-        (now / step + 1).saturating_mul(step)
-    } else {
-        let step = 1usize << step(now.saturating_sub(1));
-        (now.saturating_sub(1) / step * step).max(32)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::next_budget;
-
-    #[test]
-    fn budgets_step_nicely_and_back() {
-        let mut up = vec![32];
-        while up[up.len() - 1] < 2048 {
-            up.push(next_budget(up[up.len() - 1], true));
-        }
-        assert_eq!(
-            &up[..12],
-            [32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512]
-        );
-        assert_eq!(&up[12..], [640, 768, 896, 1024, 1280, 1536, 1792, 2048]);
-        let mut down = vec![2048];
-        while down[down.len() - 1] > 32 {
-            down.push(next_budget(down[down.len() - 1], false));
-        }
-        down.reverse();
-        assert_eq!(up, down, "minus undoes plus");
-        assert_eq!(next_budget(0, false), 32);
-        assert_eq!(next_budget(61, true), 64);
-        assert_eq!(next_budget(61, false), 32);
-        assert!(next_budget(usize::MAX, true) >= 1 << 60);
     }
 }

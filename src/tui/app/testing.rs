@@ -109,7 +109,7 @@ pub fn ask(app: &mut App, question: &str) {
 /// A token with believable numbers.
 pub fn token(i: usize, text: &str, origin: Origin, phase: Phase, reason: Option<Reason>) -> Token {
     let wave = ((i * 37) % 100) as f32 / 100.0;
-    let sure = if (i * 7) % 11 == 0 {
+    let sure = if (i * 7).is_multiple_of(11) {
         0.55
     } else {
         0.97 - wave * 0.05

@@ -16,6 +16,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::footer;
 use crate::tui::widgets::trace::paint::Verdict;
 
+mod blank;
 mod header;
 mod narrow;
 mod over;

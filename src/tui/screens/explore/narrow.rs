@@ -20,8 +20,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let lane = live.lane();
     let tokens = &live.branch().tokens;
     let thinking = thinking_tokens(tokens);
-    let cursor = lane.view.cursor();
-    let token = cursor.and_then(|c| tokens.get(c)).or(tokens.last());
+    let token = lane.view.focus(tokens).and_then(|at| tokens.get(at));
 
     let mut parts: Vec<Vec<Span>> = Vec::new();
     let budget = lane.budget.or(live.request.policy.max_thinking);

@@ -3,21 +3,21 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::on_border;
-use crate::thinking::trace::{Origin, Token, thinking_tokens};
+use crate::thinking::trace::thinking_tokens;
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
-use crate::tui::app::overlay::{label, quoted};
 use crate::tui::app::{App, Model};
 use crate::tui::keymap::Context;
-use crate::tui::sanitize::{fit, width};
-use crate::tui::widgets::bars::{bar, gauge, grouped};
+use crate::tui::sanitize::width;
+use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::trace::paint::ENTROPY_FULL;
 use crate::tui::widgets::{probes, spark};
+
+mod token;
 
 /// Columns of a label.
 const LABEL: usize = 9;
@@ -203,7 +203,7 @@ impl Rows<'_> {
     fn sparks(&mut self, live: &Live, rows: u16) {
         let tokens = &live.branch().tokens;
         let cursor = live.lane().view.cursor();
-        let at = cursor.and_then(|c| tokens.get(c)).or(tokens.last());
+        let at = live.lane().view.focus(tokens).and_then(|at| tokens.get(at));
         let end = at.map_or(0.0, |t| finite(t.p_end));
         let entropy = at.map_or(0.0, |t| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
@@ -277,79 +277,6 @@ impl Rows<'_> {
             Span::styled(now, last.style(theme)),
         ]));
     }
-
-    fn cursor(&mut self, live: &Live) {
-        let theme = self.app.theme();
-        let tokens = &live.branch().tokens;
-        let cursor = live.lane().view.cursor();
-        let at = cursor.or(tokens.len().checked_sub(1));
-        let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else {
-            return;
-        };
-        let name = if cursor.is_some() {
-            "At the cursor"
-        } else {
-            "Last token"
-        };
-        let title = Line::from(vec![
-            Span::styled(format!(" {name} "), on_border(theme, theme.title)),
-            Span::styled(
-                format!("{} ", quoted(&token.text, 16)),
-                on_border(theme, token_style(token, self.app)),
-            ),
-        ]);
-        if !self.section(title, 2) {
-            return;
-        }
-        let room = self.inner.bottom().saturating_sub(self.y + 2);
-        for alternative in token.top.iter().take(usize::from(room)) {
-            let stands = alternative.id == token.id;
-            self.alternative(
-                &alternative.text,
-                f64::from(alternative.logprob).exp(),
-                stands,
-            );
-        }
-        if token.top.is_empty() {
-            self.line(Line::styled("the model was not asked here", theme.dim));
-        }
-        let who = match (token.origin, token.reason) {
-            (Origin::Sampled, None) => "sampled".to_owned(),
-            (Origin::Sampled, Some(reason)) => format!("sampled · {}", reason_words(reason.name())),
-            (Origin::Forced, Some(reason)) => format!("forced · {}", reason_words(reason.name())),
-            (Origin::Forced, None) => "forced".to_owned(),
-            (Origin::User, Some(reason)) => format!("yours · {}", reason_words(reason.name())),
-            (Origin::User, None) => "yours".to_owned(),
-        };
-        let columns = usize::from(self.inner.width.saturating_sub(2));
-        let who = format!("{who} · logprob {:.2}", finite(token.logprob));
-        let figures = format!("token {at} · id {}", token.id);
-        self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
-        self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
-    }
-
-    fn alternative(&mut self, text: &str, p: f64, stands: bool) {
-        let theme = self.app.theme();
-        let columns = usize::from(self.inner.width.saturating_sub(2));
-        let name = (columns / 3).min(14);
-        let safe = label(text);
-        let shown = match safe.trim() {
-            "" if safe.is_empty() => "·".to_owned(),
-            "" => "␣".repeat(width(&safe).min(3)),
-            trimmed => fit(trimmed, name).into_owned(),
-        };
-        let pad = name.saturating_sub(width(&shown));
-        let bar_width = columns.saturating_sub(2 + name + 1 + 6);
-        let bar = bar(p, bar_width);
-        let fill = bar_width.saturating_sub(width(&bar));
-        let style: Style = if stands { theme.text } else { theme.dim };
-        self.line(Line::from(vec![
-            Span::styled(if stands { "▸ " } else { "  " }, theme.key),
-            Span::styled(format!("{shown}{} ", " ".repeat(pad)), style),
-            Span::styled(bar, theme.gauge),
-            Span::styled(format!("{} {p:>5.2}", " ".repeat(fill)), style),
-        ]));
-    }
 }
 
 /// Tokens per second: with a digit behind the point where that says something.
@@ -369,17 +296,5 @@ fn duration(ms: f64) -> String {
     match ms {
         ..10_000.0 => format!("{} ms", grouped(ms.max(0.0).round() as u64)),
         _ => format!("{} s", grouped((ms / 1000.0).round() as u64)),
-    }
-}
-
-fn reason_words(name: &str) -> String {
-    name.replace('_', " ")
-}
-
-fn token_style(token: &Token, app: &App) -> Style {
-    match token.origin {
-        Origin::Sampled => app.theme().text,
-        Origin::Forced => app.theme().forced,
-        Origin::User => app.theme().user,
     }
 }

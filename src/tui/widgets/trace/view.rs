@@ -87,6 +87,12 @@ impl View {
         self.cursor
     }
 
+    /// The token that is looked at: the one under the cursor, or the last.
+    pub fn focus(&self, tokens: &[Token]) -> Option<usize> {
+        self.cursor
+            .or_else(|| Some(visible(tokens, tokens.len().checked_sub(1)?)))
+    }
+
     /// Whether new text scrolls the view.
     pub fn follows(&self) -> bool {
         self.top.is_none()
@@ -125,7 +131,7 @@ impl View {
         let Some(last) = tokens.len().checked_sub(1) else {
             return;
         };
-        let here = self.cursor.unwrap_or(last);
+        let here = self.cursor.unwrap_or(visible(tokens, last));
         let to = match motion {
             Motion::Start => Some(0),
             Motion::End => None,
@@ -232,9 +238,11 @@ fn part(token: &Token) -> (bool, bool) {
     (token.phase == Phase::Answer, token.is_delimiter())
 }
 
-/// The token that shows where `token` is: the first of the delimiter for any of it.
+/// The token that stands for the one at `token`: of a delimiter always the first, since half a
+/// delimiter is no place to be.
 fn visible(tokens: &[Token], mut token: usize) -> usize {
-    while token > 0 && tokens[token].is_delimiter() && tokens[token - 1].is_delimiter() {
+    let delimiter = |i: usize| tokens.get(i).is_some_and(Token::is_delimiter);
+    while token > 0 && delimiter(token) && delimiter(token - 1) {
         token -= 1;
     }
     token

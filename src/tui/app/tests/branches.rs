@@ -1,0 +1,62 @@
+//! Branches.
+
+use super::*;
+
+#[test]
+fn an_alternative_is_taken_in_a_branch() {
+    let mut app = ready();
+    answered(&mut app);
+    press(&mut app, "home ) enter");
+    assert!(matches!(app.overlay, Some(Overlay::Pick(..))));
+    press(&mut app, "down enter");
+    assert_eq!(sent(&mut app), ["fork 0 1 15", "Choose(1) 1", "run 1"]);
+    assert_eq!(tokens(&app).len(), 15);
+}
+
+#[test]
+fn an_alternative_on_a_paused_thought_leaves_it_paused() {
+    let mut app = ready();
+    midway(&mut app);
+    paused(&mut app);
+    press(&mut app, "home enter enter");
+    assert_eq!(sent(&mut app), ["fork 0 1 0", "Choose(0) 1"]);
+    press(&mut app, "[ home enter up enter");
+    assert!(sent(&mut app).is_empty());
+    assert_eq!(said(&app), "That is what stands there.");
+}
+
+#[test]
+fn branch_and_rewind_start_at_the_cursor() {
+    let mut app = ready();
+    answered(&mut app);
+    press(&mut app, "b");
+    assert!(
+        sent(&mut app).is_empty(),
+        "an ended branch has no other end"
+    );
+    press(&mut app, "home ) b");
+    assert_eq!(sent(&mut app), ["fork 0 1 15"]);
+    assert_eq!(app.live.as_ref().unwrap().active, 1);
+    press(&mut app, "[ u");
+    assert_eq!(sent(&mut app), ["fork 0 2 15", "run 2"]);
+    press(&mut app, "]");
+    assert_eq!(
+        app.live.as_ref().unwrap().active,
+        0,
+        "around the end to the first"
+    );
+    press(&mut app, "t down down enter");
+    assert_eq!(app.live.as_ref().unwrap().active, 2);
+}
+
+#[test]
+fn a_running_branch_is_paused_where_another_leaves_it() {
+    let mut app = ready();
+    midway(&mut app);
+    let n = tokens(&app).len();
+    press(&mut app, "b");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0".to_string(), format!("fork 0 1 {n}")]
+    );
+}

@@ -1,0 +1,272 @@
+//! Steering keys and the commands they become.
+
+use super::*;
+
+#[test]
+fn wait_replaces_the_next_end_while_it_thinks() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "w");
+    assert_eq!(sent(&mut app), ["Wait 0"]);
+    let lane = lane(&app);
+    app.on_event(Event::PendingWaits(lane, 1));
+    assert!(text(&drawn(&mut app, 120, 40)).contains("1 pending"));
+    assert!(text(&drawn(&mut app, 80, 24)).contains("⟲ 1 pending"));
+}
+
+#[test]
+fn wait_on_a_paused_thought_is_written_now_and_it_stays_paused() {
+    let mut app = ready();
+    midway(&mut app);
+    paused(&mut app);
+    press(&mut app, "w");
+    assert_eq!(sent(&mut app), ["WaitNow 0"]);
+}
+
+#[test]
+fn wait_on_an_ended_thought_thinks_on_in_a_branch() {
+    let mut app = ready();
+    answered(&mut app);
+    let (all, end) = (
+        tokens(&app).to_vec(),
+        app.live.as_ref().unwrap().thought_end(),
+    );
+    press(&mut app, "w");
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("fork 0 1 {end}"),
+            "WaitNow 1".into(),
+            "run 1".into()
+        ]
+    );
+    let live = app.live.as_ref().unwrap();
+    assert_eq!(live.tree.get(0).unwrap().tokens, all, "nothing is lost");
+    assert_eq!(
+        tokens(&app).len(),
+        end,
+        "the branch ends before the delimiter"
+    );
+}
+
+#[test]
+fn wait_at_a_used_up_budget_makes_room() {
+    let mut app = ready();
+    answered(&mut app);
+    let end = app.live.as_ref().unwrap().thought_end();
+    let lane = lane(&app);
+    app.on_event(Event::Budget(lane, end));
+    press(&mut app, "w");
+    let more = end + 128;
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("fork 0 1 {end}"),
+            format!("budget 1 Some({more})"),
+            "WaitNow 1".into(),
+            "run 1".into()
+        ]
+    );
+}
+
+#[test]
+fn wait_while_it_answers_leaves_the_answer_paused() {
+    let mut app = ready();
+    midway(&mut app);
+    stream(
+        &mut app,
+        "</think>",
+        Origin::Sampled,
+        Phase::Answer,
+        Some(Reason::NaturalEnd),
+    );
+    stream(&mut app, "There are", Origin::Sampled, Phase::Answer, None);
+    let end = app.live.as_ref().unwrap().thought_end();
+    press(&mut app, "w");
+    assert_eq!(
+        sent(&mut app),
+        [
+            "pause 0".to_string(),
+            format!("fork 0 1 {end}"),
+            "WaitNow 1".into(),
+            "run 1".into()
+        ]
+    );
+}
+
+#[test]
+fn a_stopped_thought_can_be_thought_on() {
+    let mut app = ready();
+    midway(&mut app);
+    let lane = lane(&app);
+    press(&mut app, "esc");
+    assert_eq!(sent(&mut app), ["stop 0"]);
+    app.on_event(Event::State(lane, LaneState::Stopped(StopReason::User)));
+    app.drain();
+    press(&mut app, "w");
+    let n = tokens(&app).len();
+    assert_eq!(
+        sent(&mut app),
+        [format!("fork 0 1 {n}"), "WaitNow 1".into(), "run 1".into()]
+    );
+}
+
+#[test]
+fn cutting_acts_at_once_and_a_paused_thought_answers() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "x");
+    assert_eq!(sent(&mut app), ["Cut 0"]);
+    press(&mut app, "X");
+    assert_eq!(sent(&mut app), ["CutAtSentence(64) 0"]);
+    paused(&mut app);
+    press(&mut app, "x");
+    assert_eq!(sent(&mut app), ["Cut 0", "run 0"]);
+}
+
+#[test]
+fn an_ended_thought_is_cut_where_the_cursor_stands() {
+    let mut app = ready();
+    answered(&mut app);
+    press(&mut app, "x");
+    assert!(sent(&mut app).is_empty());
+    assert!(said(&app).starts_with("The thought is over."));
+    press(&mut app, "home ) x");
+    assert_eq!(sent(&mut app), ["fork 0 1 15", "Cut 1", "run 1"]);
+}
+
+#[test]
+fn pause_resume_and_steps() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "space");
+    assert_eq!(sent(&mut app), ["pause 0"]);
+    paused(&mut app);
+    press(&mut app, "s");
+    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    paused(&mut app);
+    press(&mut app, "S");
+    assert_eq!(sent(&mut app), ["run 0 Sentence"]);
+    paused(&mut app);
+    press(&mut app, "space");
+    assert_eq!(sent(&mut app), ["run 0"]);
+    press(&mut app, "s");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0"],
+        "the first step stops what runs"
+    );
+}
+
+#[test]
+fn steps_typed_fast_are_all_taken() {
+    let mut app = ready();
+    midway(&mut app);
+    paused(&mut app);
+    press(&mut app, "s s S");
+    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    let lane = lane(&app);
+    app.on_event(Event::State(lane, LaneState::Paused));
+    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    app.on_event(Event::State(lane, LaneState::Paused));
+    assert_eq!(sent(&mut app), ["run 0 Sentence"]);
+    press(&mut app, "s space");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0"],
+        "a pause takes back the steps that wait"
+    );
+    app.on_event(Event::State(lane, LaneState::Paused));
+    assert!(sent(&mut app).is_empty());
+}
+
+#[test]
+fn words_are_injected_with_the_thought_held_still() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "i");
+    assert_eq!(sent(&mut app), ["pause 0"]);
+    app.on_paste("So it is 3.");
+    press(&mut app, "enter");
+    assert_eq!(sent(&mut app), [r#"Inject(" So it is 3.") 0"#, "run 0"]);
+    press(&mut app, "i esc");
+    assert_eq!(
+        sent(&mut app),
+        ["pause 0", "run 0"],
+        "left without words, it goes on"
+    );
+    paused(&mut app);
+    press(&mut app, "i");
+    app.on_paste("Hm");
+    press(&mut app, "enter");
+    assert_eq!(
+        sent(&mut app),
+        [r#"Inject(" Hm") 0"#],
+        "a paused thought stays paused"
+    );
+}
+
+#[test]
+fn words_for_an_ended_thought_make_a_branch_at_the_cursor() {
+    let mut app = ready();
+    answered(&mut app);
+    press(&mut app, "home ) i");
+    app.on_paste("No.");
+    press(&mut app, "enter");
+    assert_eq!(
+        sent(&mut app),
+        ["fork 0 1 15", r#"Inject(" No.") 1"#, "run 1"]
+    );
+}
+
+#[test]
+fn a_re_roll_keeps_the_thought_and_draws() {
+    let mut app = ready();
+    press(&mut app, "esc");
+    midway(&mut app);
+    press(&mut app, "r");
+    assert!(sent(&mut app).is_empty(), "there is no answer yet");
+    let mut app = ready();
+    answered(&mut app);
+    let at = app.live.as_ref().unwrap().answer_start().unwrap();
+    press(&mut app, "r");
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("fork 0 1 {at}"),
+            "sampling 1 0.8 1".into(),
+            "run 1".into()
+        ]
+    );
+    press(&mut app, "[ r");
+    let commands = sent(&mut app);
+    assert_eq!(
+        commands[1], "sampling 2 0.8 2",
+        "every re-roll is another sample"
+    );
+}
+
+#[test]
+fn the_budget_moves_live_and_for_the_next_question() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "+");
+    assert_eq!(sent(&mut app), ["budget 0 Some(320)"]);
+    let lane = lane(&app);
+    app.on_event(Event::Budget(lane, 320));
+    press(&mut app, "-");
+    assert_eq!(sent(&mut app), ["budget 0 Some(256)"]);
+    assert_eq!(app.request.policy.max_thinking, Some(256));
+}
+
+#[test]
+fn a_probe_asks_about_the_place_of_the_cursor() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "p");
+    assert_eq!(sent(&mut app), ["probe 0 None"]);
+    press(&mut app, "home ) p");
+    assert_eq!(sent(&mut app), ["probe 0 Some(15)"]);
+    press(&mut app, "P");
+    assert_eq!(sent(&mut app), ["probe every 0 None"]);
+}
