@@ -25,7 +25,9 @@ use args::TuiArgs;
 /// models found on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "s1-tui", version, args_conflicts_with_subcommands = true)]
-#[command(after_help = "Examples:\n  s1-tui --model model.gguf\n  s1-tui run --model model.gguf --prompt \"How many r in raspberry?\" --max-thinking 256 --waits 1\n\nSettings come from defaults, then config.toml, then S1_TUI_… variables, then flags.")]
+#[command(
+    after_help = "Examples:\n  s1-tui --model model.gguf\n  s1-tui run --model model.gguf --prompt \"How many r in raspberry?\" --max-thinking 256 --waits 1\n\nSettings come from defaults, then config.toml, then S1_TUI_… variables, then flags."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -76,7 +78,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "s1-tui: {}", crate::sanitize::clean_line(&format!("{error:#}")));
+            let _ = writeln!(
+                io::stderr(),
+                "s1-tui: {}",
+                crate::sanitize::clean_line(&format!("{error:#}"))
+            );
             ExitCode::FAILURE
         }
     }

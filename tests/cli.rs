@@ -9,7 +9,11 @@ use common::Home;
 use serde_json::Value;
 
 fn run(home: &Home, args: &[&str]) -> Output {
-    home.command().args(args).stdin(Stdio::null()).output().unwrap()
+    home.command()
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// Standard output of a command that must succeed.
@@ -27,13 +31,25 @@ fn fails(home: &Home, args: &[&str]) -> String {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(error.trim_end().lines().count(), 1, "{args:?}: {error}");
     assert!(error.starts_with("s1-tui: "), "{error}");
-    assert!(!error.contains("panicked") && !error.contains("backtrace"), "{error}");
+    assert!(
+        !error.contains("panicked") && !error.contains("backtrace"),
+        "{error}"
+    );
     error
 }
 
 fn ask(home: &Home, extra: &[&str]) -> Value {
     let model = home.model();
-    let mut args = vec!["run", "--model", &model, "--prompt", "1+1?", "--answer-max", "8", "--json"];
+    let mut args = vec![
+        "run",
+        "--model",
+        &model,
+        "--prompt",
+        "1+1?",
+        "--answer-max",
+        "8",
+        "--json",
+    ];
     args.extend(extra);
     serde_json::from_str(&ok(home, &args)).unwrap()
 }
@@ -59,7 +75,11 @@ fn run_prints_one_object_that_accounts_for_every_token() {
         assert!(out[key].as_f64().unwrap() > 0.0, "{key}");
     }
     let forced = out["forced"].as_array().unwrap();
-    assert!(forced.iter().any(|f| f["text"].as_str().unwrap().starts_with("</think>")));
+    assert!(
+        forced
+            .iter()
+            .any(|f| f["text"].as_str().unwrap().starts_with("</think>"))
+    );
 }
 
 #[test]
@@ -95,7 +115,17 @@ fn the_same_seed_says_the_same_again() {
 fn text_streams_into_a_pipe_without_escape_sequences() {
     let home = Home::new();
     let model = home.model();
-    let args = ["run", "--model", &model, "--prompt", "hi", "--max-thinking", "9", "--answer-max", "5"];
+    let args = [
+        "run",
+        "--model",
+        &model,
+        "--prompt",
+        "hi",
+        "--max-thinking",
+        "9",
+        "--answer-max",
+        "5",
+    ];
     let text = ok(&home, &args);
     assert!(text.contains("</think>"));
     assert!(!text.contains("\u{1b}[2m"), "no dimming in a pipe");
@@ -107,7 +137,18 @@ fn a_question_comes_from_standard_input() {
     let home = Home::new();
     let mut child = home
         .command()
-        .args(["run", "--model", &home.model(), "--prompt", "-", "--max-thinking", "4", "--answer-max", "8", "--json"])
+        .args([
+            "run",
+            "--model",
+            &home.model(),
+            "--prompt",
+            "-",
+            "--max-thinking",
+            "4",
+            "--answer-max",
+            "8",
+            "--json",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -124,7 +165,15 @@ fn a_reader_that_has_read_enough_is_no_error() {
     let home = Home::new();
     let mut child = home
         .command()
-        .args(["run", "--model", &home.model(), "--prompt", "hi", "--max-thinking", "200"])
+        .args([
+            "run",
+            "--model",
+            &home.model(),
+            "--prompt",
+            "hi",
+            "--max-thinking",
+            "200",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -140,20 +189,42 @@ fn a_reader_that_has_read_enough_is_no_error() {
 fn score_and_tokenize_speak_the_shape_of_the_references() {
     let home = Home::new();
     let model = home.model();
-    let ids: Value =
-        serde_json::from_str(&ok(&home, &["tokenize", "--model", &model, "--text", "hi<|im_end|>", "--json"]))
-            .unwrap();
+    let ids: Value = serde_json::from_str(&ok(
+        &home,
+        &[
+            "tokenize",
+            "--model",
+            &model,
+            "--text",
+            "hi<|im_end|>",
+            "--json",
+        ],
+    ))
+    .unwrap();
     assert_eq!(ids, serde_json::json!([104, 105, 258]));
-    let scored: Value =
-        serde_json::from_str(&ok(&home, &["score", "--model", &model, "--ids", "104,105,258", "--json"])).unwrap();
+    let scored: Value = serde_json::from_str(&ok(
+        &home,
+        &["score", "--model", &model, "--ids", "104,105,258", "--json"],
+    ))
+    .unwrap();
     assert_eq!(scored["ids"], ids);
     let positions = scored["positions"].as_array().unwrap();
     assert_eq!(positions.len(), 2);
     assert_eq!(positions[0]["next"], 105);
     assert_eq!(positions[0]["top5"].as_array().unwrap().len(), 5);
     assert!(positions[0]["logprob"].as_f64().unwrap() < 0.0);
-    let by_text: Value =
-        serde_json::from_str(&ok(&home, &["score", "--model", &model, "--text", "hi<|im_end|>", "--json"])).unwrap();
+    let by_text: Value = serde_json::from_str(&ok(
+        &home,
+        &[
+            "score",
+            "--model",
+            &model,
+            "--text",
+            "hi<|im_end|>",
+            "--json",
+        ],
+    ))
+    .unwrap();
     assert_eq!(by_text, scored);
 }
 
@@ -162,13 +233,20 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     let home = Home::new();
     let model = home.model();
     let garbage = home.path("garbage.gguf").display().to_string();
-    std::fs::write(&garbage, b"GGUF\x03\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff").unwrap();
+    std::fs::write(
+        &garbage,
+        b"GGUF\x03\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff",
+    )
+    .unwrap();
     let whole = std::fs::read(&model).unwrap();
     let short = home.path("short.gguf").display().to_string();
     std::fs::write(&short, &whole[..whole.len() / 2]).unwrap();
 
     assert!(fails(&home, &["run", "--prompt", "x"]).contains("--model"));
-    assert!(fails(&home, &["run", "--model", "/nowhere.gguf", "--prompt", "x"]).contains("/nowhere.gguf"));
+    assert!(
+        fails(&home, &["run", "--model", "/nowhere.gguf", "--prompt", "x"])
+            .contains("/nowhere.gguf")
+    );
     for file in [&garbage, &short] {
         let error = fails(&home, &["run", "--model", file, "--prompt", "x"]);
         assert!(error.contains(file.as_str()), "{error}");
@@ -176,12 +254,18 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     assert!(fails(&home, &["run", "--model", &model, "--prompt", ""]).contains("question"));
     let long = "word ".repeat(1000);
     assert!(fails(&home, &["run", "--model", &model, "--prompt", &long]).contains("context"));
-    let temp = fails(&home, &["run", "--model", &model, "--prompt", "x", "--temp", "-3"]);
+    let temp = fails(
+        &home,
+        &["run", "--model", &model, "--prompt", "x", "--temp", "-3"],
+    );
     assert!(temp.contains("temperature"), "{temp}");
     assert!(fails(&home, &["score", "--model", &model, "--ids", "1,99999"]).contains("99999"));
     assert!(fails(&home, &["score", "--model", &model, "--ids", "1"]).contains("two tokens"));
     assert!(fails(&home, &["--model", &model]).contains("terminal"));
-    assert_eq!(run(&home, &["run", "--waits", "many"]).status.code(), Some(2));
+    assert_eq!(
+        run(&home, &["run", "--waits", "many"]).status.code(),
+        Some(2)
+    );
 }
 
 #[test]
@@ -189,9 +273,16 @@ fn a_broken_settings_file_is_named_with_its_line() {
     let home = Home::new();
     let folder = home.path("config/s1-tui");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("config.toml"), "theme = \"dark\"\n[thinking]\nwaits = -1\n").unwrap();
+    std::fs::write(
+        folder.join("config.toml"),
+        "theme = \"dark\"\n[thinking]\nwaits = -1\n",
+    )
+    .unwrap();
     let error = fails(&home, &["run", "--model", &home.model(), "--prompt", "x"]);
-    assert!(error.contains("line 3") && error.contains("waits"), "{error}");
+    assert!(
+        error.contains("line 3") && error.contains("waits"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -199,7 +290,14 @@ fn grading_completions_and_manual_work() {
     let home = Home::new();
     let verdict: Value = serde_json::from_str(&ok(
         &home,
-        &["grade", "--reference", "\\frac12", "--answer", "0.5", "--json"],
+        &[
+            "grade",
+            "--reference",
+            "\\frac12",
+            "--answer",
+            "0.5",
+            "--json",
+        ],
     ))
     .unwrap();
     assert_eq!(verdict["equal"], true);

@@ -108,9 +108,7 @@ impl Bench {
 
     /// Waits for the lane's *next* pause.
     fn until_paused(&mut self, lane: LaneId) {
-        self.until(
-            |_, e| matches!(e, Event::State(l, LaneState::Paused) if *l == lane),
-        );
+        self.until(|_, e| matches!(e, Event::State(l, LaneState::Paused) if *l == lane));
     }
 }
 
@@ -140,9 +138,23 @@ fn assert_same(a: &[Token], b: &[Token]) {
     assert_eq!(ids(a), ids(b));
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         let close = |x: f32, y: f32| (x - y).abs() < 1e-3;
-        assert!(close(a.logprob, b.logprob), "{i}: {} {}", a.logprob, b.logprob);
-        assert!(close(a.entropy, b.entropy), "{i}: {} {}", a.entropy, b.entropy);
-        assert_eq!((a.phase, a.origin, a.reason), (b.phase, b.origin, b.reason), "{i}");
+        assert!(
+            close(a.logprob, b.logprob),
+            "{i}: {} {}",
+            a.logprob,
+            b.logprob
+        );
+        assert!(
+            close(a.entropy, b.entropy),
+            "{i}: {} {}",
+            a.entropy,
+            b.entropy
+        );
+        assert_eq!(
+            (a.phase, a.origin, a.reason),
+            (b.phase, b.origin, b.reason),
+            "{i}"
+        );
         assert_eq!(a.text, b.text);
     }
 }
@@ -157,7 +169,10 @@ fn a_thought_is_cut_at_its_budget_and_always_answered() {
         assert!(thinking_tokens(trace) <= 40, "{arch}");
         assert!(trace.iter().any(|t| t.phase == Phase::Answer), "{arch}");
         for token in trace {
-            assert!(token.logprob.is_finite() && token.logprob <= 0.0, "{arch}: {token:?}");
+            assert!(
+                token.logprob.is_finite() && token.logprob <= 0.0,
+                "{arch}: {token:?}"
+            );
             assert!((0.0..=6.0).contains(&token.entropy), "{arch}: {token:?}");
             assert!((0.0..=1.0).contains(&token.p_end), "{arch}: {token:?}");
             assert!(!token.top.is_empty());
@@ -174,7 +189,11 @@ fn a_branch_and_a_rewind_go_on_as_a_fresh_run_would() {
     // Somewhere in the thought, at its very start, and inside the forced delimiter's shadow.
     for (lane, at) in [(1, 30), (2, 0), (3, 59)] {
         b.traces[lane] = whole[..at].to_vec();
-        b.send(Command::Fork { from: 0, to: lane, at });
+        b.send(Command::Fork {
+            from: 0,
+            to: lane,
+            at,
+        });
         b.until_paused(lane);
         b.send(Command::Run(lane, Until::End));
         b.until_stopped(lane);
@@ -207,16 +226,34 @@ fn stepping_and_pausing_do_not_change_what_is_written() {
 #[test]
 fn lanes_computed_together_say_what_each_would_say_alone() {
     let mut alone = Vec::new();
-    let questions = ["How many r in raspberry?", "2+2?", "Why is the sky blue, and since when?"];
+    let questions = [
+        "How many r in raspberry?",
+        "2+2?",
+        "Why is the sky blue, and since when?",
+    ];
     for question in questions {
         let mut b = Bench::new("qwen2");
-        b.start(0, Request { question: question.into(), ..request(30) }, true);
+        b.start(
+            0,
+            Request {
+                question: question.into(),
+                ..request(30)
+            },
+            true,
+        );
         b.until_stopped(0);
         alone.push(b.traces[0].clone());
     }
     let mut b = Bench::new("qwen2");
     for (lane, question) in questions.iter().enumerate() {
-        b.start(lane, Request { question: (*question).into(), ..request(30) }, true);
+        b.start(
+            lane,
+            Request {
+                question: (*question).into(),
+                ..request(30)
+            },
+            true,
+        );
     }
     b.until(|b, _| (0..3).all(|l| matches!(b.states[l], Some(LaneState::Stopped(_)))));
     for (lane, alone) in alone.iter().enumerate() {
@@ -231,7 +268,14 @@ fn a_probe_answers_and_leaves_no_trace() {
     b.until_stopped(0);
     let whole = b.traces[0].clone();
 
-    b.start(1, Request { probe_every: Some(8), ..request(40) }, true);
+    b.start(
+        1,
+        Request {
+            probe_every: Some(8),
+            ..request(40)
+        },
+        true,
+    );
     b.until_stopped(1);
     assert_same(&b.traces[1], &whole);
     assert!(b.probes.len() >= 4, "{} probes", b.probes.len());
@@ -243,7 +287,11 @@ fn a_probe_answers_and_leaves_no_trace() {
     b.until(|_, e| matches!(e, Event::Probe(..)));
     let again = b.probes[0].clone();
     assert_eq!(again.at, 8);
-    b.send(Command::Fork { from: 1, to: 2, at: 8 });
+    b.send(Command::Fork {
+        from: 1,
+        to: 2,
+        at: 8,
+    });
     b.until_paused(2);
     b.send(Command::Probe(2, None));
     b.until(|b, _| b.probes.len() == 2);
@@ -266,8 +314,15 @@ fn the_users_wishes_are_written_and_counted() {
     let text: String = trace[3..].iter().map(|t| t.text.as_str()).collect();
     assert_eq!(text, "so it is 3Hmm");
     assert!(trace[3..13].iter().all(|t| t.origin == Origin::User));
-    assert!(trace[13..].iter().all(|t| t.reason == Some(Reason::UserWait)));
-    assert!(trace.iter().all(|t| t.entropy > 0.0), "typed tokens are scored too");
+    assert!(
+        trace[13..]
+            .iter()
+            .all(|t| t.reason == Some(Reason::UserWait))
+    );
+    assert!(
+        trace.iter().all(|t| t.entropy > 0.0),
+        "typed tokens are scored too"
+    );
     assert_eq!(thinking_tokens(trace), 16);
 
     b.send(Command::Ask(0, Ask::Inject("x".repeat(100))));
@@ -302,10 +357,22 @@ fn a_chosen_alternative_goes_its_own_way() {
 
 #[test]
 fn a_seed_gives_the_same_trace_again_and_a_smaller_budget_a_prefix_of_it() {
-    let sampling = Sampling { temperature: 1.0, seed: 42, ..Sampling::default() };
+    let sampling = Sampling {
+        temperature: 1.0,
+        seed: 42,
+        ..Sampling::default()
+    };
     let run = |budget, sampling: &Sampling, sample| {
         let mut b = Bench::new("qwen3");
-        b.start(0, Request { sampling: sampling.clone(), sample, ..request(budget) }, true);
+        b.start(
+            0,
+            Request {
+                sampling: sampling.clone(),
+                sample,
+                ..request(budget)
+            },
+            true,
+        );
         b.until_stopped(0);
         ids(&b.traces[0])
     };
@@ -313,7 +380,18 @@ fn a_seed_gives_the_same_trace_again_and_a_smaller_budget_a_prefix_of_it() {
     assert_eq!(run(40, &sampling, 0), long);
     assert_eq!(run(20, &sampling, 0)[..20], long[..20]);
     assert_ne!(run(40, &sampling, 1), long, "another sample");
-    assert_ne!(run(40, &Sampling { seed: 43, ..sampling.clone() }, 0), long, "another seed");
+    assert_ne!(
+        run(
+            40,
+            &Sampling {
+                seed: 43,
+                ..sampling.clone()
+            },
+            0
+        ),
+        long,
+        "another seed"
+    );
 }
 
 #[test]
@@ -339,7 +417,11 @@ fn a_restored_trace_goes_on_as_if_it_had_never_stopped() {
     let whole = b.traces[0].clone();
     let mut b = Bench::new("llama");
     b.traces[0] = whole[..20].to_vec();
-    b.send(Command::Restore { lane: 0, request: request(50), tokens: whole[..20].to_vec() });
+    b.send(Command::Restore {
+        lane: 0,
+        request: request(50),
+        tokens: whole[..20].to_vec(),
+    });
     b.until_paused(0);
     b.send(Command::Run(0, Until::End));
     b.until_stopped(0);
@@ -349,7 +431,10 @@ fn a_restored_trace_goes_on_as_if_it_had_never_stopped() {
 #[test]
 fn what_cannot_be_done_is_said_in_one_sentence() {
     let mut b = Bench::new("llama");
-    let long = Request { question: "word ".repeat(400), ..request(10) };
+    let long = Request {
+        question: "word ".repeat(400),
+        ..request(10)
+    };
     b.start(0, long, true);
     b.until(|b, _| !b.refused.is_empty());
     assert!(b.refused[0].contains("leaves no room"), "{}", b.refused[0]);
@@ -360,13 +445,20 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     assert!(b.notices[0].contains("not 100000"), "{}", b.notices[0]);
     assert!(b.budget < 512);
 
-    b.send(Command::Fork { from: 5, to: 6, at: 0 });
+    b.send(Command::Fork {
+        from: 5,
+        to: 6,
+        at: 0,
+    });
     b.until(|b, _| b.refused.len() == 2);
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.gguf");
-    let (_engine, mut events) =
-        Engine::spawn(LoadOptions { path, ..LoadOptions::default() }).unwrap();
+    let (_engine, mut events) = Engine::spawn(LoadOptions {
+        path,
+        ..LoadOptions::default()
+    })
+    .unwrap();
     let failed = loop {
         match events.blocking_recv() {
             Some(Event::Failed(why)) => break why,
@@ -387,7 +479,11 @@ fn many_branches_survive_the_loss_of_their_caches() {
     let whole = b.traces[0].clone();
     for lane in 1..30 {
         b.traces[lane] = whole[..10].to_vec();
-        b.send(Command::Fork { from: 0, to: lane, at: 10 });
+        b.send(Command::Fork {
+            from: 0,
+            to: lane,
+            at: 10,
+        });
         b.until_paused(lane);
     }
     // The first ones have lost their caches by now; they are computed again.

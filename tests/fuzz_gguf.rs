@@ -59,7 +59,11 @@ fn damage(file: &mut Vec<u8>, header: usize, rng: &mut Rng) {
             return;
         }
         // Mostly the header, sometimes the weights.
-        let end = if rng.below(8) == 0 { file.len() } else { header.min(file.len()) };
+        let end = if rng.below(8) == 0 {
+            file.len()
+        } else {
+            header.min(file.len())
+        };
         let at = rng.below(end);
         match rng.below(7) {
             0 => file[at] ^= 1 << rng.below(8),
@@ -99,15 +103,21 @@ fn damage(file: &mut Vec<u8>, header: usize, rng: &mut Rng) {
 
 /// What happened to one file: refused by the parser, by the decoder, or computed with.
 fn try_file(file: Vec<u8>) -> usize {
-    let Ok(gguf) = Gguf::from_bytes(file) else { return 0 };
+    let Ok(gguf) = Gguf::from_bytes(file) else {
+        return 0;
+    };
     for (key, _) in gguf.metadata() {
         gguf.string(key);
         gguf.strings(key);
         gguf.f32s(key);
         gguf.i32s(key);
     }
-    let Ok(decoder) = Decoder::load(&gguf, &Device::Cpu, &mut |_| true) else { return 1 };
-    let Ok(mut cache) = decoder.new_cache(8) else { return 1 };
+    let Ok(decoder) = Decoder::load(&gguf, &Device::Cpu, &mut |_| true) else {
+        return 1;
+    };
+    let Ok(mut cache) = decoder.new_cache(8) else {
+        return 1;
+    };
     match decoder.forward(&mut [(&mut cache, &[1, 2, 3])], Logits::All) {
         Ok(Some(logits)) => assert_eq!(logits.dims(), [3, decoder.config().vocab]),
         other => panic!("a model that loads must compute: {other:?}"),
@@ -117,8 +127,13 @@ fn try_file(file: Vec<u8>) -> usize {
 
 #[test]
 fn damaged_files_never_panic_and_never_take_much_memory() {
-    let seconds = std::env::var("S1_TUI_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok());
-    let seed = std::env::var("S1_TUI_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let seconds = std::env::var("S1_TUI_FUZZ_SECONDS")
+        .ok()
+        .and_then(|s| s.parse().ok());
+    let seed = std::env::var("S1_TUI_FUZZ_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1);
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
     let files: Vec<(Vec<u8>, usize)> = ["llama", "qwen2", "qwen3", "gemma3"]
@@ -150,7 +165,10 @@ fn damaged_files_never_panic_and_never_take_much_memory() {
         if outcome.is_err() || used > MEMORY_LIMIT {
             let path = std::env::temp_dir().join(format!("s1-tui-fuzz-{seed}-{done}.gguf"));
             std::fs::write(&path, kept).unwrap();
-            panic!("file {done} of seed {seed} took {used} bytes; kept as {}", path.display());
+            panic!(
+                "file {done} of seed {seed} took {used} bytes; kept as {}",
+                path.display()
+            );
         }
         outcomes[outcome.unwrap_or(0)] += 1;
     }
@@ -161,5 +179,8 @@ fn damaged_files_never_panic_and_never_take_much_memory() {
         parser + decoder + computed,
         worst >> 10
     );
-    assert!(parser > 0 && computed > 0, "the damage is neither too mild nor too strong");
+    assert!(
+        parser > 0 && computed > 0,
+        "the damage is neither too mild nor too strong"
+    );
 }

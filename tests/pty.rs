@@ -13,7 +13,8 @@ fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
     let limits = ["--max-thinking", "600", "--answer-max", "20"];
     let args = [&["--model", &model], &question[..], &limits[..]].concat();
     let pty = Pty::start(home, &args, rows, cols);
-    pty.wait_for("How many r in raspberry?").wait_for("tiny qwen3");
+    pty.wait_for("How many r in raspberry?")
+        .wait_for("tiny qwen3");
     pty
 }
 
@@ -123,7 +124,16 @@ fn a_broken_model_is_said_on_the_screen() {
 fn colours_are_left_out_when_asked() {
     let home = Home::new();
     let model = home.model();
-    let args = ["--model", &model, "--question", "hi", "--max-thinking", "20", "--answer-max", "9"];
+    let args = [
+        "--model",
+        &model,
+        "--question",
+        "hi",
+        "--max-thinking",
+        "20",
+        "--answer-max",
+        "9",
+    ];
     let mut pty = Pty::start_with(&home, &args, 24, 80, &[("NO_COLOR", "1")]);
     pty.wait_for("tiny qwen3").keys(ENTER).wait_for(ENDED);
     assert!(!pty.has_colours());

@@ -17,7 +17,16 @@ fn ask(model: &str, extra: &[&str]) -> Option<Value> {
     let path = models()?.join(model).display().to_string();
     let home = Home::new();
     let prompt = "How many r in raspberry?";
-    let args = ["run", "--model", &path, "--prompt", prompt, "--json", "--answer-max", "32"];
+    let args = [
+        "run",
+        "--model",
+        &path,
+        "--prompt",
+        prompt,
+        "--json",
+        "--answer-max",
+        "32",
+    ];
     let output = home
         .command()
         .args(args)
@@ -77,7 +86,11 @@ fn waits_lengthen_the_thought_by_going_on_where_it_ended() {
         assert_eq!(waits.len(), 1, "{model}: {forced:?}");
         assert_eq!(waits[0]["text"], "Wait");
         let start = format!("{}Wait", thought(&none));
-        assert!(thought(&one).starts_with(&start), "{model}: {}", thought(&one));
+        assert!(
+            thought(&one).starts_with(&start),
+            "{model}: {}",
+            thought(&one)
+        );
     }
 }
 
@@ -92,6 +105,9 @@ fn after_a_forced_end_there_is_always_an_answer() {
         assert_eq!(forced["position"], 5);
         assert_eq!(forced["text"], "</think>\n\n");
         assert!(out["answer_tokens"].as_u64().unwrap() > 4, "{model}");
-        assert!(!out["text"].as_str().unwrap().contains('\u{fffd}'), "{model}");
+        assert!(
+            !out["text"].as_str().unwrap().contains('\u{fffd}'),
+            "{model}"
+        );
     }
 }

@@ -107,7 +107,12 @@ fn parse_cut_at(text: &str) -> Result<CutAt, String> {
 #[command(next_help_heading = "Sampling")]
 pub struct SampleArgs {
     /// Temperature; 0 is greedy [default: 0].
-    #[arg(long, visible_alias = "temperature", value_name = "T", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        visible_alias = "temperature",
+        value_name = "T",
+        allow_negative_numbers = true
+    )]
     pub temp: Option<f32>,
     /// Draw from the K most probable tokens only; 0 is all [default: 0].
     #[arg(long, value_name = "K")]

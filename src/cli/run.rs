@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::settings;
 use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
+use super::settings;
 use crate::engine::Engine;
 use crate::engine::protocol::{Command, Event, LaneState, Request, Speed};
 use crate::grading;
@@ -120,7 +120,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         match event {
             Event::Failed(why) | Event::Refused(_, why) => bail!("{why}"),
             Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
-            Event::Loop { period, repeats, .. } => eprintln!(
+            Event::Loop {
+                period, repeats, ..
+            } => eprintln!(
                 "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
             ),
             Event::Prompt { ids, .. } => prompt_ids = ids,
@@ -182,8 +184,8 @@ fn read_stdin() -> Result<String> {
     if bytes.len() as u64 > LONGEST_PROMPT {
         bail!("the question on standard input has more than 16 MiB; give a shorter one");
     }
-    let mut text = String::from_utf8(bytes)
-        .context("the question on standard input is not UTF-8 text")?;
+    let mut text =
+        String::from_utf8(bytes).context("the question on standard input is not UTF-8 text")?;
     while text.ends_with('\n') {
         text.pop();
     }
@@ -218,7 +220,11 @@ impl Printer {
 
     /// Prints what is new and cannot be taken back any more.
     fn follow(&mut self, tokens: &[Token]) -> io::Result<()> {
-        let begun = tokens.iter().rev().take(HELD).position(|t| t.text.contains('<'));
+        let begun = tokens
+            .iter()
+            .rev()
+            .take(HELD)
+            .position(|t| t.text.contains('<'));
         let held = match begun {
             Some(i) if tokens.last().is_some_and(|t| t.phase == Phase::Thinking) => i + 1,
             _ => 0,

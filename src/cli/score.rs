@@ -26,7 +26,12 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Token ids, separated by commas.
-    #[arg(long, value_name = "1,2,3", value_delimiter = ',', required_unless_present = "text")]
+    #[arg(
+        long,
+        value_name = "1,2,3",
+        value_delimiter = ',',
+        required_unless_present = "text"
+    )]
     ids: Vec<u32>,
     /// A text (special tokens are parsed).
     #[arg(long, conflicts_with = "ids", allow_hyphen_values = true)]

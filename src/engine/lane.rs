@@ -75,7 +75,11 @@ impl Clock {
     pub fn speed(&self) -> Speed {
         let rate = |(n, t): (usize, Duration)| {
             let seconds = t.as_secs_f64();
-            if seconds > 0.0 { n as f64 / seconds } else { 0.0 }
+            if seconds > 0.0 {
+                n as f64 / seconds
+            } else {
+                0.0
+            }
         };
         Speed {
             prefill_tok_s: rate(self.prefill),
@@ -92,7 +96,10 @@ impl Lane {
         let prompt = model.prompt(&request)?;
         let reserve = request.policy.answer_max.min(ANSWER_RESERVE);
         let close = model.delimiters.longest_close();
-        let Some(room) = model.context.checked_sub(prompt.len() + close + reserve.max(1)) else {
+        let Some(room) = model
+            .context
+            .checked_sub(prompt.len() + close + reserve.max(1))
+        else {
             anyhow::bail!(
                 "the prompt has {} tokens and the context holds {}, which leaves no room to think and answer; shorten the question or raise --context",
                 prompt.len(),
@@ -187,7 +194,13 @@ impl Lane {
         }
         let keep = model.tokenizer.encode_plain(&edit.keep)?;
         for id in keep {
-            self.append(model, id, Origin::Forced, Phase::Thinking, Some(Reason::Kept));
+            self.append(
+                model,
+                id,
+                Origin::Forced,
+                Phase::Thinking,
+                Some(Reason::Kept),
+            );
         }
         for id in edit.ids {
             self.append(model, id, edit.origin, edit.phase, Some(edit.reason));

@@ -81,13 +81,17 @@ fn answer(
         if cache.len() + ids.len() > cache.capacity() {
             break;
         }
-        let Some(rows) = model.decoder.forward(&mut [(&mut *cache, &ids)], Logits::Last)? else {
+        let Some(rows) = model
+            .decoder
+            .forward(&mut [(&mut *cache, &ids)], Logits::Last)?
+        else {
             break;
         };
         let logits: Vec<f32> = rows.flatten_all()?.to_vec1()?;
         let vocab = model.tokenizer.vocab_size();
         let id = sampler::sample(&logits, vocab, &[], &[], &Sampling::default(), 0, 0)?;
-        let over = d.turn_ids.contains(&id) || (d.natural_close.is_some() && d.end_ids.contains(&id));
+        let over =
+            d.turn_ids.contains(&id) || (d.natural_close.is_some() && d.end_ids.contains(&id));
         if over {
             break;
         }

@@ -718,7 +718,10 @@ impl Worker<'_> {
             }
             (LaneState::Running, Until::Sentence) => {
                 let from = tokens.saturating_sub(8);
-                let tail: String = lane.tokens[from..].iter().map(|t| t.text.as_str()).collect();
+                let tail: String = lane.tokens[from..]
+                    .iter()
+                    .map(|t| t.text.as_str())
+                    .collect();
                 let ended = lane.machine.phase() == Phase::Answer
                     && lane.tokens.last().is_some_and(Token::is_delimiter);
                 if ended || ends_sentence(&tail) {

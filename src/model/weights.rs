@@ -25,7 +25,7 @@ use half::{bf16, f16};
 
 use super::gguf::{AlignedBytes, Bytes, Gguf, TensorInfo};
 
-mod q8;
+mod blocks32;
 
 /// Blocks of type `T` inside a file's bytes: candle's storage trait without a copy.
 struct Mapped<T> {
@@ -96,7 +96,7 @@ impl<T: GgmlType> QuantizedType for Mapped<T> {
         dst: &mut [f32],
     ) -> candle_core::Result<()> {
         if let Some(product) =
-            q8::matmul(T::DTYPE, mkn, lhs, &self.bytes[self.range.clone()], dst)
+            blocks32::matmul(T::DTYPE, mkn, lhs, &self.bytes[self.range.clone()], dst)
         {
             return product;
         }
@@ -254,6 +254,15 @@ impl Linear {
             QMatMul::from_arc(weight)?
         };
         Ok(Self { product, bias })
+    }
+
+    /// Whether the weight is stored in less than full precision.
+    pub fn is_rounded(&self) -> bool {
+        match &self.product {
+            QMatMul::QTensor(weight) => weight.dtype() != GgmlDType::F32,
+            QMatMul::Tensor(_) => false,
+            QMatMul::TensorF16(_) => true,
+        }
     }
 
     /// Applies the layer to contiguous f32 rows `[rows, in]`, giving `[rows, out]`.

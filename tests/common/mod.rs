@@ -173,7 +173,11 @@ impl Pty {
     }
 
     pub fn resize(&self, rows: u16, cols: u16) -> &Pty {
-        self.screen.lock().unwrap().screen_mut().set_size(rows, cols);
+        self.screen
+            .lock()
+            .unwrap()
+            .screen_mut()
+            .set_size(rows, cols);
         let size = PtySize {
             rows,
             cols,
@@ -250,4 +254,3 @@ pub fn models() -> Option<PathBuf> {
     }
     folder
 }
-

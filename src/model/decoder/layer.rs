@@ -2,7 +2,7 @@
 //! and, where the model has one, a norm after it.
 
 use anyhow::Result;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::attention::Attention;
 use super::config::{Activation, Config};
@@ -95,6 +95,13 @@ impl Layer {
             .value
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.value_dim))?;
+        let (k, v) = if self.key.is_rounded() {
+            // Models are published and measured with keys and values remembered in half
+            // precision; weights that are rounded themselves are best followed there.
+            (halved(&k)?, halved(&v)?)
+        } else {
+            (k, v)
+        };
 
         let mut outputs = Vec::with_capacity(spans.len());
         for (span, cache) in spans.iter().zip(caches) {
@@ -145,4 +152,9 @@ impl Layer {
         let y = self.down.forward(&(gate * self.up.forward(&y)?)?)?;
         x + post(y, &self.post_ffn_norm)?
     }
+}
+
+/// The same numbers, rounded to half precision.
+fn halved(x: &Tensor) -> candle_core::Result<Tensor> {
+    x.to_dtype(DType::F16)?.to_dtype(DType::F32)
 }

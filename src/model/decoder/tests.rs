@@ -22,7 +22,12 @@ fn run(decoder: &Decoder, cache: &mut Cache, ids: &[u32], want: Logits) -> Vec<V
 
 /// The logits of every position, computed at once in a fresh cache.
 fn fresh(decoder: &Decoder, ids: &[u32]) -> Vec<Vec<f32>> {
-    run(decoder, &mut decoder.new_cache(ids.len()).unwrap(), ids, Logits::All)
+    run(
+        decoder,
+        &mut decoder.new_cache(ids.len()).unwrap(),
+        ids,
+        Logits::All,
+    )
 }
 
 fn assert_close(a: &[Vec<f32>], b: &[Vec<f32>], what: &str) {
@@ -103,18 +108,27 @@ fn lanes_of_unequal_length_do_not_disturb_each_other() {
                 cache
             })
             .collect();
-        let mut twins: Vec<Cache> = caches.iter().map(|c| c.fork(c.len(), 50).unwrap()).collect();
+        let mut twins: Vec<Cache> = caches
+            .iter()
+            .map(|c| c.fork(c.len(), 50).unwrap())
+            .collect();
         let expected: Vec<Vec<f32>> = before
             .iter()
             .zip(&new)
             .flat_map(|(b, n)| fresh(&decoder, &[&b[..], n].concat()).split_off(b.len()))
             .collect();
 
-        let mut lanes: Vec<_> = caches.iter_mut().zip(new.iter().map(Vec::as_slice)).collect();
+        let mut lanes: Vec<_> = caches
+            .iter_mut()
+            .zip(new.iter().map(Vec::as_slice))
+            .collect();
         let all = decoder.forward(&mut lanes, Logits::All).unwrap().unwrap();
         assert_close(&all.to_vec2().unwrap(), &expected, arch);
 
-        let mut lanes: Vec<_> = twins.iter_mut().zip(new.iter().map(Vec::as_slice)).collect();
+        let mut lanes: Vec<_> = twins
+            .iter_mut()
+            .zip(new.iter().map(Vec::as_slice))
+            .collect();
         let last = decoder.forward(&mut lanes, Logits::Last).unwrap().unwrap();
         let ends = [4, 5, 17].map(|row: usize| expected[row].clone());
         assert_close(&last.to_vec2().unwrap(), &ends, arch);
@@ -145,19 +159,30 @@ fn requests_that_cannot_be_met_are_refused_and_change_nothing() {
     let mut cache = decoder.new_cache(8).unwrap();
     run(&decoder, &mut cache, &[1, 2, 3, 4, 5], Logits::None);
     let mut refusal = |ids: &[u32]| {
-        let error = decoder.forward(&mut [(&mut cache, ids)], Logits::Last).unwrap_err();
+        let error = decoder
+            .forward(&mut [(&mut cache, ids)], Logits::Last)
+            .unwrap_err();
         assert_eq!(cache.len(), 5);
         error.to_string()
     };
     assert_eq!(refusal(&[]), "a lane has no tokens to append");
-    assert_eq!(refusal(&[3, 272]), "token 272 is beyond the vocabulary of 272");
+    assert_eq!(
+        refusal(&[3, 272]),
+        "token 272 is beyond the vocabulary of 272"
+    );
     assert_eq!(
         refusal(&[1, 2, 3, 4]),
         "the context is full: 4 tokens do not fit after 5 of 8"
     );
     assert!(decoder.forward(&mut [], Logits::Last).is_err());
     assert!(decoder.new_cache(0).is_err());
-    assert!(decoder.new_cache(1 << 50).unwrap_err().to_string().contains("use a smaller context"));
+    assert!(
+        decoder
+            .new_cache(1 << 50)
+            .unwrap_err()
+            .to_string()
+            .contains("use a smaller context")
+    );
     assert!(cache.fork(6, 8).is_err(), "more than is remembered");
     assert!(cache.fork(5, 4).is_err(), "more than fits");
     cache.truncate(9);
@@ -187,7 +212,12 @@ fn the_decoder_can_move_to_a_thread() {
 
 /// Replaces the little-endian u32 after a key by another value.
 fn with_u32(mut file: Vec<u8>, key: &str, value: u32) -> Vec<u8> {
-    let at = file.windows(key.len()).position(|w| w == key.as_bytes()).unwrap() + key.len() + 4;
+    let at = file
+        .windows(key.len())
+        .position(|w| w == key.as_bytes())
+        .unwrap()
+        + key.len()
+        + 4;
     file[at..at + 4].copy_from_slice(&value.to_le_bytes());
     file
 }
@@ -200,13 +230,22 @@ fn senseless_hyper_parameters_are_named() {
         let error = Decoder::load(&gguf, &Device::Cpu, &mut |_| true).unwrap_err();
         error.to_string()
     };
-    assert_eq!(refusal("llama.attention.head_count", 0), "llama.attention.head_count is 0; 1 to 1024 is accepted");
+    assert_eq!(
+        refusal("llama.attention.head_count", 0),
+        "llama.attention.head_count is 0; 1 to 1024 is accepted"
+    );
     assert_eq!(
         refusal("llama.attention.head_count_kv", 3),
         "4 attention heads do not divide among 3 key/value heads"
     );
-    assert_eq!(refusal("llama.block_count", 2000), "llama.block_count is 2000; 1 to 1024 is accepted");
-    assert_eq!(refusal("llama.block_count", 3), "the file has no tensor blk.2.attn_norm.weight");
+    assert_eq!(
+        refusal("llama.block_count", 2000),
+        "llama.block_count is 2000; 1 to 1024 is accepted"
+    );
+    assert_eq!(
+        refusal("llama.block_count", 3),
+        "the file has no tensor blk.2.attn_norm.weight"
+    );
     assert_eq!(
         refusal("llama.embedding_length", 32),
         "tensor token_embd.weight has the shape [272, 64]; the metadata implies [272, 32]"

@@ -17,8 +17,10 @@ fn minimal() -> GgufWriter {
 fn what_was_written_is_read() {
     let mut w = minimal();
     w.u32("count", 7).f32("base", 0.5).bool("yes", true);
-    w.strings("words", &["one", "", "drei 🦀"]).i32s("types", &[1, -3]);
-    w.tensor("t", &[2, 3], 0, vec![1; 24]).tensor("h", &[4], 1, vec![2; 8]);
+    w.strings("words", &["one", "", "drei 🦀"])
+        .i32s("types", &[1, -3]);
+    w.tensor("t", &[2, 3], 0, vec![1; 24])
+        .tensor("h", &[4], 1, vec![2; 8]);
     let gguf = Gguf::from_bytes(w.finish()).unwrap();
     assert_eq!(gguf.architecture(), "llama");
     assert_eq!(gguf.u64("count"), Some(7));
@@ -27,7 +29,10 @@ fn what_was_written_is_read() {
     assert_eq!(gguf.strings("words").unwrap(), ["one", "", "drei 🦀"]);
     assert_eq!(gguf.i32s("types").unwrap(), [1, -3]);
     let t = gguf.tensor("t").unwrap();
-    assert_eq!((t.shape.as_slice(), t.elements(), t.bytes()), (&[2, 3][..], 6, 24));
+    assert_eq!(
+        (t.shape.as_slice(), t.elements(), t.bytes()),
+        (&[2, 3][..], 6, 24)
+    );
     assert_eq!(gguf.data(t), [1; 24]);
     assert_eq!(gguf.data(gguf.tensor("h").unwrap()), [2; 8]);
     assert_eq!((gguf.weights_bytes(), gguf.parameters()), (32, 10));
@@ -44,7 +49,12 @@ fn a_file_on_disk_is_mapped_and_a_missing_one_is_named() {
     let path = folder.path().join("model.gguf");
     assert!(format!("{:#}", Gguf::open(&path).unwrap_err()).starts_with("cannot open "));
     std::fs::write(&path, "").unwrap();
-    assert!(Gguf::open(&path).unwrap_err().to_string().ends_with("is empty"));
+    assert!(
+        Gguf::open(&path)
+            .unwrap_err()
+            .to_string()
+            .ends_with("is empty")
+    );
     std::fs::write(&path, tiny_gguf("qwen2", 1)).unwrap();
     assert_eq!(Gguf::open(&path).unwrap().architecture(), "qwen2");
     assert!(Gguf::open(folder.path()).is_err());
@@ -68,7 +78,10 @@ fn other_files_are_told_apart() {
     );
     let mut file = minimal().finish();
     file[4] = 1;
-    assert_eq!(refusal(file.clone()), "GGUF version 1 is not supported (2 and 3 are)");
+    assert_eq!(
+        refusal(file.clone()),
+        "GGUF version 1 is not supported (2 and 3 are)"
+    );
     file[4..8].copy_from_slice(&3u32.to_be_bytes());
     assert_eq!(refusal(file), "big-endian GGUF files are not supported");
 }
@@ -87,7 +100,10 @@ fn false_counts_and_lengths_are_refused() {
             let mut file = minimal().finish();
             file[at..at + 8].copy_from_slice(&length.to_le_bytes());
             let error = refusal(file);
-            assert!(error.ends_with("the file ends too early: it is truncated or damaged"), "{error}");
+            assert!(
+                error.ends_with("the file ends too early: it is truncated or damaged"),
+                "{error}"
+            );
         }
     }
 }
@@ -106,7 +122,14 @@ fn nested(depth: usize) -> Vec<u8> {
 
 #[test]
 fn nested_arrays_are_read_to_a_limit() {
-    assert_eq!(Gguf::from_bytes(nested(4)).unwrap().array("nested").unwrap().len, 1);
+    assert_eq!(
+        Gguf::from_bytes(nested(4))
+            .unwrap()
+            .array("nested")
+            .unwrap()
+            .len,
+        1
+    );
     assert!(refusal(nested(5)).ends_with("arrays nest more than 4 deep"));
     assert!(refusal(nested(100_000)).ends_with("arrays nest more than 4 deep"));
 }
@@ -117,16 +140,23 @@ fn values_of_wrong_form_are_refused() {
     assert!(with(7, &[2]).ends_with("a boolean has the value 2"));
     assert!(with(13, &[]).ends_with("the value type number 13 is unknown"));
     let invalid = [&2u64.to_le_bytes()[..], &[0xff, 0xfe]].concat();
-    assert!(with(8, &invalid).contains("the metadata value of k is damaged: a string is not UTF-8"));
+    assert!(
+        with(8, &invalid).contains("the metadata value of k is damaged: a string is not UTF-8")
+    );
     let overflowing = [&10u32.to_le_bytes()[..], &u64::MAX.to_le_bytes()].concat();
     assert!(with(9, &overflowing).ends_with("overflows"));
 }
 
 #[test]
 fn names_that_occur_twice_are_refused() {
-    assert_eq!(refusal(minimal().u32("a", 1).u32("a", 2).finish()), "the metadata key a occurs twice");
+    assert_eq!(
+        refusal(minimal().u32("a", 1).u32("a", 2).finish()),
+        "the metadata key a occurs twice"
+    );
     let mut twice = minimal();
-    twice.tensor("t", &[1], 0, vec![0; 4]).tensor("t", &[1], 0, vec![0; 4]);
+    twice
+        .tensor("t", &[1], 0, vec![0; 4])
+        .tensor("t", &[1], 0, vec![0; 4]);
     assert_eq!(refusal(twice.finish()), "the tensor t occurs twice");
 }
 
@@ -140,7 +170,10 @@ fn impossible_tensors_are_refused() {
     assert!(with(&[1 << 62], 0).ends_with("its size overflows"));
     assert!(with(&[2, 33], 8).ends_with("its rows of 33 elements do not divide into blocks of 32"));
     assert!(with(&[1 << 20], 0).contains("tensor t lies beyond the end of the file"));
-    assert!(with(&[32], 20).contains("tensor t has the type IQ4_NL (number 20), which is not supported"));
+    assert!(
+        with(&[32], 20)
+            .contains("tensor t has the type IQ4_NL (number 20), which is not supported")
+    );
     assert!(with(&[32], 99).ends_with("tensor t has the unknown type number 99"));
 }
 
@@ -148,11 +181,15 @@ fn impossible_tensors_are_refused() {
 fn absurd_alignments_are_refused() {
     for alignment in [0, 1, 24, 1 << 31] {
         let error = refusal(minimal().u32("general.alignment", alignment).finish());
-        assert_eq!(error, "general.alignment is not a power of two between 8 and 1048576");
+        assert_eq!(
+            error,
+            "general.alignment is not a power of two between 8 and 1048576"
+        );
     }
     // One that is right moves the data.
     let mut w = minimal();
-    w.u32("general.alignment", 64).tensor("t", &[1], 0, vec![9; 4]);
+    w.u32("general.alignment", 64)
+        .tensor("t", &[1], 0, vec![9; 4]);
     let mut file = w.finish();
     let data = file.split_off(file.len() - 32);
     file.resize(file.len().next_multiple_of(64), 0);
@@ -165,5 +202,8 @@ fn absurd_alignments_are_refused() {
 fn metadata_without_an_architecture_is_refused() {
     let missing = "the metadata has no text under general.architecture";
     assert_eq!(refusal(GgufWriter::new().finish()), missing);
-    assert_eq!(refusal(GgufWriter::new().u32("general.architecture", 1).finish()), missing);
+    assert_eq!(
+        refusal(GgufWriter::new().u32("general.architecture", 1).finish()),
+        missing
+    );
 }
