@@ -24,7 +24,7 @@ const ENDED: &str = "■ answer";
 /// Asks, pauses at once, and steps three tokens into the thought.
 fn pause_in_thought(pty: &Pty) {
     pty.keys(ENTER).keys(" ").wait_for("paused");
-    pty.keys("sss").wait_for("3 thinking");
+    pty.keys("sss").wait_for("3 / 600");
 }
 
 #[test]

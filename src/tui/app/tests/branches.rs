@@ -60,3 +60,14 @@ fn a_running_branch_is_paused_where_another_leaves_it() {
         ["pause 0".to_string(), format!("fork 0 1 {n}")]
     );
 }
+
+#[test]
+fn what_is_said_covers_no_figure() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut app = ready();
+        midway(&mut app);
+        press(&mut app, "b");
+        let screen = text(&drawn(&mut app, width, height));
+        assert!(screen.contains("b1 begins here") && screen.contains("b1 ▸ 2 branches"));
+    }
+}

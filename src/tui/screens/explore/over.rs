@@ -8,7 +8,7 @@ use crate::tui::app::overlay::Overlay;
 use crate::tui::app::{App, Tone};
 use crate::tui::sanitize::{clean_line, width};
 
-/// A sentence in a box above the footer, on the right; it grows with its text.
+/// A sentence in a box at the lower right of the trace; it grows with its text.
 pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(notice) = &app.notice else { return };
     let theme = app.theme();
@@ -22,10 +22,25 @@ pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
         ""
     };
     let text = format!("{sign}{}", clean_line(&notice.text));
-    let footer = app.places.footer.height;
-    let bordered = area.height >= 6 && area.width >= 24;
+    // Inside the panel of the trace, so that no border with something to say is covered; over
+    // everything but the keys where that is too small.
+    let panel = app.places.panel;
+    let bordered = app.places.bordered && panel.height >= 6;
+    let within = if bordered {
+        Rect {
+            x: panel.x + 1,
+            y: panel.y + 1,
+            width: panel.width - 2,
+            height: panel.height - 2,
+        }
+    } else {
+        Rect {
+            height: area.height.saturating_sub(app.places.footer.height).max(1),
+            ..area
+        }
+    };
     let frame = if bordered { 4 } else { 0 };
-    let room = usize::from(area.width.saturating_sub(2))
+    let room = usize::from(within.width)
         .min(76)
         .saturating_sub(frame)
         .max(1);
@@ -33,15 +48,13 @@ pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
     // Words do not fill lines exactly.
     let rows = (width(&text) * 8 / 7).div_ceil(columns.max(1)).clamp(1, 6);
     let rows = if width(&text) <= room { 1 } else { rows };
-    let size = (
-        (columns + frame) as u16,
-        (rows + if bordered { 2 } else { 0 }).min(usize::from(area.height)) as u16,
-    );
+    let wide = ((columns + frame) as u16).min(within.width);
+    let high = ((rows + if bordered { 2 } else { 0 }) as u16).min(within.height);
     let place = Rect {
-        x: area.right().saturating_sub(size.0 + 1).max(area.x),
-        y: area.bottom().saturating_sub(footer + size.1).max(area.y),
-        width: size.0.min(area.width),
-        height: size.1,
+        x: within.right() - wide,
+        y: within.bottom() - high,
+        width: wide,
+        height: high,
     };
     Clear.render(place, buf);
     buf.set_style(place, theme.text);
