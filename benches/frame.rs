@@ -2,6 +2,7 @@
 //!
 //! Everything the program does for a frame is in the time: laying out, drawing every widget, and
 //! finding the cells that changed. Not in it: the terminal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 

@@ -38,7 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Ask one question and stream the thought and the answer to standard output.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Log-probabilities of a text under the model, position by position.
     Score(score::Args),
     /// The token ids of a text.
@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         None => explore::run(cli.tui),
-        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Run(args)) => run::run(*args),
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),

@@ -1,4 +1,5 @@
 //! The headless commands as a script sees them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

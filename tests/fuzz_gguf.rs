@@ -2,6 +2,7 @@
 //! never in a panic, and never in memory that the file does not justify.
 //!
 //! A short run by default; `S1_TUI_FUZZ_SECONDS` makes it long. The seed is printed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

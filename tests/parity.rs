@@ -2,6 +2,7 @@
 //!
 //! `S1_TUI_GOLDEN` names the folder of reference log-probabilities, `S1_TUI_MODELS` the folder of
 //! the models they were made with. Without them these tests pass without looking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 

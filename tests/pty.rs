@@ -1,4 +1,5 @@
 //! The whole program in a pseudo-terminal, as a person uses it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

@@ -184,7 +184,7 @@ impl Config {
     /// The window of a layer; `None` where the layer sees everything.
     pub fn window_of(&self, layer: usize) -> Option<usize> {
         self.window
-            .filter(|w| (layer + 1) % w.period != 0)
+            .filter(|w| !(layer + 1).is_multiple_of(w.period))
             .map(|w| w.size)
     }
 }

@@ -301,8 +301,12 @@ impl<'a> Cursor<'a> {
             None => {
                 for _ in 0..len {
                     match kind {
-                        ValueKind::String => drop(self.string_range()?),
-                        _ => drop(self.array(depth + 1)?),
+                        ValueKind::String => {
+                            self.string_range()?;
+                        }
+                        _ => {
+                            self.array(depth + 1)?;
+                        }
                     }
                 }
             }
