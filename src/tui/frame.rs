@@ -1,11 +1,12 @@
-//! When to draw: on demand, at once if idle, at most 60 times a second.
+//! When to draw: on demand, at once if idle, at most 30 times a second.
 //!
 //! Pure: time is passed in. Not here: drawing, sleeping, tasks.
 
 use std::time::{Duration, Instant};
 
-/// Time between two frames: 60 a second.
-pub const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 60);
+/// Time between two frames: 30 a second. A thought reads no better at 60, and on two cores the
+/// frames saved are tokens gained.
+pub const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 30);
 
 /// Merges requests to draw, so that a stream of tokens costs one frame per interval.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_of_tokens_costs_at_most_sixty_frames() {
+    fn a_second_of_tokens_costs_at_most_thirty_frames() {
         let start = Instant::now();
         let mut frames = Frames::default();
         let mut drawn = 0;
@@ -78,7 +79,7 @@ mod tests {
                 drawn += 1;
             }
         }
-        assert!((59..=60).contains(&drawn), "{drawn} frames");
+        assert!((29..=30).contains(&drawn), "{drawn} frames");
     }
 
     #[test]

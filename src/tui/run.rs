@@ -3,7 +3,7 @@
 //! One thread draws and never waits for a model or a disk. Engine events are taken off the
 //! engine's bounded channel by a thread of their own, so that a slow terminal never holds the
 //! engine back; files are written by another, in order. Everything pending is taken in before a
-//! frame is drawn, and frames are drawn on demand, at most 60 a second.
+//! frame is drawn, and frames are drawn on demand, at most 30 a second.
 
 use std::path::PathBuf;
 use std::pin::Pin;
