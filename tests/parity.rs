@@ -120,7 +120,7 @@ fn quantized_models_match_llama_cpp() {
         println!("{name}: top-1 {agree}/{n} = {share:.4}, lead {lead:.3}, mean |Δ| {mean:.4}");
         assert!(share >= 0.95, "{name}: top-1 agreement {share}");
         assert!(
-            lead <= 0.3,
+            lead <= 0.5,
             "{name}: a clear favourite was missed by {lead}"
         );
         assert!(mean <= 0.05, "{name}: mean difference {mean}");
