@@ -78,11 +78,15 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(
-                io::stderr(),
-                "s1-tui: {}",
-                crate::sanitize::clean_line(&format!("{error:#}"))
-            );
+            // An error of the system's without a word of ours can only come from writing.
+            let bare = error.chain().len() == 1 && error.is::<io::Error>();
+            let place = if bare {
+                "cannot write the output: "
+            } else {
+                ""
+            };
+            let sentence = crate::sanitize::clean_line(&format!("{place}{error:#}")).into_owned();
+            let _ = writeln!(io::stderr(), "s1-tui: {sentence}");
             ExitCode::FAILURE
         }
     }

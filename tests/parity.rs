@@ -126,3 +126,44 @@ fn quantized_models_match_llama_cpp() {
         assert!(mean <= 0.05, "{name}: mean difference {mean}");
     }
 }
+
+/// A user would lose: a mistake that this decoder and its references' conversion share. candle's own
+/// models read the same files with other code.
+#[test]
+fn candle_s_own_models_are_of_the_same_opinion() {
+    use candle_core::Tensor;
+    use candle_core::quantized::gguf_file::Content;
+    use candle_transformers::models::{quantized_llama, quantized_qwen2};
+
+    let Some(golden) = folder("S1_TUI_GOLDEN") else {
+        return;
+    };
+    // Not its qwen3, which computes in half precision.
+    for name in ["llama", "qwen2"] {
+        let path = golden.join(format!("tiny/{name}.gguf"));
+        let ids = ids(&json(&path.with_extension("json"))["ids"]);
+        let input = Tensor::new(&ids[..], &Device::Cpu).unwrap();
+        let input = input.unsqueeze(0).unwrap();
+        let mut file = std::fs::File::open(&path).unwrap();
+        let content = Content::read(&mut file).unwrap();
+        let device = &Device::Cpu;
+        let theirs = match name {
+            "llama" => quantized_llama::ModelWeights::from_gguf(content, &mut file, device)
+                .and_then(|mut model| model.forward(&input, 0)),
+            _ => quantized_qwen2::ModelWeights::from_gguf(content, &mut file, device)
+                .and_then(|mut model| model.forward(&input, 0)),
+        };
+        let theirs = theirs.unwrap().flatten_all().unwrap();
+        let theirs = theirs.to_vec1::<f32>().unwrap();
+        let decoder = load(&path);
+        let mut cache = decoder.new_cache(ids.len()).unwrap();
+        let ours = decoder.forward(&mut [(&mut cache, &ids)], Logits::Last);
+        let ours = ours.unwrap().unwrap().flatten_all().unwrap();
+        let ours = ours.to_vec1::<f32>().unwrap();
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        let pairs = ours.iter().zip(&theirs);
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+        println!("{name}: largest difference of logits to candle's own {worst:.1e}");
+        assert!(worst <= 1e-3, "{name}: {worst}");
+    }
+}
