@@ -173,11 +173,12 @@ impl Pty {
     }
 
     pub fn resize(&self, rows: u16, cols: u16) -> &Pty {
+        // The emulator panics on a wide character, drawn just before, that is wider than itself.
         self.screen
             .lock()
             .unwrap()
             .screen_mut()
-            .set_size(rows, cols);
+            .set_size(rows, cols.max(2));
         let size = PtySize {
             rows,
             cols,
