@@ -14,67 +14,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::delimiters::Delimiters;
-use super::loops::{Loop, LoopDetector};
+use super::loops::LoopDetector;
 use super::sentence::ends_sentence;
-use super::trace::{Origin, Phase, Reason, StopReason, Token};
+use super::trace::{Origin, Phase, Reason, StopReason};
 
+mod decision;
+mod history;
+mod pieces;
 mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use decision::{Edit, Next, Verdict};
 pub use policy::{CutAt, OnLoop, Policy};
-
-/// How many of the last thinking tokens are kept to find delimiters that arrive in pieces.
-const RECENT: usize = 64;
-
-/// What happens before the model is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Next {
-    /// Sample a token; these ids cannot be chosen.
-    Sample {
-        /// Ids that cannot be chosen at this position.
-        mask: Vec<u32>,
-    },
-    /// Write this first.
-    Edit(Edit),
-    /// Generation is over.
-    Stop(StopReason),
-}
-
-/// What becomes of a token the model proposed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// It is appended.
-    Accept {
-        /// The phase it belongs to.
-        phase: Phase,
-        /// Why, if it is more than plain sampling.
-        reason: Option<Reason>,
-        /// How many tokens before it turn out to belong to the same delimiter.
-        relabel: usize,
-    },
-    /// It is dropped, and this is written instead.
-    Edit(Edit),
-    /// It is dropped, and generation is over.
-    Stop(StopReason),
-}
-
-/// Tokens to take off the end of the trace, and tokens to append.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Edit {
-    /// Number of tokens to take off first: pieces of a delimiter that had arrived already.
-    pub drop: usize,
-    /// Text of the dropped tokens that stood before the delimiter; written again as thinking.
-    pub keep: String,
-    /// Tokens to append. May be empty (an empty wait text).
-    pub ids: Vec<u32>,
-    /// Who appends them.
-    pub origin: Origin,
-    /// The phase they belong to.
-    pub phase: Phase,
-    /// Why.
-    pub reason: Reason,
-}
 
 /// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
 #[derive(Clone, Debug)]
@@ -459,143 +411,5 @@ impl Machine {
 
     fn end_counts_without(&self, drop: usize) -> bool {
         self.thinking - drop >= self.policy.min_thinking && self.after_wait != Some(self.len - drop)
-    }
-
-    /// Id of the first of the last `drop` tokens, or the proposed one.
-    fn first_of(&self, drop: usize, proposed: u32) -> u32 {
-        if drop == 0 {
-            return proposed;
-        }
-        let at = self.recent.len().saturating_sub(drop);
-        self.recent.get(at).map_or(proposed, |(id, _)| *id)
-    }
-
-    /// Whether `text`, coming next, completes `tag`: how many tokens before it belong to the tag,
-    /// and what text of the first of them stands before it.
-    fn completes(&self, tag: &str, text: &str) -> Option<(usize, String)> {
-        if tag.is_empty() || text.is_empty() {
-            return None;
-        }
-        let mut whole = self.recent_text();
-        let before = whole.len();
-        whole.push_str(text);
-        // Only a tag that ends inside the new text is new.
-        let from = (before + 1).saturating_sub(tag.len());
-        let from = (from..=before).find(|&i| whole.is_char_boundary(i))?;
-        let start = from + whole[from..].find(tag)?;
-        Some(self.tokens_from(start, before, text))
-    }
-
-    /// Number of recent tokens from byte `start` of the recent text on, and the text of the first
-    /// of them before `start`. (`start` beyond the recent text lies inside the proposed token.)
-    fn tokens_from(&self, start: usize, before: usize, proposed: &str) -> (usize, String) {
-        if start >= before {
-            return (0, proposed[..start - before].to_string());
-        }
-        let mut end = before;
-        for (n, (_, text)) in self.recent.iter().rev().enumerate() {
-            let begin = end - text.len();
-            if begin <= start && !text.is_empty() {
-                return (n + 1, text[..start - begin].to_string());
-            }
-            end = begin;
-        }
-        (0, String::new())
-    }
-
-    /// Pieces of an end-of-thinking tag at the end of the text: tokens, and what stands before it.
-    /// A lone `<` is ordinary text.
-    fn begun_delimiter(&self) -> (usize, String) {
-        let tag = &self.delimiters.spec.end_tag;
-        if !self.delimiters.end_ids.is_empty() {
-            return (0, String::new());
-        }
-        let text = self.recent_text();
-        (2..tag.len())
-            .rev()
-            .filter(|&n| tag.is_char_boundary(n))
-            .find(|&n| text.ends_with(&tag[..n]))
-            .map_or((0, String::new()), |n| {
-                self.tokens_from(text.len() - n, text.len(), "")
-            })
-    }
-
-    fn recent_text(&self) -> String {
-        self.recent.iter().map(|(_, t)| t.as_str()).collect()
-    }
-
-    /// Takes in a token that was appended. Returns a loop the first time one is found.
-    pub fn push(&mut self, token: &Token) -> Option<Loop> {
-        self.len += 1;
-        if token.is_delimiter() {
-            self.phase = Phase::Answer;
-            self.cut = false;
-            self.cut_at_sentence = None;
-            return None;
-        }
-        if token.phase == Phase::Answer {
-            self.answer += 1;
-            return None;
-        }
-        self.thinking += 1;
-        if matches!(token.reason, Some(Reason::Wait | Reason::UserWait)) {
-            self.after_wait = Some(self.len);
-        }
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((token.id, token.text.clone()));
-        let before = self.loops.found();
-        self.loops.push(token.id);
-        self.loops.found().filter(|_| before.is_none())
-    }
-
-    /// Goes back to the trace `tokens`, a prefix of what was pushed, because the user wants so.
-    /// Wishes that were not yet fulfilled are gone with what came after.
-    pub fn rewind(&mut self, tokens: &[Token]) {
-        let mut waits = std::mem::take(&mut self.waits);
-        waits.retain(|&at| at < tokens.len());
-        *self = Machine {
-            waits,
-            ..self.follow(tokens)
-        };
-    }
-
-    /// Goes back to `tokens` because the last few turned out to be pieces of a delimiter (see
-    /// [`Edit::drop`]). Wishes stay, and so does what was decided at this position.
-    pub fn take_back(&mut self, tokens: &[Token]) {
-        let fresh = self.follow(tokens);
-        *self = Machine {
-            waits: std::mem::take(&mut self.waits),
-            after_wait: fresh.after_wait.max(self.after_wait),
-            ban: self.ban,
-            pending_waits: self.pending_waits,
-            cut: self.cut,
-            cut_at_sentence: self.cut_at_sentence,
-            ..fresh
-        };
-    }
-
-    /// The same rules, having followed `tokens` and nothing else.
-    fn follow(&self, tokens: &[Token]) -> Machine {
-        let mut fresh = Machine::new(
-            self.policy.clone(),
-            self.delimiters.clone(),
-            self.wait.clone(),
-            self.room,
-        );
-        for token in tokens {
-            fresh.push(token);
-        }
-        fresh
-    }
-
-    /// A machine for a trace read from a file: what can be told from the tokens alone.
-    pub fn resume(&mut self, tokens: &[Token]) {
-        self.rewind(tokens);
-        let waits = |i: usize| tokens[i].reason == Some(Reason::Wait);
-        self.waits = (0..tokens.len())
-            .filter(|&i| waits(i) && (i == 0 || !waits(i - 1)))
-            .collect();
     }
 }

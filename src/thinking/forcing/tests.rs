@@ -3,6 +3,7 @@
 use super::*;
 use crate::thinking::delimiters::tests::{CHATML, PLAIN, QWEN3, Toy};
 use crate::thinking::delimiters::{Family, Spec, Vocabulary};
+use crate::thinking::trace::Token;
 
 /// A model that says what it is told to, one token at a time, under a machine: the engine's loop
 /// without an engine.
