@@ -14,7 +14,7 @@ use s1_tui::thinking::trace::{Alternative, Origin, Phase, Reason, Token};
 use s1_tui::tui::action::Action;
 use s1_tui::tui::app::{App, Options};
 use s1_tui::tui::keymap::Keymap;
-use s1_tui::tui::screens::explore;
+use s1_tui::tui::screens;
 use s1_tui::tui::theme::Theme;
 
 const TOKENS: usize = 4000;
@@ -95,8 +95,8 @@ fn write(app: &mut App, from: usize, n: usize) {
 fn frame(app: &mut App, terminal: &mut Terminal<TestBackend>) -> Duration {
     let start = Instant::now();
     let drawn = terminal.draw(|frame| {
-        explore::prepare(app, frame.area());
-        explore::draw(app, frame);
+        screens::prepare(app, frame.area());
+        screens::draw(app, frame);
     });
     drawn.map(|_| start.elapsed()).unwrap_or(Duration::MAX)
 }

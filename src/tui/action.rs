@@ -41,7 +41,8 @@ macro_rules! actions {
     };
 }
 
-/// Parts of the help.
+/// Parts of the help. Which of them a screen has is said by
+/// [`Screen::groups`](super::screens::Screen::groups).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
     /// Asking and running.
@@ -50,10 +51,16 @@ pub enum Group {
     Steer,
     /// Moving over the trace.
     Move,
+    /// Scrolling.
+    Scroll,
     /// Looking closer.
     Look,
     /// Branches.
     Branch,
+    /// Sessions of the explorer.
+    Session,
+    /// The screens.
+    Screens,
     /// The program.
     Program,
 }
@@ -65,8 +72,11 @@ impl Group {
             Group::Run => "Ask and run",
             Group::Steer => "Steer the thought",
             Group::Move => "Move over the trace",
+            Group::Scroll => "Scroll",
             Group::Look => "Look closer",
             Group::Branch => "Branches",
+            Group::Session => "Keep and copy",
+            Group::Screens => "Screens",
             Group::Program => "Program",
         }
     }
@@ -80,10 +90,9 @@ actions! {
     HistoryBack, "history_back", Run, "older", "Bring back the question before";
     HistoryForward, "history_forward", Run, "newer", "Go to the question after";
     Pause, "pause", Run, "pause", "Pause or resume";
-    StepToken, "step_token", Run, "step", "Write one token, then pause";
-    StepSentence, "step_sentence", Run, "sentence", "Write to the end of the sentence, then pause";
     Stop, "stop", Run, "stop", "Stop writing; what is there stays";
-    Reroll, "reroll", Run, "re-roll", "Write the answer again, keeping the thought";
+    StepToken, "step_token", Steer, "step", "Write one token, then pause";
+    StepSentence, "step_sentence", Steer, "sentence", "Write to the end of the sentence, then pause";
     Wait, "wait", Steer, "Wait", "Force Wait: the next attempt to end is replaced; on a paused or ended thought, now";
     WaitText, "wait_text", Steer, "wait text", "Choose the wait text";
     Cut, "cut", Steer, "cut", "Cut the thinking off: the model must answer with what it has";
@@ -91,18 +100,19 @@ actions! {
     Inject, "inject", Steer, "inject", "Type words into the thought";
     BudgetUp, "budget_up", Steer, "raise budget", "Raise the thinking budget";
     BudgetDown, "budget_down", Steer, "lower budget", "Lower the thinking budget";
+    Reroll, "reroll", Steer, "re-roll", "Write the answer again, keeping the thought";
     Left, "left", Move, "left", "One token back";
     Right, "right", Move, "right", "One token on";
     WordLeft, "word_left", Move, "word back", "One word back";
     WordRight, "word_right", Move, "word on", "One word on";
     SentenceLeft, "sentence_left", Move, "sentence back", "One sentence back";
     SentenceRight, "sentence_right", Move, "sentence on", "One sentence on";
-    Up, "up", Move, "up", "One line up";
-    Down, "down", Move, "down", "One line down";
-    PageUp, "page_up", Move, "page up", "One page up";
-    PageDown, "page_down", Move, "page down", "One page down";
-    Home, "home", Move, "start", "To the first token";
-    End, "end", Move, "end", "To the last token, and follow the stream";
+    Up, "up", Scroll, "up", "One line up";
+    Down, "down", Scroll, "down", "One line down";
+    PageUp, "page_up", Scroll, "page up", "One page up";
+    PageDown, "page_down", Scroll, "page down", "One page down";
+    Home, "home", Scroll, "start", "To the start";
+    End, "end", Scroll, "end", "To the end, and follow the stream";
     Alternatives, "alternatives", Look, "alternatives", "Choose among the alternatives at the cursor";
     Probe, "probe", Look, "probe", "Ask what the model would answer if it were cut here";
     ProbeEvery, "probe_every", Look, "auto probe", "Probe by itself every few tokens, on and off";
@@ -114,10 +124,11 @@ actions! {
     BranchTree, "branch_tree", Branch, "branches", "Show the tree of branches and switch";
     BranchNext, "branch_next", Branch, "next branch", "Switch to the next branch";
     BranchPrevious, "branch_previous", Branch, "branch before", "Switch to the branch before";
-    CopyTrace, "copy_trace", Program, "copy trace", "Copy the whole trace to the clipboard";
-    CopyAnswer, "copy_answer", Program, "copy answer", "Copy the answer to the clipboard";
-    Save, "save", Program, "save", "Save the session";
-    Open, "open", Program, "open", "Open a saved session";
+    CopyTrace, "copy_trace", Session, "copy trace", "Copy the whole trace to the clipboard";
+    CopyAnswer, "copy_answer", Session, "copy answer", "Copy the answer to the clipboard";
+    Save, "save", Session, "save", "Save the session";
+    Open, "open", Session, "open", "Open a saved session";
+    ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
     Models, "models", Program, "models", "Choose a model";
     Theme, "theme", Program, "theme", "Next theme";
     Settings, "settings", Program, "settings", "Change budget, waits, sampling and answer length";

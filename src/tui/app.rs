@@ -13,12 +13,15 @@ use crate::store::session::{Document, ModelCard};
 
 use super::action::Action;
 use super::keymap::Keymap;
+use super::screens::{Layout, Screen};
 use super::theme::Theme;
+use super::widgets::help::Help;
 use super::widgets::trace::paint::Heat;
 
 mod ask;
 mod branch;
 mod events;
+mod explore;
 mod files;
 mod input;
 pub mod live;
@@ -161,7 +164,11 @@ pub struct App {
     pub side: bool,
     /// The delimiter's tokens are shown.
     pub show_delimiters: bool,
-    /// Where things are on the screen; set before each drawing.
+    /// The screen shown.
+    pub screen: Screen,
+    /// Where the parts of every screen are; set before each drawing.
+    pub layout: Layout,
+    /// Where things are in the explorer; set before each drawing.
     pub places: super::screens::explore::Places,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,
@@ -212,6 +219,8 @@ impl App {
             heat: Heat::Off,
             side: true,
             show_delimiters: false,
+            screen: Screen::default(),
+            layout: Layout::default(),
             places: Default::default(),
             model_path,
             queued: false,
@@ -266,64 +275,30 @@ impl App {
         }
     }
 
-    /// Does what an action says.
+    /// Does what an action says. What belongs to the program or to the question box is done here;
+    /// everything else is the screen's.
     pub fn act(&mut self, action: Action) {
         use Action as A;
         match action {
             A::EditQuestion => self.edit_question(),
             A::EditReference => self.open_reference(),
-            A::Submit => self.ask(),
             A::Newline => self.question.newline(),
             A::HistoryBack => self.question.older(),
             A::HistoryForward => self.question.newer(),
-            A::Pause => self.pause(),
-            A::StepToken | A::StepSentence => self.step(action),
-            A::Stop => self.stop(),
-            A::Reroll => self.reroll(),
-            A::Wait => self.wait(),
-            A::WaitText => self.open_wait_texts(),
-            A::Cut => self.cut(),
-            A::CutSentence => self.cut_at_sentence(),
-            A::Inject => self.open_inject(),
-            A::BudgetUp => self.change_budget(true),
-            A::BudgetDown => self.change_budget(false),
-            A::Left
-            | A::Right
-            | A::WordLeft
-            | A::WordRight
-            | A::SentenceLeft
-            | A::SentenceRight
-            | A::Up
-            | A::Down
-            | A::PageUp
-            | A::PageDown
-            | A::Home
-            | A::End => self.go(action),
-            A::Alternatives => self.open_alternatives(),
-            A::Probe => self.probe(),
-            A::ProbeEvery => self.toggle_probes(),
-            A::Heat => self.heat = self.heat.next(),
-            A::ToggleSide => self.side = !self.side,
-            A::ShowPrompt => self.show_delimiters = !self.show_delimiters,
-            A::Branch => self.branch(false),
-            A::Rewind => self.branch(true),
-            A::BranchTree => self.open_branches(),
-            A::BranchNext => self.switch_by(1),
-            A::BranchPrevious => self.switch_by(-1),
-            A::CopyTrace => self.copy(false),
-            A::CopyAnswer => self.copy(true),
-            A::Save => self.open_save(),
-            A::Open => self.wish(Effect::FindSessions),
+            A::Cancel => self.leave_question(),
+            A::ShowExplore => self.screen = Screen::Explore,
             A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
             A::Settings => self.open_settings(),
-            A::Help => self.overlay = Some(Overlay::Help(Default::default())),
+            A::Help => self.overlay = Some(Overlay::Help(Help::of(self.screen))),
             A::Palette => self.open_palette(),
             A::Redraw => self.wish(Effect::Redraw),
             A::Suspend => self.wish(Effect::Suspend),
             A::Accept => {}
-            A::Cancel => self.leave_question(),
             A::Quit => self.quit(),
+            _ => match self.screen {
+                Screen::Explore => self.explore(action),
+            },
         }
     }
 

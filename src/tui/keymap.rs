@@ -1,7 +1,8 @@
 //! Keys to actions: the embedded `assets/keymap.toml`, and the user's rows on top.
 //!
 //! Every action can be bound anew in every context. A row `{ on = "w", run = "wait" }` binds one
-//! key (or a list of keys); `run = "none"` takes a key away. Not here: what an action does.
+//! key (or a list of keys); `run = "none"` takes a key away. The keys of [`Context::Program`] hold
+//! on every screen that does not use them otherwise. Not here: what an action does.
 
 mod key;
 
@@ -24,6 +25,8 @@ const MAX_ROWS: usize = 2000;
 /// Where a key is pressed; the same key may mean different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Context {
+    /// Every screen, beneath its own keys.
+    Program,
     /// The explorer with the trace focused.
     Explore,
     /// The question box or another text field.
@@ -33,16 +36,27 @@ pub enum Context {
 }
 
 impl Context {
-    /// All contexts, in the order in which help looks for a key.
-    pub const ALL: [Context; 3] = [Context::Explore, Context::Editor, Context::List];
+    /// All contexts.
+    pub const ALL: [Context; 4] = [
+        Context::Program,
+        Context::Explore,
+        Context::Editor,
+        Context::List,
+    ];
+
+    /// Whether the keys of [`Context::Program`] hold here too.
+    fn is_screen(self) -> bool {
+        !matches!(self, Context::Program | Context::Editor | Context::List)
+    }
 }
 
-/// One key that does something.
+/// One key, and what it does: `None` for a key that was taken away, which then also hides the key
+/// of the whole program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Binding {
     context: Context,
     key: Key,
-    action: Action,
+    action: Option<Action>,
 }
 
 /// Keys to actions.
@@ -69,6 +83,8 @@ impl Default for Keymap {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    program: Vec<Spanned<Row>>,
     #[serde(default)]
     explore: Vec<Spanned<Row>>,
     #[serde(default)]
@@ -113,6 +129,7 @@ impl Keymap {
         let parsed: File = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
         let mut rows: Vec<(Context, Key, Option<Action>)> = Vec::new();
         for (context, list) in [
+            (Context::Program, parsed.program),
             (Context::Explore, parsed.explore),
             (Context::Editor, parsed.editor),
             (Context::List, parsed.list),
@@ -150,26 +167,32 @@ impl Keymap {
         }
         self.bindings
             .retain(|b| !rows.iter().any(|&(c, k, _)| (c, k) == (b.context, b.key)));
-        let new = rows.iter().filter_map(|&(context, key, action)| {
-            Some(Binding {
-                context,
-                key,
-                action: action?,
-            })
+        let new = rows.into_iter().map(|(context, key, action)| Binding {
+            context,
+            key,
+            action,
         });
         self.bindings.splice(0..0, new);
-        if self.key_for(Context::Explore, Action::Quit).is_none() {
-            bail!("{file} leaves no key to quit; add {{ on = \"q\", run = \"quit\" }} to explore");
+        let mut screens = Context::ALL.into_iter().filter(|c| c.is_screen());
+        if !screens.all(|c| self.key_for(c, Action::Quit).is_some()) {
+            bail!("{file} leaves no key to quit; add {{ on = \"q\", run = \"quit\" }} to program");
         }
         Ok(())
     }
 
+    /// What a key is bound to in a context, the whole program's keys beneath a screen's own.
+    fn binding(&self, context: Context, key: Key) -> Option<&Binding> {
+        let bound = |context| {
+            let mut bindings = self.bindings.iter();
+            bindings.find(|b| b.context == context && b.key == key)
+        };
+        let beneath = || bound(Context::Program).filter(|_| context.is_screen());
+        bound(context).or_else(beneath)
+    }
+
     /// The action bound to a key in a context; `None` for the release of a key.
     pub fn action(&self, context: Context, key: KeyEvent) -> Option<Action> {
-        let key = Key::of(key)?;
-        let mut bindings = self.bindings.iter();
-        let found = bindings.find(|b| b.context == context && b.key == key)?;
-        Some(found.action)
+        self.binding(context, Key::of(key)?)?.action
     }
 
     /// How a user types an action in a context, e.g. `w`, `Ctrl-s`; the first binding.
@@ -179,9 +202,14 @@ impl Keymap {
 
     /// Every way to type an action in a context, the first binding first.
     pub fn keys_for(&self, context: Context, action: Action) -> Vec<String> {
-        let bindings = self.bindings.iter();
-        bindings
-            .filter(|b| b.context == context && b.action == action)
+        let own = self.bindings.iter().filter(|b| b.context == context);
+        let beneath = self.bindings.iter().filter(|b| {
+            context.is_screen()
+                && b.context == Context::Program
+                && self.binding(context, b.key) == Some(b)
+        });
+        own.chain(beneath)
+            .filter(|b| b.action == Some(action))
             .map(|b| b.key.label())
             .collect()
     }

@@ -22,7 +22,7 @@ use crate::store::session::{self, Document, Saved};
 use super::app::{App, Effect, Options, SaveResult};
 use super::frame::Frames;
 use super::keymap::Keymap;
-use super::screens::explore;
+use super::screens;
 use super::terminal::{Signal, Signals, Terminal};
 use super::theme::Theme;
 
@@ -199,8 +199,8 @@ impl Loop {
     fn draw(&mut self) -> Result<()> {
         let app = &mut self.app;
         let drawn = self.terminal.draw(|frame| {
-            explore::prepare(app, frame.area());
-            explore::draw(app, frame);
+            screens::prepare(app, frame.area());
+            screens::draw(app, frame);
         });
         self.frames.drawn(Instant::now());
         drawn.context("the terminal does not take the screen")

@@ -1,15 +1,16 @@
-//! Keys and pastes: to the overlay, the question box or the trace, whichever has them.
+//! Keys and pastes: to the overlay, the question box or the screen, whichever has them.
 
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::overlay::{Ask, Overlay, Pick, Sure};
-use super::{App, Effect, Focus, Model};
+use super::{App, Effect, Focus};
 use crate::config::expand_home;
 use crate::engine::catalog::Entry;
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
+use crate::tui::screens::Screen;
 use crate::tui::screens::picker::Picker;
 use crate::tui::widgets::palette::Palette;
 use crate::tui::widgets::prompt_line::Outcome;
@@ -25,22 +26,22 @@ impl App {
             return self.overlay_key(overlay, key);
         }
         let context = self.context();
-        match (self.keymap.action(context, key), self.focus) {
-            (Some(action), _) => self.act(action),
-            (None, Focus::Question) => self.question.key(key),
+        match self.keymap.action(context, key) {
+            Some(action) => self.act(action),
+            None if self.is_typing() => self.question.key(key),
             // Esc and a key typed right after it look like Alt and that key.
-            (None, Focus::Trace) if key.modifiers == KeyModifiers::ALT => {
+            None if key.modifiers == KeyModifiers::ALT => {
                 self.on_key(KeyEvent::from(KeyCode::Esc));
                 self.on_key(KeyEvent {
                     modifiers: KeyModifiers::NONE,
                     ..key
                 });
             }
-            (None, Focus::Trace) => {}
+            None => {}
         }
     }
 
-    /// Takes a paste in. On the trace it goes to the question box.
+    /// Takes a paste in. Outside of text fields it goes to the question box, if there is one.
     pub fn on_paste(&mut self, text: &str) {
         self.notice = None;
         match &mut self.overlay {
@@ -48,19 +49,26 @@ impl App {
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Models(picker)) => picker.paste(text),
             Some(_) => {}
-            None => {
+            None if self.screen.has_question() => {
                 self.focus = Focus::Question;
                 self.question.paste(text);
             }
+            None => {}
         }
     }
 
     /// Where keys go now, if no overlay has them.
     pub fn context(&self) -> Context {
-        match self.focus {
-            Focus::Question => Context::Editor,
-            Focus::Trace => Context::Explore,
+        if self.is_typing() {
+            Context::Editor
+        } else {
+            self.screen.context()
         }
+    }
+
+    /// Whether keys go into the question box.
+    pub(super) fn is_typing(&self) -> bool {
+        self.focus == Focus::Question && self.screen.has_question()
     }
 
     fn overlay_key(&mut self, mut overlay: Overlay, key: KeyEvent) {
@@ -186,86 +194,23 @@ impl App {
     /// Whether an action makes sense as a command by name.
     fn in_palette(&self, action: Action) -> bool {
         use Action as A;
-        !matches!(
-            action,
-            A::Newline | A::HistoryBack | A::HistoryForward | A::Accept | A::Cancel | A::Palette
-        )
+        self.screen.has(action)
+            && !matches!(
+                action,
+                A::Newline
+                    | A::HistoryBack
+                    | A::HistoryForward
+                    | A::Accept
+                    | A::Cancel
+                    | A::Palette
+            )
     }
 
     /// The actions worth a place in the footer now, most useful first.
     pub fn footer(&self) -> Vec<Action> {
-        use Action as A;
-        let Some(live) = self.live.as_ref() else {
-            let cancel = matches!(self.model, Model::Loading(_)) || self.queued;
-            let mut keys = match self.focus {
-                Focus::Question => vec![A::Submit, A::Newline, A::HistoryBack],
-                Focus::Trace => {
-                    vec![
-                        A::EditQuestion,
-                        A::EditReference,
-                        A::Settings,
-                        A::Models,
-                        A::Theme,
-                    ]
-                }
-            };
-            if cancel {
-                keys.push(if self.focus == Focus::Question {
-                    A::Cancel
-                } else {
-                    A::Stop
-                });
-            }
-            keys.extend([A::Open, A::Quit]);
-            return keys;
-        };
-        if self.focus == Focus::Question {
-            return vec![A::Submit, A::Newline, A::HistoryBack, A::Cancel];
+        match self.screen {
+            Screen::Explore => self.explore_footer(),
         }
-        if live.is_busy() && !live.thought_is_over() {
-            return vec![
-                A::Wait,
-                A::Cut,
-                A::CutSentence,
-                A::Pause,
-                A::Inject,
-                A::BudgetUp,
-                A::BudgetDown,
-                A::Branch,
-                A::Probe,
-                A::Stop,
-            ];
-        }
-        if live.is_busy() {
-            return vec![A::Wait, A::Pause, A::Stop, A::Branch, A::Alternatives];
-        }
-        if live.is_paused() && !live.thought_is_over() {
-            return vec![
-                A::Pause,
-                A::StepToken,
-                A::StepSentence,
-                A::Wait,
-                A::Cut,
-                A::Inject,
-                A::Alternatives,
-                A::Branch,
-                A::Rewind,
-                A::Probe,
-            ];
-        }
-        vec![
-            A::Wait,
-            A::Reroll,
-            A::Alternatives,
-            A::Branch,
-            A::Rewind,
-            A::Inject,
-            A::Probe,
-            A::Heat,
-            A::BranchTree,
-            A::EditQuestion,
-            A::Save,
-        ]
     }
 
     /// Ends the engine and starts one with another model; what the old one wrote stays.

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::{App, Focus};
 use crate::tui::action::Action;
+use crate::tui::screens::{self, Screen};
 use crate::tui::widgets::trace::view::{Motion, Way};
 
 /// Lines per notch of the wheel.
@@ -37,6 +38,17 @@ impl App {
             return;
         }
         let at = Position::new(mouse.column, mouse.row);
+        if let MouseEventKind::Down(MouseButton::Left) = mouse.kind
+            && let Some(screen) = screens::tab_at(self, at)
+        {
+            return self.act(screen.action());
+        }
+        match self.screen {
+            Screen::Explore => self.explore_mouse(mouse, at),
+        }
+    }
+
+    fn explore_mouse(&mut self, mouse: MouseEvent, at: Position) {
         let trace = self.places.trace;
         match mouse.kind {
             MouseEventKind::ScrollUp if trace.contains(at) => self.scroll(-WHEEL),

@@ -10,7 +10,7 @@ use crate::engine::protocol::{LaneState, Speed};
 use crate::thinking::forcing::Policy;
 use crate::thinking::trace::{Alternative, Origin, Phase, Reason, StopReason, Token};
 use crate::thinking::tree::Probe;
-use crate::tui::screens::explore;
+use crate::tui::screens;
 
 pub fn info() -> ModelInfo {
     ModelInfo {
@@ -246,9 +246,9 @@ pub fn answered(app: &mut App) {
 /// Settles and draws; the buffer.
 pub fn drawn(app: &mut App, width: u16, height: u16) -> Buffer {
     let area = Rect::new(0, 0, width, height);
-    explore::prepare(app, area);
+    screens::prepare(app, area);
     let mut buf = Buffer::empty(area);
-    explore::paint(app, area, &mut buf);
+    screens::paint(app, area, &mut buf);
     buf
 }
 

@@ -5,21 +5,17 @@
 //! screen shrinks: the side panel becomes one line, then that line, the header and the borders
 //! go. The trace is the last to go.
 
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::widgets::{Clear, Widget};
 
+use super::Layout;
 use crate::tui::app::{App, Focus};
 use crate::tui::theme::Theme;
-use crate::tui::widgets::footer;
 use crate::tui::widgets::trace::paint::Verdict;
 
 mod blank;
-mod header;
 mod narrow;
-mod over;
 mod question;
 mod side;
 mod thought;
@@ -32,8 +28,6 @@ const BORDERS_FROM: u16 = 10;
 /// Where things are on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    /// Program name, tabs, model.
-    pub header: Rect,
     /// The question box, its border included.
     pub question: Rect,
     /// The panel of the trace, its border included.
@@ -44,16 +38,15 @@ pub struct Places {
     pub side: Rect,
     /// The line that stands in for the side panel.
     pub summary: Rect,
-    /// The keys.
-    pub footer: Rect,
     /// Whether panels have borders.
     pub bordered: bool,
 }
 
 impl Places {
-    /// Divides a screen.
-    fn of(app: &App, area: Rect) -> Places {
-        let mut rest = area;
+    /// Divides the body of the screen.
+    fn of(app: &App, layout: &Layout) -> Places {
+        let area = layout.whole;
+        let mut rest = layout.body;
         let mut top = |rows: u16| {
             let rows = rows.min(rest.height);
             let cut = Rect {
@@ -68,7 +61,6 @@ impl Places {
             cut
         };
         let bordered = area.height >= BORDERS_FROM && area.width >= 20;
-        let header = top(u16::from(area.height >= 8));
         let border = if bordered { 2 } else { 0 };
         let inner = area.width.saturating_sub(if bordered { 4 } else { 2 });
         let wanted = question::rows(app, usize::from(inner)) as u16 + border;
@@ -79,16 +71,7 @@ impl Places {
             Focus::Trace => 1 + border,
         };
         let question = top(wanted.min(most));
-        let footer_rows = u16::from(area.height >= 4);
-        let footer = Rect {
-            y: rest.bottom().saturating_sub(footer_rows),
-            height: footer_rows.min(rest.height),
-            ..rest
-        };
-        let mut body = Rect {
-            height: rest.height - footer.height,
-            ..rest
-        };
+        let mut body = rest;
 
         let side_width = if app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
             (area.width * 31 / 100).clamp(38, 56)
@@ -123,22 +106,20 @@ impl Places {
             panel
         };
         Places {
-            header,
             question,
             panel,
             trace,
             side,
             summary,
-            footer,
             bordered,
         }
     }
 }
 
 /// Settles what depends on the size of the screen: where panels are, and how the trace is laid
-/// out. Call it before [`draw`].
-pub fn prepare(app: &mut App, area: Rect) {
-    app.places = Places::of(app, area);
+/// out.
+pub fn prepare(app: &mut App) {
+    app.places = Places::of(app, &app.layout);
     let theme = app.theme().clone();
     app.question.dress(app.focus == Focus::Question, &theme);
     let trace = app.places.trace;
@@ -157,22 +138,9 @@ pub fn prepare(app: &mut App, area: Rect) {
     lane.unchanged = branch.tokens.len();
 }
 
-/// Draws the whole screen.
-pub fn draw(app: &App, frame: &mut Frame) {
-    let area = frame.area();
-    let cursor = paint(app, area, frame.buffer_mut());
-    if let Some(position) = cursor.filter(|p| area.contains(*p)) {
-        frame.set_cursor_position(position);
-    }
-}
-
-/// Draws into a buffer; returns where the terminal's cursor stands, if it is to be seen.
-pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
-    let theme = app.theme();
+/// Draws the body; returns the panel in which notices stand.
+pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
     let places = &app.places;
-    Clear.render(area, buf);
-    buf.set_style(area, theme.text);
-    header::draw(app, places.header, buf);
     question::draw(app, places, buf);
     thought::draw(app, places, buf);
     if !places.side.is_empty() {
@@ -181,16 +149,7 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     if !places.summary.is_empty() {
         narrow::draw(app, places.summary, buf);
     }
-    footer::draw(
-        buf,
-        places.footer,
-        &app.footer(),
-        app.context(),
-        &app.keymap,
-        theme,
-    );
-    over::notice(app, area, buf);
-    over::overlay(app, area, buf)
+    places.bordered.then_some(places.panel)
 }
 
 /// A style for text that stands in a border: without what the border's style would add to it.

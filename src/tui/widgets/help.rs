@@ -9,6 +9,7 @@ use super::overlay::{boxed, centered};
 use crate::tui::action::{Action, Group};
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::{fit, graphemes, width};
+use crate::tui::screens::Screen;
 use crate::tui::theme::Theme;
 
 /// Columns for the keys of an entry.
@@ -17,14 +18,20 @@ const KEYS: usize = 16;
 /// A column narrower than this reads badly.
 const MIN_COLUMN: usize = 54;
 
-/// The help overlay.
+/// The help overlay: the keys of one screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Help {
+    screen: Screen,
     /// First row shown.
     scroll: usize,
 }
 
 impl Help {
+    /// The keys of a screen.
+    pub fn of(screen: Screen) -> Help {
+        Help { screen, scroll: 0 }
+    }
+
     /// Handles an action of [`Context::List`]; `true` if the help is to be closed.
     pub fn handle(&mut self, action: Action) -> bool {
         let page = 10;
@@ -44,14 +51,14 @@ impl Help {
     /// Settles the scroll position after the last drawing: without this, rows scrolled beyond the
     /// end would have to be scrolled back one by one. `area` is the area drawn to.
     pub fn settle(&mut self, area: Rect, keymap: &Keymap, theme: &Theme) {
-        let (rows, room) = layout(area, keymap, theme);
+        let (rows, room) = layout(self.screen, area, keymap, theme);
         self.scroll = self.scroll.min(rows.len().saturating_sub(room));
     }
 
     /// Draws over an area.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
         let area = area.intersection(buf.area);
-        let (rows, room) = layout(area, keymap, theme);
+        let (rows, room) = layout(self.screen, area, keymap, theme);
         let first = self.scroll.min(rows.len().saturating_sub(room));
         let key = |action| keymap.key_for(Context::List, action);
         let hint = match (key(Action::Up), key(Action::Down)) {
@@ -84,36 +91,52 @@ fn place(area: Rect, rows: usize) -> Rect {
 }
 
 /// The rows of the help for an area, and how many of them are seen at once.
-fn layout(area: Rect, keymap: &Keymap, theme: &Theme) -> (Vec<Line<'static>>, usize) {
+fn layout(
+    screen: Screen,
+    area: Rect,
+    keymap: &Keymap,
+    theme: &Theme,
+) -> (Vec<Line<'static>>, usize) {
     let outer = place(area, usize::MAX / 2);
     let columns = (usize::from(outer.width).saturating_sub(4) / MIN_COLUMN).clamp(1, 3);
     let inner = usize::from(outer.width).saturating_sub(4).max(1);
     let gap = 2 * (columns - 1);
     let column = (inner - gap.min(inner - 1)) / columns;
-    let blocks = blocks(column, keymap, theme);
+    let blocks = blocks(screen, column, keymap, theme);
     let rows = join(balance(blocks, columns), column);
     (rows, usize::from(outer.height).saturating_sub(2).max(1))
 }
 
-/// The groups as blocks of lines, each `column` cells wide at most.
-fn blocks(column: usize, keymap: &Keymap, theme: &Theme) -> Vec<Vec<Line<'static>>> {
+/// The groups of a screen as blocks of lines, each `column` cells wide at most.
+fn blocks(
+    screen: Screen,
+    column: usize,
+    keymap: &Keymap,
+    theme: &Theme,
+) -> Vec<Vec<Line<'static>>> {
     let mut blocks: Vec<(Group, Vec<Line<'static>>)> = Vec::new();
-    for &action in Action::ALL {
+    for &action in Action::ALL.iter().filter(|&&a| screen.has(a)) {
         let group = action.group();
         if blocks.last().is_none_or(|(last, _)| *last != group) {
             blocks.push((group, vec![Line::styled(group.title(), theme.title)]));
         }
         if let Some((_, lines)) = blocks.last_mut() {
-            lines.extend(entry(action, column, keymap, theme));
+            lines.extend(entry(screen, action, column, keymap, theme));
         }
     }
     blocks.into_iter().map(|(_, lines)| lines).collect()
 }
 
 /// One action: its keys, and its sentence wrapped beside them.
-fn entry(action: Action, column: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
+fn entry(
+    screen: Screen,
+    action: Action,
+    column: usize,
+    keymap: &Keymap,
+    theme: &Theme,
+) -> Vec<Line<'static>> {
     let room = KEYS.min(column / 3);
-    let keys = keys(action, keymap, room.saturating_sub(1));
+    let keys = keys(screen, action, keymap, room.saturating_sub(1));
     let style = if keys.is_empty() {
         theme.dim
     } else {
@@ -138,10 +161,12 @@ fn entry(action: Action, column: usize, keymap: &Keymap, theme: &Theme) -> Vec<L
         .collect()
 }
 
-/// The keys of an action in the first context that has any: as many as there is room for.
-fn keys(action: Action, keymap: &Keymap, room: usize) -> String {
-    let contexts = Context::ALL.iter();
+/// The keys of an action in the first context that has any, the screen's own before those of text
+/// fields and lists: as many as there is room for.
+fn keys(screen: Screen, action: Action, keymap: &Keymap, room: usize) -> String {
+    let contexts = [screen.context(), Context::Editor, Context::List];
     let found = contexts
+        .iter()
         .map(|&c| keymap.keys_for(c, action))
         .find(|keys| !keys.is_empty());
     let mut shown = String::new();
@@ -260,23 +285,30 @@ mod tests {
     #[test]
     fn every_action_is_listed_with_the_key_in_use() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
-        let shown = picture(200, 120, |buf, area| {
-            Help::default().draw(buf, area, &keymap, &theme);
-        });
         let words = |text: &str| {
             text.split_whitespace()
                 .map(String::from)
                 .collect::<Vec<_>>()
         };
-        let all = words(&shown);
+        let mut listed: Vec<Action> = Vec::new();
+        for screen in Screen::ALL {
+            let shown = picture(200, 120, |buf, area| {
+                Help::of(screen).draw(buf, area, &keymap, &theme);
+            });
+            let all = words(&shown);
+            for &action in Action::ALL.iter().filter(|&&a| screen.has(a)) {
+                let start: Vec<String> = words(action.describe()).into_iter().take(3).collect();
+                assert!(
+                    all.windows(start.len()).any(|w| w == start),
+                    "{}",
+                    action.name()
+                );
+                assert!(shown.contains(&keys(screen, action, &keymap, KEYS - 1)));
+                listed.push(action);
+            }
+        }
         for action in Action::ALL {
-            let start: Vec<String> = words(action.describe()).into_iter().take(3).collect();
-            assert!(
-                all.windows(start.len()).any(|w| w == start),
-                "{}",
-                action.name()
-            );
-            assert!(shown.contains(&keys(*action, &keymap, KEYS - 1)));
+            assert!(listed.contains(action), "no screen has {}", action.name());
         }
     }
 

@@ -307,8 +307,8 @@ fn a_terminal_shows_what_was_drawn() {
             }
             terminal
                 .draw(|frame| {
-                    crate::tui::screens::explore::prepare(&mut app, frame.area());
-                    crate::tui::screens::explore::draw(&app, frame);
+                    crate::tui::screens::prepare(&mut app, frame.area());
+                    crate::tui::screens::draw(&app, frame);
                 })
                 .unwrap();
             screen.process(&bytes.0.take());

@@ -1,15 +1,16 @@
 //! What lies over the screen: the notice and the overlay.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::{Margin, Position, Rect};
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Widget, Wrap};
 
 use crate::tui::app::overlay::Overlay;
 use crate::tui::app::{App, Tone};
 use crate::tui::sanitize::{clean_line, width};
 
-/// A sentence in a box at the lower right of the trace; it grows with its text.
-pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
+/// A sentence in a box at the lower right of `panel`, a bordered place of the screen's own (the
+/// whole screen but the keys, if it has none); the box grows with its text.
+pub fn notice(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
     let Some(notice) = &app.notice else { return };
     let theme = app.theme();
     let style = match notice.tone {
@@ -24,20 +25,19 @@ pub fn notice(app: &App, area: Rect, buf: &mut Buffer) {
     let text = format!("{sign}{}", clean_line(&notice.text));
     // Inside the panel of the trace, so that no border with something to say is covered; over
     // everything but the keys where that is too small.
-    let panel = app.places.panel;
-    let bordered = app.places.bordered && panel.height >= 6;
-    let within = if bordered {
-        Rect {
-            x: panel.x + 1,
-            y: panel.y + 1,
-            width: panel.width - 2,
-            height: panel.height - 2,
-        }
-    } else {
-        Rect {
-            height: area.height.saturating_sub(app.places.footer.height).max(1),
-            ..area
-        }
+    let panel = panel.filter(|p| p.height >= 6 && p.width >= 6);
+    let bordered = panel.is_some();
+    let layout = &app.layout;
+    let within = match panel {
+        Some(panel) => panel.inner(Margin::new(1, 1)),
+        None => Rect {
+            height: layout
+                .whole
+                .height
+                .saturating_sub(layout.footer.height)
+                .max(1),
+            ..layout.whole
+        },
     };
     let frame = if bordered { 4 } else { 0 };
     let room = usize::from(within.width)

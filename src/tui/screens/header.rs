@@ -1,7 +1,7 @@
 //! The first line: the program, its screens, the model.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
@@ -10,22 +10,24 @@ use crate::engine::protocol::ModelInfo;
 use crate::tui::app::{App, Model};
 use crate::tui::sanitize::{clean_line, fit, width};
 
-/// The screens there are.
-const TABS: [&str; 1] = ["Explore"];
+use super::Screen;
+
+/// Columns between two tabs.
+const GAP: u16 = 2;
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
     let theme = app.theme();
-    let mut left = vec![
-        Span::raw(" "),
-        Span::styled("s1-tui", theme.title),
-        Span::raw("   "),
-    ];
-    for (i, tab) in TABS.iter().enumerate() {
-        left.push(Span::styled(format!("{} {tab}", i + 1), theme.key));
-        left.push(Span::raw("  "));
+    let mut left = vec![Span::styled(NAME, theme.title)];
+    for (i, screen) in Screen::ALL.into_iter().enumerate() {
+        if screen == app.screen {
+            left.push(Span::styled(tab(i, screen), theme.key));
+        } else {
+            left.push(Span::styled(tab(i, screen), theme.dim));
+        }
+        left.push(Span::raw(" ".repeat(usize::from(GAP))));
     }
     let left = Line::from(left);
     let room = usize::from(area.width).saturating_sub(left.width() + 1);
@@ -41,6 +43,31 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     };
     left.render(area, buf);
     right.render(there, buf);
+}
+
+/// The program's name, with the room around it.
+const NAME: &str = " s1-tui   ";
+
+fn tab(i: usize, screen: Screen) -> String {
+    format!("{} {}", i + 1, screen.title())
+}
+
+/// The tab at a place.
+pub fn tab_at(area: Rect, at: Position) -> Option<Screen> {
+    let mut x = area.x + width(NAME) as u16;
+    for (i, screen) in Screen::ALL.into_iter().enumerate() {
+        let wide = width(&tab(i, screen)) as u16;
+        let place = Rect {
+            x,
+            width: wide,
+            ..area
+        };
+        if place.intersection(area).contains(at) {
+            return Some(screen);
+        }
+        x += wide + GAP;
+    }
+    None
 }
 
 /// The model in at most `room` columns: the most telling parts first.

@@ -1,0 +1,129 @@
+//! The explorer's share of the keys: which action is done where, and what the footer shows.
+
+use super::{App, Effect, Focus, Model};
+use crate::tui::action::Action;
+
+impl App {
+    /// Does what an action says in the explorer; actions of other screens do nothing.
+    pub(super) fn explore(&mut self, action: Action) {
+        use Action as A;
+        match action {
+            A::Submit => self.ask(),
+            A::Pause => self.pause(),
+            A::StepToken | A::StepSentence => self.step(action),
+            A::Stop => self.stop(),
+            A::Reroll => self.reroll(),
+            A::Wait => self.wait(),
+            A::WaitText => self.open_wait_texts(),
+            A::Cut => self.cut(),
+            A::CutSentence => self.cut_at_sentence(),
+            A::Inject => self.open_inject(),
+            A::BudgetUp => self.change_budget(true),
+            A::BudgetDown => self.change_budget(false),
+            A::Left
+            | A::Right
+            | A::WordLeft
+            | A::WordRight
+            | A::SentenceLeft
+            | A::SentenceRight
+            | A::Up
+            | A::Down
+            | A::PageUp
+            | A::PageDown
+            | A::Home
+            | A::End => self.go(action),
+            A::Alternatives => self.open_alternatives(),
+            A::Probe => self.probe(),
+            A::ProbeEvery => self.toggle_probes(),
+            A::Heat => self.heat = self.heat.next(),
+            A::ToggleSide => self.side = !self.side,
+            A::ShowPrompt => self.show_delimiters = !self.show_delimiters,
+            A::Branch => self.branch(false),
+            A::Rewind => self.branch(true),
+            A::BranchTree => self.open_branches(),
+            A::BranchNext => self.switch_by(1),
+            A::BranchPrevious => self.switch_by(-1),
+            A::CopyTrace => self.copy(false),
+            A::CopyAnswer => self.copy(true),
+            A::Save => self.open_save(),
+            A::Open => self.wish(Effect::FindSessions),
+            _ => {}
+        }
+    }
+
+    /// The actions worth a place in the footer of the explorer now, most useful first.
+    pub(super) fn explore_footer(&self) -> Vec<Action> {
+        use Action as A;
+        let Some(live) = self.live.as_ref() else {
+            let cancel = matches!(self.model, Model::Loading(_)) || self.queued;
+            let mut keys = match self.focus {
+                Focus::Question => vec![A::Submit, A::Newline, A::HistoryBack],
+                Focus::Trace => {
+                    vec![
+                        A::EditQuestion,
+                        A::EditReference,
+                        A::Settings,
+                        A::Models,
+                        A::Theme,
+                    ]
+                }
+            };
+            if cancel {
+                keys.push(if self.focus == Focus::Question {
+                    A::Cancel
+                } else {
+                    A::Stop
+                });
+            }
+            keys.extend([A::Open, A::Quit]);
+            return keys;
+        };
+        if self.focus == Focus::Question {
+            return vec![A::Submit, A::Newline, A::HistoryBack, A::Cancel];
+        }
+        if live.is_busy() && !live.thought_is_over() {
+            return vec![
+                A::Wait,
+                A::Cut,
+                A::CutSentence,
+                A::Pause,
+                A::Inject,
+                A::BudgetUp,
+                A::BudgetDown,
+                A::Branch,
+                A::Probe,
+                A::Stop,
+            ];
+        }
+        if live.is_busy() {
+            return vec![A::Wait, A::Pause, A::Stop, A::Branch, A::Alternatives];
+        }
+        if live.is_paused() && !live.thought_is_over() {
+            return vec![
+                A::Pause,
+                A::StepToken,
+                A::StepSentence,
+                A::Wait,
+                A::Cut,
+                A::Inject,
+                A::Alternatives,
+                A::Branch,
+                A::Rewind,
+                A::Probe,
+            ];
+        }
+        vec![
+            A::Wait,
+            A::Reroll,
+            A::Alternatives,
+            A::Branch,
+            A::Rewind,
+            A::Inject,
+            A::Probe,
+            A::Heat,
+            A::BranchTree,
+            A::EditQuestion,
+            A::Save,
+        ]
+    }
+}
