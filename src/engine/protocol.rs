@@ -4,6 +4,8 @@
 //! one continuation (one branch of the explorer, one column of a comparison, one problem of a
 //! sweep); its id is chosen by whoever starts it.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::sampler::Sampling;
@@ -112,8 +114,8 @@ pub enum Command {
     Probe(LaneId, Option<usize>),
     /// Probes every this many thinking tokens from here on.
     ProbeEvery(LaneId, Option<usize>),
-    /// Forgets every lane.
-    Clear,
+    /// Forgets the lanes of a range: whoever starts lanes takes their ids from a range of its own.
+    Forget(Range<LaneId>),
     /// Ends the engine.
     Shutdown,
 }

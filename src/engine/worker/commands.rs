@@ -91,8 +91,8 @@ impl Worker<'_> {
                 }
                 Ok(())
             }
-            Command::Clear => {
-                self.lanes.clear();
+            Command::Forget(lanes) => {
+                self.lanes.retain(|id, _| !lanes.contains(id));
                 Ok(())
             }
             Command::Shutdown => Err(Gone),

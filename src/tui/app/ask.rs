@@ -68,7 +68,7 @@ impl App {
         }
         // What was there stays in its own file; nothing is lost by asking again.
         self.keep_now();
-        self.send(Command::Clear);
+        self.forget_live();
         let request = Request {
             question: text.clone(),
             ..self.request.clone()
@@ -92,6 +92,15 @@ impl App {
     pub(super) fn ask_queued(&mut self) {
         if self.queued {
             self.ask();
+        }
+    }
+
+    /// Lets the engine forget the lanes of the session on screen; those of other screens stay.
+    pub(super) fn forget_live(&mut self) {
+        if let Some(live) = self.live.as_ref()
+            && matches!(self.model, Model::Ready(_))
+        {
+            self.send(Command::Forget(live.base..live.base + LANES));
         }
     }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Model, Save, Tone};
-use crate::engine::protocol::Command;
 use crate::store::session::{Document, EXTENSION, Saved};
 
 /// What became of a save.
@@ -167,9 +166,7 @@ impl App {
             Err(sentence) => return self.refuse(sentence),
         };
         self.keep_now();
-        if matches!(self.model, Model::Ready(_)) {
-            self.send(Command::Clear);
-        }
+        self.forget_live();
         self.question.set(&document.request.question);
         self.request.reference = document.request.reference.clone();
         self.begin(|base, number| Live::opened(document, path, base, number));

@@ -30,7 +30,7 @@ fn sent(app: &mut App) -> Vec<String> {
         Command::Sampling(lane, s, n) => format!("sampling {} {} {n}", lane - base, s.temperature),
         Command::Probe(lane, at) => format!("probe {} {at:?}", lane - base),
         Command::ProbeEvery(lane, n) => format!("probe every {} {n:?}", lane - base),
-        Command::Clear => "clear".into(),
+        Command::Forget(lanes) => format!("forget from {}", lanes.start),
         Command::Shutdown => "shutdown".into(),
     };
     commands.iter().map(short).collect()
@@ -64,13 +64,13 @@ fn a_question_starts_a_thought() {
         );
     }
     press(&mut app, "enter");
-    assert_eq!(sent(&mut app), ["clear", "start 0 true"]);
+    assert_eq!(sent(&mut app), ["start 0 true"]);
     assert_eq!(app.live.as_ref().unwrap().request.question, "How many?");
     assert_eq!(app.focus, Focus::Trace);
     press(&mut app, "e enter");
     assert_eq!(
         sent(&mut app),
-        ["clear", "start 0 true"],
+        ["forget from 0", "start 0 true"],
         "the same question again"
     );
 }
@@ -91,7 +91,7 @@ fn a_question_waits_for_the_model() {
     assert!(sent(&mut app).is_empty());
     app.on_event(Event::Loading(0.5));
     app.on_event(Event::Loaded(Box::new(info())));
-    assert_eq!(sent(&mut app), ["clear", "start 0 true"]);
+    assert_eq!(sent(&mut app), ["start 0 true"]);
 }
 
 #[test]

@@ -108,6 +108,25 @@ fn a_user_row_takes_its_key_over_and_is_shown_first() {
 }
 
 #[test]
+fn a_screen_may_use_or_give_up_a_key_of_the_whole_program() {
+    let explore = |keymap: &Keymap, c| keymap.action(Context::Explore, press(KeyCode::Char(c)));
+    let keymap = Keymap::default();
+    assert_eq!(explore(&keymap, '1'), Some(Action::ShowExplore));
+    assert_eq!(
+        keymap.action(Context::Editor, press(KeyCode::Char('1'))),
+        None,
+        "a digit types"
+    );
+    let rows = "explore = [{ on = \"m\", run = \"none\" }, { on = \"1\", run = \"wait\" }]";
+    let keymap = with(rows).unwrap();
+    assert_eq!(explore(&keymap, 'm'), None);
+    assert_eq!(keymap.key_for(Context::Explore, Action::Models), None);
+    assert_eq!(explore(&keymap, '1'), Some(Action::Wait));
+    assert_eq!(keymap.keys_for(Context::Explore, Action::Wait), ["1", "w"]);
+    assert_eq!(keymap.key_for(Context::Explore, Action::ShowExplore), None);
+}
+
+#[test]
 fn none_takes_a_key_away() {
     let keymap = with("explore = [{ on = \"w\", run = \"none\" }]").unwrap();
     assert_eq!(
