@@ -9,7 +9,7 @@
 //! | [`grading`] | reading an answer out of text and comparing it with a reference | no model |
 //! | [`model`] | weights to logits: GGUF, tokenizer, chat template, decoder, cache, sampler | has never heard of thinking |
 //! | [`engine`] | one thread that owns one model and serves lanes: commands in, events out | no screen |
-//! | [`store`] | what outlives the program: session files | no engine |
+//! | [`store`] | what outlives the program: session files, the database of runs | no engine |
 //! | [`config`] | settings: defaults < file < environment < flags | |
 //! | [`cli`] | the headless commands | |
 //! | [`tui`] | the screens | never touches [`model`] |
