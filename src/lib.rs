@@ -10,6 +10,7 @@
 //! | [`model`] | weights to logits: GGUF, tokenizer, chat template, decoder, cache, sampler | has never heard of thinking |
 //! | [`engine`] | one thread that owns one model and serves lanes: commands in, events out | no screen |
 //! | [`store`] | what outlives the program: session files, the database of runs | no engine |
+//! | [`lab`] | problem sets, sweeps, statistics | no screen, no picture |
 //! | [`config`] | settings: defaults < file < environment < flags | |
 //! | [`cli`] | the headless commands | |
 //! | [`tui`] | the screens | never touches [`model`] |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod grading;
+pub mod lab;
 pub mod model;
 pub mod sanitize;
 pub mod store;

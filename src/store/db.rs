@@ -347,8 +347,9 @@ impl Db {
             )?;
             let new = t.execute(
                 "INSERT OR IGNORE INTO rows
-                    (run, problem, id, question, reference, prompt, prompt_tokens, computed, pointwise)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (run, problem, id, question, reference, prompt, prompt_tokens, computed,
+                     pointwise, floor)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     run,
                     signed(row.problem),
@@ -358,7 +359,8 @@ impl Db {
                     blob::ids(&row.prompt),
                     signed(row.prompt.len()),
                     signed(row.computed),
-                    signed(row.pointwise)
+                    signed(row.pointwise),
+                    signed(row.floor)
                 ],
             )?;
             if new > 0 {
@@ -386,7 +388,7 @@ impl Db {
 
 fn read_rows(db: &Connection, run: i64) -> Result<Vec<Row>> {
     let mut query = db.prepare(
-        "SELECT problem, id, question, reference, computed, pointwise, prompt_tokens
+        "SELECT problem, id, question, reference, computed, pointwise, floor, prompt_tokens
          FROM rows WHERE run = ? ORDER BY problem",
     )?;
     let mut found = query.query([run])?;
@@ -399,7 +401,8 @@ fn read_rows(db: &Connection, run: i64) -> Result<Vec<Row>> {
             reference: r.get(3)?,
             computed: count(r.get(4)?),
             pointwise: count(r.get(5)?),
-            prompt_tokens: count(r.get(6)?),
+            floor: count(r.get(6)?),
+            prompt_tokens: count(r.get(7)?),
             samples: Vec::new(),
         });
     }

@@ -256,6 +256,11 @@ impl Run {
         self.rows.iter().map(|r| r.pointwise).sum()
     }
 
+    /// Fewest tokens with which the run can be computed.
+    pub fn tokens_floor(&self) -> usize {
+        self.rows.iter().map(|r| r.floor).sum()
+    }
+
     /// What the engine was asked for one sample.
     pub fn request(&self, row: &Row, sample: &Sample) -> Request {
         let point = self.settings.points.get(sample.point).copied();
@@ -290,6 +295,9 @@ pub struct Row {
     pub computed: usize,
     /// Tokens that would have, had every point been evaluated by itself.
     pub pointwise: usize,
+    /// Fewest tokens with which the row can be computed: the prompt, the longest trace, and what
+    /// every other trace has that no other trace begins with.
+    pub floor: usize,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// One entry per point and sample.
@@ -338,6 +346,9 @@ pub struct NewRow {
     pub computed: usize,
     /// Tokens that would have, had every point been evaluated by itself.
     pub pointwise: usize,
+    /// Fewest tokens with which the row can be computed: the prompt, the longest trace, and what
+    /// every other trace has that no other trace begins with.
+    pub floor: usize,
     /// The distinct traces.
     pub traces: Vec<Vec<Token>>,
     /// The samples; their `trace` is an index into `traces`.

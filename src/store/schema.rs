@@ -35,6 +35,7 @@ const STEPS: &[&str] = &["
         prompt_tokens INTEGER NOT NULL,
         computed  INTEGER NOT NULL,
         pointwise INTEGER NOT NULL,
+        floor     INTEGER NOT NULL,
         PRIMARY KEY (run, problem)
     );
     CREATE TABLE traces (

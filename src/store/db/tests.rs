@@ -54,6 +54,7 @@ fn row(problem: usize) -> NewRow {
         prompt: vec![1, 2, 3],
         computed: 12,
         pointwise: 17,
+        floor: 12,
         traces: vec![short, long],
         samples: vec![sample(0, 0, 2), sample(1, 1, 7)],
     }

@@ -1,0 +1,16 @@
+//! What does a thinking budget buy? Problem sets, sweeps over them, and the statistics of what
+//! comes out.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`report`] | a stored run as figures: accuracy per point, the item matrix, flips |
+//! | [`compare`] | two points or two runs against each other, problem by problem |
+//! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
+//! | [`stats`] | the formulas |
+//!
+//! Not here: the pictures, the screens, and the database ([`crate::store`]).
+
+pub mod compare;
+pub mod report;
+pub mod stats;
+pub mod votes;
