@@ -1,14 +1,15 @@
 //! One lane: a prompt, the tokens after it, and the cache that remembers both.
 //!
 //! The invariant that everything here keeps: `cache.len() + pending.len()` is the number of
-//! tokens in prompt and trace, and `logits` is present exactly if nothing is pending.
+//! tokens in prompt and trace, and `logits` is present exactly if nothing is pending. A lane that
+//! rides on another has neither cache nor logits nor anything pending.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::loaded::Loaded;
-use super::protocol::{LaneState, Request, Speed, Until};
+use super::protocol::{LaneId, LaneState, Request, Speed, Until};
 use crate::model::cache::Cache;
 use crate::model::tokenizer::StreamDecoder;
 use crate::thinking::forcing::{Edit, Machine};
@@ -25,6 +26,8 @@ pub(super) struct Lane {
     pub tokens: Vec<Token>,
     pub state: LaneState,
     pub until: Until,
+    /// The lane this one rides on: computed there, as long as both agree.
+    pub host: Option<LaneId>,
     /// `None` after the cache was given up to save memory.
     pub cache: Option<Cache>,
     /// Tokens of prompt and trace that the cache does not hold yet.
@@ -116,6 +119,7 @@ impl Lane {
             tokens: Vec::new(),
             state: LaneState::Prefill,
             until: Until::End,
+            host: None,
             cache: None,
             logits: None,
             unscored: 0,
@@ -187,7 +191,7 @@ impl Lane {
 
     /// Carries out an edit. The taken back tokens are counted in `dropped`.
     pub fn edit(&mut self, model: &Loaded, edit: Edit) -> Result<()> {
-        if edit.drop > 0 || (edit.ids.is_empty() && edit.keep.is_empty()) {
+        if edit.takes_back() {
             self.shorten(model, self.tokens.len().saturating_sub(edit.drop));
             self.machine.take_back(&self.tokens);
             self.dropped += edit.drop;

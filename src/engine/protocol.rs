@@ -77,6 +77,11 @@ pub enum Command {
         /// Run at once.
         run: bool,
     },
+    /// Starts several lanes that are computed once for as long as they agree: lanes with the same
+    /// prompt share every token until their rules or draws differ. Pausing, running and stopping
+    /// the lane the others ride on holds for all of them; steering one in any other way takes it
+    /// out of the group first.
+    StartTogether(Vec<(LaneId, Request)>),
     /// Makes lane `to` from the first `at` tokens of lane `from`, paused, sharing what is computed.
     Fork {
         /// The lane to copy.
@@ -107,6 +112,8 @@ pub enum Command {
     WaitText(LaneId, String),
     /// Sets the thinking budget; `None` is as much as the context allows.
     Budget(LaneId, Option<usize>),
+    /// Changes every rule from here on, thinking at all excepted.
+    Policy(LaneId, Policy),
     /// Changes how tokens are drawn from here on.
     Sampling(LaneId, Sampling, u64),
     /// Asks what the model would answer if its thinking were cut after this many tokens of the
@@ -208,6 +215,13 @@ pub enum Event {
     },
     /// A lane changed what it is doing.
     State(LaneId, LaneState),
+    /// From here on a lane is computed together with another, or (`None`) on its own.
+    Rides {
+        /// The lane.
+        lane: LaneId,
+        /// The lane whose tokens it shares.
+        host: Option<LaneId>,
+    },
     /// Waits the user has asked for that have not been used yet.
     PendingWaits(LaneId, usize),
     /// The thinking budget in force (the policy's, or what the context allows).

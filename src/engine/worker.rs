@@ -13,6 +13,7 @@ use super::protocol::{Command, Event, LaneId, LaneState};
 
 mod commands;
 mod compute;
+mod riders;
 mod step;
 
 /// Prompt tokens read between two looks at the commands.
@@ -111,7 +112,8 @@ impl Worker<'_> {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.state = state;
         }
-        self.tell(Event::State(id, state))
+        self.tell(Event::State(id, state))?;
+        self.mirror_state(id, state)
     }
 }
 

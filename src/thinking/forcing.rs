@@ -131,6 +131,13 @@ impl Machine {
         self.policy.max_thinking = max_thinking;
     }
 
+    /// Sets every rule but whether to think at all; `wait` is the wait text in tokens.
+    pub fn set_policy(&mut self, policy: Policy, wait: Vec<u32>) {
+        let think = self.policy.think;
+        self.policy = Policy { think, ..policy };
+        self.wait = wait;
+    }
+
     /// Sets the wait text and its tokens.
     pub fn set_wait(&mut self, text: String, ids: Vec<u32>) {
         self.policy.wait_text = text;

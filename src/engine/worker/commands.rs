@@ -9,8 +9,12 @@ use crate::thinking::trace::{Origin, StopReason, Token};
 
 impl Worker<'_> {
     pub(super) fn obey(&mut self, command: Command) -> Result<(), Gone> {
+        if let Some(id) = self.leaves_its_group(&command) {
+            self.alone(id)?;
+        }
         match command {
             Command::Start { lane, request, run } => self.start(lane, request, Vec::new(), run),
+            Command::StartTogether(lanes) => self.start_together(lanes),
             Command::Restore {
                 lane,
                 request,
@@ -72,6 +76,19 @@ impl Worker<'_> {
                 let budget = lane.machine.budget();
                 self.tell(Event::Budget(id, budget))
             }
+            Command::Policy(id, policy) => {
+                let wait = match self.model.tokenizer.encode_plain(&policy.wait_text) {
+                    Ok(wait) => wait,
+                    Err(error) => return self.notice(id, error),
+                };
+                let Some(lane) = self.lanes.get_mut(&id) else {
+                    return Ok(());
+                };
+                lane.machine.set_policy(policy, wait);
+                lane.request.policy = lane.machine.policy().clone();
+                let budget = lane.machine.budget();
+                self.tell(Event::Budget(id, budget))
+            }
             Command::Sampling(id, sampling, sample) => {
                 if let Some(lane) = self.lanes.get_mut(&id) {
                     lane.request.sampling = sampling;
@@ -92,6 +109,12 @@ impl Worker<'_> {
                 Ok(())
             }
             Command::Forget(lanes) => {
+                let rides = |(_, l): &(&LaneId, &Lane)| l.host.is_some_and(|h| lanes.contains(&h));
+                let left = self.lanes.iter().filter(rides).map(|(&id, _)| id);
+                let left: Vec<LaneId> = left.filter(|id| !lanes.contains(id)).collect();
+                for id in left {
+                    self.alone(id)?;
+                }
                 self.lanes.retain(|id, _| !lanes.contains(id));
                 Ok(())
             }
@@ -99,7 +122,25 @@ impl Worker<'_> {
         }
     }
 
-    fn start(
+    /// The lane that a command takes out of the lanes it shares its tokens with.
+    fn leaves_its_group(&self, command: &Command) -> Option<LaneId> {
+        let rides = |id: &LaneId| self.lanes.get(id).is_some_and(|l| l.host.is_some());
+        match command {
+            Command::Ask(id, _)
+            | Command::WaitText(id, _)
+            | Command::Budget(id, _)
+            | Command::Policy(id, _)
+            | Command::Sampling(id, ..)
+            | Command::Probe(id, _)
+            | Command::ProbeEvery(id, _) => Some(*id),
+            Command::Run(id, _) | Command::Pause(id) | Command::Stop(id) => {
+                Some(*id).filter(|id| rides(id))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn start(
         &mut self,
         id: LaneId,
         request: Request,

@@ -3,10 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use anyhow::Result;
+
 use super::{CHUNK, Gone, Worker};
+use crate::engine::lane::Lane;
 use crate::engine::probe;
 use crate::engine::protocol::{Event, LaneId, LaneState, Until};
-use crate::model::sampler;
+use crate::model::sampler::{self, Sampling};
 use crate::thinking::forcing::{Edit, Next, Verdict};
 use crate::thinking::loops::Loop;
 use crate::thinking::sentence::ends_sentence;
@@ -52,11 +55,9 @@ impl Worker<'_> {
                 let total = lane.len();
                 let done = total - lane.pending.len();
                 if total > CHUNK {
-                    self.tell(Event::Prefill {
-                        lane: id,
-                        done,
-                        total,
-                    })?;
+                    for lane in self.with_riders(id) {
+                        self.tell(Event::Prefill { lane, done, total })?;
+                    }
                 }
             }
             self.announce(id)?;
@@ -73,6 +74,10 @@ impl Worker<'_> {
         if lane.state != LaneState::Running || !lane.is_ready() {
             return Ok(());
         }
+        self.part_by_next(id)?;
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return Ok(());
+        };
         let mask = match lane.machine.next() {
             Next::Edit(edit) => return self.write(id, edit),
             Next::Stop(reason) => return self.set_state(id, LaneState::Stopped(reason)),
@@ -81,34 +86,54 @@ impl Worker<'_> {
         if lane.len() >= self.model.context {
             return self.set_state(id, LaneState::Stopped(StopReason::ContextFull));
         }
-        let sampled = {
-            let history: Vec<u32> = if lane.request.sampling.repetition_penalty == 1.0 {
-                Vec::new()
-            } else {
-                lane.ids()
-            };
-            // `is_ready` was checked above.
-            let logits = lane.logits.as_deref().unwrap_or_default();
-            sampler::sample(
-                logits,
-                self.model.tokenizer.vocab_size(),
-                &mask,
-                &history,
-                &lane.request.sampling,
-                lane.tokens.len() as u64,
-                lane.request.sample,
-            )
+        lane.clock.token();
+        let Some(lane) = self.lanes.get(&id) else {
+            return Ok(());
         };
+        let sampled = self.draw(lane, &lane.request.sampling, lane.request.sample, &mask);
         let token = match sampled {
             Ok(token) => token,
             Err(error) => {
+                self.alone(id)?;
                 self.notice(id, error)?;
                 return self.set_state(id, LaneState::Paused);
             }
         };
-        lane.clock.token();
-        let (text, _) = lane.text_of(&self.model, token);
-        match lane.machine.judge(token, &text) {
+        let (verdict, others) = self.part_by_verdict(id, token, &mask)?;
+        if let Some(verdict) = verdict {
+            self.settle(id, token, verdict)?;
+        }
+        for (id, (token, verdict)) in others {
+            self.settle(id, token, verdict)?;
+        }
+        Ok(())
+    }
+
+    /// Draws the token after the trace of a lane that is ready.
+    pub(super) fn draw(
+        &self,
+        lane: &Lane,
+        sampling: &Sampling,
+        sample: u64,
+        mask: &[u32],
+    ) -> Result<u32> {
+        let history: Vec<u32> = if sampling.repetition_penalty == 1.0 {
+            Vec::new()
+        } else {
+            lane.ids()
+        };
+        let logits = lane.logits.as_deref().unwrap_or_default();
+        let vocab = self.model.tokenizer.vocab_size();
+        let position = lane.tokens.len() as u64;
+        sampler::sample(logits, vocab, mask, &history, sampling, position, sample)
+    }
+
+    /// Writes a proposed token, or what its lane wants instead, to the lane and its riders.
+    fn settle(&mut self, id: LaneId, token: u32, verdict: Verdict) -> Result<(), Gone> {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return Ok(());
+        };
+        match verdict {
             Verdict::Accept {
                 phase,
                 reason,
@@ -125,16 +150,18 @@ impl Worker<'_> {
                 let found = lane.append(&self.model, token, Origin::Sampled, phase, reason);
                 // The scores are known already: the reader need not wait for the next forward pass.
                 let tokens = lane.tokens[from + relabel..].to_vec();
-                self.tell(Event::Tokens {
-                    lane: id,
-                    drop: 0,
-                    relabel,
-                    tokens,
-                })?;
-                if let Some(lane) = self.lanes.get_mut(&id) {
-                    lane.announced = lane.tokens.len();
+                lane.announced = lane.tokens.len();
+                self.mirror(id, from + relabel, relabel > 0);
+                for lane in self.with_riders(id) {
+                    self.tell(Event::Tokens {
+                        lane,
+                        drop: 0,
+                        relabel,
+                        tokens: tokens.clone(),
+                    })?;
+                    self.tell_loop(lane, found)?;
                 }
-                self.tell_loop(id, found)
+                Ok(())
             }
             Verdict::Edit(edit) => {
                 let pending = lane.machine.pending_waits();
@@ -153,10 +180,25 @@ impl Worker<'_> {
         if lane.len() - edit.drop + new > self.model.context {
             return self.set_state(id, LaneState::Stopped(StopReason::ContextFull));
         }
+        let base = lane.tokens.len() - edit.drop;
+        let taken_back = edit.takes_back();
         match lane.edit(&self.model, edit) {
-            Ok(()) => Ok(()),
-            Err(error) => self.notice(id, error),
+            Ok(()) => {
+                self.mirror(id, base, taken_back);
+                Ok(())
+            }
+            Err(error) => {
+                self.alone(id)?;
+                self.notice(id, error)
+            }
         }
+    }
+
+    /// A lane, and those that ride on it.
+    fn with_riders(&self, id: LaneId) -> Vec<LaneId> {
+        let mut all = vec![id];
+        all.extend(self.riders(id));
+        all
     }
 
     fn tell_loop(&self, id: LaneId, found: Option<Loop>) -> Result<(), Gone> {
@@ -183,12 +225,15 @@ impl Worker<'_> {
         let tokens = lane.tokens[from..].to_vec();
         lane.announced = lane.tokens.len();
         if drop > 0 || !tokens.is_empty() {
-            self.tell(Event::Tokens {
-                lane: id,
-                drop,
-                relabel: 0,
-                tokens,
-            })?;
+            self.mirror_scores(id, from);
+            for lane in self.with_riders(id) {
+                self.tell(Event::Tokens {
+                    lane,
+                    drop,
+                    relabel: 0,
+                    tokens: tokens.clone(),
+                })?;
+            }
         }
         Ok(())
     }
@@ -233,8 +278,10 @@ impl Worker<'_> {
             (state, _) => state,
         };
         if report || state != before {
-            self.tell(Event::Speed(id, speed))?;
-            self.tell(Event::Context(id, context))?;
+            for lane in self.with_riders(id) {
+                self.tell(Event::Speed(lane, speed))?;
+                self.tell(Event::Context(lane, context))?;
+            }
         }
         if state != before {
             self.set_state(id, state)?;

@@ -50,3 +50,10 @@ pub struct Edit {
     /// Why.
     pub reason: Reason,
 }
+
+impl Edit {
+    /// Whether the machine has to follow the shortened trace anew before anything is appended.
+    pub fn takes_back(&self) -> bool {
+        self.drop > 0 || (self.ids.is_empty() && self.keep.is_empty())
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::live::Live;
 use super::overlay::Overlay;
-use super::{App, Effect, Focus, Model, Save, Tone};
+use super::{App, Effect, Focus, Save, Tone};
 use crate::store::session::{Document, EXTENSION, Saved};
 
 /// What became of a save.

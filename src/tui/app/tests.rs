@@ -31,6 +31,8 @@ fn sent(app: &mut App) -> Vec<String> {
         Command::Probe(lane, at) => format!("probe {} {at:?}", lane - base),
         Command::ProbeEvery(lane, n) => format!("probe every {} {n:?}", lane - base),
         Command::Forget(lanes) => format!("forget from {}", lanes.start),
+        Command::StartTogether(lanes) => format!("start together {}", lanes.len()),
+        Command::Policy(lane, policy) => format!("policy {} {policy:?}", lane - base),
         Command::Shutdown => "shutdown".into(),
     };
     commands.iter().map(short).collect()

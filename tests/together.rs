@@ -1,0 +1,290 @@
+//! Lanes started together on tiny models: what a user would lose is a comparison that shows other
+//! texts than each lane alone would have written, or that computes the same thought several times.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use s1_tui::engine::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
+use s1_tui::engine::{Engine, LoadOptions};
+use s1_tui::model::fixture::tiny_gguf;
+use s1_tui::model::sampler::Sampling;
+use s1_tui::thinking::forcing::Policy;
+use s1_tui::thinking::trace::{Origin, Phase, Reason, Token};
+use tokio::sync::mpsc::Receiver;
+
+/// An engine on a tiny model, and what it has said of each lane.
+struct Bench {
+    engine: Engine,
+    events: Receiver<Event>,
+    traces: BTreeMap<LaneId, Vec<Token>>,
+    states: BTreeMap<LaneId, LaneState>,
+    rides: BTreeMap<LaneId, LaneId>,
+    /// Tokens that were computed: those of lanes that ride on nobody.
+    computed: usize,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        std::fs::write(&path, tiny_gguf("qwen3", 7)).unwrap();
+        let (engine, events) = Engine::spawn(LoadOptions {
+            path,
+            context: Some(512),
+            ..LoadOptions::default()
+        })
+        .unwrap();
+        Bench {
+            engine,
+            events,
+            traces: BTreeMap::new(),
+            states: BTreeMap::new(),
+            rides: BTreeMap::new(),
+            computed: 0,
+            _folder: folder,
+        }
+    }
+
+    fn until(&mut self, mut done: impl FnMut(&Bench) -> bool) {
+        while !done(self) {
+            match self.events.blocking_recv().expect("the engine has ended") {
+                Event::Failed(why) | Event::Refused(_, why) => panic!("{why}"),
+                Event::Tokens {
+                    lane,
+                    drop,
+                    relabel,
+                    tokens,
+                } => {
+                    if !self.rides.contains_key(&lane) {
+                        self.computed += tokens.len();
+                    }
+                    let trace = self.traces.entry(lane).or_default();
+                    trace.truncate(trace.len() - drop);
+                    let n = trace.len();
+                    for token in &mut trace[n - relabel..] {
+                        token.phase = Phase::Answer;
+                    }
+                    trace.extend(tokens);
+                }
+                Event::State(lane, state) => {
+                    self.states.insert(lane, state);
+                }
+                Event::Rides { lane, host } => {
+                    match host {
+                        Some(host) => self.rides.insert(lane, host),
+                        None => self.rides.remove(&lane),
+                    };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn ended(&self, lane: LaneId) -> bool {
+        matches!(self.states.get(&lane), Some(LaneState::Stopped(_)))
+    }
+
+    fn thinks(&self, lane: LaneId, tokens: usize) -> bool {
+        self.traces.get(&lane).is_some_and(|t| t.len() >= tokens)
+    }
+
+    /// Runs requests together; their traces and the number of tokens computed.
+    fn together(requests: &[Request]) -> (Vec<Vec<Token>>, usize) {
+        let mut bench = Bench::new();
+        let lanes = requests.iter().cloned().enumerate().collect();
+        bench.engine.send(Command::StartTogether(lanes));
+        bench.until(|b| (0..requests.len()).all(|lane| b.ended(lane)));
+        (bench.traces.into_values().collect(), bench.computed)
+    }
+
+    fn alone(request: &Request) -> Vec<Token> {
+        let mut bench = Bench::new();
+        bench.engine.send(Command::Start {
+            lane: 0,
+            request: request.clone(),
+            run: true,
+        });
+        bench.until(|b| b.ended(0));
+        bench.traces.remove(&0).unwrap()
+    }
+}
+
+fn request(policy: Policy, temperature: f32, seed: u64) -> Request {
+    Request {
+        question: "How many r in raspberry?".into(),
+        system: String::new(),
+        raw: false,
+        policy: Policy {
+            answer_max: 10,
+            ..policy
+        },
+        sampling: Sampling {
+            temperature,
+            seed,
+            ..Sampling::default()
+        },
+        sample: 0,
+        reference: None,
+        probe_every: None,
+    }
+}
+
+fn think(budget: usize, waits: usize, wait_text: &str) -> Policy {
+    Policy {
+        max_thinking: Some(budget),
+        waits,
+        wait_text: wait_text.into(),
+        ..Policy::default()
+    }
+}
+
+/// What tells two traces apart.
+fn face(tokens: &[Token]) -> Vec<(u32, Phase, Origin, Option<Reason>)> {
+    let face = tokens.iter().map(|t| (t.id, t.phase, t.origin, t.reason));
+    face.collect()
+}
+
+/// Tokens that somebody has to compute: every different beginning of a trace counts once.
+fn distinct(traces: &[Vec<Token>]) -> usize {
+    let mut beginnings = BTreeSet::new();
+    for trace in traces {
+        let ids: Vec<u32> = trace.iter().map(|t| t.id).collect();
+        beginnings.extend((1..=ids.len()).map(|n| ids[..n].to_vec()));
+    }
+    beginnings.len()
+}
+
+#[test]
+fn lanes_write_what_each_would_alone_and_compute_every_token_once() {
+    let mut waited = 0;
+    for seed in 0..6 {
+        // Drawn hot, the tiny model tries to end now and then.
+        let lane = |policy| request(policy, 3.0, seed);
+        let requests = [
+            lane(think(150, 0, "Wait")),
+            lane(think(12, 0, "Wait")),
+            lane(think(12, 1, "Wait")),
+            lane(think(150, 1, "Wait")),
+            lane(think(150, 2, "Wait")),
+            lane(think(150, 2, "Hmm")),
+            lane(think(150, 2, "")),
+        ];
+        let (traces, computed) = Bench::together(&requests);
+        for (request, trace) in requests.iter().zip(&traces) {
+            assert_eq!(face(trace), face(&Bench::alone(request)), "seed {seed}");
+        }
+        assert_eq!(computed, distinct(&traces), "seed {seed}");
+        let waits = |t: &&Vec<Token>| t.iter().any(|t| t.reason == Some(Reason::Wait));
+        waited += traces.iter().filter(waits).count();
+    }
+    assert!(waited > 0, "no seed tried to end its thinking");
+}
+
+#[test]
+fn scores_are_those_of_the_lane_alone() {
+    let requests = [
+        request(think(40, 0, "Wait"), 0.0, 0),
+        request(think(9, 0, "Wait"), 0.0, 0),
+        request(think(40, 0, "Hmm"), 0.0, 0),
+    ];
+    let (traces, _) = Bench::together(&requests);
+    for (request, trace) in requests.iter().zip(&traces) {
+        let alone = Bench::alone(request);
+        assert_eq!(face(trace), face(&alone));
+        for (i, (a, b)) in trace.iter().zip(&alone).enumerate() {
+            assert!((a.logprob - b.logprob).abs() < 1e-3, "{i}");
+            assert!((a.p_end - b.p_end).abs() < 1e-3, "{i}");
+            assert!(a.logprob < 0.0, "{i}: it has its score");
+        }
+    }
+    assert_eq!(traces[0], traces[2], "two that never differ end as one");
+}
+
+#[test]
+fn samples_share_their_prompt_and_draw_for_themselves() {
+    let sample = |n| Request {
+        sample: n,
+        ..request(think(30, 0, "Wait"), 2.0, 5)
+    };
+    let requests: Vec<Request> = (0..5).map(sample).collect();
+    let (traces, computed) = Bench::together(&requests);
+    for (request, trace) in requests.iter().zip(&traces) {
+        assert_eq!(face(trace), face(&Bench::alone(request)));
+    }
+    assert_ne!(face(&traces[0]), face(&traces[1]));
+    assert_eq!(computed, distinct(&traces));
+}
+
+#[test]
+fn a_lane_that_is_steered_leaves_the_others_as_they_were() {
+    let requests = [
+        request(think(400, 0, "Wait"), 0.0, 0),
+        request(think(60, 0, "Wait"), 0.0, 0),
+        request(think(90, 0, "Wait"), 0.0, 0),
+    ];
+    let mut bench = Bench::new();
+    let lanes = requests.iter().cloned().enumerate().collect();
+    bench.engine.send(Command::StartTogether(lanes));
+    bench.until(|b| b.thinks(2, 5));
+    // The one the others ride on is cut; the pause of it before holds for all.
+    bench.engine.send(Command::Pause(0));
+    bench.until(|b| (0..3).all(|l| b.states.get(&l) == Some(&LaneState::Paused)));
+    bench.engine.send(Command::Ask(0, Ask::Cut));
+    for lane in 0..3 {
+        bench.engine.send(Command::Run(lane, Until::End));
+    }
+    bench.until(|b| (0..3).all(|lane| b.ended(lane)));
+    for lane in [1, 2] {
+        assert_eq!(
+            face(&bench.traces[&lane]),
+            face(&Bench::alone(&requests[lane]))
+        );
+    }
+    let cut = &bench.traces[&0];
+    assert!(cut.iter().any(|t| t.reason == Some(Reason::Cut)));
+    assert!(cut.len() < bench.traces[&1].len());
+}
+
+#[test]
+fn forgetting_the_host_leaves_its_riders_whole() {
+    let requests = [
+        request(think(300, 0, "Wait"), 0.0, 0),
+        request(think(40, 0, "Wait"), 0.0, 0),
+    ];
+    let mut bench = Bench::new();
+    let lanes = requests.iter().cloned().enumerate().collect();
+    bench.engine.send(Command::StartTogether(lanes));
+    bench.until(|b| b.thinks(1, 5));
+    bench.engine.send(Command::Forget(0..1));
+    bench.until(|b| b.ended(1));
+    assert_eq!(face(&bench.traces[&1]), face(&Bench::alone(&requests[1])));
+}
+
+#[test]
+fn rules_that_change_midway_hold_from_there_on() {
+    let mut bench = Bench::new();
+    bench.engine.send(Command::Start {
+        lane: 0,
+        request: request(think(200, 0, "Wait"), 0.0, 0),
+        run: true,
+    });
+    bench.until(|b| b.thinks(0, 30));
+    bench.engine.send(Command::Fork {
+        from: 0,
+        to: 1,
+        at: 10,
+    });
+    bench.engine.send(Command::Policy(
+        1,
+        Policy {
+            answer_max: 10,
+            ..think(25, 0, "Hmm")
+        },
+    ));
+    bench.engine.send(Command::Run(1, Until::End));
+    bench.until(|b| b.ended(1));
+    let alone = Bench::alone(&request(think(25, 0, "Hmm"), 0.0, 0));
+    let own = &bench.traces[&1];
+    assert_eq!(face(own), face(&alone)[10..], "only what is new is told");
+}
