@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod args;
 mod explore;
 mod grade;
+mod plot;
 mod run;
 mod score;
 mod settings;
@@ -45,6 +46,8 @@ enum Command {
     Tokenize(tokenize::Args),
     /// Compare an answer with a reference, by value.
     Grade(grade::GradeArgs),
+    /// Draw stored runs: accuracy against thinking tokens, as a picture, a table, or right here.
+    Plot(plot::PlotArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Plot(args)) => plot::run(&args),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man) => man(),
     };

@@ -11,6 +11,7 @@
 //! | [`engine`] | one thread that owns one model and serves lanes: commands in, events out | no screen |
 //! | [`store`] | what outlives the program: session files, the database of runs | no engine |
 //! | [`lab`] | problem sets, sweeps, statistics | no screen, no picture |
+//! | [`plot`] | one figure, drawn to the terminal, SVG, PNG or CSV | no keys |
 //! | [`config`] | settings: defaults < file < environment < flags | |
 //! | [`cli`] | the headless commands | |
 //! | [`tui`] | the screens | never touches [`model`] |
@@ -21,6 +22,7 @@ pub mod engine;
 pub mod grading;
 pub mod lab;
 pub mod model;
+pub mod plot;
 pub mod sanitize;
 pub mod store;
 pub mod thinking;

@@ -43,10 +43,14 @@ macro_rules! roles {
             $($(#[$doc])* pub $role: Style,)*
             /// Heat scale from cold to hot, for entropy and P(end); never empty.
             pub heat: Vec<Style>,
+            /// Lines of a chart, one after the other; never empty. Markers and dashes tell them
+            /// apart, too.
+            pub series: Vec<Style>,
         }
 
         impl Theme {
-            /// Names of the roles, as theme files write them; `heat` (a list) comes on top.
+            /// Names of the roles, as theme files write them; the lists `heat` and `series` come on
+            /// top.
             pub const ROLES: &'static [&'static str] = &[$(stringify!($role),)*];
 
             fn blank(name: &str) -> Theme {
@@ -54,6 +58,7 @@ macro_rules! roles {
                     name: name.into(),
                     $($role: Style::new(),)*
                     heat: vec![Style::new()],
+                    series: vec![Style::new()],
                 }
             }
 
@@ -216,6 +221,7 @@ impl Theme {
             }
         }
         self.heat.iter_mut().for_each(nearest);
+        self.series.iter_mut().for_each(nearest);
         self
     }
 

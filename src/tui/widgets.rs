@@ -2,6 +2,7 @@
 //! reads. All of them draw at any size, down to nothing.
 
 pub mod bars;
+pub mod chart;
 pub mod confirm;
 pub mod footer;
 pub mod help;

@@ -1,8 +1,8 @@
 //! A theme from TOML.
 //!
 //! Every key is a role. Its value is a colour (the foreground) or a table:
-//! `forced = { fg = "#e6a6ff", bold = true }`. `heat` is a list of such values, cold to hot. A
-//! role that is left out looks as in the built-in `default`.
+//! `forced = { fg = "#e6a6ff", bold = true }`. `heat` (cold to hot) and `series` (the lines of
+//! charts) are lists of such values. A role that is left out looks as in the built-in `default`.
 
 use anyhow::{Result, anyhow, bail};
 use ratatui::style::{Color, Modifier, Style};
@@ -11,8 +11,8 @@ use toml::Value;
 use super::{BUILTIN, Theme};
 use crate::config::file::syntax_error;
 
-/// A scale with more steps cannot be told apart by eye.
-const MAX_HEAT: usize = 32;
+/// A list with more steps cannot be told apart by eye.
+const MAX_STEPS: usize = 32;
 
 const COLORS: &str = "default, black, red, green, yellow, blue, magenta, cyan, gray, darkgray, \
     lightred, lightgreen, lightyellow, lightblue, lightmagenta, lightcyan, white, \"#rrggbb\" or \
@@ -36,12 +36,14 @@ fn apply(theme: &mut Theme, file: &str, text: &str) -> Result<()> {
     let table: toml::Table = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
     for (role, value) in &table {
         if role == "heat" {
-            theme.heat = heat(value).map_err(|e| anyhow!("{file}: {e}"))?;
+            theme.heat = list(role, value).map_err(|e| anyhow!("{file}: {e}"))?;
+        } else if role == "series" {
+            theme.series = list(role, value).map_err(|e| anyhow!("{file}: {e}"))?;
         } else if let Some(place) = theme.role_mut(role) {
             *place = style(role, value).map_err(|e| anyhow!("{file}: {e}"))?;
         } else {
             bail!(
-                "{file}: there is no role {role:?}; the roles are {}, heat",
+                "{file}: there is no role {role:?}; the roles are {}, heat, series",
                 Theme::ROLES.join(", ")
             );
         }
@@ -49,12 +51,16 @@ fn apply(theme: &mut Theme, file: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn heat(value: &Value) -> Result<Vec<Style>> {
+fn list(role: &str, value: &Value) -> Result<Vec<Style>> {
+    let order = match role {
+        "heat" => ", cold to hot",
+        _ => "",
+    };
     let steps = value
         .as_array()
-        .filter(|steps| (1..=MAX_HEAT).contains(&steps.len()))
-        .ok_or_else(|| anyhow!("heat must be a list of 1 to {MAX_HEAT} colours, cold to hot"))?;
-    steps.iter().map(|step| style("heat", step)).collect()
+        .filter(|steps| (1..=MAX_STEPS).contains(&steps.len()))
+        .ok_or_else(|| anyhow!("{role} must be a list of 1 to {MAX_STEPS} colours{order}"))?;
+    steps.iter().map(|step| style(role, step)).collect()
 }
 
 fn style(role: &str, value: &Value) -> Result<Style> {

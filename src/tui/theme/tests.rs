@@ -14,7 +14,7 @@ fn every_built_in_theme_reads_and_names_every_role() {
         let theme = parse::theme(name, name, text).unwrap();
         assert_eq!(theme.name, *name);
         let table: toml::Table = toml::from_str(text).unwrap();
-        for role in Theme::ROLES.iter().chain(&["heat"]) {
+        for role in Theme::ROLES.iter().chain(&["heat", "series"]) {
             assert!(table.contains_key(*role), "{name} leaves out {role}");
         }
     }
@@ -23,7 +23,7 @@ fn every_built_in_theme_reads_and_names_every_role() {
 #[test]
 fn the_default_theme_keeps_to_the_sixteen_colours_and_sets_no_background() {
     let mut theme = Theme::default();
-    let mut styles = theme.heat.clone();
+    let mut styles = [theme.heat.clone(), theme.series.clone()].concat();
     for role in Theme::ROLES {
         styles.push(*theme.role_mut(role).unwrap());
     }
@@ -71,6 +71,13 @@ fn text_of_every_rgb_theme_is_readable_on_its_background() {
         for (step, style) in heat.iter().enumerate() {
             let found = contrast(rgb(style.fg), rgb(ground));
             assert!(found >= 4.5, "{name}: heat {step} has contrast {found:.2}");
+        }
+        for (line, style) in theme.series.iter().enumerate() {
+            let found = contrast(rgb(style.fg), rgb(ground));
+            assert!(
+                found >= 4.5,
+                "{name}: series {line} has contrast {found:.2}"
+            );
         }
     }
 }

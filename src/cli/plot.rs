@@ -1,0 +1,117 @@
+//! `s1-tui plot`: stored runs as a picture or a table, the same figure as on the screen.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::config::Dirs;
+use crate::lab::report::Report;
+use crate::plot::terminal::{Ink, View, text};
+use crate::plot::{self, Scale, curves};
+use crate::store::db::{self, Db};
+use crate::store::run::Run;
+
+/// What `plot` takes.
+#[derive(Debug, Args)]
+pub struct PlotArgs {
+    /// The runs, by name; several are drawn over one another.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+    /// The file to write; its name ends in .svg, .png or .csv. Without it the figure is drawn here.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// What is drawn.
+    #[arg(long, value_enum, default_value_t = Kind::Accuracy)]
+    figure: Kind,
+    /// A logarithmic axis of thinking tokens.
+    #[arg(long)]
+    log: bool,
+    /// The title, in place of what the figure is called.
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// Draw with ASCII characters only (without --out).
+    #[arg(long)]
+    ascii: bool,
+    /// The database of runs [default: runs.db in the data folder].
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+}
+
+/// Figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Accuracy against average thinking tokens.
+    Accuracy,
+    /// The distribution of the lengths of thoughts.
+    Lengths,
+}
+
+/// Draws. Errors where a run does not exist or holds nothing, or the file cannot be written.
+pub fn run(args: &PlotArgs) -> Result<ExitCode> {
+    let path = match &args.db {
+        Some(path) => path.clone(),
+        None => Dirs::of_user()?.data.join(db::FILE),
+    };
+    let Some(store) = Db::open_to_read(&path)? else {
+        bail!(
+            "there are no runs yet in {}; s1-tui sweep makes one",
+            path.display()
+        );
+    };
+    let runs: Vec<Run> = args
+        .runs
+        .iter()
+        .map(|name| store.run(name))
+        .collect::<Result<_>>()?;
+    if let Some(empty) = runs.iter().find(|run| run.rows.is_empty()) {
+        bail!("the run {:?} has no problem done yet", empty.name);
+    }
+    let reports: Vec<Report> = runs.iter().map(Report::of).collect();
+    let both: Vec<(&Run, &Report)> = runs.iter().zip(&reports).collect();
+    let scale = if args.log { Scale::Log } else { Scale::Linear };
+    let mut figure = match args.figure {
+        Kind::Accuracy => curves::accuracy(&both, scale).figure,
+        Kind::Lengths => curves::lengths(&both, scale).figure,
+    };
+    if args.figure == Kind::Accuracy && figure.series.is_empty() {
+        bail!(
+            "the problems of {} have no reference answers, so there is no accuracy to draw; try --figure lengths",
+            args.runs.join(", ")
+        );
+    }
+    if let Some(title) = &args.title {
+        figure.title.clone_from(title);
+    }
+    match &args.out {
+        Some(out) => plot::write(&figure, out)?,
+        None => {
+            let view = View {
+                ink: if args.ascii {
+                    Ink::Ascii
+                } else {
+                    Ink::default()
+                },
+                ..View::default()
+            };
+            let columns = columns();
+            let drawn = text(&figure, &view, columns, (columns / 4).clamp(12, 30));
+            io::stdout()
+                .write_all(drawn.as_bytes())
+                .context("cannot write the figure to standard output")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The width of the terminal; 80 where there is none.
+fn columns() -> u16 {
+    use std::io::IsTerminal;
+    let size = io::stdout()
+        .is_terminal()
+        .then(|| crossterm::terminal::size().ok());
+    size.flatten()
+        .map_or(80, |(columns, _)| columns.clamp(20, 160))
+}

@@ -1,0 +1,204 @@
+//! A [`Figure`] in a panel: title above, what to conclude (or the point under the crosshair) below.
+//!
+//! Whoever shows a figure that grows gives its axes fixed ends (or none that move), so that a new
+//! point changes only the columns where it falls.
+//!
+//! Not here: which figure, and what keys do to the view.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Margin, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, BorderType, Widget};
+
+use super::overlay::put;
+use crate::plot::terminal::{self, Ink, Styles, View};
+use crate::plot::{Figure, Window};
+use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::theme::Theme;
+
+/// From this size on the panel has a border.
+const BORDERS_FROM: (u16, u16) = (20, 6);
+
+/// The styles of a chart in a theme.
+pub fn styles(theme: &Theme) -> Styles {
+    Styles {
+        text: theme.text,
+        dim: theme.dim,
+        axis: theme.border,
+        cursor: theme.cursor,
+        series: theme.series.clone(),
+    }
+}
+
+/// Draws a figure in a panel; `focused` panels have the keys. Where there is no room for a border,
+/// the lines alone are drawn.
+pub fn draw(
+    figure: &Figure,
+    view: &View,
+    focused: bool,
+    theme: &Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) {
+    let area = area.intersection(buf.area);
+    if area.width < BORDERS_FROM.0 || area.height < BORDERS_FROM.1 {
+        return terminal::draw(figure, view, &styles(theme), buf, area);
+    }
+    let border = if focused { theme.focus } else { theme.border };
+    let mut title = figure.title.clone();
+    if !figure.subtitle.is_empty() {
+        title = format!("{title} ─ {}", figure.subtitle);
+    }
+    let below = view
+        .cursor
+        .and_then(|(series, point)| figure.readout(series, point))
+        .unwrap_or_else(|| clean_line(&figure.caption).into_owned());
+    let inner = panel(&title, &below, focused, theme, area, buf);
+    let inner = Rect {
+        width: inner.width.saturating_sub(1),
+        ..inner
+    };
+    terminal::draw(figure, view, &styles(theme), buf, inner);
+    if view.window.is_some() {
+        let sign = " zoomed ";
+        let x = area.right().saturating_sub(2 + width(sign) as u16);
+        put(buf, area, x, area.y, area.width, sign, border);
+    }
+}
+
+/// A bordered panel with words in its borders, cut where there is no room; returns the room inside.
+pub fn panel(
+    title: &str,
+    below: &str,
+    focused: bool,
+    theme: &Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) -> Rect {
+    let area = area.intersection(buf.area);
+    if area.width < 8 || area.height < 3 {
+        return area;
+    }
+    let (border, words) = if focused {
+        (theme.focus, theme.focus)
+    } else {
+        (theme.border, theme.title)
+    };
+    let room = usize::from(area.width.saturating_sub(6));
+    let shown = |text: &str| format!(" {} ", fit(&clean_line(text), room));
+    let mut block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(border);
+    if !title.is_empty() {
+        block = block.title(Line::styled(shown(title), words));
+    }
+    if !below.is_empty() {
+        block = block.title_bottom(Line::styled(shown(below), theme.text));
+    }
+    block.render(area, buf);
+    area.inner(Margin::new(1, 1))
+}
+
+/// How far one step of zooming goes.
+const ZOOM: f64 = 1.6;
+/// No closer than this share of the whole.
+const CLOSEST: f64 = 1e-3;
+
+/// Zooms a view in (`closer`) or out, around the crosshair or the middle; all the way out is no
+/// window at all.
+pub fn zoom(figure: &Figure, view: &mut View, closer: bool) {
+    let (whole, whole_y) = figure.ranges(None);
+    let (x, y) = figure.ranges(view.window);
+    let at = view
+        .cursor
+        .and_then(|(s, p)| figure.series.get(s)?.points.get(p));
+    let factor = if closer { 1.0 / ZOOM } else { ZOOM };
+    let around = |range: crate::plot::Range, whole: crate::plot::Range, value: Option<f64>| {
+        let here = value
+            .map(|v| range.place(v))
+            .filter(|p| (0.0..=1.0).contains(p));
+        let centre = here.unwrap_or(0.5);
+        let (low, high) = (centre - centre * factor, centre + (1.0 - centre) * factor);
+        // Never beyond the whole.
+        let inside = |place: f64| whole.place(range.value(place)).clamp(0.0, 1.0);
+        let (low, high) = (inside(low), inside(high));
+        (high - low > CLOSEST).then(|| ((low, high), (whole.value(low), whole.value(high))))
+    };
+    let (Some((px, wx)), Some((py, wy))) = (
+        around(x, whole, at.map(|p| p.x)),
+        around(y, whole_y, at.map(|p| p.y)),
+    ) else {
+        return;
+    };
+    let all = |(low, high): (f64, f64)| low <= 1e-9 && high >= 1.0 - 1e-9;
+    view.window = (!(all(px) && all(py))).then_some(Window { x: wx, y: Some(wy) });
+}
+
+/// Moves the crosshair to the next or the last point of its series, or puts it on the last point of
+/// the first series that is shown.
+pub fn step_point(figure: &Figure, view: &mut View, on: bool) {
+    let Some((series, point)) = current(figure, view) else {
+        view.cursor = first(figure);
+        return;
+    };
+    let last = figure
+        .series
+        .get(series)
+        .map_or(0, |s| s.points.len().saturating_sub(1));
+    let point = if on {
+        (point + 1).min(last)
+    } else {
+        point.saturating_sub(1)
+    };
+    view.cursor = Some((series, point));
+}
+
+/// Moves the crosshair to the next or the last series that is shown, to its point nearest in x.
+pub fn step_series(figure: &Figure, view: &mut View, on: bool) {
+    let Some((series, point)) = current(figure, view) else {
+        view.cursor = first(figure);
+        return;
+    };
+    let shown: Vec<usize> = figure.shown().map(|(i, _)| i).collect();
+    let Some(at) = shown.iter().position(|i| *i == series) else {
+        return;
+    };
+    let next = if on {
+        (at + 1) % shown.len()
+    } else {
+        (at + shown.len() - 1) % shown.len()
+    };
+    let x = figure.series[series].points.get(point).map_or(0.0, |p| p.x);
+    if let Some(&next) = shown.get(next) {
+        let points = figure.series.get(next).map_or(&[][..], |s| &s.points);
+        let nearest = points
+            .iter()
+            .enumerate()
+            .min_by(|a, b| (a.1.x - x).abs().total_cmp(&(b.1.x - x).abs()));
+        view.cursor = Some((next, nearest.map_or(0, |(i, _)| i)));
+    }
+}
+
+/// The crosshair, if it stands on something that is shown.
+fn current(figure: &Figure, view: &View) -> Option<(usize, usize)> {
+    let (series, point) = view.cursor?;
+    let on = figure.series.get(series).filter(|s| !s.hidden)?;
+    (point < on.points.len()).then_some((series, point))
+}
+
+fn first(figure: &Figure) -> Option<(usize, usize)> {
+    let (index, series) = figure.shown().find(|(_, s)| !s.points.is_empty())?;
+    Some((index, series.points.len() - 1))
+}
+
+/// The name of an ink, for a notice.
+pub fn ink_name(ink: Ink) -> &'static str {
+    match ink {
+        Ink::Braille => "braille",
+        Ink::Block => "blocks",
+        Ink::Ascii => "ASCII",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! A chart in its panel, and moving about in it.
+
+use super::*;
+use crate::plot::tests::{curve, loss};
+use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
+
+#[test]
+fn pictures() {
+    let theme = Theme::default();
+    let view = View {
+        cursor: Some((0, 4)),
+        ..View::default()
+    };
+    for (w, h) in [(80, 22), (50, 12), (18, 5)] {
+        let shown = picture(w, h, |buf, area| {
+            draw(&curve(), &view, true, &theme, area, buf)
+        });
+        insta::assert_snapshot!(format!("chart_{w}x{h}"), shown);
+    }
+    let view = View::default();
+    let shown = picture(60, 12, |buf, area| {
+        draw(&loss(2500), &view, false, &theme, area, buf);
+    });
+    insta::assert_snapshot!("chart_loss", shown);
+}
+
+#[test]
+fn every_size_draws() {
+    let theme = Theme::monochrome();
+    let figure = curve();
+    let view = View {
+        cursor: Some((1, 1)),
+        ..View::default()
+    };
+    survives_every_size(|buf, area| draw(&figure, &view, true, &theme, area, buf));
+}
+
+#[test]
+fn the_crosshair_walks_points_and_series_and_never_stands_on_nothing() {
+    let mut figure = curve();
+    let mut view = View::default();
+    step_point(&figure, &mut view, true);
+    assert_eq!(view.cursor, Some((0, 5)), "the last point comes first");
+    step_point(&figure, &mut view, true);
+    assert_eq!(view.cursor, Some((0, 5)));
+    step_point(&figure, &mut view, false);
+    assert_eq!(view.cursor, Some((0, 4)));
+    step_series(&figure, &mut view, true);
+    assert_eq!(view.cursor, Some((1, 0)), "the nearest in x");
+    figure.series[2].hidden = true;
+    step_series(&figure, &mut view, true);
+    assert_eq!(view.cursor, Some((3, 0)), "hidden ones are passed over");
+    figure.series[3].hidden = true;
+    step_point(&figure, &mut view, true);
+    assert_eq!(view.cursor, Some((0, 5)));
+    for series in &mut figure.series {
+        series.hidden = true;
+    }
+    step_series(&figure, &mut view, true);
+    assert_eq!(view.cursor, None);
+}
+
+#[test]
+fn zooming_in_keeps_the_crosshair_in_sight_and_out_again_shows_all() {
+    for log in [false, true] {
+        let mut figure = curve();
+        if log {
+            figure.x.scale = crate::plot::Scale::Log;
+        }
+        for cursor in [None, Some((0, 0)), Some((0, 4)), Some((1, 2))] {
+            let mut view = View {
+                cursor,
+                ..View::default()
+            };
+            let mut steps = 0;
+            for _ in 0..40 {
+                zoom(&figure, &mut view, true);
+                steps += usize::from(view.window.is_some());
+                if let Some((s, p)) = cursor {
+                    let point = &figure.series[s].points[p];
+                    let (x, y) = figure.ranges(view.window);
+                    for place in [x.place(point.x), y.place(point.y)] {
+                        assert!((-1e-6..=1.0 + 1e-6).contains(&place), "{cursor:?} {log}");
+                    }
+                }
+            }
+            assert!(steps > 5);
+            for _ in 0..80 {
+                zoom(&figure, &mut view, false);
+            }
+            assert_eq!(view.window, None, "{cursor:?} {log}");
+        }
+    }
+}
