@@ -12,6 +12,7 @@
 //! | [`store`] | what outlives the program: session files, the database of runs | no engine |
 //! | [`lab`] | problem sets, sweeps, statistics | no screen, no picture |
 //! | [`plot`] | one figure, drawn to the terminal, SVG, PNG or CSV | no keys |
+//! | [`train`] | supervised fine-tuning: data, layers with a backward pass, LoRA, the optimiser, checkpoints, export | no screen |
 //! | [`config`] | settings: defaults < file < environment < flags | |
 //! | [`cli`] | the headless commands | |
 //! | [`tui`] | the screens | never touches [`model`] |
@@ -26,4 +27,5 @@ pub mod plot;
 pub mod sanitize;
 pub mod store;
 pub mod thinking;
+pub mod train;
 pub mod tui;

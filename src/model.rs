@@ -2,11 +2,13 @@
 //!
 //! Not here: what the tokens mean. This layer has never heard of thinking, budgets or screens.
 
+pub mod adapter;
 pub mod cache;
 pub mod decoder;
 pub mod fixture;
 pub mod gguf;
-mod memory;
+pub(crate) mod memory;
+pub mod names;
 pub mod sampler;
 pub mod template;
 pub mod tokenizer;

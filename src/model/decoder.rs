@@ -10,6 +10,7 @@
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 
+use super::adapter::PeftAdapter;
 use super::cache::Cache;
 use super::gguf::Gguf;
 use super::weights::{Linear, Matrix, Weights};
@@ -24,7 +25,7 @@ pub use config::{Activation, Config, Window};
 pub use rope::{RopeConfig, RopeLayout, RopeScaling};
 
 use layer::{Layer, Span};
-use rope::Rope;
+pub(crate) use rope::Rope;
 
 /// Which rows of logits a forward pass computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +63,21 @@ impl Decoder {
         device: &Device,
         progress: &mut dyn FnMut(f32) -> bool,
     ) -> Result<Decoder> {
+        Self::load_adapted(gguf, None, device, progress)
+    }
+
+    /// The same, with an adapter's low-rank additions on its linear layers.
+    pub fn load_adapted(
+        gguf: &Gguf,
+        adapter: Option<&PeftAdapter>,
+        device: &Device,
+        progress: &mut dyn FnMut(f32) -> bool,
+    ) -> Result<Decoder> {
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the file has no tensor token_embd.weight with two dimensions");
         };
         let config = Config::read(gguf, *vocab)?;
-        let weights = Weights::new(gguf, device);
+        let weights = Weights::adapted(gguf, adapter, device);
         super::memory::require(
             weights.memory_bytes(),
             "the model",

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 mod kind;
 mod parse;
 mod value;
+pub mod write;
 
 pub use kind::TensorKind;
 pub use value::{Array, Value, ValueKind};
@@ -218,6 +219,34 @@ impl Gguf {
     /// An array of integers that all fit in 32 signed bits.
     pub fn i32s(&self, key: &str) -> Option<Vec<i32>> {
         self.array(key)?.i32s(&self.bytes)
+    }
+
+    /// A value of this file as a writer needs it: the number of its kind, and its bytes.
+    fn encoded(&self, value: &Value) -> (u32, Vec<u8>) {
+        let part =
+            |range: &std::ops::Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        let sized = |len: usize, bytes: &[u8]| [&(len as u64).to_le_bytes(), bytes].concat();
+        match value {
+            Value::U8(v) => (0, v.to_le_bytes().to_vec()),
+            Value::I8(v) => (1, v.to_le_bytes().to_vec()),
+            Value::U16(v) => (2, v.to_le_bytes().to_vec()),
+            Value::I16(v) => (3, v.to_le_bytes().to_vec()),
+            Value::U32(v) => (4, v.to_le_bytes().to_vec()),
+            Value::I32(v) => (5, v.to_le_bytes().to_vec()),
+            Value::F32(v) => (6, v.to_le_bytes().to_vec()),
+            Value::Bool(v) => (7, vec![u8::from(*v)]),
+            Value::String(range) => (8, sized(range.len(), part(range))),
+            Value::Array(array) => {
+                let elements = sized(array.len, part(&array.range));
+                (
+                    9,
+                    [&(array.kind as u32).to_le_bytes()[..], &elements].concat(),
+                )
+            }
+            Value::U64(v) => (10, v.to_le_bytes().to_vec()),
+            Value::I64(v) => (11, v.to_le_bytes().to_vec()),
+            Value::F64(v) => (12, v.to_le_bytes().to_vec()),
+        }
     }
 
     /// The model family, `general.architecture`.

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 /// Refuses if `needed` bytes exceed what the system says is available. Where it does not say
 /// (no `/proc/meminfo`), nothing is refused.
-pub(super) fn require(needed: u64, what: &str, advice: &str) -> Result<()> {
+pub(crate) fn require(needed: u64, what: &str, advice: &str) -> Result<()> {
     require_within(needed, available(), what, advice)
 }
 
@@ -21,7 +21,7 @@ fn require_within(needed: u64, available: Option<u64>, what: &str, advice: &str)
 }
 
 /// Bytes that new allocations can use without swapping.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     parse_available(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 

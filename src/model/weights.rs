@@ -23,9 +23,11 @@ use candle_core::quantized::{GgmlDType, GgmlType, QMatMul, QStorage, QTensor, Qu
 use candle_core::{CpuStorage, Device, Module, Tensor};
 use half::{bf16, f16};
 
+use super::adapter::PeftAdapter;
 use super::gguf::{AlignedBytes, Bytes, Gguf, TensorInfo};
 
 mod blocks32;
+pub mod rows;
 
 /// Blocks of type `T` inside a file's bytes: candle's storage trait without a copy.
 struct Mapped<T> {
@@ -48,10 +50,15 @@ impl<T: GgmlType> Mapped<T> {
     }
 
     fn blocks(&self) -> &[T] {
-        let data = &self.bytes[self.range.clone()];
-        // SAFETY: alignment and length were checked in `new`, and neither the map nor the buffer
-        // moves while the `Arc` is held. `T` is one of candle's block types: plain numbers, for
-        // which every bit pattern is a value.
+        Self::cast(&self.bytes[self.range.clone()])
+    }
+
+    /// Whole, aligned blocks inside bytes.
+    fn cast(data: &[u8]) -> &[T] {
+        assert!((data.as_ptr() as usize).is_multiple_of(align_of::<T>()));
+        // SAFETY: alignment has just been checked and the length is rounded down to whole blocks.
+        // `T` is one of candle's block types: plain numbers, for which every bit pattern is a
+        // value.
         unsafe { std::slice::from_raw_parts(data.as_ptr().cast(), data.len() / size_of::<T>()) }
     }
 }
@@ -236,11 +243,21 @@ impl Matrix {
     }
 }
 
-/// A linear layer: `y = x · weightᵀ + bias`.
+/// A linear layer: `y = x · weightᵀ + bias`, with an adapter's low-rank addition if it has one.
 #[derive(Debug, Clone)]
 pub struct Linear {
     product: QMatMul,
     bias: Option<Tensor>,
+    low_rank: Option<LowRank>,
+}
+
+/// `y += x · down · up`.
+#[derive(Debug, Clone)]
+struct LowRank {
+    /// `[in, rank]`.
+    down: Tensor,
+    /// `[rank, out]`, the adapter's scale included.
+    up: Tensor,
 }
 
 impl Linear {
@@ -253,7 +270,11 @@ impl Linear {
         } else {
             QMatMul::from_arc(weight)?
         };
-        Ok(Self { product, bias })
+        Ok(Self {
+            product,
+            bias,
+            low_rank: None,
+        })
     }
 
     /// Whether the weight is stored in less than full precision.
@@ -267,10 +288,13 @@ impl Linear {
 
     /// Applies the layer to contiguous f32 rows `[rows, in]`, giving `[rows, out]`.
     pub fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        let product = self.product.forward(rows)?;
+        let mut y = self.product.forward(rows)?;
+        if let Some(low) = &self.low_rank {
+            y = (y + rows.matmul(&low.down)?.matmul(&low.up)?)?;
+        }
         match &self.bias {
-            Some(bias) => product.broadcast_add(bias),
-            None => Ok(product),
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
         }
     }
 }
@@ -278,13 +302,23 @@ impl Linear {
 /// Reads a model's tensors by name, checking every shape.
 pub struct Weights<'a> {
     gguf: &'a Gguf,
+    adapter: Option<&'a PeftAdapter>,
     device: &'a Device,
 }
 
 impl<'a> Weights<'a> {
     /// A reader of the tensors of `gguf` for use on `device`.
     pub fn new(gguf: &'a Gguf, device: &'a Device) -> Self {
-        Self { gguf, device }
+        Self::adapted(gguf, None, device)
+    }
+
+    /// The same, with an adapter's additions on the linear layers.
+    pub fn adapted(gguf: &'a Gguf, adapter: Option<&'a PeftAdapter>, device: &'a Device) -> Self {
+        Self {
+            gguf,
+            adapter,
+            device,
+        }
     }
 
     /// Bytes of memory that computing with the file's tensors takes on this device's host: the
@@ -334,7 +368,16 @@ impl<'a> Weights<'a> {
     pub fn linear(&self, prefix: &str, out: usize, input: usize) -> Result<Linear> {
         let weight = self.matrix(&format!("{prefix}.weight"), out, input)?;
         let bias = self.optional_vector(&format!("{prefix}.bias"), out)?;
-        Ok(Linear::new(&weight, bias)?)
+        let mut linear = Linear::new(&weight, bias)?;
+        if let Some(low) = self.adapter.and_then(|a| a.layers.get(prefix)) {
+            let tensor = |values: &[f32], shape| Tensor::from_slice(values, shape, self.device);
+            let up = tensor(&low.b, (out, low.rank))?.t()?.contiguous()?;
+            linear.low_rank = Some(LowRank {
+                down: tensor(&low.a, (low.rank, input))?.t()?.contiguous()?,
+                up: (up * f64::from(low.scale))?,
+            });
+        }
+        Ok(linear)
     }
 
     /// Whether the file has this tensor.

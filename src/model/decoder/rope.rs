@@ -59,7 +59,7 @@ pub struct RopeConfig {
 
 /// Frequencies ready for use.
 #[derive(Debug)]
-pub(super) struct Rope {
+pub(crate) struct Rope {
     layout: RopeLayout,
     /// Radians per position, one for each pair.
     frequencies: Vec<f32>,
@@ -77,7 +77,7 @@ pub(super) struct Rotation {
 
 impl Rope {
     /// `divisors` are the file's own divisors of the frequencies (Llama 3), one for each pair.
-    pub(super) fn new(config: &RopeConfig, divisors: Option<&[f32]>) -> Result<Self> {
+    pub(crate) fn new(config: &RopeConfig, divisors: Option<&[f32]>) -> Result<Self> {
         let pairs = config.dims / 2;
         if let Some(divisors) = divisors
             && (divisors.len() != pairs || divisors.iter().any(|d| !(d.is_finite() && *d > 0.0)))
@@ -99,19 +99,25 @@ impl Rope {
     /// Tables for rows at the given positions.
     pub(super) fn at(&self, positions: &[u32], device: &Device) -> candle_core::Result<Rotation> {
         let shape = (positions.len(), self.frequencies.len());
+        let (cos, sin) = self.tables(positions);
+        Ok(Rotation {
+            layout: self.layout,
+            cos: Tensor::from_vec(cos, shape, device)?,
+            sin: Tensor::from_vec(sin, shape, device)?,
+        })
+    }
+
+    /// Cosines and sines `[positions, dims / 2]`.
+    pub(crate) fn tables(&self, positions: &[u32]) -> (Vec<f32>, Vec<f32>) {
         let table = |f: fn(f32) -> f32| {
             let angles = positions.iter().flat_map(|&p| {
                 self.frequencies
                     .iter()
                     .map(move |w| f(p as f32 * w) * self.magnitude)
             });
-            Tensor::from_vec(angles.collect::<Vec<f32>>(), shape, device)
+            angles.collect()
         };
-        Ok(Rotation {
-            layout: self.layout,
-            cos: table(f32::cos)?,
-            sin: table(f32::sin)?,
-        })
+        (table(f32::cos), table(f32::sin))
     }
 }
 

@@ -1,0 +1,158 @@
+//! Tensor names and row orders of GGUF and of Hugging Face, and the way between them.
+//!
+//! Converters to GGUF rename every tensor, and for Llama reorder the rows of queries and keys, so
+//! that a rotated pair lies side by side. Whoever reads or writes Hugging Face's files beside a
+//! GGUF model comes through here. Not here: reading or writing the files.
+
+/// GGUF's and Hugging Face's names of a block's parts. The two norms around the feed-forward
+/// network are named otherwise in Gemma 3, which has four.
+const PARTS: [(&str, &str); 9] = [
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+/// The norms of a block, by architecture.
+fn norms(architecture: &str) -> &'static [(&'static str, &'static str)] {
+    match architecture {
+        "gemma3" => &[
+            ("attn_norm", "input_layernorm"),
+            ("post_attention_norm", "post_attention_layernorm"),
+            ("ffn_norm", "pre_feedforward_layernorm"),
+            ("post_ffw_norm", "post_feedforward_layernorm"),
+        ],
+        _ => &[
+            ("attn_norm", "input_layernorm"),
+            ("ffn_norm", "post_attention_layernorm"),
+        ],
+    }
+}
+
+/// Hugging Face's name of a GGUF tensor; `None` for one that it has no name for.
+pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
+    match name {
+        "token_embd.weight" => return Some("model.embed_tokens.weight".into()),
+        "output_norm.weight" => return Some("model.norm.weight".into()),
+        "output.weight" => return Some("lm_head.weight".into()),
+        _ => {}
+    }
+    let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+    let (part, kind) = rest.rsplit_once('.')?;
+    let mut parts = PARTS.iter().chain(norms(architecture));
+    let (_, theirs) = parts.find(|(ours, _)| *ours == part)?;
+    Some(format!("model.layers.{layer}.{theirs}.{kind}"))
+}
+
+/// GGUF's prefix (`blk.0.attn_q`) of Hugging Face's linear layer
+/// (`model.layers.0.self_attn.q_proj`); `None` for anything else.
+pub fn linear_of(hugging_face: &str) -> Option<String> {
+    let (layer, part) = hugging_face
+        .strip_prefix("model.layers.")?
+        .split_once('.')?;
+    let layer: usize = layer.parse().ok()?;
+    let linear = |(ours, _): &&(&str, &str)| !ours.ends_with("norm");
+    let (ours, _) = PARTS
+        .iter()
+        .filter(linear)
+        .find(|(_, theirs)| *theirs == part)?;
+    Some(format!("blk.{layer}.{ours}"))
+}
+
+/// The number of heads whose rows GGUF has in another order than Hugging Face, if this tensor or
+/// prefix is one of those.
+pub fn reordered_heads(
+    name: &str,
+    architecture: &str,
+    heads: usize,
+    kv_heads: usize,
+) -> Option<usize> {
+    if architecture != "llama" {
+        return None;
+    }
+    let part = name.strip_prefix("blk.")?.split('.').nth(1)?;
+    match part {
+        "attn_q" => Some(heads),
+        "attn_k" => Some(kv_heads),
+        _ => None,
+    }
+}
+
+/// Which way rows are put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From GGUF's order to Hugging Face's.
+    ToHuggingFace,
+    /// The other way.
+    ToGguf,
+}
+
+/// Rows of `width` elements put into the other order: within a head of `2n` rows, Hugging Face's
+/// rows `i` and `n + i` are GGUF's `2i` and `2i + 1`.
+pub fn reorder(values: &[f32], width: usize, heads: usize, direction: Direction) -> Vec<f32> {
+    let rows = values.len() / width.max(1);
+    let pairs = rows / heads.max(1) / 2;
+    let mut out = Vec::with_capacity(values.len());
+    for head in 0..heads {
+        for row in 0..2 * pairs {
+            let from = match direction {
+                // Row `row` of Hugging Face's head, looked up in GGUF's order.
+                Direction::ToHuggingFace => 2 * (row % pairs) + row / pairs,
+                Direction::ToGguf => row / 2 + pairs * (row % 2),
+            };
+            let at = (head * 2 * pairs + from) * width;
+            out.extend_from_slice(&values[at..at + width]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_converters() {
+        let hf = |name| hugging_face(name, "llama").unwrap();
+        assert_eq!(
+            hf("blk.3.attn_output.weight"),
+            "model.layers.3.self_attn.o_proj.weight"
+        );
+        assert_eq!(
+            hf("blk.0.ffn_norm.weight"),
+            "model.layers.0.post_attention_layernorm.weight"
+        );
+        assert_eq!(
+            hugging_face("blk.0.ffn_norm.weight", "gemma3").unwrap(),
+            "model.layers.0.pre_feedforward_layernorm.weight"
+        );
+        assert_eq!(hugging_face("rope_freqs.weight", "llama"), None);
+        assert_eq!(
+            linear_of("model.layers.12.mlp.down_proj").unwrap(),
+            "blk.12.ffn_down"
+        );
+        assert_eq!(linear_of("model.layers.0.self_attn.q_norm"), None);
+        assert_eq!(linear_of("model.layers.x.mlp.up_proj"), None);
+    }
+
+    #[test]
+    fn only_llama_s_queries_and_keys_are_reordered_and_back() {
+        assert_eq!(
+            reordered_heads("blk.0.attn_q.weight", "llama", 4, 2),
+            Some(4)
+        );
+        assert_eq!(reordered_heads("blk.0.attn_k", "llama", 4, 2), Some(2));
+        assert_eq!(reordered_heads("blk.0.attn_v.weight", "llama", 4, 2), None);
+        assert_eq!(reordered_heads("blk.0.attn_q.weight", "qwen2", 4, 2), None);
+        // Two heads of four rows, one column.
+        let theirs = [0., 1., 2., 3., 10., 11., 12., 13.];
+        let ours = reorder(&theirs, 1, 2, Direction::ToGguf);
+        assert_eq!(ours, [0., 2., 1., 3., 10., 12., 11., 13.]);
+        assert_eq!(reorder(&ours, 1, 2, Direction::ToHuggingFace), theirs);
+    }
+}

@@ -1,0 +1,15 @@
+//! Supervised fine-tuning: the recipe of s1 on the user's own machine.
+//!
+//! Not here: screens and flags. Generating is the engine's.
+
+pub mod attention;
+pub mod gate;
+pub mod linear;
+pub mod loss;
+pub mod math;
+pub mod network;
+pub mod norm;
+pub mod optim;
+pub mod params;
+pub mod rotary;
+pub mod step;
