@@ -217,6 +217,21 @@ impl Figure {
         self.series.iter().enumerate().filter(|(_, s)| !s.hidden)
     }
 
+    /// The points of a series whose bars are to be drawn, with them. A point that an earlier series
+    /// has too (two strategies that begin at the same one) has its bar there.
+    fn bars(&self, index: usize) -> impl Iterator<Item = (&Point, (f64, f64))> {
+        let earlier = move |point: &Point| {
+            let mut earlier = self.shown().filter(move |(i, _)| *i < index);
+            earlier.any(|(_, s)| s.points.contains(point))
+        };
+        let points = self.series.get(index).map_or(&[][..], |s| &s.points);
+        points
+            .iter()
+            .filter(|p| p.is_finite())
+            .filter_map(|p| Some((p, p.interval?)))
+            .filter(move |(p, _)| !earlier(p))
+    }
+
     /// The ranges of both axes. Hidden series count: hiding one moves nothing.
     pub fn ranges(&self, window: Option<Window>) -> (Range, Range) {
         let points = || self.series.iter().flat_map(|s| &s.points);

@@ -3,12 +3,13 @@
 use super::Figure;
 
 /// `series,name,x,y,low,high,detail`, one row per point, with quotes where RFC 4180 asks for them.
-/// Hidden series are left out, as in a drawing. Numbers are written in full: reading them back
+/// Hidden series are left out, as in a drawing, and so are points that are
+/// no numbers. Numbers are written in full: reading them back
 /// gives the same numbers.
 pub fn write(figure: &Figure) -> String {
     let mut out = String::from("series,name,x,y,low,high,detail\n");
     for (_, series) in figure.shown() {
-        for point in &series.points {
+        for point in series.points.iter().filter(|p| p.is_finite()) {
             let number = |v: f64| {
                 if v.is_finite() {
                     v.to_string()

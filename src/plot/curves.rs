@@ -237,7 +237,7 @@ fn metrics(runs: &[(&Run, &Report)]) -> String {
 }
 
 /// How long the thoughts are: the share of samples by thinking tokens, one outline per run for its
-/// longest budget, and one per number of waits there.
+/// longest budget, and one per number of waits there, hidden until it is wanted.
 pub fn lengths(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
     let mut curves = Curves {
         figure: Figure {
@@ -284,6 +284,7 @@ pub fn lengths(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
                 points,
                 dash: [Dash::Solid, Dash::Dashed, Dash::Dotted][point.spec.waits.min(2)],
                 color: index,
+                hidden: point.spec.waits > 0,
                 ..Series::default()
             };
             curves.push(series, sources);
@@ -314,29 +315,41 @@ fn bins(longest: usize, scale: Scale) -> Vec<f64> {
     (0..=count).map(|i| i as f64 * width).collect()
 }
 
-/// The outline of a histogram. What lies before the first edge counts to the first bin.
+/// The outline of a histogram; it breaks where bins are empty. What lies before the first edge
+/// counts to the first bin.
 fn outline(sorted: &[usize], edges: &[f64]) -> Vec<Point> {
-    let (Some(first), Some(last)) = (edges.first(), edges.last()) else {
+    let Some(last) = edges.last() else {
         return Vec::new();
     };
-    if sorted.is_empty() {
-        return Vec::new();
-    }
-    let mut points = vec![Point::new(*first, 0.0)];
-    let mut before = 0;
+    let mut points = Vec::new();
+    let (mut before, mut drawing) = (0, false);
     for pair in edges.windows(2) {
         let below = sorted.partition_point(|t| (*t as f64) < pair[1]);
-        let share = (below - before) as f64 / sorted.len() as f64;
+        let count = below - before;
+        before = below;
+        if count == 0 {
+            if drawing {
+                points.push(Point::new(pair[0], 0.0));
+                points.push(Point::new(f64::NAN, f64::NAN));
+            }
+            drawing = false;
+            continue;
+        }
+        if !drawing {
+            points.push(Point::new(pair[0], 0.0));
+        }
+        drawing = true;
         for x in pair {
             points.push(Point {
                 name: format!("{:.0} to {:.0}", pair[0], pair[1]),
-                detail: format!("{} of {}", below - before, sorted.len()),
-                ..Point::new(*x, share)
+                detail: format!("{count} of {}", sorted.len()),
+                ..Point::new(*x, count as f64 / sorted.len() as f64)
             });
         }
-        before = below;
     }
-    points.push(Point::new(*last, 0.0));
+    if drawing {
+        points.push(Point::new(*last, 0.0));
+    }
     points
 }
 

@@ -105,8 +105,8 @@ pub fn draw(figure: &Figure) -> String {
     page.clip(plot.left, plot.top, plot.right, plot.bottom);
     let mut labels = Labels::new(plot.left, plot.top, plot.right, plot.bottom);
     let shifts = Shifts::new(figure, &plot);
-    for (index, series) in figure.shown() {
-        bars(&plot, series, index, &shifts, &mut page);
+    for (index, _) in figure.shown() {
+        bars(&plot, figure, index, &shifts, &mut page);
     }
     for (_, series) in figure.shown() {
         line(&plot, series, &mut page, &mut labels);
@@ -255,9 +255,9 @@ struct Shifts(Vec<(usize, f64)>);
 
 impl Shifts {
     fn new(figure: &Figure, plot: &Plot) -> Shifts {
-        let places = figure.shown().flat_map(|(index, series)| {
-            let with_bar = series.points.iter().filter(|p| p.interval.is_some());
-            with_bar.map(move |p| (index, plot.x(p.x)))
+        let places = figure.shown().flat_map(|(index, _)| {
+            let bars = figure.bars(index);
+            bars.map(move |(p, _)| (index, plot.x(p.x)))
         });
         Shifts(places.collect())
     }
@@ -277,11 +277,9 @@ impl Shifts {
     }
 }
 
-fn bars(plot: &Plot, series: &Series, index: usize, shifts: &Shifts, page: &mut Page) {
-    for point in series.points.iter().filter(|p| p.is_finite()) {
-        let Some((low, high)) = point.interval else {
-            continue;
-        };
+fn bars(plot: &Plot, figure: &Figure, index: usize, shifts: &Shifts, page: &mut Page) {
+    let ink = color(figure.series.get(index).map_or(0, |s| s.color));
+    for (point, (low, high)) in figure.bars(index) {
         let place = plot.x(point.x);
         let x = place + shifts.at(index, place);
         let within = |y: f64| y.clamp(plot.top, plot.bottom);
@@ -289,7 +287,6 @@ fn bars(plot: &Plot, series: &Series, index: usize, shifts: &Shifts, page: &mut 
         if !plot.holds(place, plot.bottom) || !(low - high).is_finite() {
             continue;
         }
-        let ink = color(series.color);
         page.faint(x, low, x, high, ink);
         for y in [low, high] {
             page.faint(x - 3.5, y, x + 3.5, y, ink);

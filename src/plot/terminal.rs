@@ -15,7 +15,7 @@ mod legend;
 use super::canvas::Canvas;
 pub use super::canvas::Ink;
 use super::sample::thin;
-use super::{Dash, Figure, Marker, Point, Range, Window};
+use super::{Dash, Figure, Marker, Range, Window};
 use crate::sanitize::{clean_line, fit, width};
 use axes::Frame;
 
@@ -101,16 +101,10 @@ pub fn draw(figure: &Figure, view: &View, styles: &Styles, buf: &mut Buffer, are
         y,
     };
     frame.draw(figure, ascii, styles, buf);
-    for (_, series) in figure.shown() {
-        for point in &series.points {
-            bar(
-                &plot,
-                point,
-                series.dash,
-                ascii,
-                styles.of(series.color),
-                buf,
-            );
+    for (index, series) in figure.shown() {
+        for (point, interval) in figure.bars(index) {
+            let style = styles.of(series.color);
+            bar(&plot, point.x, interval, series.dash, ascii, style, buf);
         }
     }
     lines(figure, &plot, view.ink, styles, buf);
@@ -203,11 +197,16 @@ fn lines(figure: &Figure, plot: &Plot, ink: Ink, styles: &Styles, buf: &mut Buff
 }
 
 /// The interval of a point, as a bar with ends. Its parts outside the window are cut off.
-fn bar(plot: &Plot, point: &Point, dash: Dash, ascii: bool, style: Style, buf: &mut Buffer) {
-    let Some((low, high)) = point.interval else {
-        return;
-    };
-    let (x, low, high) = (plot.x.place(point.x), plot.y.place(low), plot.y.place(high));
+fn bar(
+    plot: &Plot,
+    x: f64,
+    (low, high): (f64, f64),
+    dash: Dash,
+    ascii: bool,
+    style: Style,
+    buf: &mut Buffer,
+) {
+    let (x, low, high) = (plot.x.place(x), plot.y.place(low), plot.y.place(high));
     let all = [x, low, high].iter().all(|v| v.is_finite());
     if !all || !(0.0..=1.0).contains(&x) || low > high || high < 0.0 || low > 1.0 {
         return;

@@ -59,6 +59,8 @@ pub enum Group {
     Branch,
     /// Sessions of the explorer.
     Session,
+    /// Reading plots.
+    Plot,
     /// The screens.
     Screens,
     /// The program.
@@ -76,6 +78,7 @@ impl Group {
             Group::Look => "Look closer",
             Group::Branch => "Branches",
             Group::Session => "Keep and copy",
+            Group::Plot => "Read the plots",
             Group::Screens => "Screens",
             Group::Program => "Program",
         }
@@ -128,7 +131,23 @@ actions! {
     CopyAnswer, "copy_answer", Session, "copy answer", "Copy the answer to the clipboard";
     Save, "save", Session, "save", "Save the session";
     Open, "open", Session, "open", "Open a saved session";
+    PanelNext, "panel_next", Plot, "next panel", "Give the keys to the next panel";
+    PanelPrevious, "panel_previous", Plot, "last panel", "Give the keys to the panel before";
+    PointLeft, "point_left", Plot, "left", "The crosshair to the point before, or one cell to the left";
+    PointRight, "point_right", Plot, "right", "The crosshair to the next point, or one cell to the right";
+    OpenPoint, "open_point", Plot, "open", "Open the trace of a cell, the problems of a point, a run alone";
+    ZoomIn, "zoom_in", Plot, "closer", "Look closer at the crosshair";
+    ZoomOut, "zoom_out", Plot, "farther", "Step back";
+    ZoomAll, "zoom_all", Plot, "all", "Show the whole figure, without crosshair";
+    LogAxis, "log_axis", Plot, "log", "Logarithmic or linear axis of thinking tokens";
+    Lines, "lines", Plot, "lines", "Choose which lines are shown";
+    Ink, "ink", Plot, "braille/ASCII", "Draw lines with braille, with blocks or with ASCII";
+    Anchor, "anchor", Plot, "compare", "Compare every point with this one, problem by problem";
+    Overlay, "overlay", Plot, "over/off", "Lay the selected run over the others, or take it away";
+    OtherRun, "other_run", Plot, "other run", "The items and waits of the next run shown";
+    SaveFigure, "save_figure", Plot, "write figure", "Write the figure to a file: SVG, PNG or CSV";
     ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
+    ShowPlots, "show_plots", Screens, "plots", "Go to the plots: what a thinking budget buys";
     Models, "models", Program, "models", "Choose a model";
     Theme, "theme", Program, "theme", "Next theme";
     Settings, "settings", Program, "settings", "Change budget, waits, sampling and answer length";

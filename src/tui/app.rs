@@ -7,8 +7,11 @@
 //! Not here: drawing ([`super::screens`]) and the event loop ([`super::run`]).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::engine::protocol::{Command, Event, ModelInfo, Request};
+use crate::plot::Figure;
+use crate::store::run::Run;
 use crate::store::session::{Document, ModelCard};
 
 use super::action::Action;
@@ -27,6 +30,7 @@ mod input;
 pub mod live;
 mod look;
 pub mod overlay;
+pub mod plots;
 pub mod question;
 mod settings;
 mod steer;
@@ -75,6 +79,26 @@ pub enum Effect {
     LoadModel(PathBuf),
     /// End the engine while it loads.
     CancelLoad,
+    /// List the runs in the database; answered by [`App::on_runs`].
+    FindRuns,
+    /// Read a run; answered by [`App::on_run`].
+    ReadRun(String),
+    /// Read the trace of a sample; answered by [`App::on_trace`].
+    ReadTrace {
+        /// The run.
+        run: Arc<Run>,
+        /// Index of the row in it.
+        row: usize,
+        /// Index of the sample in the row.
+        sample: usize,
+    },
+    /// Write a figure to a file; answered by [`App::on_figure`].
+    SaveFigure {
+        /// The figure.
+        figure: Box<Figure>,
+        /// The file; the end of its name says the format.
+        path: PathBuf,
+    },
     /// Keep the questions for the next run.
     SaveHistory(Vec<String>),
     /// Draw every cell again.
@@ -170,6 +194,8 @@ pub struct App {
     pub layout: Layout,
     /// Where things are in the explorer; set before each drawing.
     pub places: super::screens::explore::Places,
+    /// The plots.
+    pub plots: plots::Plots,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,
     /// The question waits for the model.
@@ -222,6 +248,7 @@ impl App {
             screen: Screen::default(),
             layout: Layout::default(),
             places: Default::default(),
+            plots: Default::default(),
             model_path,
             queued: false,
             quitting: false,
@@ -287,6 +314,7 @@ impl App {
             A::HistoryForward => self.question.newer(),
             A::Cancel => self.leave_question(),
             A::ShowExplore => self.screen = Screen::Explore,
+            A::ShowPlots => self.show_plots(),
             A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
             A::Settings => self.open_settings(),
@@ -298,6 +326,7 @@ impl App {
             A::Quit => self.quit(),
             _ => match self.screen {
                 Screen::Explore => self.explore(action),
+                Screen::Plots => self.plots(action),
             },
         }
     }

@@ -29,6 +29,8 @@ pub enum Context {
     Program,
     /// The explorer with the trace focused.
     Explore,
+    /// The plots.
+    Plots,
     /// The question box or another text field.
     Editor,
     /// A list: picker, palette, alternatives, branches.
@@ -37,9 +39,10 @@ pub enum Context {
 
 impl Context {
     /// All contexts.
-    pub const ALL: [Context; 4] = [
+    pub const ALL: [Context; 5] = [
         Context::Program,
         Context::Explore,
+        Context::Plots,
         Context::Editor,
         Context::List,
     ];
@@ -88,6 +91,8 @@ struct File {
     #[serde(default)]
     explore: Vec<Spanned<Row>>,
     #[serde(default)]
+    plots: Vec<Spanned<Row>>,
+    #[serde(default)]
     editor: Vec<Spanned<Row>>,
     #[serde(default)]
     list: Vec<Spanned<Row>>,
@@ -131,6 +136,7 @@ impl Keymap {
         for (context, list) in [
             (Context::Program, parsed.program),
             (Context::Explore, parsed.explore),
+            (Context::Plots, parsed.plots),
             (Context::Editor, parsed.editor),
             (Context::List, parsed.list),
         ] {

@@ -17,6 +17,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::config::Dirs;
 use crate::engine::protocol::{Event, Request};
 use crate::engine::{Engine, LoadOptions, catalog};
+use crate::plot;
+use crate::store::db;
+use crate::store::run::{Run, RunSummary};
 use crate::store::session::{self, Document, Saved};
 
 use super::app::{App, Effect, Options, SaveResult};
@@ -28,10 +31,12 @@ use super::theme::Theme;
 
 mod clipboard;
 mod files;
+mod runs;
 
 use files::{Files, Job};
 
-/// While text streams, it is kept at least this often: what a power cut can cost.
+/// While text streams, it is kept at least this often: what a power cut can cost. As often the
+/// plots look for what other programs have added.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Engine events taken in before the loop looks at anything else.
@@ -70,6 +75,10 @@ enum Done {
     Sessions(Vec<Saved>),
     Opened(PathBuf, Result<Box<Document>, String>),
     Models(Vec<catalog::Entry>),
+    Runs(Result<Vec<RunSummary>, String>),
+    Run(String, Result<Box<Run>, String>),
+    Trace(Result<Box<Document>, String>),
+    Figure(Result<PathBuf, String>),
 }
 
 /// Runs the screens until the user leaves. Returns the exit code: 0, or 128 + n after signal n.
@@ -97,6 +106,7 @@ struct Loop {
     load: LoadOptions,
     models: catalog::Places,
     sessions: PathBuf,
+    database: PathBuf,
     files: Files,
     done: UnboundedSender<Done>,
     inbox: UnboundedReceiver<Done>,
@@ -128,6 +138,7 @@ impl Loop {
             load: setup.load,
             models: setup.models,
             sessions: files.folder().to_owned(),
+            database: setup.dirs.data.join(db::FILE),
             files,
             done,
             inbox,
@@ -185,7 +196,10 @@ impl Loop {
                     Signal::Continue => self.terminal.take_back()?,
                     signal => self.leave(signal.exit_code().unwrap_or(1)),
                 },
-                _ = keep.tick() => self.app.keep(),
+                _ = keep.tick() => {
+                    self.app.keep();
+                    self.app.look_for_runs();
+                }
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
                     self.take_pending();
                     self.draw()?;
@@ -245,6 +259,10 @@ impl Loop {
             Done::Sessions(sessions) => self.app.on_sessions(sessions),
             Done::Opened(path, read) => self.app.on_opened(path, read.map(|document| *document)),
             Done::Models(entries) => self.app.on_models(entries),
+            Done::Runs(listed) => self.app.on_runs(listed),
+            Done::Run(name, read) => self.app.on_run(&name, read.map(|run| *run)),
+            Done::Trace(read) => self.app.on_trace(read.map(|document| *document)),
+            Done::Figure(written) => self.app.on_figure(written),
         }
     }
 
@@ -292,6 +310,28 @@ impl Loop {
                     let places = self.models.clone();
                     self.aside(move || Done::Models(catalog::find(&places)));
                 }
+                Effect::FindRuns => {
+                    let database = self.database.clone();
+                    self.aside(move || Done::Runs(runs::list(&database)));
+                }
+                Effect::ReadRun(name) => {
+                    let database = self.database.clone();
+                    self.aside(move || {
+                        let read = runs::read(&database, &name).map(Box::new);
+                        Done::Run(name, read)
+                    });
+                }
+                Effect::ReadTrace { run, row, sample } => {
+                    let database = self.database.clone();
+                    self.aside(move || {
+                        let read = runs::trace(&database, &run, row, sample);
+                        Done::Trace(read.map(Box::new))
+                    });
+                }
+                Effect::SaveFigure { figure, path } => self.aside(move || {
+                    let written = plot::write(&figure, &path).map(|()| path);
+                    Done::Figure(written.map_err(|e| format!("{e:#}")))
+                }),
                 Effect::LoadModel(path) => self.load(path),
                 Effect::CancelLoad => {
                     self.generation += 1;

@@ -32,6 +32,7 @@ pub mod explore;
 mod header;
 mod over;
 pub mod picker;
+pub mod plots;
 
 /// The lowest screen with a header.
 const HEADER_FROM: u16 = 8;
@@ -44,16 +45,19 @@ pub enum Screen {
     /// One thought, steered while it runs.
     #[default]
     Explore,
+    /// What a thinking budget buys.
+    Plots,
 }
 
 impl Screen {
     /// Every screen, in the order of the tabs.
-    pub const ALL: [Screen; 1] = [Screen::Explore];
+    pub const ALL: [Screen; 2] = [Screen::Explore, Screen::Plots];
 
     /// What its tab says.
     pub fn title(self) -> &'static str {
         match self {
             Screen::Explore => "Explore",
+            Screen::Plots => "Plots",
         }
     }
 
@@ -61,6 +65,7 @@ impl Screen {
     pub fn action(self) -> Action {
         match self {
             Screen::Explore => Action::ShowExplore,
+            Screen::Plots => Action::ShowPlots,
         }
     }
 
@@ -68,6 +73,7 @@ impl Screen {
     pub fn context(self) -> Context {
         match self {
             Screen::Explore => Context::Explore,
+            Screen::Plots => Context::Plots,
         }
     }
 
@@ -75,6 +81,7 @@ impl Screen {
     pub fn has_question(self) -> bool {
         match self {
             Screen::Explore => true,
+            Screen::Plots => false,
         }
     }
 
@@ -91,6 +98,7 @@ impl Screen {
                 Group::Branch,
                 Group::Session,
             ],
+            Screen::Plots => &[Group::Plot, Group::Scroll],
         }
     }
 
@@ -141,6 +149,8 @@ pub fn prepare(app: &mut App, area: Rect) {
     app.layout = Layout::of(area);
     match app.screen {
         Screen::Explore => explore::prepare(app),
+        // Nothing of it is kept from one drawing to the next.
+        Screen::Plots => {}
     }
 }
 
@@ -161,6 +171,7 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     header::draw(app, app.layout.header, buf);
     let notices = match app.screen {
         Screen::Explore => explore::paint(app, buf),
+        Screen::Plots => plots::paint(app, buf),
     };
     footer::draw(
         buf,

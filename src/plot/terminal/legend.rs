@@ -96,17 +96,26 @@ impl Legend {
             } else {
                 x > area.x && x + size > area.right()
             };
+            // The last row says how many are missing, behind what it still holds.
+            let next = y + u16::from(wraps);
+            let missing = if beside {
+                (next + 1 >= area.bottom() && index + 1 < total).then_some((area.x, next))
+            } else {
+                (next >= area.bottom()).then_some((x, y))
+            };
+            if let Some((x, y)) = missing {
+                let room = area.right().saturating_sub(x);
+                let text = format!("… {} more", total - index);
+                let text = if width(&text) > room.into() {
+                    "…"
+                } else {
+                    &text
+                };
+                buf.set_stringn(x, y.min(area.bottom() - 1), text, room.into(), styles.dim);
+                return;
+            }
             if wraps {
                 (x, y) = (area.x, y + 1);
-            }
-            let last = y + 1 >= area.bottom();
-            let more = total - index > 1 && beside && last;
-            if y >= area.bottom() || more {
-                let y = area.bottom() - 1;
-                let text = format!("… {} more", total - index);
-                let room = area.right().saturating_sub(x.min(area.right()));
-                buf.set_stringn(x, y, text, room.into(), styles.dim);
-                return;
             }
             let style = if series.hidden {
                 styles.dim

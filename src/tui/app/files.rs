@@ -165,6 +165,11 @@ impl App {
             Ok(document) => document,
             Err(sentence) => return self.refuse(sentence),
         };
+        self.show_document(document, Some(path));
+    }
+
+    /// Puts a session on screen, from the file that it is to be saved to again.
+    pub(super) fn show_document(&mut self, document: Document, path: Option<PathBuf>) {
         self.keep_now();
         self.forget_live();
         self.question.set(&document.request.question);

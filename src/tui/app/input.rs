@@ -152,6 +152,7 @@ impl App {
                 None => self.overlay = Some(Overlay::open_path()),
             },
             Pick::Setting => self.edit_setting(row),
+            Pick::Line => self.toggle_line(row),
         }
     }
 
@@ -165,6 +166,7 @@ impl App {
             Ask::Open => self.wish(Effect::OpenSession(expand_home(text.trim()))),
             Ask::WaitText if text.is_empty() => return Err("Write some text.".into()),
             Ask::WaitText => self.choose_wait_text(text),
+            Ask::Figure => self.save_figure(text)?,
             Ask::Setting(setting) => {
                 self.set(setting, text)?;
                 self.back_to_settings(setting);
@@ -210,6 +212,7 @@ impl App {
     pub fn footer(&self) -> Vec<Action> {
         match self.screen {
             Screen::Explore => self.explore_footer(),
+            Screen::Plots => self.plots_footer(),
         }
     }
 

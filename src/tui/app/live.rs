@@ -114,8 +114,8 @@ impl Live {
         }
     }
 
-    /// A session read from a file. No engine knows its branches.
-    pub fn opened(document: Document, path: PathBuf, base: LaneId, number: usize) -> Live {
+    /// A session that was stored, in a file of its own or not. No engine knows its branches.
+    pub fn opened(document: Document, path: Option<PathBuf>, base: LaneId, number: usize) -> Live {
         let mut live = Live::new(document.request, document.model, base, number);
         live.prompt_ids = document.prompt_ids;
         live.lanes = document
@@ -126,7 +126,7 @@ impl Live {
             .collect();
         live.tree = document.tree;
         live.active = document.active;
-        live.path = Some(path);
+        live.path = path;
         for id in 0..live.lanes.len() {
             live.judge(id);
         }

@@ -53,6 +53,8 @@ pub enum Pick {
     Session(Vec<PathBuf>),
     /// A setting to change.
     Setting,
+    /// A line of the curve to show or to hide.
+    Line,
 }
 
 /// What a typed line is for.
@@ -73,6 +75,8 @@ pub enum Ask {
     WaitText,
     /// The value of a setting.
     Setting(Setting),
+    /// The file of a figure.
+    Figure,
 }
 
 /// What a yes is for.

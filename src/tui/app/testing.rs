@@ -70,6 +70,7 @@ pub fn press(app: &mut App, keys: &str) {
         let code = match name {
             "enter" => KeyCode::Enter,
             "esc" => KeyCode::Esc,
+            "tab" => KeyCode::Tab,
             "space" => KeyCode::Char(' '),
             "left" => KeyCode::Left,
             "right" => KeyCode::Right,

@@ -54,8 +54,10 @@ pub fn draw(
         .and_then(|(series, point)| figure.readout(series, point))
         .unwrap_or_else(|| clean_line(&figure.caption).into_owned());
     let inner = panel(&title, &below, focused, theme, area, buf);
+    // The axis may stand at the border; at the right the last label needs a column.
     let inner = Rect {
-        width: inner.width.saturating_sub(1),
+        x: inner.x.saturating_sub(1),
+        width: inner.width + 1,
         ..inner
     };
     terminal::draw(figure, view, &styles(theme), buf, inner);
@@ -66,7 +68,8 @@ pub fn draw(
     }
 }
 
-/// A bordered panel with words in its borders, cut where there is no room; returns the room inside.
+/// A bordered panel with words in its borders, cut where there is no room; returns the room inside,
+/// one column of margin left and right.
 pub fn panel(
     title: &str,
     below: &str,
@@ -96,7 +99,7 @@ pub fn panel(
         block = block.title_bottom(Line::styled(shown(below), theme.text));
     }
     block.render(area, buf);
-    area.inner(Margin::new(1, 1))
+    area.inner(Margin::new(2, 1))
 }
 
 /// How far one step of zooming goes.
@@ -141,16 +144,19 @@ pub fn step_point(figure: &Figure, view: &mut View, on: bool) {
         view.cursor = first(figure);
         return;
     };
-    let last = figure
-        .series
-        .get(series)
-        .map_or(0, |s| s.points.len().saturating_sub(1));
-    let point = if on {
-        (point + 1).min(last)
-    } else {
-        point.saturating_sub(1)
+    // Points that are no numbers (gaps of the line) are passed over.
+    let points = figure.series.get(series).map_or(&[][..], |s| &s.points);
+    let stands = |i: &usize| {
+        points
+            .get(*i)
+            .is_some_and(|p| p.x.is_finite() && p.y.is_finite())
     };
-    view.cursor = Some((series, point));
+    let next = if on {
+        (point + 1..points.len()).find(stands)
+    } else {
+        (0..point).rev().find(stands)
+    };
+    view.cursor = Some((series, next.unwrap_or(point)));
 }
 
 /// Moves the crosshair to the next or the last series that is shown, to its point nearest in x.
@@ -174,6 +180,7 @@ pub fn step_series(figure: &Figure, view: &mut View, on: bool) {
         let nearest = points
             .iter()
             .enumerate()
+            .filter(|(_, p)| p.x.is_finite() && p.y.is_finite())
             .min_by(|a, b| (a.1.x - x).abs().total_cmp(&(b.1.x - x).abs()));
         view.cursor = Some((next, nearest.map_or(0, |(i, _)| i)));
     }

@@ -1,0 +1,239 @@
+//! The plots screen without terminal and database.
+
+use super::*;
+use crate::plot::curves::tests::run;
+use crate::store::run::Run;
+use crate::store::session::Document;
+use crate::thinking::tree::Tree;
+use crate::tui::app::testing::{press, ready};
+
+pub fn summary(run: &Run) -> RunSummary {
+    let samples = || run.rows.iter().flat_map(|r| &r.samples);
+    RunSummary {
+        name: run.name.clone(),
+        created_at: run.created_at,
+        settings: run.settings.clone(),
+        rows: run.rows.len(),
+        graded: samples().filter(|s| s.correct.is_some()).count(),
+        correct: samples().filter(|s| s.correct == Some(true)).count(),
+    }
+}
+
+/// The plots screen with two runs in the database, the newer one shown.
+pub fn plots() -> App {
+    let (mut tuned, base) = (run("reasoner", 120, 20, 1), run("base", 120, 60, 1));
+    tuned.created_at += 60;
+    let mut app = ready();
+    app.show_plots();
+    assert_eq!(app.drain().1, [Effect::FindRuns]);
+    app.on_runs(Ok(vec![summary(&tuned), summary(&base)]));
+    assert_eq!(app.drain().1, [Effect::ReadRun("reasoner".into())]);
+    app.on_run("reasoner", Ok(tuned));
+    app
+}
+
+/// Lays the second run over the first.
+pub fn both(app: &mut App) {
+    app.plots.focus(Pane::Runs);
+    press(app, "down space");
+    assert_eq!(app.drain().1, [Effect::ReadRun("base".into())]);
+    app.on_run("base", Ok(run("base", 120, 60, 1)));
+    app.plots.focus(Pane::Curve);
+}
+
+#[test]
+fn the_newest_run_is_shown_by_itself_and_others_are_laid_over_it() {
+    let mut app = plots();
+    assert_eq!(app.plots.shown.len(), 1);
+    both(&mut app);
+    assert_eq!(app.plots.shown_as("base"), Some(1));
+    assert_eq!(app.plots.curves.figure.series.len(), 4);
+    app.plots.focus(Pane::Runs);
+    press(&mut app, "space");
+    assert_eq!(
+        app.plots.shown_as("base"),
+        None,
+        "the same key takes it away"
+    );
+    press(&mut app, "down enter");
+    assert_eq!(
+        app.plots.shown_as("reasoner"),
+        None,
+        "Enter shows a run alone"
+    );
+}
+
+#[test]
+fn a_cell_opens_its_stored_trace_in_the_explorer() {
+    let mut app = plots();
+    press(&mut app, "tab");
+    assert_eq!(app.plots.pane, Pane::Items);
+    press(&mut app, "down down right right enter");
+    let (_, effects) = app.drain();
+    let [Effect::ReadTrace { run, row, sample }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((run.name.as_str(), *row, *sample), ("reasoner", 2, 2));
+    let request = run.request(&run.rows[2], &run.rows[2].samples[2]);
+    let document = Document::new(
+        run.settings.model.card.clone(),
+        request,
+        vec![1],
+        Tree::new(),
+    );
+    app.on_trace(Ok(document));
+    assert_eq!(app.screen, Screen::Explore);
+    assert_eq!(app.live.as_ref().unwrap().request.question, "Question 2?");
+    assert_eq!(
+        app.live.as_ref().unwrap().path,
+        None,
+        "it is no file to save into"
+    );
+}
+
+#[test]
+fn the_crosshair_stays_on_its_point_while_the_run_grows() {
+    let mut app = plots();
+    press(&mut app, "left left");
+    let (series, point) = app.plots.view.cursor.unwrap();
+    let source = app.plots.curves.source(series, point).unwrap();
+    let mut grown = run("reasoner", 120, 20, 1);
+    grown.rows.truncate(50);
+    app.on_run("reasoner", Ok(grown));
+    let (series, point) = app.plots.view.cursor.unwrap();
+    assert_eq!(app.plots.curves.source(series, point), Some(source));
+    press(&mut app, "enter");
+    assert_eq!(
+        app.plots.pane,
+        Pane::Items,
+        "from the point to its problems"
+    );
+    assert_eq!(app.plots.cell.1, source.point);
+}
+
+#[test]
+fn every_point_is_compared_with_the_chosen_one() {
+    let mut app = plots();
+    both(&mut app);
+    assert_eq!(
+        app.plots.pairs.len(),
+        15,
+        "all points of both runs but the anchor"
+    );
+    press(&mut app, "right f");
+    assert_eq!(app.plots.pane, Pane::Pairs);
+    let anchor = app.plots.anchor().unwrap();
+    assert_eq!(app.plots.name_of(anchor), "reasoner · natural");
+    assert!(app.plots.pairs.iter().all(|p| p.point != anchor));
+    let named = |p: &&Pair| app.plots.name_of(p.point) == "base · natural";
+    let base = app.plots.pairs.iter().find(named).unwrap();
+    assert!(
+        base.paired.p < 0.001,
+        "the tuned run solves most that the base does not"
+    );
+    assert!(base.paired.only_second.is_empty());
+    press(&mut app, "end enter");
+    assert_eq!(app.plots.pane, Pane::Items);
+    let shown = app.plots.current().unwrap();
+    let id = &shown.report.items[app.plots.cell.0].id;
+    assert_eq!(
+        *id,
+        base_lost(&app),
+        "the first problem on which they disagree"
+    );
+}
+
+fn base_lost(app: &App) -> String {
+    app.plots.pairs.last().unwrap().paired.only_first[0].clone()
+}
+
+#[test]
+fn lines_are_hidden_and_shown_from_a_list_and_stay_so() {
+    let mut app = plots();
+    both(&mut app);
+    press(&mut app, "g down enter esc");
+    assert!(app.plots.curves.figure.series[1].hidden);
+    app.on_run("base", Ok(run("base", 120, 60, 1)));
+    assert!(
+        app.plots.curves.figure.series[1].hidden,
+        "after the run was read anew"
+    );
+    press(&mut app, "g down enter esc");
+    assert!(!app.plots.curves.figure.series[1].hidden);
+}
+
+#[test]
+fn figures_are_written_where_the_user_says() {
+    let mut app = plots();
+    press(&mut app, "ctrl-s");
+    for _ in 0..9 {
+        app.on_key(crossterm::event::KeyCode::Backspace.into());
+    }
+    app.on_paste("a.pdf");
+    press(&mut app, "enter");
+    assert!(
+        app.overlay.is_some(),
+        "another format is refused, and the prompt stays"
+    );
+    for _ in 0..3 {
+        app.on_key(crossterm::event::KeyCode::Backspace.into());
+    }
+    app.on_paste("png");
+    press(&mut app, "enter");
+    let (_, effects) = app.drain();
+    let [Effect::SaveFigure { figure, path }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(path, std::path::Path::new("a.png"));
+    assert_eq!(figure.title, "accuracy against thinking tokens");
+}
+
+#[test]
+fn a_run_that_is_gone_leaves_the_screen_and_one_that_grew_is_read_again() {
+    let mut app = plots();
+    both(&mut app);
+    let mut grown = summary(&run("base", 120, 60, 1));
+    grown.rows = 130;
+    app.on_runs(Ok(vec![grown]));
+    assert_eq!(app.plots.shown_as("reasoner"), None);
+    assert_eq!(app.drain().1, [Effect::ReadRun("base".into())]);
+    app.on_runs(Err("cannot read the database".into()));
+    assert_eq!(app.plots.shown.len(), 1, "what is on the screen stays");
+    app.on_runs(Ok(vec![]));
+    assert!(app.plots.shown.is_empty());
+}
+
+#[test]
+fn runs_are_looked_for_while_they_are_looked_at_and_never_twice_at_once() {
+    let mut app = plots();
+    app.look_for_runs();
+    app.look_for_runs();
+    assert_eq!(app.drain().1, [Effect::FindRuns]);
+    app.on_runs(Ok(vec![]));
+    app.screen = Screen::Explore;
+    app.look_for_runs();
+    assert_eq!(app.drain().1, []);
+}
+
+#[test]
+fn no_key_does_harm_whatever_is_on_the_screen() {
+    let keys = "tab enter space + - 0 L a g esc f ] left right up down pgup pgdn home end";
+    let mut empty = ready();
+    empty.show_plots();
+    let mut nothing = ready();
+    nothing.show_plots();
+    nothing.on_runs(Ok(vec![]));
+    let mut rowless = plots();
+    let mut run = run("reasoner", 3, 20, 1);
+    run.rows.clear();
+    rowless.on_run("reasoner", Ok(run));
+    let mut two = plots();
+    both(&mut two);
+    for mut app in [empty, nothing, rowless, two] {
+        for _ in 0..Pane::ALL.len() * 3 {
+            press(&mut app, keys);
+            app.overlay = None;
+            app.screen = Screen::Plots;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The plots: accuracy against thinking tokens, and what lies behind its points.
+//!
+//! On a wide screen the curve has the upper half, the details and the runs share the lower one. On
+//! a smaller one the lower part shows the panel that was looked at last, and on a very small one
+//! there is only the panel that has the keys.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Widget, Wrap};
+
+use crate::tui::action::Action;
+use crate::tui::app::App;
+use crate::tui::app::plots::{Pane, Plots};
+use crate::tui::sanitize::clean_line;
+use crate::tui::widgets::chart;
+
+mod items;
+mod tables;
+
+/// The smallest body with three panels, and with two.
+const THREE_FROM: (u16, u16) = (100, 26);
+const TWO_FROM: u16 = 15;
+
+/// Which panel is where.
+fn places(plots: &Plots, body: Rect) -> Vec<(Pane, Rect)> {
+    if body.height < TWO_FROM {
+        return vec![(plots.pane, body)];
+    }
+    let top = (body.height * 3 / 5).max(body.height.saturating_sub(24));
+    let upper = Rect {
+        height: top,
+        ..body
+    };
+    let lower = Rect {
+        y: body.y + top,
+        height: body.height - top,
+        ..body
+    };
+    if body.width < THREE_FROM.0 || body.height < THREE_FROM.1 {
+        let beside = match plots.beside {
+            Pane::Curve => Pane::Runs,
+            pane => pane,
+        };
+        return vec![(Pane::Curve, upper), (beside, lower)];
+    }
+    let left = lower.width * 3 / 5;
+    let detail = match plots.detail {
+        Pane::Curve => Pane::Items,
+        pane => pane,
+    };
+    vec![
+        (Pane::Curve, upper),
+        (
+            detail,
+            Rect {
+                width: left,
+                ..lower
+            },
+        ),
+        (
+            Pane::Runs,
+            Rect {
+                x: lower.x + left,
+                width: lower.width - left,
+                ..lower
+            },
+        ),
+    ]
+}
+
+/// Draws the body; returns the panel in which a notice may stand.
+pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
+    let body = app.layout.body;
+    let plots = &app.plots;
+    if plots.list.as_ref().is_none_or(Vec::is_empty) {
+        blank(app, body, buf);
+        return None;
+    }
+    let places = places(plots, body);
+    for (pane, area) in &places {
+        draw(app, *pane, *area, buf);
+    }
+    places.first().map(|(_, area)| *area)
+}
+
+fn draw(app: &App, pane: Pane, area: Rect, buf: &mut Buffer) {
+    let (plots, theme) = (&app.plots, app.theme());
+    let focused = plots.pane == pane;
+    match pane {
+        Pane::Curve | Pane::Lengths => {
+            let (figure, view) = match pane {
+                Pane::Lengths => (&plots.lengths.figure, &plots.lengths_view),
+                _ => (&plots.curves.figure, &plots.view),
+            };
+            if figure.series.is_empty() {
+                let inner = chart::panel(&figure.title, "", focused, theme, area, buf);
+                words(app, &nothing(plots), inner, buf);
+            } else {
+                chart::draw(figure, view, focused, theme, area, buf);
+            }
+        }
+        Pane::Items => items::draw(app, focused, area, buf),
+        Pane::Waits => tables::waits(app, focused, area, buf),
+        Pane::Pairs => tables::pairs(app, focused, area, buf),
+        Pane::Runs => tables::runs(app, focused, area, buf),
+    }
+}
+
+/// Why there is no curve, and what to do.
+fn nothing(plots: &Plots) -> String {
+    match plots.shown.first() {
+        None => "Choose a run in the list of runs.".into(),
+        Some(shown) if shown.run.rows.is_empty() => "No problem is done yet.".into(),
+        Some(_) => {
+            "These problems have no reference answers: there are lengths, but no accuracy.".into()
+        }
+    }
+}
+
+/// A sentence in the middle of a panel.
+fn words(app: &App, text: &str, area: Rect, buf: &mut Buffer) {
+    let area = Rect {
+        y: area.y + area.height.saturating_sub(1) / 2,
+        height: area.height.min(2),
+        ..area
+    };
+    Paragraph::new(text)
+        .style(app.theme().dim)
+        .alignment(Alignment::Center)
+        .wrap(Wrap { trim: true })
+        .render(area.intersection(buf.area), buf);
+}
+
+/// The screen before the first run: what to do next.
+fn blank(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let key = |action| {
+        let key = app.keymap.key_for(app.context(), action);
+        Span::styled(key.unwrap_or_default(), theme.key)
+    };
+    let mut lines = match (&app.plots.trouble, &app.plots.list) {
+        (Some(sentence), _) => vec![Line::styled(
+            format!("✗ {}", clean_line(sentence)),
+            theme.bad,
+        )],
+        (None, None) => vec![Line::styled("Reading the runs …", theme.dim)],
+        (None, Some(_)) => vec![
+            Line::styled("There are no runs yet.", theme.title),
+            Line::default(),
+            Line::styled(
+                "A run asks a set of problems at several thinking budgets; here is its curve.",
+                theme.text,
+            ),
+            Line::styled(
+                "s1-tui sweep --model M.gguf --problems FILE --budgets 0,64,128,natural",
+                theme.dim,
+            ),
+        ],
+    };
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
+        key(Action::ShowExplore),
+        Span::styled(" goes to the explorer", theme.text),
+    ]));
+    let rows = lines.len() as u16;
+    let area = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        y: area.y + area.height.saturating_sub(rows) / 2,
+        height: area.height.min(rows + 2),
+    };
+    Paragraph::new(lines)
+        .alignment(Alignment::Center)
+        .wrap(Wrap { trim: true })
+        .render(area.intersection(buf.area), buf);
+}
+
+#[cfg(test)]
+mod tests;

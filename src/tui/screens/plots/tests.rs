@@ -1,0 +1,83 @@
+//! Pictures of the plots screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::tui::app::App;
+use crate::tui::app::plots::Pane;
+use crate::tui::app::plots::tests::{both, plots};
+use crate::tui::app::testing::{press, ready};
+use crate::tui::screens::{self, Screen};
+use crate::tui::widgets::overlay::testing::{SIZES, picture};
+
+fn shot(app: &mut App, width: u16, height: u16) -> String {
+    picture(width, height, |buf, area| {
+        screens::prepare(app, area);
+        screens::paint(app, area, buf);
+    })
+}
+
+#[test]
+fn pictures_of_two_runs() {
+    for (w, h) in SIZES {
+        let mut app = plots();
+        both(&mut app);
+        press(&mut app, "left left left");
+        insta::assert_snapshot!(format!("curve_{w}x{h}"), shot(&mut app, w, h));
+        for (pane, keys, name) in [
+            (Pane::Items, "down down right right", "items"),
+            (Pane::Lengths, "", "lengths"),
+            (Pane::Waits, "", "waits"),
+            (Pane::Pairs, "down", "pairs"),
+            (Pane::Runs, "down", "runs"),
+        ] {
+            app.plots.focus(pane);
+            press(&mut app, keys);
+            insta::assert_snapshot!(format!("{name}_{w}x{h}"), shot(&mut app, w, h));
+        }
+    }
+}
+
+#[test]
+fn pictures_of_nothing_yet() {
+    for (w, h) in SIZES {
+        let mut app = ready();
+        app.screen = Screen::Plots;
+        app.on_runs(Ok(vec![]));
+        insta::assert_snapshot!(format!("empty_{w}x{h}"), shot(&mut app, w, h));
+    }
+}
+
+#[test]
+fn a_small_screen_shows_the_panel_that_has_the_keys() {
+    let mut app = plots();
+    insta::assert_snapshot!("small_40x12", shot(&mut app, 40, 12));
+    press(&mut app, "tab");
+    insta::assert_snapshot!("small_items_40x12", shot(&mut app, 40, 12));
+}
+
+#[test]
+fn every_size_draws() {
+    let mut app = plots();
+    both(&mut app);
+    press(&mut app, "left");
+    for pane in Pane::ALL {
+        app.plots.focus(pane);
+        for (w, h) in (1..45).flat_map(|w| (1..16).map(move |h| (w * 5, h * 3))) {
+            let area = Rect::new(0, 0, w, h);
+            screens::prepare(&mut app, area);
+            let mut buf = Buffer::empty(area);
+            screens::paint(&app, area, &mut buf);
+        }
+    }
+}
+
+#[test]
+fn marks_of_the_matrix_are_told_apart_without_colour() {
+    let mut app = plots();
+    app.plots.focus(Pane::Items);
+    let shown = shot(&mut app, 120, 40);
+    for sign in ["✓", "·", "✂", "✗"] {
+        assert!(shown.contains(sign), "{sign}\n{shown}");
+    }
+}
