@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod args;
 mod explore;
+mod generate;
 mod grade;
 mod plot;
 mod run;
@@ -48,6 +49,8 @@ enum Command {
     Grade(grade::GradeArgs),
     /// Draw stored runs: accuracy against thinking tokens, as a picture, a table, or right here.
     Plot(plot::PlotArgs),
+    /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
+    Generate(generate::Args),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Plot(args)) => plot::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man) => man(),
     };

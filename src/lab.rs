@@ -7,10 +7,12 @@
 //! | [`compare`] | two points or two runs against each other, problem by problem |
 //! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
 //! | [`stats`] | the formulas |
+//! | [`nano`] | the generator of the bundled model's data |
 //!
 //! Not here: the pictures, the screens, and the database ([`crate::store`]).
 
 pub mod compare;
+pub mod nano;
 pub mod report;
 pub mod stats;
 pub mod votes;

@@ -1,0 +1,154 @@
+//! Sums of three or four three-digit numbers, by three paths.
+//!
+//! The first two add two numbers at a time, place by place: `624+494=1000+110+8=1118`.
+
+use super::rng::Rng;
+use super::slip::Slip;
+use super::task::Path;
+use std::fmt::Write;
+
+/// The numbers to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// Three or four numbers from 100 to 999.
+    pub numbers: Vec<i64>,
+}
+
+/// `{+}`: the numbers with plus signs; `{,}`: with commas and a last "and".
+const WORDINGS: [&str; 7] = [
+    "What is {+}?",
+    "Add {,}.",
+    "{+}=?",
+    "How much is {+}?",
+    "What is the sum of {,}?",
+    "Calculate {+}.",
+    "Find the total of {,}.",
+];
+
+impl Sum {
+    /// A random one.
+    pub fn draw(rng: &mut Rng) -> Sum {
+        let count = rng.range(3, 4);
+        Sum {
+            numbers: (0..count).map(|_| rng.range(100, 999)).collect(),
+        }
+    }
+
+    /// The name of the problem, whatever its wording and order.
+    pub fn key(&self) -> String {
+        let mut sorted = self.numbers.clone();
+        sorted.sort_unstable();
+        format!("sum {sorted:?}")
+    }
+
+    /// The question in one of its wordings.
+    pub fn question(&self, rng: &mut Rng) -> String {
+        let spaced = rng.chance(50);
+        let texts: Vec<String> = self.numbers.iter().map(i64::to_string).collect();
+        let commas = match texts.split_last() {
+            Some((last, head)) => format!("{} and {last}", head.join(", ")),
+            None => String::new(),
+        };
+        rng.pick(&WORDINGS)
+            .replace("{+}", &texts.join(if spaced { " + " } else { "+" }))
+            .replace("{,}", &commas)
+    }
+
+    /// From the left.
+    pub fn first(&self, slip: &mut Slip) -> Path {
+        running(&self.numbers, slip)
+    }
+
+    /// From the other end.
+    pub fn second(&self, slip: &mut Slip) -> Path {
+        let reversed: Vec<i64> = self.numbers.iter().rev().copied().collect();
+        running(&reversed, slip)
+    }
+
+    /// Hundreds, tens and ones apart.
+    pub fn third(&self, slip: &mut Slip) -> Path {
+        let mut text = format!("{}\n", plus(&self.numbers));
+        let place = |step: i64, text: &mut String, slip: &mut Slip| {
+            let parts: Vec<i64> = self.numbers.iter().map(|n| n / step % 10 * step).collect();
+            let result = slip.write(parts.iter().sum());
+            let _ = writeln!(text, "{}={result}", plus(&parts));
+            result
+        };
+        let hundreds = place(100, &mut text, slip);
+        let tens = place(10, &mut text, slip);
+        let ones = place(1, &mut text, slip);
+        let mut plain = |left: i64, right: i64| {
+            let result = slip.write(left + right);
+            let _ = writeln!(text, "{left}+{right}={result}");
+            result
+        };
+        let most = plain(hundreds, tens);
+        let result = plain(most, ones);
+        Path::new(text, result)
+    }
+}
+
+/// How many results the shortest path writes; a slip among these always happens.
+pub const RESULTS: usize = 2;
+
+fn plus(numbers: &[i64]) -> String {
+    let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    texts.join("+")
+}
+
+/// The numbers in this order, two at a time.
+fn running(numbers: &[i64], slip: &mut Slip) -> Path {
+    let mut text = format!("{}\n", plus(numbers));
+    let mut numbers = numbers.iter().copied();
+    let first = numbers.next().unwrap_or(0);
+    let result = numbers.fold(first, |total, number| {
+        let places = [1000, 100, 10, 1]
+            .into_iter()
+            .filter(|&p| p <= total.max(number));
+        let parts: Vec<i64> = places
+            .map(|place| (total / place % 10 + number / place % 10) * place)
+            .collect();
+        let result = slip.write(total + number);
+        let _ = writeln!(text, "{total}+{number}={}={result}", plus(&parts));
+        result
+    });
+    Path::new(text, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_paths_are_different_and_meet() {
+        let s = Sum {
+            numbers: vec![347, 285, 962],
+        };
+        let none = || Slip::none();
+        assert_eq!(
+            s.first(&mut none()).text,
+            "347+285+962\n347+285=500+120+12=632\n632+962=1500+90+4=1594\n"
+        );
+        assert_eq!(
+            s.second(&mut none()).text,
+            "962+285+347\n962+285=1100+140+7=1247\n1247+347=1000+500+80+14=1594\n"
+        );
+        assert_eq!(
+            s.third(&mut none()).text,
+            "347+285+962\n300+200+900=1400\n40+80+60=180\n7+5+2=14\n1400+180=1580\n1580+14=1594\n"
+        );
+    }
+
+    #[test]
+    fn every_path_gives_the_sum() {
+        let mut rng = Rng::new(6);
+        for _ in 0..2000 {
+            let s = Sum::draw(&mut rng);
+            let right = s.numbers.iter().sum::<i64>().to_string();
+            let slip = &mut Slip::none();
+            for path in [s.first(slip), s.second(slip), s.third(slip)] {
+                assert_eq!(path.result, right, "{}", path.text);
+            }
+        }
+    }
+}
