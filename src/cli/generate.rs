@@ -22,6 +22,9 @@ pub struct Args {
     /// The seed; the same seed gives the same lines.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Lines of one family only (for `base`).
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    only: Option<nano::Family>,
     /// The file to write; without it, standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -38,6 +41,15 @@ enum What {
     HeldOut,
     /// Shape and tokenizer of the model, for `train --from-scratch` (TOML).
     Config,
+}
+
+/// A family by its name.
+fn family(name: &str) -> Result<nano::Family, String> {
+    let found = nano::Family::ALL.into_iter().find(|f| f.name() == name);
+    found.ok_or_else(|| {
+        let names = nano::Family::ALL.map(nano::Family::name);
+        format!("no family of this name; there are {}", names.join(", "))
+    })
 }
 
 /// Runs the command. Errors where the file cannot be written.
@@ -63,7 +75,7 @@ fn write(args: &Args, out: impl Write) -> Result<()> {
     match args.what {
         What::Base => {
             for index in 0..args.count {
-                line(&nano::base(args.seed, index), &mut out)?;
+                line(&nano::base(args.seed, index, args.only), &mut out)?;
             }
         }
         What::Traces => {

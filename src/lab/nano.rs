@@ -30,4 +30,5 @@ mod vocabulary;
 mod words;
 
 pub use example::{Example, base, held_out, traces};
+pub use task::Family;
 pub use vocabulary::config;

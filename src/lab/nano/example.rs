@@ -26,9 +26,6 @@ pub struct Example {
     /// A line of text outside any conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The answer to grade by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
 }
 
 /// A thought: text that is learned, or pieces of which some are not.
@@ -79,10 +76,11 @@ fn base_family(rng: &mut Rng) -> Family {
 
 /// The `index`-th example of the base's training data: worked lines outside any conversation
 /// (a first path; a check of a claim; a third path after two that differ), and questions that
-/// are answered at once. A base knows the skills and does not think.
-pub fn base(seed: u64, index: u64) -> Example {
+/// are answered at once. A base knows the skills and does not think. `only`: of one family.
+pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
     let rng = &mut stream(seed, index);
-    let task = Task::draw(base_family(rng), Side::Train, rng);
+    let drawn = base_family(rng);
+    let task = Task::draw(only.unwrap_or(drawn), Side::Train, rng);
     let line = |text: String| Example {
         text: Some(text),
         ..named(&task)
@@ -186,7 +184,7 @@ pub fn held_out(seed: u64, count: usize) -> Vec<Example> {
             }
             problems.push(Example {
                 question: Some(task.question(&mut rng)),
-                reference: Some(task.answer()),
+                answer: Some(task.answer()),
                 ..named(&task)
             });
             break;
@@ -263,7 +261,7 @@ mod tests {
     #[test]
     fn nothing_that_is_learned_is_wrong() {
         for index in 0..4000 {
-            let example = base(11, index);
+            let example = base(11, index, None);
             let text = example.text.unwrap_or_default();
             assert_eq!(wrong_equations(&text), [""; 0], "{text}");
             let example = traces(12, index);
@@ -293,8 +291,9 @@ mod tests {
 
     #[test]
     fn a_seed_and_an_index_give_one_example() {
-        assert_eq!(base(1, 5), base(1, 5));
-        assert_ne!(base(1, 5), base(2, 5));
+        assert_eq!(base(1, 5, None), base(1, 5, None));
+        assert_ne!(base(1, 5, None), base(2, 5, None));
+        assert_eq!(base(1, 5, Some(Family::Letters)).family, "letters");
         assert_ne!(traces(1, 5), traces(1, 6));
     }
 
@@ -303,7 +302,7 @@ mod tests {
         let held: HashSet<String> = held_out(3, 400).into_iter().map(|e| e.id).collect();
         assert_eq!(held.len(), 400, "no problem twice");
         for index in 0..20_000 {
-            assert!(!held.contains(&base(1, index).id));
+            assert!(!held.contains(&base(1, index, None).id));
             assert!(!held.contains(&traces(2, index).id));
         }
     }
