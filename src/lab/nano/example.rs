@@ -2,7 +2,7 @@
 
 use super::rng::Rng;
 use super::slip::Slip;
-use super::task::{Family, Side, Task};
+use super::task::{Family, Side, Task, comparison};
 use super::trace::{Plan, Segment, thought, wait};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -67,15 +67,16 @@ impl SerialSegment {
 /// How often each family is drawn for the base, in a hundred.
 fn base_family(rng: &mut Rng) -> Family {
     match rng.range(0, 99) {
-        0..32 => Family::Product,
-        32..56 => Family::Sum,
-        56..78 => Family::Letters,
+        0..38 => Family::Product,
+        38..56 => Family::Sum,
+        56..82 => Family::Letters,
         _ => Family::Search,
     }
 }
 
 /// The `index`-th example of the base's training data: worked lines outside any conversation
-/// (a first path; a check of a claim; a third path after two that differ), and questions that
+/// (a first path; a check of a claim; a third path after two that differ; two results compared),
+/// and questions that
 /// are answered at once. A base knows the skills and does not think. `only`: of one family.
 pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
     let rng = &mut stream(seed, index);
@@ -86,14 +87,14 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
         ..named(&task)
     };
     match rng.range(0, 99) {
-        0..40 => {
+        0..42 => {
             let given = match task.family() {
                 Family::Letters => task.given(),
                 _ => String::new(),
             };
             line(given + &task.first(&mut Slip::none()).text)
         }
-        40..62 => {
+        42..62 => {
             let claim = if rng.chance(50) {
                 task.answer()
             } else {
@@ -102,15 +103,22 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
             let (check, ..) = task.check(&claim, &mut Slip::none());
             line(task.given() + &wait(&claim) + &check)
         }
-        62..80 => {
+        62..76 => {
             let (claim, other) = task.dispute(rng);
             let (text, _) = task.settle(&claim, &other, &mut Slip::none());
             line(task.given() + &format!("{claim} {other} differ\n") + &text)
         }
-        80..88 => {
+        76..82 => {
             let path = task.first(&mut Slip::none()).text;
             let head = path.split_inclusive('\n').next().unwrap_or_default();
             line(format!("{}\n{head}", task.question(rng)))
+        }
+        82..90 => {
+            let (claim, other) = match rng.chance(50) {
+                true => (task.result(), task.result()),
+                false => task.dispute(rng),
+            };
+            line(comparison(&claim, &other))
         }
         _ => Example {
             question: Some(task.question(rng)),

@@ -1,7 +1,8 @@
 //! Making a number from three others with plus, times and minus.
 //!
 //! A search in a fixed order: each pair of numbers with each sign, and what the third number then
-//! gives, added and multiplied, until the target is there.
+//! gives, added and multiplied, until the target is there. Every row repeats the target, so that
+//! what is compared stands close together.
 
 use super::rng::Rng;
 use super::slip::Slip;
@@ -131,7 +132,7 @@ impl Search {
                     (x, y)
                 };
                 let first = apply(inner, x, y);
-                let _ = write!(text, "{x}{inner}{y}={first},{z}:");
+                let _ = write!(text, "{}: {x}{inner}{y}={first},{z}:", self.target);
                 for outer in OUTER {
                     let value = slip.write(apply(outer, first, z));
                     let _ = write!(text, " {value}");
@@ -206,12 +207,12 @@ mod tests {
         let path = GAME.first(&mut Slip::none());
         assert_eq!(
             path.text,
-            "24 from 3 8 1\n3+8=11,1: 12 11\n3*8=24,1: 25 24\n(3*8)*1\n"
+            "24 from 3 8 1\n24: 3+8=11,1: 12 11\n24: 3*8=24,1: 25 24\n(3*8)*1\n"
         );
         assert_eq!(path.result, "(3*8)*1");
         let back = GAME.third(&mut Slip::none());
         assert!(
-            back.text.starts_with("24 from 1 8 3\n1+8=9,3: 12 27\n"),
+            back.text.starts_with("24 from 1 8 3\n24: 1+8=9,3: 12 27\n"),
             "{}",
             back.text
         );

@@ -171,6 +171,14 @@ impl Task {
         }
     }
 
+    /// The number that a check compares with: the answer, or the target of a search.
+    pub fn result(&self) -> String {
+        match self {
+            Task::Search(s) => s.target.to_string(),
+            _ => self.answer(),
+        }
+    }
+
     /// Whether an answer is right, recomputed from the problem. A search has many right answers:
     /// each expression that uses every number once and gives the target.
     pub fn accepts(&self, answer: &str) -> bool {
@@ -209,8 +217,7 @@ impl Task {
             Task::Search(s) => (s.second(claim, slip), s.target.to_string()),
         };
         let same = path.result == against;
-        let verdict = if same { "same" } else { "differ" };
-        let text = format!("{}{against} {} {verdict}\n", path.text, path.result);
+        let text = path.text + &comparison(&against, &path.result);
         (text, path.result, same)
     }
 
@@ -275,4 +282,10 @@ impl Task {
         };
         Slip::one_of(results, rng)
     }
+}
+
+/// `31341 31241 differ`: the line that ends a check.
+pub fn comparison(claim: &str, other: &str) -> String {
+    let verdict = if claim == other { "same" } else { "differ" };
+    format!("{claim} {other} {verdict}\n")
 }
