@@ -18,6 +18,7 @@ mod run;
 mod score;
 mod settings;
 mod tokenize;
+mod train;
 
 use args::TuiArgs;
 
@@ -45,6 +46,8 @@ enum Command {
     Score(score::Args),
     /// The token ids of a text.
     Tokenize(tokenize::Args),
+    /// Fine-tune a model on reasoning traces, or train a small one from nothing.
+    Train(Box<train::Args>),
     /// Compare an answer with a reference, by value.
     Grade(grade::GradeArgs),
     /// Draw stored runs: accuracy against thinking tokens, as a picture, a table, or right here.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(*args),
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
+        Some(Command::Train(args)) => train::run(&args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Plot(args)) => plot::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),

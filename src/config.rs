@@ -28,6 +28,8 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// Folders searched for models, besides the program's own and the Hugging Face cache.
     pub model_folders: Vec<PathBuf>,
+    /// A LoRA adapter's folder to use with the model; given by flag alone.
+    pub adapter: Option<PathBuf>,
     /// Context length in tokens.
     pub context: Option<usize>,
     /// Threads for computing on the CPU.
@@ -59,6 +61,7 @@ impl Default for Config {
         Config {
             model: None,
             model_folders: Vec::new(),
+            adapter: None,
             context: None,
             threads: None,
             family: None,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 pub mod catalog;
+pub mod dialogue;
 mod lane;
 mod loaded;
 mod probe;
@@ -16,7 +17,8 @@ pub mod protocol;
 mod scores;
 mod worker;
 
-pub use loaded::{LoadOptions, tokenizer_for};
+pub use dialogue::tokenizer_for;
+pub use loaded::LoadOptions;
 use protocol::{Command, Event};
 
 /// Events that may wait to be read. A reader that falls behind slows the engine down rather than

@@ -3,6 +3,10 @@
 //! Not here: screens and flags. Generating is the engine's.
 
 pub mod attention;
+pub mod batches;
+pub mod checkpoint;
+pub mod data;
+pub mod export;
 pub mod gate;
 pub mod linear;
 pub mod loss;
@@ -11,5 +15,8 @@ pub mod network;
 pub mod norm;
 pub mod optim;
 pub mod params;
+pub mod plan;
 pub mod rotary;
+pub mod run;
+pub mod scratch;
 pub mod step;

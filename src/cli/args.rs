@@ -15,6 +15,9 @@ pub struct ModelArgs {
     /// The model: a GGUF file.
     #[arg(short, long, value_name = "PATH")]
     pub model: Option<PathBuf>,
+    /// A LoRA adapter's folder (PEFT's layout) to use with the model.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
     /// Context length in tokens [default: the model's own, at most 8192].
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,

@@ -25,6 +25,7 @@ pub fn load(
     settings.family = model.family.map(Into::into).or(settings.family);
     settings.think_open = model.think_open.clone().or(settings.think_open);
     settings.think_end = model.think_end.clone().or(settings.think_end);
+    settings.adapter = model.adapter.clone().or(settings.adapter);
     settings.think_close = model.think_close.clone().or(settings.think_close);
     settings.policy = think.over(settings.policy);
     settings.sampling = sample.over(settings.sampling);
@@ -54,6 +55,7 @@ pub fn how_to_load(settings: &Config) -> LoadOptions {
         think_open: settings.think_open.clone(),
         think_end: settings.think_end.clone(),
         think_close: settings.think_close.clone(),
+        adapter: settings.adapter.clone(),
     }
 }
 

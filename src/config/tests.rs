@@ -94,6 +94,7 @@ fn every_key_reaches_its_place() {
         Config {
             model: Some("m.gguf".into()),
             model_folders: vec!["/a".into(), "/b c".into()],
+            adapter: None,
             context: Some(4096),
             threads: Some(2),
             family: Some(Family::R1),

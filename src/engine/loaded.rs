@@ -6,12 +6,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
+use super::dialogue::Dialogue;
 use super::protocol::{ModelInfo, Request};
+use crate::model::adapter::PeftAdapter;
 use crate::model::decoder::Decoder;
 use crate::model::gguf::Gguf;
-use crate::model::template::{ChatTemplate, Message};
+use crate::model::template::Message;
 use crate::model::tokenizer::Tokenizer;
-use crate::thinking::delimiters::{Delimiters, Family, Spec, Vocabulary};
+use crate::thinking::delimiters::{Delimiters, Family, Vocabulary};
 
 /// Context length used when nobody asks for another: long thoughts fit, and the cache of a small
 /// model stays small.
@@ -32,13 +34,15 @@ pub struct LoadOptions {
     pub think_end: Option<String>,
     /// Overrides the text appended when the thinking is cut off.
     pub think_close: Option<String>,
+    /// A LoRA adapter's folder, in PEFT's layout.
+    pub adapter: Option<PathBuf>,
 }
 
 /// One model, ready to serve lanes.
 pub(super) struct Loaded {
     pub decoder: Decoder,
+    pub dialogue: Dialogue,
     pub tokenizer: Arc<Tokenizer>,
-    pub template: ChatTemplate,
     pub delimiters: Arc<Delimiters>,
     /// Ids whose probability counts as "would end its thinking".
     pub think_ends: Vec<u32>,
@@ -47,53 +51,21 @@ pub(super) struct Loaded {
     pub info: ModelInfo,
 }
 
-impl Vocabulary for Tokenizer {
-    fn encode(&self, text: &str) -> Vec<u32> {
-        // Only a text of many megabytes can fail here; it then has no tokens.
-        Tokenizer::encode(self, text, false).unwrap_or_default()
-    }
-    fn token(&self, text: &str) -> Option<u32> {
-        self.id(text)
-    }
-    fn turn_ends(&self) -> Vec<u32> {
-        self.eos_ids().to_vec()
-    }
-}
-
-/// The tokenizer of a model file: its own vocabulary, or a `tokenizer.json` beside it.
-///
-/// Errors where neither exists.
-pub fn tokenizer_for(gguf: &Gguf, path: &Path) -> Result<Tokenizer> {
-    if gguf.get("tokenizer.ggml.tokens").is_some() {
-        return Tokenizer::from_vocabulary(crate::model::tokenizer::Vocabulary::from_gguf(gguf));
-    }
-    let beside = path.with_file_name("tokenizer.json");
-    if beside.is_file() {
-        return Tokenizer::from_file(&beside);
-    }
-    bail!(
-        "{} has no vocabulary; put its tokenizer.json beside it",
-        path.display()
-    )
-}
-
 impl Loaded {
     /// Loads the file. `progress` is told how far it is, 0 to 1, and stops it by returning false.
     pub fn open(options: &LoadOptions, progress: &mut dyn FnMut(f32) -> bool) -> Result<Loaded> {
         let path = &options.path;
         let gguf = Gguf::open(path)?;
-        let tokenizer = tokenizer_for(&gguf, path)?;
-        let decoder = Decoder::load(&gguf, &Device::Cpu, progress)
+        let adapter = match &options.adapter {
+            Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
+            None => None,
+        };
+        let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &Device::Cpu, progress)
             .with_context(|| format!("cannot load {}", path.display()))?;
-        Loaded::assemble(options, &gguf, tokenizer, decoder)
+        Loaded::assemble(options, &gguf, decoder)
     }
 
-    fn assemble(
-        options: &LoadOptions,
-        gguf: &Gguf,
-        tokenizer: Tokenizer,
-        decoder: Decoder,
-    ) -> Result<Loaded> {
+    fn assemble(options: &LoadOptions, gguf: &Gguf, decoder: Decoder) -> Result<Loaded> {
         let config = decoder.config();
         let context = match options.context {
             None => config.context_length.min(DEFAULT_CONTEXT),
@@ -104,38 +76,22 @@ impl Loaded {
             ),
             Some(n) => n,
         };
-        let source = gguf.string("tokenizer.chat_template");
-        let name = display_name(gguf, &options.path);
-        let family = options
-            .family
-            .unwrap_or_else(|| Family::detect(&tokenizer, source.unwrap_or_default(), &name));
-        let mut spec = Spec::of(family);
-        if let Some(open) = &options.think_open {
-            spec.open_tag = open.trim().to_string();
-            spec.open = open.clone();
+        let mut name = display_name(gguf, &options.path);
+        let dialogue = Dialogue::of(gguf, options, &name)?;
+        let Dialogue {
+            tokenizer,
+            template,
+            delimiters,
+            ..
+        } = &dialogue;
+        if let Some(folder) = options.adapter.as_ref().and_then(|f| f.file_name()) {
+            name = clean_name(&format!("{name} + {}", folder.to_string_lossy()));
         }
-        if let Some(end) = &options.think_end {
-            spec.end_tag = end.clone();
-        }
-        if let Some(close) = &options.think_close {
-            spec.forced_close = close.clone();
-        }
-        let delimiters = Delimiters::resolve(spec, &tokenizer).map_err(anyhow::Error::msg)?;
         let mut think_ends: Vec<u32> = delimiters.ends().collect();
         if delimiters.end_ids.is_empty() {
             // Written as text, the end begins with this token.
-            think_ends.extend(Vocabulary::encode(&tokenizer, &delimiters.spec.end_tag).first());
+            think_ends.extend(Vocabulary::encode(&**tokenizer, &delimiters.spec.end_tag).first());
         }
-        let literal = |id: Option<u32>| {
-            let bytes = id.map(|id| tokenizer.token_bytes(id)).unwrap_or_default();
-            String::from_utf8_lossy(bytes).into_owned()
-        };
-        let template = ChatTemplate::from_source(
-            source,
-            &literal(tokenizer.bos_id()),
-            &literal(tokenizer.eos_ids().first().copied()),
-            |token| tokenizer.id(token).is_some(),
-        );
         let warnings = [tokenizer.warning(), template.warning()];
         let warnings = warnings.into_iter().flatten().map(str::to_string).collect();
         let info = ModelInfo {
@@ -146,15 +102,15 @@ impl Loaded {
             device: "cpu".into(),
             threads: candle_core::utils::get_num_threads(),
             context,
-            family: family.name().into(),
+            family: delimiters.spec.family.name().into(),
             template: template.kind().name().into(),
             warnings,
         };
         Ok(Loaded {
             decoder,
-            tokenizer: Arc::new(tokenizer),
-            template,
-            delimiters: Arc::new(delimiters),
+            tokenizer: Arc::clone(tokenizer),
+            delimiters: Arc::clone(delimiters),
+            dialogue,
             think_ends,
             context,
             info,
@@ -163,7 +119,7 @@ impl Loaded {
 
     /// The prompt of a request as token ids, thinking opened (or skipped) as the policy says.
     pub fn prompt(&self, request: &Request) -> Result<Vec<u32>> {
-        let mut text = if request.raw {
+        let text = if request.raw {
             request.question.clone()
         } else {
             let mut messages = Vec::new();
@@ -171,18 +127,8 @@ impl Loaded {
                 messages.push(Message::new("system", &request.system));
             }
             messages.push(Message::new("user", &request.question));
-            self.template
-                .render(&messages, true, Some(request.policy.think))?
+            self.dialogue.prompt(&messages, request.policy.think)?
         };
-        if !request.raw {
-            let spec = &self.delimiters.spec;
-            let added = if request.policy.think {
-                spec.opening(&text)
-            } else {
-                spec.skipping(&text)
-            };
-            text.push_str(added);
-        }
         let ids = self.tokenizer.encode_prompt(&text)?;
         if ids.is_empty() {
             bail!("the prompt is empty; write a question");
@@ -195,7 +141,11 @@ fn display_name(gguf: &Gguf, path: &Path) -> String {
     let file = path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let named = gguf.string("general.name").map(str::trim);
     let name = named.filter(|n| !n.is_empty()).map(str::to_string);
-    let name = name.or(file).unwrap_or_default();
+    clean_name(&name.or(file).unwrap_or_default())
+}
+
+/// Short, and without control characters.
+fn clean_name(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
