@@ -35,16 +35,10 @@ fn home() -> Home {
 fn train(home: &Home, out: &str, more: &[&str]) -> Command {
     let mut command = home.command();
     command.args(["train", "--data", "data.jsonl", "--out", out, "--json"]);
-    command.args([
-        "--batch",
-        "4",
-        "--epochs",
-        "1",
-        "--lr",
-        "1e-3",
-        "--threads",
-        "2",
-    ]);
+    command.args(["--batch", "4", "--epochs", "1", "--threads", "2"]);
+    if !more.contains(&"--lr") {
+        command.args(["--lr", "1e-3"]);
+    }
     command.args(more);
     command
 }

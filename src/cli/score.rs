@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::args::ModelArgs;
 use crate::engine::tokenizer_for;
+use crate::model::adapter::PeftAdapter;
 use crate::model::decoder::{Decoder, Logits};
 use crate::model::gguf::Gguf;
 use crate::model::sampler::Row;
@@ -72,7 +73,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if ids.len() < 2 {
         bail!("there is nothing to score: a sequence needs at least two tokens");
     }
-    let decoder = Decoder::load(&gguf, &Device::Cpu, &mut |_| true)
+    let adapter = match &args.model.adapter {
+        Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
+        None => None,
+    };
+    let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &Device::Cpu, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?;
     let (context, vocab) = (decoder.config().context_length, decoder.config().vocab);
     if ids.len() > context {
