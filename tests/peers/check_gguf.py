@@ -1,6 +1,6 @@
 """Holds a GGUF file written here against llama.cpp.
 
-usage: llama_cpp.py S1_TUI GGUF IDS
+usage: check_gguf.py S1_TUI GGUF IDS
 
 IDS are token ids with commas between. Needs llama-cpp-python and numpy. Prints how often the most
 probable token agrees, and the largest and the mean difference of the log-probabilities of IDS.

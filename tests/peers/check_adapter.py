@@ -1,6 +1,6 @@
 """Holds an adapter trained here against PEFT.
 
-usage: peft.py S1_TUI BASE_FOLDER BASE_GGUF ADAPTER_FOLDER IDS
+usage: check_adapter.py S1_TUI BASE_FOLDER BASE_GGUF ADAPTER_FOLDER IDS
 
 BASE_FOLDER and BASE_GGUF are the same weights, as `s1-tui train --full … --gguf f32` leaves them
 in its --out; IDS are token ids with commas between. Needs torch, transformers and peft.
