@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`report`] | a stored run as figures: accuracy per point, the item matrix, flips |
 //! | [`compare`] | two points or two runs against each other, problem by problem |
+//! | [`lanes`] | one question, several strategies side by side |
 //! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
 //! | [`stats`] | the formulas |
 //! | [`nano`] | the generator of the bundled model's data |
@@ -12,6 +13,7 @@
 //! Not here: the pictures, the screens, and the database ([`crate::store`]).
 
 pub mod compare;
+pub mod lanes;
 pub mod nano;
 pub mod report;
 pub mod stats;

@@ -141,3 +141,35 @@ fn colours_are_left_out_when_asked() {
     pty.keys("q");
     assert_eq!(pty.end(), 0);
 }
+
+#[test]
+fn lanes_are_compared_and_one_is_opened() {
+    let home = Home::new();
+    let model = home.model();
+    let args = [
+        "--model",
+        &model,
+        "--question",
+        "How many r in raspberry?",
+        "--max-thinking",
+        "120",
+        "--answer-max",
+        "12",
+    ];
+    let mut pty = Pty::start(&home, &args, 32, 120);
+    pty.wait_for("tiny qwen3");
+    // Alt-2, as the question box has the digits.
+    pty.keys("\x1b2").wait_for("¼ natural");
+    pty.keys(ENTER).wait_for("¼ natural · 30");
+    pty.wait_until("all lanes answered", |screen| {
+        screen.matches("Answer ▸").count() == 4
+    });
+    pty.wait_for("% shared");
+    pty.keys("\t").wait_for("≠ ◂ 30");
+    pty.keys(ENTER).wait_for("✂ budget used up at 60");
+    pty.keys("w").wait_for("⟲ Wait");
+    pty.keys("2").wait_for("% shared");
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+    assert!(pty.is_restored());
+}

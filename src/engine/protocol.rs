@@ -66,7 +66,7 @@ pub enum Ask {
 }
 
 /// Commands, looked at between two tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Renders the prompt, reads it in, and leaves the lane paused or running.
     Start {
@@ -245,4 +245,26 @@ pub enum Event {
     Refused(LaneId, String),
     /// Something was refused or went wrong on one lane. One sentence.
     Notice(LaneId, String),
+}
+
+impl Event {
+    /// The lane it is about; `None` where it is about the engine.
+    pub fn lane(&self) -> Option<LaneId> {
+        match self {
+            Event::Loading(_) | Event::Loaded(_) | Event::Failed(_) => None,
+            Event::Prefill { lane, .. }
+            | Event::Prompt { lane, .. }
+            | Event::Tokens { lane, .. }
+            | Event::State(lane, _)
+            | Event::Rides { lane, .. }
+            | Event::PendingWaits(lane, _)
+            | Event::Budget(lane, _)
+            | Event::Probe(lane, _)
+            | Event::Loop { lane, .. }
+            | Event::Speed(lane, _)
+            | Event::Context(lane, _)
+            | Event::Refused(lane, _)
+            | Event::Notice(lane, _) => Some(*lane),
+        }
+    }
 }

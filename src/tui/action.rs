@@ -57,6 +57,8 @@ pub enum Group {
     Look,
     /// Branches.
     Branch,
+    /// Lanes side by side.
+    Lanes,
     /// Sessions of the explorer.
     Session,
     /// Reading plots.
@@ -77,6 +79,7 @@ impl Group {
             Group::Scroll => "Scroll",
             Group::Look => "Look closer",
             Group::Branch => "Branches",
+            Group::Lanes => "Compare lanes",
             Group::Session => "Keep and copy",
             Group::Plot => "Read the plots",
             Group::Screens => "Screens",
@@ -127,6 +130,17 @@ actions! {
     BranchTree, "branch_tree", Branch, "branches", "Show the tree of branches and switch";
     BranchNext, "branch_next", Branch, "next branch", "Switch to the next branch";
     BranchPrevious, "branch_previous", Branch, "branch before", "Switch to the branch before";
+    OpenLane, "open_lane", Lanes, "open lane", "Open the lane in the explorer at its current point, to steer it there";
+    LaneNext, "lane_next", Lanes, "next lane", "To the next lane";
+    LanePrevious, "lane_previous", Lanes, "lane before", "To the lane before";
+    LinkScroll, "link_scroll", Lanes, "link", "Scroll all lanes together, or each on its own";
+    ToDeparture, "to_departure", Lanes, "departure", "Show where the lane departs from its left neighbour";
+    Preset, "preset", Lanes, "preset", "Choose a set of lanes: budgets, waits, words, equal tokens";
+    AddLane, "add_lane", Lanes, "add", "Add a lane";
+    ChangeLane, "change_lane", Lanes, "change", "Change what the lane does";
+    RemoveLane, "remove_lane", Lanes, "remove", "Remove the lane";
+    SampleNext, "sample_next", Lanes, "next sample", "Show the next sample of a vote";
+    SamplePrevious, "sample_previous", Lanes, "sample before", "Show the sample before";
     CopyTrace, "copy_trace", Session, "copy trace", "Copy the whole trace to the clipboard";
     CopyAnswer, "copy_answer", Session, "copy answer", "Copy the answer to the clipboard";
     Save, "save", Session, "save", "Save the session";
@@ -147,6 +161,7 @@ actions! {
     OtherRun, "other_run", Plot, "other run", "The items and waits of the next run shown";
     SaveFigure, "save_figure", Plot, "write figure", "Write the figure to a file: SVG, PNG or CSV";
     ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
+    ShowCompare, "show_compare", Screens, "compare", "Go to the comparison: one question, several strategies side by side";
     ShowPlots, "show_plots", Screens, "plots", "Go to the plots: what a thinking budget buys";
     Models, "models", Program, "models", "Choose a model";
     Theme, "theme", Program, "theme", "Next theme";

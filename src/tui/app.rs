@@ -23,6 +23,7 @@ use super::widgets::trace::paint::Heat;
 
 mod ask;
 mod branch;
+pub mod compare;
 mod events;
 mod explore;
 mod files;
@@ -40,6 +41,7 @@ pub(crate) mod testing;
 mod tests;
 mod tune;
 
+use compare::Compare;
 pub use files::SaveResult;
 use live::Live;
 use overlay::Overlay;
@@ -79,6 +81,13 @@ pub enum Effect {
     LoadModel(PathBuf),
     /// End the engine while it loads.
     CancelLoad,
+    /// Start an engine beside the one in use, under this number; what it says comes back through
+    /// [`App::on_other`].
+    StartOther(usize, PathBuf),
+    /// A command for an engine started beside.
+    TellOther(usize, Command),
+    /// End an engine started beside.
+    EndOther(usize),
     /// List the runs in the database; answered by [`App::on_runs`].
     FindRuns,
     /// Read a run; answered by [`App::on_run`].
@@ -174,6 +183,8 @@ pub struct App {
     pub model: Model,
     /// The question on screen, once one was asked.
     pub live: Option<Live>,
+    /// The comparison.
+    pub compare: Compare,
     /// The question box.
     pub question: Question,
     /// Which part of the screen has the keys.
@@ -238,6 +249,7 @@ impl App {
                 .as_ref()
                 .map_or(Model::None, |_| Model::Loading(0.0)),
             live: None,
+            compare: Compare::default(),
             question,
             focus: Focus::Question,
             overlay: None,
@@ -314,6 +326,7 @@ impl App {
             A::HistoryForward => self.question.newer(),
             A::Cancel => self.leave_question(),
             A::ShowExplore => self.screen = Screen::Explore,
+            A::ShowCompare => self.screen = Screen::Compare,
             A::ShowPlots => self.show_plots(),
             A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
@@ -326,9 +339,15 @@ impl App {
             A::Quit => self.quit(),
             _ => match self.screen {
                 Screen::Explore => self.explore(action),
+                Screen::Compare => self.compare(action),
                 Screen::Plots => self.plots(action),
             },
         }
+    }
+
+    /// Takes an event of an engine that was started beside the one in use.
+    pub fn on_other(&mut self, number: usize, event: Event) {
+        self.take_other(number, event);
     }
 
     /// Takes an engine event in.

@@ -29,6 +29,8 @@ pub enum Context {
     Program,
     /// The explorer with the trace focused.
     Explore,
+    /// The comparison with its lanes focused.
+    Compare,
     /// The plots.
     Plots,
     /// The question box or another text field.
@@ -39,9 +41,10 @@ pub enum Context {
 
 impl Context {
     /// All contexts.
-    pub const ALL: [Context; 5] = [
+    pub const ALL: [Context; 6] = [
         Context::Program,
         Context::Explore,
+        Context::Compare,
         Context::Plots,
         Context::Editor,
         Context::List,
@@ -91,6 +94,8 @@ struct File {
     #[serde(default)]
     explore: Vec<Spanned<Row>>,
     #[serde(default)]
+    compare: Vec<Spanned<Row>>,
+    #[serde(default)]
     plots: Vec<Spanned<Row>>,
     #[serde(default)]
     editor: Vec<Spanned<Row>>,
@@ -136,6 +141,7 @@ impl Keymap {
         for (context, list) in [
             (Context::Program, parsed.program),
             (Context::Explore, parsed.explore),
+            (Context::Compare, parsed.compare),
             (Context::Plots, parsed.plots),
             (Context::Editor, parsed.editor),
             (Context::List, parsed.list),

@@ -5,6 +5,7 @@
 //! engine back; files are written by another, in order. Everything pending is taken in before a
 //! frame is drawn, and frames are drawn on demand, at most 30 a second.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -71,6 +72,9 @@ enum Done {
     Started(u64, Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>),
     /// An engine of this generation says something.
     Event(u64, Event),
+    /// The same for an engine started beside, by its number.
+    StartedOther(usize, Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>),
+    EventOther(usize, Event),
     Saved(SaveResult),
     Sessions(Vec<Saved>),
     Opened(PathBuf, Result<Box<Document>, String>),
@@ -101,6 +105,8 @@ struct Loop {
     terminal: Terminal,
     frames: Frames,
     engine: Option<Engine>,
+    /// Engines started beside it, by number; `None` until they have started.
+    others: BTreeMap<usize, Option<Engine>>,
     /// Counts the engines started; what an earlier one still says is passed over.
     generation: u64,
     load: LoadOptions,
@@ -134,6 +140,7 @@ impl Loop {
             terminal,
             frames: Frames::default(),
             engine: None,
+            others: BTreeMap::new(),
             generation: 0,
             load: setup.load,
             models: setup.models,
@@ -255,6 +262,8 @@ impl Loop {
             }
             // An engine nobody wants any more: dropping it ends it.
             Done::Started(..) => {}
+            Done::EventOther(number, event) => self.app.on_other(number, event),
+            Done::StartedOther(number, started) => self.started_other(number, started),
             Done::Saved(saved) => self.app.on_saved(saved),
             Done::Sessions(sessions) => self.app.on_sessions(sessions),
             Done::Opened(path, read) => self.app.on_opened(path, read.map(|document| *document)),
@@ -268,19 +277,49 @@ impl Loop {
 
     fn started(&mut self, started: Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>) {
         match started {
-            Ok((engine, mut events)) => {
+            Ok((engine, events)) => {
                 self.engine = Some(engine);
-                let (done, generation) = (self.done.clone(), self.generation);
-                std::thread::spawn(move || {
-                    while let Some(event) = events.blocking_recv() {
-                        if done.send(Done::Event(generation, event)).is_err() {
-                            return;
-                        }
-                    }
-                });
+                let generation = self.generation;
+                self.listen(events, move |event| Done::Event(generation, event));
             }
             Err(error) => self.app.on_event(Event::Failed(format!("{error:#}"))),
         }
+    }
+
+    fn started_other(
+        &mut self,
+        number: usize,
+        started: Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>,
+    ) {
+        // Nobody wants it any more: dropping it ends it.
+        let Some(place) = self.others.get_mut(&number) else {
+            return;
+        };
+        match started {
+            Ok((engine, events)) => {
+                *place = Some(engine);
+                self.listen(events, move |event| Done::EventOther(number, event));
+            }
+            Err(error) => self
+                .app
+                .on_other(number, Event::Failed(format!("{error:#}"))),
+        }
+    }
+
+    /// Takes the events of an engine off its channel, on a thread of their own.
+    fn listen(
+        &self,
+        mut events: tokio::sync::mpsc::Receiver<Event>,
+        done: impl Fn(Event) -> Done + Send + 'static,
+    ) {
+        let inbox = self.done.clone();
+        std::thread::spawn(move || {
+            while let Some(event) = events.blocking_recv() {
+                if inbox.send(done(event)).is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// Carries out what the application wants.
@@ -337,6 +376,22 @@ impl Loop {
                     self.generation += 1;
                     self.engine = None;
                     self.app.on_model_change(false);
+                }
+                Effect::StartOther(number, path) => {
+                    self.others.insert(number, None);
+                    let options = LoadOptions {
+                        path,
+                        ..self.load.clone()
+                    };
+                    self.aside(move || Done::StartedOther(number, Engine::spawn(options)));
+                }
+                Effect::TellOther(number, command) => {
+                    if let Some(Some(engine)) = self.others.get(&number) {
+                        engine.send(command);
+                    }
+                }
+                Effect::EndOther(number) => {
+                    self.others.remove(&number);
                 }
                 Effect::Redraw => self.terminal.redraw().context("cannot redraw")?,
                 Effect::Suspend => self.terminal.suspend().context("cannot suspend")?,

@@ -21,18 +21,22 @@
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::widgets::{Clear, Widget};
 
 use super::action::{Action, Group};
 use super::app::App;
 use super::keymap::Context;
+use super::theme::Theme;
 use super::widgets::footer;
 
+pub mod compare;
 pub mod explore;
 mod header;
 mod over;
 pub mod picker;
 pub mod plots;
+mod question;
 
 /// The lowest screen with a header.
 const HEADER_FROM: u16 = 8;
@@ -45,18 +49,21 @@ pub enum Screen {
     /// One thought, steered while it runs.
     #[default]
     Explore,
+    /// One question, several strategies side by side.
+    Compare,
     /// What a thinking budget buys.
     Plots,
 }
 
 impl Screen {
     /// Every screen, in the order of the tabs.
-    pub const ALL: [Screen; 2] = [Screen::Explore, Screen::Plots];
+    pub const ALL: [Screen; 3] = [Screen::Explore, Screen::Compare, Screen::Plots];
 
     /// What its tab says.
     pub fn title(self) -> &'static str {
         match self {
             Screen::Explore => "Explore",
+            Screen::Compare => "Compare",
             Screen::Plots => "Plots",
         }
     }
@@ -65,6 +72,7 @@ impl Screen {
     pub fn action(self) -> Action {
         match self {
             Screen::Explore => Action::ShowExplore,
+            Screen::Compare => Action::ShowCompare,
             Screen::Plots => Action::ShowPlots,
         }
     }
@@ -73,6 +81,7 @@ impl Screen {
     pub fn context(self) -> Context {
         match self {
             Screen::Explore => Context::Explore,
+            Screen::Compare => Context::Compare,
             Screen::Plots => Context::Plots,
         }
     }
@@ -80,7 +89,7 @@ impl Screen {
     /// Whether the question box, which all screens that ask something share, stands on it.
     pub fn has_question(self) -> bool {
         match self {
-            Screen::Explore => true,
+            Screen::Explore | Screen::Compare => true,
             Screen::Plots => false,
         }
     }
@@ -98,6 +107,7 @@ impl Screen {
                 Group::Branch,
                 Group::Session,
             ],
+            Screen::Compare => &[Group::Run, Group::Lanes, Group::Scroll],
             Screen::Plots => &[Group::Plot, Group::Scroll],
         }
     }
@@ -106,6 +116,10 @@ impl Screen {
     pub fn has(self, action: Action) -> bool {
         match action.group() {
             Group::Screens | Group::Program => true,
+            Group::Steer if self == Screen::Compare => {
+                // These also steer the selected lane.
+                matches!(action, Action::Wait | Action::Cut)
+            }
             group => self.groups().contains(&group),
         }
     }
@@ -149,6 +163,7 @@ pub fn prepare(app: &mut App, area: Rect) {
     app.layout = Layout::of(area);
     match app.screen {
         Screen::Explore => explore::prepare(app),
+        Screen::Compare => compare::prepare(app),
         // Nothing of it is kept from one drawing to the next.
         Screen::Plots => {}
     }
@@ -171,6 +186,7 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     header::draw(app, app.layout.header, buf);
     let notices = match app.screen {
         Screen::Explore => explore::paint(app, buf),
+        Screen::Compare => compare::paint(app, buf),
         Screen::Plots => plots::paint(app, buf),
     };
     footer::draw(
@@ -183,6 +199,11 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     );
     over::notice(app, notices, buf);
     over::overlay(app, area, buf)
+}
+
+/// A style for text that stands in a border: without what the border's style would add to it.
+fn on_border(theme: &Theme, style: Style) -> Style {
+    Style::reset().patch(theme.text).patch(style)
 }
 
 /// The tab at a place of the header.

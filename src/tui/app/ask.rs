@@ -4,9 +4,10 @@ use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Model, Tone};
 use crate::engine::protocol::{Command, LaneState, Request};
+use crate::tui::screens::Screen;
 
 /// Lanes a session may use before its ids would meet the next session's.
-const LANES: usize = 1 << 20;
+pub(super) const LANES: usize = 1 << 20;
 
 impl App {
     pub(super) fn edit_question(&mut self) {
@@ -17,6 +18,9 @@ impl App {
     pub(super) fn leave_question(&mut self) {
         if self.queued {
             self.queued = false;
+            return self.say(Tone::Info, "The question will not be asked.");
+        }
+        if std::mem::take(&mut self.compare.queued) {
             return self.say(Tone::Info, "The question will not be asked.");
         }
         if let Model::Loading(_) = self.model {
@@ -122,7 +126,8 @@ impl App {
 
     /// The reference answer in force.
     pub fn reference(&self) -> Option<&str> {
-        let of_live = self.live.as_ref().filter(|_| self.focus == Focus::Trace);
+        let shown = self.screen == Screen::Explore && self.focus == Focus::Trace;
+        let of_live = self.live.as_ref().filter(|_| shown);
         of_live
             .map_or(&self.request, |l| &l.request)
             .reference
@@ -133,6 +138,9 @@ impl App {
     pub(super) fn set_reference(&mut self, text: &str) {
         let reference = Some(text.trim().to_owned()).filter(|t| !t.is_empty());
         self.request.reference = reference.clone();
+        if let Some(comparison) = self.compare.run.as_mut() {
+            comparison.grade_again(reference.clone());
+        }
         let Some(live) = self.live.as_mut() else {
             return;
         };

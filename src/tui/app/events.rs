@@ -14,6 +14,7 @@ impl App {
                     self.refuse(info.warnings.join(" "));
                 }
                 self.model = Model::Ready(info);
+                self.compare_queued();
                 self.ask_queued();
             }
             Event::Failed(sentence) => {
@@ -22,8 +23,10 @@ impl App {
                     live.forget_lanes();
                     self.refuse(sentence.clone());
                 }
+                self.compare_lost(&sentence);
                 self.model = Model::Failed(sentence);
             }
+            event if self.compare_event(&event) => {}
             Event::Notice(lane, sentence) => {
                 if self.live.as_ref().is_some_and(|l| lane >= l.base) {
                     self.refuse(clean_line(&sentence).into_owned());
@@ -76,6 +79,7 @@ impl App {
     /// Another model takes over, or none: what the old engine knew is gone.
     pub fn on_model_change(&mut self, loading: bool) {
         self.keep_now();
+        self.compare_lost("another model was loaded; r asks again");
         if let Some(live) = self.live.as_mut() {
             live.forget_lanes();
         }

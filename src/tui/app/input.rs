@@ -109,7 +109,7 @@ impl App {
             },
             Overlay::Models(picker) => match picker.handle(key, &self.keymap) {
                 Outcome::Open => {}
-                Outcome::Done(path) => return self.load(path),
+                Outcome::Done(path) => return self.model_chosen(path),
                 Outcome::Cancelled => return,
                 Outcome::Other(action) => self.act(action),
             },
@@ -152,6 +152,8 @@ impl App {
                 None => self.overlay = Some(Overlay::open_path()),
             },
             Pick::Setting => self.edit_setting(row),
+            Pick::Preset => self.choose_preset(row),
+            Pick::Strategy(place) => self.choose_strategy(place, row),
             Pick::Line => self.toggle_line(row),
         }
     }
@@ -164,6 +166,7 @@ impl App {
             Ask::Save => self.save_as(&expand_home(text.trim()).display().to_string()),
             Ask::Open if text.trim().is_empty() => return Err("Write a path.".into()),
             Ask::Open => self.wish(Effect::OpenSession(expand_home(text.trim()))),
+            Ask::Strategy(place, kind) => self.set_strategy(place, kind, text)?,
             Ask::WaitText if text.is_empty() => return Err("Write some text.".into()),
             Ask::WaitText => self.choose_wait_text(text),
             Ask::Figure => self.save_figure(text)?,
@@ -212,6 +215,7 @@ impl App {
     pub fn footer(&self) -> Vec<Action> {
         match self.screen {
             Screen::Explore => self.explore_footer(),
+            Screen::Compare => self.compare_footer(),
             Screen::Plots => self.plots_footer(),
         }
     }
@@ -223,8 +227,17 @@ impl App {
         self.wish(Effect::LoadModel(path));
     }
 
+    /// A model was chosen: for a lane, if that is what the picker was opened for.
+    fn model_chosen(&mut self, path: PathBuf) {
+        match self.compare.wants_model.take() {
+            Some(place) => self.set_lane_model(place, path),
+            None => self.load(path),
+        }
+    }
+
     /// Opens the picker, while models are still being looked for.
     pub fn open_models(&mut self) {
+        self.compare.wants_model = None;
         let mut picker = Picker::default();
         picker.searching = true;
         picker.current = self.model_path.clone();

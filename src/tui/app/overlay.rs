@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use super::compare::{Kind, Place};
 use super::live::Live;
 use super::settings::Setting;
 use crate::engine::protocol::LaneState;
@@ -53,6 +54,10 @@ pub enum Pick {
     Session(Vec<PathBuf>),
     /// A setting to change.
     Setting,
+    /// A set of lanes.
+    Preset,
+    /// What a lane does.
+    Strategy(Place),
     /// A line of the curve to show or to hide.
     Line,
 }
@@ -75,6 +80,8 @@ pub enum Ask {
     WaitText,
     /// The value of a setting.
     Setting(Setting),
+    /// A figure or a word that a lane's strategy needs.
+    Strategy(Place, Kind),
     /// The file of a figure.
     Figure,
 }

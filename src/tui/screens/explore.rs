@@ -7,16 +7,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::Layout;
+use super::{Layout, on_border, question};
 use crate::tui::app::{App, Focus};
-use crate::tui::theme::Theme;
 use crate::tui::widgets::trace::paint::Verdict;
 
 mod blank;
 mod narrow;
-mod question;
 mod side;
 mod thought;
 
@@ -141,7 +138,7 @@ pub fn prepare(app: &mut App) {
 /// Draws the body; returns the panel in which notices stand.
 pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
     let places = &app.places;
-    question::draw(app, places, buf);
+    question::draw(app, places.question, places.bordered, buf);
     thought::draw(app, places, buf);
     if !places.side.is_empty() {
         side::draw(app, places.side, buf);
@@ -150,11 +147,6 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
         narrow::draw(app, places.summary, buf);
     }
     places.bordered.then_some(places.panel)
-}
-
-/// A style for text that stands in a border: without what the border's style would add to it.
-fn on_border(theme: &Theme, style: Style) -> Style {
-    Style::reset().patch(theme.text).patch(style)
 }
 
 #[cfg(test)]

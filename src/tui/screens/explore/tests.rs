@@ -3,6 +3,7 @@ use crate::engine::protocol::{Event, LaneState};
 use crate::thinking::trace::{Origin, Phase, Reason};
 use crate::tui::app::App;
 use crate::tui::app::testing::*;
+use crate::tui::theme::Theme;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 

@@ -169,6 +169,16 @@ impl View {
         }
     }
 
+    /// Brings a token on screen, with some lines before it, without moving the cursor.
+    pub fn look_at(&mut self, tokens: &[Token], token: usize) {
+        if token < tokens.len()
+            && let Some((line, ..)) = self.layout.find(visible(tokens, token))
+        {
+            let bottom = self.total().saturating_sub(self.height);
+            self.pin(line.saturating_sub(self.height / 3).min(bottom));
+        }
+    }
+
     /// The token at a cell of the view, counted from its top left corner.
     pub fn token_at(&self, tokens: &[Token], x: usize, y: usize) -> Option<usize> {
         let line = self.first_line() + y;

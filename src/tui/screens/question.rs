@@ -1,11 +1,11 @@
-//! The question box.
+//! The question box, which all screens that ask something share.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::{Places, on_border};
+use super::on_border;
 use crate::tui::app::{App, Focus};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::overlay::put;
@@ -18,14 +18,14 @@ pub fn rows(app: &App, columns: usize) -> usize {
     }
 }
 
-pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
-    let area = places.question;
+/// Draws the box, with a border if there is room for one.
+pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
     let theme = app.theme();
     let focused = app.focus == Focus::Question;
-    let inner = if places.bordered {
+    let inner = if bordered {
         let (border, title) = if focused {
             (theme.focus, theme.focus)
         } else {

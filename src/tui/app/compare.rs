@@ -1,0 +1,522 @@
+//! The comparison screen's share of the keys, and its state: which lanes are wanted, the
+//! comparison that runs, and where the reader is in each lane.
+//!
+//! Not here: what the lanes do ([`crate::lab::lanes`]), and how they are drawn.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Position, Rect};
+
+use super::live::Live;
+use super::overlay::{Overlay, Pick};
+use super::{App, Effect, Focus, Model, Tone};
+use crate::engine::protocol::{self, Event, LaneId};
+use crate::lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy, ending};
+use crate::store::session::ModelCard;
+use crate::tui::action::Action;
+use crate::tui::sanitize::clean_line;
+use crate::tui::screens::Screen;
+use crate::tui::widgets::trace::view::View;
+
+mod choose;
+
+pub use choose::{Kind, Place};
+
+/// Lines per notch of the wheel.
+const WHEEL: isize = 3;
+
+/// Where a lane is on the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LanePlace {
+    /// The lane, its border included.
+    pub panel: Rect,
+    /// Its text.
+    pub text: Rect,
+}
+
+/// The state of the comparison screen.
+#[derive(Clone, Debug)]
+pub struct Compare {
+    /// What the next comparison compares.
+    pub plan: Vec<Strategy>,
+    /// The preset that the plan is, if it is one.
+    pub preset: Option<Preset>,
+    /// The comparison on screen, once a question was asked.
+    pub run: Option<Comparison>,
+    /// Where the reader is in each lane.
+    pub views: Vec<View>,
+    /// The lane that has the keys.
+    pub selected: usize,
+    /// All lanes scroll together.
+    pub linked: bool,
+    /// Where the lanes are; set before each drawing.
+    pub places: Vec<LanePlace>,
+    /// The question waits for the model.
+    pub queued: bool,
+    /// The picker of models is open for this lane.
+    pub(super) wants_model: Option<Place>,
+    /// Engines started beside the one in use, with the source each is for.
+    others: Vec<(usize, usize)>,
+}
+
+impl Default for Compare {
+    fn default() -> Compare {
+        let preset = Preset::default();
+        Compare {
+            plan: preset.strategies(),
+            preset: Some(preset),
+            run: None,
+            views: Vec::new(),
+            selected: 0,
+            linked: true,
+            places: Vec::new(),
+            queued: false,
+            wants_model: None,
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Compare {
+    /// Number of lanes on screen.
+    pub fn len(&self) -> usize {
+        self.plan.len()
+    }
+
+    /// Whether there are no lanes.
+    pub fn is_empty(&self) -> bool {
+        self.plan.is_empty()
+    }
+}
+
+impl App {
+    /// Does what an action says on the comparison screen; actions of other screens do nothing.
+    pub(super) fn compare(&mut self, action: Action) {
+        use Action as A;
+        match action {
+            A::Submit => self.compare_now(),
+            A::Pause => self.with_comparison(Comparison::pause_or_resume),
+            A::Stop => self.stop_comparison(),
+            A::Wait => self.ask_selected(&protocol::Ask::Wait),
+            A::Cut => self.ask_selected(&protocol::Ask::Cut),
+            A::OpenLane => self.open_lane(),
+            A::LaneNext => self.select_by(1),
+            A::LanePrevious => self.select_by(-1),
+            A::LinkScroll => {
+                self.compare.linked = !self.compare.linked;
+                let how = if self.compare.linked {
+                    "All lanes scroll together."
+                } else {
+                    "Each lane scrolls on its own."
+                };
+                self.say(Tone::Info, how);
+            }
+            A::ToDeparture => self.to_departure(),
+            A::Preset => self.open_presets(),
+            A::AddLane if self.compare.len() >= MOST_LANES => {
+                self.refuse(format!(
+                    "There are {MOST_LANES} lanes already; d removes one."
+                ));
+            }
+            A::AddLane => self.open_strategies(Place::New),
+            A::ChangeLane => self.open_strategies(Place::At(self.compare.selected)),
+            A::RemoveLane => self.remove_lane(),
+            A::SampleNext => self.show_sample(1),
+            A::SamplePrevious => self.show_sample(-1),
+            A::Up => self.scroll_lanes(-1),
+            A::Down => self.scroll_lanes(1),
+            A::PageUp => self.scroll_lanes(-self.lane_page()),
+            A::PageDown => self.scroll_lanes(self.lane_page()),
+            A::Home => self.scroll_lanes(isize::MIN / 2),
+            A::End => self.scroll_lanes(isize::MAX / 2),
+            _ => {}
+        }
+    }
+
+    /// The actions worth a place in the footer of the comparison now.
+    pub(super) fn compare_footer(&self) -> Vec<Action> {
+        use Action as A;
+        if self.focus == Focus::Question {
+            return vec![A::Submit, A::Newline, A::HistoryBack, A::Cancel];
+        }
+        let Some(run) = &self.compare.run else {
+            return vec![
+                A::EditQuestion,
+                A::Submit,
+                A::Preset,
+                A::AddLane,
+                A::ChangeLane,
+                A::RemoveLane,
+                A::EditReference,
+                A::Quit,
+            ];
+        };
+        if run.is_busy() || run.is_paused() {
+            return vec![
+                A::OpenLane,
+                A::Pause,
+                A::Stop,
+                A::Cut,
+                A::Wait,
+                A::LaneNext,
+                A::ToDeparture,
+                A::LinkScroll,
+                A::Preset,
+            ];
+        }
+        vec![
+            A::OpenLane,
+            A::LaneNext,
+            A::ToDeparture,
+            A::LinkScroll,
+            A::Preset,
+            A::AddLane,
+            A::ChangeLane,
+            A::EditQuestion,
+            A::EditReference,
+        ]
+    }
+
+    /// Compares what stands in the question box, or has it wait for the model.
+    pub(super) fn compare_now(&mut self) {
+        let text = self.question.text();
+        if text.trim().is_empty() {
+            self.focus = Focus::Question;
+            return self.refuse("Write a question first.");
+        }
+        if self.compare.plan.is_empty() {
+            return self.refuse("There is no lane. p chooses a set of lanes, a adds one.");
+        }
+        let own = self.compare.plan.iter().any(|s| s.source == Source::Own);
+        match &self.model {
+            Model::Loading(_) if own => {
+                self.compare.queued = true;
+                return self.say(
+                    Tone::Info,
+                    "It will be asked as soon as the model is ready.",
+                );
+            }
+            Model::None | Model::Failed(_) if own => {
+                self.compare.queued = true;
+                self.say(Tone::Info, "Choose a model to ask.");
+                return self.open_models();
+            }
+            _ => {}
+        }
+        self.compare.queued = false;
+        self.forget_comparison(&text);
+        let request = protocol::Request {
+            question: text.clone(),
+            ..self.request.clone()
+        };
+        let base: LaneId = self.next_lane;
+        self.next_lane += super::ask::LANES;
+        let mut run = Comparison::new(request, &self.compare.plan, base);
+        for (origin, known) in run.clone().origins().iter().enumerate() {
+            match (&known.source, &self.model) {
+                (Source::Own, Model::Ready(info)) => run.ready(origin, (**info).clone()),
+                (Source::Own, _) => {}
+                (Source::Model(path), _) => {
+                    let number = base + origin;
+                    self.compare.others.push((number, origin));
+                    self.effects.push(Effect::StartOther(number, path.clone()));
+                }
+            }
+        }
+        self.compare.views = run.lanes().map(|_| View::default()).collect();
+        self.compare.selected = self.compare.selected.min(self.compare.len() - 1);
+        self.compare.run = Some(run);
+        self.tell_lanes();
+        let history = self.question.remember(&text);
+        self.wish(Effect::SaveHistory(history));
+        self.focus = Focus::Trace;
+    }
+
+    /// Compares the question that waited for the model.
+    pub(super) fn compare_queued(&mut self) {
+        if self.compare.queued {
+            self.compare_now();
+        }
+    }
+
+    /// Lets the engines forget the comparison on screen; `next` is the question that follows it.
+    fn forget_comparison(&mut self, next: &str) {
+        let Some(mut old) = self.compare.run.take() else {
+            return;
+        };
+        // A reference answers one question; it must not grade another.
+        if old.request.question != next && old.request.reference == self.request.reference {
+            self.request.reference = None;
+        }
+        old.forget();
+        for (origin, command) in old.drain() {
+            if old
+                .origins()
+                .get(origin)
+                .is_some_and(|o| o.source == Source::Own)
+                && matches!(self.model, Model::Ready(_))
+            {
+                self.send(command);
+            }
+        }
+        for (number, _) in std::mem::take(&mut self.compare.others) {
+            self.wish(Effect::EndOther(number));
+        }
+    }
+
+    fn with_comparison(&mut self, change: impl FnOnce(&mut Comparison)) {
+        match self.compare.run.as_mut() {
+            Some(run) => change(run),
+            None => return self.refuse("Ask a question first."),
+        }
+        self.tell_lanes();
+    }
+
+    /// Sends what the comparison wants to the engines it is for.
+    fn tell_lanes(&mut self) {
+        let Some(run) = self.compare.run.as_mut() else {
+            return;
+        };
+        for (origin, command) in run.drain() {
+            let own = run.origins().get(origin).map(|o| &o.source) == Some(&Source::Own);
+            let other = self.compare.others.iter().find(|(_, o)| *o == origin);
+            match other {
+                _ if own => self.commands.push(command),
+                Some(&(number, _)) => self.effects.push(Effect::TellOther(number, command)),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes an event of the model in use, if it is for the comparison.
+    pub(super) fn compare_event(&mut self, event: &Event) -> bool {
+        let Some(run) = self.compare.run.as_mut() else {
+            return false;
+        };
+        let own = run.origins().iter().position(|o| o.source == Source::Own);
+        let Some(own) = own else { return false };
+        if !event.lane().is_some_and(|lane| run.ids().contains(&lane)) {
+            return false;
+        }
+        if let Event::Notice(_, sentence) = event {
+            let sentence = clean_line(sentence).into_owned();
+            self.refuse(sentence);
+            return true;
+        }
+        run.apply(own, event.clone());
+        self.tell_lanes();
+        true
+    }
+
+    /// Takes an event of an engine started beside the one in use.
+    pub(super) fn take_other(&mut self, number: usize, event: Event) {
+        let others = self.compare.others.iter();
+        let Some(&(_, origin)) = others.clone().find(|(n, _)| *n == number) else {
+            return;
+        };
+        let Some(run) = self.compare.run.as_mut() else {
+            return;
+        };
+        match event {
+            Event::Loaded(info) => run.ready(origin, *info),
+            Event::Failed(sentence) => run.fail(origin, &sentence),
+            event => {
+                run.apply(origin, event);
+            }
+        }
+        self.tell_lanes();
+    }
+
+    /// The model in use is gone: lanes that were not done stay as they are.
+    pub(super) fn compare_lost(&mut self, why: &str) {
+        if let Some(run) = self.compare.run.as_mut()
+            && let Some(own) = run.origins().iter().position(|o| o.source == Source::Own)
+        {
+            run.fail(own, why);
+        }
+    }
+
+    fn stop_comparison(&mut self) {
+        if self.compare.queued || matches!(self.model, Model::Loading(_)) {
+            self.compare.queued = false;
+            return self.stop();
+        }
+        if self.compare.run.is_some() {
+            self.with_comparison(Comparison::stop);
+        }
+    }
+
+    fn ask_selected(&mut self, ask: &protocol::Ask) {
+        let at = self.compare.selected;
+        self.with_comparison(|run| run.ask(at, ask));
+    }
+
+    fn select_by(&mut self, step: isize) {
+        let n = self.compare.len() as isize;
+        if n > 0 {
+            self.compare.selected = (self.compare.selected as isize + step).rem_euclid(n) as usize;
+        }
+    }
+
+    /// Opens the selected lane in the explorer, as it stands. What it was opened from goes on.
+    fn open_lane(&mut self) {
+        let Some(run) = self.compare.run.as_ref() else {
+            return self.compare_now();
+        };
+        let Some(lane) = run.lanes().nth(self.compare.selected) else {
+            return;
+        };
+        let Some(info) = run
+            .origins()
+            .get(lane.origin)
+            .and_then(|o| o.model.as_ref())
+        else {
+            return self.refuse("This lane has nothing to open yet.");
+        };
+        let shown = lane.run();
+        if shown.tokens.is_empty() {
+            return self.refuse("This lane has nothing to open yet.");
+        }
+        let limit = shown
+            .budget
+            .filter(|_| lane.strategy.limit != Default::default());
+        let limit = limit.or(run.request.policy.max_thinking);
+        let request = lane.request(&run.request, limit, lane.sample);
+        let (tokens, prompt, stop) = (shown.tokens.clone(), shown.prompt.clone(), ending(shown));
+        let card = ModelCard::of(info);
+        self.keep_now();
+        self.forget_live();
+        self.begin(|base, number| {
+            let mut live = Live::new(request, card, base, number);
+            live.prompt_ids = prompt;
+            if let Some(branch) = live.tree.get_mut(0) {
+                branch.tokens = tokens;
+                branch.stop = stop;
+            }
+            live.judge(0);
+            live.revision += 1;
+            live
+        });
+        self.screen = Screen::Explore;
+        self.focus = Focus::Trace;
+        if stop.is_none() {
+            self.say(
+                Tone::Info,
+                "Opened where the lane stood. Space goes on from here; 2 goes back to the lanes.",
+            );
+        }
+    }
+
+    fn lane_page(&self) -> isize {
+        let place = self.compare.places.get(self.compare.selected);
+        place.map_or(1, |p| isize::from(p.text.height as i16 - 1).max(1))
+    }
+
+    /// Scrolls the selected lane, or all of them.
+    fn scroll_lanes(&mut self, lines: isize) {
+        let compare = &mut self.compare;
+        for (i, view) in compare.views.iter_mut().enumerate() {
+            if compare.linked || i == compare.selected {
+                view.scroll(lines);
+            }
+        }
+    }
+
+    /// Brings the place on screen where the selected lane departs from its left neighbour; in all
+    /// lanes, if they are linked.
+    fn to_departure(&mut self) {
+        let at = self.compare.selected;
+        let found = self.compare.run.as_ref().map(|run| run.departs(at));
+        let token = match found {
+            Some(Some(token)) => token,
+            Some(None) if at == 0 => return self.refuse("The first lane has no left neighbour."),
+            Some(None) => {
+                return self.refuse("This lane does not depart from its left neighbour so far.");
+            }
+            None => return self.refuse("Ask a question first."),
+        };
+        let compare = &mut self.compare;
+        let Some(run) = &compare.run else { return };
+        for (i, (view, lane)) in compare.views.iter_mut().zip(run.lanes()).enumerate() {
+            if compare.linked || i == at {
+                view.look_at(&lane.run().tokens, token);
+            }
+        }
+    }
+
+    fn show_sample(&mut self, step: isize) {
+        let at = self.compare.selected;
+        let lane = self
+            .compare
+            .run
+            .as_mut()
+            .and_then(|r| r.lanes_mut().nth(at));
+        let Some(lane) = lane.filter(|l| l.runs.len() > 1) else {
+            return self.refuse("This lane has one sample; only a vote has several.");
+        };
+        let n = lane.runs.len() as isize;
+        lane.sample = (lane.sample as isize + step).rem_euclid(n) as usize;
+        lane.run_mut().unchanged = 0;
+        if let Some(view) = self.compare.views.get_mut(at) {
+            *view = View::default();
+        }
+    }
+
+    /// The plan was changed: a comparison on screen is made again.
+    fn plan_changed(&mut self) {
+        let last = self.compare.len().saturating_sub(1);
+        self.compare.selected = self.compare.selected.min(last);
+        let Some(question) = self
+            .compare
+            .run
+            .as_ref()
+            .map(|r| r.request.question.clone())
+        else {
+            return;
+        };
+        if self.compare.plan.is_empty() {
+            self.forget_comparison(&question);
+        } else {
+            self.question.set(&question);
+            self.compare_now();
+        }
+    }
+
+    fn remove_lane(&mut self) {
+        if self.compare.selected < self.compare.plan.len() {
+            self.compare.plan.remove(self.compare.selected);
+            self.compare.preset = None;
+            self.plan_changed();
+        }
+    }
+
+    pub(super) fn compare_mouse(&mut self, mouse: MouseEvent, at: Position) {
+        let places = self.compare.places.iter();
+        let lane = places.clone().position(|p| p.panel.contains(at));
+        let wheel = match mouse.kind {
+            MouseEventKind::ScrollUp => -WHEEL,
+            MouseEventKind::ScrollDown => WHEEL,
+            MouseEventKind::Down(MouseButton::Left) => 0,
+            _ => return,
+        };
+        match lane {
+            Some(lane) if wheel == 0 => {
+                self.notice = None;
+                self.focus = Focus::Trace;
+                self.compare.selected = lane;
+            }
+            Some(lane) => {
+                let compare = &mut self.compare;
+                for (i, view) in compare.views.iter_mut().enumerate() {
+                    if compare.linked || i == lane {
+                        view.scroll(wheel);
+                    }
+                }
+            }
+            None if wheel == 0 && self.places.question.contains(at) => {
+                self.notice = None;
+                self.focus = Focus::Question;
+            }
+            None => {}
+        }
+    }
+}

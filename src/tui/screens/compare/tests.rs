@@ -1,0 +1,336 @@
+use super::*;
+use crate::engine::protocol::{Command, Event, Speed};
+use crate::lab::lanes::{MOST_SAMPLES, Preset};
+use crate::thinking::trace::{Origin, Reason, StopReason, Token};
+use crate::tui::app::testing::*;
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
+
+fn pictures(name: &str, make: impl Fn() -> App) {
+    for (width, height) in SIZES {
+        let mut app = make();
+        let buf = drawn(&mut app, width, height);
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), text(&buf));
+    }
+}
+
+/// The comparison screen with a preset, before anything is asked.
+fn planned(preset: Preset) -> App {
+    let mut app = ready();
+    press(&mut app, "esc 2 p");
+    let at = Preset::ALL.iter().position(|p| *p == preset).unwrap();
+    for _ in 0..at {
+        press(&mut app, "down");
+    }
+    press(&mut app, "enter");
+    app
+}
+
+/// The same, asked.
+fn asked(preset: Preset) -> App {
+    let mut app = planned(preset);
+    app.question.set("How many r in raspberry?");
+    press(&mut app, "r");
+    app
+}
+
+fn id(app: &App, lane: usize) -> usize {
+    app.compare.run.as_ref().unwrap().ids().start + lane * MOST_SAMPLES
+}
+
+fn state(app: &mut App, lane: usize, state: LaneState) {
+    let id = id(app, lane);
+    app.on_event(Event::State(id, state));
+}
+
+/// Words as tokens of a lane; the same words at the same place are the same tokens.
+fn write(app: &mut App, lane: usize, text: &str, phase: Phase, reason: Option<Reason>) {
+    let run = app.compare.run.as_ref().unwrap();
+    let start = run.lanes().nth(lane).unwrap().run().tokens.len();
+    let words: Vec<&str> = text.split_inclusive(' ').collect();
+    let tokens: Vec<Token> = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| Token {
+            id: word.bytes().map(u32::from).sum(),
+            ..token(start + i, word, Origin::Sampled, phase, reason)
+        })
+        .collect();
+    let lane = id(app, lane);
+    app.on_event(Event::Tokens {
+        lane,
+        drop: 0,
+        relabel: 0,
+        tokens,
+    });
+}
+
+const THOUGHT: &str = "I spell it out and count: r1 a1 s1 p1 b1 e1 r2 r3 y1. The letter r stands \
+                       at place 1, then at 7 and at 8, which makes three: 3. ";
+
+/// Waits 0, 1, 2 and 4 on the same thought: the first has answered, the others think on.
+fn waiting() -> App {
+    let mut app = asked(Preset::Waits);
+    for lane in 1..4 {
+        let (lane, host) = (id(&app, lane), Some(id(&app, 0)));
+        app.on_event(Event::Rides { lane, host });
+    }
+    for lane in 0..4 {
+        state(&mut app, lane, LaneState::Running);
+        write(&mut app, lane, THOUGHT, Phase::Thinking, None);
+    }
+    let (one, two) = (id(&app, 1), id(&app, 2));
+    let leave = |lane, host| Event::Rides { lane, host };
+    app.on_event(leave(one, None));
+    app.on_event(leave(two, Some(one)));
+    app.on_event(leave(id(&app, 3), Some(one)));
+    write(
+        &mut app,
+        0,
+        "</think> ",
+        Phase::Answer,
+        Some(Reason::NaturalEnd),
+    );
+    write(
+        &mut app,
+        0,
+        "There are **3** letters r.",
+        Phase::Answer,
+        None,
+    );
+    state(&mut app, 0, LaneState::Stopped(StopReason::EndOfTurn));
+    for lane in 1..4 {
+        write(&mut app, lane, "Wait ", Phase::Thinking, Some(Reason::Wait));
+        let text = ", let me count backwards: y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 ";
+        write(&mut app, lane, text, Phase::Thinking, None);
+    }
+    app.on_event(Event::Speed(
+        one,
+        Speed {
+            decode_tok_s: 214.0,
+            ..Speed::default()
+        },
+    ));
+    app
+}
+
+#[test]
+fn what_will_be_compared() {
+    pictures("planned", || planned(Preset::Budgets));
+}
+
+#[test]
+fn while_it_runs() {
+    pictures("waiting", waiting);
+}
+
+#[test]
+fn answered_right_and_wrong() {
+    pictures("answered", || {
+        let mut app = waiting();
+        for lane in 1..4 {
+            write(
+                &mut app,
+                lane,
+                "</think> ",
+                Phase::Answer,
+                Some(Reason::NaturalEnd),
+            );
+            let text = if lane == 2 { "It is 2." } else { "It is 3." };
+            write(&mut app, lane, text, Phase::Answer, None);
+            state(&mut app, lane, LaneState::Stopped(StopReason::EndOfTurn));
+        }
+        press(&mut app, "right right");
+        app
+    });
+}
+
+#[test]
+fn a_share_of_the_natural_length_waits_for_it() {
+    let mut app = asked(Preset::Budgets);
+    let (commands, _) = app.drain();
+    let [Command::StartTogether(lanes)] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(lanes.len(), 1, "only the natural lane can start");
+    let buf = drawn(&mut app, 120, 32);
+    assert!(text(&buf).contains("waits for the natural end"));
+
+    write(&mut app, 2, THOUGHT, Phase::Thinking, None);
+    write(
+        &mut app,
+        2,
+        "</think> ",
+        Phase::Answer,
+        Some(Reason::NaturalEnd),
+    );
+    let natural = THOUGHT.split_inclusive(' ').count();
+    let (commands, _) = app.drain();
+    let told = |at: usize| {
+        commands.iter().find_map(|c| match c {
+            Command::Policy(lane, policy) if *lane == id(&app, at) => policy.max_thinking,
+            _ => None,
+        })
+    };
+    assert_eq!(
+        [told(0), told(1), told(2), told(3)],
+        [
+            Some(natural / 4),
+            Some(natural / 2),
+            None,
+            Some(natural * 2)
+        ]
+    );
+    let run = app.compare.run.as_ref().unwrap();
+    let shown = run.lanes().map(|l| l.run().tokens.len());
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [natural / 4, natural / 2, natural + 1, natural],
+        "each has its share of the thought at once"
+    );
+    assert_eq!(run.computed(), natural + 1 + 3);
+}
+
+#[test]
+fn a_lane_opens_in_the_explorer_where_it_stands() {
+    let mut app = waiting();
+    drawn(&mut app, 120, 32);
+    press(&mut app, "right enter");
+    let live = app.live.as_ref().unwrap();
+    assert_eq!(live.request.policy.waits, 1);
+    assert!(live.branch().stop.is_none());
+    let buf = drawn(&mut app, 120, 32);
+    assert!(text(&buf).contains("⟲ Wait"), "{}", text(&buf));
+    // Steering it is a matter of the explorer: the engine gets it with its tokens.
+    app.drain();
+    press(&mut app, "x");
+    let (commands, _) = app.drain();
+    assert!(
+        matches!(commands[0], Command::Restore { .. }),
+        "{commands:?}"
+    );
+    press(&mut app, "2");
+    let buf = drawn(&mut app, 120, 32);
+    assert!(text(&buf).contains("computed"), "the lanes are still there");
+}
+
+#[test]
+fn the_place_where_lanes_part_is_shown_and_found() {
+    let mut app = waiting();
+    drawn(&mut app, 120, 32);
+    let n = THOUGHT.split_inclusive(' ').count();
+    let run = app.compare.run.as_ref().unwrap();
+    assert_eq!(run.departs(0), None);
+    assert_eq!(run.departs(1), Some(n));
+    assert_eq!(run.departs(2), None, "the same so far");
+    press(&mut app, "right n");
+    let buf = drawn(&mut app, 120, 32);
+    assert!(text(&buf).contains(&format!("≠ ◂ {n}")));
+    assert!(app.compare.views.iter().all(|v| !v.follows()), "linked");
+    press(&mut app, "end L up");
+    assert!(!app.compare.views[1].follows() || app.compare.views[1].total() < 20);
+    assert!(app.compare.views[3].follows(), "each on its own now");
+}
+
+#[test]
+fn a_changed_plan_is_asked_again() {
+    let mut app = waiting();
+    app.drain();
+    press(&mut app, "d");
+    let (commands, _) = app.drain();
+    assert!(matches!(commands[0], Command::Forget(_)), "{commands:?}");
+    let Command::StartTogether(lanes) = &commands[1] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(lanes.len(), 3);
+    press(&mut app, "a down down enter");
+    app.on_paste("48");
+    press(&mut app, "enter");
+    let plan = &app.compare.plan;
+    assert_eq!(plan.last().unwrap().label(None), "budget 48");
+    assert_eq!(
+        app.request.reference.as_deref(),
+        Some("3"),
+        "the same question"
+    );
+}
+
+#[test]
+fn a_vote_counts_its_samples() {
+    let mut app = ready();
+    press(&mut app, "esc 2 c");
+    for _ in 0..8 {
+        press(&mut app, "down");
+    }
+    press(&mut app, "enter ctrl-u");
+    app.on_paste("3 at 0.7");
+    press(&mut app, "enter");
+    app.question.set("How many r in raspberry?");
+    press(&mut app, "r");
+    let base = id(&app, 0);
+    for (sample, answer) in ["It is 3.", "It is 2.", "It is 3.0."].iter().enumerate() {
+        let lane = base + sample;
+        let tokens = vec![token(0, answer, Origin::Sampled, Phase::Answer, None)];
+        app.on_event(Event::Tokens {
+            lane,
+            drop: 0,
+            relabel: 0,
+            tokens,
+        });
+        let ended = LaneState::Stopped(StopReason::EndOfTurn);
+        app.on_event(Event::State(lane, ended));
+    }
+    let buf = drawn(&mut app, 120, 32);
+    assert!(
+        text(&buf).contains("Answer ▸ 3 (2 of 3) ✓"),
+        "{}",
+        text(&buf)
+    );
+    press(&mut app, "]");
+    let buf = drawn(&mut app, 120, 32);
+    assert!(text(&buf).contains("It is 2."), "{}", text(&buf));
+}
+
+#[test]
+fn every_size_draws_every_number_of_lanes() {
+    for lanes in 0..=8 {
+        let mut app = waiting();
+        app.compare.plan = vec![Strategy::natural(); lanes];
+        press(&mut app, "r");
+        for (width, height) in (1..40).flat_map(|w| (1..20).map(move |h| (w * 3, h))) {
+            drawn(&mut app, width, height);
+        }
+    }
+}
+
+#[test]
+fn another_model_has_an_engine_of_its_own() {
+    use crate::tui::app::Effect;
+    let mut app = ready();
+    press(&mut app, "esc 2");
+    app.compare.plan = vec![
+        Strategy::natural(),
+        Strategy::natural().by(Source::Model("b.gguf".into())),
+    ];
+    app.question.set("Why?");
+    app.drain();
+    press(&mut app, "r");
+    let (commands, effects) = app.drain();
+    let [Command::StartTogether(own)] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(own.len(), 1);
+    let [Effect::StartOther(number, path), ..] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(path.to_str(), Some("b.gguf"));
+    app.on_other(*number, Event::Loaded(Box::new(info())));
+    let (_, told) = app.drain();
+    assert!(
+        matches!(&told[..], [Effect::TellOther(_, Command::StartTogether(l))] if l.len() == 1),
+        "{told:?}"
+    );
+    app.on_other(*number, Event::Failed("out of memory".into()));
+    let buf = drawn(&mut app, 120, 32);
+    assert!(text(&buf).contains("✗ out of memory"), "{}", text(&buf));
+}
