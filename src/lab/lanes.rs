@@ -19,6 +19,8 @@ use crate::thinking::trace::{Phase, StopReason, Token, thinking_tokens};
 
 mod lane;
 mod strategy;
+#[cfg(test)]
+mod tests;
 
 pub use lane::{Answer, Ballot, Lane, Run};
 pub use strategy::{Limit, Preset, Source, Strategy};

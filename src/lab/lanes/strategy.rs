@@ -148,24 +148,24 @@ impl Strategy {
         if !self.think {
             return "no thinking".into();
         }
-        let limit = match (self.limit, natural) {
-            (Limit::Free, _) => String::new(),
-            (Limit::Tokens(n), _) => format!("budget {n}"),
-            (Limit::Natural(n, d), None) => format!("{} natural", share(n, d)),
-            (Limit::Natural(n, d), Some(len)) => {
-                format!("{} natural · {}", share(n, d), (len * n / d.max(1)).max(1))
-            }
-        };
+        let tokens = self.limit.tokens(natural, &Policy::default());
         if self.samples > 1 {
-            let each = match (self.limit, natural) {
-                (Limit::Free, _) => String::new(),
-                (Limit::Tokens(n), _) => format!(" × {n}"),
+            let each = match (self.limit, tokens) {
                 (Limit::Natural(n, d), None) => format!(" × {}", share(n, d)),
-                (Limit::Natural(n, d), Some(len)) => format!(" × {}", (len * n / d.max(1)).max(1)),
+                (_, Some(Some(n))) => format!(" × {n}"),
+                _ => String::new(),
             };
             let hot = self.temperature.unwrap_or_default();
             return format!("vote of {}{each} · T {hot}", self.samples);
         }
+        let limit = match (self.limit, tokens) {
+            (Limit::Free, _) => String::new(),
+            (Limit::Tokens(n), _) => format!("budget {n}"),
+            (Limit::Natural(n, d), Some(Some(known))) => {
+                format!("{} natural · {known}", share(n, d))
+            }
+            (Limit::Natural(n, d), _) => format!("{} natural", share(n, d)),
+        };
         if self.waits > 0 {
             let text = self.wait_text.as_deref().unwrap_or("Wait");
             let wait = format!("{text} × {}", self.waits);
@@ -253,5 +253,50 @@ impl Preset {
             ],
             Preset::EqualTokens => vec![Strategy::natural(), short(3), short(5)],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strategy_says_what_it_does_and_more_once_the_natural_length_is_known() {
+        let label = |s: &Strategy| (s.label(None), s.label(Some(58)));
+        let of = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let share = |n, d| Strategy::limited(Limit::Natural(n, d));
+        assert_eq!(label(&Strategy::natural()), of("natural", "natural · 58"));
+        assert_eq!(label(&share(1, 4)), of("¼ natural", "¼ natural · 14"));
+        assert_eq!(label(&share(2, 1)), of("2 × natural", "2 × natural · 116"));
+        assert_eq!(
+            label(&Strategy::limited(Limit::Tokens(32))),
+            of("budget 32", "budget 32")
+        );
+        assert_eq!(
+            label(&Strategy::waiting(2, Some("Hmm"))),
+            of("Hmm × 2", "Hmm × 2")
+        );
+        assert_eq!(
+            label(&Strategy::vote(5, None, Limit::Natural(1, 5))),
+            of("vote of 5 × ⅕ · T 0.8", "vote of 5 × 11 · T 0.8")
+        );
+        assert_eq!(label(&Strategy::no_thinking()).0, "no thinking");
+    }
+
+    #[test]
+    fn a_share_of_almost_nothing_is_one_token_and_of_everything_no_overflow() {
+        let policy = Policy::default();
+        assert_eq!(Limit::Natural(1, 4).tokens(Some(2), &policy), Some(Some(1)));
+        assert_eq!(
+            Limit::Natural(2, 1).tokens(Some(usize::MAX), &policy),
+            Some(Some(usize::MAX))
+        );
+        assert_eq!(Limit::Natural(1, 2).tokens(None, &policy), None);
+    }
+
+    #[test]
+    fn thinking_beyond_the_natural_end_needs_waits_without_end() {
+        assert!(Strategy::limited(Limit::Natural(2, 1)).waits() > 1000);
+        assert_eq!(Strategy::limited(Limit::Natural(1, 2)).waits(), 0);
     }
 }

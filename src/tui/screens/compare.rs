@@ -292,7 +292,11 @@ fn draw_lane(
     let part = parting(departs, theme);
     // The same form in all lanes, whether or not they depart.
     let room = usize::from(place.panel.width).saturating_sub(PARTING + 2);
-    let foot = (counts(lane, room, theme), part);
+    let count = match run.tokens.is_empty() {
+        true => Line::default(),
+        false => counts(lane, room, theme),
+    };
+    let foot = (count, part);
     frame(app, at, place, head, foot, buf);
     let Some(view) = app.compare.views.get(at) else {
         return;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::on_border;
+use super::{Screen, on_border};
 use crate::tui::app::{App, Focus};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::overlay::put;
@@ -60,9 +60,13 @@ pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
     if inner.is_empty() {
         return;
     }
-    match app.live.as_ref().filter(|_| !focused) {
-        Some(live) => {
-            let line = live.request.question.replace('\n', " ");
+    let asked = match app.screen {
+        Screen::Compare => app.compare.run.as_ref().map(|r| &r.request),
+        _ => app.live.as_ref().map(|l| &l.request),
+    };
+    match asked.filter(|_| !focused) {
+        Some(request) => {
+            let line = request.question.replace('\n', " ");
             put(buf, inner, inner.x, inner.y, inner.width, &line, theme.text);
         }
         None => app.question.area().render(inner, buf),
