@@ -70,12 +70,11 @@ impl Comparison {
             lanes.push(Lane::new(strategy.clone(), origin));
         }
         // Where a lane needs the natural length and no lane shows it, a hidden one measures it.
-        for origin in 0..origins.len() {
+        for (origin, known) in origins.iter().enumerate() {
             let of = |l: &&Lane| l.origin == origin;
             let needs = lanes.iter().filter(of).any(|l| l.strategy.needs_natural());
             if needs && !lanes.iter().filter(of).any(|l| l.strategy.is_natural()) {
-                let mut scout = Strategy::natural();
-                scout.source = origins[origin].source.clone();
+                let scout = Strategy::natural().by(known.source.clone());
                 lanes.push(Lane {
                     hidden: true,
                     ..Lane::new(scout, origin)
@@ -185,9 +184,8 @@ impl Comparison {
     }
 
     fn natural_run(&self, origin: usize) -> Option<&Run> {
-        let lanes = self.lanes.iter().filter(|l| l.origin == origin);
-        let natural = lanes.filter(|l| l.strategy.is_natural()).last()?;
-        natural.runs.first()
+        let mut lanes = self.lanes.iter().filter(|l| l.origin == origin);
+        lanes.rfind(|l| l.strategy.is_natural())?.runs.first()
     }
 
     /// Starts the lanes that waited for the natural length, once it is known.

@@ -85,7 +85,7 @@ pub enum Effect {
     /// [`App::on_other`].
     StartOther(usize, PathBuf),
     /// A command for an engine started beside.
-    TellOther(usize, Command),
+    TellOther(usize, Box<Command>),
     /// End an engine started beside.
     EndOther(usize),
     /// List the runs in the database; answered by [`App::on_runs`].

@@ -387,7 +387,7 @@ impl Loop {
                 }
                 Effect::TellOther(number, command) => {
                     if let Some(Some(engine)) = self.others.get(&number) {
-                        engine.send(command);
+                        engine.send(*command);
                     }
                 }
                 Effect::EndOther(number) => {

@@ -128,7 +128,7 @@ fn lanes_of_two_models_are_compared_by_their_text() {
     say(&mut run, 0, 0, vec![word(1, "The "), word(2, "answer")]);
     say(&mut run, 1, MOST_SAMPLES, vec![word(7, "The answ")]);
     assert_eq!(run.departs(1), None, "the same so far");
-    say(&mut run, 1, MOST_SAMPLES, vec![word(8, "ering")]);
+    say(&mut run, 1, MOST_SAMPLES, vec![word(8, "ous")]);
     assert_eq!(run.departs(1), Some(1));
     assert_eq!(run.departs(0), None);
     // What one source says of another's lane is not believed.

@@ -110,7 +110,7 @@ impl App {
                 };
                 self.say(Tone::Info, how);
             }
-            A::ToDeparture => self.to_departure(),
+            A::ToDeparture => self.show_departure(),
             A::Preset => self.open_presets(),
             A::AddLane if self.compare.len() >= MOST_LANES => {
                 self.refuse(format!(
@@ -281,7 +281,9 @@ impl App {
             let other = self.compare.others.iter().find(|(_, o)| *o == origin);
             match other {
                 _ if own => self.commands.push(command),
-                Some(&(number, _)) => self.effects.push(Effect::TellOther(number, command)),
+                Some(&(number, _)) => self
+                    .effects
+                    .push(Effect::TellOther(number, Box::new(command))),
                 None => {}
             }
         }
@@ -423,7 +425,7 @@ impl App {
 
     /// Brings the place on screen where the selected lane departs from its left neighbour; in all
     /// lanes, if they are linked.
-    fn to_departure(&mut self) {
+    fn show_departure(&mut self) {
         let at = self.compare.selected;
         let found = self.compare.run.as_ref().map(|run| run.departs(at));
         let token = match found {
