@@ -11,12 +11,15 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod args;
 mod explore;
+mod export;
 mod generate;
 mod grade;
 mod plot;
 mod run;
+mod runs;
 mod score;
 mod settings;
+mod sweep;
 mod tokenize;
 mod train;
 
@@ -54,6 +57,12 @@ enum Command {
     Plot(plot::PlotArgs),
     /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
     Generate(generate::Args),
+    /// Accuracy against thinking tokens: a problem set at several budgets and waits.
+    Sweep(Box<sweep::Args>),
+    /// List the runs in the database, or remove one.
+    Runs(runs::Args),
+    /// Write a run's samples as JSON lines.
+    Export(export::Args),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -83,6 +92,9 @@ pub fn main() -> ExitCode {
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Plot(args)) => plot::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Sweep(args)) => sweep::run(*args),
+        Some(Command::Runs(args)) => runs::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man) => man(),
     };

@@ -15,6 +15,7 @@ mod loaded;
 mod probe;
 pub mod protocol;
 mod scores;
+pub mod traces;
 mod worker;
 
 pub use dialogue::tokenizer_for;

@@ -3,6 +3,9 @@
 //!
 //! | file | subject |
 //! |---|---|
+//! | [`problems`] | problem sets: JSON lines, Parquet, the hub; which fields are what |
+//! | [`sweep`] | a problem set at several budgets and waits, every prefix computed once |
+//! | [`row`] | one problem at all its points: what became of each |
 //! | [`report`] | a stored run as figures: accuracy per point, the item matrix, flips |
 //! | [`compare`] | two points or two runs against each other, problem by problem |
 //! | [`lanes`] | one question, several strategies side by side |
@@ -15,6 +18,9 @@
 pub mod compare;
 pub mod lanes;
 pub mod nano;
+pub mod problems;
 pub mod report;
+pub mod row;
 pub mod stats;
+pub mod sweep;
 pub mod votes;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::Home;
 use s1_tui::store::Db;
-use s1_tui::store::run::{Budget, NewRow, PointSpec, Sample, Settings};
+use s1_tui::store::run::{Budget, NewRow, PointSpec, Sample, Settings, Sources};
 use s1_tui::thinking::trace::StopReason;
 
 /// A run of 20 problems at three budgets, solved from a number of tokens on.
@@ -25,7 +25,7 @@ fn store(home: &Home, name: &str, needs: usize) {
     settings.problems.name = "made up".into();
     settings.problems.count = 20;
     let mut db = Db::open(&home.path("data/s1-tui/runs.db")).unwrap();
-    db.create_run(name, &settings).unwrap();
+    db.create_run(name, &settings, &Sources::default()).unwrap();
     for problem in 0..20 {
         let sample = |(point, spec): (usize, &PointSpec)| {
             let thinking = spec.budget.max_thinking().unwrap_or(60 + problem);
@@ -130,6 +130,7 @@ fn what_cannot_be_drawn_is_said_in_one_sentence() {
         fails(&home, &["tuned", "--out", "no/such/a.svg"]).contains("cannot write no/such/a.svg")
     );
     let mut db = Db::open(&home.path("data/s1-tui/runs.db")).unwrap();
-    db.create_run("empty", &Settings::default()).unwrap();
+    db.create_run("empty", &Settings::default(), &Sources::default())
+        .unwrap();
     assert!(fails(&home, &["empty"]).contains("no problem done yet"));
 }

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use crate::config::Dirs;
 use crate::model::sampler::Sampling;
+use crate::store::Db;
 use crate::thinking::delimiters::Family;
 use crate::thinking::forcing::{CutAt, OnLoop, Policy};
 
@@ -93,7 +96,7 @@ pub struct ThinkArgs {
     pub cut_loops: bool,
 }
 
-fn parse_cut_at(text: &str) -> Result<CutAt, String> {
+pub(super) fn parse_cut_at(text: &str) -> Result<CutAt, String> {
     match text.split_once(':') {
         None if text == "token" => Ok(CutAt::Token),
         None if text == "sentence" => Ok(CutAt::Sentence { window: 64 }),
@@ -140,6 +143,35 @@ pub struct ConfigArgs {
     /// Settings file, instead of config.toml in the configuration folder.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Where runs are kept.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DbArgs {
+    /// Database of runs, instead of runs.db in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+}
+
+impl DbArgs {
+    /// The database's path. Errors where the system names no home folder.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
+        match &self.db {
+            Some(path) => Ok(path.clone()),
+            None => Ok(Dirs::of_user()?.data.join(crate::store::db::FILE)),
+        }
+    }
+
+    /// The database, to read. Errors where there is none yet.
+    pub fn open(&self) -> anyhow::Result<Db> {
+        let path = self.path()?;
+        Db::open_to_read(&path)?.with_context(|| {
+            format!(
+                "there are no runs yet in {}; s1-tui sweep makes one",
+                path.display()
+            )
+        })
+    }
 }
 
 /// The explorer's own flags.

@@ -28,6 +28,13 @@ pub(super) struct Lane {
     pub until: Until,
     /// The lane this one rides on: computed there, as long as both agree.
     pub host: Option<LaneId>,
+    /// The row it belongs to, by the id of the row's first lane.
+    pub row: Option<LaneId>,
+    /// Whether it waits for its turn to compute.
+    pub waiting: bool,
+    /// While it waits without a cache: the lane whose cache holds its beginning, and how many
+    /// tokens of it. That many and `pending` make up its length.
+    pub donor: Option<(LaneId, usize)>,
     /// `None` after the cache was given up to save memory.
     pub cache: Option<Cache>,
     /// Tokens of prompt and trace that the cache does not hold yet.
@@ -120,6 +127,9 @@ impl Lane {
             state: LaneState::Prefill,
             until: Until::End,
             host: None,
+            row: None,
+            waiting: false,
+            donor: None,
             cache: None,
             logits: None,
             unscored: 0,
@@ -222,10 +232,18 @@ impl Lane {
         self.unscored = self.unscored.min(len);
         self.logits = None;
         let ids = self.ids();
-        let held = self.cache.as_mut().map_or(0, |cache| {
-            cache.truncate(ids.len().saturating_sub(1));
-            cache.len()
-        });
+        let most = ids.len().saturating_sub(1);
+        let held = match (&mut self.cache, &mut self.donor) {
+            (Some(cache), _) => {
+                cache.truncate(most);
+                cache.len()
+            }
+            (None, Some((_, held))) => {
+                *held = most.min(*held);
+                *held
+            }
+            (None, None) => 0,
+        };
         self.pending = ids[held..].to_vec();
         self.text = StreamDecoder::new();
         // A character has at most four bytes: the last few tokens tell what is still incomplete.
@@ -238,6 +256,7 @@ impl Lane {
     /// Gives up the cache; everything has to be computed again to go on.
     pub fn give_up_cache(&mut self) {
         self.cache = None;
+        self.donor = None;
         self.logits = None;
         self.pending = self.ids();
     }

@@ -82,6 +82,14 @@ pub enum Command {
     /// the lane the others ride on holds for all of them; steering one in any other way takes it
     /// out of the group first.
     StartTogether(Vec<(LaneId, Request)>),
+    /// As [`Command::StartTogether`], for lanes that nobody steers, such as all points of a problem:
+    /// they wait for their turn ([`Command::Limit`]), take over each other's caches instead of
+    /// copying them where they can, share nothing with other questions (so that their numbers do
+    /// not depend on what runs beside them), and are forgotten once all have stopped
+    /// ([`Event::Finished`]).
+    StartRow(Vec<(LaneId, Request)>),
+    /// At most this many lanes compute at once; 0 pauses all. Unlimited at first.
+    Limit(usize),
     /// Makes lane `to` from the first `at` tokens of lane `from`, paused, sharing what is computed.
     Fork {
         /// The lane to copy.
@@ -212,6 +220,13 @@ pub enum Event {
         relabel: usize,
         /// The new tokens.
         tokens: Vec<Token>,
+    },
+    /// All lanes of a row ([`Command::StartRow`]) have stopped.
+    Finished {
+        /// Id of the first of them.
+        row: LaneId,
+        /// Tokens that went through the model for all of them.
+        computed: usize,
     },
     /// A lane changed what it is doing.
     State(LaneId, LaneState),

@@ -14,6 +14,7 @@ use super::protocol::{Command, Event, LaneId, LaneState};
 mod commands;
 mod compute;
 mod riders;
+mod rows;
 mod step;
 
 /// Prompt tokens read between two looks at the commands.
@@ -52,6 +53,8 @@ pub(super) fn run(
             events: events.clone(),
             cancelled,
             lanes: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            limit: usize::MAX,
             clock: 0,
         };
         // Ending because nobody listens is the ordinary way to end.
@@ -75,6 +78,10 @@ struct Worker<'a> {
     events: mpsc::Sender<Event>,
     cancelled: &'a AtomicBool,
     lanes: BTreeMap<LaneId, Lane>,
+    /// Tokens that went through the model, by row.
+    rows: BTreeMap<LaneId, usize>,
+    /// Most lanes that compute at once.
+    limit: usize,
     clock: u64,
 }
 
@@ -97,7 +104,11 @@ impl Worker<'_> {
     }
 
     fn is_idle(&self) -> bool {
-        self.lanes.values().all(|lane| !is_busy(lane))
+        self.limit == 0
+            || self
+                .lanes
+                .values()
+                .all(|lane| !is_busy(lane) && !lane.waiting)
     }
 
     fn tell(&self, event: Event) -> Result<(), Gone> {
@@ -113,12 +124,14 @@ impl Worker<'_> {
             lane.state = state;
         }
         self.tell(Event::State(id, state))?;
-        self.mirror_state(id, state)
+        self.mirror_state(id, state)?;
+        self.leave_row(id, state)
     }
 }
 
 /// Whether a lane has something to do without being told.
 fn is_busy(lane: &Lane) -> bool {
-    matches!(lane.state, LaneState::Prefill | LaneState::Running)
-        || (lane.probe_wanted.is_some() && lane.is_ready())
+    !lane.waiting
+        && (matches!(lane.state, LaneState::Prefill | LaneState::Running)
+            || (lane.probe_wanted.is_some() && lane.is_ready()))
 }

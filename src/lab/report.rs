@@ -350,6 +350,7 @@ pub(super) mod tests {
                 samples: 1,
                 ..Settings::default()
             },
+            sources: Default::default(),
             rows: rows
                 .into_iter()
                 .enumerate()

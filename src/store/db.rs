@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use super::run::{NewRow, Row, Run, RunSummary, Sample, Settings};
+use super::run::{NewRow, Row, Run, RunSummary, Sample, Settings, Sources};
 use super::session::Document;
 use super::{blob, schema};
 use crate::thinking::trace::{StopReason, Token};
@@ -157,10 +157,17 @@ impl Db {
         self.told((|| {
             // One transaction: a row that is written meanwhile is in it whole or not at all.
             let view = self.connection.unchecked_transaction()?;
-            let (created_at, text, wall): (i64, String, i64) = view.query_row(
-                "SELECT created_at, settings, wall_ms FROM runs WHERE id = ?",
+            let (created_at, text, wall, sources): (i64, String, i64, Sources) = view.query_row(
+                "SELECT created_at, settings, wall_ms, model, problems, adapter FROM runs WHERE id = ?",
                 [id],
-                |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+                |r| {
+                    let sources = Sources {
+                        model: r.get(3)?,
+                        problems: r.get(4)?,
+                        adapter: r.get(5)?,
+                    };
+                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, sources))
+                },
             )?;
             let settings = settings(&text)?;
             let mut rows = read_rows(&view, id)?;
@@ -169,6 +176,7 @@ impl Db {
                 name: name.to_string(),
                 created_at: count(created_at) as u64,
                 settings,
+                sources,
                 rows,
                 wall: Duration::from_millis(count(wall) as u64),
             })
@@ -293,7 +301,7 @@ impl Db {
     ///
     /// # Errors
     /// If the name is taken, or the database cannot be written.
-    pub fn create_run(&mut self, name: &str, settings: &Settings) -> Result<()> {
+    pub fn create_run(&mut self, name: &str, settings: &Settings, sources: &Sources) -> Result<()> {
         if self.has_run(name)? {
             bail!(
                 "there is a run {name:?} already; go on with it by --resume {name}, or give another --name"
@@ -308,8 +316,16 @@ impl Db {
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             t.execute(
-                "INSERT INTO runs (name, created_at, settings) VALUES (?, ?, ?)",
-                params![name, now, text],
+                "INSERT INTO runs (name, created_at, settings, model, problems, adapter)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+                params![
+                    name,
+                    now,
+                    text,
+                    sources.model,
+                    sources.problems,
+                    sources.adapter
+                ],
             )?;
             let run = t.last_insert_rowid();
             for (i, point) in settings.points.iter().enumerate() {

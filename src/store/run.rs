@@ -110,6 +110,8 @@ pub struct ModelRecord {
     pub card: ModelCard,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the adapter's weights, where one is used.
+    pub adapter_sha256: Option<String>,
     /// Context length in use, in tokens.
     pub context: usize,
     /// Where the chat template came from.
@@ -138,12 +140,18 @@ pub struct ProblemRecord {
     pub name: String,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// Which fields were read, e.g. `question/answer`.
-    pub fields: String,
+    /// The layout of its fields that was recognised, e.g. `gsm8k`.
+    pub layout: String,
     /// Number of problems that were asked.
     pub count: usize,
     /// Lines of the file that were skipped because they are broken.
     pub skipped: usize,
+    /// Field of the question, where the user named it.
+    pub question_field: Option<String>,
+    /// Field of the answer, where the user named it.
+    pub answer_field: Option<String>,
+    /// Field of the id, where the user named it.
+    pub id_field: Option<String>,
     /// The prompt.
     pub prompt: PromptTemplate,
 }
@@ -206,6 +214,17 @@ fn differing(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option
     Some(format!("{path} was {a} and is now {b}"))
 }
 
+/// Where the two files of a run were. Not part of its settings: files move, their hashes tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Path of the model.
+    pub model: String,
+    /// Path of the adapter's folder, where one was used.
+    pub adapter: Option<String>,
+    /// Path of the problem set, or its `hf:` name.
+    pub problems: String,
+}
+
 /// A run in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSummary {
@@ -239,6 +258,8 @@ pub struct Run {
     pub created_at: u64,
     /// Its settings.
     pub settings: Settings,
+    /// Where its files were.
+    pub sources: Sources,
     /// The rows that are done, in the order of the problem set.
     pub rows: Vec<Row>,
     /// Time spent computing, all sittings together.

@@ -16,6 +16,9 @@ const STEPS: &[&str] = &["
         name       TEXT NOT NULL UNIQUE,
         created_at INTEGER NOT NULL,          -- seconds since 1970, UTC
         settings   TEXT NOT NULL,             -- JSON: store::run::Settings
+        model      TEXT NOT NULL,             -- where the model was
+        adapter    TEXT,                      -- where its adapter was
+        problems   TEXT NOT NULL,             -- where the problem set was
         wall_ms    INTEGER NOT NULL DEFAULT 0
     );
     CREATE TABLE points (

@@ -15,6 +15,11 @@ impl Worker<'_> {
         match command {
             Command::Start { lane, request, run } => self.start(lane, request, Vec::new(), run),
             Command::StartTogether(lanes) => self.start_together(lanes),
+            Command::StartRow(lanes) => self.start_row(lanes),
+            Command::Limit(lanes) => {
+                self.limit = lanes;
+                Ok(())
+            }
             Command::Restore {
                 lane,
                 request,
@@ -116,6 +121,7 @@ impl Worker<'_> {
                     self.alone(id)?;
                 }
                 self.lanes.retain(|id, _| !lanes.contains(id));
+                self.rows.retain(|id, _| !lanes.contains(id));
                 Ok(())
             }
             Command::Shutdown => Err(Gone),

@@ -4,7 +4,6 @@
 use anyhow::{Context, Result};
 
 use super::{CHUNK, Worker, is_busy};
-use crate::engine::lane::Lane;
 use crate::engine::protocol::LaneId;
 use crate::engine::scores;
 use crate::model::decoder::Logits;
@@ -116,13 +115,13 @@ impl Worker<'_> {
             return Ok(());
         }
         self.retire_caches();
-        let Some(ids) = self.lanes.get(&id).map(Lane::ids) else {
+        let Some((ids, row)) = self.lanes.get(&id).map(|lane| (lane.ids(), lane.row)) else {
             return Ok(());
         };
         let shared = self
             .lanes
             .iter()
-            .filter(|(other, _)| **other != id)
+            .filter(|(other, lane)| **other != id && lane.row == row)
             .filter_map(|(other, lane)| {
                 let cache = lane.cache.as_ref()?;
                 let theirs = lane.ids();
@@ -162,7 +161,7 @@ impl Worker<'_> {
         let mut idle: Vec<(u64, LaneId)> = self
             .lanes
             .iter()
-            .filter(|(_, lane)| !is_busy(lane) && lane.cache.is_some())
+            .filter(|(id, lane)| !is_busy(lane) && lane.cache.is_some() && !self.is_donor(**id))
             .map(|(&id, lane)| (lane.used, id))
             .collect();
         idle.sort_unstable();

@@ -61,9 +61,16 @@ impl Worker<'_> {
             return Ok(());
         };
         let mut failed = None;
+        let full = self.is_full();
         if let Some(mut lane) = self.lanes.remove(&id) {
+            let place = host;
             if let Some(host) = self.lanes.get(&host) {
-                let copy = host.cache.as_ref().map(|c| c.fork(c.len(), context));
+                // A lane that has to wait for its turn needs no memory before.
+                let held = host.cache.as_ref().filter(|_| full).map(|c| c.len());
+                lane.donor = held.map(|held| (place, held));
+                lane.waiting = held.is_some();
+                let copied = host.cache.as_ref().filter(|_| !full);
+                let copy = copied.map(|c| c.fork(c.len(), context));
                 match copy.transpose() {
                     Ok(cache) => {
                         lane.cache = cache;

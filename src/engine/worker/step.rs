@@ -22,6 +22,7 @@ impl Worker<'_> {
     /// One step of every busy lane: decide, compute, tell.
     pub(super) fn step(&mut self) -> Result<(), Gone> {
         self.clock += 1;
+        self.admit();
         let started = Instant::now();
         let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
         for &id in &ids {
@@ -51,6 +52,9 @@ impl Worker<'_> {
             };
             count.0 += rows;
             count.1 += spent;
+            if let Some(computed) = lane.row.and_then(|row| self.rows.get_mut(&row)) {
+                *computed += rows;
+            }
             if reading {
                 let total = lane.len();
                 let done = total - lane.pending.len();
@@ -71,7 +75,7 @@ impl Worker<'_> {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return Ok(());
         };
-        if lane.state != LaneState::Running || !lane.is_ready() {
+        if lane.state != LaneState::Running || !lane.is_ready() || lane.waiting {
             return Ok(());
         }
         self.part_by_next(id)?;
@@ -182,6 +186,12 @@ impl Worker<'_> {
         }
         let base = lane.tokens.len() - edit.drop;
         let taken_back = edit.takes_back();
+        if taken_back {
+            self.rescue_beginnings(id, base);
+        }
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return Ok(());
+        };
         match lane.edit(&self.model, edit) {
             Ok(()) => {
                 self.mirror(id, base, taken_back);

@@ -74,6 +74,7 @@ pub fn run(name: &str, problems: usize, needs: usize, samples: usize) -> Run {
         settings,
         rows: (0..problems).map(row).collect(),
         wall: Duration::from_secs(41),
+        sources: Default::default(),
     }
 }
 

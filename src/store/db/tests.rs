@@ -70,7 +70,8 @@ fn fresh() -> (tempfile::TempDir, PathBuf) {
 fn a_run_comes_back_as_it_was_written() {
     let (_folder, path) = fresh();
     let mut db = Db::open(&path).unwrap();
-    db.create_run("a", &settings()).unwrap();
+    db.create_run("a", &settings(), &Sources::default())
+        .unwrap();
     for problem in [3, 0] {
         let spent = Duration::from_millis(5);
         db.add_row("a", &row(problem), spent).unwrap();
@@ -111,7 +112,8 @@ fn a_row_written_twice_counts_once() {
     let (_folder, path) = fresh();
     let mut one = Db::open(&path).unwrap();
     let mut two = Db::open(&path).unwrap();
-    one.create_run("a", &settings()).unwrap();
+    one.create_run("a", &settings(), &Sources::default())
+        .unwrap();
     for db in [&mut one, &mut two] {
         db.add_row("a", &row(0), Duration::ZERO).unwrap();
     }
@@ -129,7 +131,8 @@ fn two_programs_that_write_at_once_lose_nothing() {
             std::thread::spawn(move || {
                 let mut db = Db::open(&path).unwrap();
                 let name = format!("run{writer}");
-                db.create_run(&name, &settings()).unwrap();
+                db.create_run(&name, &settings(), &Sources::default())
+                    .unwrap();
                 for problem in 0..10 {
                     db.add_row(&name, &row(problem), Duration::ZERO).unwrap();
                 }
@@ -157,10 +160,14 @@ fn an_unknown_run_is_answered_with_those_there_are() {
     let mut db = Db::open(&path).unwrap();
     let error = db.run("b").unwrap_err().to_string();
     assert!(error.contains("holds no runs yet"), "{error}");
-    db.create_run("a", &settings()).unwrap();
+    db.create_run("a", &settings(), &Sources::default())
+        .unwrap();
     let error = db.run("b").unwrap_err().to_string();
     assert!(error.contains("there are: a"), "{error}");
-    let error = db.create_run("a", &settings()).unwrap_err().to_string();
+    let error = db
+        .create_run("a", &settings(), &Sources::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("--resume a"), "{error}");
     db.remove_run("a").unwrap();
     assert!(db.runs().unwrap().is_empty());
@@ -222,4 +229,43 @@ fn a_hash_is_computed_again_only_after_a_change() {
     assert_eq!(db.file_hash(&file).unwrap(), "kept");
     fs::write(&file, "abcd").unwrap();
     assert_ne!(db.file_hash(&file).unwrap(), "kept");
+}
+
+#[test]
+fn a_full_disk_and_a_read_only_file_are_said_and_lose_nothing() {
+    let (_folder, path) = fresh();
+    let mut db = Db::open(&path).unwrap();
+    db.create_run("a", &settings(), &Sources::default())
+        .unwrap();
+    db.add_row("a", &row(0), Duration::ZERO).unwrap();
+    let before = db.run("a").unwrap();
+
+    // SQLite says of its own limit on pages what it says of a full disk.
+    let pages: i64 = db
+        .connection
+        .pragma_query_value(None, "page_count", |r| r.get(0))
+        .unwrap();
+    let limit = |db: &Db, pages: i64| {
+        db.connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
+    };
+    limit(&db, pages);
+    let mut large = row(1);
+    large.question = "?".repeat(100_000);
+    let error = db.add_row("a", &large, Duration::ZERO).unwrap_err();
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    assert_eq!(db.run("a").unwrap(), before);
+    limit(&db, 1_000_000);
+
+    db.connection
+        .pragma_update(None, "query_only", true)
+        .unwrap();
+    let error = db.add_row("a", &row(1), Duration::ZERO).unwrap_err();
+    assert!(error.to_string().contains("is read-only"), "{error}");
+    db.connection
+        .pragma_update(None, "query_only", false)
+        .unwrap();
+    db.add_row("a", &large, Duration::ZERO).unwrap();
+    assert_eq!(db.run("a").unwrap().rows.len(), 2);
 }

@@ -32,6 +32,8 @@ fn sent(app: &mut App) -> Vec<String> {
         Command::ProbeEvery(lane, n) => format!("probe every {} {n:?}", lane - base),
         Command::Forget(lanes) => format!("forget from {}", lanes.start),
         Command::StartTogether(lanes) => format!("start together {}", lanes.len()),
+        Command::StartRow(lanes) => format!("start row {}", lanes.len()),
+        Command::Limit(lanes) => format!("limit {lanes}"),
         Command::Policy(lane, policy) => format!("policy {} {policy:?}", lane - base),
         Command::Shutdown => "shutdown".into(),
     };

@@ -1,0 +1,122 @@
+//! `s1-tui export`: a run's samples for other programs.
+//!
+//! The layout is that of the sample logs of lm-evaluation-harness (`samples_TASK.jsonl`), with
+//! the point and the token counts added: `doc_id`, `doc`, `target`, `arguments`, `resps`,
+//! `filtered_resps`, `exact_match`.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::args::DbArgs;
+use crate::store::Db;
+use crate::store::run::{Budget, Row, Run, Sample};
+
+/// Which run, and which of its points.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Form of the output.
+    #[arg(long, value_enum, default_value_t = Format::LmEval)]
+    format: Format,
+    /// Only points with this budget.
+    #[arg(long, value_name = "B")]
+    budget: Option<Budget>,
+    /// Only points with this many waits.
+    #[arg(long, value_name = "K")]
+    waits: Option<usize>,
+    #[command(flatten)]
+    db: DbArgs,
+}
+
+/// Forms of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Sample logs of lm-evaluation-harness, one line per problem and point.
+    LmEval,
+}
+
+/// Runs the command. Errors where there is no such run or point, or it cannot be read.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let db = args.db.open()?;
+    let run = db.run(&args.run)?;
+    let points: Vec<usize> = (0..run.settings.points.len())
+        .filter(|&i| {
+            let point = run.settings.points[i];
+            args.budget.is_none_or(|b| b == point.budget)
+                && args.waits.is_none_or(|w| w == point.waits)
+        })
+        .collect();
+    if points.is_empty() {
+        let all: Vec<String> = run
+            .settings
+            .points
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        bail!(
+            "run {:?} has no such point; it has: {}",
+            run.name,
+            all.join(", ")
+        );
+    }
+    let Format::LmEval = args.format;
+    let mut out = BufWriter::new(io::stdout().lock());
+    for point in points {
+        for row in &run.rows {
+            let samples: Vec<&Sample> = row.samples.iter().filter(|s| s.point == point).collect();
+            if !samples.is_empty() {
+                serde_json::to_writer(&mut out, &line(&db, &run, row, &samples)?)?;
+                writeln!(out)?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One problem at one point; the samples are the harness's repeats.
+fn line(db: &Db, run: &Run, row: &Row, samples: &[&Sample]) -> Result<serde_json::Value> {
+    let mut texts = Vec::new();
+    for sample in samples {
+        let tokens = db.trace(sample.trace)?;
+        texts.push(tokens.iter().map(|t| t.text.as_str()).collect::<String>());
+    }
+    let exact = |sample: &&Sample| sample.correct.map(u8::from);
+    let counts = |f: fn(&Sample) -> usize| samples.iter().map(|s| f(s)).collect::<Vec<_>>();
+    let first = samples[0];
+    let point = run.settings.points[first.point];
+    let policy = run.settings.policy_of(point);
+    let answers: Vec<&str> = samples
+        .iter()
+        .map(|s| s.answer.as_deref().unwrap_or_default())
+        .collect();
+    Ok(json!({
+        "doc_id": row.problem,
+        "doc": { "id": row.id, "question": row.question, "answer": row.reference },
+        "target": row.reference,
+        "arguments": { "gen_args_0": {
+            "arg_0": row.question,
+            "arg_1": {
+                "max_tokens_thinking": policy.max_thinking,
+                "thinking_n_ignore": policy.waits,
+                "thinking_n_ignore_str": policy.wait_text,
+                "temperature": run.settings.sampling.temperature,
+                "max_gen_toks": policy.answer_max,
+            },
+        }},
+        "resps": [texts],
+        "filtered_resps": answers,
+        "extracted_answers": answers,
+        "exact_match": exact(&first),
+        "exact_matches": samples.iter().map(exact).collect::<Vec<_>>(),
+        "budget": point.budget,
+        "waits": point.waits,
+        "thinking_tokens": counts(|s| s.thinking),
+        "answer_tokens": counts(|s| s.answer_tokens),
+    }))
+}
