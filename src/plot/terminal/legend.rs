@@ -24,7 +24,9 @@ pub enum Legend {
 
 /// Takes the legend's room from an area.
 pub fn split(figure: &Figure, area: Rect) -> (Legend, Rect) {
-    let sizes: Vec<usize> = names(figure).map(|n| SIGN + width(&n)).collect();
+    let sizes: Vec<usize> = entries(figure)
+        .map(|(_, _, name)| SIGN + width(&name))
+        .collect();
     let Some(&widest) = sizes.iter().max().filter(|w| **w > SIGN) else {
         return (Legend::None, area);
     };
@@ -57,11 +59,17 @@ pub fn split(figure: &Figure, area: Rect) -> (Legend, Rect) {
     (Legend::Below(below), rest)
 }
 
-fn names(figure: &Figure) -> impl Iterator<Item = String> {
-    figure.series.iter().map(|s| {
-        let hidden = if s.hidden { " (hidden)" } else { "" };
-        clean_line(&s.name).into_owned() + hidden
-    })
+/// Index, series and name of every entry: those that are shown, then the hidden ones.
+fn entries(figure: &Figure) -> impl Iterator<Item = (usize, &Series, String)> {
+    let all = || figure.series.iter().enumerate();
+    let shown = all().filter(|(_, s)| !s.hidden);
+    shown
+        .chain(all().filter(|(_, s)| s.hidden))
+        .map(|(index, series)| {
+            let hidden = if series.hidden { " (hidden)" } else { "" };
+            let name = clean_line(&series.name).into_owned() + hidden;
+            (index, series, name)
+        })
 }
 
 /// How many rows entries of these sizes take.
@@ -89,23 +97,23 @@ impl Legend {
         };
         let (mut x, mut y) = (area.x, area.y);
         let total = figure.series.len();
-        for (index, (series, name)) in figure.series.iter().zip(names(figure)).enumerate() {
+        for (place, (index, series, name)) in entries(figure).enumerate() {
             let size = (SIGN + width(&name)).min(area.width.into()) as u16;
             let wraps = if beside {
-                index > 0
+                place > 0
             } else {
                 x > area.x && x + size > area.right()
             };
             // The last row says how many are missing, behind what it still holds.
             let next = y + u16::from(wraps);
             let missing = if beside {
-                (next + 1 >= area.bottom() && index + 1 < total).then_some((area.x, next))
+                (next + 1 >= area.bottom() && place + 1 < total).then_some((area.x, next))
             } else {
                 (next >= area.bottom()).then_some((x, y))
             };
             if let Some((x, y)) = missing {
                 let room = area.right().saturating_sub(x);
-                let text = format!("… {} more", total - index);
+                let text = format!("… {} more", total - place);
                 let text = if width(&text) > room.into() {
                     "…"
                 } else {
