@@ -198,8 +198,8 @@ pub struct Note {
     pub y: f64,
     /// The words; left out where there is no room for them.
     pub text: String,
-    /// The colour of the series it belongs to.
-    pub color: Option<usize>,
+    /// The series it belongs to: it has its colour, and is hidden with it.
+    pub series: Option<usize>,
 }
 
 /// A part of the figure, to look closer.
@@ -215,6 +215,15 @@ impl Figure {
     /// The series that are drawn, with their index.
     pub fn shown(&self) -> impl Iterator<Item = (usize, &Series)> {
         self.series.iter().enumerate().filter(|(_, s)| !s.hidden)
+    }
+
+    /// The notes that are drawn, with their colour.
+    fn words(&self) -> impl Iterator<Item = (&Note, Option<usize>)> {
+        let series = move |note: &Note| note.series.and_then(|i| self.series.get(i));
+        self.notes
+            .iter()
+            .filter(move |n| series(n).is_none_or(|s| !s.hidden))
+            .map(move |n| (n, series(n).map(|s| s.color)))
     }
 
     /// The points of a series whose bars are to be drawn, with them. A point that an earlier series

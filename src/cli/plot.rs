@@ -26,6 +26,9 @@ pub struct PlotArgs {
     /// What is drawn.
     #[arg(long, value_enum, default_value_t = Kind::Accuracy)]
     figure: Kind,
+    /// Also the lines that the screen hides at first: the same number of waits at every budget.
+    #[arg(long)]
+    all: bool,
     /// A logarithmic axis of thinking tokens.
     #[arg(long)]
     log: bool,
@@ -81,6 +84,9 @@ pub fn run(args: &PlotArgs) -> Result<ExitCode> {
             "the problems of {} have no reference answers, so there is no accuracy to draw; try --figure lengths",
             args.runs.join(", ")
         );
+    }
+    if args.all {
+        figure.series.iter_mut().for_each(|s| s.hidden = false);
     }
     if let Some(title) = &args.title {
         figure.title.clone_from(title);

@@ -1,6 +1,6 @@
 //! Runs as figures: accuracy against thinking tokens, and how long the thoughts are.
 
-use super::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
+use super::{Axis, Dash, Figure, Marker, Note, Point, Scale, Series, Unit};
 use crate::lab::report::{Point as Measured, Report};
 use crate::lab::votes::{Votes, votes};
 use crate::store::run::{Budget, Run};
@@ -114,7 +114,12 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
     );
     let natural = pick(&|p| p.spec.budget == Budget::Natural);
     if natural.len() > 1 {
-        line(format!("{}, Wait", run.name), Dash::Dashed, false, natural);
+        line(
+            format!("{}, Wait", run.name),
+            Dash::Dashed,
+            false,
+            natural.clone(),
+        );
     }
     for of_waits in report.lines.iter().filter(|l| l.waits > 0) {
         let waits = of_waits.waits;
@@ -125,6 +130,22 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
             let hidden =
                 points().any(|(_, p)| p.spec.budget == Budget::Natural && p.spec.waits > 0);
             line(name, Dash::Dotted, hidden, pick(&at(waits)));
+        }
+    }
+    // Each Wait is named at its place; the budgets are what the axis says.
+    let named = curves
+        .figure
+        .series
+        .iter()
+        .rposition(|s| s.color == index && s.dash == Dash::Dashed);
+    for point in natural.iter().filter_map(|i| report.points.get(*i)) {
+        if point.spec.waits > 0 && point.n > 0 {
+            curves.figure.notes.push(Note {
+                x: point.avg_thinking_tokens,
+                y: point.accuracy,
+                text: name(point),
+                series: named,
+            });
         }
     }
     let shortest = points()
@@ -207,16 +228,17 @@ fn subtitle(runs: &[(&Run, &Report)]) -> String {
     parts.join(" · ")
 }
 
-/// The paper's three metrics of each run's budgets.
+/// The paper's three metrics of each run's budgets; of many runs the best accuracy alone.
 fn metrics(runs: &[(&Run, &Report)]) -> String {
     let of_run = |(run, report): &(&Run, &Report)| {
         let line = report.lines.iter().find(|l| l.waits == 0)?;
         report.points.iter().any(|p| p.n > 0).then_some(())?;
         let mut parts = Vec::new();
-        if let Some(control) = line.control {
+        let few = runs.len() < 3;
+        if let (Some(control), true) = (line.control, few) {
             parts.push(format!("control {:.0} %", control * 100.0));
         }
-        if let Some(scaling) = line.scaling {
+        if let (Some(scaling), true) = (line.scaling, few) {
             parts.push(format!("scaling {:+.2} %/token", scaling * 100.0));
         }
         let best = report
@@ -233,7 +255,7 @@ fn metrics(runs: &[(&Run, &Report)]) -> String {
         Some(name + &parts.join(" · "))
     };
     let all: Vec<String> = runs.iter().filter_map(of_run).collect();
-    all.join("   ")
+    all.join("; ")
 }
 
 /// How long the thoughts are: the share of samples by thinking tokens, one outline per run for its

@@ -120,13 +120,13 @@ pub fn draw(figure: &Figure) -> String {
             }
         }
     }
-    for note in &figure.notes {
+    for (note, ink) in figure.words() {
         let (x, y) = (plot.x(note.x), plot.y(note.y));
         let text = clean_line(&note.text);
         if plot.holds(x, y)
             && let Some((x, y)) = labels.place(x, y, text_width(&text, 12.0, false), 12.0)
         {
-            let ink = note.color.map_or(INK, color);
+            let ink = ink.map_or(INK, color);
             page.text(x, y, "start", 12.0, ink, false, &text);
         }
     }

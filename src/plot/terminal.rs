@@ -119,8 +119,8 @@ pub fn draw(figure: &Figure, view: &View, styles: &Styles, buf: &mut Buffer, are
         }
     }
     crosshair(figure, view, &plot, styles, buf);
-    for note in &figure.notes {
-        let style = note.color.map_or(styles.text, |c| styles.of(c));
+    for (note, color) in figure.words() {
+        let style = color.map_or(styles.text, |c| styles.of(c));
         words(&plot, (note.x, note.y), &note.text, style, buf);
     }
     legend.draw(figure, view, styles, buf);

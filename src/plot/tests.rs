@@ -79,7 +79,7 @@ pub fn curve() -> Figure {
             x: 131.0,
             y: 0.865,
             text: "Wait ×2".into(),
-            color: Some(0),
+            series: Some(1),
         }],
     }
 }

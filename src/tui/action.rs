@@ -160,6 +160,9 @@ actions! {
     Overlay, "overlay", Plot, "over/off", "Lay the selected run over the others, or take it away";
     OtherRun, "other_run", Plot, "other run", "The items and waits of the next run shown";
     SaveFigure, "save_figure", Plot, "write figure", "Write the figure to a file: SVG, PNG or CSV";
+    NewSweep, "new_sweep", Plot, "new sweep", "Ask a set of problems at several thinking budgets";
+    PauseSweep, "pause_sweep", Plot, "pause", "Pause the sweep, or let it go on";
+    CancelSweep, "cancel_sweep", Plot, "cancel", "End the sweep; what is done stays";
     ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
     ShowCompare, "show_compare", Screens, "compare", "Go to the comparison: one question, several strategies side by side";
     ShowPlots, "show_plots", Screens, "plots", "Go to the plots: what a thinking budget buys";

@@ -101,6 +101,19 @@ pub enum Effect {
         /// Index of the sample in the row.
         sample: usize,
     },
+    /// Start a sweep; answered by [`App::on_sweep`] and [`App::on_sweep_ended`].
+    StartSweep {
+        /// The model.
+        model: PathBuf,
+        /// What is asked, and at which points.
+        plan: Box<plots::sweep::Plan>,
+        /// The rules and the sampling that hold for all points.
+        request: Box<Request>,
+    },
+    /// Pause the sweep, or let it go on.
+    PauseSweep(bool),
+    /// End the sweep.
+    CancelSweep,
     /// Write a figure to a file; answered by [`App::on_figure`].
     SaveFigure {
         /// The figure.

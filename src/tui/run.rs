@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::config::Dirs;
 use crate::engine::protocol::{Event, Request};
 use crate::engine::{Engine, LoadOptions, catalog};
+use crate::lab::sweep::Control;
 use crate::plot;
 use crate::store::db;
 use crate::store::run::{Run, RunSummary};
@@ -33,8 +34,10 @@ use super::theme::Theme;
 mod clipboard;
 mod files;
 mod runs;
+mod sweeps;
 
 use files::{Files, Job};
+use sweeps::Said;
 
 /// While text streams, it is kept at least this often: what a power cut can cost. As often the
 /// plots look for what other programs have added.
@@ -83,6 +86,7 @@ enum Done {
     Run(String, Result<Box<Run>, String>),
     Trace(Result<Box<Document>, String>),
     Figure(Result<PathBuf, String>),
+    Sweep(Said),
 }
 
 /// Runs the screens until the user leaves. Returns the exit code: 0, or 128 + n after signal n.
@@ -113,6 +117,8 @@ struct Loop {
     models: catalog::Places,
     sessions: PathBuf,
     database: PathBuf,
+    /// Pauses and cancels the sweep that is under way.
+    sweep: Option<Control>,
     files: Files,
     done: UnboundedSender<Done>,
     inbox: UnboundedReceiver<Done>,
@@ -146,6 +152,7 @@ impl Loop {
             models: setup.models,
             sessions: files.folder().to_owned(),
             database: setup.dirs.data.join(db::FILE),
+            sweep: None,
             files,
             done,
             inbox,
@@ -271,6 +278,11 @@ impl Loop {
             Done::Runs(listed) => self.app.on_runs(listed),
             Done::Run(name, read) => self.app.on_run(&name, read.map(|run| *run)),
             Done::Trace(read) => self.app.on_trace(read.map(|document| *document)),
+            Done::Sweep(Said::Progress(progress)) => self.app.on_sweep(progress),
+            Done::Sweep(Said::Ended(outcome)) => {
+                self.sweep = None;
+                self.app.on_sweep_ended(outcome);
+            }
             Done::Figure(written) => self.app.on_figure(written),
         }
     }
@@ -366,6 +378,36 @@ impl Loop {
                         let read = runs::trace(&database, &run, row, sample);
                         Done::Trace(read.map(Box::new))
                     });
+                }
+                Effect::StartSweep {
+                    model,
+                    plan,
+                    request,
+                } => {
+                    let job = sweeps::Job {
+                        load: LoadOptions {
+                            path: model,
+                            ..self.load.clone()
+                        },
+                        plan: *plan,
+                        request: *request,
+                        db: self.database.clone(),
+                    };
+                    let done = self.done.clone();
+                    self.sweep = Some(sweeps::start(job, move |said| {
+                        // Nobody listens once the loop has ended.
+                        let _ = done.send(Done::Sweep(said));
+                    }));
+                }
+                Effect::PauseSweep(paused) => {
+                    if let Some(sweep) = &self.sweep {
+                        sweep.pause(paused);
+                    }
+                }
+                Effect::CancelSweep => {
+                    if let Some(sweep) = &self.sweep {
+                        sweep.cancel();
+                    }
                 }
                 Effect::SaveFigure { figure, path } => self.aside(move || {
                     let written = plot::write(&figure, &path).map(|()| path);

@@ -130,6 +130,7 @@ fn a_hidden_series_keeps_its_name_and_moves_no_axis() {
     figure.series[1].hidden = true;
     assert_eq!(figure.ranges(None), before);
     let shown = picture(&figure, &View::default(), 120, 26);
+    assert!(!shown.contains("Wait ×2"), "its note is hidden with it");
     assert!(shown.contains("reasoner + Wait (hidden)"));
     let count = |s: &Series| s.marker.glyph(false).to_owned();
     assert_eq!(

@@ -155,6 +155,7 @@ impl App {
             Pick::Preset => self.choose_preset(row),
             Pick::Strategy(place) => self.choose_strategy(place, row),
             Pick::Line => self.toggle_line(row),
+            Pick::Sweep => self.sweep_row(row),
         }
     }
 
@@ -170,6 +171,7 @@ impl App {
             Ask::WaitText if text.is_empty() => return Err("Write some text.".into()),
             Ask::WaitText => self.choose_wait_text(text),
             Ask::Figure => self.save_figure(text)?,
+            Ask::Sweep(field) => self.set_sweep_field(field, text)?,
             Ask::Setting(setting) => {
                 self.set(setting, text)?;
                 self.back_to_settings(setting);
@@ -183,6 +185,7 @@ impl App {
         match ask {
             Ask::Inject { resume } => self.resume(resume),
             Ask::Setting(setting) => self.back_to_settings(setting),
+            Ask::Sweep(field) => self.back_to_sweep(field),
             _ => {}
         }
     }

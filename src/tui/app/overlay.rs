@@ -60,6 +60,8 @@ pub enum Pick {
     Strategy(Place),
     /// A line of the curve to show or to hide.
     Line,
+    /// A row of the form of a new sweep.
+    Sweep,
 }
 
 /// What a typed line is for.
@@ -84,6 +86,8 @@ pub enum Ask {
     Strategy(Place, Kind),
     /// The file of a figure.
     Figure,
+    /// A field of a new sweep.
+    Sweep(super::plots::sweep::Field),
 }
 
 /// What a yes is for.

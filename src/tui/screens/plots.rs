@@ -152,12 +152,24 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
                 "A run asks a set of problems at several thinking budgets; here is its curve.",
                 theme.text,
             ),
+            Line::default(),
+            Line::from(vec![
+                key(Action::NewSweep),
+                Span::styled(" starts one here", theme.text),
+            ]),
             Line::styled(
-                "s1-tui sweep --model M.gguf --problems FILE --budgets 0,64,128,natural",
+                "or: s1-tui sweep --model M.gguf --problems FILE --budgets 0,64,128,natural",
                 theme.dim,
             ),
         ],
     };
+    if let Some(sweep) = &app.plots.sweep {
+        let share = f64::from(sweep.loading) * 100.0;
+        lines = vec![Line::styled(
+            format!("The sweep loads its model: {share:.0} %"),
+            theme.text,
+        )];
+    }
     lines.push(Line::default());
     lines.push(Line::from(vec![
         key(Action::ShowExplore),

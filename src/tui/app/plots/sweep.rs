@@ -66,11 +66,15 @@ impl Field {
     /// What may be typed.
     pub fn note(self) -> &'static str {
         match self {
-            Field::Problems => "A JSONL or Parquet file: GSM8K, MATH500, AIME, or question and answer.",
-            Field::Budgets => "Tokens of thinking, e.g. 0,64,128,natural. A smaller one costs one answer.",
+            Field::Problems => "A JSONL or Parquet file, or hf:owner/name for a set of the hub.",
+            Field::Budgets => {
+                "Tokens of thinking, e.g. 0,64,128,natural. A smaller one costs one answer."
+            }
             Field::Waits => "How often an end is replaced by Wait, e.g. 0,1,2.",
             Field::Limit => "How many of the problems, from the first; empty: all.",
-            Field::Samples => "More than 1 brings the majority line; the temperature must be above 0.",
+            Field::Samples => {
+                "More than 1 brings the majority line; the temperature must be above 0."
+            }
             Field::Temperature => "0 always takes the most likely token; 0.6 to 1 varies.",
             Field::Lanes => "How many problems are thought about at the same time.",
             Field::Name => "Letters of your choice; empty: made from the problems and the time.",
@@ -122,7 +126,11 @@ impl Default for Plan {
 impl Plan {
     /// Every budget with every number of waits.
     pub fn points(&self) -> Vec<PointSpec> {
-        let of = |&budget| self.waits.iter().map(move |&waits| PointSpec { budget, waits });
+        let of = |&budget| {
+            self.waits
+                .iter()
+                .map(move |&waits| PointSpec { budget, waits })
+        };
         self.budgets.iter().flat_map(of).collect()
     }
 
@@ -155,7 +163,8 @@ impl Plan {
             Field::Problems if text.is_empty() => return Err("Write a path.".into()),
             Field::Problems => self.problems = Some(expand_home(text)),
             Field::Budgets => {
-                let budgets: Result<Vec<Budget>, String> = text.split(',').map(str::parse).collect();
+                let budgets: Result<Vec<Budget>, String> =
+                    text.split(',').map(str::parse).collect();
                 self.budgets = distinct(budgets?)?;
             }
             Field::Waits => {
@@ -260,7 +269,8 @@ impl App {
         match (row, row.checked_sub(1).and_then(|i| Field::ALL.get(i))) {
             (0, _) => self.open_models(),
             (_, Some(field)) => {
-                let line = PromptLine::new(field.name(), field.note(), &self.plots.plan.text(*field));
+                let line =
+                    PromptLine::new(field.name(), field.note(), &self.plots.plan.text(*field));
                 self.overlay = Some(Overlay::Line(Ask::Sweep(*field), line));
             }
             (_, None) => self.start_sweep(),
@@ -367,7 +377,10 @@ impl App {
         match outcome {
             Ok(()) if sweep.stopping => self.say(
                 Tone::Info,
-                format!("Stopped; s1-tui sweep --resume {} goes on with it.", sweep.name),
+                format!(
+                    "Stopped; s1-tui sweep --resume {} goes on with it.",
+                    sweep.name
+                ),
             ),
             Ok(()) => self.say(Tone::Info, format!("The sweep {} is done.", sweep.name)),
             Err(sentence) => self.refuse(sentence),

@@ -3,9 +3,12 @@
 use super::*;
 use crate::plot::curves::tests::run;
 use crate::store::run::Run;
+use crate::store::run::RunSummary;
 use crate::store::session::Document;
 use crate::thinking::tree::Tree;
 use crate::tui::app::testing::{press, ready};
+use crate::tui::app::{App, Effect};
+use crate::tui::screens::Screen;
 
 pub fn summary(run: &Run) -> RunSummary {
     let samples = || run.rows.iter().flat_map(|r| &r.samples);
@@ -236,4 +239,80 @@ fn no_key_does_harm_whatever_is_on_the_screen() {
             app.screen = Screen::Plots;
         }
     }
+}
+
+/// Types a field of the form.
+fn field(app: &mut App, row: usize, text: &str) {
+    app.overlay = None;
+    press(app, "n");
+    for _ in 0..row {
+        press(app, "down");
+    }
+    press(app, "enter");
+    for _ in 0..40 {
+        app.on_key(crossterm::event::KeyCode::Backspace.into());
+    }
+    app.on_paste(text);
+    press(app, "enter");
+}
+
+#[test]
+fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
+    use crate::lab::sweep::Progress as Told;
+
+    let mut app = ready();
+    app.show_plots();
+    app.on_runs(Ok(vec![]));
+    app.drain();
+    press(&mut app, "n end enter");
+    assert!(
+        app.notice.as_ref().unwrap().text.contains("problems"),
+        "it says what is missing"
+    );
+    field(&mut app, 1, "/data/p.jsonl");
+    field(&mut app, 2, "0,16,natural");
+    field(&mut app, 3, "0,1");
+    press(&mut app, "end enter");
+    let (_, effects) = app.drain();
+    let [Effect::StartSweep { model, plan, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(model, std::path::Path::new("s1-nano.gguf"));
+    assert_eq!(plan.points().len(), 6);
+    app.on_sweep(Told::Loading(0.5));
+    app.on_sweep(Told::Started {
+        run: "p-1".into(),
+        model: Box::new(crate::tui::app::testing::info()),
+        done: 0,
+        total: 40,
+    });
+    app.on_sweep(Told::Row { done: 1, total: 40 });
+    assert_eq!(
+        app.drain().1,
+        [Effect::FindRuns, Effect::ReadRun("p-1".into())],
+        "one reading at a time"
+    );
+    let mut grown = run("p-1", 40, 20, 1);
+    app.on_runs(Ok(vec![summary(&grown)]));
+    grown.rows.truncate(1);
+    app.on_run("p-1", Ok(grown.clone()));
+    app.on_sweep(Told::Row { done: 2, total: 40 });
+    assert!(app.drain().1.contains(&Effect::ReadRun("p-1".into())));
+    press(&mut app, "n");
+    assert!(app.overlay.is_none(), "one sweep at a time");
+    press(&mut app, "p");
+    assert_eq!(app.drain().1, [Effect::PauseSweep(true)]);
+    press(&mut app, "p x");
+    assert_eq!(
+        app.drain().1,
+        [Effect::PauseSweep(false), Effect::CancelSweep]
+    );
+    app.on_sweep_ended(Ok(()));
+    assert!(app.plots.sweep.is_none());
+    assert!(app.notice.as_ref().unwrap().text.contains("--resume p-1"));
+    assert_eq!(
+        app.plots.shown_as("p-1"),
+        Some(0),
+        "what is done stays on the screen"
+    );
 }

@@ -8,8 +8,10 @@ use super::words;
 use crate::plot::terminal::Ink;
 use crate::store::run::{Budget, RunSummary};
 use crate::tui::app::App;
+use crate::tui::app::plots::sweep::Progress;
 use crate::tui::sanitize::width;
-use crate::tui::widgets::bars::{bar, grouped};
+use crate::tui::theme::Theme;
+use crate::tui::widgets::bars::{bar, gauge, grouped};
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
 
@@ -220,7 +222,21 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         (None, None) => String::new(),
     };
     let title = format!("runs ─ {} of {} shown", plots.shown.len(), list.len());
-    let inner = panel(&title, &below, focused, theme, area, buf);
+    let mut inner = panel(&title, &below, focused, theme, area, buf);
+    if let Some(sweep) = &plots.sweep {
+        let rows = inner.height.min(2);
+        progress(
+            sweep,
+            Rect {
+                height: rows,
+                ..inner
+            },
+            theme,
+            buf,
+        );
+        inner.y += rows;
+        inner.height -= rows;
+    }
     let head = [
         left("", theme.dim),
         left("run", theme.dim),
@@ -260,6 +276,39 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         .collect();
     let selected = focused.then_some((plots.row, theme.selected));
     table(buf, inner, &head, &rows, selected);
+}
+
+/// Two lines on the sweep that is under way: how far, how fast, how long still.
+fn progress(sweep: &Progress, area: Rect, theme: &Theme, buf: &mut Buffer) {
+    let (state, style) = match sweep {
+        sweep if sweep.stopping => ("stopping …", theme.warn),
+        sweep if sweep.paused => ("paused", theme.warn),
+        sweep if sweep.name.is_empty() => ("loading the model", theme.dim),
+        _ => ("", theme.dim),
+    };
+    let (done, total) = if sweep.name.is_empty() {
+        ((sweep.loading * 100.0) as usize, 100)
+    } else {
+        (sweep.done, sweep.total)
+    };
+    let columns = usize::from(area.width).saturating_sub(24).clamp(4, 24);
+    let (full, rest) = gauge(done, total, columns);
+    let x = put(buf, area, area.x, area.y, area.width, &full, theme.gauge);
+    let x = put(buf, area, x, area.y, area.width, &rest, theme.dim);
+    let count = if sweep.name.is_empty() {
+        format!("  {done} %")
+    } else {
+        format!("  {done}/{total}")
+    };
+    let x = put(buf, area, x, area.y, area.width, &count, theme.text);
+    put(buf, area, x + 2, area.y, area.width, state, style);
+    let left = sweep.left.map_or("–".into(), |left| {
+        let seconds = left.as_secs();
+        format!("{}:{:02}", seconds / 60, seconds % 60)
+    });
+    let speed = grouped(sweep.tokens_per_s.round() as u64);
+    let line = format!("{speed:>6} tok/s   ETA {left}   {}", sweep.name);
+    put(buf, area, area.x, area.y + 1, area.width, &line, theme.text);
 }
 
 /// One line on a run.

@@ -81,3 +81,24 @@ fn marks_of_the_matrix_are_told_apart_without_colour() {
         assert!(shown.contains(sign), "{sign}\n{shown}");
     }
 }
+
+#[test]
+fn pictures_of_a_sweep_under_way() {
+    use crate::tui::app::plots::sweep::Progress;
+    for (w, h) in SIZES {
+        let mut app = plots();
+        app.plots.sweep = Some(Progress {
+            name: "bundled-0412".into(),
+            done: 134,
+            total: 200,
+            tokens_per_s: 2140.0,
+            left: Some(std::time::Duration::from_secs(41)),
+            ..Progress::default()
+        });
+        insta::assert_snapshot!(format!("sweep_{w}x{h}"), shot(&mut app, w, h));
+        app.overlay = None;
+        app.plots.sweep = None;
+        press(&mut app, "n");
+        insta::assert_snapshot!(format!("form_{w}x{h}"), shot(&mut app, w, h));
+    }
+}

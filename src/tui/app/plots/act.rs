@@ -1,0 +1,373 @@
+//! What keys do on the plots screen, and what comes back from the database.
+
+use std::path::PathBuf;
+
+use super::{MOST_SHOWN, Pane};
+use crate::config::expand_home;
+use crate::plot::curves::Source;
+use crate::store::run::{Run, RunSummary};
+use crate::store::session::Document;
+use crate::tui::action::Action;
+use crate::tui::app::overlay::{Ask, Overlay, Pick};
+use crate::tui::app::{App, Effect, Tone};
+use crate::tui::screens::Screen;
+use crate::tui::widgets::chart;
+use crate::tui::widgets::list::{List, Row};
+use crate::tui::widgets::prompt_line::PromptLine;
+
+impl App {
+    /// Goes to the plots; the runs are listed anew.
+    pub(in crate::tui::app) fn show_plots(&mut self) {
+        self.screen = Screen::Plots;
+        self.look_for_runs();
+    }
+
+    /// Lists the runs anew, if they are looked at: another program may be at work on one.
+    pub fn look_for_runs(&mut self) {
+        if self.screen == Screen::Plots && !self.plots.listing {
+            self.plots.listing = true;
+            self.wish(Effect::FindRuns);
+        }
+    }
+
+    /// Does what an action says on the plots screen.
+    pub(in crate::tui::app) fn plots(&mut self, action: Action) {
+        use Action as A;
+        match action {
+            A::PanelNext => self.plots.walk(true),
+            A::PanelPrevious => self.plots.walk(false),
+            A::PointLeft | A::PointRight | A::Up | A::Down => self.plots.go(action),
+            A::PageUp | A::PageDown | A::Home | A::End => self.plots.go(action),
+            A::OpenPoint => self.open_point(),
+            A::ZoomIn | A::ZoomOut => {
+                let (figure, view) = self.plots.chart();
+                let figure = figure.clone();
+                chart::zoom(&figure, view, action == A::ZoomIn);
+            }
+            A::ZoomAll => {
+                let (_, view) = self.plots.chart();
+                view.window = None;
+                view.cursor = None;
+            }
+            A::LogAxis => {
+                self.plots.log = !self.plots.log;
+                self.plots.view.window = None;
+                self.plots.lengths_view.window = None;
+                self.plots.refresh();
+            }
+            A::Ink => {
+                let ink = self.plots.view.ink.next();
+                self.plots.view.ink = ink;
+                self.plots.lengths_view.ink = ink;
+                self.say(Tone::Info, format!("Drawn with {}.", chart::ink_name(ink)));
+            }
+            A::Lines => self.open_lines(0),
+            A::Anchor => self.set_anchor(),
+            A::OtherRun => {
+                let n = self.plots.shown.len().max(1);
+                self.plots.current = (self.plots.current + 1) % n;
+                self.plots.clamp();
+            }
+            A::Overlay => self.toggle_run(),
+            A::SaveFigure => self.open_save_figure(),
+            A::NewSweep => self.open_sweep(),
+            A::PauseSweep => self.pause_sweep(),
+            A::CancelSweep => self.cancel_sweep(),
+            _ => {}
+        }
+    }
+
+    /// The actions worth a place in the footer now, most useful first.
+    pub(in crate::tui::app) fn plots_footer(&self) -> Vec<Action> {
+        use Action as A;
+        if self.plots.list.as_ref().is_none_or(Vec::is_empty) {
+            return match &self.plots.sweep {
+                Some(_) => vec![A::PauseSweep, A::CancelSweep, A::ShowExplore, A::Quit],
+                None => vec![A::NewSweep, A::ShowExplore, A::Models, A::Theme, A::Quit],
+            };
+        }
+        let mut keys = self.pane_footer();
+        let of_sweep: &[Action] = match &self.plots.sweep {
+            Some(_) => &[A::PauseSweep, A::CancelSweep],
+            None => &[A::NewSweep],
+        };
+        // Among the first: a narrow screen still shows how to stop what is running.
+        keys.splice(
+            2.min(keys.len())..2.min(keys.len()),
+            of_sweep.iter().copied(),
+        );
+        keys
+    }
+
+    fn pane_footer(&self) -> Vec<Action> {
+        use Action as A;
+        match self.plots.pane {
+            Pane::Curve => vec![
+                A::PointLeft,
+                A::PanelNext,
+                A::Lines,
+                A::LogAxis,
+                A::ZoomIn,
+                A::ZoomOut,
+                A::Anchor,
+                A::SaveFigure,
+                A::Ink,
+            ],
+            Pane::Items => vec![
+                A::OpenPoint,
+                A::PanelNext,
+                A::OtherRun,
+                A::Anchor,
+                A::Down,
+                A::PointRight,
+            ],
+            Pane::Lengths => vec![
+                A::PointLeft,
+                A::PanelNext,
+                A::Lines,
+                A::LogAxis,
+                A::ZoomIn,
+                A::ZoomOut,
+                A::SaveFigure,
+            ],
+            Pane::Waits => vec![A::PanelNext, A::OtherRun],
+            Pane::Pairs => vec![A::OpenPoint, A::PanelNext, A::Anchor, A::Up, A::Down],
+            Pane::Runs => vec![A::Overlay, A::PanelNext, A::OpenPoint, A::Up, A::Down],
+        }
+    }
+
+    /// Hears which runs there are.
+    pub fn on_runs(&mut self, listed: Result<Vec<RunSummary>, String>) {
+        self.plots.listing = false;
+        match listed {
+            Ok(list) => {
+                self.plots.trouble = None;
+                // What the database has no longer is on the screen no longer.
+                while let Some(at) = self
+                    .plots
+                    .shown
+                    .iter()
+                    .position(|s| !list.iter().any(|r| r.name == s.run.name))
+                {
+                    self.plots.remove(at);
+                }
+                let grown: Vec<String> = list
+                    .iter()
+                    .filter(|r| {
+                        let shown = self.plots.shown.iter().find(|s| s.run.name == r.name);
+                        shown.is_some_and(|s| s.run.rows.len() != r.rows)
+                    })
+                    .map(|r| r.name.clone())
+                    .collect();
+                let newest = list.iter().max_by_key(|r| (r.rows > 0, r.created_at));
+                let first = newest
+                    .filter(|_| self.plots.shown.is_empty())
+                    .map(|r| r.name.clone());
+                self.plots.list = Some(list);
+                self.plots.clamp();
+                for name in grown.into_iter().chain(first) {
+                    self.read_run(name);
+                }
+            }
+            Err(sentence) => self.plots.trouble = Some(sentence),
+        }
+    }
+
+    pub(super) fn read_run(&mut self, name: String) {
+        if !self.plots.awaited.contains(&name) {
+            self.plots.awaited.push(name.clone());
+            self.wish(Effect::ReadRun(name));
+        }
+    }
+
+    /// Takes a run in.
+    pub fn on_run(&mut self, name: &str, read: Result<Run, String>) {
+        self.plots.awaited.retain(|n| n != name);
+        match read {
+            Ok(run) => self.plots.put(run),
+            Err(sentence) => self.refuse(sentence),
+        }
+    }
+
+    /// Takes the trace of a cell in: it opens in the explorer.
+    pub fn on_trace(&mut self, read: Result<Document, String>) {
+        match read {
+            Ok(document) => {
+                self.screen = Screen::Explore;
+                self.show_document(document, None);
+            }
+            Err(sentence) => self.refuse(sentence),
+        }
+    }
+
+    fn open_point(&mut self) {
+        match self.plots.pane {
+            Pane::Items => self.open_cell(),
+            Pane::Runs => self.only_run(),
+            Pane::Curve => {
+                let at = self.plots.view.cursor;
+                if let Some(source) = at.and_then(|(s, p)| self.plots.curves.source(s, p)) {
+                    self.plots.current = source.run;
+                    self.plots.cell.1 = source.point;
+                    self.plots.focus(Pane::Items);
+                    self.plots.clamp();
+                }
+            }
+            Pane::Pairs => self.open_pair(),
+            Pane::Lengths | Pane::Waits => {}
+        }
+    }
+
+    /// Opens the trace of the selected cell.
+    fn open_cell(&mut self) {
+        let plots = &self.plots;
+        let Some(shown) = plots.current() else { return };
+        let (row, column) = plots.cell;
+        let Some(item) = shown.report.items.get(row) else {
+            return;
+        };
+        match item.cells.get(column).and_then(|c| c.first) {
+            Some(sample) => {
+                let run = shown.run.clone();
+                let row = item.row;
+                self.wish(Effect::ReadTrace { run, row, sample });
+            }
+            None => self.refuse("This problem has no answer at this point yet."),
+        }
+    }
+
+    /// Goes to the first problem on which a pair disagrees.
+    fn open_pair(&mut self) {
+        let Some(pair) = self.plots.pairs.get(self.plots.pair) else {
+            return;
+        };
+        let lost = pair.paired.only_first.first();
+        let Some(id) = lost.or(pair.paired.only_second.first()) else {
+            return self.refuse("They agree on every problem.");
+        };
+        let point = pair.point;
+        let items = self.plots.shown.get(point.run).map(|s| &s.report.items);
+        let row = items.and_then(|items| items.iter().position(|i| i.id == *id));
+        self.plots.current = point.run;
+        self.plots.cell = (row.unwrap_or(0), point.point);
+        self.plots.focus(Pane::Items);
+    }
+
+    fn selected_run(&self) -> Option<String> {
+        let list = self.plots.list.as_ref()?;
+        Some(list.get(self.plots.row)?.name.clone())
+    }
+
+    /// Lays the selected run over the others, or takes it away.
+    fn toggle_run(&mut self) {
+        let Some(name) = self.selected_run() else {
+            return;
+        };
+        match self.plots.shown_as(&name) {
+            Some(at) => self.plots.remove(at),
+            None if self.plots.shown.len() >= MOST_SHOWN => self.refuse(format!(
+                "More than {MOST_SHOWN} runs cannot be told apart; take one away first."
+            )),
+            None => self.read_run(name),
+        }
+    }
+
+    /// Shows the selected run alone.
+    fn only_run(&mut self) {
+        let Some(name) = self.selected_run() else {
+            return;
+        };
+        self.plots.shown.retain(|s| s.run.name == name);
+        self.plots.anchor = None;
+        self.plots.view.cursor = None;
+        self.plots.refresh();
+        self.read_run(name);
+    }
+
+    fn set_anchor(&mut self) {
+        let plots = &mut self.plots;
+        let chosen = match plots.pane {
+            Pane::Curve => plots
+                .view
+                .cursor
+                .and_then(|(s, p)| plots.curves.source(s, p)),
+            Pane::Pairs => plots.pairs.get(plots.pair).map(|p| p.point),
+            Pane::Items => Some(Source {
+                run: plots.current,
+                point: plots.cell.1,
+            }),
+            _ => None,
+        };
+        let Some(chosen) = chosen else {
+            return self.refuse("Put the crosshair on the point to compare all others with.");
+        };
+        plots.anchor = Some(chosen);
+        plots.compare();
+        plots.clamp();
+        plots.focus(Pane::Pairs);
+    }
+
+    /// The lines of the curve, to show and to hide.
+    fn open_lines(&mut self, selected: usize) {
+        let (figure, _) = self.plots.chart();
+        let rows = figure.series.iter().map(|s| {
+            let sign = if s.hidden { "  " } else { "✓ " };
+            let glyph = s.marker.glyph(false);
+            Row::new(format!("{sign}{glyph} {}", s.name), "")
+        });
+        let rows = rows.collect();
+        let empty = "There is nothing to show yet.";
+        let list = List::new("Lines shown", empty, rows, selected);
+        self.overlay = Some(Overlay::Pick(Pick::Line, list));
+    }
+
+    /// Shows or hides a line; the list stays.
+    pub(in crate::tui::app) fn toggle_line(&mut self, row: usize) {
+        let plots = &mut self.plots;
+        let (curves, view) = match plots.pane {
+            Pane::Lengths => (&mut plots.lengths, &mut plots.lengths_view),
+            _ => (&mut plots.curves, &mut plots.view),
+        };
+        if let Some(series) = curves.figure.series.get_mut(row) {
+            series.hidden = !series.hidden;
+            let hidden = series.hidden;
+            plots.toggled.insert(series.name.clone(), hidden);
+            view.cursor = view.cursor.filter(|(s, _)| !(hidden && *s == row));
+        }
+        self.open_lines(row);
+    }
+
+    fn open_save_figure(&mut self) {
+        if self.plots.shown.is_empty() {
+            return self.refuse("There is nothing to draw yet.");
+        }
+        let note = "A file whose name ends in .svg, .png or .csv.";
+        let line = PromptLine::new("Write the figure to", note, "curve.svg");
+        self.overlay = Some(Overlay::Line(Ask::Figure, line));
+    }
+
+    /// Writes the figure that the keys are about to a file.
+    pub(in crate::tui::app) fn save_figure(&mut self, path: &str) -> Result<(), String> {
+        let path = expand_home(path.trim());
+        let known = ["svg", "png", "csv"];
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        if !known.contains(&extension.to_ascii_lowercase().as_str()) {
+            return Err("Let its name end in .svg, .png or .csv.".into());
+        }
+        let figure = match self.plots.pane {
+            Pane::Lengths => &self.plots.lengths.figure,
+            _ => &self.plots.curves.figure,
+        };
+        let figure = Box::new(figure.clone());
+        self.wish(Effect::SaveFigure { figure, path });
+        Ok(())
+    }
+
+    /// Hears what became of a figure that was to be written.
+    pub fn on_figure(&mut self, written: Result<PathBuf, String>) {
+        match written {
+            Ok(path) => self.say(Tone::Info, format!("Written to {}", path.display())),
+            Err(sentence) => self.refuse(sentence),
+        }
+    }
+}
