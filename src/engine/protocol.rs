@@ -267,6 +267,7 @@ impl Event {
     pub fn lane(&self) -> Option<LaneId> {
         match self {
             Event::Loading(_) | Event::Loaded(_) | Event::Failed(_) => None,
+            Event::Finished { row, .. } => Some(*row),
             Event::Prefill { lane, .. }
             | Event::Prompt { lane, .. }
             | Event::Tokens { lane, .. }
