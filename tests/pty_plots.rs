@@ -48,7 +48,7 @@ fn a_sweep_is_launched_watched_and_a_cell_opens_its_trace() {
     let model = home.model();
     let args = ["--model", &model, "--answer-max", "8"];
     let mut pty = Pty::start(&home, &args, 40, 120);
-    pty.wait_for("tiny qwen3").keys("\x1b").keys("2");
+    pty.wait_for("tiny qwen3").keys("\x1b").keys("3");
     pty.wait_for("There are no runs yet.")
         .keys("n")
         .wait_for("A new sweep");
@@ -69,7 +69,7 @@ fn a_sweep_is_launched_watched_and_a_cell_opens_its_trace() {
     pty.keys("\t").wait_for("items ─ first").wait_for("✂");
     pty.keys(DOWN).keys("\x1b[C").keys("\x1b[C").keys(ENTER);
     pty.wait_for("What is 1 + 1?").wait_for("✂");
-    pty.keys("2").wait_for("items ─ first");
+    pty.keys("3").wait_for("items ─ first");
     pty.keys("q");
     assert_eq!(pty.end(), 0);
     assert!(pty.is_restored());
@@ -82,7 +82,7 @@ fn a_sweep_is_paused_and_cancelled_and_what_is_done_stays() {
     let model = home.model();
     let args = ["--model", &model, "--answer-max", "8"];
     let mut pty = Pty::start(&home, &args, 24, 80);
-    pty.wait_for("tiny qwen3").keys("\x1b").keys("2");
+    pty.wait_for("tiny qwen3").keys("\x1b").keys("3");
     pty.wait_for("There are no runs yet.")
         .keys("n")
         .wait_for("A new sweep");
@@ -103,7 +103,7 @@ fn a_sweep_is_paused_and_cancelled_and_what_is_done_stays() {
     let mut pty = Pty::start(&home, &args, 24, 80);
     pty.wait_for("tiny qwen3")
         .keys("\x1b")
-        .keys("2")
+        .keys("3")
         .wait_for("long (n = ");
     pty.keys("q");
     assert_eq!(pty.end(), 0);
