@@ -15,8 +15,10 @@
 //! | `trace` | whole traces with checks and repairs |
 //! | `example` | lines of the data files |
 //! | `vocabulary` | the tokenizer and the shape of the model |
+//! | `column` | adding place by place |
 //! | `slip`, `words`, `rng` | mistakes, words and random numbers |
 
+mod column;
 mod example;
 mod letters;
 mod product;

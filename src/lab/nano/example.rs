@@ -87,14 +87,14 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
         ..named(&task)
     };
     match rng.range(0, 99) {
-        0..42 => {
+        0..44 => {
             let given = match task.family() {
                 Family::Letters => task.given(),
                 _ => String::new(),
             };
             line(given + &task.first(&mut Slip::none()).text)
         }
-        42..62 => {
+        44..64 => {
             let claim = if rng.chance(50) {
                 task.answer()
             } else {
@@ -103,17 +103,17 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
             let (check, ..) = task.check(&claim, &mut Slip::none());
             line(task.given() + &wait(&claim) + &check)
         }
-        62..76 => {
+        64..77 => {
             let (claim, other) = task.dispute(rng);
             let (text, _) = task.settle(&claim, &other, &mut Slip::none());
-            line(task.given() + &format!("{claim} {other} differ\n") + &text)
+            line(task.given() + &comparison(&claim, &other) + &text)
         }
-        76..82 => {
+        77..82 => {
             let path = task.first(&mut Slip::none()).text;
             let head = path.split_inclusive('\n').next().unwrap_or_default();
             line(format!("{}\n{head}", task.question(rng)))
         }
-        82..90 => {
+        82..92 => {
             let (claim, other) = match rng.chance(50) {
                 true => (task.result(), task.result()),
                 false => task.dispute(rng),

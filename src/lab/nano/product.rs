@@ -3,6 +3,7 @@
 //! Every row splits one multiplication by a single digit into its places, so that each step is a
 //! line of the multiplication table and some zeros.
 
+use super::column::add;
 use super::rng::Rng;
 use super::slip::Slip;
 use super::task::Path;
@@ -54,7 +55,7 @@ impl Product {
         let mut text = format!("{}*{}\n", self.a, self.b);
         let tens = row(&mut text, self.a, self.b / 10 * 10, slip);
         let ones = row(&mut text, self.a, self.b % 10, slip);
-        let result = sum(&mut text, tens, ones, slip);
+        let result = add(&mut text, tens, ones, slip);
         Path::new(text, result)
     }
 
@@ -63,20 +64,21 @@ impl Product {
         let mut text = format!("{}*{}\n", self.b, self.a);
         let hundreds = row(&mut text, self.b, self.a / 100 * 100, slip);
         let tens = row(&mut text, self.b, self.a / 10 % 10 * 10, slip);
-        let both = sum(&mut text, hundreds, tens, slip);
+        let both = add(&mut text, hundreds, tens, slip);
         let ones = row(&mut text, self.b, self.a % 10, slip);
-        let result = sum(&mut text, both, ones, slip);
+        let result = add(&mut text, both, ones, slip);
         Path::new(text, result)
     }
 
-    /// The second factor rounded up to the next ten, and what is too much taken away.
+    /// The second factor in three parts: its tens in two, and its ones.
     pub fn third(&self, slip: &mut Slip) -> Path {
         let mut text = format!("{}*{}\n", self.a, self.b);
-        let up = self.b / 10 * 10 + 10;
-        let much = row(&mut text, self.a, up, slip);
-        let too = row(&mut text, self.a, up - self.b, slip);
-        let result = slip.write((much - too).max(0));
-        let _ = writeln!(text, "{much}-{too}={result}");
+        let tens = self.b / 10;
+        let most = row(&mut text, self.a, (tens + 1) / 2 * 10, slip);
+        let rest = row(&mut text, self.a, tens / 2 * 10, slip);
+        let both = add(&mut text, most, rest, slip);
+        let ones = row(&mut text, self.a, self.b % 10, slip);
+        let result = add(&mut text, both, ones, slip);
         Path::new(text, result)
     }
 }
@@ -100,13 +102,6 @@ fn row(text: &mut String, many: i64, by: i64, slip: &mut Slip) -> i64 {
     result
 }
 
-/// `30330+1011=31341`.
-fn sum(text: &mut String, left: i64, right: i64, slip: &mut Slip) -> i64 {
-    let result = slip.write(left + right);
-    let _ = writeln!(text, "{left}+{right}={result}");
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,16 +112,20 @@ mod tests {
         let none = || Slip::none();
         assert_eq!(
             p.first(&mut none()).text,
-            "337*93\n337*90=27000+2700+630=30330\n337*3=900+90+21=1011\n30330+1011=31341\n"
+            "337*93\n337*90=27000+2700+630=30330\n337*3=900+90+21=1011\n\
+             30330+1011=30000+1000+300+40+1=31341\n"
         );
         assert_eq!(
             p.second(&mut none()).text,
-            "93*337\n93*300=27000+900=27900\n93*30=2700+90=2790\n27900+2790=30690\n\
-             93*7=630+21=651\n30690+651=31341\n"
+            "93*337\n93*300=27000+900=27900\n93*30=2700+90=2790\n\
+             27900+2790=20000+9000+1600+90+0=30690\n93*7=630+21=651\n\
+             30690+651=30000+0+1200+140+1=31341\n"
         );
         assert_eq!(
             p.third(&mut none()).text,
-            "337*93\n337*100=30000+3000+700=33700\n337*7=2100+210+49=2359\n33700-2359=31341\n"
+            "337*93\n337*50=15000+1500+350=16850\n337*40=12000+1200+280=13480\n\
+             16850+13480=20000+9000+1200+130+0=30330\n337*3=900+90+21=1011\n\
+             30330+1011=30000+1000+300+40+1=31341\n"
         );
     }
 

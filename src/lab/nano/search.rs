@@ -1,8 +1,8 @@
 //! Making a number from three others with plus, times and minus.
 //!
 //! A search in a fixed order: each pair of numbers with each sign, and what the third number then
-//! gives, added and multiplied, until the target is there. Every row repeats the target, so that
-//! what is compared stands close together.
+//! gives, added and multiplied, until the target is there. Every row repeats the target, and
+//! every value is marked: `=` hits it, `/` does not.
 
 use super::rng::Rng;
 use super::slip::Slip;
@@ -135,7 +135,8 @@ impl Search {
                 let _ = write!(text, "{}: {x}{inner}{y}={first},{z}:", self.target);
                 for outer in OUTER {
                     let value = slip.write(apply(outer, first, z));
-                    let _ = write!(text, " {value}");
+                    let mark = if value == self.target { '=' } else { '/' };
+                    let _ = write!(text, " {value}{mark}");
                     if value == self.target {
                         let found = write(x, inner, y, outer, z);
                         let _ = write!(text, "\n{found}\n");
@@ -207,12 +208,13 @@ mod tests {
         let path = GAME.first(&mut Slip::none());
         assert_eq!(
             path.text,
-            "24 from 3 8 1\n24: 3+8=11,1: 12 11\n24: 3*8=24,1: 25 24\n(3*8)*1\n"
+            "24 from 3 8 1\n24: 3+8=11,1: 12/ 11/\n24: 3*8=24,1: 25/ 24=\n(3*8)*1\n"
         );
         assert_eq!(path.result, "(3*8)*1");
         let back = GAME.third(&mut Slip::none());
         assert!(
-            back.text.starts_with("24 from 1 8 3\n24: 1+8=9,3: 12 27\n"),
+            back.text
+                .starts_with("24 from 1 8 3\n24: 1+8=9,3: 12/ 27/\n"),
             "{}",
             back.text
         );

@@ -1,11 +1,9 @@
-//! Sums of three or four three-digit numbers, by three paths.
-//!
-//! The first two add two numbers at a time, place by place: `624+494=1000+110+8=1118`.
+//! Sums of three or four three-digit numbers, in three orders.
 
+use super::column::add;
 use super::rng::Rng;
 use super::slip::Slip;
 use super::task::Path;
-use std::fmt::Write;
 
 /// The numbers to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,53 +63,26 @@ impl Sum {
         running(&reversed, slip)
     }
 
-    /// Hundreds, tens and ones apart.
+    /// The second number last but for the fourth: other partial sums than the other two paths.
     pub fn third(&self, slip: &mut Slip) -> Path {
-        let mut text = format!("{}\n", plus(&self.numbers));
-        let place = |step: i64, text: &mut String, slip: &mut Slip| {
-            let parts: Vec<i64> = self.numbers.iter().map(|n| n / step % 10 * step).collect();
-            let result = slip.write(parts.iter().sum());
-            let _ = writeln!(text, "{}={result}", plus(&parts));
-            result
-        };
-        let hundreds = place(100, &mut text, slip);
-        let tens = place(10, &mut text, slip);
-        let ones = place(1, &mut text, slip);
-        let mut plain = |left: i64, right: i64| {
-            let result = slip.write(left + right);
-            let _ = writeln!(text, "{left}+{right}={result}");
-            result
-        };
-        let most = plain(hundreds, tens);
-        let result = plain(most, ones);
-        Path::new(text, result)
+        let mut numbers = self.numbers.clone();
+        if numbers.len() >= 3 {
+            numbers.swap(1, 2);
+        }
+        running(&numbers, slip)
     }
 }
 
 /// How many results the shortest path writes; a slip among these always happens.
 pub const RESULTS: usize = 2;
 
-fn plus(numbers: &[i64]) -> String {
-    let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
-    texts.join("+")
-}
-
 /// The numbers in this order, two at a time.
 fn running(numbers: &[i64], slip: &mut Slip) -> Path {
-    let mut text = format!("{}\n", plus(numbers));
+    let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    let mut text = format!("{}\n", texts.join("+"));
     let mut numbers = numbers.iter().copied();
     let first = numbers.next().unwrap_or(0);
-    let result = numbers.fold(first, |total, number| {
-        let places = [1000, 100, 10, 1]
-            .into_iter()
-            .filter(|&p| p <= total.max(number));
-        let parts: Vec<i64> = places
-            .map(|place| (total / place % 10 + number / place % 10) * place)
-            .collect();
-        let result = slip.write(total + number);
-        let _ = writeln!(text, "{total}+{number}={}={result}", plus(&parts));
-        result
-    });
+    let result = numbers.fold(first, |total, number| add(&mut text, total, number, slip));
     Path::new(text, result)
 }
 
@@ -135,7 +106,7 @@ mod tests {
         );
         assert_eq!(
             s.third(&mut none()).text,
-            "347+285+962\n300+200+900=1400\n40+80+60=180\n7+5+2=14\n1400+180=1580\n1580+14=1594\n"
+            "347+962+285\n347+962=1200+100+9=1309\n1309+285=1000+500+80+14=1594\n"
         );
     }
 

@@ -274,6 +274,7 @@ impl Task {
 
     /// A slip somewhere in the path.
     pub fn slip(&self, rng: &mut Rng) -> Slip {
+        // As many as the shortest path of a family writes.
         let results = match self {
             Task::Product(_) => product::RESULTS,
             Task::Sum(_) => sum::RESULTS,
@@ -284,8 +285,14 @@ impl Task {
     }
 }
 
-/// `31341 31241 differ`: the line that ends a check.
+/// `31341 31241 ==/== differ`: the line that ends a check, digit by digit.
 pub fn comparison(claim: &str, other: &str) -> String {
+    let marks: String = if claim.len() == other.len() {
+        let pairs = claim.chars().zip(other.chars());
+        pairs.map(|(a, b)| if a == b { '=' } else { '/' }).collect()
+    } else {
+        "/".into()
+    };
     let verdict = if claim == other { "same" } else { "differ" };
-    format!("{claim} {other} {verdict}\n")
+    format!("{claim} {other} {marks} {verdict}\n")
 }
