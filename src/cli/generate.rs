@@ -33,6 +33,8 @@ pub struct Args {
 /// The kinds of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
+    /// Short lines of copying and comparing: what a base is trained on first (JSONL).
+    Drill,
     /// Worked lines and questions answered at once: what a base is trained on (JSONL).
     Base,
     /// Questions with a thought and an answer: what makes a reasoner of the base (JSONL).
@@ -73,6 +75,11 @@ fn write(args: &Args, out: impl Write) -> Result<()> {
         Ok(())
     };
     match args.what {
+        What::Drill => {
+            for index in 0..args.count {
+                line(&nano::drill(args.seed, index), &mut out)?;
+            }
+        }
         What::Base => {
             for index in 0..args.count {
                 line(&nano::base(args.seed, index, args.only), &mut out)?;

@@ -31,6 +31,6 @@ mod trace;
 mod vocabulary;
 mod words;
 
-pub use example::{Example, base, held_out, traces};
+pub use example::{Example, base, drill, held_out, traces};
 pub use task::Family;
 pub use vocabulary::config;

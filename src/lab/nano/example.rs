@@ -74,6 +74,53 @@ fn base_family(rng: &mut Rng) -> Family {
     }
 }
 
+/// The `index`-th line of the drill that comes before the base's other data: short lines that
+/// need nothing but copying and comparing, which a model that has never done either learns far
+/// sooner alone than among long ones.
+pub fn drill(seed: u64, index: u64) -> Example {
+    let rng = &mut stream(seed, index);
+    let (family, compare) = match rng.range(0, 99) {
+        0..45 => (Family::Letters, false),
+        45..60 => (Family::Product, true),
+        60..72 => (Family::Sum, true),
+        _ => (Family::Search, false),
+    };
+    let task = Task::draw(family, Side::Train, rng);
+    let text = match &task {
+        _ if compare => compared(&task, rng),
+        Task::Letters(_) if rng.chance(25) => {
+            let claim = task.answer();
+            let (check, ..) = task.check(&claim, &mut Slip::none());
+            task.given() + &wait(&claim) + &check
+        }
+        Task::Letters(_) => task.given() + &task.first(&mut Slip::none()).text,
+        _ => {
+            // One row of the search: the last, with what is found, or one before it.
+            let path = task.first(&mut Slip::none()).text;
+            let lines: Vec<&str> = path.split_inclusive('\n').collect();
+            let rows = lines.len() - 2;
+            if rows == 1 || rng.chance(50) {
+                lines[rows..].concat()
+            } else {
+                lines[rng.range(1, rows as i64 - 1) as usize].to_owned()
+            }
+        }
+    };
+    Example {
+        text: Some(text),
+        ..named(&task)
+    }
+}
+
+/// Two results compared, the same as often as not.
+fn compared(task: &Task, rng: &mut Rng) -> String {
+    let (claim, other) = match rng.chance(50) {
+        true => (task.result(), task.result()),
+        false => task.dispute(rng),
+    };
+    comparison(&claim, &other)
+}
+
 /// The `index`-th example of the base's training data: worked lines outside any conversation
 /// (a first path; a check of a claim; a third path after two that differ; two results compared),
 /// and questions that
@@ -87,14 +134,14 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
         ..named(&task)
     };
     match rng.range(0, 99) {
-        0..44 => {
+        0..42 => {
             let given = match task.family() {
                 Family::Letters => task.given(),
                 _ => String::new(),
             };
             line(given + &task.first(&mut Slip::none()).text)
         }
-        44..64 => {
+        42..63 => {
             let claim = if rng.chance(50) {
                 task.answer()
             } else {
@@ -103,7 +150,7 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
             let (check, ..) = task.check(&claim, &mut Slip::none());
             line(task.given() + &wait(&claim) + &check)
         }
-        64..77 => {
+        63..77 => {
             let (claim, other) = task.dispute(rng);
             let (text, _) = task.settle(&claim, &other, &mut Slip::none());
             line(task.given() + &comparison(&claim, &other) + &text)
@@ -113,12 +160,9 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
             let head = path.split_inclusive('\n').next().unwrap_or_default();
             line(format!("{}\n{head}", task.question(rng)))
         }
-        82..92 => {
-            let (claim, other) = match rng.chance(50) {
-                true => (task.result(), task.result()),
-                false => task.dispute(rng),
-            };
-            line(comparison(&claim, &other))
+        82..91 => {
+            let text = compared(&task, rng);
+            line(text)
         }
         _ => Example {
             question: Some(task.question(rng)),
@@ -272,6 +316,8 @@ mod tests {
             let example = base(11, index, None);
             let text = example.text.unwrap_or_default();
             assert_eq!(wrong_equations(&text), [""; 0], "{text}");
+            let text = drill(13, index).text.unwrap_or_default();
+            assert_eq!(wrong_equations(&text), [""; 0], "{text}");
             let example = traces(12, index);
             let learned: String = match example.thinking.unwrap() {
                 Thinking::Whole(text) => text,
@@ -312,6 +358,7 @@ mod tests {
         for index in 0..20_000 {
             assert!(!held.contains(&base(1, index, None).id));
             assert!(!held.contains(&traces(2, index).id));
+            assert!(!held.contains(&drill(4, index).id));
         }
     }
 
