@@ -5,6 +5,7 @@
 //!
 //! | module | what it is | what it is not |
 //! |---|---|---|
+//! | [`assets`] | the bundled models and their data, by name | what is in them |
 //! | [`thinking`] | the s1 method as a pure state machine: delimiters, budget forcing, the trace, the tree of branches | no tensor, no thread, no clock |
 //! | [`grading`] | reading an answer out of text and comparing it with a reference | no model |
 //! | [`model`] | weights to logits: GGUF, tokenizer, chat template, decoder, cache, sampler | has never heard of thinking |
@@ -17,6 +18,7 @@
 //! | [`cli`] | the headless commands | |
 //! | [`tui`] | the screens | never touches [`model`] |
 
+pub mod assets;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -94,17 +94,14 @@ fn a_kill_loses_nothing_that_was_finished() {
 }
 
 #[test]
-fn without_a_model_it_lists_what_it_finds() {
+fn without_a_model_it_opens_the_bundled_reasoner_on_its_question() {
     let home = Home::new();
-    let mut pty = Pty::start(&home, &[], 24, 80);
-    pty.wait_for("tiny");
-    pty.keys(ENTER).wait_for("tiny qwen3");
-    pty.keys("\x03");
-    assert_eq!(pty.end(), 0);
+    let mut pty = Pty::start(&home, &[], 32, 120);
+    pty.wait_for("How many r in raspberry?").wait_for("Nano");
+    pty.keys(ENTER).wait_for("Answer ▸ 3 ✓");
 
-    std::fs::remove_file(home.path("tiny.gguf")).unwrap();
-    let mut pty = Pty::start(&home, &[], 24, 80);
-    pty.wait_for("--model");
+    // Other models, those in the current folder and the bundled ones, are a key away.
+    pty.keys("m").wait_for("bundled:base").wait_for("tiny");
     pty.keys("\x03");
     assert_eq!(pty.end(), 0);
 }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use super::args::TuiArgs;
 use super::settings;
+use crate::assets;
 use crate::config::Dirs;
 use crate::engine::catalog::{self, Places};
 use crate::engine::protocol::Request;
@@ -33,15 +34,25 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
         bail!("the explorer needs a terminal; for pipes and scripts there is s1-tui run");
     }
     let load = settings::how_to_load(&config);
+    // Without any wish the bundled reasoner opens, with a question it is made for.
+    let unasked = config.model.is_none() && args.session.is_none();
+    let (model, first) = if unasked {
+        let first = args.question.is_none().then_some(assets::FIRST_QUESTION);
+        (Some(assets::REASONER.into()), first)
+    } else {
+        (config.model, None)
+    };
+    let question = args.question.or(first.map(|(question, _)| question.into()));
+    let reference = args.reference.or(first.map(|(_, answer)| answer.into()));
     let code = run::run(Setup {
         request: Request {
-            question: args.question.unwrap_or_default(),
+            question: question.unwrap_or_default(),
             system: config.system,
             raw: false,
             policy: config.policy,
             sampling: config.sampling,
             sample: 0,
-            reference: args.reference,
+            reference,
             probe_every: config.probe_every,
         },
         keymap,
@@ -56,7 +67,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
         },
         dirs,
         load,
-        model: config.model,
+        model,
         session: args.session,
     })?;
     Ok(ExitCode::from(code))

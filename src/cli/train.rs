@@ -18,7 +18,7 @@ use crate::train::run::{Base, Control, Event, Outcome, Run, Settings, Step};
 /// What to train, on what, and how. The defaults are those of s1's own fine-tuning.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The base model: a GGUF file.
+    /// The base model: a GGUF file, or bundled:base.
     #[arg(
         short,
         long,
@@ -29,7 +29,8 @@ pub struct Args {
     /// Begin with random weights in the shape and with the vocabulary of this TOML file.
     #[arg(long, value_name = "CONFIG", conflicts_with_all = ["model", "lora_rank"])]
     from_scratch: Option<PathBuf>,
-    /// Training data, JSON lines: question/thinking/answer, s1K's fields, messages, or text.
+    /// Training data, JSON lines: question/thinking/answer, s1K's fields, messages, or text; or
+    /// bundled:traces.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Held-out data of the same form, whose loss is measured every --eval-every steps.

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::assets;
+
 /// Where a model was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -21,6 +23,8 @@ pub enum Source {
     Hub,
     /// The current folder.
     Here,
+    /// Inside the program.
+    Bundled,
 }
 
 impl Source {
@@ -32,6 +36,7 @@ impl Source {
             Source::Own => "own models",
             Source::Hub => "Hugging Face cache",
             Source::Here => "current folder",
+            Source::Bundled => "bundled",
         }
     }
 }
@@ -99,6 +104,17 @@ pub fn find(places: &Places) -> Vec<Entry> {
         }
     }
     search.entries
+}
+
+/// The models inside the program; their path is their name.
+pub fn bundled() -> impl Iterator<Item = Entry> {
+    assets::MODELS.into_iter().map(|name| Entry {
+        path: PathBuf::from(name),
+        name: name.to_owned(),
+        origin: Source::Bundled.name().to_owned(),
+        bytes: assets::open(name).map_or(0, |bytes| bytes.len() as u64),
+        source: Source::Bundled,
+    })
 }
 
 /// The `hub` folder of the Hugging Face cache, as its own tools find it: `HF_HUB_CACHE`, else

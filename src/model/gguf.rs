@@ -115,11 +115,15 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// Maps a file and reads its header.
+    /// Maps a file and reads its header. A bundled model is opened by its name
+    /// ([`crate::assets`]).
     ///
     /// The file must not be truncated by another program while the value lives: as with any
     /// memory map, reading a page that is gone ends the process.
     pub fn open(path: &Path) -> Result<Gguf> {
+        if let Some(bytes) = crate::assets::open_path(path) {
+            return Self::parse(Bytes::Owned(AlignedBytes::copy_of(bytes)));
+        }
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let meta = file
             .metadata()

@@ -11,8 +11,7 @@
 //! A question is rendered by [`Dialogue::prompt`], which also renders it when the model is asked.
 //! Not here: the order in which documents are seen ([`super::batches`]).
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -66,13 +65,12 @@ fn yes() -> bool {
     true
 }
 
-/// Reads a file of JSON lines and cuts every example to `block` tokens.
+/// Reads a file of JSON lines (a bundled one by its name) and cuts every example to `block` tokens.
 ///
 /// `skip_broken` leaves lines out that cannot be used, and remembers them; otherwise the first
 /// one is an error that names it. Errors also where nothing is left to train on.
 pub fn read(path: &Path, dialogue: &Dialogue, block: usize, skip_broken: bool) -> Result<Dataset> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    parse(BufReader::new(file), dialogue, block, skip_broken)
+    parse(crate::assets::reader(path)?, dialogue, block, skip_broken)
         .with_context(|| format!("cannot train on {}", path.display()))
 }
 

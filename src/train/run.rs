@@ -565,8 +565,7 @@ fn digest_of(gguf: &Gguf) -> String {
 }
 
 fn digest_of_file(path: &Path) -> Result<String> {
-    let mut file =
-        std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut file = crate::assets::reader(path)?;
     let mut hash = Sha256::new();
     let mut bytes = vec![0; 1 << 16];
     loop {

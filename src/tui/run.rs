@@ -359,7 +359,10 @@ impl Loop {
                 Effect::OpenSession(path) => self.open(path),
                 Effect::FindModels => {
                     let places = self.models.clone();
-                    self.aside(move || Done::Models(catalog::find(&places)));
+                    self.aside(move || {
+                        let found = catalog::find(&places).into_iter();
+                        Done::Models(found.chain(catalog::bundled()).collect())
+                    });
                 }
                 Effect::FindRuns => {
                     let database = self.database.clone();
