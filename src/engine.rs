@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
+use crate::model::parallel::{self, Pool};
+
 pub mod catalog;
 pub mod dialogue;
 mod lane;
@@ -31,6 +33,7 @@ const EVENTS: usize = 1024;
 pub struct Engine {
     commands: mpsc::UnboundedSender<Command>,
     cancelled: Arc<AtomicBool>,
+    pool: Arc<Pool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -43,14 +46,19 @@ impl Engine {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (events, outbox) = mpsc::channel(EVENTS);
         let cancelled = Arc::new(AtomicBool::new(false));
-        let stop = cancelled.clone();
+        let pool = Pool::new(parallel::default_threads());
+        let (stop, own) = (cancelled.clone(), pool.clone());
         let thread = std::thread::Builder::new()
             .name("engine".into())
-            .spawn(move || worker::run(options, inbox, events, &stop))?;
+            .spawn(move || {
+                own.enter();
+                worker::run(options, inbox, events, &stop);
+            })?;
         Ok((
             Engine {
                 commands,
                 cancelled,
+                pool,
                 thread: Some(thread),
             },
             outbox,
@@ -60,6 +68,17 @@ impl Engine {
     /// Sends a command. Returns false if the engine has ended.
     pub fn send(&self, command: Command) -> bool {
         self.commands.send(command).is_ok()
+    }
+
+    /// Threads the engine computes with on the CPU.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Sets the number of threads, from the next loop of the running pass on: engines and a
+    /// training run that share a machine get as many as they should have of it.
+    pub fn set_threads(&self, threads: usize) {
+        self.pool.set_threads(threads);
     }
 
     /// Makes the engine end soon, whatever it is doing (loading included).

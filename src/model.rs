@@ -9,6 +9,7 @@ pub mod fixture;
 pub mod gguf;
 pub(crate) mod memory;
 pub mod names;
+pub mod parallel;
 pub mod sampler;
 pub mod template;
 pub mod tokenizer;

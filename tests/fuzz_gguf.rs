@@ -4,8 +4,6 @@
 //! A short run by default; `S1_TUI_FUZZ_SECONDS` makes it long. The seed is printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
@@ -13,40 +11,14 @@ use s1_tui::model::decoder::{Decoder, Logits};
 use s1_tui::model::fixture::{Rng, tiny_gguf};
 use s1_tui::model::gguf::Gguf;
 
+#[path = "common/memory.rs"]
+mod memory;
+
 /// Extra memory that reading one damaged file of about 100 KB may take at its peak.
 const MEMORY_LIMIT: usize = 64 << 20;
 
-/// Counts live bytes and their peak.
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grew(bytes: usize) {
-    let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
-    PEAK.fetch_max(live, Relaxed);
-}
-
-// SAFETY: every call is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grew(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        grew(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+/// Bytes at the start of a tiny model that hold its hyper-parameters, before the vocabulary.
+const HYPER_PARAMETERS: usize = 700;
 
 /// Where the header ends: damage there is what the parser has to face.
 fn header_len(file: &[u8]) -> usize {
@@ -55,22 +27,23 @@ fn header_len(file: &[u8]) -> usize {
 }
 
 fn damage(file: &mut Vec<u8>, header: usize, rng: &mut Rng) {
-    for _ in 0..1 + rng.below(4) {
+    // Half of the files keep their length, so that some get past the reader.
+    let kinds = if rng.below(2) == 0 { 3 } else { 7 };
+    for _ in 0..1 + rng.below(3) {
         if file.is_empty() {
             return;
         }
-        // Mostly the header, sometimes the weights.
-        let end = if rng.below(8) == 0 {
-            file.len()
-        } else {
-            header.min(file.len())
+        // The hyper-parameters come first, then the rest of the header, then the weights.
+        let end = match rng.below(8) {
+            0..4 => HYPER_PARAMETERS.min(file.len()),
+            4..7 => header.min(file.len()),
+            _ => file.len(),
         };
         let at = rng.below(end);
-        match rng.below(7) {
+        match rng.below(kinds) {
             0 => file[at] ^= 1 << rng.below(8),
             1 => file[at] = rng.bits() as u8,
-            2 => file.truncate(at),
-            3 => {
+            2 => {
                 // A count, length, offset or size: plausible, huge, or about to overflow.
                 let value = match rng.below(5) {
                     0 => rng.bits(),
@@ -84,6 +57,7 @@ fn damage(file: &mut Vec<u8>, header: usize, rng: &mut Rng) {
                 let bytes = value.to_le_bytes();
                 file[at..end].copy_from_slice(&bytes[..end - at]);
             }
+            3 => file.truncate(at),
             4 => {
                 let from = rng.below(end);
                 let len = rng.below(64).min(file.len() - from.max(at));
@@ -119,8 +93,11 @@ fn try_file(file: Vec<u8>) -> usize {
     let Ok(mut cache) = decoder.new_cache(8) else {
         return 1;
     };
-    match decoder.forward(&mut [(&mut cache, &[1, 2, 3])], Logits::All) {
-        Ok(Some(logits)) => assert_eq!(logits.dims(), [3, decoder.config().vocab]),
+    // Damage can leave as little as one token.
+    let vocab = decoder.config().vocab;
+    let ids = [0, vocab / 2, vocab - 1].map(|id| id as u32);
+    match decoder.forward(&mut [(&mut cache, &ids)], Logits::All) {
+        Ok(Some(logits)) => assert_eq!(logits.dims(), [3, vocab]),
         other => panic!("a model that loads must compute: {other:?}"),
     }
     2
@@ -156,12 +133,9 @@ fn damaged_files_never_panic_and_never_take_much_memory() {
         let mut file = file.clone();
         damage(&mut file, *header, &mut rng);
 
-        let before = LIVE.load(Relaxed);
-        PEAK.store(before, Relaxed);
         // Kept by name, so that a failure leaves behind what caused it.
         let kept = file.clone();
-        let outcome = std::panic::catch_unwind(|| try_file(file));
-        let used = PEAK.load(Relaxed).saturating_sub(before);
+        let (outcome, used) = memory::peak_of(|| std::panic::catch_unwind(|| try_file(file)));
         worst = worst.max(used);
         if outcome.is_err() || used > MEMORY_LIMIT {
             let path = std::env::temp_dir().join(format!("s1-tui-fuzz-{seed}-{done}.gguf"));

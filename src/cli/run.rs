@@ -306,11 +306,22 @@ fn print_json(
     Ok(())
 }
 
-/// Runs of tokens that were forced for one reason.
+/// Runs of tokens that were forced for one reason, and the places where an end was ignored without
+/// a text to stand for it.
 fn forced(tokens: &[Token]) -> Vec<Forced> {
     let mut runs: Vec<Forced> = Vec::new();
     let mut open = false;
     for (position, token) in tokens.iter().enumerate() {
+        if let Some(reason @ (Reason::EndIgnored | Reason::UserEndIgnored)) = token.reason {
+            // Nothing was written in place of the end: a run of no tokens before this one.
+            runs.push(Forced {
+                position,
+                reason: reason.name(),
+                text: String::new(),
+            });
+            open = false;
+            continue;
+        }
         let reason = match (token.origin, token.reason) {
             (Origin::Forced, Some(reason)) => reason.name(),
             _ => {

@@ -11,6 +11,7 @@ use super::protocol::{ModelInfo, Request};
 use crate::model::adapter::PeftAdapter;
 use crate::model::decoder::Decoder;
 use crate::model::gguf::Gguf;
+use crate::model::parallel;
 use crate::model::template::Message;
 use crate::model::tokenizer::Tokenizer;
 use crate::thinking::delimiters::{Delimiters, Family, Vocabulary};
@@ -100,7 +101,7 @@ impl Loaded {
             parameters: gguf.parameters(),
             quantization: quantization(gguf),
             device: "cpu".into(),
-            threads: candle_core::utils::get_num_threads(),
+            threads: parallel::threads(),
             context,
             family: delimiters.spec.family.name().into(),
             template: template.kind().name().into(),

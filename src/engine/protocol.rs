@@ -208,6 +208,8 @@ pub enum Event {
         lane: LaneId,
         /// Its token ids.
         ids: Vec<u32>,
+        /// What they stand for, special tokens written out.
+        text: String,
     },
     /// Tokens were appended; before that, `drop` tokens were taken off the end (pieces of a
     /// delimiter that was then replaced), and `relabel` tokens turned out to be the delimiter.

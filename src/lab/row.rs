@@ -12,7 +12,9 @@ use crate::engine::traces::Traces;
 use crate::grading;
 use crate::lab::problems::Problem;
 use crate::store::run::{NewRow, Sample, Settings};
-use crate::thinking::trace::{Phase, Reason, StopReason, Token, phase_text, thinking_tokens};
+use crate::thinking::trace::{
+    POLICY_WAITS, Phase, Reason, StopReason, Token, phase_text, thinking_tokens, wait_positions,
+};
 
 /// The requests of a row, by lane from `first` on: all samples of the first point, then those of
 /// the second, and so on.
@@ -63,12 +65,7 @@ pub struct Judged {
 /// Counts and grades a trace.
 pub fn judge(tokens: &[Token], reference: Option<&str>) -> Judged {
     let thinking = thinking_tokens(tokens);
-    let is_wait = |token: &Token| token.reason == Some(Reason::Wait);
-    let waits = tokens
-        .iter()
-        .enumerate()
-        .filter(|&(i, token)| is_wait(token) && (i == 0 || !is_wait(&tokens[i - 1])))
-        .count();
+    let waits = wait_positions(tokens, POLICY_WAITS).len();
     let cut = [
         Reason::Budget,
         Reason::Cut,
@@ -210,6 +207,7 @@ mod tests {
         for at in [1, 2, 4] {
             tokens[at].reason = Some(Reason::Wait);
         }
+        tokens[5].reason = Some(Reason::EndIgnored);
         tokens.extend(trace(&[7, 42]));
         tokens[6].reason = Some(Reason::Budget);
         for token in &mut tokens[6..] {
@@ -217,7 +215,7 @@ mod tests {
         }
         let judged = judge(&tokens, Some("42"));
         assert_eq!((judged.thinking, judged.answer_tokens), (6, 2));
-        assert_eq!(judged.waits_used, 2, "two runs of wait tokens");
+        assert_eq!(judged.waits_used, 3, "two wait texts, and an end ignored");
         assert!(judged.forced);
         assert_eq!(judged.answer.as_deref(), Some("42"));
         assert_eq!(judged.correct, Some(true));

@@ -421,7 +421,7 @@ impl Sweep<'_> {
         self.traces.follow(&event);
         match event {
             Event::Failed(why) => bail!("{why}"),
-            Event::Prompt { lane, ids } => {
+            Event::Prompt { lane, ids, .. } => {
                 self.prompts.insert(lane, ids);
             }
             Event::State(lane, LaneState::Stopped(stop)) => {

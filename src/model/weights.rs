@@ -1,8 +1,8 @@
 //! Weight matrices over the model file, and the linear layer that multiplies with them.
 //!
-//! On the CPU a matrix stays where it is: [`Mapped`] gives candle the blocks of the memory map, so
-//! that loading copies nothing. A tensor that is misaligned for its block type is copied once. On
-//! other devices the blocks are uploaded straight from the map.
+//! On the CPU a matrix stays where it is, in the memory map, so that loading copies nothing. A
+//! tensor that is misaligned for its block type is copied once. On other devices the blocks are
+//! uploaded straight from the map.
 //!
 //! This is the seam between *what the transformer computes* ([`crate::model::decoder`]) and *who
 //! multiplies*: the decoder knows only [`Linear::forward`] and [`Matrix::rows`].
@@ -10,229 +10,68 @@
 //! Not here: which tensors a model has.
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use candle_core::quantized::k_quants::{
-    self, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K,
-    BlockQ6K, BlockQ8_0, BlockQ8_1, BlockQ8K,
-};
-use candle_core::quantized::{GgmlDType, GgmlType, QMatMul, QStorage, QTensor, QuantizedType};
-use candle_core::{CpuStorage, Device, Module, Tensor};
-use half::{bf16, f16};
+use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor, QuantizedType};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Module, Shape, Tensor};
 
 use super::adapter::PeftAdapter;
 use super::gguf::{AlignedBytes, Bytes, Gguf, TensorInfo};
+use mapped::{Mapped, storage_over};
 
-mod blocks32;
+mod mapped;
+mod packed;
+mod product;
+mod quantized;
 pub mod rows;
 
-/// Blocks of type `T` inside a file's bytes: candle's storage trait without a copy.
-struct Mapped<T> {
-    bytes: Arc<Bytes>,
-    range: Range<usize>,
-    block: PhantomData<T>,
-}
-
-impl<T: GgmlType> Mapped<T> {
-    /// `None` if the range is not inside the bytes, is misaligned for `T` or no multiple of it.
-    fn new(bytes: Arc<Bytes>, range: Range<usize>) -> Option<Self> {
-        let data = bytes.get(range.clone())?;
-        let aligned = (data.as_ptr() as usize).is_multiple_of(align_of::<T>());
-        let whole = data.len().is_multiple_of(size_of::<T>());
-        (aligned && whole).then_some(Self {
-            bytes,
-            range,
-            block: PhantomData,
-        })
-    }
-
-    fn blocks(&self) -> &[T] {
-        Self::cast(&self.bytes[self.range.clone()])
-    }
-
-    /// Whole, aligned blocks inside bytes.
-    fn cast(data: &[u8]) -> &[T] {
-        assert!((data.as_ptr() as usize).is_multiple_of(align_of::<T>()));
-        // SAFETY: alignment has just been checked and the length is rounded down to whole blocks.
-        // `T` is one of candle's block types: plain numbers, for which every bit pattern is a
-        // value.
-        unsafe { std::slice::from_raw_parts(data.as_ptr().cast(), data.len() / size_of::<T>()) }
-    }
-}
-
-/// `dst[m, n] = lhs[m, k] · weight[n, k]ᵀ` for half-precision weights, widened row by row so that
-/// activations keep their f32 precision and range (candle would round them to the weight's type:
-/// f16 overflows at 65504, which Gemma's feed-forward activations reach).
-fn matmul_widened<T: GgmlType>(
-    (m, k, n): (usize, usize, usize),
-    lhs: &[f32],
-    weight: &[T],
-    dst: &mut [f32],
-) -> candle_core::Result<()> {
-    if lhs.len() != m * k || weight.len() != n * k || dst.len() != m * n {
-        candle_core::bail!("matrix product with wrong sizes ({m}, {k}, {n})");
-    }
-    let out = dst.as_mut_ptr() as usize;
-    candle_core::utils::barrier_pool().execute_chunked(n, |columns| {
-        let mut wide = vec![0f32; k];
-        for column in columns {
-            T::to_float(&weight[column * k..(column + 1) * k], &mut wide);
-            for (row, x) in lhs.chunks_exact(k).enumerate() {
-                let value = f32::vec_dot(k, &wide, x);
-                // SAFETY: `row < m` and `column < n`, so the element is inside `dst`; every
-                // column is given to exactly one worker, and `dst` outlives the call.
-                unsafe { *(out as *mut f32).add(row * n + column) = value };
-            }
-        }
-    });
-    Ok(())
-}
-
-impl<T: GgmlType> QuantizedType for Mapped<T> {
-    fn dtype(&self) -> GgmlDType {
-        T::DTYPE
-    }
-
-    fn matmul_t(
-        &self,
-        mkn: (usize, usize, usize),
-        lhs: &[f32],
-        dst: &mut [f32],
-    ) -> candle_core::Result<()> {
-        if let Some(product) =
-            blocks32::matmul(T::DTYPE, mkn, lhs, &self.bytes[self.range.clone()], dst)
-        {
-            return product;
-        }
-        match T::DTYPE {
-            GgmlDType::F16 | GgmlDType::BF16 => matmul_widened(mkn, lhs, self.blocks(), dst),
-            _ => k_quants::matmul(mkn, lhs, self.blocks(), dst),
-        }
-    }
-
-    fn matmul_t_f16(
-        &self,
-        mkn: (usize, usize, usize),
-        lhs: &[f16],
-        dst: &mut [f16],
-    ) -> candle_core::Result<()> {
-        k_quants::matmul_f16(mkn, lhs, self.blocks(), dst)
-    }
-
-    fn embedding(
-        &self,
-        ids: &[u32],
-        rows: usize,
-        hidden: usize,
-    ) -> candle_core::Result<CpuStorage> {
-        let blocks = self.blocks();
-        let per_row = hidden / T::BLCK_SIZE;
-        if blocks.len() != rows * per_row {
-            candle_core::bail!("an embedding of {rows} rows does not fit its tensor");
-        }
-        let mut out = vec![0f32; ids.len() * hidden];
-        for (&id, row) in ids.iter().zip(out.chunks_exact_mut(hidden.max(1))) {
-            let id = id as usize;
-            if id >= rows {
-                candle_core::bail!("token {id} is beyond the embedding's {rows} rows");
-            }
-            T::to_float(&blocks[id * per_row..(id + 1) * per_row], row);
-        }
-        Ok(CpuStorage::F32(out))
-    }
-
-    fn dequantize(&self, elements: usize) -> candle_core::Result<CpuStorage> {
-        let mut out = vec![0f32; elements];
-        T::to_float(self.blocks(), &mut out);
-        Ok(CpuStorage::F32(out))
-    }
-
-    fn storage_size_in_bytes(&self) -> usize {
-        self.range.len()
-    }
-
-    fn as_ptr(&self) -> *const u8 {
-        self.bytes[self.range.clone()].as_ptr()
-    }
-
-    fn block_size(&self) -> usize {
-        T::BLCK_SIZE
-    }
-
-    // The trait also covers storage that is written to. Nobody quantizes into a model file, and
-    // the trait leaves no way to report an error, so these two leave the weights as they are.
-    fn from_float(&mut self, _: &[f32]) {}
-
-    fn from_float_imatrix(&mut self, _: &[f32], _: &[f32], _: usize) {}
-
-    fn size(&self) -> usize {
-        self.range.len()
-    }
-}
-
-fn mapped<T: GgmlType + 'static>(
-    bytes: Arc<Bytes>,
-    range: Range<usize>,
-) -> Option<Box<dyn QuantizedType>> {
-    Some(Box::new(Mapped::<T>::new(bytes, range)?))
-}
-
-/// Storage for a tensor over the given bytes; `None` if it is misaligned.
-fn storage_over(
-    dtype: GgmlDType,
-    bytes: Arc<Bytes>,
-    range: Range<usize>,
-) -> Option<Box<dyn QuantizedType>> {
-    use GgmlDType as D;
-    match dtype {
-        D::F32 => mapped::<f32>(bytes, range),
-        D::F16 => mapped::<f16>(bytes, range),
-        D::BF16 => mapped::<bf16>(bytes, range),
-        D::Q4_0 => mapped::<BlockQ4_0>(bytes, range),
-        D::Q4_1 => mapped::<BlockQ4_1>(bytes, range),
-        D::Q5_0 => mapped::<BlockQ5_0>(bytes, range),
-        D::Q5_1 => mapped::<BlockQ5_1>(bytes, range),
-        D::Q8_0 => mapped::<BlockQ8_0>(bytes, range),
-        D::Q8_1 => mapped::<BlockQ8_1>(bytes, range),
-        D::Q2K => mapped::<BlockQ2K>(bytes, range),
-        D::Q3K => mapped::<BlockQ3K>(bytes, range),
-        D::Q4K => mapped::<BlockQ4K>(bytes, range),
-        D::Q5K => mapped::<BlockQ5K>(bytes, range),
-        D::Q6K => mapped::<BlockQ6K>(bytes, range),
-        D::Q8K => mapped::<BlockQ8K>(bytes, range),
-    }
-}
-
-/// CPU storage for a tensor: in place if its alignment allows, else over an aligned copy.
-fn cpu_storage(gguf: &Gguf, info: &TensorInfo) -> Result<Box<dyn QuantizedType>> {
-    let dtype = info.kind.dtype();
-    if let Some(in_place) = storage_over(dtype, gguf.shared_bytes(), info.range()) {
-        return Ok(in_place);
+/// The blocks of a tensor that CPU kernels can read: in place if the alignment allows it, else an
+/// aligned copy.
+fn blocks(gguf: &Gguf, info: &TensorInfo) -> (Arc<Bytes>, Range<usize>) {
+    let in_place = (gguf.shared_bytes(), info.range());
+    if storage_over(info.kind.dtype(), in_place.0.clone(), info.range()).is_some() {
+        return in_place;
     }
     let copy = Arc::new(Bytes::Owned(AlignedBytes::copy_of(gguf.data(info))));
-    storage_over(dtype, copy, 0..info.bytes())
-        .with_context(|| format!("the data of type {dtype:?} is not made of whole blocks"))
+    (copy, 0..info.bytes())
 }
 
-fn qtensor(gguf: &Gguf, info: &TensorInfo, device: &Device) -> Result<QTensor> {
-    let storage = match device {
-        Device::Cpu => QStorage::Cpu(cpu_storage(gguf, info)?),
-        // The upload casts the bytes to blocks and insists on their alignment.
-        _ => {
-            let copy = AlignedBytes::copy_of(gguf.data(info));
-            QStorage::from_data(Cow::Borrowed(copy.as_slice()), device, info.kind.dtype())?
-        }
-    };
-    Ok(QTensor::new(storage, info.shape.as_slice())?)
+fn cpu_storage(
+    dtype: GgmlDType,
+    (bytes, range): &(Arc<Bytes>, Range<usize>),
+) -> Result<Box<dyn QuantizedType>> {
+    storage_over(dtype, Arc::clone(bytes), range.clone())
+        .with_context(|| format!("the data of type {dtype:?} is not made of whole blocks"))
 }
 
 /// A weight matrix `[rows, columns]`, cheap to clone (tied embeddings share one).
 #[derive(Debug, Clone)]
 pub struct Matrix {
     weight: Arc<QTensor>,
+    /// The same blocks for our own kernels; `None` on other devices.
+    here: Option<InPlace>,
+}
+
+/// The blocks of a matrix `[out, in]` in this process's memory.
+#[derive(Clone)]
+struct InPlace {
+    storage: Arc<dyn QuantizedType>,
+    out: usize,
+    input: usize,
+}
+
+impl std::fmt::Debug for InPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{:?} [{}, {}]",
+            self.storage.dtype(),
+            self.out,
+            self.input
+        )
+    }
 }
 
 impl Matrix {
@@ -246,9 +85,14 @@ impl Matrix {
 /// A linear layer: `y = x · weightᵀ + bias`, with an adapter's low-rank addition if it has one.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    product: QMatMul,
-    bias: Option<Tensor>,
+    kind: Kind,
     low_rank: Option<LowRank>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Here(InPlace, Option<Vec<f32>>),
+    Elsewhere(QMatMul, Option<Tensor>),
 }
 
 /// `y += x · down · up`.
@@ -263,39 +107,76 @@ struct LowRank {
 impl Linear {
     /// A layer with the given weight `[out, in]` and bias `[out]`.
     pub fn new(weight: &Matrix, bias: Option<Tensor>) -> candle_core::Result<Self> {
-        let weight = Arc::clone(&weight.weight);
-        let product = if weight.device().is_cpu() {
-            // `from_arc` would dequantize f32, f16 and bf16 weights into a second copy.
-            QMatMul::QTensor(weight)
-        } else {
-            QMatMul::from_arc(weight)?
+        let kind = match &weight.here {
+            Some(here) => {
+                let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?;
+                if bias.as_ref().is_some_and(|b| b.len() != here.out) {
+                    candle_core::bail!("a bias does not fit its weight {here:?}");
+                }
+                Kind::Here(here.clone(), bias)
+            }
+            None => Kind::Elsewhere(QMatMul::from_arc(Arc::clone(&weight.weight))?, bias),
         };
         Ok(Self {
-            product,
-            bias,
+            kind,
             low_rank: None,
         })
     }
 
     /// Whether the weight is stored in less than full precision.
     pub fn is_rounded(&self) -> bool {
-        match &self.product {
-            QMatMul::QTensor(weight) => weight.dtype() != GgmlDType::F32,
-            QMatMul::Tensor(_) => false,
-            QMatMul::TensorF16(_) => true,
+        match &self.kind {
+            Kind::Here(weight, _) => weight.storage.dtype() != GgmlDType::F32,
+            Kind::Elsewhere(QMatMul::QTensor(weight), _) => weight.dtype() != GgmlDType::F32,
+            Kind::Elsewhere(QMatMul::Tensor(_), _) => false,
+            Kind::Elsewhere(QMatMul::TensorF16(_), _) => true,
         }
     }
 
     /// Applies the layer to contiguous f32 rows `[rows, in]`, giving `[rows, out]`.
     pub fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        let mut y = self.product.forward(rows)?;
-        if let Some(low) = &self.low_rank {
-            y = (y + rows.matmul(&low.down)?.matmul(&low.up)?)?;
-        }
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
+        let y = match &self.kind {
+            Kind::Here(..) => rows.apply_op1_no_bwd(self)?,
+            Kind::Elsewhere(product, None) => product.forward(rows)?,
+            Kind::Elsewhere(product, Some(bias)) => product.forward(rows)?.broadcast_add(bias)?,
+        };
+        match &self.low_rank {
+            Some(low) => y + rows.matmul(&low.down)?.matmul(&low.up)?,
             None => Ok(y),
         }
+    }
+}
+
+impl CustomOp1 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        rows: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (m, k) = layout.shape().dims2()?;
+        let (Kind::Here(weight, bias), Some((start, end))) =
+            (&self.kind, layout.contiguous_offsets())
+        else {
+            candle_core::bail!("a linear layer takes contiguous rows on its own device");
+        };
+        if k != weight.input {
+            candle_core::bail!("rows of width {k} do not fit the weight {weight:?}");
+        }
+        let mut out = vec![0f32; m * weight.out];
+        let rows = &rows.as_slice::<f32>()?[start..end];
+        weight
+            .storage
+            .matmul_t((m, k, weight.out), rows, &mut out)?;
+        if let Some(bias) = bias {
+            for row in out.chunks_exact_mut(weight.out) {
+                row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+            }
+        }
+        Ok((CpuStorage::F32(out), Shape::from((m, weight.out))))
     }
 }
 
@@ -321,37 +202,56 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Bytes of memory that computing with the file's tensors takes on this device's host: the
-    /// mapped weights, which must stay in memory for the model to be usable, and what is copied.
+    /// Bytes of memory on this device's host that computing with the file's tensors takes: the
+    /// mapped weights, which must stay in memory for the model to be usable.
     pub fn memory_bytes(&self) -> u64 {
-        if !self.device.is_cpu() {
-            return 0;
+        match self.device.is_cpu() {
+            true => self.gguf.weights_bytes(),
+            false => 0,
         }
-        let copied = self.gguf.tensors().map(|(_, info)| copied_bytes(info));
-        copied.fold(self.gguf.weights_bytes(), u64::saturating_add)
     }
 
     /// A matrix `[rows, columns]`.
     pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
         let info = self.info(name)?;
         expect_shape(name, info, &[rows, columns])?;
-        self.read_matrix(name, info)
+        self.read_matrix(info, rows, columns)
+            .with_context(|| format!("cannot load tensor {name}"))
     }
 
-    fn read_matrix(&self, name: &str, info: &TensorInfo) -> Result<Matrix> {
-        let weight = qtensor(self.gguf, info, self.device)
-            .with_context(|| format!("cannot load tensor {name}"))?;
-        Ok(Matrix {
-            weight: Arc::new(weight),
-        })
+    fn read_matrix(&self, info: &TensorInfo, out: usize, input: usize) -> Result<Matrix> {
+        let dtype = info.kind.dtype();
+        let (storage, here) = match self.device {
+            Device::Cpu => {
+                let blocks = blocks(self.gguf, info);
+                let storage = Arc::from(cpu_storage(dtype, &blocks)?);
+                let here = InPlace {
+                    storage,
+                    out,
+                    input,
+                };
+                (QStorage::Cpu(cpu_storage(dtype, &blocks)?), Some(here))
+            }
+            // The upload casts the bytes to blocks and insists on their alignment.
+            device => {
+                let copy = AlignedBytes::copy_of(self.gguf.data(info));
+                let bytes = Cow::Borrowed(copy.as_slice());
+                (QStorage::from_data(bytes, device, dtype)?, None)
+            }
+        };
+        let weight = Arc::new(QTensor::new(storage, (out, input))?);
+        Ok(Matrix { weight, here })
     }
 
     /// A vector of `len` f32 values (converted if the file holds another type).
     pub fn vector(&self, name: &str, len: usize) -> Result<Tensor> {
         let info = self.info(name)?;
         expect_shape(name, info, &[len])?;
-        qtensor(self.gguf, info, &Device::Cpu)
-            .and_then(|q| Ok(q.dequantize(self.device)?))
+        cpu_storage(info.kind.dtype(), &blocks(self.gguf, info))
+            .and_then(|storage| {
+                let values = QTensor::new(QStorage::Cpu(storage), len)?;
+                Ok(values.dequantize(self.device)?)
+            })
             .with_context(|| format!("cannot load tensor {name}"))
     }
 
@@ -390,24 +290,6 @@ impl<'a> Weights<'a> {
             Some(info) => Ok(info),
             None => bail!("the file has no tensor {name}"),
         }
-    }
-}
-
-/// Bytes that candle copies on first use: on x86-64 and aarch64 it repacks matrices of some types
-/// whose sizes suit its tiles (here by the x86-64 tiles, which are the larger ones).
-fn copied_bytes(info: &TensorInfo) -> u64 {
-    let &[rows, columns] = &info.shape[..] else {
-        return 0;
-    };
-    if !rows.is_multiple_of(16) || !columns.is_multiple_of(256) {
-        return 0;
-    }
-    let bytes = info.bytes() as u64;
-    match info.kind.dtype() {
-        GgmlDType::Q4K => bytes + bytes / 3,
-        GgmlDType::Q6K => bytes + bytes / 2,
-        GgmlDType::Q8_0 => bytes,
-        _ => 0,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::thinking::trace::{Origin, Phase, Reason, Token};
 const VERSION: u8 = 1;
 
 /// Every reason with its code in the file; a code is never used for another reason.
-const REASONS: [(Reason, u8); 11] = [
+const REASONS: [(Reason, u8); 13] = [
     (Reason::Wait, 1),
     (Reason::UserWait, 2),
     (Reason::NaturalEnd, 3),
@@ -25,6 +25,8 @@ const REASONS: [(Reason, u8); 11] = [
     (Reason::Injected, 9),
     (Reason::Chosen, 10),
     (Reason::Kept, 11),
+    (Reason::EndIgnored, 12),
+    (Reason::UserEndIgnored, 13),
 ];
 
 /// Token ids.

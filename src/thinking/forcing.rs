@@ -48,6 +48,8 @@ pub struct Machine {
     waits: Vec<usize>,
     /// Where the last wait of any kind ended; an attempt to end there does not count.
     after_wait: Option<usize>,
+    /// An attempt to end was ignored and nothing stands in its place: the next token will tell.
+    ignored: Option<Reason>,
     /// Ids that cannot be chosen at one position, and that position.
     ban: Option<(usize, u32)>,
     recent: VecDeque<(u32, String)>,
@@ -84,6 +86,7 @@ impl Machine {
             answer: 0,
             waits: Vec::new(),
             after_wait: None,
+            ignored: None,
             ban: None,
             recent: VecDeque::new(),
             loops: LoopDetector::default(),
@@ -159,9 +162,12 @@ impl Machine {
         self.cut_at_sentence = Some(self.thinking.saturating_add(within));
     }
 
-    /// The wait text, now, as the user's wish. Errors where it cannot be: outside a thought, or
-    /// beyond the budget.
+    /// The wait text, now, as the user's wish. Errors where it cannot be: outside a thought, beyond
+    /// the budget, or if it is empty.
     pub fn wait_now(&self) -> Result<Edit, String> {
+        if self.wait.is_empty() && self.phase == Phase::Thinking {
+            return Err("the wait text is empty: there is nothing to write here".into());
+        }
         self.insert(self.wait.clone(), Origin::Forced, Reason::UserWait)
     }
 
@@ -285,7 +291,7 @@ impl Machine {
     pub fn judge(&mut self, id: u32, text: &str) -> Verdict {
         let accept = Verdict::Accept {
             phase: self.phase,
-            reason: None,
+            reason: self.ignored,
             relabel: 0,
         };
         let d = &self.delimiters;
@@ -358,6 +364,10 @@ impl Machine {
         if self.wait.is_empty() {
             // Nothing will be pushed that would tell of this wait.
             self.after_wait = Some(at);
+            self.ignored = Some(match users {
+                true => Reason::UserEndIgnored,
+                false => Reason::EndIgnored,
+            });
         }
         Some(Edit {
             drop,

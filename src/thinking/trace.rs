@@ -51,6 +51,11 @@ pub enum Reason {
     Injected,
     /// The user picked an alternative of the model's own.
     Chosen,
+    /// The first token after an attempt to end that the policy ignored, where the wait text is empty
+    /// and nothing else could tell of it. Who wrote the token is another matter.
+    EndIgnored,
+    /// The same, because the user asked for the wait.
+    UserEndIgnored,
     /// Text that stood before a delimiter inside the same token and was written again.
     Kept,
 }
@@ -82,6 +87,8 @@ impl Reason {
             Reason::Loop => "loop",
             Reason::Injected => "injected",
             Reason::Chosen => "chosen",
+            Reason::EndIgnored => "end_ignored",
+            Reason::UserEndIgnored => "user_end_ignored",
             Reason::Kept => "kept",
         }
     }
@@ -155,6 +162,34 @@ impl StopReason {
         }
     }
 }
+
+/// The positions where an attempt to end was replaced: where a wait text begins, or where an end was
+/// ignored without one. `reasons` tells whose waits count.
+pub fn wait_positions(tokens: &[Token], reasons: &[Reason]) -> Vec<usize> {
+    let begins = |i: usize| {
+        let Some(reason) = tokens[i].reason.filter(|r| reasons.contains(r)) else {
+            return false;
+        };
+        match reason {
+            // One token for each.
+            Reason::EndIgnored | Reason::UserEndIgnored => true,
+            // A text may have several.
+            _ => i == 0 || tokens[i - 1].reason != Some(reason),
+        }
+    };
+    (0..tokens.len()).filter(|&i| begins(i)).collect()
+}
+
+/// Waits of the policy, for [`wait_positions`].
+pub const POLICY_WAITS: &[Reason] = &[Reason::Wait, Reason::EndIgnored];
+
+/// Waits of anybody, for [`wait_positions`].
+pub const ALL_WAITS: &[Reason] = &[
+    Reason::Wait,
+    Reason::UserWait,
+    Reason::EndIgnored,
+    Reason::UserEndIgnored,
+];
 
 /// Number of thinking tokens: every token of the phase, injected ones included, delimiters not.
 pub fn thinking_tokens(tokens: &[Token]) -> usize {

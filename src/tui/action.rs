@@ -124,7 +124,8 @@ actions! {
     ProbeEvery, "probe_every", Look, "auto probe", "Probe by itself every few tokens, on and off";
     Heat, "heat", Look, "heat", "Colour the trace by entropy, by P(end), or not at all";
     ToggleSide, "toggle_side", Look, "side panel", "Show or hide the side panel";
-    ShowPrompt, "show_prompt", Look, "delimiters", "Show the tokens that the rule at the end of thinking stands for";
+    ShowPrompt, "show_prompt", Look, "prompt", "Read the whole prompt as the model was given it, special tokens written out";
+    ShowDelimiters, "show_delimiters", Look, "delimiters", "Show the tokens that the rule at the end of thinking stands for";
     Branch, "branch", Branch, "branch", "Make a branch at the cursor, paused";
     Rewind, "rewind", Branch, "rewind", "Rewind to the cursor and go on; the old continuation stays as a branch";
     BranchTree, "branch_tree", Branch, "branches", "Show the tree of branches and switch";

@@ -26,6 +26,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::action::{Action, Group};
 use super::app::App;
+use super::app::overlay::Overlay;
 use super::keymap::Context;
 use super::theme::Theme;
 use super::widgets::footer;
@@ -161,6 +162,9 @@ impl Layout {
 /// Settles what depends on the size of the screen. Call it before [`draw`].
 pub fn prepare(app: &mut App, area: Rect) {
     app.layout = Layout::of(area);
+    if let Some(Overlay::Read(reader)) = &mut app.overlay {
+        reader.settle(area);
+    }
     match app.screen {
         Screen::Explore => explore::prepare(app),
         Screen::Compare => compare::prepare(app),

@@ -12,5 +12,6 @@ pub mod overlay;
 pub mod palette;
 pub mod probes;
 pub mod prompt_line;
+pub mod reader;
 pub mod spark;
 pub mod trace;

@@ -176,7 +176,7 @@ impl Worker<'_> {
         let ids = lane.prompt.clone();
         let budget = lane.machine.budget();
         self.lanes.insert(id, lane);
-        self.tell(Event::Prompt { lane: id, ids })?;
+        self.tell_prompt(id, ids)?;
         self.tell(Event::Budget(id, budget))?;
         if let Some(wanted) = wanted.filter(|&w| w > budget) {
             self.notice(
@@ -185,6 +185,13 @@ impl Worker<'_> {
             )?;
         }
         self.set_state(id, LaneState::Prefill)
+    }
+
+    fn tell_prompt(&self, lane: LaneId, ids: Vec<u32>) -> Result<(), Gone> {
+        let bytes = ids.iter().map(|&id| self.model.tokenizer.token_bytes(id));
+        let bytes = bytes.collect::<Vec<_>>().concat();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.tell(Event::Prompt { lane, ids, text })
     }
 
     fn fork(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Gone> {
@@ -207,7 +214,7 @@ impl Worker<'_> {
         let ids = lane.prompt.clone();
         let budget = lane.machine.budget();
         self.lanes.insert(to, lane);
-        self.tell(Event::Prompt { lane: to, ids })?;
+        self.tell_prompt(to, ids)?;
         self.tell(Event::Budget(to, budget))?;
         self.set_state(to, LaneState::Prefill)
     }

@@ -7,6 +7,7 @@ use candle_core::quantized::GgmlType;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 
 use super::ops::contiguous;
+use crate::model::parallel::{self, Output};
 
 /// How queries look at keys.
 #[derive(Debug, Clone, Copy)]
@@ -189,9 +190,9 @@ impl CustomOp3 for Attention {
         let group = heads / v.kv_heads;
         let width = v.width;
         let mut out = vec![0f32; tokens * heads * width];
-        let out_address = out.as_mut_ptr() as usize;
+        let output = Output::new(&mut out);
         // Head by head, so that neighbouring items read the same keys while they are in the cache.
-        candle_core::utils::barrier_pool().execute_chunked(heads * tokens, |items| {
+        parallel::split(heads * tokens, v.n * (dim + width), |items| {
             let mut scores = Vec::with_capacity(v.n);
             for item in items {
                 let (head, t) = (item / tokens, item % tokens);
@@ -199,12 +200,8 @@ impl CustomOp3 for Attention {
                 let visible = self.visible(t);
                 let keys = k.rows(head / group, visible.clone());
                 let values = v.rows(head / group, visible);
-                // SAFETY: `row < tokens · heads`, so the slice is inside `out`, which outlives the
-                // call; each item is given to one worker and has a row of its own.
-                let out = unsafe {
-                    let start = (out_address as *mut f32).add(row * width);
-                    std::slice::from_raw_parts_mut(start, width)
-                };
+                // SAFETY: each item is given to one thread and has a row of its own.
+                let out = unsafe { output.part(row * width..(row + 1) * width) };
                 self.one(
                     &q[row * dim..(row + 1) * dim],
                     keys,

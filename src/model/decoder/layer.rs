@@ -5,8 +5,8 @@ use anyhow::Result;
 use candle_core::{DType, Tensor};
 
 use super::attention::Attention;
-use super::config::{Activation, Config};
-use super::ops::rms_norm;
+use super::config::Config;
+use super::ops::{self, rms_norm};
 use super::rope::Rotation;
 use crate::model::cache::LayerCache;
 use crate::model::weights::{Linear, Weights};
@@ -140,17 +140,14 @@ impl Layer {
             None => Ok(y),
         };
         let attended = self.attention_output.forward(heads)?;
-        let x = (x + post(attended, &self.post_attention_norm)?)?;
+        let x = ops::sum(&x, &post(attended, &self.post_attention_norm)?)?;
 
         let y = rms_norm(&x, &self.ffn_norm, eps)?;
-        let gate = self.gate.forward(&y)?;
-        let gate = match config.activation {
-            Activation::Silu => gate.silu()?,
-            // candle's `gelu` is the tanh approximation.
-            Activation::GeluTanh => gate.gelu()?,
-        };
-        let y = self.down.forward(&(gate * self.up.forward(&y)?)?)?;
-        x + post(y, &self.post_ffn_norm)?
+        let (gate, up) = (self.gate.forward(&y)?, self.up.forward(&y)?);
+        let y = self
+            .down
+            .forward(&ops::gated(&gate, &up, config.activation)?)?;
+        ops::sum(&x, &post(y, &self.post_ffn_norm)?)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The small operations between the matrix products: RMS norm and rotation.
+//! The small operations between the matrix products: RMS norm, rotation, the feed-forward gate and
+//! the residual sum.
 //!
 //! Each has two forms that compute the same: a loop for the CPU (candle's elementary operations
 //! would each allocate and walk the rows again, which at one token per step costs more than the
@@ -6,7 +7,9 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 
+use super::config::Activation;
 use super::rope::RopeLayout;
+use crate::model::parallel::{self, Output};
 
 /// `x / sqrt(mean(x²) + eps) · weight` over the last dimension.
 pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
@@ -59,6 +62,31 @@ fn rotate_elementary(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout)
         return Ok(turned);
     }
     Tensor::cat(&[turned, x.narrow(2, 2 * pairs, dim - 2 * pairs)?], 2)
+}
+
+/// `activation(gate) · up`, element by element.
+pub(super) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
+    if gate.device().is_cpu() {
+        return gate.apply_op2_no_bwd(up, &Elementwise::Gate(activation));
+    }
+    gated_elementary(gate, up, activation)
+}
+
+fn gated_elementary(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
+    let gate = match activation {
+        Activation::Silu => gate.silu()?,
+        // candle's `gelu` is the tanh approximation.
+        Activation::GeluTanh => gate.gelu()?,
+    };
+    gate * up
+}
+
+/// `x + y`, element by element.
+pub(super) fn sum(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    if x.device().is_cpu() {
+        return x.apply_op2_no_bwd(y, &Elementwise::Sum);
+    }
+    x + y
 }
 
 /// The elements of a contiguous f32 tensor on the CPU.
@@ -115,6 +143,63 @@ fn sum_of_squares(row: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + rest
+}
+
+/// What to do with each pair of elements.
+enum Elementwise {
+    Gate(Activation),
+    Sum,
+}
+
+impl CustomOp2 for Elementwise {
+    fn name(&self) -> &'static str {
+        "elementwise"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        y: &CpuStorage,
+        y_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, y) = (contiguous(x, x_layout)?, contiguous(y, y_layout)?);
+        if x.len() != y.len() {
+            bail!("{x_layout:?} and {y_layout:?} do not match");
+        }
+        let out = match self {
+            Elementwise::Gate(Activation::Silu) => {
+                pairwise(x, y, 16, |x, y| x / (1.0 + (-x).exp()) * y)
+            }
+            Elementwise::Gate(Activation::GeluTanh) => {
+                let c = (2.0 / std::f32::consts::PI).sqrt();
+                let gelu =
+                    move |x: f32| 0.5 * x * (1.0 + f32::tanh(c * x * (1.0 + 0.044715 * x * x)));
+                pairwise(x, y, 32, move |x, y| gelu(x) * y)
+            }
+            Elementwise::Sum => pairwise(x, y, 1, |x, y| x + y),
+        };
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+}
+
+/// `f` of each pair of elements; one costs about as much as `multiplications`.
+fn pairwise(
+    x: &[f32],
+    y: &[f32],
+    multiplications: usize,
+    f: impl Fn(f32, f32) -> f32 + Sync,
+) -> Vec<f32> {
+    let mut out = vec![0f32; x.len()];
+    let output = Output::new(&mut out);
+    parallel::split(x.len(), multiplications, |range| {
+        // SAFETY: each element is given to one thread.
+        let out = unsafe { output.part(range.clone()) };
+        for ((out, x), y) in out.iter_mut().zip(&x[range.clone()]).zip(&y[range]) {
+            *out = f(*x, *y);
+        }
+    });
+    out
 }
 
 struct Rotate {
@@ -203,6 +288,16 @@ mod tests {
                 assert_close(&fast, &rotate_elementary(&x, &cos, &sin, layout).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn other_devices_gate_like_the_cpu() {
+        let (x, y) = (ramp(&[5, 40]), (ramp(&[5, 40]) * 0.5).unwrap());
+        for activation in [Activation::Silu, Activation::GeluTanh] {
+            let fast = gated(&x, &y, activation).unwrap();
+            assert_close(&fast, &gated_elementary(&x, &y, activation).unwrap());
+        }
+        assert_close(&sum(&x, &y).unwrap(), &(&x + &y).unwrap());
     }
 
     #[test]

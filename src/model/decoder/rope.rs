@@ -177,3 +177,81 @@ fn magnitude(scaling: &RopeScaling) -> f32 {
         _ => 1.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rope(base: f32, scaling: RopeScaling, divisors: Option<&[f32]>) -> Rope {
+        let layout = RopeLayout::HalfSplit;
+        let config = RopeConfig {
+            layout,
+            dims: 16,
+            base,
+            scaling,
+        };
+        Rope::new(&config, divisors).unwrap()
+    }
+
+    fn assert_frequencies(rope: &Rope, expected: [f32; 8]) {
+        for (ours, theirs) in rope.frequencies.iter().zip(expected) {
+            assert!((ours / theirs - 1.0).abs() < 1e-6, "{ours} and {theirs}");
+        }
+    }
+
+    #[test]
+    fn linear_scaling_and_divisors_divide() {
+        let plain = rope(10_000.0, RopeScaling::None, None);
+        assert!((plain.frequencies[4] - 0.01).abs() < 1e-8);
+        let linear = rope(10_000.0, RopeScaling::Linear { factor: 8.0 }, None);
+        let divided = rope(10_000.0, RopeScaling::None, Some(&[8.0; 8]));
+        for rope in [linear, divided] {
+            let expected = plain
+                .frequencies
+                .iter()
+                .map(|w| w / 8.0)
+                .collect::<Vec<_>>();
+            assert_frequencies(&rope, expected.try_into().unwrap());
+            assert_eq!(rope.magnitude, 1.0);
+        }
+    }
+
+    /// The numbers are those of transformers' `_compute_yarn_parameters`.
+    #[test]
+    fn yarn_is_that_of_transformers() {
+        let yarn = RopeScaling::Yarn {
+            factor: 4.0,
+            original_context: 4096,
+            attention_factor: 1.0,
+            beta_fast: 32.0,
+            beta_slow: 1.0,
+        };
+        let rope = rope(10_000.0, yarn, None);
+        let expected = [
+            1.0,
+            0.31622777,
+            0.1,
+            0.025693506,
+            0.00625,
+            0.0013834965,
+            0.00025,
+            7.905694e-5,
+        ];
+        assert_frequencies(&rope, expected);
+        assert!((rope.magnitude - 1.138_629_4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn divisors_that_cannot_divide_are_refused() {
+        let layout = RopeLayout::HalfSplit;
+        let config = RopeConfig {
+            layout,
+            dims: 4,
+            base: 1e4,
+            scaling: RopeScaling::None,
+        };
+        for divisors in [&[1.0][..], &[1.0, 0.0], &[1.0, f32::NAN]] {
+            assert!(Rope::new(&config, Some(divisors)).is_err());
+        }
+    }
+}

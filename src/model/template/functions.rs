@@ -84,6 +84,10 @@ fn joined(state: &State, items: &Value, separator: &str) -> Result<Value, Error>
             .as_str()
             .map_or_else(|| item.to_string(), str::to_owned);
         state.consume_fuel(((item.len() + separator.len()) / 64 + 1) as u64)?;
+        if text.len() + item.len() + separator.len() > LARGEST_OUTPUT {
+            let message = "a joined list is longer than 1 MiB";
+            return Err(Error::new(ErrorKind::InvalidOperation, message));
+        }
         if index > 0 {
             text.push_str(separator);
         }

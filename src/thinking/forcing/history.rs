@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::thinking::loops::Loop;
-use crate::thinking::trace::{Phase, Reason, Token};
+use crate::thinking::trace::{POLICY_WAITS, Phase, Reason, Token, wait_positions};
 
 /// How many of the last thinking tokens are kept to find delimiters that arrive in pieces.
 const RECENT: usize = 64;
@@ -11,6 +11,9 @@ impl Machine {
     /// Takes in a token that was appended. Returns a loop the first time one is found.
     pub fn push(&mut self, token: &Token) -> Option<Loop> {
         self.len += 1;
+        if token.reason != Some(Reason::Kept) {
+            self.ignored = None;
+        }
         if token.is_delimiter() {
             self.phase = Phase::Answer;
             self.cut = false;
@@ -52,6 +55,7 @@ impl Machine {
         *self = Machine {
             waits: std::mem::take(&mut self.waits),
             after_wait: fresh.after_wait.max(self.after_wait),
+            ignored: self.ignored,
             ban: self.ban,
             pending_waits: self.pending_waits,
             cut: self.cut,
@@ -77,9 +81,6 @@ impl Machine {
     /// A machine for a trace read from a file: what can be told from the tokens alone.
     pub fn resume(&mut self, tokens: &[Token]) {
         self.rewind(tokens);
-        let waits = |i: usize| tokens[i].reason == Some(Reason::Wait);
-        self.waits = (0..tokens.len())
-            .filter(|&i| waits(i) && (i == 0 || !waits(i - 1)))
-            .collect();
+        self.waits = wait_positions(tokens, POLICY_WAITS);
     }
 }

@@ -80,6 +80,22 @@ impl App {
                 Some(action) if help.handle(action) => return,
                 _ => {}
             },
+            Overlay::Read(reader) => {
+                let listed = self.keymap.action(Context::List, key);
+                // The key that opened it closes it.
+                let closes = |a: &Action| *a == Action::ShowPrompt;
+                let own = self
+                    .keymap
+                    .action(self.screen.context(), key)
+                    .filter(closes);
+                match own.or(listed) {
+                    Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                        self.act(action);
+                    }
+                    Some(action) if reader.handle(action) => return,
+                    _ => {}
+                }
+            }
             Overlay::Palette(palette) => match palette.handle(key, &self.keymap) {
                 Outcome::Open => {}
                 Outcome::Done(action) => return self.act(action),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::engine::protocol::{Event, LaneId, LaneState, Request, Speed, Until};
 use crate::store::session::{Document, ModelCard};
-use crate::thinking::trace::{Phase, Reason, Token, phase_text};
+use crate::thinking::trace::{ALL_WAITS, Phase, Reason, Token, phase_text, wait_positions};
 use crate::thinking::tree::{Branch, BranchId, Tree};
 use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::paint::Verdict;
@@ -68,6 +68,8 @@ pub struct Live {
     pub request: Request,
     /// The rendered prompt.
     pub prompt_ids: Vec<u32>,
+    /// What they stand for; empty until a model has read it.
+    pub prompt_text: String,
     /// The model it was asked of.
     pub model: ModelCard,
     /// The branches.
@@ -100,6 +102,7 @@ impl Live {
         Live {
             request,
             prompt_ids: Vec::new(),
+            prompt_text: String::new(),
             model,
             tree: Tree::new(),
             lanes: vec![Lane::default()],
@@ -235,12 +238,7 @@ impl Live {
 
     /// Waits that stand in the branch on screen.
     pub fn waits(&self) -> usize {
-        let is_wait = |t: &Token| matches!(t.reason, Some(Reason::Wait | Reason::UserWait));
-        let tokens = &self.branch().tokens;
-        let starts = (0..tokens.len()).filter(|&i| {
-            is_wait(&tokens[i]) && (i == 0 || tokens[i - 1].reason != tokens[i].reason)
-        });
-        starts.count()
+        wait_positions(&self.branch().tokens, ALL_WAITS).len()
     }
 
     /// Makes a branch of the first `at` tokens of the branch on screen, and shows it.
@@ -277,8 +275,9 @@ impl Live {
     pub fn apply(&mut self, event: Event) -> Change {
         let of = |lane: LaneId| lane.checked_sub(self.base);
         match event {
-            Event::Prompt { lane, ids } if of(lane).is_some_and(|b| b < self.lanes.len()) => {
+            Event::Prompt { lane, ids, text } if of(lane).is_some_and(|b| b < self.lanes.len()) => {
                 self.prompt_ids = ids;
+                self.prompt_text = text;
                 Change::Text
             }
             Event::Tokens {

@@ -3,9 +3,11 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use super::{App, Focus};
+use super::overlay::Overlay;
+use super::{App, Focus, Tone};
 use crate::tui::action::Action;
 use crate::tui::screens::{self, Screen};
+use crate::tui::widgets::reader::Reader;
 use crate::tui::widgets::trace::view::{Motion, Way};
 
 /// Lines per notch of the wheel.
@@ -30,6 +32,20 @@ impl App {
         if let Some(live) = self.live.as_mut() {
             live.with_view(|view, tokens| view.go(tokens, motion));
         }
+    }
+
+    /// Opens the prompt of the question on screen to be read.
+    pub(super) fn show_prompt(&mut self) {
+        let text = self.live.as_ref().map_or("", |live| &live.prompt_text);
+        if text.is_empty() {
+            return self.say(
+                Tone::Info,
+                "The prompt can be read once a model has been asked.",
+            );
+        }
+        let tokens = self.live.as_ref().map_or(0, |live| live.prompt_ids.len());
+        let title = format!("Prompt, {tokens} tokens");
+        self.overlay = Some(Overlay::Read(Reader::new(&title, text)));
     }
 
     /// Takes a mouse event in.

@@ -18,6 +18,7 @@ use crate::tui::widgets::help::Help;
 use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::palette::Palette;
 use crate::tui::widgets::prompt_line::PromptLine;
+use crate::tui::widgets::reader::Reader;
 
 /// Something over the screen that has the keys.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub enum Overlay {
     Sure(Sure, Confirm),
     /// Models on this machine.
     Models(Picker),
+    /// A text to read.
+    Read(Reader),
 }
 
 /// What is chosen in a list.

@@ -101,6 +101,7 @@ pub fn ask(app: &mut App, question: &str) {
     app.on_event(Event::Prompt {
         lane,
         ids: (0..38).collect(),
+        text: format!("<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n<think>\n"),
     });
     app.on_event(Event::Budget(lane, 256));
     app.on_event(Event::State(lane, LaneState::Running));

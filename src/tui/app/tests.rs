@@ -148,6 +148,27 @@ fn settings_act_on_the_thought_on_screen() {
     assert_eq!(sent(&mut app), ["wait text 0 Hmm"]);
 }
 
+/// A user would lose: sight of what the model was really given.
+#[test]
+fn the_whole_prompt_can_be_read() {
+    let mut app = ready();
+    press(&mut app, "esc v");
+    assert!(app.overlay.is_none(), "there is none yet");
+    ask(&mut app, "Is it 3?\u{1b}[2J");
+    press(&mut app, "v");
+    let shown = text(&drawn(&mut app, 80, 24));
+    for part in [
+        "Prompt, 38 tokens",
+        "<|im_start|>user",
+        "Is it 3?␛[2J",
+        "<think>",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    press(&mut app, "v");
+    assert!(app.overlay.is_none());
+}
+
 #[test]
 fn a_dropped_delimiter_and_a_late_one_change_what_stands() {
     let mut app = ready();

@@ -36,7 +36,7 @@ pub enum LineKind {
 /// The sign at the start of a marked line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// `⟲`: the wait text stands here instead of an end.
+    /// `⟲`: the wait text stands here instead of an end; or nothing, if it is empty.
     Wait,
     /// `✎`: words of the user.
     User,
@@ -344,6 +344,14 @@ impl<'a> Pen<'a> {
                     "forced"
                 } else {
                     "by you"
+                };
+                self.open(place, kind, Some(Mark::Wait), Some((who, i)));
+            }
+            Some(reason @ (Reason::EndIgnored | Reason::UserEndIgnored)) => {
+                let who = if reason == Reason::EndIgnored {
+                    "end ignored"
+                } else {
+                    "end ignored, by you"
                 };
                 self.open(place, kind, Some(Mark::Wait), Some((who, i)));
             }

@@ -1,105 +1,24 @@
-//! Products of weights quantized in blocks of 32 (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0) with activations.
+//! Products of quantized weights with activations.
 //!
-//! Activations are rounded to 16 bits a block, not to 8 as elsewhere: the two cost the same here,
-//! and the rounding then no longer shows in the logits. (With 8 bits, two engines that round a
-//! little differently differ by 0.05 in the mean log-probability of a small model; that is the
-//! noise of both.) A row of weights is unpacked once and multiplied with all rows of activations.
+//! Activations are rounded to 16 bits in blocks of 32, not to 8 bits as elsewhere: the rounding then
+//! no longer shows in the logits (they differ from exact arithmetic by 0.001 in the mean
+//! log-probability of a small model, where 8 bits make that 0.05: `docs/parity.md`). A row of
+//! weights is unpacked once and multiplied with all rows of activations.
 //!
-//! Weights are `d · q + m` with small integers `q`, activations `e · p` with 16-bit `p`. A block
-//! of 32 products is then `d · e · Σ q·p + m · e · Σ p`, whose two sums are exact integers:
-//! |q| ≤ 128 and |p| ≤ 32767 keep them far inside 32 bits.
+//! Weights are `d · q + m` with integers `q` of up to 13 bits, activations `e · p` with 16-bit `p`.
+//! A block of 32 products is then `d · e · Σ q·p + m · e · Σ p`, whose two sums are exact integers.
 //!
-//! Not here: the K-quants and the floating-point types; they go through candle's kernels.
+//! Not here: how the bytes of each type stand for numbers ([`super::packed`]); Q2_K, whose offsets
+//! do not fit blocks of 32, and the floating-point types ([`super::product`]).
 
 use candle_core::Result;
 use candle_core::quantized::GgmlDType;
-use half::f16;
 
-/// Elements in a block.
-const BLOCK: usize = 32;
+use super::packed::{BLOCK, Packed, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use crate::model::parallel::{self, Output};
+
 /// The largest rounded activation.
 const LARGEST: f32 = 32767.0;
-
-/// A weight type: how a block of `BYTES` bytes stands for 32 numbers.
-trait Packed<const BYTES: usize> {
-    /// Scale and offset of the block; its quants go to `quants`.
-    fn unpack(block: &[u8; BYTES], quants: &mut [i16; BLOCK]) -> (f32, f32);
-}
-
-struct Q4_0;
-struct Q4_1;
-struct Q5_0;
-struct Q5_1;
-struct Q8_0;
-
-impl Packed<18> for Q4_0 {
-    #[inline(always)]
-    fn unpack(block: &[u8; 18], quants: &mut [i16; BLOCK]) -> (f32, f32) {
-        nibbles(&block[2..], quants);
-        let scale = half_at(block, 0);
-        (scale, -8.0 * scale)
-    }
-}
-
-impl Packed<20> for Q4_1 {
-    #[inline(always)]
-    fn unpack(block: &[u8; 20], quants: &mut [i16; BLOCK]) -> (f32, f32) {
-        nibbles(&block[4..], quants);
-        (half_at(block, 0), half_at(block, 2))
-    }
-}
-
-impl Packed<22> for Q5_0 {
-    #[inline(always)]
-    fn unpack(block: &[u8; 22], quants: &mut [i16; BLOCK]) -> (f32, f32) {
-        nibbles(&block[6..], quants);
-        fifth_bits([block[2], block[3], block[4], block[5]], quants);
-        let scale = half_at(block, 0);
-        (scale, -16.0 * scale)
-    }
-}
-
-impl Packed<24> for Q5_1 {
-    #[inline(always)]
-    fn unpack(block: &[u8; 24], quants: &mut [i16; BLOCK]) -> (f32, f32) {
-        nibbles(&block[8..], quants);
-        fifth_bits([block[4], block[5], block[6], block[7]], quants);
-        (half_at(block, 0), half_at(block, 2))
-    }
-}
-
-impl Packed<34> for Q8_0 {
-    #[inline(always)]
-    fn unpack(block: &[u8; 34], quants: &mut [i16; BLOCK]) -> (f32, f32) {
-        for (byte, quant) in block[2..].iter().zip(quants) {
-            *quant = i16::from(byte.cast_signed());
-        }
-        (half_at(block, 0), 0.0)
-    }
-}
-
-#[inline(always)]
-fn half_at(block: &[u8], at: usize) -> f32 {
-    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
-}
-
-/// The low halves of 16 bytes are the first 16 quants, the high halves the others.
-#[inline(always)]
-fn nibbles(bytes: &[u8], quants: &mut [i16; BLOCK]) {
-    let (low, high) = quants.split_at_mut(BLOCK / 2);
-    for ((byte, low), high) in bytes.iter().zip(low).zip(high) {
-        *low = i16::from(byte & 0x0f);
-        *high = i16::from(byte >> 4);
-    }
-}
-
-#[inline(always)]
-fn fifth_bits(bits: [u8; 4], quants: &mut [i16; BLOCK]) {
-    let bits = u32::from_le_bytes(bits);
-    for (i, quant) in quants.iter_mut().enumerate() {
-        *quant |= ((bits >> i & 1) as i16) << 4;
-    }
-}
 
 /// A block of activations: rounded values, their scale, and scale times their sum.
 #[derive(Clone)]
@@ -132,9 +51,14 @@ struct Row {
 
 impl Row {
     #[inline(always)]
-    fn unpack<const BYTES: usize, T: Packed<BYTES>>(&mut self, blocks: &[[u8; BYTES]]) {
-        for ((block, quants), scales) in blocks.iter().zip(&mut self.quants).zip(&mut self.scales) {
-            *scales = T::unpack(block, quants);
+    fn unpack<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
+        &mut self,
+        groups: &[[u8; BYTES]],
+    ) {
+        let quants = self.quants.as_chunks_mut::<BLOCKS>().0;
+        let scales = self.scales.as_chunks_mut::<BLOCKS>().0;
+        for ((group, quants), scales) in groups.iter().zip(quants).zip(scales) {
+            T::unpack(group, quants, scales);
         }
     }
 
@@ -142,9 +66,14 @@ impl Row {
     fn dot(&self, activations: &[Activations]) -> f32 {
         let mut total = 0f32;
         for ((w, &(d, m)), x) in self.quants.iter().zip(&self.scales).zip(activations) {
-            let products = w.iter().zip(&x.quants);
-            let sum: i32 = products.map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
-            total += d * x.scale * sum as f32 + m * x.sum;
+            // One product has up to 28 bits; sixteen of them fit into 32.
+            let sum = |range: std::ops::Range<usize>| {
+                let products = w[range.clone()].iter().zip(&x.quants[range]);
+                let sum: i32 = products.map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                sum as f32
+            };
+            let sum = sum(0..BLOCK / 2) + sum(BLOCK / 2..BLOCK);
+            total += d * x.scale * sum + m * x.sum;
         }
         total
     }
@@ -165,6 +94,7 @@ impl Row {
                 w.as_ptr().cast::<__m256i>(),
                 x.quants.as_ptr().cast::<__m256i>(),
             );
+            // Each of the eight sums is of four products of up to 28 bits.
             // SAFETY: each block has 32 elements of 2 bytes: two vectors of 32 bytes, and the
             // loads need no alignment.
             let (low, high) = unsafe {
@@ -190,7 +120,7 @@ impl<F: Fn(usize, usize, f32)> Write for F {}
 
 /// The rows `columns` of the weight times all activations.
 #[inline(always)]
-fn columns<const BYTES: usize, T: Packed<BYTES>>(
+fn columns<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
     weight: &[[u8; BYTES]],
     activations: &[Activations],
     blocks: usize,
@@ -202,8 +132,9 @@ fn columns<const BYTES: usize, T: Packed<BYTES>>(
         quants: vec![[0; BLOCK]; blocks],
         scales: vec![(0.0, 0.0); blocks],
     };
+    let groups = blocks / BLOCKS;
     for column in columns {
-        row.unpack::<BYTES, T>(&weight[column * blocks..(column + 1) * blocks]);
+        row.unpack::<BYTES, BLOCKS, T>(&weight[column * groups..(column + 1) * groups]);
         for (index, activations) in activations.chunks_exact(blocks).enumerate() {
             write(index, column, dot(&row, activations));
         }
@@ -213,7 +144,7 @@ fn columns<const BYTES: usize, T: Packed<BYTES>>(
 /// The same compiled for wider vectors.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn columns_avx2<const BYTES: usize, T: Packed<BYTES>>(
+fn columns_avx2<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
     weight: &[[u8; BYTES]],
     activations: &[Activations],
     blocks: usize,
@@ -221,7 +152,7 @@ fn columns_avx2<const BYTES: usize, T: Packed<BYTES>>(
     write: &impl Write,
 ) {
     let dot = |row: &Row, activations: &[Activations]| row.dot_avx2(activations);
-    columns::<BYTES, T>(weight, activations, blocks, range, dot, write);
+    columns::<BYTES, BLOCKS, T>(weight, activations, blocks, range, dot, write);
 }
 
 fn has_avx2() -> bool {
@@ -233,7 +164,7 @@ fn has_avx2() -> bool {
     false
 }
 
-fn product<const BYTES: usize, T: Packed<BYTES>>(
+fn product<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
     (m, k, n): (usize, usize, usize),
     lhs: &[f32],
     weight: &[u8],
@@ -242,10 +173,10 @@ fn product<const BYTES: usize, T: Packed<BYTES>>(
     let blocks = k / BLOCK;
     let (weight, rest) = weight.as_chunks::<BYTES>();
     let (lhs_blocks, lhs_rest) = lhs.as_chunks::<BLOCK>();
-    let fits = k.is_multiple_of(BLOCK)
+    let fits = k.is_multiple_of(BLOCK * BLOCKS)
         && rest.is_empty()
         && lhs_rest.is_empty()
-        && weight.len() == n * blocks
+        && weight.len() == n * blocks / BLOCKS
         && lhs_blocks.len() == m * blocks
         && dst.len() == m * n
         && blocks > 0;
@@ -253,22 +184,21 @@ fn product<const BYTES: usize, T: Packed<BYTES>>(
         candle_core::bail!("matrix product with wrong sizes ({m}, {k}, {n})");
     }
     let activations: Vec<Activations> = lhs_blocks.iter().map(Activations::new).collect();
-    let out = dst.as_mut_ptr() as usize;
-    let write = |row: usize, column: usize, value: f32| {
-        // SAFETY: `row < m` and `column < n`, so the element is inside `dst`, which outlives the
-        // call; each column is given to exactly one worker.
-        unsafe { *(out as *mut f32).add(row * n + column) = value };
-    };
+    let out = Output::new(dst);
+    // SAFETY: each column is given to exactly one thread.
+    let write = |row: usize, column: usize, y: f32| unsafe { out.set(row * n + column, y) };
     let avx2 = has_avx2();
-    candle_core::utils::barrier_pool().execute_chunked(n, |range| {
+    parallel::split(n, m * k, |range| {
         #[cfg(target_arch = "x86_64")]
         if avx2 {
             // SAFETY: the features have been detected.
-            unsafe { columns_avx2::<BYTES, T>(weight, &activations, blocks, range, &write) };
+            unsafe {
+                columns_avx2::<BYTES, BLOCKS, T>(weight, &activations, blocks, range, &write)
+            };
             return;
         }
         let _ = avx2;
-        columns::<BYTES, T>(weight, &activations, blocks, range, Row::dot, &write);
+        columns::<BYTES, BLOCKS, T>(weight, &activations, blocks, range, Row::dot, &write);
     });
     Ok(())
 }
@@ -282,11 +212,15 @@ pub(super) fn matmul(
     dst: &mut [f32],
 ) -> Option<Result<()>> {
     Some(match dtype {
-        GgmlDType::Q4_0 => product::<18, Q4_0>(mkn, lhs, weight, dst),
-        GgmlDType::Q4_1 => product::<20, Q4_1>(mkn, lhs, weight, dst),
-        GgmlDType::Q5_0 => product::<22, Q5_0>(mkn, lhs, weight, dst),
-        GgmlDType::Q5_1 => product::<24, Q5_1>(mkn, lhs, weight, dst),
-        GgmlDType::Q8_0 => product::<34, Q8_0>(mkn, lhs, weight, dst),
+        GgmlDType::Q4_0 => product::<18, 1, Q4_0>(mkn, lhs, weight, dst),
+        GgmlDType::Q4_1 => product::<20, 1, Q4_1>(mkn, lhs, weight, dst),
+        GgmlDType::Q5_0 => product::<22, 1, Q5_0>(mkn, lhs, weight, dst),
+        GgmlDType::Q5_1 => product::<24, 1, Q5_1>(mkn, lhs, weight, dst),
+        GgmlDType::Q8_0 => product::<34, 1, Q8_0>(mkn, lhs, weight, dst),
+        GgmlDType::Q3K => product::<110, 8, Q3K>(mkn, lhs, weight, dst),
+        GgmlDType::Q4K => product::<144, 8, Q4K>(mkn, lhs, weight, dst),
+        GgmlDType::Q5K => product::<176, 8, Q5K>(mkn, lhs, weight, dst),
+        GgmlDType::Q6K => product::<210, 8, Q6K>(mkn, lhs, weight, dst),
         _ => return None,
     })
 }
@@ -297,19 +231,24 @@ mod tests {
     use candle_core::quantized::QTensor;
     use candle_core::{Device, Tensor};
 
-    const TYPES: [GgmlDType; 5] = [
+    const TYPES: [GgmlDType; 9] = [
         GgmlDType::Q4_0,
         GgmlDType::Q4_1,
         GgmlDType::Q5_0,
         GgmlDType::Q5_1,
         GgmlDType::Q8_0,
+        GgmlDType::Q3K,
+        GgmlDType::Q4K,
+        GgmlDType::Q5K,
+        GgmlDType::Q6K,
     ];
 
     #[test]
     fn products_are_those_of_the_dequantized_weight() {
         // An odd number of blocks and rows, one and several rows of activations.
-        let (k, n) = (96, 13);
+        let n = 13;
         for dtype in TYPES {
+            let k = 3 * dtype.block_size();
             let weight = Tensor::randn(0f32, 1.0, (n, k), &Device::Cpu).unwrap();
             let weight = QTensor::quantize(&weight, dtype).unwrap();
             let exact = weight.dequantize(&Device::Cpu).unwrap();
@@ -324,7 +263,7 @@ mod tests {
                 let theirs = x.matmul(&exact.t().unwrap()).unwrap();
                 let theirs = theirs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 for (ours, theirs) in dst.iter().zip(theirs) {
-                    // Rounding to 1/32767 of a block's largest value, 96 times.
+                    // Rounding to 1/32767 of a block's largest value, a hundred times or more.
                     assert!((ours - theirs).abs() < 5e-3, "{dtype:?}: {ours} {theirs}");
                 }
             }
@@ -363,6 +302,8 @@ mod tests {
         let mut dst = [0f32; 1];
         let short = matmul(GgmlDType::Q4_1, (1, 32, 1), &[0.0; 32], &[0; 19], &mut dst);
         assert!(short.unwrap().is_err());
-        assert!(matmul(GgmlDType::Q4K, (1, 32, 1), &[0.0; 32], &[0; 34], &mut dst).is_none());
+        assert!(matmul(GgmlDType::Q2K, (1, 32, 1), &[0.0; 32], &[0; 34], &mut dst).is_none());
+        let split = matmul(GgmlDType::Q4K, (1, 32, 1), &[0.0; 32], &[0; 144], &mut dst);
+        assert!(split.unwrap().is_err());
     }
 }
