@@ -81,25 +81,24 @@ pub(super) struct Q3K;
 impl Packed<110, 8> for Q3K {
     #[inline(always)]
     fn unpack(group: &[u8; 110], quants: &mut [[i16; BLOCK]; 8], scales: &mut [(f32, f32); 8]) {
-        let (high, low, packed) = (&group[..32], &group[32..96], &group[96..108]);
+        let (high, packed) = (array(group, 0), &group[96..108]);
         // Sixteen 6-bit scales: the low nibbles in eight bytes, the upper pairs in four.
         let scale = |i: usize| {
             let nibble = packed[i % 8] >> (4 * (i / 8)) & 15;
             let pair = packed[8 + i % 4] >> (2 * (i / 4)) & 3;
             i16::from(nibble | pair << 4) - 32
         };
-        for (block, quants) in quants.iter_mut().enumerate() {
-            let (from, shift) = (block / 4 * 32, block % 4 * 2);
-            for (half, quants) in quants.chunks_exact_mut(16).enumerate() {
-                let scale = scale(2 * block + half);
-                let at = half * 16;
-                let low = &low[from + at..from + at + 16];
-                for ((quant, low), high) in quants.iter_mut().zip(low).zip(&high[at..at + 16]) {
-                    let bits = i16::from(low >> shift & 3) + i16::from(high >> block & 1) * 4;
-                    *quant = scale * (bits - 4);
-                }
-            }
-        }
+        let scales_of = |block: usize| [scale(2 * block), scale(2 * block + 1)];
+        let [a, b, c, d, e, f, g, h] = quants;
+        let (first, second) = (array(group, 32), array(group, 64));
+        three_bits::<0, 0>(first, high, scales_of(0), a);
+        three_bits::<2, 1>(first, high, scales_of(1), b);
+        three_bits::<4, 2>(first, high, scales_of(2), c);
+        three_bits::<6, 3>(first, high, scales_of(3), d);
+        three_bits::<0, 4>(second, high, scales_of(4), e);
+        three_bits::<2, 5>(second, high, scales_of(5), f);
+        three_bits::<4, 6>(second, high, scales_of(6), g);
+        three_bits::<6, 7>(second, high, scales_of(7), h);
         scales.fill((half_at(group, 108), 0.0));
     }
 }
@@ -128,11 +127,15 @@ impl Packed<176, 8> for Q5K {
         for (bytes, pair) in bytes.iter().zip(quants.as_chunks_mut::<2>().0) {
             nibbles_of_pair(bytes, pair);
         }
-        for (block, quants) in quants.iter_mut().enumerate() {
-            for (quant, bits) in quants.iter_mut().zip(fifth) {
-                *quant |= i16::from(bits >> block & 1) << 4;
-            }
-        }
+        let [a, b, c, d, e, f, g, h] = quants;
+        fifth_bit::<0>(fifth, a);
+        fifth_bit::<1>(fifth, b);
+        fifth_bit::<2>(fifth, c);
+        fifth_bit::<3>(fifth, d);
+        fifth_bit::<4>(fifth, e);
+        fifth_bit::<5>(fifth, f);
+        fifth_bit::<6>(fifth, g);
+        fifth_bit::<7>(fifth, h);
     }
 }
 
@@ -141,25 +144,27 @@ pub(super) struct Q6K;
 impl Packed<210, 8> for Q6K {
     #[inline(always)]
     fn unpack(group: &[u8; 210], quants: &mut [[i16; BLOCK]; 8], scales: &mut [(f32, f32); 8]) {
-        let (low, high, scale) = (&group[..128], &group[128..192], &group[192..208]);
-        for (block, quants) in quants.iter_mut().enumerate() {
-            let (side, part) = (block / 4, block % 4);
-            let low = &low[side * 64 + part % 2 * 32..][..32];
-            let high = &high[side * 32..][..32];
-            let (low_shift, high_shift) = (part / 2 * 4, part * 2);
-            for (half, quants) in quants.chunks_exact_mut(16).enumerate() {
-                let scale = i16::from(scale[side * 8 + part * 2 + half].cast_signed());
-                let range = half * 16..half * 16 + 16;
-                for ((quant, low), high) in
-                    quants.iter_mut().zip(&low[range.clone()]).zip(&high[range])
-                {
-                    let bits = (low >> low_shift & 15) | (high >> high_shift & 3) << 4;
-                    *quant = scale * (i16::from(bits) - 32);
-                }
-            }
+        let scale = &group[192..208];
+        let scales_of =
+            |i: usize| [scale[i], scale[i + 1]].map(|scale| i16::from(scale.cast_signed()));
+        for (side, quants) in quants.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let (first, second) = (array(group, side * 64), array(group, side * 64 + 32));
+            let high = array(group, 128 + side * 32);
+            let [a, b, c, d] = quants;
+            six_bits::<0, 0>(first, high, scales_of(side * 8), a);
+            six_bits::<0, 2>(second, high, scales_of(side * 8 + 2), b);
+            six_bits::<4, 4>(first, high, scales_of(side * 8 + 4), c);
+            six_bits::<4, 6>(second, high, scales_of(side * 8 + 6), d);
         }
         scales.fill((half_at(group, 208), 0.0));
     }
+}
+
+/// 32 bytes from one on.
+#[inline(always)]
+fn array(bytes: &[u8], at: usize) -> &[u8; BLOCK] {
+    // The offsets are constants inside the groups, so the default is never used.
+    bytes[at..].first_chunk().unwrap_or(&[0; BLOCK])
 }
 
 #[inline(always)]
@@ -192,6 +197,49 @@ fn fifth_bits(bits: [u8; 4], quants: &mut [i16; BLOCK]) {
     for (i, quant) in quants.iter_mut().enumerate() {
         *quant |= ((bits >> i & 1) as i16) << 4;
     }
+}
+
+/// Adds one bit of each byte as the fifth of a quant. (Shifts by constants become vector code.)
+#[inline(always)]
+fn fifth_bit<const SHIFT: u32>(bytes: &[u8], quants: &mut [i16; BLOCK]) {
+    for (quant, byte) in quants.iter_mut().zip(bytes) {
+        *quant |= i16::from(byte >> SHIFT & 1) << 4;
+    }
+}
+
+/// Two bits of `low` and one of `high`, less 4, times the scale of each half.
+#[inline(always)]
+fn three_bits<const LOW: u32, const HIGH: u32>(
+    low: &[u8; BLOCK],
+    high: &[u8; BLOCK],
+    scales: [i16; 2],
+    quants: &mut [i16; BLOCK],
+) {
+    for ((quant, low), high) in quants.iter_mut().zip(low).zip(high) {
+        *quant = i16::from((low >> LOW & 3) | (high >> HIGH & 1) << 2) - 4;
+    }
+    scale_halves(scales, quants);
+}
+
+/// Four bits of `low` and two of `high`, less 32, times the scale of each half.
+#[inline(always)]
+fn six_bits<const LOW: u32, const HIGH: u32>(
+    low: &[u8; BLOCK],
+    high: &[u8; BLOCK],
+    scales: [i16; 2],
+    quants: &mut [i16; BLOCK],
+) {
+    for ((quant, low), high) in quants.iter_mut().zip(low).zip(high) {
+        *quant = i16::from((low >> LOW & 15) | (high >> HIGH & 3) << 4) - 32;
+    }
+    scale_halves(scales, quants);
+}
+
+#[inline(always)]
+fn scale_halves([a, b]: [i16; 2], quants: &mut [i16; BLOCK]) {
+    let (first, second) = quants.split_at_mut(BLOCK / 2);
+    first.iter_mut().for_each(|quant| *quant *= a);
+    second.iter_mut().for_each(|quant| *quant *= b);
 }
 
 /// The scales and offsets of Q4_K and Q5_K: two halves, then twelve bytes that hold eight pairs of
