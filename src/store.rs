@@ -1,10 +1,11 @@
-//! What outlives the program: session files, and the database of runs.
+//! What outlives the program: session files, and the database of runs and trainings.
 //!
 //! | file | subject |
 //! |---|---|
 //! | [`session`] | one question with all its branches, as a JSON file |
 //! | [`run`] | a sweep over a problem set as plain data: settings, points, rows, samples |
-//! | [`db`] | the SQLite database of runs |
+//! | [`training`] | a training as plain data: state, steps, notes, orders |
+//! | [`db`] | the SQLite database of runs and trainings |
 //! | `schema` | its tables, and how older ones become newer ones |
 //! | `blob` | traces as compact bytes |
 //!
@@ -15,5 +16,6 @@ pub mod db;
 pub mod run;
 mod schema;
 pub mod session;
+pub mod training;
 
 pub use db::Db;

@@ -1,10 +1,10 @@
-//! The SQLite database of runs.
+//! The SQLite database of runs and trainings.
 //!
 //! Several programs may have it open: readers never wait (write-ahead log), writers wait for each
 //! other. Every write is one transaction, so a program that is killed leaves whole rows only, and
 //! a full disk leaves what was there.
 //!
-//! Not here: what a run means ([`super::run`]) and the tables (`schema`).
+//! Not here: what a run and a training mean ([`super::run`], [`super::training`]) and the tables (`schema`).
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use crate::thinking::trace::{StopReason, Token};
 use crate::thinking::tree::Tree;
 
 mod files;
+mod trainings;
 
 /// Name of the database in the data folder.
 pub const FILE: &str = "runs.db";

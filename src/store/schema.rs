@@ -10,7 +10,8 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION: i32 = 0x7331_7475;
 
 /// One step per version; a step that was released never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE runs (
         id         INTEGER PRIMARY KEY,
         name       TEXT NOT NULL UNIQUE,
@@ -71,7 +72,46 @@ const STEPS: &[&str] = &["
         modified INTEGER NOT NULL,            -- nanoseconds since 1970, UTC
         sha256   TEXT NOT NULL
     ) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE trainings (
+        id         INTEGER PRIMARY KEY,
+        name       TEXT NOT NULL UNIQUE,
+        created_at INTEGER NOT NULL,          -- seconds since 1970, UTC
+        folder     TEXT NOT NULL,
+        base       TEXT NOT NULL,
+        data       TEXT NOT NULL,
+        arguments  TEXT NOT NULL,             -- JSON: of `s1-tui train`
+        state      TEXT NOT NULL,             -- store::training::State
+        step       INTEGER NOT NULL,          -- steps done
+        steps      INTEGER NOT NULL,
+        rate       REAL,                      -- factor on the learning rate
+        fault      TEXT
+    );
+    CREATE TABLE training_steps (
+        training  INTEGER NOT NULL REFERENCES trainings(id) ON DELETE CASCADE,
+        step      INTEGER NOT NULL,
+        loss      REAL,
+        lr        REAL,
+        grad_norm REAL,
+        tok_s     REAL,
+        eta_s     REAL,
+        PRIMARY KEY (training, step)
+    ) WITHOUT ROWID;
+    CREATE TABLE training_notes (
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        training INTEGER NOT NULL REFERENCES trainings(id) ON DELETE CASCADE,
+        step     INTEGER NOT NULL,
+        what     TEXT NOT NULL                -- JSON: store::training::What
+    );
+    CREATE INDEX notes_of_training ON training_notes (training, id);
+    CREATE TABLE training_orders (            -- taken and removed by the process
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        training INTEGER NOT NULL REFERENCES trainings(id) ON DELETE CASCADE,
+        what     TEXT NOT NULL                -- JSON: store::training::Order
+    );
+",
+];
 
 /// The version this program writes.
 pub(super) const VERSION: usize = STEPS.len();
