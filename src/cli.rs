@@ -22,6 +22,7 @@ mod settings;
 mod sweep;
 mod tokenize;
 mod train;
+mod trainings;
 
 use args::TuiArgs;
 
@@ -61,6 +62,8 @@ enum Command {
     Sweep(Box<sweep::Args>),
     /// List the runs in the database, or remove one.
     Runs(runs::Args),
+    /// List the trainings, or tell one to pause, go on, stop.
+    Trainings(trainings::Args),
     /// Write a run's samples as JSON lines.
     Export(export::Args),
     /// Print a shell's completion script.
@@ -88,12 +91,13 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(*args),
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
-        Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Train(args)) => train::run(*args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Plot(args)) => plot::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Sweep(args)) => sweep::run(*args),
         Some(Command::Runs(args)) => runs::run(&args),
+        Some(Command::Trainings(args)) => trainings::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man) => man(),

@@ -11,6 +11,7 @@
 //! | [`lanes`] | one question, several strategies side by side |
 //! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
 //! | [`stats`] | the formulas |
+//! | [`training`] | trainings that are watched, from another process if need be |
 //! | [`nano`] | the generator of the bundled model's data |
 //!
 //! Not here: the pictures, the screens, and the database ([`crate::store`]).
@@ -23,4 +24,5 @@ pub mod report;
 pub mod row;
 pub mod stats;
 pub mod sweep;
+pub mod training;
 pub mod votes;

@@ -1,7 +1,8 @@
 //! Supervised fine-tuning: the recipe of s1 on the user's own machine.
 //!
-//! Not here: screens and flags. Generating is the engine's.
+//! Not here: screens. Generating is the engine's.
 
+pub mod arguments;
 pub mod attention;
 pub mod batches;
 pub mod checkpoint;

@@ -1,252 +1,115 @@
 //! `s1-tui train`: supervised fine-tuning, headless.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 
+use super::args::DbArgs;
+use crate::lab::training::{
+    self,
+    watched::{self, Job, Told},
+};
 use crate::sanitize::clean_line;
-use crate::train::export::Quantization;
-use crate::train::network::{Keep, Scope};
-use crate::train::optim::Optim;
+use crate::store::training::What;
+use crate::train::arguments::Arguments;
 use crate::train::plan::Plan;
-use crate::train::run::{Base, Control, Event, Outcome, Run, Settings, Step};
+use crate::train::run::{Control, Event, Outcome, Run, Step};
 
-/// What to train, on what, and how. The defaults are those of s1's own fine-tuning.
+/// Exit code of a training that was told to end at once: that of a killed process.
+const KILLED: i32 = 137;
+
+/// What to train, and how the command behaves.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 512 --batch 4 --epochs 8 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16"
+)]
 pub struct Args {
-    /// The base model: a GGUF file, or bundled:base.
-    #[arg(
-        short,
-        long,
-        value_name = "PATH",
-        required_unless_present = "from_scratch"
-    )]
-    model: Option<PathBuf>,
-    /// Begin with random weights in the shape and with the vocabulary of this TOML file.
-    #[arg(long, value_name = "CONFIG", conflicts_with_all = ["model", "lora_rank"])]
-    from_scratch: Option<PathBuf>,
-    /// Training data, JSON lines: question/thinking/answer, s1K's fields, messages, or text; or
-    /// bundled:traces.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
-    /// Held-out data of the same form, whose loss is measured every --eval-every steps.
-    #[arg(long, value_name = "FILE")]
-    eval_data: Option<PathBuf>,
-    /// Folder for checkpoints and results.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Train every weight (the default, unless --lora-rank is given).
-    #[arg(long, conflicts_with = "lora_rank")]
-    full: bool,
-    /// Train a low-rank addition of this rank to every linear layer instead.
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    lora_rank: Option<u32>,
-    /// The addition is scaled by alpha / rank [default: twice the rank].
-    #[arg(long, value_name = "A", requires = "lora_rank")]
-    lora_alpha: Option<f32>,
-    /// Share of the addition's inputs that are dropped.
-    #[arg(long, value_name = "P", default_value_t = 0.0, requires = "lora_rank")]
-    lora_dropout: f32,
-    /// Passes over the data.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    epochs: usize,
-    /// Rows in a batch.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    batch: usize,
-    /// Batches whose gradients are added up before a step.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    grad_accum: usize,
-    /// Highest learning rate.
-    #[arg(long, value_name = "RATE", default_value_t = 1e-5)]
-    lr: f64,
-    /// Share of the steps over which the learning rate rises.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
-    warmup: f64,
-    /// Decoupled weight decay of matrices.
-    #[arg(long, value_name = "D", default_value_t = 1e-4)]
-    weight_decay: f32,
-    /// Gradients are scaled down to this norm; 0 is off.
-    #[arg(long, value_name = "NORM", default_value_t = 1.0)]
-    clip: f64,
-    /// Longest row in tokens; longer examples are cut [default: the model's context, at most
-    /// 32768].
-    #[arg(long, value_name = "N")]
-    block_size: Option<usize>,
-    /// Fill rows with several examples, which do not see each other.
-    #[arg(long)]
-    pack: bool,
-    /// Number of steps, instead of what the epochs come to.
-    #[arg(long, value_name = "N")]
-    max_steps: Option<usize>,
-    /// Seed of the data's order, of new weights and of dropout.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    /// Keep only the layers' inputs and compute the rest twice: less memory, a third more time.
-    #[arg(long)]
-    checkpointing: bool,
-    /// Measure the held-out loss every N steps.
-    #[arg(long, value_name = "N", requires = "eval_data")]
-    eval_every: Option<usize>,
-    /// Write a checkpoint every N steps (one is written at the end in any case).
-    #[arg(long, value_name = "N")]
-    save_every: Option<usize>,
+    #[command(flatten)]
+    arguments: Arguments,
+    /// Name of the training in the list [default: the folder's].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Go on from the newest checkpoint in --out.
     #[arg(long)]
     resume: bool,
-    /// Leave lines of data out that cannot be used, instead of refusing the file.
+    /// Start it in the background and return: it goes on when this terminal is closed. The train
+    /// screen and s1-tui trainings find it again.
     #[arg(long)]
-    skip_broken: bool,
-    /// GGUF files to write at the end (with an adapter: merged) [default: q8_0 unless an adapter
-    /// is trained].
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "TYPES")]
-    gguf: Option<Vec<Type>>,
-    /// Threads [default: all cores].
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    detach: bool,
     /// Say what the run will take, and do not start it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detach")]
     plan: bool,
     /// Print events as JSON lines.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detach")]
     json: bool,
-}
-
-/// Types of a GGUF export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Type {
-    /// As trained.
-    F32,
-    /// Half precision.
-    F16,
-    /// 8.5 bits a weight.
-    #[value(name = "q8_0")]
-    Q8,
-    /// 4.5 bits a weight.
-    #[value(name = "q4_0")]
-    Q4,
-}
-
-impl From<Type> for Quantization {
-    fn from(kind: Type) -> Self {
-        match kind {
-            Type::F32 => Quantization::F32,
-            Type::F16 => Quantization::F16,
-            Type::Q8 => Quantization::Q8_0,
-            Type::Q4 => Quantization::Q4_0,
-        }
-    }
-}
-
-impl Args {
-    fn settings(&self) -> Result<Settings> {
-        let base = match (&self.model, &self.from_scratch) {
-            (_, Some(config)) => Base::Scratch(config.clone()),
-            (Some(model), None) => Base::Model(model.clone()),
-            (None, None) => bail!("which model? give it with --model PATH.gguf"),
-        };
-        let scope = match self.lora_rank {
-            None => Scope::Full,
-            Some(rank) => Scope::LowRank {
-                rank: rank as usize,
-                alpha: self.lora_alpha.unwrap_or(2.0 * rank as f32),
-                dropout: self.lora_dropout,
-            },
-        };
-        if !(0.0..1.0).contains(&self.lora_dropout) || !(0.0..=1.0).contains(&self.warmup) {
-            bail!("--lora-dropout and --warmup are shares: give numbers from 0 to 1");
-        }
-        if !(self.lr.is_finite() && self.lr > 0.0) {
-            bail!("--lr is {}; a learning rate is a positive number", self.lr);
-        }
-        if self.batch == 0 || self.grad_accum == 0 {
-            bail!("a batch of nothing teaches nothing; give --batch and --grad-accum 1 or more");
-        }
-        let threads = match self.threads {
-            Some(0) => bail!("0 threads compute nothing; give --threads 1 or more"),
-            Some(n) => n,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        };
-        let default = match scope {
-            Scope::Full => vec![Type::Q8],
-            Scope::LowRank { .. } => Vec::new(),
-        };
-        let gguf = self.gguf.clone().unwrap_or(default);
-        Ok(Settings {
-            base,
-            data: self.data.clone(),
-            eval_data: self.eval_data.clone(),
-            out: self.out.clone(),
-            scope,
-            optim: Optim {
-                lr: self.lr,
-                weight_decay: self.weight_decay,
-                clip: self.clip,
-                warmup: self.warmup,
-                ..Optim::default()
-            },
-            epochs: self.epochs,
-            batch: self.batch,
-            accumulation: self.grad_accum,
-            block: self.block_size.unwrap_or(32768),
-            pack: self.pack,
-            max_steps: self.max_steps,
-            seed: self.seed,
-            threads,
-            keep: if self.checkpointing {
-                Keep::Inputs
-            } else {
-                Keep::All
-            },
-            eval_every: self.eval_every,
-            save_every: self.save_every,
-            skip_broken: self.skip_broken,
-            gguf: gguf.into_iter().map(Into::into).collect(),
-        })
-    }
+    #[command(flatten)]
+    db: DbArgs,
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> Result<ExitCode> {
-    let mut run = Run::prepare(args.settings()?, args.resume)?;
-    for broken in run.data().broken.iter().take(10) {
-        eprintln!("left out: {}", clean_line(broken));
-    }
-    if args.json {
-        let plan = serde_json::json!({"event": "plan", "plan": run.plan(), "done": run.done()});
-        writeln!(io::stdout(), "{plan}")?;
-    } else {
-        eprint!("{}", describe(run.plan(), run.done()));
+pub fn run(args: Args) -> Result<ExitCode> {
+    let db = args.db.path()?;
+    if args.detach {
+        return detach(&args, &db);
     }
     if args.plan {
+        let run = Run::prepare(args.arguments.settings()?, args.resume)?;
+        tell_plan(&run, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let control = Arc::new(Control::default());
     stop_on_signals(&control)?;
     let mut progress = Progress::new(args.json);
-    let outcome = run.train(&control, &mut |event| progress.tell(&event))?;
+    let job = Job {
+        arguments: args.arguments,
+        name: args.name,
+        db,
+        resume: args.resume,
+    };
+    let mut steps = (0, 0);
+    let kill = || std::process::exit(KILLED);
+    let outcome = watched::train(job, &control, kill, &mut |run, told| {
+        steps = (run.done(), run.steps());
+        progress.tell(run, &told);
+    })?;
     progress.finish()?;
     if outcome == Outcome::Stopped {
-        eprintln!(
-            "stopped after step {} of {}; --resume goes on from there",
-            run.done(),
-            run.steps()
-        );
-        return Ok(ExitCode::SUCCESS);
-    }
-    for path in run.export()? {
-        if args.json {
-            let event = serde_json::json!({"event": "written", "path": path});
-            writeln!(io::stdout(), "{event}")?;
-        } else {
-            eprintln!("wrote {}", path.display());
-        }
+        let (done, all) = steps;
+        eprintln!("stopped after step {done} of {all}; --resume goes on from there");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the training in the background.
+fn detach(args: &Args, db: &Path) -> Result<ExitCode> {
+    let folder = args.arguments.out.file_name();
+    let name = match (&args.name, folder) {
+        (Some(name), _) => name.clone(),
+        (None, Some(folder)) => folder.to_string_lossy().into_owned(),
+        (None, None) => bail!("--out has no name; give the training one with --name"),
+    };
+    training::start(&args.arguments.words(), &name, db, args.resume)?;
+    eprintln!(
+        "training {} goes on in the background; s1-tui trainings shows how far it is",
+        clean_line(&name)
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_plan(run: &Run, json: bool) -> Result<()> {
+    for broken in run.data().broken.iter().take(10) {
+        eprintln!("left out: {}", clean_line(broken));
+    }
+    if json {
+        let plan = serde_json::json!({"event": "plan", "plan": run.plan(), "done": run.done()});
+        writeln!(io::stdout(), "{plan}")?;
+    } else {
+        eprint!("{}", describe(run.plan(), run.done()));
+    }
+    Ok(())
 }
 
 /// The first interrupt ends the run after its step, with a checkpoint; the second ends the
@@ -352,30 +215,29 @@ impl Progress {
         }
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, run: &Run, told: &Told) {
         if self.json {
-            let line = match event {
-                // The fields are at the top level, as a log wants them.
-                Event::Step(step) => serde_json::to_string(step),
-                other => serde_json::to_string(other),
-            };
-            let written = line.map_err(io::Error::from).and_then(|line| {
-                let mut out = io::stdout().lock();
-                writeln!(out, "{line}")
-            });
-            if let Err(error) = written {
+            if let Err(error) = json(run, told) {
                 self.failed.get_or_insert(error);
             }
             return;
         }
-        match event {
-            Event::Step(step) => self.bar(step),
-            Event::Eval { step, loss } => {
-                self.line(&format!("step {step}: held-out loss {loss:.4}"))
+        match told {
+            Told::Ready => {
+                if let Err(error) = tell_plan(run, false) {
+                    self.line(&format!("{error:#}"));
+                }
             }
-            Event::Saved { step, path } => {
+            Told::Run(Event::Step(step)) => self.bar(step),
+            Told::Run(Event::Eval { step, loss }) => {
+                self.line(&format!("step {step}: held-out loss {loss:.4}"));
+            }
+            Told::Run(Event::Saved { step, path }) => {
                 self.line(&format!("step {step}: saved {}", path.display()));
             }
+            Told::Run(Event::Paused { step }) => self.line(&format!("step {step}: paused")),
+            Told::Run(Event::Resumed { step }) => self.line(&format!("step {step}: goes on")),
+            Told::Note(step, what) => self.line(&note(*step, what)),
         }
     }
 
@@ -422,6 +284,54 @@ impl Progress {
             None => Ok(()),
         }
     }
+}
+
+/// Prints one event as a line.
+fn json(run: &Run, told: &Told) -> io::Result<()> {
+    let line = match told {
+        Told::Ready => return tell_plan(run, true).map_err(io::Error::other),
+        // The fields are at the top level, as a log wants them.
+        Told::Run(Event::Step(step)) => serde_json::to_string(step),
+        Told::Run(other) => serde_json::to_string(other),
+        Told::Note(_, What::Written { path }) => {
+            serde_json::to_string(&serde_json::json!({"event": "written", "path": path}))
+        }
+        Told::Note(step, what) => {
+            let mut value = serde_json::to_value(what)?;
+            if let Some(fields) = value.as_object_mut() {
+                let event = fields.remove("what").unwrap_or_default();
+                fields.insert("event".into(), event);
+                fields.insert("step".into(), (*step).into());
+            }
+            serde_json::to_string(&value)
+        }
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", line?)
+}
+
+/// What came of a training, in one line.
+pub fn note(step: usize, what: &What) -> String {
+    let text = match what {
+        What::Loss { loss } => format!("held-out loss {loss:.4}"),
+        What::Accuracy {
+            n,
+            correct,
+            thinking,
+        } => format!(
+            "{correct} of {n} held-out problems right ({:.1} %), {thinking:.0} thinking tokens",
+            100.0 * *correct as f64 / (*n).max(1) as f64
+        ),
+        What::Sample {
+            question,
+            thinking,
+            answer,
+        } => format!("{question} ▏ {thinking} ▸ {answer}"),
+        What::Saved { path } => format!("saved {}", path.display()),
+        What::Written { path } => format!("wrote {}", path.display()),
+        What::Said { text } => text.clone(),
+    };
+    clean_line(&format!("step {step}: {text}")).into_owned()
 }
 
 #[cfg(test)]

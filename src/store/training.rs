@@ -9,12 +9,15 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// The file in a training's folder that its process holds locked.
 const LOCK: &str = "training.lock";
+/// How long a folder that is held is asked for again.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What a training says of itself. A process that was killed cannot say so: see
 /// [`Training::is_interrupted`].
@@ -216,13 +219,20 @@ impl Lease {
             .append(true)
             .open(folder.join(LOCK))
             .with_context(|| format!("cannot write to {shown}; give another --out"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lease(file)),
-            Err(TryLockError::WouldBlock) => bail!(
-                "a training is at work in {shown}; stop it first (s1-tui trainings lists them), or give another --out"
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock a file in {shown}"))
+        let since = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lease(file)),
+                // Somebody may just be looking whether it is held.
+                Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => bail!(
+                    "a training is at work in {shown}; stop it first (s1-tui trainings lists them), or give another --out"
+                ),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock a file in {shown}"));
+                }
             }
         }
     }

@@ -124,6 +124,12 @@ impl Checkpoint {
     }
 }
 
+/// The step of a checkpoint, by its name.
+pub fn step_of(path: &Path) -> Option<usize> {
+    let stem = path.file_stem()?.to_str()?;
+    stem.strip_prefix("step-")?.parse().ok()
+}
+
 /// A run's checkpoints, oldest first.
 pub fn list(run: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(run.join(FOLDER))

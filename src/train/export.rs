@@ -74,6 +74,17 @@ impl Quantization {
     }
 }
 
+/// What can be made of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// A LoRA adapter in PEFT's layout.
+    Adapter,
+    /// The whole model as safetensors, in Hugging Face's layout.
+    SafeTensors,
+    /// The whole model as a GGUF file.
+    Gguf(Quantization),
+}
+
 /// A model with what was trained in place: trained weights, or an adapter merged.
 #[derive(Debug)]
 pub struct Merged<'a> {

@@ -5,6 +5,7 @@
 //! it and who listens (a terminal, a panel) is not known here.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::batches::Batches;
 use super::checkpoint::{self, Checkpoint};
 use super::data::{self, Dataset};
-use super::export::{Merged, Quantization, save_peft};
+use super::export::{Merged, Product, Quantization, save_peft};
 use super::network::{Document, Keep, Network, Scope};
 use super::optim::{Moments, Optim, norm, update};
 use super::params::Params;
@@ -26,6 +27,7 @@ use crate::engine::LoadOptions;
 use crate::engine::dialogue::Dialogue;
 use crate::model::adapter::PeftAdapter;
 use crate::model::gguf::Gguf;
+use crate::model::tokenizer::Tokenizer;
 
 /// Where a run begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +110,16 @@ pub enum Event {
         step: usize,
         /// Mean loss.
         loss: f64,
+    },
+    /// It holds, until it is told to go on.
+    Paused {
+        /// Steps done.
+        step: usize,
+    },
+    /// It goes on after a pause.
+    Resumed {
+        /// Steps done.
+        step: usize,
     },
     /// A checkpoint is on the disk.
     Saved {
@@ -201,6 +213,7 @@ pub enum Outcome {
 pub struct Run {
     settings: Settings,
     gguf: Gguf,
+    tokenizer: Arc<Tokenizer>,
     network: Network,
     params: Params,
     moments: Moments,
@@ -282,6 +295,7 @@ impl Run {
             moments: Moments::new(parameters),
             settings,
             gguf,
+            tokenizer: dialogue.tokenizer,
             network,
             params,
             data,
@@ -328,6 +342,52 @@ impl Run {
         }
     }
 
+    /// Puts the run where a checkpoint of its folder was written, to be exported.
+    ///
+    /// # Errors
+    /// If there is none of this step, or it cannot be read.
+    pub fn go_to(&mut self, step: usize) -> Result<()> {
+        let all = checkpoint::list(&self.settings.out);
+        let Some(path) = all.iter().find(|p| checkpoint::step_of(p) == Some(step)) else {
+            bail!(
+                "{} holds no checkpoint of step {step}",
+                self.settings.out.display()
+            );
+        };
+        let checkpoint = Checkpoint::load(path, &self.params, &self.recipe)?;
+        self.done = checkpoint.step;
+        self.params.values = checkpoint.values;
+        Ok(())
+    }
+
+    /// The first examples as they are trained on: pieces of text, and whether they carry loss.
+    pub fn examples(&self, n: usize) -> Vec<Vec<(String, bool)>> {
+        let shown = self.data.documents.iter().take(n);
+        shown.map(|d| self.pieces(d)).collect()
+    }
+
+    fn pieces(&self, document: &Document) -> Vec<(String, bool)> {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while let Some(&loss) = document.mask.get(at) {
+            let rest = &document.mask[at..];
+            let end = at + rest.iter().take_while(|m| **m == loss).count();
+            pieces.push((self.tokenizer.decode(&document.ids[at..end]), loss));
+            at = end;
+        }
+        pieces
+    }
+
+    /// What it is made of.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The model's own name, as its file says it.
+    pub fn model_name(&self) -> &str {
+        self.gguf.string("general.name").unwrap_or("model")
+    }
+
     /// What the run will take.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -336,6 +396,11 @@ impl Run {
     /// Steps that are done already.
     pub fn done(&self) -> usize {
         self.done
+    }
+
+    /// The factor on the scheduled learning rate.
+    pub fn rate(&self) -> f64 {
+        self.rate
     }
 
     /// Steps in all.
@@ -352,7 +417,11 @@ impl Run {
     ///
     /// Errors where a loss is not finite (the batch is named, the last checkpoint is kept) and
     /// where a checkpoint cannot be written.
-    pub fn train(&mut self, control: &Control, tell: &mut dyn FnMut(Event)) -> Result<Outcome> {
+    pub fn train(
+        &mut self,
+        control: &Control,
+        tell: &mut dyn FnMut(&Run, Event),
+    ) -> Result<Outcome> {
         control.rate(self.rate);
         let first = self.done;
         let started = Instant::now();
@@ -367,16 +436,14 @@ impl Run {
                 let documents: Vec<&Document> = self.held_out.iter().collect();
                 let values = &self.params.values;
                 let sums = self.shards.evaluate(&self.network, values, &documents);
-                tell(Event::Eval {
-                    step: self.done,
-                    loss: sums.mean(),
-                });
+                let (step, loss) = (self.done, sums.mean());
+                tell(self, Event::Eval { step, loss });
             }
             let order = control.order.load(Ordering::Relaxed);
             if due(self.settings.save_every) || last || order != GO {
                 self.save(tell)?;
             }
-            match self.obey(control) {
+            match self.obey(control, tell) {
                 Outcome::Stopped if !last => return Ok(Outcome::Stopped),
                 _ => {}
             }
@@ -385,11 +452,18 @@ impl Run {
     }
 
     /// Waits while it is to wait; says whether it is to stop.
-    fn obey(&self, control: &Control) -> Outcome {
+    fn obey(&self, control: &Control, tell: &mut dyn FnMut(&Run, Event)) -> Outcome {
+        let step = self.done;
+        let mut held = false;
         loop {
             match control.order.load(Ordering::Relaxed) {
                 STOP => return Outcome::Stopped,
-                PAUSE => std::thread::sleep(Duration::from_millis(20)),
+                PAUSE => {
+                    if !std::mem::replace(&mut held, true) {
+                        tell(self, Event::Paused { step });
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 _ => {
                     let _ = control.order.compare_exchange(
                         SAVE,
@@ -397,6 +471,9 @@ impl Run {
                         Ordering::Relaxed,
                         Ordering::Relaxed,
                     );
+                    if held {
+                        tell(self, Event::Resumed { step });
+                    }
                     return Outcome::Finished;
                 }
             }
@@ -409,7 +486,7 @@ impl Run {
         rows: &[Vec<usize>],
         control: &Control,
         (first, started): (usize, Instant),
-        tell: &mut dyn FnMut(Event),
+        tell: &mut dyn FnMut(&Run, Event),
     ) -> Result<usize> {
         let begun = Instant::now();
         let micro: Vec<Vec<&Document>> = rows
@@ -452,7 +529,7 @@ impl Run {
         self.done += 1;
         let elapsed = started.elapsed().as_secs_f64();
         let (done, left) = (self.done - first, self.steps - self.done);
-        tell(Event::Step(Step {
+        let step = Step {
             step: self.done,
             steps: self.steps,
             epoch: epoch + 1,
@@ -461,11 +538,12 @@ impl Run {
             grad_norm: size,
             tok_s: tokens as f64 / begun.elapsed().as_secs_f64(),
             eta_s: elapsed / done as f64 * left as f64,
-        }));
+        };
+        tell(self, Event::Step(step));
         Ok(tokens)
     }
 
-    fn save(&self, tell: &mut dyn FnMut(Event)) -> Result<()> {
+    fn save(&self, tell: &mut dyn FnMut(&Run, Event)) -> Result<()> {
         let checkpoint = Checkpoint {
             step: self.done,
             tokens: self.tokens,
@@ -474,48 +552,68 @@ impl Run {
             moments: self.moments.clone(),
         };
         let path = checkpoint.save(&self.settings.out, &self.params, &self.recipe)?;
-        tell(Event::Saved {
-            step: self.done,
-            path,
-        });
+        let step = self.done;
+        tell(self, Event::Saved { step, path });
         Ok(())
     }
 
     /// Writes the trained model: an adapter, or safetensors; and the GGUF files asked for.
     /// Returns what was written.
     pub fn export(&self) -> Result<Vec<PathBuf>> {
-        let out = &self.settings.out;
-        let mut written = Vec::new();
-        let base = match &self.settings.base {
-            Base::Model(path) | Base::Scratch(path) => path.display().to_string(),
+        let whole = match self.settings.scope {
+            Scope::Full => Product::SafeTensors,
+            Scope::LowRank { .. } => Product::Adapter,
         };
-        let adapter;
-        let merged = match self.settings.scope {
-            Scope::Full => {
-                let merged = Merged::full(&self.gguf, &self.params);
-                merged.save_hugging_face(out)?;
-                written.push(out.join("model.safetensors"));
-                merged
-            }
-            Scope::LowRank { .. } => {
-                save_peft(out, &self.gguf, &base, self.settings.scope, &self.params)?;
-                written.push(out.join(crate::model::adapter::WEIGHTS));
-                adapter = PeftAdapter::open(out, &self.gguf)?;
-                Merged::adapted(&self.gguf, &adapter)
-            }
+        let gguf = self.settings.gguf.iter().map(|kind| Product::Gguf(*kind));
+        let products = std::iter::once(whole).chain(gguf);
+        products
+            .map(|product| self.export_as(&self.settings.out, product))
+            .collect()
+    }
+
+    /// Writes the model as it is now into a folder, in one form. Returns the file with its
+    /// weights.
+    ///
+    /// # Errors
+    /// If an adapter is asked for where every weight was trained, or nothing can be written.
+    pub fn export_as(&self, folder: &Path, product: Product) -> Result<PathBuf> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let adapter = match self.settings.scope {
+            Scope::Full => None,
+            Scope::LowRank { .. } => Some(self.adapter()?),
         };
-        let name = self.gguf.string("general.name").unwrap_or("model");
-        for &kind in &self.settings.gguf {
-            let path = out.join(format!("model-{}.gguf", kind.name()));
-            merged.save_gguf(&path, name, kind)?;
-            written.push(path);
+        let merged = match &adapter {
+            None => Merged::full(&self.gguf, &self.params),
+            Some(adapter) => Merged::adapted(&self.gguf, adapter),
+        };
+        match product {
+            Product::Adapter => {
+                let base = match &self.settings.base {
+                    Base::Model(path) | Base::Scratch(path) => path.display().to_string(),
+                };
+                if adapter.is_none() {
+                    bail!("every weight was trained: there is no adapter to write");
+                }
+                let scope = self.settings.scope;
+                save_peft(folder, &self.gguf, &base, scope, &self.params)?;
+                Ok(folder.join(crate::model::adapter::WEIGHTS))
+            }
+            Product::SafeTensors => {
+                merged.save_hugging_face(folder)?;
+                Ok(folder.join("model.safetensors"))
+            }
+            Product::Gguf(kind) => {
+                let path = folder.join(format!("model-{}.gguf", kind.name()));
+                merged.save_gguf(&path, self.model_name(), kind)?;
+                Ok(path)
+            }
         }
-        Ok(written)
     }
 
     /// The model as it is now, as a GGUF file in memory.
     pub fn snapshot(&self, kind: Quantization) -> Result<Vec<u8>> {
-        let name = self.gguf.string("general.name").unwrap_or("model");
+        let name = self.model_name();
         match self.settings.scope {
             Scope::Full => Merged::full(&self.gguf, &self.params).gguf_bytes(name, kind),
             Scope::LowRank { .. } => {

@@ -1,0 +1,193 @@
+//! `s1-tui trainings`: what is being trained and what was, and orders to a training.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::args::DbArgs;
+use super::train::{duration, note};
+use crate::sanitize::clean_line;
+use crate::store::Db;
+use crate::store::training::{Order, Training};
+
+/// Which training, and what to tell it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  s1-tui trainings\n  s1-tui trainings tuned --pause\n  s1-tui trainings tuned --rate 0.5"
+)]
+pub struct Args {
+    /// Show this training's log instead of the list.
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// Hold after the step, with a checkpoint.
+    #[arg(long, requires = "name", group = "order")]
+    pause: bool,
+    /// Go on after a pause.
+    #[arg(long, requires = "name", group = "order")]
+    go_on: bool,
+    /// Finish the step, write a checkpoint, and end.
+    #[arg(long, requires = "name", group = "order")]
+    stop: bool,
+    /// End at once; what came after the last checkpoint is lost.
+    #[arg(long, requires = "name", group = "order")]
+    kill: bool,
+    /// Write a checkpoint after the step.
+    #[arg(long, requires = "name", group = "order")]
+    save: bool,
+    /// Multiply the scheduled learning rate by this from the next step on.
+    #[arg(long, requires = "name", group = "order", value_name = "FACTOR")]
+    rate: Option<f64>,
+    /// Take it off the list; its folder stays.
+    #[arg(long, requires = "name", group = "order")]
+    remove: bool,
+    /// Print one JSON object per training.
+    #[arg(long, conflicts_with_all = ["order", "name"])]
+    json: bool,
+    #[command(flatten)]
+    db: DbArgs,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    training: &'a str,
+    created_at: u64,
+    folder: &'a std::path::Path,
+    base: &'a str,
+    data: &'a str,
+    state: &'a str,
+    step: usize,
+    steps: usize,
+    rate: f64,
+    fault: Option<&'a str>,
+    arguments: &'a [String],
+}
+
+/// Runs the command. Errors where the database cannot be used, or has no such training.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let path = args.db.path()?;
+    let Some(db) = Db::open_to_read(&path)? else {
+        bail!(
+            "there are no trainings yet in {}; s1-tui train makes one",
+            path.display()
+        );
+    };
+    match &args.name {
+        None => list(&db, args.json)?,
+        Some(name) => {
+            let Some(training) = db.training(name)? else {
+                let names: Vec<String> = db.trainings()?.into_iter().map(|t| t.name).collect();
+                bail!(
+                    "there is no training {name:?}; there are: {}",
+                    names.join(", ")
+                );
+            };
+            match order(args)? {
+                Some(order) => tell(&path, &training, order)?,
+                None if args.remove => Db::open(&path)?.remove_training(name)?,
+                None => log(&db, &training)?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn order(args: &Args) -> Result<Option<Order>> {
+    if let Some(rate) = args.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+        bail!("--rate is {rate}; the learning rate is multiplied by a positive number");
+    }
+    let flags = [
+        (args.pause, Order::Pause),
+        (args.go_on, Order::Resume),
+        (args.stop, Order::Stop),
+        (args.kill, Order::Kill),
+        (args.save, Order::Save),
+    ];
+    let flag = flags.into_iter().find(|(set, _)| *set);
+    Ok(flag.map(|(_, order)| order).or(args.rate.map(Order::Rate)))
+}
+
+fn tell(path: &std::path::Path, training: &Training, order: Order) -> Result<()> {
+    if !training.state.is_open() || training.is_interrupted() {
+        bail!(
+            "training {:?} is not at work ({}); go on with it by s1-tui train --resume",
+            training.name,
+            state(training)
+        );
+    }
+    Db::open(path)?.order_training(&training.name, order)
+}
+
+fn state(training: &Training) -> &'static str {
+    match training.is_interrupted() {
+        true => "interrupted",
+        false => training.state.name(),
+    }
+}
+
+fn list(db: &Db, json: bool) -> Result<()> {
+    let mut out = io::stdout().lock();
+    for training in db.trainings()? {
+        if json {
+            let line = Line {
+                training: &training.name,
+                created_at: training.created_at,
+                folder: &training.folder,
+                base: &training.base,
+                data: &training.data,
+                state: state(&training),
+                step: training.step,
+                steps: training.steps,
+                rate: training.rate,
+                fault: training.fault.as_deref(),
+                arguments: &training.arguments,
+            };
+            serde_json::to_writer(&mut out, &line)?;
+            writeln!(out)?;
+            continue;
+        }
+        let left = match db.training_steps(&training.name, training.step.saturating_sub(1))? {
+            steps if training.state.is_open() => steps
+                .last()
+                .map_or(String::new(), |s| format!(" · ETA {}", duration(s.eta_s))),
+            _ => String::new(),
+        };
+        let line = format!(
+            "{:<24} {:<11} step {:>5}/{:<5}{left} · {} · {} · {}",
+            training.name,
+            state(&training),
+            training.step,
+            training.steps,
+            training.base,
+            training.data,
+            training.folder.display()
+        );
+        writeln!(out, "{}", clean_line(&line))?;
+    }
+    Ok(())
+}
+
+/// What came of a training, the latest last.
+fn log(db: &Db, training: &Training) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let head = format!(
+        "{}: {}, step {} of {}\ns1-tui train {} --name={}",
+        training.name,
+        state(training),
+        training.step,
+        training.steps,
+        training.arguments.join(" "),
+        training.name
+    );
+    for line in head.lines() {
+        writeln!(out, "{}", clean_line(line))?;
+    }
+    for entry in db.training_notes(&training.name, 0)? {
+        writeln!(out, "{}", note(entry.step, &entry.what))?;
+    }
+    if let Some(fault) = &training.fault {
+        writeln!(out, "{}", clean_line(fault))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Trainings that are watched: a run of [`crate::train`] as a process of its own, which records in
+//! the store what it does and obeys what the store tells it.
+//!
+//! | file | subject |
+//! |---|---|
+//! | this one | starting one in the background, a look before the start, checkpoints and exports |
+//! | [`watched`] | the process's side: recording, orders |
+//! | [`exam`] | questions to the model as it is: the sample answer, held-out problems |
+//!
+//! Not here: what a step computes, and the screen.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::store::Db;
+use crate::store::training::{Lease, State, Training};
+use crate::train::arguments::Arguments;
+use crate::train::checkpoint;
+pub use crate::train::export::Product;
+use crate::train::export::Quantization;
+use crate::train::plan::Plan;
+use crate::train::run::Run;
+
+pub mod exam;
+pub mod watched;
+
+/// What the process prints, in its folder.
+pub const LOG: &str = "train.log";
+/// How long a start is waited for; a large model may take longer to read, and is then on its way.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether it has started.
+const LOOK: Duration = Duration::from_millis(30);
+
+/// A training before it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// What it will take.
+    pub plan: Plan,
+    /// The first examples, rendered as the model will see them.
+    pub examples: Vec<Vec<Piece>>,
+    /// The base's own name.
+    pub model: String,
+}
+
+/// A piece of a rendered example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The text.
+    pub text: String,
+    /// Whether the model learns to write it.
+    pub loss: bool,
+}
+
+/// Reads base and data as a training would, and says what it will take.
+///
+/// # Errors
+/// As the training itself: a base or data that cannot be used, and what cannot fit, with what
+/// would make it fit.
+pub fn preview(arguments: &[String], examples: usize) -> Result<Preview> {
+    let settings = Arguments::parse(arguments)?.settings()?;
+    let run = Run::prepare(settings, true)?;
+    let piece = |(text, loss)| Piece { text, loss };
+    let examples = run.examples(examples).into_iter();
+    Ok(Preview {
+        plan: run.plan().clone(),
+        examples: examples
+            .map(|pieces| pieces.into_iter().map(piece).collect())
+            .collect(),
+        model: run.model_name().to_owned(),
+    })
+}
+
+/// Starts a training as a process of its own, which outlives this one; with `resume`, it goes on
+/// from its last checkpoint, or begins again where there is none. Returns once it is at work.
+///
+/// # Errors
+/// If it could not be started, or ended at once with a fault of its own.
+pub fn start(arguments: &[String], name: &str, db: &Path, resume: bool) -> Result<()> {
+    let arguments = Arguments::parse(arguments)?.absolute();
+    // Taken here and given back at once: whoever is in the way is named before a process is made.
+    drop(Lease::take(&arguments.out)?);
+    let log = arguments.out.join(LOG);
+    let file = OpenOptions::new().create(true).append(true).open(&log);
+    let file = file.with_context(|| format!("cannot write {}", log.display()))?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut command = Command::new(program);
+    command
+        .arg("train")
+        .args(arguments.words())
+        .arg(format!("--name={name}"))
+        .arg(format!("--db={}", std::path::absolute(db)?.display()))
+        .args(resume.then_some("--resume"))
+        .current_dir(&arguments.out)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(file);
+    // A group of its own: an interrupt or a hangup of this terminal is not meant for it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn().context("cannot start the training")?;
+    let outcome = at_work(&mut child, name, db, &log);
+    // Somebody has to take note of its end, or it stays in the system's list while we live.
+    std::thread::spawn(move || child.wait());
+    outcome
+}
+
+/// Waits until the process has recorded that it is at work, or has ended.
+fn at_work(child: &mut Child, name: &str, db: &Path, log: &Path) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        let ended = child.try_wait().context("cannot watch the training")?;
+        let training = match Db::open_to_read(db)? {
+            Some(db) => db.training(name)?,
+            None => None,
+        };
+        match (ended, training) {
+            (Some(status), _) if status.success() => return Ok(()),
+            (
+                Some(_),
+                Some(Training {
+                    fault: Some(why), ..
+                }),
+            ) => bail!("{why}"),
+            (Some(_), _) => bail!("{}", last_words(log)),
+            (None, Some(training)) if training.state != State::Preparing && training.step > 0 => {
+                return Ok(());
+            }
+            _ if since.elapsed() > PATIENCE => return Ok(()),
+            _ => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+/// The last line a process printed.
+fn last_words(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let last = text.lines().rfind(|line| !line.trim().is_empty());
+    let last = last.unwrap_or("the training ended at once, without a word");
+    last.trim_start_matches("s1-tui: ").to_owned()
+}
+
+/// A checkpoint on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointFile {
+    /// Steps done.
+    pub step: usize,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The checkpoints of a training's folder, oldest first.
+pub fn checkpoints(folder: &Path) -> Vec<CheckpointFile> {
+    let found = checkpoint::list(folder).into_iter();
+    found
+        .filter_map(|path| {
+            let step = checkpoint::step_of(&path)?;
+            let bytes = path.metadata().map_or(0, |m| m.len());
+            Some(CheckpointFile { step, path, bytes })
+        })
+        .collect()
+}
+
+/// Writes the model of a training as it was after `step` steps (`None`: its newest checkpoint) and
+/// returns the file with its weights.
+///
+/// # Errors
+/// If the base or the checkpoint is gone or belongs to another run, if there is no adapter to
+/// write, or if nothing can be written.
+pub fn export(training: &Training, step: Option<usize>, product: Product) -> Result<PathBuf> {
+    let settings = Arguments::parse(&training.arguments)?.settings()?;
+    let mut run = Run::prepare(settings, true)?;
+    if let Some(step) = step {
+        run.go_to(step)?;
+    }
+    let folder = match step {
+        Some(step) => training.folder.join(format!("step-{step:07}")),
+        None => training.folder.clone(),
+    };
+    run.export_as(&folder, product)
+}
+
+/// What to load to ask the model of a training: a GGUF file, and an adapter's folder beside it.
+/// What is not on the disk yet is written.
+///
+/// # Errors
+/// As [`export`].
+pub fn opened(training: &Training, step: Option<usize>) -> Result<(PathBuf, Option<PathBuf>)> {
+    let arguments = Arguments::parse(&training.arguments)?;
+    let finished = training.state == State::Finished && step.is_none_or(|s| s == training.step);
+    let step = step.filter(|_| !finished);
+    if arguments.lora_rank.is_some() {
+        let folder = match finished {
+            true => training.folder.clone(),
+            false => {
+                let weights = export(training, step, Product::Adapter)?;
+                weights.parent().map(Path::to_path_buf).unwrap_or_default()
+            }
+        };
+        return Ok((arguments.base().to_path_buf(), Some(folder)));
+    }
+    let kind = Quantization::Q8_0;
+    let written = training.folder.join(format!("model-{}.gguf", kind.name()));
+    if finished && written.exists() {
+        return Ok((written, None));
+    }
+    Ok((export(training, step, Product::Gguf(kind))?, None))
+}

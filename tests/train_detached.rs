@@ -1,0 +1,194 @@
+//! Trainings in the background, as a whole program.
+//!
+//! If these fail, a user who closes the terminal loses the training, cannot pause or stop it, or
+//! gets other weights after an interruption.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use s1_tui::store::Db;
+use s1_tui::store::training::{Lease, Order, State, Training, What};
+
+mod common;
+use common::Home;
+
+const STEPS: &str = "24";
+
+/// `s1-tui train` of the bundled base on its traces, small enough for a test.
+fn train(home: &Home, out: &str, more: &[&str]) -> Command {
+    let mut command = home.command();
+    command.args([
+        "train",
+        "--model",
+        "bundled:base",
+        "--data",
+        "bundled:traces",
+    ]);
+    command.args([
+        "--batch",
+        "2",
+        "--block-size",
+        "96",
+        "--threads",
+        "1",
+        "--lr",
+        "1e-3",
+    ]);
+    command.args([
+        "--max-steps",
+        STEPS,
+        "--save-every",
+        "5",
+        "--db",
+        "t.db",
+        "--out",
+        out,
+    ]);
+    command.args(more);
+    command
+}
+
+fn done(mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    output
+}
+
+fn read(home: &Home, name: &str) -> Option<Training> {
+    let db = Db::open_to_read(&home.path("t.db")).unwrap()?;
+    db.training(name).unwrap()
+}
+
+fn wait_until(home: &Home, name: &str, what: impl Fn(&Training) -> bool) -> Training {
+    let since = Instant::now();
+    loop {
+        let seen = read(home, name);
+        if let Some(training) = seen.as_ref().filter(|t| what(t)) {
+            return training.clone();
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "{seen:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn order(home: &Home, name: &str, order: Order) {
+    let mut db = Db::open(&home.path("t.db")).unwrap();
+    db.order_training(name, order).unwrap();
+}
+
+#[test]
+fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_stopped() {
+    let home = Home::new();
+    done(train(
+        &home,
+        "whole",
+        &["--sample", "How many r in raspberry?"],
+    ));
+    let whole = read(&home, "whole").unwrap();
+    assert_eq!((whole.state, whole.step), (State::Finished, 24));
+    let db = Db::open_to_read(&home.path("t.db")).unwrap().unwrap();
+    assert_eq!(db.training_steps("whole", 0).unwrap().len(), 24);
+    let notes = db.training_notes("whole", 0).unwrap();
+    let samples = notes
+        .iter()
+        .filter(|n| matches!(n.what, What::Sample { .. }));
+    assert!(samples.count() >= 12, "{notes:?}");
+    assert!(notes.iter().any(|n| matches!(n.what, What::Written { .. })));
+
+    done(train(&home, "parts", &["--detach"]));
+    order(&home, "parts", Order::Pause);
+    let paused = wait_until(&home, "parts", |t| t.state == State::Paused);
+    assert!(Lease::is_held(&paused.folder) && !paused.is_interrupted());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(read(&home, "parts").unwrap().step, paused.step);
+    // A second one in the same folder is refused.
+    let second = train(&home, "parts", &["--detach", "--resume"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("a training is at work in"), "{said}");
+    order(&home, "parts", Order::Resume);
+    order(&home, "parts", Order::Stop);
+    let stopped = wait_until(&home, "parts", |t| t.state == State::Stopped);
+    assert!(stopped.step < 24 && stopped.can_resume());
+    let list = done({
+        let mut command = home.command();
+        command.args(["trainings", "--db", "t.db"]);
+        command
+    });
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("parts") && list.contains("stopped"), "{list}");
+    done(train(&home, "parts", &["--detach", "--resume"]));
+    let finished = wait_until(&home, "parts", |t| t.state == State::Finished);
+    assert_eq!(finished.step, 24);
+    let weights = |out: &str| std::fs::read(home.path(out).join("model.safetensors")).unwrap();
+    assert!(weights("whole") == weights("parts"));
+
+    done(train(&home, "slow", &["--detach"]));
+    order(&home, "slow", Order::Rate(0.25));
+    wait_until(&home, "slow", |t| t.state == State::Finished);
+    let (fast, slow) = (
+        db.training_steps("whole", 23).unwrap(),
+        db.training_steps("slow", 23).unwrap(),
+    );
+    assert_eq!(slow[0].lr, 0.25 * fast[0].lr);
+}
+
+#[test]
+#[cfg(unix)]
+fn killed_at_any_moment_and_resumed_it_ends_with_the_same_weights() {
+    let home = Home::new();
+    done(train(&home, "whole", &[]));
+    for moment in 0..10u64 {
+        let out = format!("killed-{moment}");
+        let mut child = train(&home, &out, &["--json"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(40 + 70 * moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if let Some(training) = read(&home, &out) {
+            assert!(training.is_interrupted() || training.state == State::Finished);
+        }
+        done(train(&home, &out, &["--resume"]));
+        let ended = read(&home, &out).unwrap();
+        assert_eq!((ended.state, ended.step), (State::Finished, 24));
+        let weights = |out: &str| std::fs::read(home.path(out).join("model.safetensors")).unwrap();
+        assert!(
+            weights("whole") == weights(&out),
+            "killed at moment {moment}"
+        );
+        let db = Db::open_to_read(&home.path("t.db")).unwrap().unwrap();
+        let steps = db.training_steps(&out, 0).unwrap();
+        let numbers: Vec<usize> = steps.iter().map(|s| s.step).collect();
+        assert_eq!(numbers, (1..=24).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_kill_order_ends_it_at_once_and_faults_are_told_to_whoever_started_it() {
+    let home = Home::new();
+    done(train(&home, "k", &["--detach"]));
+    order(&home, "k", Order::Kill);
+    let killed = wait_until(&home, "k", |t| !t.state.is_open());
+    assert!(matches!(killed.state, State::Killed | State::Finished));
+
+    std::fs::write(home.path("bad.jsonl"), "{\"question\":\"q\"}\n").unwrap();
+    let mut command = home.command();
+    command.args(["train", "--model", "bundled:base", "--data", "bad.jsonl"]);
+    command.args(["--db", "t.db", "--out", "bad", "--detach"]);
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("line 1") && said.lines().count() == 1,
+        "{said}"
+    );
+    let failed = read(&home, "bad").unwrap();
+    assert_eq!(failed.state, State::Failed);
+    assert!(failed.fault.unwrap().contains("line 1"));
+}
