@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod args;
+mod curate;
 mod explore;
 mod export;
 mod generate;
@@ -52,6 +53,8 @@ enum Command {
     Tokenize(tokenize::Args),
     /// Fine-tune a model on reasoning traces, or train a small one from nothing.
     Train(Box<train::Args>),
+    /// Choose the lines of a pool that are worth training on, as s1 chose 1,000 of 59,000.
+    Curate(Box<curate::Args>),
     /// Compare an answer with a reference, by value.
     Grade(grade::GradeArgs),
     /// Draw stored runs: accuracy against thinking tokens, as a picture, a table, or right here.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Train(args)) => train::run(*args),
+        Some(Command::Curate(args)) => curate::run(&args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Plot(args)) => plot::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),

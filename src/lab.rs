@@ -7,6 +7,7 @@
 //! | [`sweep`] | a problem set at several budgets and waits, every prefix computed once |
 //! | [`row`] | one problem at all its points: what became of each |
 //! | [`report`] | a stored run as figures: accuracy per point, the item matrix, flips |
+//! | [`curate`] | which few of many training lines are worth training on |
 //! | [`compare`] | two points or two runs against each other, problem by problem |
 //! | [`lanes`] | one question, several strategies side by side |
 //! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
@@ -17,6 +18,7 @@
 //! Not here: the pictures, the screens, and the database ([`crate::store`]).
 
 pub mod compare;
+pub mod curate;
 pub mod lanes;
 pub mod nano;
 pub mod problems;

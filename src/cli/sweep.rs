@@ -24,7 +24,7 @@ use crate::thinking::forcing::CutAt;
 /// Problems that decode at once, unless told otherwise: more gain little on a CPU.
 const LANES: usize = 8;
 /// What a shell expects of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// What to compute.
 #[derive(Debug, clap::Args)]
@@ -319,7 +319,7 @@ fn free_name(db: &Path, model: &Path, problems: &str) -> Result<String> {
 }
 
 /// Ctrl-C ends the sweep after what is written; a second one ends the program.
-fn on_interrupt(control: Control) -> Result<()> {
+pub(super) fn on_interrupt(control: Control) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -338,12 +338,13 @@ fn on_interrupt(control: Control) -> Result<()> {
     Ok(())
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     eprintln!("s1-tui: {}", sanitize::clean_line(text));
 }
 
-/// Progress on standard error: one line that is rewritten on a terminal, a line per row elsewhere.
-struct Meter {
+/// Progress on standard error: one line that is rewritten on a terminal; elsewhere a
+/// line per row, or per hundredth of the rows.
+pub(super) struct Meter {
     terminal: bool,
     done: usize,
     total: usize,
@@ -351,7 +352,7 @@ struct Meter {
 }
 
 impl Meter {
-    fn new() -> Meter {
+    pub(super) fn new() -> Meter {
         Meter {
             terminal: io::stderr().is_terminal(),
             done: 0,
@@ -360,7 +361,7 @@ impl Meter {
         }
     }
 
-    fn show(&mut self, progress: Progress) {
+    pub(super) fn show(&mut self, progress: Progress) {
         match progress {
             Progress::Loading(part) if self.terminal => {
                 eprint!("\r\x1b[Kloading {:.0} %", part * 100.0);
@@ -386,7 +387,8 @@ impl Meter {
             Progress::Row { done, total } => {
                 (self.done, self.total) = (done, total);
                 self.line();
-                if !self.terminal {
+                // A log of thousands of rows is not read: a hundred lines tell as much.
+                if !self.terminal && (done.is_multiple_of(total.div_ceil(100)) || done == total) {
                     eprintln!("{done}/{total}{}", self.speed);
                 }
             }
@@ -408,7 +410,7 @@ impl Meter {
         }
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         if self.terminal {
             eprint!("\r\x1b[K");
         }

@@ -22,7 +22,7 @@ mod column;
 mod example;
 mod letters;
 mod product;
-mod rng;
+pub(super) mod rng;
 mod search;
 mod slip;
 mod sum;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
+use crate::assets;
 use crate::store::run::PromptTemplate;
 
 mod fields;
@@ -21,7 +22,7 @@ mod parquet;
 #[cfg(test)]
 mod tests;
 
-use fields::Layout;
+pub(super) use fields::Layout;
 
 /// The longest line, in bytes: s1K's longest record has under a megabyte.
 const MAX_LINE: u64 = 16 << 20;
@@ -74,7 +75,8 @@ pub struct ProblemSet {
 }
 
 impl ProblemSet {
-    /// Reads a set: a file's path, or `hf:owner/name[:file]` for a dataset of the hub.
+    /// Reads a set: a file's path, a bundled set's name, or `hf:owner/name[:file]` for a dataset of
+    /// the hub.
     ///
     /// # Errors
     /// If it cannot be read, a line is broken (and `skip_broken` is not set), or no field is
@@ -85,6 +87,10 @@ impl ProblemSet {
             None => PathBuf::from(source),
         };
         let mut reading = Reading::new(&path, options);
+        if let Some(bytes) = assets::open_path(&path) {
+            reading.lines(bytes)?;
+            return reading.finish();
+        }
         let shown = path.display();
         let mut file =
             File::open(&path).with_context(|| format!("cannot read the problems {shown}"))?;

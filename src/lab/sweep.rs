@@ -18,6 +18,7 @@ use anyhow::{Result, bail};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use crate::assets;
 use crate::engine::protocol::{Command, Event, LaneId, LaneState, ModelInfo};
 use crate::engine::traces::Traces;
 use crate::engine::{Engine, LoadOptions};
@@ -143,6 +144,20 @@ pub enum Progress {
 /// (the sentence names the difference), or the database cannot be written. What is in the database
 /// stays.
 pub fn run(plan: &Plan, control: &Control, tell: &mut dyn FnMut(Progress)) -> Result<bool> {
+    run_some(plan, &|_| true, control, tell)
+}
+
+/// As [`run`], for those problems of the set (by their index) that are `wanted`: the run can be
+/// gone on with for others later.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_some(
+    plan: &Plan,
+    wanted: &dyn Fn(usize) -> bool,
+    control: &Control,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<bool> {
     check(plan)?;
     let mut db = Db::open(&plan.db)?;
     if !plan.resume && db.has_run(&plan.name)? {
@@ -175,27 +190,32 @@ pub fn run(plan: &Plan, control: &Control, tell: &mut dyn FnMut(Progress)) -> Re
         };
         db.create_run(&plan.name, &settings, &sources)?;
     }
-    let done = db.done(&plan.name)?;
-    let total = plan.problems.problems.len();
+    let done: BTreeSet<usize> = db.done(&plan.name)?.into_iter().collect();
+    let chosen: Vec<usize> = (0..plan.problems.problems.len())
+        .filter(|&i| wanted(i))
+        .collect();
+    let total = chosen.len();
+    let queue: Vec<usize> = chosen.into_iter().filter(|i| !done.contains(i)).collect();
+    let done = total - queue.len();
     tell(Progress::Started {
         run: plan.name.clone(),
         model: Box::new(info),
-        done: done.len(),
+        done,
         total,
     });
-    let queue = (0..total).rev().filter(|i| !done.contains(i)).collect();
     let mut sweep = Sweep {
         plan,
         settings,
         db,
         engine,
-        queue,
+        queue: queue.into_iter().rev().collect(),
         flying: BTreeMap::new(),
         traces: Traces::default(),
         stops: BTreeMap::new(),
         prompts: BTreeMap::new(),
         next: 0,
-        done: done.len(),
+        total,
+        done,
         finished: 0,
         tokens: 0,
         riding: BTreeSet::new(),
@@ -232,6 +252,9 @@ fn check(plan: &Plan) -> Result<()> {
 }
 
 fn absolute(path: &Path) -> String {
+    if assets::open_path(path).is_some() {
+        return path.display().to_string();
+    }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     path.display().to_string()
 }
@@ -330,6 +353,8 @@ struct Sweep<'a> {
     /// First lane of the next row.
     next: LaneId,
     done: usize,
+    /// Rows to be done in all.
+    total: usize,
     /// Rows done in this sitting.
     finished: usize,
     /// Tokens written in this sitting.
@@ -500,7 +525,7 @@ impl Sweep<'_> {
         self.finished += 1;
         tell(Progress::Row {
             done: self.done,
-            total: self.plan.problems.problems.len(),
+            total: self.total,
         });
         Ok(())
     }
@@ -511,7 +536,7 @@ impl Sweep<'_> {
         }
         self.reported = Instant::now();
         let spent = self.spent();
-        let open = self.plan.problems.problems.len() - self.done;
+        let open = self.total - self.done;
         tell(Progress::Speed {
             tokens_per_s: self.tokens as f64 / spent.as_secs_f64().max(1e-9),
             left: (self.finished > 0).then(|| spent.mul_f64(open as f64 / self.finished as f64)),

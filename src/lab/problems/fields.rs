@@ -56,7 +56,7 @@ enum Kind {
 
 /// How the records of one set are read.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(in crate::lab) struct Layout {
     kind: Kind,
     question: String,
     answer: Option<String>,
@@ -93,7 +93,7 @@ fn text(value: &Value) -> Option<String> {
 impl Layout {
     /// Recognises the layout from a record. Errors, naming the fields there are, where there is no
     /// question in it or a field of the user's is not there.
-    pub(super) fn of(record: &Record, options: &Options) -> Result<Layout> {
+    pub(in crate::lab) fn of(record: &Record, options: &Options) -> Result<Layout> {
         let has = |name: &str| get(record, name).is_some();
         let first = |names: &[&str]| names.iter().find(|n| has(n)).map(ToString::to_string);
         let there = || {
@@ -150,7 +150,7 @@ impl Layout {
         })
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::lab) fn name(&self) -> &'static str {
         match self.kind {
             Kind::Gsm8k => "gsm8k",
             Kind::Math => "math",
@@ -163,7 +163,7 @@ impl Layout {
     }
 
     /// The prompt that suits the layout: where to put the answer so that it can be read.
-    pub(super) fn prompt(&self) -> PromptTemplate {
+    pub(in crate::lab) fn prompt(&self) -> PromptTemplate {
         let suffix = match self.kind {
             Kind::Gpqa | Kind::Choice => "\n\nPut the letter of the right option within \\boxed{}.",
             Kind::Plain => "",
@@ -177,7 +177,7 @@ impl Layout {
 
     /// Id, question and answer of a record. Errors, as half a sentence, where it has no question
     /// or its options make no sense.
-    pub(super) fn read(
+    pub(in crate::lab) fn read(
         &self,
         record: &Record,
     ) -> Result<(Option<String>, String, Option<String>), String> {

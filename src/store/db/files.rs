@@ -10,15 +10,19 @@ use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::Db;
+use crate::assets;
 
 impl Db {
-    /// SHA-256 of a file in hexadecimal. What was computed for the same path, size and time of
-    /// change is not computed again.
+    /// SHA-256 of a file (or of a bundled one, by its name) in hexadecimal. What was computed for
+    /// the same path, size and time of change is not computed again.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn file_hash(&self, path: &Path) -> Result<String> {
         let place = || format!("cannot read {}", path.display());
+        if let Some(mut bytes) = assets::open_path(path) {
+            return sha256(&mut bytes).with_context(place);
+        }
         let real = path.canonicalize().with_context(place)?;
         let meta = real.metadata().with_context(place)?;
         let modified = meta.modified().ok();
@@ -48,7 +52,7 @@ impl Db {
     }
 }
 
-fn sha256(file: &mut File) -> std::io::Result<String> {
+fn sha256(file: &mut impl Read) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

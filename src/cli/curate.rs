@@ -1,0 +1,303 @@
+//! `s1-tui curate`: the lines of a pool that are worth training on.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::args::DbArgs;
+use super::settings;
+use super::sweep::{INTERRUPTED, Meter, on_interrupt, say};
+use crate::engine::LoadOptions;
+use crate::lab::curate::{self, Domain, Method, Outcome, Plan, Progress, Stage};
+use crate::lab::sweep::Control;
+use crate::sanitize;
+use crate::store::run::Budget;
+
+/// Domains that the summary names.
+const NAMED: usize = 8;
+
+/// What to curate, and how.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  s1-tui curate --pool gsm8k-train.jsonl --keep 1000 --small bundled:reasoner --against gsm8k-test.jsonl --out kept.jsonl\n  s1-tui curate --pool s1K-1.1.jsonl --keep 200 --small a.gguf --large b.gguf --thinking natural --out kept.jsonl\n  s1-tui curate --pool bundled:traces --keep 200 --method random --out random.jsonl\n\nStages: pool, quality, decontamination (--against), small and large (what these models answer right is dropped), diversity (a domain for each question), draw (a domain at random, then a problem in it with weight 2^-rank, longest trace first). The models' answers are kept in the database of runs: the same command goes on after any interruption, and asks nothing twice.\n\nMethods: s1 runs all stages; random, longest and diverse are the paper's ablations: they draw from what passes quality and decontamination, whatever the models solve; diverse draws a domain at random and any problem in it."
+)]
+pub struct Args {
+    /// The pool, JSON lines: question/thinking/answer, s1K's fields, GSM8K, MATH, messages; or
+    /// bundled:traces.
+    #[arg(short, long, value_name = "FILE")]
+    pool: PathBuf,
+    /// Lines to keep; it is an error if fewer are left.
+    #[arg(short, long, value_name = "N", default_value_t = 1000)]
+    keep: usize,
+    /// Where the kept lines go, as they are in the pool.
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// Where every item's stage and reason go, one JSON line each [default: OUT with
+    /// .reasons.jsonl].
+    #[arg(long, value_name = "FILE")]
+    reasons: Option<PathBuf>,
+    /// How the kept ones are chosen.
+    #[arg(long, value_enum, default_value_t = MethodArg::S1)]
+    method: MethodArg,
+    /// Seed of every random choice.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Look at N items only, drawn by the seed.
+    #[arg(long, value_name = "N")]
+    pool_limit: Option<usize>,
+    /// Leave broken lines out, instead of refusing the file.
+    #[arg(long)]
+    skip_broken: bool,
+    /// Print one JSON object: stages, domains, what was kept.
+    #[arg(long)]
+    json: bool,
+    /// An evaluation set that must not leak into the result; may be given several times.
+    #[arg(long, value_name = "FILE", help_heading = "Decontamination")]
+    against: Vec<String>,
+    /// Words in a row that make an overlap.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        help_heading = "Decontamination"
+    )]
+    ngram: usize,
+    /// What this model (GGUF, bundled:base, bundled:reasoner) answers right is dropped.
+    #[arg(long, value_name = "MODEL", help_heading = "Difficulty")]
+    small: Option<PathBuf>,
+    /// What this model answers right is dropped, too; it is asked what the small one left.
+    #[arg(long, value_name = "MODEL", help_heading = "Difficulty")]
+    large: Option<PathBuf>,
+    /// Thinking tokens the models may use; 0 answers at once, natural is without a bound.
+    #[arg(
+        long,
+        value_name = "N|natural",
+        default_value = "512",
+        help_heading = "Difficulty"
+    )]
+    thinking: Budget,
+    /// Tokens an answer may have.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 128,
+        help_heading = "Difficulty"
+    )]
+    answer_max: usize,
+    /// Most questions that are asked at once; the result does not depend on it.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        help_heading = "Difficulty"
+    )]
+    lanes: usize,
+    /// Context length in tokens [default: the model's own, at most 8192].
+    #[arg(long, value_name = "N", help_heading = "Difficulty")]
+    context: Option<usize>,
+    /// Threads for computing on the CPU [default: all cores].
+    #[arg(long, value_name = "N", help_heading = "Difficulty")]
+    threads: Option<usize>,
+    /// Field that names a question's domain [default: domain, cot_type, subject, type, family or
+    /// source_type; else clusters].
+    #[arg(long, value_name = "NAME", help_heading = "Diversity")]
+    domain_field: Option<String>,
+    /// Clusters, where no field names the domain.
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 50,
+        help_heading = "Diversity"
+    )]
+    domains: usize,
+    /// Model whose embeddings are clustered and whose tokens measure traces [default: the large or
+    /// the small one; without any, words].
+    #[arg(long, value_name = "MODEL", help_heading = "Diversity")]
+    embed: Option<PathBuf>,
+    #[command(flatten)]
+    db: DbArgs,
+}
+
+/// The methods by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum MethodArg {
+    /// Difficulty and diversity, longer traces preferred.
+    S1,
+    /// Any.
+    Random,
+    /// The longest traces.
+    Longest,
+    /// A domain at random, any item within it.
+    Diverse,
+}
+
+impl From<MethodArg> for Method {
+    fn from(arg: MethodArg) -> Method {
+        match arg {
+            MethodArg::S1 => Method::S1,
+            MethodArg::Random => Method::Random,
+            MethodArg::Longest => Method::Longest,
+            MethodArg::Diverse => Method::Diverse,
+        }
+    }
+}
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+struct Output<'a> {
+    stages: &'a [Stage],
+    kept: usize,
+    domains: &'a [Domain],
+    domains_by: &'a str,
+    method: Method,
+    seed: u64,
+    length_unit: &'a str,
+    out: String,
+    reasons: String,
+}
+
+/// Runs the command. Errors where the pool, a model, a set or the database cannot be used, too few
+/// items are left, or the result cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    settings::set_threads(args.threads)?;
+    let plan = plan(args)?;
+    let reasons = match &args.reasons {
+        Some(path) => path.clone(),
+        None => args.out.with_extension("reasons.jsonl"),
+    };
+    if same(&args.out, &plan.pool) || same(&reasons, &plan.pool) {
+        bail!("the result would take the place of the pool; give another --out");
+    }
+    if same(&args.out, &reasons) {
+        bail!("--out and --reasons are the same file; give another --reasons");
+    }
+    if !plan.method.uses_models() && (plan.small.is_some() || plan.large.is_some()) {
+        say(&format!(
+            "method {} asks no model; --small and --large only lend their tokens and embeddings",
+            plan.method.name()
+        ));
+    }
+    let control = Control::default();
+    on_interrupt(control.clone())?;
+    let mut meter = Meter::new();
+    eprintln!(
+        "{:<16} {:>7} {:>7} {:>9}  why",
+        "stage", "in", "out", "time"
+    );
+    let outcome = curate::run(&plan, &control, &mut |progress| match progress {
+        Progress::Began(_) => {}
+        Progress::Solving { progress, .. } => meter.show(progress),
+        Progress::Stage(stage) => {
+            meter.clear();
+            eprintln!("{}", row(&stage));
+        }
+        Progress::Notice(why) => {
+            meter.clear();
+            say(&why);
+        }
+    });
+    meter.clear();
+    let Some(outcome) = outcome? else {
+        say("stopped; nothing was written, and the same command goes on where it was");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    outcome.save(&args.out, &reasons)?;
+    summary(&outcome);
+    say(&format!(
+        "kept {} of {} in {}; every item's reason is in {}",
+        outcome.lines.len(),
+        outcome.items.len(),
+        args.out.display(),
+        reasons.display()
+    ));
+    if args.json {
+        let mut out = io::stdout().lock();
+        let object = Output {
+            stages: &outcome.stages,
+            kept: outcome.lines.len(),
+            domains: &outcome.domains,
+            domains_by: &outcome.domains_by,
+            method: outcome.method,
+            seed: outcome.seed,
+            length_unit: outcome.unit,
+            out: args.out.display().to_string(),
+            reasons: reasons.display().to_string(),
+        };
+        serde_json::to_writer(&mut out, &object)?;
+        writeln!(out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(args: &Args) -> Result<Plan> {
+    let load = |path: &PathBuf| LoadOptions {
+        path: path.clone(),
+        context: args.context,
+        ..LoadOptions::default()
+    };
+    Ok(Plan {
+        pool: args.pool.clone(),
+        keep: args.keep,
+        seed: args.seed,
+        method: args.method.into(),
+        pool_limit: args.pool_limit,
+        skip_broken: args.skip_broken,
+        against: args.against.clone(),
+        ngram: args.ngram,
+        small: args.small.as_ref().map(load),
+        large: args.large.as_ref().map(load),
+        thinking: args.thinking,
+        answer_max: args.answer_max,
+        lanes: args.lanes,
+        domain_field: args.domain_field.clone(),
+        domains: args.domains,
+        embed: args.embed.clone(),
+        db: args.db.path()?,
+    })
+}
+
+/// Whether two paths name one file that exists, or will be.
+fn same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// A stage as a line of the table.
+fn row(stage: &Stage) -> String {
+    let reasons = stage.reasons.iter();
+    let mut why: Vec<String> = reasons.map(|(r, n)| format!("{n} {}", r.text())).collect();
+    if let Some(note) = &stage.note {
+        why.push(format!("({})", sanitize::clean_line(note)));
+    }
+    format!(
+        "{:<16} {:>7} {:>7} {:>7.1} s  {}",
+        stage.stage.name(),
+        stage.input,
+        stage.output,
+        stage.seconds,
+        why.join(", ")
+    )
+}
+
+/// The largest domains.
+fn summary(outcome: &Outcome) {
+    if outcome.domains.is_empty() {
+        return;
+    }
+    eprintln!("\n{:<40} {:>7} {:>7}", "domain", "pool", "kept");
+    for domain in outcome.domains.iter().take(NAMED) {
+        let name: String = sanitize::clean_line(&domain.domain)
+            .chars()
+            .take(40)
+            .collect();
+        eprintln!("{name:<40} {:>7} {:>7}", domain.pool, domain.kept);
+    }
+    if let Some(more) = outcome.domains.len().checked_sub(NAMED).filter(|n| *n > 0) {
+        eprintln!("… and {more} more");
+    }
+}

@@ -1,0 +1,81 @@
+//! Which domain a question belongs to: a field of the data, else the cluster of its vector.
+
+use anyhow::Result;
+
+use super::pool::Pool;
+use super::{Plan, cluster, embed};
+
+/// Name of the domain of items whose field is empty.
+const UNNAMED: &str = "(none)";
+
+/// The domains of a pool.
+#[derive(Clone, Debug)]
+pub(super) struct Domains {
+    /// Their names.
+    pub names: Vec<String>,
+    /// The domain of each item; `None` for those that were not asked about.
+    pub of: Vec<Option<usize>>,
+    /// What tells them apart.
+    pub by: String,
+}
+
+impl Domains {
+    /// No domains, for a pool of so many items.
+    pub(super) fn none(items: usize) -> Domains {
+        Domains {
+            names: Vec::new(),
+            of: vec![None; items],
+            by: "nothing".into(),
+        }
+    }
+}
+
+/// The domains of the items at `left`. Errors where the model that lends its embeddings cannot be
+/// used.
+pub(super) fn of(plan: &Plan, pool: &Pool, left: &[usize]) -> Result<Domains> {
+    if let Some(field) = &pool.domain_field {
+        let found = by_field(field, pool, left);
+        // A field that says the same of all tells nothing, unless the user wants it so.
+        if plan.domain_field.is_some() || found.names.len() > 1 {
+            return Ok(found);
+        }
+    }
+    let questions: Vec<&str> = left.iter().map(|&i| &*pool.items[i].question).collect();
+    let (vectors, by) = match plan.lender() {
+        Some(path) => {
+            let vectors = embed::by_model(path, &questions)?;
+            (
+                vectors,
+                format!("clusters of the embeddings of {}", path.display()),
+            )
+        }
+        None => (
+            embed::by_words(&questions),
+            "clusters of words (no model was given for embeddings: --embed)".into(),
+        ),
+    };
+    let clusters = cluster::clusters(&vectors, plan.domains, plan.seed);
+    let names = cluster::names(&questions, &clusters);
+    let mut of = vec![None; pool.items.len()];
+    for (&i, cluster) in left.iter().zip(clusters) {
+        of[i] = Some(cluster);
+    }
+    Ok(Domains { names, of, by })
+}
+
+/// Domains in the order of their names, so that the file's order decides nothing.
+fn by_field(field: &str, pool: &Pool, left: &[usize]) -> Domains {
+    let name = |i: usize| pool.items[i].domain.as_deref().unwrap_or(UNNAMED);
+    let mut names: Vec<&str> = left.iter().map(|&i| name(i)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut of = vec![None; pool.items.len()];
+    for &i in left {
+        of[i] = names.binary_search(&name(i)).ok();
+    }
+    Domains {
+        names: names.into_iter().map(str::to_owned).collect(),
+        of,
+        by: format!("the field {field}"),
+    }
+}

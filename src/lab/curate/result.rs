@@ -1,0 +1,334 @@
+//! What a curation comes to, as plain data, and how it is written.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::domains::Domains;
+use super::pool::{Pool, each_line};
+use super::sieve::Sieve;
+use super::{Method, Plan};
+
+/// The stages, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// The pool is read.
+    Pool,
+    /// Missing parts, faults of form, duplicates.
+    Quality,
+    /// Overlaps with evaluation sets.
+    Decontamination,
+    /// What the small model solves.
+    Small,
+    /// What the large model solves.
+    Large,
+    /// A domain for every question.
+    Diversity,
+    /// The draw.
+    Draw,
+}
+
+impl StageKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            StageKind::Pool => "pool",
+            StageKind::Quality => "quality",
+            StageKind::Decontamination => "decontamination",
+            StageKind::Small => "small",
+            StageKind::Large => "large",
+            StageKind::Diversity => "diversity",
+            StageKind::Draw => "draw",
+        }
+    }
+}
+
+/// Why an item went, or stayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The line is no JSON object.
+    Broken,
+    /// The pool's limit left it out.
+    NotSampled,
+    /// It has no question.
+    MissingQuestion,
+    /// It has no answer.
+    MissingAnswer,
+    /// It has no trace, as most of the pool have.
+    MissingTrace,
+    /// An error message stands where a text should.
+    ApiError,
+    /// It has control or replacement characters.
+    Garbled,
+    /// The question holds a picture made of characters.
+    AsciiArt,
+    /// The question speaks of an image that is not there.
+    ImageReference,
+    /// The question's numbered parts do not count up.
+    Numbering,
+    /// The same question stands earlier in the pool.
+    Duplicate,
+    /// The same words stand earlier in the pool.
+    NearDuplicate,
+    /// It shares a run of words with an evaluation set.
+    Overlap,
+    /// The small model answers it right.
+    SolvedBySmall,
+    /// The large model answers it right.
+    SolvedByLarge,
+    /// It could have been drawn, and was not.
+    NotDrawn,
+    /// It was drawn: it is kept.
+    Drawn,
+}
+
+impl Reason {
+    /// The reason in a few words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Reason::Broken => "broken line",
+            Reason::NotSampled => "not in the sample",
+            Reason::MissingQuestion => "no question",
+            Reason::MissingAnswer => "no answer",
+            Reason::MissingTrace => "no trace",
+            Reason::ApiError => "API error",
+            Reason::Garbled => "garbled",
+            Reason::AsciiArt => "ASCII art",
+            Reason::ImageReference => "image missing",
+            Reason::Numbering => "numbering",
+            Reason::Duplicate => "duplicate",
+            Reason::NearDuplicate => "near duplicate",
+            Reason::Overlap => "in an evaluation set",
+            Reason::SolvedBySmall => "solved by the small model",
+            Reason::SolvedByLarge => "solved by the large model",
+            Reason::NotDrawn => "not drawn",
+            Reason::Drawn => "drawn",
+        }
+    }
+}
+
+/// What became of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// The stage that decided.
+    pub stage: StageKind,
+    /// Why.
+    pub reason: Reason,
+    /// More about it: the line of the twin, the words of the overlap.
+    pub detail: Option<String>,
+}
+
+impl Fate {
+    pub(super) fn new(stage: StageKind, reason: Reason, detail: Option<String>) -> Fate {
+        Fate {
+            stage,
+            reason,
+            detail,
+        }
+    }
+}
+
+/// A stage that is done.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stage {
+    /// Which.
+    pub stage: StageKind,
+    /// Items that came in.
+    #[serde(rename = "in")]
+    pub input: usize,
+    /// Items that went on.
+    #[serde(rename = "out")]
+    pub output: usize,
+    /// How many went, by the reason.
+    pub reasons: BTreeMap<Reason, usize>,
+    /// Time it took.
+    pub seconds: f64,
+    /// How it was done, in a few words.
+    pub note: Option<String>,
+}
+
+/// A domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Domain {
+    /// Its name: the field's value, or the number and the words of a cluster.
+    pub domain: String,
+    /// Items that could be drawn.
+    pub pool: usize,
+    /// Items that were.
+    pub kept: usize,
+}
+
+/// An item with what became of it: one line of the reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// Its line in the pool, from 1.
+    pub line: usize,
+    /// Its own id, else the line.
+    pub id: String,
+    /// The stage that decided.
+    pub stage: StageKind,
+    /// Whether it is kept.
+    pub kept: bool,
+    /// Why.
+    pub reason: Reason,
+    /// More about it.
+    pub detail: Option<String>,
+    /// Its domain, as far as it is known.
+    pub domain: Option<String>,
+    /// The length of its trace (where it has none: of the worked answer).
+    pub length: usize,
+}
+
+/// The result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The stages.
+    pub stages: Vec<Stage>,
+    /// The domains, the largest first; none for methods that draw without them.
+    pub domains: Vec<Domain>,
+    /// What tells the domains apart.
+    pub domains_by: String,
+    /// Every item of the pool, in its order.
+    pub items: Vec<Judged>,
+    /// The lines that are kept, byte by byte as in the pool, without their line ends.
+    pub lines: Vec<Vec<u8>>,
+    /// How they were drawn.
+    pub method: Method,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// What lengths are counted in: `tokens` or `words`.
+    pub unit: &'static str,
+}
+
+/// Puts the result together; reads the kept lines of the pool again.
+pub(super) fn outcome(
+    plan: &Plan,
+    sieve: Sieve,
+    pool: &Pool,
+    domains: &Domains,
+    unit: &'static str,
+) -> Result<Outcome> {
+    let mut tally: Vec<Domain> = domains
+        .names
+        .iter()
+        .map(|name| Domain {
+            domain: name.clone(),
+            pool: 0,
+            kept: 0,
+        })
+        .collect();
+    let mut items = Vec::new();
+    for (i, (item, fate)) in pool.items.iter().zip(sieve.fates).enumerate() {
+        let Some(fate) = fate else { continue };
+        let kept = fate.reason == Reason::Drawn;
+        let domain = domains.of[i].map(|d| &mut tally[d]);
+        let name = domain.as_ref().map(|d| d.domain.clone());
+        if let Some(domain) = domain {
+            domain.pool += 1;
+            domain.kept += usize::from(kept);
+        }
+        items.push(Judged {
+            line: item.line,
+            id: item.id.clone(),
+            stage: fate.stage,
+            kept,
+            reason: fate.reason,
+            detail: fate.detail,
+            domain: name.or_else(|| item.domain.clone()),
+            length: item.length,
+        });
+    }
+    tally.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
+    let mut wanted = items.iter().filter(|i| i.kept).map(|i| i.line).peekable();
+    let mut lines = Vec::new();
+    each_line(&plan.pool, &mut |number, bytes| {
+        if wanted.next_if_eq(&number).is_some() {
+            lines.push(bytes.to_vec());
+        }
+        Ok(())
+    })?;
+    if wanted.peek().is_some() {
+        bail!("{} changed while it was curated", plan.pool.display());
+    }
+    Ok(Outcome {
+        stages: sieve.stages,
+        domains: tally,
+        domains_by: domains.by.clone(),
+        items,
+        lines,
+        method: plan.method,
+        seed: plan.seed,
+        unit,
+    })
+}
+
+impl Outcome {
+    /// Writes the kept lines and, one line per item of the pool, the reasons. Each file appears
+    /// under its name only when both are whole.
+    ///
+    /// # Errors
+    /// If one cannot be written; what stood there before is then still there.
+    pub fn save(&self, out: &Path, reasons: &Path) -> Result<()> {
+        let kept = Partial::write(out, |file| {
+            for line in &self.lines {
+                file.write_all(line)?;
+                file.write_all(b"\n")?;
+            }
+            Ok(())
+        })?;
+        let why = Partial::write(reasons, |file| {
+            for item in &self.items {
+                serde_json::to_writer(&mut *file, item)?;
+                file.write_all(b"\n")?;
+            }
+            Ok(())
+        })?;
+        why.finish()?;
+        kept.finish()
+    }
+}
+
+/// A file that is whole but not under its name yet; removed if it never gets there.
+struct Partial {
+    now: PathBuf,
+    then: PathBuf,
+}
+
+impl Partial {
+    fn write(
+        path: &Path,
+        fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+    ) -> Result<Partial> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let partial = Partial {
+            now: path.with_file_name(format!(".{name}.{}.part", std::process::id())),
+            then: path.to_path_buf(),
+        };
+        let write = || -> Result<()> {
+            let mut file = BufWriter::new(File::create(&partial.now)?);
+            fill(&mut file)?;
+            file.into_inner()?.sync_all()?;
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(partial)
+    }
+
+    fn finish(self) -> Result<()> {
+        fs::rename(&self.now, &self.then)
+            .with_context(|| format!("cannot write {}", self.then.display()))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After it got its name there is nothing left to remove.
+        let _ = fs::remove_file(&self.now);
+    }
+}
