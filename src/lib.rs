@@ -12,7 +12,7 @@
 //! | [`engine`] | one thread that owns one model and serves lanes: commands in, events out | no screen |
 //! | [`store`] | what outlives the program: session files, the database of runs | no engine |
 //! | [`train`] | supervised fine-tuning: data, layers with a backward pass, LoRA, the optimiser, checkpoints, export | no screen |
-//! | [`lab`] | problem sets, sweeps, statistics, watched trainings, the generator of the bundled model | no screen, no picture |
+//! | [`lab`] | problem sets, sweeps, statistics, curation, watched trainings, the generator of the bundled model | no screen, no picture |
 //! | [`plot`] | one figure, drawn to the terminal, SVG, PNG or CSV | no keys |
 //! | [`config`] | settings: defaults < file < environment < flags | |
 //! | [`cli`] | the headless commands | |
