@@ -470,16 +470,16 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     for line in &report.lines {
-        let per = |x: Option<f64>, unit: &str, by: f64| {
-            x.map_or("–".to_string(), |x| format!("{:.1}{unit}", x * by))
-        };
+        let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1} %", x * 100.0));
+        let slope =
+            |x: Option<f64>| x.map_or("–".into(), |x| format!("{:+.2} %/token", x * 100.0));
         writeln!(
             out,
-            "waits {}: control {}, scaling {} per 100 tokens, performance {:.1}%",
+            "waits {}: control {}, scaling {}, performance {}",
             line.waits,
-            per(line.control, "%", 100.0),
-            per(line.scaling, " points", 1e4),
-            line.performance * 100.0
+            share(line.control),
+            slope(line.scaling),
+            share(Some(line.performance))
         )?;
     }
     let (computed, pointwise) = (run.tokens_computed(), run.tokens_pointwise());
