@@ -146,6 +146,12 @@ fn an_adapter_is_used_with_its_base_and_merged_it_says_the_same() {
     for (a, b) in adapted.iter().zip(&merged) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
     }
+    // Its folder alone is enough where its base is still where it was.
+    assert_eq!(adapted, score(&["--model", "adapter"]));
+    std::fs::rename(home.path("llama.gguf"), home.path("moved.gguf")).unwrap();
+    let mut homeless = home.command();
+    homeless.args(["score", "--ids", "1,2", "--model", "adapter"]);
+    assert!(refusal(homeless).contains("give its base with --model"));
     // An adapter for another model is refused in one sentence.
     let mut wrong = home.command();
     wrong.args([

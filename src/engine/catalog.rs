@@ -1,4 +1,4 @@
-//! Finds GGUF files on this machine: configured folders, the program's own, the Hugging Face
+//! Finds GGUF files and adapters on this machine: configured folders, the program's own, the Hugging Face
 //! cache, the current folder.
 //!
 //! Pure file system: no file is opened, only names and sizes are read. The walk is bounded in
@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::assets;
+use crate::model::adapter;
 
 /// Where a model was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,10 +42,10 @@ impl Source {
     }
 }
 
-/// A model file.
+/// A model file, or the folder of an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The file, as it was found (in the Hugging Face cache: the link with the readable name).
+    /// The file or folder, as it was found (in the Hugging Face cache: the link with the readable name).
     pub path: PathBuf,
     /// File name without `.gguf`.
     pub name: String,
@@ -171,6 +172,9 @@ impl Search {
                     stack.push((path, depth + 1));
                 } else if meta.is_file() && is_gguf(&path) {
                     found.push(path);
+                } else if meta.is_file() && path.ends_with(adapter::WEIGHTS) {
+                    // An adapter stands for its base with it; its folder is what is loaded.
+                    found.extend(path.parent().map(Path::to_path_buf));
                 }
             }
         }
@@ -187,7 +191,11 @@ impl Search {
         let (Ok(meta), Ok(real)) = (fs::metadata(path), path.canonicalize()) else {
             return;
         };
-        let Some(name) = path.file_stem().map(|s| s.to_string_lossy().into_owned()) else {
+        let (stem, bytes) = match meta.is_dir() {
+            true => (path.file_name(), weights_bytes(path)),
+            false => (path.file_stem(), meta.len()),
+        };
+        let Some(name) = stem.map(|s| s.to_string_lossy().into_owned()) else {
             return;
         };
         if self.files.insert(real) {
@@ -195,11 +203,16 @@ impl Search {
                 origin: origin(path, place, source),
                 path: path.to_path_buf(),
                 name,
-                bytes: meta.len(),
+                bytes,
                 source,
             });
         }
     }
+}
+
+/// Size of the weights in an adapter's folder.
+fn weights_bytes(folder: &Path) -> u64 {
+    fs::metadata(folder.join(adapter::WEIGHTS)).map_or(0, |m| m.len())
 }
 
 /// A model file by its name; projectors for pictures (`mmproj`) are no models of their own.

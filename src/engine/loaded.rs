@@ -8,7 +8,7 @@ use candle_core::Device;
 
 use super::dialogue::Dialogue;
 use super::protocol::{ModelInfo, Request};
-use crate::model::adapter::PeftAdapter;
+use crate::model::adapter::{PeftAdapter, PeftConfig};
 use crate::model::decoder::Decoder;
 use crate::model::gguf::Gguf;
 use crate::model::parallel;
@@ -23,7 +23,7 @@ const DEFAULT_CONTEXT: usize = 8192;
 /// What to load, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadOptions {
-    /// The GGUF file.
+    /// The GGUF file; or the folder of an adapter that names its base ([`LoadOptions::resolved`]).
     pub path: PathBuf,
     /// Context length in tokens; `None` is the model's own, at most 8192.
     pub context: Option<usize>,
@@ -37,6 +37,38 @@ pub struct LoadOptions {
     pub think_close: Option<String>,
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
+}
+
+impl LoadOptions {
+    /// With an adapter's folder in place of a model taken apart: its base, and the adapter.
+    ///
+    /// # Errors
+    /// If the folder is none of an adapter, or its base is not a file on this machine.
+    pub fn resolved(&self) -> Result<LoadOptions> {
+        if self.adapter.is_some() || !self.path.is_dir() {
+            return Ok(self.clone());
+        }
+        let folder = &self.path;
+        let config = PeftConfig::read(folder).with_context(|| {
+            format!(
+                "{} is a folder; give a .gguf file, or an adapter's folder",
+                folder.display()
+            )
+        })?;
+        let base = config.base_model_name_or_path.unwrap_or_default();
+        let path = PathBuf::from(&base);
+        if !path.is_file() && crate::assets::open_path(&path).is_none() {
+            bail!(
+                "the adapter {} belongs to {base:?}, which is no file here; give its base with --model and the adapter with --adapter",
+                folder.display()
+            );
+        }
+        Ok(LoadOptions {
+            path,
+            adapter: Some(folder.clone()),
+            ..self.clone()
+        })
+    }
 }
 
 /// One model, ready to serve lanes.
@@ -55,6 +87,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Loads the file. `progress` is told how far it is, 0 to 1, and stops it by returning false.
     pub fn open(options: &LoadOptions, progress: &mut dyn FnMut(f32) -> bool) -> Result<Loaded> {
+        let options = &options.resolved()?;
         let path = &options.path;
         let gguf = Gguf::open(path)?;
         let adapter = match &options.adapter {

@@ -159,6 +159,10 @@ pub fn run_some(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<bool> {
     check(plan)?;
+    let plan = &Plan {
+        load: plan.load.resolved()?,
+        ..plan.clone()
+    };
     let mut db = Db::open(&plan.db)?;
     if !plan.resume && db.has_run(&plan.name)? {
         bail!(

@@ -185,29 +185,26 @@ pub fn export(training: &Training, step: Option<usize>, product: Product) -> Res
     run.export_as(&folder, product)
 }
 
-/// What to load to ask the model of a training: a GGUF file, and an adapter's folder beside it.
-/// What is not on the disk yet is written.
+/// What to load to ask the model of a training: a GGUF file, or an adapter's folder. What is not
+/// on the disk yet is written.
 ///
 /// # Errors
 /// As [`export`].
-pub fn opened(training: &Training, step: Option<usize>) -> Result<(PathBuf, Option<PathBuf>)> {
+pub fn opened(training: &Training, step: Option<usize>) -> Result<PathBuf> {
     let arguments = Arguments::parse(&training.arguments)?;
     let finished = training.state == State::Finished && step.is_none_or(|s| s == training.step);
     let step = step.filter(|_| !finished);
     if arguments.lora_rank.is_some() {
-        let folder = match finished {
-            true => training.folder.clone(),
-            false => {
-                let weights = export(training, step, Product::Adapter)?;
-                weights.parent().map(Path::to_path_buf).unwrap_or_default()
-            }
-        };
-        return Ok((arguments.base().to_path_buf(), Some(folder)));
+        if finished {
+            return Ok(training.folder.clone());
+        }
+        let weights = export(training, step, Product::Adapter)?;
+        return Ok(weights.parent().map(Path::to_path_buf).unwrap_or_default());
     }
     let kind = Quantization::Q8_0;
     let written = training.folder.join(format!("model-{}.gguf", kind.name()));
     if finished && written.exists() {
-        return Ok((written, None));
+        return Ok(written);
     }
-    Ok((export(training, step, Product::Gguf(kind))?, None))
+    export(training, step, Product::Gguf(kind))
 }

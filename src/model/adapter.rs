@@ -81,12 +81,12 @@ pub struct PeftAdapter {
     pub layers: BTreeMap<String, LowRankFactors>,
 }
 
-impl PeftAdapter {
-    /// Reads an adapter's folder, and checks it against the model it is to be used with.
+impl PeftConfig {
+    /// Reads the settings in an adapter's folder.
     ///
-    /// Errors, in one sentence, where a file is missing or broken, where the adapter uses what is
-    /// not supported (DoRA, trained biases), and where it does not match the model.
-    pub fn open(folder: &Path, gguf: &Gguf) -> Result<PeftAdapter> {
+    /// # Errors
+    /// If there are none, or they are not an adapter's.
+    pub fn read(folder: &Path) -> Result<PeftConfig> {
         let path = folder.join(CONFIG);
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
@@ -94,8 +94,19 @@ impl PeftAdapter {
                 path.display()
             )
         })?;
-        let config: PeftConfig = serde_json::from_str(&text)
-            .with_context(|| format!("{} is not an adapter's settings", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is not an adapter's settings", path.display()))
+    }
+}
+
+impl PeftAdapter {
+    /// Reads an adapter's folder, and checks it against the model it is to be used with.
+    ///
+    /// Errors, in one sentence, where a file is missing or broken, where the adapter uses what is
+    /// not supported (DoRA, trained biases), and where it does not match the model.
+    pub fn open(folder: &Path, gguf: &Gguf) -> Result<PeftAdapter> {
+        let path = folder.join(CONFIG);
+        let config = PeftConfig::read(folder)?;
         if config.peft_type != "LORA" {
             bail!(
                 "{} is of type {}; only LORA adapters can be used",
