@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::config::Dirs;
+use crate::engine::LoadOptions;
 use crate::model::sampler::Sampling;
 use crate::store::Db;
 use crate::thinking::delimiters::Family;
@@ -40,6 +41,19 @@ pub struct ModelArgs {
     /// Text appended when the thinking is cut off.
     #[arg(long, value_name = "TEXT")]
     pub think_close: Option<String>,
+}
+
+impl ModelArgs {
+    /// Model and adapter. Errors where none is named, or an adapter's base is not here.
+    pub fn files(&self) -> anyhow::Result<LoadOptions> {
+        let path = self.model.clone();
+        let named = LoadOptions {
+            path: path.context("which model? give it with --model PATH.gguf")?,
+            adapter: self.adapter.clone(),
+            ..LoadOptions::default()
+        };
+        named.resolved()
+    }
 }
 
 /// Delimiter families by name.

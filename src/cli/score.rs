@@ -59,11 +59,8 @@ struct Position {
 
 /// Runs the command. Errors where the model cannot be loaded or the sequence does not fit it.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let path = args
-        .model
-        .model
-        .as_deref()
-        .context("which model? give it with --model PATH.gguf")?;
+    let files = args.model.files()?;
+    let path = &files.path;
     super::settings::set_threads(args.model.threads)?;
     let gguf = Gguf::open(path)?;
     let ids = match &args.text {
@@ -73,7 +70,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if ids.len() < 2 {
         bail!("there is nothing to score: a sequence needs at least two tokens");
     }
-    let adapter = match &args.model.adapter {
+    let adapter = match &files.adapter {
         Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
         None => None,
     };

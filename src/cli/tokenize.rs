@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::args::ModelArgs;
 use crate::engine::tokenizer_for;
@@ -25,11 +25,7 @@ pub struct Args {
 
 /// Runs the command. Errors where the file has no vocabulary.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let path = args
-        .model
-        .model
-        .as_deref()
-        .context("which model? give it with --model PATH.gguf")?;
+    let path = &args.model.files()?.path;
     let gguf = Gguf::open(path)?;
     let tokenizer = tokenizer_for(&gguf, path)?;
     let ids = tokenizer.encode(&args.text, true)?;
