@@ -105,7 +105,7 @@ pub struct Args {
     /// source_type; else clusters].
     #[arg(long, value_name = "NAME", help_heading = "Diversity")]
     domain_field: Option<String>,
-    /// Clusters, where no field names the domain.
+    /// Clusters, where no field names the domain; at most one for ten items.
     #[arg(
         long,
         value_name = "K",

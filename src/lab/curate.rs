@@ -124,7 +124,7 @@ pub struct Plan {
     pub lanes: usize,
     /// The field that names a question's domain, if it is not to be recognised.
     pub domain_field: Option<String>,
-    /// Clusters, where no field names the domain.
+    /// Clusters, where no field names the domain; at most one for ten items.
     pub domains: usize,
     /// The model whose embeddings (and tokens) are used, in place of the large or small one.
     pub embed: Option<PathBuf>,

@@ -12,6 +12,8 @@ use crate::lab::nano::rng::Rng;
 
 /// Passes over the items; the clusters hardly move after a dozen.
 const PASSES: usize = 30;
+/// A word that names a cluster is as many times as frequent in it as in the pool.
+const TELLING: f64 = 2.0;
 
 /// Vectors of length 1 (or 0, for an item of which nothing is known), one after the other.
 #[derive(Clone, Debug)]
@@ -196,9 +198,10 @@ pub(super) fn names(questions: &[&str], of: &[usize]) -> Vec<String> {
                 .into_iter()
                 .map(|(word, n)| {
                     let (here, there) = (n / sizes[c], everywhere[&word] / all);
-                    (here * (here / there).ln(), word)
+                    (here * (here / there).ln(), here / there, word)
                 })
-                .filter(|(weight, _)| *weight > 0.0)
+                .filter(|(_, ratio, _)| *ratio >= TELLING)
+                .map(|(weight, _, word)| (weight, word))
                 .collect();
             weighed.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
             let told: Vec<String> = weighed.into_iter().take(3).map(|(_, word)| word).collect();

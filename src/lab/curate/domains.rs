@@ -7,6 +7,8 @@ use super::{Plan, cluster, embed};
 
 /// Name of the domain of items whose field is empty.
 const UNNAMED: &str = "(none)";
+/// Items for which there may be one more cluster: smaller ones are no domains.
+const MEMBERS: usize = 10;
 
 /// The domains of a pool.
 #[derive(Clone, Debug)]
@@ -54,7 +56,8 @@ pub(super) fn of(plan: &Plan, pool: &Pool, left: &[usize]) -> Result<Domains> {
             "clusters of words (no model was given for embeddings: --embed)".into(),
         ),
     };
-    let clusters = cluster::clusters(&vectors, plan.domains, plan.seed);
+    let most = left.len().div_ceil(MEMBERS);
+    let clusters = cluster::clusters(&vectors, plan.domains.min(most), plan.seed);
     let names = cluster::names(&questions, &clusters);
     let mut of = vec![None; pool.items.len()];
     for (&i, cluster) in left.iter().zip(clusters) {

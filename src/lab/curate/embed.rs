@@ -20,9 +20,13 @@ const TENSOR: &str = "token_embd.weight";
 const BUCKETS: usize = 256;
 /// Widest embedding that is believed.
 const WIDEST: usize = 1 << 16;
+/// A token of this share of the pool has half the weight of a rare one (Arora et al.'s a).
+const COMMON: f32 = 1e-3;
 
-/// The mean embedding of each question's tokens under a model. Errors where the file has no
-/// tokenizer or no embeddings.
+/// The mean embedding of each question's tokens under a model, common tokens weighing less: a
+/// token that is the share p of the pool has the weight a / (a + p) ("smooth inverse frequency" of
+/// Arora, Liang and Ma, 2017), else "the" and "how many" would decide. Errors where the file has
+/// no tokenizer or no embeddings.
 pub(super) fn by_model(path: &Path, questions: &[&str]) -> Result<Vectors> {
     let shown = path.display();
     let gguf = Gguf::open(path)?;
@@ -32,16 +36,25 @@ pub(super) fn by_model(path: &Path, questions: &[&str]) -> Result<Vectors> {
     if width == 0 || width > WIDEST {
         bail!("the embeddings of {shown} are {width} wide, which no model has");
     }
+    let mut tokens: Vec<Vec<usize>> = Vec::new();
+    let mut counts = vec![0usize; rows.rows];
+    for question in questions {
+        let ids = tokenizer.encode_plain(question)?.into_iter();
+        let known: Vec<usize> = ids
+            .map(|id| id as usize)
+            .filter(|&id| id < rows.rows)
+            .collect();
+        known.iter().for_each(|&id| counts[id] += 1);
+        tokens.push(known);
+    }
+    let all = counts.iter().sum::<usize>().max(1) as f32;
     let mut values = vec![0f32; questions.len() * width];
     let mut scratch = Vec::new();
-    for (question, mean) in questions.iter().zip(values.chunks_exact_mut(width)) {
-        let ids = tokenizer.encode_plain(question)?;
-        let ids = ids.into_iter().map(|id| id as usize);
-        let known: Vec<usize> = ids.filter(|&id| id < rows.rows).collect();
-        for &id in &known {
+    for (ids, mean) in tokens.iter().zip(values.chunks_exact_mut(width)) {
+        for &id in ids {
+            let weight = COMMON / (COMMON + counts[id] as f32 / all) / ids.len() as f32;
             let row = rows.widened(id..id + 1, &mut scratch);
-            let share = known.len() as f32;
-            mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / share);
+            mean.iter_mut().zip(row).for_each(|(m, v)| *m += v * weight);
         }
         if mean.iter().any(|v| !v.is_finite()) {
             bail!("the embeddings of {shown} are damaged: some are no numbers");
