@@ -9,6 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+/// How the names begin.
+pub const PREFIX: &str = "bundled:";
 /// The bundled reasoner: the base after 1,000 traces. What the program opens by itself.
 pub const REASONER: &str = "bundled:reasoner";
 /// The bundled base: knows the skills, does not think.

@@ -15,7 +15,7 @@ mod canvas;
 pub mod csv;
 pub mod curves;
 pub mod png;
-mod sample;
+pub mod sample;
 pub mod scale;
 pub mod svg;
 pub mod terminal;

@@ -63,6 +63,8 @@ pub enum Group {
     Session,
     /// Reading plots.
     Plot,
+    /// Training a model.
+    Train,
     /// The screens.
     Screens,
     /// The program.
@@ -82,6 +84,7 @@ impl Group {
             Group::Lanes => "Compare lanes",
             Group::Session => "Keep and copy",
             Group::Plot => "Read the plots",
+            Group::Train => "Train a model",
             Group::Screens => "Screens",
             Group::Program => "Program",
         }
@@ -164,9 +167,25 @@ actions! {
     NewSweep, "new_sweep", Plot, "new sweep", "Ask a set of problems at several thinking budgets";
     PauseSweep, "pause_sweep", Plot, "pause", "Pause the sweep, or let it go on";
     CancelSweep, "cancel_sweep", Plot, "cancel", "End the sweep; what is done stays";
+    NewTraining, "new_training", Train, "new", "Plan a training: a form, and what it will take";
+    TrainEnter, "train_enter", Train, "choose", "Change or start what the form says; watch the training, open the checkpoint that is selected";
+    WatchTraining, "watch_training", Train, "back", "Back from the form to the training, or take the crosshair away";
+    PauseTraining, "pause_training", Train, "pause", "Pause the training after its step, or let it go on";
+    StopTraining, "stop_training", Train, "stop", "End the training after its step, with a checkpoint to go on from";
+    KillTraining, "kill_training", Train, "kill", "End the training at once; what came after its last checkpoint is lost";
+    ResumeTraining, "resume_training", Train, "resume", "Go on with a training that was stopped, killed or interrupted";
+    SaveCheckpoint, "save_checkpoint", Train, "checkpoint", "Write a checkpoint after this step";
+    RateDown, "rate_down", Train, "halve rate", "Halve the learning rate from the next step on";
+    RateUp, "rate_up", Train, "double rate", "Double the learning rate from the next step on";
+    BeforeAfter, "before_after", Train, "compare", "Sweep the model before and after the training, and show both curves in one plot";
+    OpenTrained, "open_trained", Train, "explore", "Open the trained model, or the selected checkpoint, in the explorer";
+    LaneTrained, "lane_trained", Train, "lane", "Add the trained model, or the selected checkpoint, to the comparison as a lane";
+    ExportTrained, "export_trained", Train, "export", "Write the trained model as an adapter, as safetensors or as GGUF";
+    CopyCommand, "copy_command", Train, "copy command", "Copy the command line that trains the same";
     ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
     ShowCompare, "show_compare", Screens, "compare", "Go to the comparison: one question, several strategies side by side";
     ShowPlots, "show_plots", Screens, "plots", "Go to the plots: what a thinking budget buys";
+    ShowTrain, "show_train", Screens, "train", "Go to the trainings: plan one, watch it, compare before and after";
     Models, "models", Program, "models", "Choose a model";
     Theme, "theme", Program, "theme", "Next theme";
     Settings, "settings", Program, "settings", "Change budget, waits, sampling and answer length";

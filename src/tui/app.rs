@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::protocol::{Command, Event, ModelInfo, Request};
+use crate::lab::training::Product;
 use crate::plot::Figure;
 use crate::store::run::Run;
 use crate::store::session::{Document, ModelCard};
+use crate::store::training::{Order, Training};
 
 use super::action::Action;
 use super::keymap::Keymap;
@@ -39,6 +41,7 @@ mod steer;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod train;
 mod tune;
 
 use compare::Compare;
@@ -60,6 +63,10 @@ pub struct Options {
     pub history: Vec<String>,
     /// The model that is being loaded already, if any.
     pub model: Option<PathBuf>,
+    /// The adapter that is used with it.
+    pub adapter: Option<PathBuf>,
+    /// What the form of a training depends on.
+    pub place: train::form::Place,
 }
 
 /// What the application wants of the world.
@@ -77,8 +84,8 @@ pub enum Effect {
     OpenSession(PathBuf),
     /// List the models; answered by [`App::on_models`].
     FindModels,
-    /// End the engine and start one with this model.
-    LoadModel(PathBuf),
+    /// End the engine and start one with this model, and this adapter.
+    LoadModel(PathBuf, Option<PathBuf>),
     /// End the engine while it loads.
     CancelLoad,
     /// Start an engine beside the one in use, under this number; what it says comes back through
@@ -103,10 +110,8 @@ pub enum Effect {
     },
     /// Start a sweep; answered by [`App::on_sweep`] and [`App::on_sweep_ended`].
     StartSweep {
-        /// The model.
-        model: PathBuf,
-        /// What is asked, and at which points.
-        plan: Box<plots::sweep::Plan>,
+        /// The model, what is asked, and at which points.
+        launch: Box<plots::pair::Launch>,
         /// The rules and the sampling that hold for all points.
         request: Box<Request>,
     },
@@ -120,6 +125,42 @@ pub enum Effect {
         figure: Box<Figure>,
         /// The file; the end of its name says the format.
         path: PathBuf,
+    },
+    /// Read the trainings, and of one what came after a step and a note; answered by
+    /// [`App::on_trainings`].
+    LookAtTrainings(Option<(String, (usize, i64))>),
+    /// Work out what `s1-tui train` with these arguments will take; answered by
+    /// [`App::on_training_planned`].
+    PlanTraining(Vec<String>),
+    /// Start a training as a process of its own; answered by [`App::on_training_started`].
+    StartTraining {
+        /// Arguments of `s1-tui train`.
+        arguments: Vec<String>,
+        /// Its name.
+        name: String,
+        /// Go on from its newest checkpoint.
+        resume: bool,
+    },
+    /// Tell a training something; answered by [`App::on_ordered`].
+    OrderTraining(String, Order),
+    /// Find what a training made, or one of its checkpoints, as a model to load; answered by
+    /// [`App::on_trained`].
+    OpenTrained {
+        /// The training.
+        training: Box<Training>,
+        /// The checkpoint; `None` is the result.
+        step: Option<usize>,
+        /// What for.
+        purpose: train::Purpose,
+    },
+    /// Write what a training made, or one of its checkpoints; answered by [`App::on_exported`].
+    ExportTrained {
+        /// The training.
+        training: Box<Training>,
+        /// The checkpoint; `None` is the result.
+        step: Option<usize>,
+        /// As what.
+        product: Product,
     },
     /// Keep the questions for the next run.
     SaveHistory(Vec<String>),
@@ -220,8 +261,12 @@ pub struct App {
     pub places: super::screens::explore::Places,
     /// The plots.
     pub plots: plots::Plots,
+    /// The trainings.
+    pub train: train::Train,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,
+    /// The adapter in use with it.
+    pub adapter: Option<PathBuf>,
     /// The question waits for the model.
     queued: bool,
     /// Leave as soon as the session is saved.
@@ -245,6 +290,8 @@ impl App {
             mut themes,
             history,
             model: model_path,
+            adapter,
+            place,
         } = options;
         if themes.is_empty() {
             themes.push(Theme::default());
@@ -274,7 +321,9 @@ impl App {
             layout: Layout::default(),
             places: Default::default(),
             plots: Default::default(),
+            train: train::Train::new(place),
             model_path,
+            adapter,
             queued: false,
             quitting: false,
             unkept: None,
@@ -341,6 +390,7 @@ impl App {
             A::ShowExplore => self.screen = Screen::Explore,
             A::ShowCompare => self.screen = Screen::Compare,
             A::ShowPlots => self.show_plots(),
+            A::ShowTrain => self.show_train(),
             A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
             A::Settings => self.open_settings(),
@@ -354,6 +404,7 @@ impl App {
                 Screen::Explore => self.explore(action),
                 Screen::Compare => self.compare(action),
                 Screen::Plots => self.plots(action),
+                Screen::Train => self.train(action),
             },
         }
     }

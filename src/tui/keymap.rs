@@ -33,6 +33,8 @@ pub enum Context {
     Compare,
     /// The plots.
     Plots,
+    /// The trainings.
+    Train,
     /// The question box or another text field.
     Editor,
     /// A list: picker, palette, alternatives, branches.
@@ -41,11 +43,12 @@ pub enum Context {
 
 impl Context {
     /// All contexts.
-    pub const ALL: [Context; 6] = [
+    pub const ALL: [Context; 7] = [
         Context::Program,
         Context::Explore,
         Context::Compare,
         Context::Plots,
+        Context::Train,
         Context::Editor,
         Context::List,
     ];
@@ -98,6 +101,8 @@ struct File {
     #[serde(default)]
     plots: Vec<Spanned<Row>>,
     #[serde(default)]
+    train: Vec<Spanned<Row>>,
+    #[serde(default)]
     editor: Vec<Spanned<Row>>,
     #[serde(default)]
     list: Vec<Spanned<Row>>,
@@ -143,6 +148,7 @@ impl Keymap {
             (Context::Explore, parsed.explore),
             (Context::Compare, parsed.compare),
             (Context::Plots, parsed.plots),
+            (Context::Train, parsed.train),
             (Context::Editor, parsed.editor),
             (Context::List, parsed.list),
         ] {

@@ -19,11 +19,15 @@ use crate::config::Dirs;
 use crate::engine::protocol::{Event, Request};
 use crate::engine::{Engine, LoadOptions, catalog};
 use crate::lab::sweep::Control;
+use crate::lab::training::{self, Preview};
 use crate::plot;
 use crate::store::db;
 use crate::store::run::{Run, RunSummary};
 use crate::store::session::{self, Document, Saved};
+use crate::store::training::Training;
 
+use super::app::train::form::Place;
+use super::app::train::{Look, Purpose};
 use super::app::{App, Effect, Options, SaveResult};
 use super::frame::Frames;
 use super::keymap::Keymap;
@@ -35,6 +39,7 @@ mod clipboard;
 mod files;
 mod runs;
 mod sweeps;
+mod trainings;
 
 use files::{Files, Job};
 use sweeps::Said;
@@ -42,6 +47,12 @@ use sweeps::Said;
 /// While text streams, it is kept at least this often: what a power cut can cost. As often the
 /// plots look for what other programs have added.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Trainings are looked at this often, while they are looked at at all.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Examples shown before a training.
+const EXAMPLES: usize = 8;
 
 /// Engine events taken in before the loop looks at anything else.
 const BATCH: usize = 4096;
@@ -61,7 +72,7 @@ pub struct Setup {
     pub dirs: Dirs,
     /// Where the picker looks for models.
     pub models: catalog::Places,
-    /// How to load a model; the path is replaced by the picker's choice.
+    /// How to load a model; path and adapter are replaced by the user's choice.
     pub load: LoadOptions,
     /// The model to load at once.
     pub model: Option<PathBuf>,
@@ -87,6 +98,16 @@ enum Done {
     Trace(Result<Box<Document>, String>),
     Figure(Result<PathBuf, String>),
     Sweep(Said),
+    Trainings(Result<Box<Look>, String>),
+    TrainingPlanned(Result<Box<Preview>, String>),
+    TrainingStarted(String, Result<(), String>),
+    Ordered(Result<(), String>),
+    Trained(
+        Box<Training>,
+        Purpose,
+        Result<(PathBuf, Option<PathBuf>), String>,
+    ),
+    Exported(Result<PathBuf, String>),
 }
 
 /// Runs the screens until the user leaves. Returns the exit code: 0, or 128 + n after signal n.
@@ -139,6 +160,11 @@ impl Loop {
             themes: setup.themes,
             history: files.history(),
             model: setup.model.clone(),
+            adapter: setup.load.adapter.clone(),
+            place: Place {
+                folder: setup.dirs.data.join("trainings"),
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
+            },
         });
         let terminal = Terminal::enter(setup.mouse)?;
         let mut this = Loop {
@@ -159,7 +185,10 @@ impl Loop {
             exit: None,
         };
         match (setup.model, &setup.session) {
-            (Some(model), _) => this.load(model),
+            (Some(model), _) => {
+                let adapter = this.load.adapter.take();
+                this.load(model, adapter);
+            }
             (None, None) => this.app.open_models(),
             // A session replays without a model.
             (None, Some(_)) => {}
@@ -192,6 +221,8 @@ impl Loop {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let mut keep = tokio::time::interval(KEEP_EVERY);
         keep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         self.frames.request();
         loop {
             self.serve()?;
@@ -213,6 +244,11 @@ impl Loop {
                 _ = keep.tick() => {
                     self.app.keep();
                     self.app.look_for_runs();
+                }
+                _ = look.tick() => {
+                    // There is something to draw once an answer comes.
+                    self.app.look_at_trainings();
+                    continue;
                 }
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
                     self.take_pending();
@@ -284,6 +320,14 @@ impl Loop {
                 self.app.on_sweep_ended(outcome);
             }
             Done::Figure(written) => self.app.on_figure(written),
+            Done::Trainings(read) => self.app.on_trainings(read.map(|look| *look)),
+            Done::TrainingPlanned(plan) => self.app.on_training_planned(plan.map(|plan| *plan)),
+            Done::TrainingStarted(name, outcome) => self.app.on_training_started(&name, outcome),
+            Done::Ordered(given) => self.app.on_ordered(given),
+            Done::Trained(training, purpose, found) => {
+                self.app.on_trained(&training, purpose, found);
+            }
+            Done::Exported(written) => self.app.on_exported(written),
         }
     }
 
@@ -382,17 +426,12 @@ impl Loop {
                         Done::Trace(read.map(Box::new))
                     });
                 }
-                Effect::StartSweep {
-                    model,
-                    plan,
-                    request,
-                } => {
+                Effect::StartSweep { launch, request } => {
+                    let (path, adapter) = launch.weights;
                     let job = sweeps::Job {
-                        load: LoadOptions {
-                            path: model,
-                            ..self.load.clone()
-                        },
-                        plan: *plan,
+                        load: self.how_to_load(path, adapter),
+                        plan: launch.plan,
+                        prefix: launch.prefix,
                         request: *request,
                         db: self.database.clone(),
                     };
@@ -414,9 +453,9 @@ impl Loop {
                 }
                 Effect::SaveFigure { figure, path } => self.aside(move || {
                     let written = plot::write(&figure, &path).map(|()| path);
-                    Done::Figure(written.map_err(|e| format!("{e:#}")))
+                    Done::Figure(said(written))
                 }),
-                Effect::LoadModel(path) => self.load(path),
+                Effect::LoadModel(path, adapter) => self.load(path, adapter),
                 Effect::CancelLoad => {
                     self.generation += 1;
                     self.engine = None;
@@ -424,10 +463,7 @@ impl Loop {
                 }
                 Effect::StartOther(number, path) => {
                     self.others.insert(number, None);
-                    let options = LoadOptions {
-                        path,
-                        ..self.load.clone()
-                    };
+                    let options = self.how_to_load(path, None);
                     self.aside(move || Done::StartedOther(number, Engine::spawn(options)));
                 }
                 Effect::TellOther(number, command) => {
@@ -438,6 +474,46 @@ impl Loop {
                 Effect::EndOther(number) => {
                     self.others.remove(&number);
                 }
+                Effect::LookAtTrainings(of) => {
+                    let database = self.database.clone();
+                    self.aside(move || {
+                        Done::Trainings(trainings::look(&database, of).map(Box::new))
+                    });
+                }
+                Effect::PlanTraining(arguments) => self.aside(move || {
+                    let plan = training::preview(&arguments, EXAMPLES);
+                    Done::TrainingPlanned(said(plan).map(Box::new))
+                }),
+                Effect::StartTraining {
+                    arguments,
+                    name,
+                    resume,
+                } => {
+                    let database = self.database.clone();
+                    self.aside(move || {
+                        let started = training::start(&arguments, &name, &database, resume);
+                        Done::TrainingStarted(name, said(started))
+                    });
+                }
+                Effect::OrderTraining(name, order) => {
+                    let database = self.database.clone();
+                    self.aside(move || Done::Ordered(trainings::order(&database, &name, order)));
+                }
+                Effect::OpenTrained {
+                    training,
+                    step,
+                    purpose,
+                } => self.aside(move || {
+                    let found = trainings::open(&training, step, purpose);
+                    Done::Trained(training, purpose, found)
+                }),
+                Effect::ExportTrained {
+                    training,
+                    step,
+                    product,
+                } => self.aside(move || {
+                    Done::Exported(said(training::export(&training, step, product)))
+                }),
                 Effect::Redraw => self.terminal.redraw().context("cannot redraw")?,
                 Effect::Suspend => self.terminal.suspend().context("cannot suspend")?,
             }
@@ -454,14 +530,19 @@ impl Loop {
         });
     }
 
+    fn how_to_load(&self, path: PathBuf, adapter: Option<PathBuf>) -> LoadOptions {
+        LoadOptions {
+            path,
+            adapter,
+            ..self.load.clone()
+        }
+    }
+
     /// Ends the engine and starts another; both may take a while.
-    fn load(&mut self, path: PathBuf) {
+    fn load(&mut self, path: PathBuf, adapter: Option<PathBuf>) {
         self.generation += 1;
         let generation = self.generation;
-        let options = LoadOptions {
-            path,
-            ..self.load.clone()
-        };
+        let options = self.how_to_load(path, adapter);
         let old = self.engine.take();
         self.aside(move || {
             // The old model's memory is free before the new one's is taken.
@@ -493,6 +574,11 @@ impl Loop {
         drop(self.engine);
         self.files.finish();
     }
+}
+
+/// An error as one sentence.
+fn said<T>(outcome: Result<T>) -> Result<T, String> {
+    outcome.map_err(|e| format!("{e:#}"))
 }
 
 /// The next event of the terminal.

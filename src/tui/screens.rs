@@ -38,6 +38,7 @@ mod over;
 pub mod picker;
 pub mod plots;
 mod question;
+pub mod train;
 
 /// The lowest screen with a header.
 const HEADER_FROM: u16 = 8;
@@ -54,11 +55,18 @@ pub enum Screen {
     Compare,
     /// What a thinking budget buys.
     Plots,
+    /// Trainings: planned, watched, compared.
+    Train,
 }
 
 impl Screen {
     /// Every screen, in the order of the tabs.
-    pub const ALL: [Screen; 3] = [Screen::Explore, Screen::Compare, Screen::Plots];
+    pub const ALL: [Screen; 4] = [
+        Screen::Explore,
+        Screen::Compare,
+        Screen::Plots,
+        Screen::Train,
+    ];
 
     /// What its tab says.
     pub fn title(self) -> &'static str {
@@ -66,6 +74,7 @@ impl Screen {
             Screen::Explore => "Explore",
             Screen::Compare => "Compare",
             Screen::Plots => "Plots",
+            Screen::Train => "Train",
         }
     }
 
@@ -75,6 +84,7 @@ impl Screen {
             Screen::Explore => Action::ShowExplore,
             Screen::Compare => Action::ShowCompare,
             Screen::Plots => Action::ShowPlots,
+            Screen::Train => Action::ShowTrain,
         }
     }
 
@@ -84,6 +94,7 @@ impl Screen {
             Screen::Explore => Context::Explore,
             Screen::Compare => Context::Compare,
             Screen::Plots => Context::Plots,
+            Screen::Train => Context::Train,
         }
     }
 
@@ -91,7 +102,7 @@ impl Screen {
     pub fn has_question(self) -> bool {
         match self {
             Screen::Explore | Screen::Compare => true,
-            Screen::Plots => false,
+            Screen::Plots | Screen::Train => false,
         }
     }
 
@@ -110,6 +121,7 @@ impl Screen {
             ],
             Screen::Compare => &[Group::Run, Group::Lanes, Group::Scroll],
             Screen::Plots => &[Group::Plot, Group::Scroll],
+            Screen::Train => &[Group::Train, Group::Scroll],
         }
     }
 
@@ -120,6 +132,14 @@ impl Screen {
             Group::Steer if self == Screen::Compare => {
                 // These also steer the selected lane.
                 matches!(action, Action::Wait | Action::Cut)
+            }
+            Group::Plot if self == Screen::Train => {
+                use Action as A;
+                // Its panels and charts are walked through by the same keys.
+                matches!(
+                    action,
+                    A::PanelNext | A::PanelPrevious | A::PointLeft | A::PointRight
+                )
             }
             group => self.groups().contains(&group),
         }
@@ -168,8 +188,8 @@ pub fn prepare(app: &mut App, area: Rect) {
     match app.screen {
         Screen::Explore => explore::prepare(app),
         Screen::Compare => compare::prepare(app),
-        // Nothing of it is kept from one drawing to the next.
-        Screen::Plots => {}
+        // Nothing of them is kept from one drawing to the next.
+        Screen::Plots | Screen::Train => {}
     }
 }
 
@@ -192,6 +212,7 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         Screen::Explore => explore::paint(app, buf),
         Screen::Compare => compare::paint(app, buf),
         Screen::Plots => plots::paint(app, buf),
+        Screen::Train => train::paint(app, buf),
     };
     footer::draw(
         buf,

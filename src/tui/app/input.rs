@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::overlay::{Ask, Overlay, Pick, Sure};
+use super::train::form::Field;
 use super::{App, Effect, Focus};
 use crate::config::expand_home;
 use crate::engine::catalog::Entry;
@@ -135,6 +136,7 @@ impl App {
                     return match sure {
                         Sure::Quit => self.quit_anyway(),
                         Sure::Ask => self.ask_now(),
+                        Sure::KillTraining => self.kill_training(),
                     };
                 }
                 Outcome::Done(false) | Outcome::Cancelled => return,
@@ -172,6 +174,7 @@ impl App {
             Pick::Strategy(place) => self.choose_strategy(place, row),
             Pick::Line => self.toggle_line(row),
             Pick::Sweep => self.sweep_row(row),
+            Pick::Export => self.export_trained(row),
         }
     }
 
@@ -188,6 +191,7 @@ impl App {
             Ask::WaitText => self.choose_wait_text(text),
             Ask::Figure => self.save_figure(text)?,
             Ask::Sweep(field) => self.set_sweep_field(field, text)?,
+            Ask::Train(field) => self.set_train_field(field, text)?,
             Ask::Setting(setting) => {
                 self.set(setting, text)?;
                 self.back_to_settings(setting);
@@ -236,18 +240,32 @@ impl App {
             Screen::Explore => self.explore_footer(),
             Screen::Compare => self.compare_footer(),
             Screen::Plots => self.plots_footer(),
+            Screen::Train => self.train_footer(),
         }
     }
 
     /// Ends the engine and starts one with another model; what the old one wrote stays.
     pub fn load(&mut self, path: PathBuf) {
-        self.on_model_change(true);
-        self.model_path = Some(path.clone());
-        self.wish(Effect::LoadModel(path));
+        self.load_with(path, None);
     }
 
-    /// A model was chosen: for a lane, if that is what the picker was opened for.
+    /// As [`App::load`], with an adapter.
+    pub(super) fn load_with(&mut self, path: PathBuf, adapter: Option<PathBuf>) {
+        self.on_model_change(true);
+        self.model_path = Some(path.clone());
+        self.adapter.clone_from(&adapter);
+        self.wish(Effect::LoadModel(path, adapter));
+    }
+
+    /// A model was chosen: for a lane or a training, if that is what the picker was opened for.
     fn model_chosen(&mut self, path: PathBuf) {
+        if std::mem::take(&mut self.train.wants_base) {
+            let base = path.display().to_string();
+            return match self.set_train_field(Field::Base, &base) {
+                Ok(()) => {}
+                Err(sentence) => self.refuse(sentence),
+            };
+        }
         match self.compare.wants_model.take() {
             Some(place) => self.set_lane_model(place, path),
             None => self.load(path),
@@ -257,6 +275,7 @@ impl App {
     /// Opens the picker, while models are still being looked for.
     pub fn open_models(&mut self) {
         self.compare.wants_model = None;
+        self.train.wants_base = false;
         let mut picker = Picker::default();
         picker.searching = true;
         picker.current = self.model_path.clone();

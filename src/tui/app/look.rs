@@ -62,7 +62,7 @@ impl App {
         match self.screen {
             Screen::Explore => self.explore_mouse(mouse, at),
             Screen::Compare => self.compare_mouse(mouse, at),
-            Screen::Plots => {}
+            Screen::Plots | Screen::Train => {}
         }
     }
 

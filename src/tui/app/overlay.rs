@@ -65,6 +65,8 @@ pub enum Pick {
     Line,
     /// A row of the form of a new sweep.
     Sweep,
+    /// What to write of a training.
+    Export,
 }
 
 /// What a typed line is for.
@@ -91,6 +93,8 @@ pub enum Ask {
     Figure,
     /// A field of a new sweep.
     Sweep(super::plots::sweep::Field),
+    /// A field of a new training.
+    Train(super::train::form::Field),
 }
 
 /// What a yes is for.
@@ -100,6 +104,8 @@ pub enum Sure {
     Quit,
     /// Asking although the session on screen could not be kept.
     Ask,
+    /// Ending a training at once.
+    KillTraining,
 }
 
 /// Wait texts worth trying: the paper's choice, and those it was compared with.

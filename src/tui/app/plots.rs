@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod act;
+pub mod pair;
 pub mod sweep;
 
 use crate::lab::compare::{Paired, paired};
@@ -127,6 +128,12 @@ pub struct Plots {
     pub sweep: Option<sweep::Progress>,
     /// What the next one is started with.
     pub plan: sweep::Plan,
+    /// The next one is of two models, before and after a training.
+    pub before: Option<pair::Before>,
+    /// The sweep under way is one of two.
+    pub both: Option<pair::Both>,
+    /// Runs that are shown together once all of them are here.
+    meet: Vec<String>,
     /// Series that were shown or hidden by hand, by name.
     toggled: BTreeMap<String, bool>,
     /// Runs that are being read.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::said;
 use crate::store::Db;
 use crate::store::run::{Run, RunSummary};
 use crate::store::session::Document;
@@ -32,8 +33,4 @@ pub fn trace(database: &Path, run: &Run, row: usize, sample: usize) -> Result<Do
 fn open(database: &Path) -> Result<Db> {
     Db::open_to_read(database)?
         .with_context(|| format!("there is no database any more at {}", database.display()))
-}
-
-fn said<T>(outcome: Result<T>) -> Result<T, String> {
-    outcome.map_err(|e| format!("{e:#}"))
 }

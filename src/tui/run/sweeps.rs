@@ -19,6 +19,8 @@ pub struct Job {
     pub load: LoadOptions,
     /// What is asked, and at which points.
     pub plan: Plan,
+    /// What the run's name begins with, if the plan has none; otherwise the problems' name.
+    pub prefix: Option<String>,
     /// The rules and the sampling that hold for all points.
     pub request: Request,
     /// The database.
@@ -48,6 +50,7 @@ fn work(job: Job, control: &Control, mut tell: impl FnMut(Progress)) -> Result<(
     let Job {
         load,
         plan,
+        prefix,
         request,
         db,
     } = job;
@@ -63,7 +66,10 @@ fn work(job: Job, control: &Control, mut tell: impl FnMut(Progress)) -> Result<(
     }
     let name = match &plan.name {
         Some(name) => name.clone(),
-        None => format!("{}-{}", problems.name, stamp()),
+        None => {
+            let prefix = prefix.unwrap_or_else(|| problems.name.clone());
+            format!("{prefix}-{}", stamp())
+        }
     };
     let mut prompt = problems.prompt.clone();
     if !request.system.is_empty() {

@@ -40,9 +40,22 @@ pub fn draw(
     area: Rect,
     buf: &mut Buffer,
 ) {
+    draw_styled(figure, view, &styles(theme), focused, theme, area, buf);
+}
+
+/// As [`draw`], with styles of one's own for what is inside.
+pub fn draw_styled(
+    figure: &Figure,
+    view: &View,
+    styles: &Styles,
+    focused: bool,
+    theme: &Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) {
     let area = area.intersection(buf.area);
     if area.width < BORDERS_FROM.0 || area.height < BORDERS_FROM.1 {
-        return terminal::draw(figure, view, &styles(theme), buf, area);
+        return terminal::draw(figure, view, styles, buf, area);
     }
     let border = if focused { theme.focus } else { theme.border };
     let mut title = figure.title.clone();
@@ -60,7 +73,7 @@ pub fn draw(
         width: inner.width + 1,
         ..inner
     };
-    terminal::draw(figure, view, &styles(theme), buf, inner);
+    terminal::draw(figure, view, styles, buf, inner);
     if view.window.is_some() {
         let sign = " zoomed ";
         let x = area.right().saturating_sub(2 + width(sign) as u16);

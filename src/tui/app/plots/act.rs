@@ -184,7 +184,10 @@ impl App {
     pub fn on_run(&mut self, name: &str, read: Result<Run, String>) {
         self.plots.awaited.retain(|n| n != name);
         match read {
-            Ok(run) => self.plots.put(run),
+            Ok(run) => {
+                self.plots.put(run);
+                self.bring_together();
+            }
             Err(sentence) => self.refuse(sentence),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pair::Launch;
 use crate::config::expand_home;
 use crate::lab::sweep::Progress as Told;
 use crate::store::run::{Budget, PointSpec};
@@ -234,14 +235,16 @@ impl App {
         if self.plots.sweep.is_some() {
             return self.refuse("A sweep is under way; cancel it first.");
         }
+        self.forget_before_after();
         self.show_sweep_form(0);
     }
 
-    fn show_sweep_form(&mut self, selected: usize) {
-        let model = match &self.model {
-            Model::Ready(info) => info.name.clone(),
-            Model::Loading(_) => "loading …".into(),
-            _ => "none yet".into(),
+    pub(super) fn show_sweep_form(&mut self, selected: usize) {
+        let (title, model) = match (&self.plots.before, &self.model) {
+            (Some(before), _) => ("Before and after", format!("{} and its base", before.name)),
+            (None, Model::Ready(info)) => ("A new sweep", info.name.clone()),
+            (None, Model::Loading(_)) => ("A new sweep", "loading …".into()),
+            (None, _) => ("A new sweep", "none yet".into()),
         };
         let plan = &self.plots.plan;
         let fields = Field::ALL.iter().map(|f| {
@@ -260,13 +263,15 @@ impl App {
             .chain(fields)
             .chain([start])
             .collect();
-        let list = List::new("A new sweep", "", rows, selected);
+        let list = List::new(title, "", rows, selected);
         self.overlay = Some(Overlay::Pick(Pick::Sweep, list));
     }
 
     /// A row of the form was chosen: the model, a field, or the start.
     pub(in crate::tui::app) fn sweep_row(&mut self, row: usize) {
         match (row, row.checked_sub(1).and_then(|i| Field::ALL.get(i))) {
+            // Which two is settled by the training.
+            (0, _) if self.plots.before.is_some() => self.show_sweep_form(0),
             (0, _) => self.open_models(),
             (_, Some(field)) => {
                 let line =
@@ -299,18 +304,18 @@ impl App {
             self.show_sweep_form(1);
             return self.refuse(fault);
         }
+        if let Some(before) = self.plots.before.take() {
+            return self.start_before_after(before);
+        }
         let Some(model) = self.model_path.clone() else {
             self.show_sweep_form(0);
             return self.refuse("Choose a model first.");
         };
-        let plan = Box::new(self.plots.plan.clone());
-        let request = Box::new(self.request.clone());
-        self.plots.sweep = Some(Progress::default());
         self.say(Tone::Info, "The sweep starts; its curve grows row by row.");
-        self.wish(Effect::StartSweep {
-            model,
-            plan,
-            request,
+        self.launch(Launch {
+            weights: (model, self.adapter.clone()),
+            plan: self.plots.plan.clone(),
+            prefix: None,
         });
     }
 
@@ -374,7 +379,10 @@ impl App {
         let Some(sweep) = self.plots.sweep.take() else {
             return;
         };
+        let complete = outcome.is_ok() && !sweep.stopping;
+        let both = self.one_of_both(&sweep.name, complete);
         match outcome {
+            Ok(()) if both => {}
             Ok(()) if sweep.stopping => self.say(
                 Tone::Info,
                 format!(

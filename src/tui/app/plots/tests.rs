@@ -274,11 +274,11 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     field(&mut app, 3, "0,1");
     press(&mut app, "end enter");
     let (_, effects) = app.drain();
-    let [Effect::StartSweep { model, plan, .. }] = effects.as_slice() else {
+    let [Effect::StartSweep { launch, .. }] = effects.as_slice() else {
         panic!("{effects:?}");
     };
-    assert_eq!(model, std::path::Path::new("s1-nano.gguf"));
-    assert_eq!(plan.points().len(), 6);
+    assert_eq!(launch.weights, ("s1-nano.gguf".into(), None));
+    assert_eq!(launch.plan.points().len(), 6);
     app.on_sweep(Told::Loading(0.5));
     app.on_sweep(Told::Started {
         run: "p-1".into(),

@@ -200,7 +200,7 @@ fn a_new_model_leaves_the_session_as_text_that_can_be_gone_on_with() {
     app.load("same.gguf".into());
     let (_, effects) = app.drain();
     assert!(
-        matches!(effects.as_slice(), [Effect::Save(_), Effect::LoadModel(_)]),
+        matches!(effects.as_slice(), [Effect::Save(_), Effect::LoadModel(..)]),
         "{effects:?}"
     );
     app.on_event(Event::Loaded(Box::new(info())));

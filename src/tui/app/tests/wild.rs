@@ -103,7 +103,7 @@ impl Dice {
             KeyCode::Backspace,
             KeyCode::Delete,
         ];
-        let keys = "wWxXsSiRru+-pPHvbt[]yYoT?:e()q123 ~/漢";
+        let keys = "wWxXsSiRru+-pPHvbt[]yYoT?:e()q1234 ~/漢cKnOL.";
         let code = match self.roll(3) {
             0 => named[self.roll(named.len())],
             _ => KeyCode::Char(keys.chars().nth(self.roll(keys.chars().count())).unwrap()),

@@ -1,0 +1,157 @@
+//! Before and after a training: the same sweep on two models, one after the other, and both curves
+//! in one plot in the end.
+
+use std::path::PathBuf;
+
+use super::Pane;
+use super::sweep::{Plan, Progress};
+use crate::plot::curves::Source;
+use crate::store::run::Budget;
+use crate::tui::app::{App, Effect, Tone};
+
+/// A model: a GGUF file, and an adapter to be used with it.
+pub type Weights = (PathBuf, Option<PathBuf>);
+
+/// A sweep of two models that waits for its form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Before {
+    /// The training.
+    pub name: String,
+    /// The model it began with.
+    pub base: PathBuf,
+    /// The model it made.
+    pub tuned: Weights,
+    /// What both are asked. While the form is open, the plan of single sweeps, which the form's
+    /// stands in for.
+    pub plan: Plan,
+}
+
+/// Two sweeps under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Both {
+    /// The second, while the first is under way.
+    next: Option<Launch>,
+    /// Names of the runs that are done.
+    runs: Vec<String>,
+}
+
+/// A sweep as it is started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// The model.
+    pub weights: Weights,
+    /// What is asked, and at which points.
+    pub plan: Plan,
+    /// What its run's name begins with, where the plan has none; otherwise its problems' name.
+    pub prefix: Option<String>,
+}
+
+impl App {
+    /// Opens the form of the sweep before and after, its start selected.
+    pub(in crate::tui::app) fn open_before_after(&mut self, mut before: Before) {
+        self.forget_before_after();
+        std::mem::swap(&mut self.plots.plan, &mut before.plan);
+        let ready = self.plots.plan.problems.is_some();
+        self.plots.before = Some(before);
+        self.show_sweep_form(if ready { usize::MAX } else { 1 });
+    }
+
+    /// The next sweep is one of a single model again.
+    pub(super) fn forget_before_after(&mut self) {
+        if let Some(before) = self.plots.before.take() {
+            self.plots.plan = before.plan;
+        }
+    }
+
+    /// Starts both, the model before the training first.
+    pub(super) fn start_before_after(&mut self, before: Before) {
+        let plan = std::mem::replace(&mut self.plots.plan, before.plan);
+        let launch = |weights: Weights, word: &str| {
+            let name = plan.name.as_ref().map(|n| format!("{n}-{word}"));
+            Launch {
+                weights,
+                plan: Plan {
+                    name,
+                    ..plan.clone()
+                },
+                prefix: Some(format!("{}-{word}", before.name)),
+            }
+        };
+        let first = launch((before.base, None), "before");
+        self.plots.both = Some(Both {
+            next: Some(launch(before.tuned, "after")),
+            runs: Vec::new(),
+        });
+        self.plots.shown.clear();
+        self.plots.refresh();
+        self.show_plots();
+        self.say(
+            Tone::Info,
+            "First the model before the training, then the one after it; both curves grow here.",
+        );
+        self.launch(first);
+    }
+
+    /// Starts a sweep.
+    pub(super) fn launch(&mut self, launch: Launch) {
+        let request = Box::new(self.request.clone());
+        self.plots.sweep = Some(Progress::default());
+        self.wish(Effect::StartSweep {
+            launch: Box::new(launch),
+            request,
+        });
+    }
+
+    /// A sweep has ended: starts the second, or brings both together. `true` if it was one of two.
+    pub(super) fn one_of_both(&mut self, name: &str, complete: bool) -> bool {
+        let Some(mut both) = self.plots.both.take() else {
+            return false;
+        };
+        if !complete {
+            return false;
+        }
+        both.runs.push(name.to_owned());
+        match both.next.take() {
+            Some(next) => {
+                self.plots.both = Some(both);
+                self.launch(next);
+            }
+            None => {
+                self.plots.meet.clone_from(&both.runs);
+                for run in both.runs {
+                    self.read_run(run);
+                }
+                self.say(
+                    Tone::Info,
+                    "Before and after, in one plot; below, what was won and what was lost.",
+                );
+            }
+        }
+        true
+    }
+
+    /// Once both runs are here: they alone are shown, every point is compared with the natural
+    /// length of the first, and the pairs have the keys.
+    pub(super) fn bring_together(&mut self) {
+        let plots = &mut self.plots;
+        let here = |name: &String| plots.shown_as(name).is_some();
+        if plots.meet.is_empty() || !plots.meet.iter().all(here) {
+            return;
+        }
+        let meet = std::mem::take(&mut plots.meet);
+        plots.shown.retain(|s| meet.contains(&s.run.name));
+        plots
+            .shown
+            .sort_by_key(|s| meet.iter().position(|name| *name == s.run.name));
+        let points = plots.shown.first().map(|s| &s.report.points);
+        let natural = points.and_then(|points| {
+            points
+                .iter()
+                .position(|p| p.spec.budget == Budget::Natural && p.spec.waits == 0)
+        });
+        plots.anchor = natural.map(|point| Source { run: 0, point });
+        plots.current = plots.shown.len().saturating_sub(1);
+        plots.refresh();
+        plots.focus(Pane::Pairs);
+    }
+}

@@ -1,0 +1,369 @@
+//! The trainings: the form of a new one, which one is watched, and which panel has the keys.
+//!
+//! A training is a process of its own that writes into the database; what is shown here was read
+//! from there, and orders go there too. So it goes on while another screen is shown, and after the
+//! program has ended. Not here: drawing (`screens::train`), files and processes (the event loop).
+
+use std::path::PathBuf;
+
+mod act;
+mod after;
+pub mod curve;
+pub mod form;
+mod plan;
+pub mod watch;
+
+use crate::lab::training::{CheckpointFile, Preview};
+use crate::plot::Figure;
+use crate::plot::terminal::View;
+use crate::store::training::{Note, State, StepRecord, Training};
+use crate::tui::action::Action;
+use crate::tui::widgets::chart;
+
+pub use after::{Purpose, rank};
+use form::Form;
+use watch::Watched;
+
+/// Rows that page up and page down move by.
+const PAGE: usize = 10;
+/// Key presses from one end of a chart to the other, about.
+const STRIDES: usize = 100;
+
+/// A part of the screen that can have the keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pane {
+    /// Loss, raw and smoothed.
+    #[default]
+    Loss,
+    /// Accuracy on held-out problems.
+    HeldOut,
+    /// Learning rate.
+    Rate,
+    /// Norm of the gradient.
+    Gradient,
+    /// Tokens a second.
+    Speed,
+    /// What it answers to the sample question.
+    Sample,
+    /// What happened.
+    Log,
+    /// Its checkpoints.
+    Checkpoints,
+    /// All trainings.
+    List,
+}
+
+impl Pane {
+    /// All of them, in the order in which the key walks through them.
+    pub const ALL: [Pane; 9] = [
+        Pane::Loss,
+        Pane::HeldOut,
+        Pane::Rate,
+        Pane::Gradient,
+        Pane::Speed,
+        Pane::Sample,
+        Pane::Log,
+        Pane::Checkpoints,
+        Pane::List,
+    ];
+
+    /// Whether it is a chart.
+    pub fn is_chart(self) -> bool {
+        use Pane as P;
+        matches!(
+            self,
+            P::Loss | P::HeldOut | P::Rate | P::Gradient | P::Speed
+        )
+    }
+}
+
+/// A training, and whether its process is gone without a word.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listed {
+    /// The training.
+    pub training: Training,
+    /// See [`Training::is_interrupted`].
+    pub interrupted: bool,
+}
+
+impl Listed {
+    /// What became of it, in a word.
+    pub fn state(&self) -> &'static str {
+        if self.interrupted {
+            "interrupted"
+        } else {
+            self.training.state.name()
+        }
+    }
+
+    /// Whether its process is at work.
+    pub fn is_open(&self) -> bool {
+        self.training.state.is_open() && !self.interrupted
+    }
+
+    /// Whether it can be taken up again.
+    pub fn can_resume(&self) -> bool {
+        use State as S;
+        self.interrupted || matches!(self.training.state, S::Stopped | S::Killed | S::Failed)
+    }
+}
+
+/// What is read while trainings are watched.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// All trainings, the newest first.
+    pub list: Vec<Listed>,
+    /// What is new of the one that is watched.
+    pub news: Option<News>,
+}
+
+/// What is new of a training.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct News {
+    /// Which.
+    pub name: String,
+    /// What it is newer than: a step and a note.
+    pub after: (usize, i64),
+    /// Its later steps.
+    pub steps: Vec<StepRecord>,
+    /// Its later notes.
+    pub notes: Vec<Note>,
+    /// All its checkpoints, the newest first.
+    pub checkpoints: Vec<CheckpointFile>,
+}
+
+/// What the form will take.
+#[derive(Clone, Debug, Default)]
+pub struct Planned {
+    /// The arguments that are being worked out.
+    asked: Option<Vec<String>>,
+    /// The arguments of what is shown.
+    of: Vec<String>,
+    /// What they come to, or why they cannot be run.
+    pub shown: Option<Result<Preview, String>>,
+    /// Which of the examples is shown.
+    pub example: usize,
+    /// First row of it.
+    pub scroll: usize,
+}
+
+/// The state of the train screen.
+#[derive(Clone, Debug, Default)]
+pub struct Train {
+    /// The trainings in the database, the newest first; `None` until they were read.
+    pub list: Option<Vec<Listed>>,
+    /// Why they could not be.
+    pub trouble: Option<String>,
+    /// The one that is watched.
+    pub current: Option<String>,
+    /// What was read of it.
+    pub watched: Watched,
+    /// The form.
+    pub form: Form,
+    /// The form is on the screen although there are trainings.
+    pub planning: bool,
+    /// What the form will take.
+    pub planned: Planned,
+    /// The training that is being started.
+    pub starting: Option<String>,
+    /// The panel that has the keys.
+    pub pane: Pane,
+    /// The chart that was looked at last.
+    pub chart: Pane,
+    /// Whatever was looked at last beside the charts.
+    pub beside: Pane,
+    /// How the charts are looked at: the crosshair of the one that has the keys.
+    pub view: View,
+    /// Selected row of the list of trainings.
+    pub row: usize,
+    /// Selected checkpoint.
+    pub checkpoint: usize,
+    /// The answer that is shown, from the oldest; `None` follows the newest.
+    pub sample: Option<usize>,
+    /// Rows of the log below the last one in sight.
+    pub log: usize,
+    /// The picker of models was opened for the form.
+    pub(super) wants_base: bool,
+    /// They are being read.
+    looking: bool,
+    /// Calls since they were read last, while another screen is shown.
+    idle: usize,
+}
+
+impl Train {
+    /// The trainings' part of the program as it starts.
+    pub fn new(place: form::Place) -> Train {
+        Train {
+            form: Form::new(place),
+            beside: Pane::Sample,
+            ..Train::default()
+        }
+    }
+
+    /// Whether the form is what the screen shows.
+    pub fn shows_form(&self) -> bool {
+        self.planning || self.list.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// The training that is watched.
+    pub fn current(&self) -> Option<&Listed> {
+        let name = self.current.as_ref()?;
+        let mut list = self.list.as_ref()?.iter();
+        list.find(|l| l.training.name == *name)
+    }
+
+    /// The answer that is shown, and how many there are.
+    pub fn sample(&self) -> (Option<usize>, usize) {
+        let n = self.watched.samples().len();
+        let shown = self.sample.unwrap_or(usize::MAX);
+        (n.checked_sub(1).map(|last| shown.min(last)), n)
+    }
+
+    /// Watches another training; what was read of the last one goes.
+    fn watch(&mut self, name: Option<String>) {
+        self.current = name;
+        self.forget();
+    }
+
+    /// Reads the training anew from its beginning.
+    fn forget(&mut self) {
+        self.watched = Watched::default();
+        self.view.cursor = None;
+        self.sample = None;
+        self.checkpoint = 0;
+        self.log = 0;
+    }
+
+    /// Gives the keys to a panel.
+    pub fn focus(&mut self, pane: Pane) {
+        self.pane = pane;
+        self.view.cursor = None;
+        if pane.is_chart() {
+            self.chart = pane;
+        } else {
+            self.beside = pane;
+        }
+    }
+
+    fn walk(&mut self, on: bool) {
+        let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
+        let n = Pane::ALL.len();
+        let next = if on { (at + 1) % n } else { (at + n - 1) % n };
+        if let Some(&pane) = Pane::ALL.get(next) {
+            self.focus(pane);
+        }
+    }
+
+    /// The figure of a chart.
+    pub fn figure(&self, pane: Pane) -> &Figure {
+        match pane {
+            Pane::HeldOut => &self.watched.held_out,
+            Pane::Rate => &self.watched.rate,
+            Pane::Gradient => &self.watched.gradient,
+            Pane::Speed => &self.watched.speed,
+            _ => &self.watched.loss,
+        }
+    }
+
+    /// Moves in the panel that has the keys.
+    fn go(&mut self, action: Action) {
+        use Action as A;
+        if self.pane.is_chart() {
+            return self.move_crosshair(action);
+        }
+        let rows = match self.pane {
+            Pane::Sample => {
+                let (shown, n) = self.sample();
+                let Some(shown) = shown else { return };
+                let next = match action {
+                    A::PointLeft | A::Up => shown.saturating_sub(1),
+                    A::PointRight | A::Down => shown + 1,
+                    A::Home => 0,
+                    A::End => n,
+                    _ => shown,
+                };
+                // The newest is followed.
+                self.sample = Some(next).filter(|next| *next + 1 < n);
+                return;
+            }
+            Pane::Log => {
+                let below = step(action, self.log, usize::MAX / 2, true);
+                self.log = below.min(self.watched.notes.len().saturating_sub(1));
+                return;
+            }
+            Pane::Checkpoints => self.watched.checkpoints.len(),
+            _ => self.list.as_ref().map_or(0, Vec::len),
+        };
+        let row = match self.pane {
+            Pane::Checkpoints => &mut self.checkpoint,
+            _ => &mut self.row,
+        };
+        *row = step(action, *row, rows, false);
+    }
+
+    fn move_crosshair(&mut self, action: Action) {
+        use Action as A;
+        let figure = self.figure(self.pane).clone();
+        let view = &mut self.view;
+        let first = view.cursor.is_none();
+        match action {
+            A::PointLeft | A::PointRight => {
+                let on = action == A::PointRight;
+                chart::step_point(&figure, view, on);
+                if first {
+                    // It starts at the end of the line that says most.
+                    let line = figure.series.len().saturating_sub(1).min(1);
+                    let points = figure.series.get(line).map_or(0, |s| s.points.len());
+                    view.cursor = points.checked_sub(1).map(|point| (line, point));
+                    return;
+                }
+                let series = view.cursor.and_then(|(s, _)| figure.series.get(s));
+                let stride = series.map_or(0, |s| s.points.len() / STRIDES);
+                for _ in 1..stride {
+                    chart::step_point(&figure, view, on);
+                }
+            }
+            A::Up | A::Down => chart::step_series(&figure, view, action == A::Down),
+            _ => {}
+        }
+    }
+
+    fn clamp(&mut self) {
+        let last = |n: usize| n.saturating_sub(1);
+        self.row = self.row.min(last(self.list.as_ref().map_or(0, Vec::len)));
+        self.checkpoint = self.checkpoint.min(last(self.watched.checkpoints.len()));
+    }
+
+    /// The folder of the training that is watched.
+    pub fn folder(&self) -> Option<PathBuf> {
+        Some(self.current()?.training.folder.clone())
+    }
+}
+
+/// Another row of `n`; counted from the last one if `from_end`.
+fn step(action: Action, row: usize, n: usize, from_end: bool) -> usize {
+    use Action as A;
+    let last = n.saturating_sub(1);
+    let (back, on) = if from_end {
+        (A::Down, A::Up)
+    } else {
+        (A::Up, A::Down)
+    };
+    let (page_back, page_on, first, end) = if from_end {
+        (A::PageDown, A::PageUp, A::End, A::Home)
+    } else {
+        (A::PageUp, A::PageDown, A::Home, A::End)
+    };
+    match action {
+        a if a == back => row.saturating_sub(1),
+        a if a == on => row.saturating_add(1).min(last),
+        a if a == page_back => row.saturating_sub(PAGE),
+        a if a == page_on => row.saturating_add(PAGE).min(last),
+        a if a == first => 0,
+        a if a == end => last,
+        _ => row.min(last),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,354 @@
+//! What keys do on the train screen while a training is watched, and what comes back of it.
+
+use super::{Look, Pane};
+use crate::store::training::{Order, State};
+use crate::tui::action::Action;
+use crate::tui::app::overlay::{Overlay, Sure};
+use crate::tui::app::{App, Effect, Tone};
+use crate::tui::screens::Screen;
+use crate::tui::widgets::confirm::Confirm;
+
+/// The learning rate may be multiplied and divided by this much.
+const MOST_RATE: f64 = 1024.0;
+/// While another screen is shown, trainings are looked at every so many calls.
+const IDLE: usize = 8;
+
+impl App {
+    /// Goes to the trainings; they are read anew.
+    pub(in crate::tui::app) fn show_train(&mut self) {
+        self.screen = Screen::Train;
+        self.look_at_trainings();
+        self.plan_again();
+    }
+
+    /// Reads the trainings anew, if they are looked at or one is under way. Called four times a
+    /// second; while another screen is shown, most calls do nothing.
+    pub fn look_at_trainings(&mut self) {
+        let train = &mut self.train;
+        if train.looking {
+            return;
+        }
+        if self.screen != Screen::Train {
+            train.idle += 1;
+            let open = train.list.as_ref().map(|l| l.iter().any(|t| t.is_open()));
+            // Once at the beginning: one may be under way from an earlier program.
+            if open == Some(false) || train.idle < IDLE && open.is_some() {
+                return;
+            }
+        }
+        train.idle = 0;
+        train.looking = true;
+        let after = train.watched.after();
+        let current = train.current.clone().map(|name| (name, after));
+        self.wish(Effect::LookAtTrainings(current));
+    }
+
+    /// Hears what was read of the trainings.
+    pub fn on_trainings(&mut self, read: Result<Look, String>) {
+        self.train.looking = false;
+        let Look { list, news } = match read {
+            Ok(look) => look,
+            Err(sentence) => {
+                self.train.trouble = Some(sentence);
+                return;
+            }
+        };
+        self.train.trouble = None;
+        self.tell_of_ends(&list);
+        let train = &mut self.train;
+        let anew = match (train.current(), &train.current) {
+            (Some(old), Some(name)) => list.iter().find(|l| l.training.name == *name).is_none_or(
+                // Taken up again: its last steps are computed and written once more.
+                |new| {
+                    new.training.step < train.watched.after().0 || (new.is_open() && !old.is_open())
+                },
+            ),
+            _ => false,
+        };
+        train.form.taken = list.iter().map(|l| l.training.name.clone()).collect();
+        let gone = |name: &String| !list.iter().any(|l| l.training.name == *name);
+        let started = train.starting.is_some();
+        if train
+            .current
+            .as_ref()
+            .is_none_or(|name| gone(name) && !started)
+        {
+            let open = list.iter().find(|l| l.is_open()).or(list.first());
+            let first = open.map(|l| l.training.name.clone());
+            train.watch(first);
+        } else if anew {
+            train.forget();
+        }
+        train.list = Some(list);
+        if let Some(news) = news {
+            let total = train.current().map_or(0, |l| l.training.steps);
+            let fits =
+                train.current.as_deref() == Some(&news.name) && news.after == train.watched.after();
+            if fits {
+                train.watched.checkpoints = news.checkpoints;
+                train.watched.add(news.steps, news.notes, total);
+            }
+        }
+        train.clamp();
+        self.plan_again();
+    }
+
+    /// Says what became of trainings that were under way.
+    fn tell_of_ends(&mut self, new: &[super::Listed]) {
+        let old = self.train.list.as_deref().unwrap_or_default();
+        let was_open = |name: &str| old.iter().any(|l| l.training.name == name && l.is_open());
+        let ended = new
+            .iter()
+            .find(|l| !l.is_open() && was_open(&l.training.name));
+        let Some(ended) = ended else { return };
+        let name = &ended.training.name;
+        let fault = ended.training.fault.as_deref();
+        match ended.training.state {
+            _ if ended.interrupted => self.say(
+                Tone::Warning,
+                format!(
+                    "The training {name} was interrupted; R takes it up from its last checkpoint."
+                ),
+            ),
+            State::Finished => self.say(
+                Tone::Info,
+                format!("The training {name} is done; c compares it with its base."),
+            ),
+            State::Failed => self.say(
+                Tone::Warning,
+                fault.unwrap_or("The training has failed.").to_owned(),
+            ),
+            _ => self.say(
+                Tone::Info,
+                format!(
+                    "The training {name} is {}; R goes on with it.",
+                    ended.state()
+                ),
+            ),
+        }
+    }
+
+    /// Does what an action says on the train screen.
+    pub(in crate::tui::app) fn train(&mut self, action: Action) {
+        use Action as A;
+        match action {
+            A::NewTraining => return self.open_form(),
+            A::CopyCommand => return self.copy_command(),
+            _ if self.train.shows_form() => return self.form(action),
+            _ => {}
+        }
+        match action {
+            A::PanelNext => self.train.walk(true),
+            A::PanelPrevious => self.train.walk(false),
+            A::PointLeft | A::PointRight | A::Up | A::Down => self.train.go(action),
+            A::PageUp | A::PageDown | A::Home | A::End => self.train.go(action),
+            A::WatchTraining => self.train.view.cursor = None,
+            A::TrainEnter => self.enter_pane(),
+            A::PauseTraining => self.pause_training(),
+            A::StopTraining => {
+                self.order(Order::Stop, "It ends after this step, with a checkpoint.")
+            }
+            A::KillTraining => self.ask_to_kill(),
+            A::SaveCheckpoint => {
+                self.order(Order::Save, "A checkpoint is written after this step.")
+            }
+            A::RateDown => self.change_rate(0.5),
+            A::RateUp => self.change_rate(2.0),
+            A::ResumeTraining => self.resume_training(),
+            A::BeforeAfter => self.compare_before_after(),
+            A::OpenTrained => self.open_trained(super::Purpose::Explore),
+            A::LaneTrained => self.open_trained(super::Purpose::Lane),
+            A::ExportTrained => self.open_export(),
+            _ => {}
+        }
+    }
+
+    /// The actions worth a place in the footer now, most useful first.
+    pub(in crate::tui::app) fn train_footer(&self) -> Vec<Action> {
+        use Action as A;
+        if self.train.shows_form() {
+            let mut keys = vec![
+                A::TrainEnter,
+                A::CopyCommand,
+                A::ShowExplore,
+                A::Theme,
+                A::Quit,
+            ];
+            if self.train.list.as_ref().is_some_and(|l| !l.is_empty()) {
+                keys.insert(1, A::WatchTraining);
+            }
+            return keys;
+        }
+        let Some(current) = self.train.current() else {
+            return vec![A::NewTraining, A::ShowExplore, A::Quit];
+        };
+        let mut keys = if current.is_open() {
+            vec![
+                A::PauseTraining,
+                A::StopTraining,
+                A::PanelNext,
+                A::RateDown,
+                A::RateUp,
+                A::KillTraining,
+                A::SaveCheckpoint,
+                A::NewTraining,
+            ]
+        } else if current.can_resume() {
+            vec![
+                A::ResumeTraining,
+                A::NewTraining,
+                A::PanelNext,
+                A::BeforeAfter,
+                A::OpenTrained,
+                A::ExportTrained,
+            ]
+        } else {
+            vec![
+                A::BeforeAfter,
+                A::OpenTrained,
+                A::PanelNext,
+                A::ExportTrained,
+                A::LaneTrained,
+                A::NewTraining,
+            ]
+        };
+        match self.train.pane {
+            Pane::List | Pane::Checkpoints => keys.insert(1, A::TrainEnter),
+            Pane::Sample if self.train.sample().1 > 1 => keys.insert(2, A::PointLeft),
+            _ => {}
+        }
+        keys
+    }
+
+    /// Enter: the selected training, or the selected checkpoint.
+    fn enter_pane(&mut self) {
+        match self.train.pane {
+            Pane::List => {
+                let list = self.train.list.as_deref().unwrap_or_default();
+                let name = list.get(self.train.row).map(|l| l.training.name.clone());
+                if name.is_some() && name != self.train.current {
+                    self.train.watch(name);
+                    self.look_at_trainings();
+                }
+            }
+            Pane::Checkpoints => self.open_trained(super::Purpose::Explore),
+            _ => {}
+        }
+    }
+
+    /// Gives an order to the training that is watched, if it is at work.
+    fn order(&mut self, order: Order, said: &str) {
+        let Some(current) = self.train.current() else {
+            return self.refuse("There is no training yet; n plans one.");
+        };
+        if !current.is_open() {
+            let (name, state) = (&current.training.name, current.state());
+            let sentence = format!("The training {name} is {state}: nothing is at work.");
+            return self.refuse(sentence);
+        }
+        let name = current.training.name.clone();
+        self.say(Tone::Info, said);
+        self.wish(Effect::OrderTraining(name, order));
+    }
+
+    fn pause_training(&mut self) {
+        let paused = self.train.current().map(|l| l.training.state);
+        match paused {
+            Some(State::Paused) => self.order(Order::Resume, "It goes on."),
+            _ => self.order(
+                Order::Pause,
+                "It pauses after this step, with a checkpoint.",
+            ),
+        }
+    }
+
+    fn ask_to_kill(&mut self) {
+        let Some(current) = self.train.current().filter(|l| l.is_open()) else {
+            return self.order(Order::Kill, "");
+        };
+        let question = format!("Kill the training {}?", current.training.name);
+        let detail = "It ends at once; R goes on from its last checkpoint. t ends it in order.";
+        self.overlay = Some(Overlay::Sure(
+            Sure::KillTraining,
+            Confirm::new(&question, detail),
+        ));
+    }
+
+    /// The user is sure.
+    pub(in crate::tui::app) fn kill_training(&mut self) {
+        self.order(Order::Kill, "It ends at once.");
+    }
+
+    /// Multiplies the scheduled learning rate.
+    fn change_rate(&mut self, factor: f64) {
+        let Some(current) = self.train.current() else {
+            return self.order(Order::Rate(factor), "");
+        };
+        let rate = (current.training.rate * factor).clamp(1.0 / MOST_RATE, MOST_RATE);
+        let said = format!("The learning rate is × {rate} from the next step on.");
+        let name = current.training.name.clone();
+        let open = current.is_open();
+        self.order(Order::Rate(rate), &said);
+        let mut list = self.train.list.iter_mut().flatten();
+        if let Some(listed) = list.find(|l| open && l.training.name == name) {
+            // The next press multiplies this one, read back or not.
+            listed.training.rate = rate;
+        }
+    }
+
+    fn resume_training(&mut self) {
+        let Some(current) = self.train.current() else {
+            return self.refuse("There is no training yet; n plans one.");
+        };
+        if !current.can_resume() {
+            let sentence = format!(
+                "The training {} is {}.",
+                current.training.name,
+                current.state()
+            );
+            return self.refuse(sentence);
+        }
+        if let Some(name) = &self.train.starting {
+            let sentence = format!("{name} is being started.");
+            return self.refuse(sentence);
+        }
+        let name = current.training.name.clone();
+        let arguments = current.training.arguments.clone();
+        self.say(
+            Tone::Info,
+            format!("{name} goes on from its last checkpoint."),
+        );
+        self.train.starting = Some(name.clone());
+        self.wish(Effect::StartTraining {
+            arguments,
+            name,
+            resume: true,
+        });
+    }
+
+    /// Hears that an order was given, or could not be.
+    pub fn on_ordered(&mut self, given: Result<(), String>) {
+        if let Err(sentence) = given {
+            self.refuse(sentence);
+        }
+    }
+
+    /// Hears what became of the start of a training.
+    pub fn on_training_started(&mut self, name: &str, outcome: Result<(), String>) {
+        self.train.starting = None;
+        match outcome {
+            Ok(()) => {
+                self.train.planning = false;
+                self.train.form.started();
+                if self.train.current.as_deref() == Some(name) {
+                    self.train.forget();
+                } else {
+                    self.train.watch(Some(name.to_owned()));
+                }
+                self.train.looking = false;
+                self.look_at_trainings();
+            }
+            Err(sentence) => self.refuse(sentence),
+        }
+    }
+}

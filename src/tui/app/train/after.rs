@@ -1,0 +1,199 @@
+//! What a training is for: the model it made, opened, exported, and compared with what it was.
+
+use std::path::{Path, PathBuf};
+
+use crate::assets;
+use crate::lab::training::Product;
+use crate::store::run::Budget;
+use crate::store::training::{State, Training};
+use crate::train::arguments::Arguments;
+use crate::train::export::Quantization;
+use crate::tui::app::compare::Place;
+use crate::tui::app::overlay::{Overlay, Pick};
+use crate::tui::app::plots::pair::Before;
+use crate::tui::app::plots::sweep::Plan;
+use crate::tui::app::{App, Effect, Tone};
+use crate::tui::screens::Screen;
+use crate::tui::widgets::list::{List, Row};
+
+use super::Pane;
+
+/// What a trained model is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The explorer.
+    Explore,
+    /// A lane of the comparison.
+    Lane,
+    /// The sweep before and after.
+    Sweep,
+}
+
+/// What can be written, with what it is for.
+const PRODUCTS: [(&str, &str, Product); 5] = [
+    (
+        "GGUF, Q8_0",
+        "for this program and llama.cpp",
+        Product::Gguf(Quantization::Q8_0),
+    ),
+    ("GGUF, F16", "", Product::Gguf(Quantization::F16)),
+    (
+        "GGUF, Q4_0",
+        "the smallest",
+        Product::Gguf(Quantization::Q4_0),
+    ),
+    (
+        "safetensors",
+        "a folder for Hugging Face, an adapter merged",
+        Product::SafeTensors,
+    ),
+    (
+        "adapter",
+        "a folder for PEFT, beside its base",
+        Product::Adapter,
+    ),
+];
+
+/// The rank of the adapter that a training makes; `None` where all weights are trained.
+pub fn rank(training: &Training) -> Option<u32> {
+    Arguments::parse(&training.arguments).ok()?.lora_rank
+}
+
+impl App {
+    /// The training that is watched, and the checkpoint that is meant: the selected one where the
+    /// checkpoints have the keys, otherwise the result, or the newest checkpoint where there is no
+    /// result yet.
+    fn meant(&self) -> Result<(Box<Training>, Option<usize>), String> {
+        let Some(current) = self.train.current() else {
+            return Err("There is no training yet; n plans one.".into());
+        };
+        let checkpoints = &self.train.watched.checkpoints;
+        let selected = checkpoints.get(self.train.checkpoint);
+        let step = if self.train.pane == Pane::Checkpoints {
+            selected.map(|c| c.step)
+        } else if current.training.state == State::Finished {
+            None
+        } else {
+            checkpoints.first().map(|c| c.step)
+        };
+        if step.is_none() && current.training.state != State::Finished {
+            return Err("It has no checkpoint yet; w writes one after this step.".into());
+        }
+        Ok((Box::new(current.training.clone()), step))
+    }
+
+    /// Opens what the training made.
+    pub(super) fn open_trained(&mut self, purpose: Purpose) {
+        match self.meant() {
+            Ok((training, step)) => {
+                self.say(Tone::Info, "Fetching the trained model …");
+                self.wish(Effect::OpenTrained {
+                    training,
+                    step,
+                    purpose,
+                });
+            }
+            Err(sentence) => self.refuse(sentence),
+        }
+    }
+
+    /// Hears where the trained model is: a GGUF file, and an adapter to be used with it.
+    pub fn on_trained(
+        &mut self,
+        training: &Training,
+        purpose: Purpose,
+        found: Result<(PathBuf, Option<PathBuf>), String>,
+    ) {
+        let (model, adapter) = match found {
+            Ok(found) => found,
+            Err(sentence) => return self.refuse(sentence),
+        };
+        self.notice = None;
+        match purpose {
+            Purpose::Explore => {
+                self.screen = Screen::Explore;
+                self.load_with(model, adapter);
+            }
+            Purpose::Lane => {
+                self.screen = Screen::Compare;
+                self.set_lane_model(Place::New, model);
+            }
+            Purpose::Sweep => self.open_before_after(before(training, model, adapter)),
+        }
+    }
+
+    /// Sweeps the model before and after: the same problems, the same points.
+    pub(super) fn compare_before_after(&mut self) {
+        if self.plots.sweep.is_some() {
+            return self.refuse("A sweep is under way; let it end, or cancel it on the plots.");
+        }
+        self.open_trained(Purpose::Sweep);
+    }
+
+    /// What can be written.
+    pub(super) fn open_export(&mut self) {
+        let (training, step) = match self.meant() {
+            Ok(meant) => meant,
+            Err(sentence) => return self.refuse(sentence),
+        };
+        let of = step.map_or("the result".into(), |step| format!("step {step}"));
+        let rows = products(&training).map(|(name, about, _)| Row::new(name, about));
+        let title = format!("Write {of} of {} as", training.name);
+        let list = List::new(&title, "", rows.collect(), 0);
+        self.overlay = Some(Overlay::Pick(Pick::Export, list));
+    }
+
+    /// A product was chosen.
+    pub(in crate::tui::app) fn export_trained(&mut self, row: usize) {
+        let (training, step) = match self.meant() {
+            Ok(meant) => meant,
+            Err(sentence) => return self.refuse(sentence),
+        };
+        let Some((_, _, product)) = products(&training).nth(row) else {
+            return;
+        };
+        self.say(Tone::Info, "Writing …");
+        self.wish(Effect::ExportTrained {
+            training,
+            step,
+            product,
+        });
+    }
+
+    /// Hears what became of an export.
+    pub fn on_exported(&mut self, written: Result<PathBuf, String>) {
+        match written {
+            Ok(path) => self.say(Tone::Info, format!("Written to {}", path.display())),
+            Err(sentence) => self.refuse(sentence),
+        }
+    }
+}
+
+/// The products that a training can give.
+fn products(training: &Training) -> impl Iterator<Item = (&'static str, &'static str, Product)> {
+    let adapter = rank(training).is_some();
+    PRODUCTS
+        .into_iter()
+        .filter(move |(_, _, p)| adapter || *p != Product::Adapter)
+}
+
+/// The sweep before and after a training, with the budgets of a small model.
+fn before(training: &Training, model: PathBuf, adapter: Option<PathBuf>) -> Before {
+    let bundled = Path::new(&training.base) == Path::new(assets::BASE);
+    Before {
+        name: training.name.clone(),
+        base: PathBuf::from(&training.base),
+        tuned: (model, adapter),
+        plan: Plan {
+            problems: bundled.then(|| assets::HELD_OUT.into()),
+            budgets: [0, 32, 64, 96]
+                .map(Budget::Tokens)
+                .into_iter()
+                .chain([Budget::Natural])
+                .collect(),
+            waits: vec![0],
+            limit: Some(100),
+            ..Plan::default()
+        },
+    }
+}

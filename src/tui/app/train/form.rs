@@ -1,0 +1,712 @@
+//! The form of a new training: its fields, their defaults, and the command line they make.
+//!
+//! Every value is the text that a person would type. A field that was not touched has its default,
+//! which may depend on the base: the bundled base comes with the recipe that makes the bundled
+//! reasoner of it, every other one with s1's. Not here: the keys, and whether the run fits.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::assets;
+use crate::config::expand_home;
+
+/// Something that can be set before a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// The model it begins with.
+    Base,
+    /// What it learns from.
+    Data,
+    /// Every weight, or a low-rank addition.
+    Weights,
+    /// Passes over the data.
+    Epochs,
+    /// Highest learning rate.
+    Rate,
+    /// Rows in a batch.
+    Batch,
+    /// Longest row in tokens.
+    Block,
+    /// Threads.
+    Threads,
+    /// Share of the steps over which the learning rate rises.
+    Warmup,
+    /// Weight decay.
+    Decay,
+    /// Norm to which gradients are scaled down.
+    Clip,
+    /// Batches in a step.
+    Accumulation,
+    /// Several examples in a row.
+    Pack,
+    /// Compute twice instead of keeping.
+    Checkpointing,
+    /// Number of steps, instead of what the epochs come to.
+    MaxSteps,
+    /// Seed.
+    Seed,
+    /// Steps between two checkpoints.
+    SaveEvery,
+    /// Held-out problems.
+    EvalProblems,
+    /// How many of them.
+    EvalLimit,
+    /// Held-out data.
+    EvalData,
+    /// Steps between two evaluations.
+    EvalEvery,
+    /// The question whose answer is watched.
+    Sample,
+    /// Steps between two answers.
+    SampleEvery,
+    /// What an hour costs.
+    Price,
+    /// The training's name.
+    Name,
+    /// Its folder.
+    Out,
+}
+
+/// A row of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// Starts it.
+    Start,
+    /// A field.
+    Field(Field),
+    /// Shows or hides the fields that rarely matter.
+    Advanced,
+}
+
+/// The question to watch: the one the bundled reasoner opens with.
+const SAMPLE: &str = assets::FIRST_QUESTION.0;
+
+impl Field {
+    /// Those that matter.
+    pub const FIRST: [Field; 8] = [
+        Field::Base,
+        Field::Data,
+        Field::Weights,
+        Field::Epochs,
+        Field::Rate,
+        Field::Batch,
+        Field::Block,
+        Field::Threads,
+    ];
+
+    /// The others.
+    pub const ADVANCED: [Field; 18] = [
+        Field::Name,
+        Field::Out,
+        Field::Pack,
+        Field::MaxSteps,
+        Field::Warmup,
+        Field::Decay,
+        Field::Clip,
+        Field::Accumulation,
+        Field::Checkpointing,
+        Field::Seed,
+        Field::SaveEvery,
+        Field::EvalProblems,
+        Field::EvalLimit,
+        Field::EvalData,
+        Field::EvalEvery,
+        Field::Sample,
+        Field::SampleEvery,
+        Field::Price,
+    ];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Base => "Base model",
+            Field::Data => "Data",
+            Field::Weights => "Weights",
+            Field::Epochs => "Epochs",
+            Field::Rate => "Learning rate",
+            Field::Batch => "Batch",
+            Field::Block => "Block size",
+            Field::Threads => "Threads",
+            Field::Warmup => "Warm-up",
+            Field::Decay => "Weight decay",
+            Field::Clip => "Clip at norm",
+            Field::Accumulation => "Accumulate",
+            Field::Pack => "Packing",
+            Field::Checkpointing => "Recompute",
+            Field::MaxSteps => "Steps at most",
+            Field::Seed => "Seed",
+            Field::SaveEvery => "Checkpoint every",
+            Field::EvalProblems => "Held-out problems",
+            Field::EvalLimit => "of these the first",
+            Field::EvalData => "Held-out data",
+            Field::EvalEvery => "Evaluate every",
+            Field::Sample => "Sample question",
+            Field::SampleEvery => "Answer it every",
+            Field::Price => "Price per hour",
+            Field::Name => "Name",
+            Field::Out => "Folder",
+        }
+    }
+
+    /// What it does, in one line.
+    pub fn note(self) -> &'static str {
+        match self {
+            Field::Base => "The model that learns: bundled:base, or any GGUF file.",
+            Field::Data => {
+                "bundled:traces, or a JSONL file: question, thinking and answer, s1K's fields, messages, or text."
+            }
+            Field::Weights => {
+                "full trains all of them; a rank, e.g. 16, trains a LoRA addition: less memory, a small file."
+            }
+            Field::Epochs => "How often the data is gone through; s1: 5.",
+            Field::Rate => {
+                "The size of a step at its peak; s1: 1e-5. Too high and the loss jumps, too low and it stays."
+            }
+            Field::Batch => "Rows per step; s1: 16. More is smoother, and takes memory.",
+            Field::Block => {
+                "Longest row in tokens; longer examples are cut, and with them their answers."
+            }
+            Field::Threads => "How many it computes with; the rest stays for the explorer.",
+            Field::Warmup => {
+                "Share of the steps over which the learning rate rises, before it falls as a cosine; s1: 0.05."
+            }
+            Field::Decay => "Pulls matrices towards zero; s1: 1e-4.",
+            Field::Clip => "Gradients longer than this are scaled down; 0 is off.",
+            Field::Accumulation => {
+                "Batches whose gradients are added up before a step: a larger batch in the same memory."
+            }
+            Field::Pack => {
+                "Several examples fill a row, blind to each other: fewer steps for the same data."
+            }
+            Field::Checkpointing => {
+                "Keeps less and computes more again: less memory, a third more time."
+            }
+            Field::MaxSteps => "Ends earlier than the epochs would; empty: after them.",
+            Field::Seed => {
+                "Of the order of the data and of new weights: the same seed gives the same model."
+            }
+            Field::SaveEvery => {
+                "Steps between two checkpoints; a killed run goes on from the last. off: at the end only."
+            }
+            Field::EvalProblems => {
+                "Problems answered at natural length as the training goes; off: none."
+            }
+            Field::EvalLimit => "How many of the problems: more is surer, and slower.",
+            Field::EvalData => {
+                "Data of the same form whose loss is measured as the training goes; off: none."
+            }
+            Field::EvalEvery => "Steps between two evaluations.",
+            Field::Sample => {
+                "A question that is answered again and again, to see thinking appear; off: none."
+            }
+            Field::SampleEvery => "Steps between two answers.",
+            Field::Price => {
+                "Of this machine, for the cost line; 0: it is your own. s1 itself took 7 H100 hours."
+            }
+            Field::Name => "Letters, digits, and - _ . between them.",
+            Field::Out => "Where checkpoints and results go.",
+        }
+    }
+
+    /// Whether it is on or off and nothing else.
+    pub fn is_switch(self) -> bool {
+        matches!(self, Field::Pack | Field::Checkpointing)
+    }
+
+    /// Whether `off` is a value of it.
+    fn may_be_off(self) -> bool {
+        matches!(
+            self,
+            Field::Block
+                | Field::MaxSteps
+                | Field::SaveEvery
+                | Field::EvalProblems
+                | Field::EvalLimit
+                | Field::EvalData
+                | Field::Sample
+        )
+    }
+}
+
+/// What the defaults depend on besides the form itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The folder in which trainings have theirs.
+    pub folder: PathBuf,
+    /// Cores of this machine.
+    pub cores: usize,
+}
+
+/// The form.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Form {
+    /// What the defaults depend on.
+    pub place: Place,
+    /// Names that are taken.
+    pub taken: Vec<String>,
+    /// The fields that rarely matter are shown.
+    pub advanced: bool,
+    /// The selected row.
+    pub selected: usize,
+    own: BTreeMap<Field, String>,
+}
+
+impl Form {
+    /// A form in which everything has its default.
+    pub fn new(place: Place) -> Form {
+        Form {
+            place,
+            ..Form::default()
+        }
+    }
+
+    /// The rows, from the top.
+    pub fn rows(&self) -> Vec<Row> {
+        let fields = |fields: &[Field]| fields.iter().copied().map(Row::Field).collect::<Vec<_>>();
+        let mut rows = vec![Row::Start];
+        rows.extend(fields(&Field::FIRST));
+        rows.push(Row::Advanced);
+        if self.advanced {
+            rows.extend(fields(&Field::ADVANCED));
+        }
+        rows
+    }
+
+    /// The selected row.
+    pub fn row(&self) -> Row {
+        let rows = self.rows();
+        rows.get(self.selected).copied().unwrap_or(Row::Start)
+    }
+
+    /// A field as text; empty where it is off or open.
+    pub fn text(&self, field: Field) -> String {
+        match self.own.get(&field) {
+            Some(text) => text.clone(),
+            None => self.usual(field),
+        }
+    }
+
+    /// Whether a field was changed.
+    pub fn is_own(&self, field: Field) -> bool {
+        self.own.contains_key(&field)
+    }
+
+    fn usual(&self, field: Field) -> String {
+        let bundled = self.text_of_base() == assets::BASE;
+        let of = |recipe: &str, s1: &str| if bundled { recipe } else { s1 }.to_owned();
+        match field {
+            Field::Base => assets::BASE.into(),
+            Field::Data => assets::TRACES.into(),
+            Field::Weights => "full".into(),
+            Field::Epochs => of("8", "5"),
+            Field::Rate => match self.rank() {
+                // An addition starts at nothing and bears larger steps.
+                Some(_) => of("3e-3", "2e-4"),
+                None => of("1e-3", "1e-5"),
+            },
+            Field::Batch => of("4", "16"),
+            Field::Block => of("512", ""),
+            Field::Threads => (self.place.cores / 2).max(1).to_string(),
+            Field::Warmup => "0.05".into(),
+            Field::Decay => "1e-4".into(),
+            Field::Clip => "1".into(),
+            Field::Accumulation => "1".into(),
+            Field::Pack => of("on", ""),
+            Field::Checkpointing | Field::MaxSteps | Field::EvalData => String::new(),
+            Field::Seed => "0".into(),
+            Field::SaveEvery => of("50", "100"),
+            Field::EvalProblems => of(assets::HELD_OUT, ""),
+            Field::EvalLimit => "40".into(),
+            Field::EvalEvery => "50".into(),
+            Field::Sample => SAMPLE.into(),
+            Field::SampleEvery => "25".into(),
+            Field::Price => "0".into(),
+            Field::Name => self.free_name(),
+            Field::Out => {
+                let folder = self.place.folder.join(self.text(Field::Name));
+                folder.display().to_string()
+            }
+        }
+    }
+
+    fn text_of_base(&self) -> &str {
+        self.own
+            .get(&Field::Base)
+            .map_or(assets::BASE, String::as_str)
+    }
+
+    /// The rank of the addition; `None` where all weights are trained.
+    fn rank(&self) -> Option<&str> {
+        let own = self.own.get(&Field::Weights)?;
+        (own != "full").then_some(own)
+    }
+
+    /// A name from the base's that nobody has: `base-1`.
+    fn free_name(&self) -> String {
+        let base = self.text_of_base();
+        let base = base.strip_prefix(assets::PREFIX).unwrap_or(base);
+        let stem = Path::new(base).file_stem().map(|s| s.to_string_lossy());
+        let mut stem: String = stem
+            .unwrap_or_default()
+            .chars()
+            .map(|c| if is_plain(c) { c } else { '-' })
+            .take(40)
+            .collect();
+        stem = stem.trim_matches(['-', '.']).to_lowercase();
+        if stem.is_empty() {
+            stem = "training".into();
+        }
+        let names = (1..).map(|n: usize| format!("{stem}-{n}"));
+        let free = |name: &String| !self.taken.contains(name);
+        names.into_iter().find(free).unwrap_or(stem)
+    }
+
+    /// Sets a field from what was typed; nothing typed is its default again. Says what is wrong.
+    pub fn set(&mut self, field: Field, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        if text.is_empty() {
+            self.own.remove(&field);
+            return Ok(());
+        }
+        let value = if text == "off" && field.may_be_off() {
+            String::new()
+        } else {
+            read(field, text)?
+        };
+        if field == Field::Name && self.taken.contains(&value) {
+            return Err(format!(
+                "There is a training {value} already; write another name."
+            ));
+        }
+        self.own.insert(field, value);
+        // What is the default again needs no remembering: it follows the base then.
+        if self.own.get(&field) == Some(&self.usual(field)) {
+            self.own.remove(&field);
+        }
+        Ok(())
+    }
+
+    /// Turns a switch.
+    pub fn turn(&mut self, field: Field) {
+        let on = self.text(field).is_empty();
+        let value = if on { "on" } else { "" };
+        self.own.insert(field, value.into());
+        if self.usual(field) == value {
+            self.own.remove(&field);
+        }
+    }
+
+    /// What goes back to its default for the next training.
+    pub fn started(&mut self) {
+        self.own.remove(&Field::Name);
+        self.own.remove(&Field::Out);
+    }
+
+    /// The price of an hour.
+    pub fn price(&self) -> f64 {
+        self.text(Field::Price).parse().unwrap_or(0.0)
+    }
+
+    /// The arguments of `s1-tui train`, without the name.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut flag = |name: &str, value: String| match value.starts_with('-') {
+            // It would be taken for a flag.
+            true => out.push(format!("{name}={value}")),
+            false => out.extend([name.to_owned(), value]),
+        };
+        let text = |field| self.text(field);
+        flag("--model", text(Field::Base));
+        flag("--data", text(Field::Data));
+        flag("--out", text(Field::Out));
+        if let Some(rank) = self.rank() {
+            flag("--lora-rank", rank.to_owned());
+        }
+        for (name, field) in [
+            ("--epochs", Field::Epochs),
+            ("--lr", Field::Rate),
+            ("--batch", Field::Batch),
+            ("--block-size", Field::Block),
+            ("--threads", Field::Threads),
+            ("--max-steps", Field::MaxSteps),
+            ("--save-every", Field::SaveEvery),
+        ] {
+            if !text(field).is_empty() {
+                flag(name, text(field));
+            }
+        }
+        // The command has the same defaults.
+        for (name, field) in [
+            ("--warmup", Field::Warmup),
+            ("--weight-decay", Field::Decay),
+            ("--clip", Field::Clip),
+            ("--grad-accum", Field::Accumulation),
+            ("--seed", Field::Seed),
+        ] {
+            if self.is_own(field) {
+                flag(name, text(field));
+            }
+        }
+        let problems = text(Field::EvalProblems);
+        if !problems.is_empty() {
+            flag("--eval-problems", problems.clone());
+            if !text(Field::EvalLimit).is_empty() {
+                flag("--eval-limit", text(Field::EvalLimit));
+            }
+        }
+        let held_out = text(Field::EvalData);
+        if !held_out.is_empty() {
+            flag("--eval-data", held_out.clone());
+        }
+        if !(problems.is_empty() && held_out.is_empty()) {
+            flag("--eval-every", text(Field::EvalEvery));
+        }
+        let sample = text(Field::Sample);
+        if !sample.is_empty() {
+            flag("--sample", sample);
+            flag("--sample-every", text(Field::SampleEvery));
+        }
+        for (name, field) in [
+            ("--pack", Field::Pack),
+            ("--checkpointing", Field::Checkpointing),
+        ] {
+            if !text(field).is_empty() {
+                out.push(name.to_owned());
+            }
+        }
+        out
+    }
+
+    /// The command line that does the same.
+    pub fn command(&self) -> String {
+        let arguments = self.arguments();
+        let name = ["--name".to_owned(), self.text(Field::Name)];
+        command(arguments.iter().chain(&name))
+    }
+}
+
+/// `s1-tui train` with arguments, as a shell reads it.
+pub fn command<'a>(arguments: impl Iterator<Item = &'a String>) -> String {
+    let mut out = String::from("s1-tui train");
+    for argument in arguments {
+        let plain = |c: char| is_plain(c) || "/:=,+@".contains(c);
+        out.push(' ');
+        if !argument.is_empty() && argument.chars().all(plain) {
+            out.push_str(argument);
+        } else {
+            out.push_str(&format!("'{}'", argument.replace('\'', r"'\''")));
+        }
+    }
+    out
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
+/// What was typed, as it goes into the command.
+fn read(field: Field, text: &str) -> Result<String, String> {
+    let whole = |least: u64, most: u64| match text.parse::<u64>() {
+        Ok(n) if (least..=most).contains(&n) => Ok(n.to_string()),
+        _ if most == u64::MAX => Err(format!("Write a whole number from {least}.")),
+        _ => Err(format!("Write a whole number from {least} to {most}.")),
+    };
+    let number = |good: &dyn Fn(f64) -> bool, what: &str| match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && good(x) => Ok(text.to_owned()),
+        _ => Err(format!("Write a number {what}.")),
+    };
+    match field {
+        Field::Base | Field::Data | Field::EvalProblems | Field::EvalData | Field::Out => {
+            Ok(expand_home(text).display().to_string())
+        }
+        Field::Weights => {
+            let rank = text.trim_start_matches("lora").trim();
+            match rank.parse::<u32>() {
+                _ if text == "full" => Ok("full".into()),
+                Ok(n @ 1..=4096) => Ok(n.to_string()),
+                _ => Err("Write full, or a rank from 1 to 4096.".into()),
+            }
+        }
+        Field::Epochs | Field::Batch | Field::Accumulation => whole(1, 1_000_000),
+        Field::Threads => whole(1, 1024),
+        Field::Block => whole(8, 1 << 24),
+        Field::MaxSteps | Field::SaveEvery | Field::EvalLimit => whole(1, 1 << 40),
+        Field::EvalEvery | Field::SampleEvery => whole(1, 1 << 40),
+        Field::Seed => whole(0, u64::MAX),
+        Field::Rate => number(&|x| x > 0.0, "above 0, e.g. 1e-5"),
+        Field::Warmup => number(&|x| (0.0..=1.0).contains(&x), "from 0 to 1"),
+        Field::Decay | Field::Clip | Field::Price => number(&|x| x >= 0.0, "from 0"),
+        Field::Sample => Ok(text.to_owned()),
+        Field::Name => {
+            let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            let good = text.chars().all(is_plain)
+                && edge(text.chars().next())
+                && edge(text.chars().last())
+                && text.len() <= 80;
+            if good {
+                Ok(text.to_owned())
+            } else {
+                Err("Write letters and digits, with - _ . between them.".into())
+            }
+        }
+        Field::Pack | Field::Checkpointing => match text {
+            "on" => Ok("on".into()),
+            _ => Err("Enter turns it on and off.".into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form() -> Form {
+        Form {
+            place: Place {
+                folder: "/data/trainings".into(),
+                cores: 8,
+            },
+            ..Form::default()
+        }
+    }
+
+    fn set(form: &mut Form, field: Field, text: &str) {
+        form.set(field, text).unwrap();
+    }
+
+    #[test]
+    fn untouched_it_is_the_recipe_of_the_bundled_reasoner() {
+        assert_eq!(
+            form().arguments().join(" "),
+            "--model bundled:base --data bundled:traces --out /data/trainings/base-1 --epochs 8 \
+             --lr 1e-3 --batch 4 --block-size 512 --threads 4 --save-every 50 \
+             --eval-problems bundled:held-out --eval-limit 40 --eval-every 50 \
+             --sample How many r in raspberry? --sample-every 25 --pack"
+        );
+        assert!(form().command().ends_with("--pack --name base-1"));
+        assert!(
+            form()
+                .command()
+                .contains("--sample 'How many r in raspberry?'")
+        );
+    }
+
+    #[test]
+    fn another_base_brings_the_settings_of_the_paper_and_its_own_name() {
+        let mut form = form();
+        set(&mut form, Field::Base, "/models/Qwen2.5 0.5B.gguf");
+        set(&mut form, Field::Data, "/data/s1K.jsonl");
+        set(&mut form, Field::Sample, "off");
+        assert_eq!(
+            form.arguments().join(" "),
+            "--model /models/Qwen2.5 0.5B.gguf --data /data/s1K.jsonl \
+             --out /data/trainings/qwen2.5-0.5b-1 --epochs 5 --lr 1e-5 --batch 16 --threads 4 \
+             --save-every 100"
+        );
+        form.taken = vec!["qwen2.5-0.5b-1".into()];
+        assert_eq!(form.text(Field::Name), "qwen2.5-0.5b-2");
+    }
+
+    #[test]
+    fn every_setting_reaches_the_command() {
+        let mut form = form();
+        for (field, text) in [
+            (Field::Data, "lines.jsonl"),
+            (Field::Weights, "lora 16"),
+            (Field::Epochs, "2"),
+            (Field::Rate, "5e-4"),
+            (Field::Batch, "8"),
+            (Field::Block, "off"),
+            (Field::Threads, "3"),
+            (Field::Name, "mine"),
+            (Field::Out, "/elsewhere"),
+            (Field::MaxSteps, "12"),
+            (Field::Warmup, "0.1"),
+            (Field::Decay, "0"),
+            (Field::Clip, "0.5"),
+            (Field::Accumulation, "2"),
+            (Field::Seed, "7"),
+            (Field::SaveEvery, "off"),
+            (Field::EvalProblems, "off"),
+            (Field::EvalData, "held.jsonl"),
+            (Field::EvalEvery, "6"),
+            (Field::Sample, "Is it's?"),
+            (Field::SampleEvery, "4"),
+            (Field::Price, "2.5"),
+        ] {
+            set(&mut form, field, text);
+        }
+        form.turn(Field::Pack);
+        form.turn(Field::Checkpointing);
+        assert_eq!(
+            form.command(),
+            "s1-tui train --model bundled:base --data lines.jsonl --out /elsewhere --lora-rank 16 \
+             --epochs 2 --lr 5e-4 --batch 8 --threads 3 --max-steps 12 --warmup 0.1 \
+             --weight-decay 0 --clip 0.5 --grad-accum 2 --seed 7 --eval-data held.jsonl \
+             --eval-every 6 --sample 'Is it'\\''s?' --sample-every 4 --checkpointing --name mine"
+        );
+        assert_eq!(form.price(), 2.5);
+    }
+
+    #[test]
+    fn what_was_not_touched_follows_the_base_and_what_was_stays() {
+        let mut form = form();
+        set(&mut form, Field::Epochs, "3");
+        set(&mut form, Field::Batch, "4");
+        set(&mut form, Field::Base, "/m.gguf");
+        assert_eq!(form.text(Field::Epochs), "3");
+        assert_eq!(form.text(Field::Batch), "16", "4 was the recipe's own");
+        set(&mut form, Field::Epochs, "");
+        assert_eq!(
+            form.text(Field::Epochs),
+            "5",
+            "nothing typed is the default"
+        );
+        set(&mut form, Field::Weights, "8");
+        assert_eq!(form.text(Field::Rate), "2e-4");
+        form.started();
+        assert_eq!(form.text(Field::Weights), "8", "for the next training, too");
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_changes_nothing() {
+        let mut form = form();
+        form.taken = vec!["mine".into()];
+        for (field, text) in [
+            (Field::Weights, "0"),
+            (Field::Weights, "half"),
+            (Field::Epochs, "0"),
+            (Field::Rate, "0"),
+            (Field::Rate, "NaN"),
+            (Field::Rate, "off"),
+            (Field::Batch, "-1"),
+            (Field::Block, "7"),
+            (Field::Threads, "many"),
+            (Field::Warmup, "1.1"),
+            (Field::Clip, "-1"),
+            (Field::Price, "inf"),
+            (Field::Name, "../up"),
+            (Field::Name, "a b"),
+            (Field::Name, ".hidden"),
+            (Field::Name, "mine"),
+            (Field::Pack, "maybe"),
+        ] {
+            let before = form.clone();
+            assert!(form.set(field, text).is_err(), "{field:?} {text:?}");
+            assert_eq!(form, before);
+        }
+    }
+
+    #[test]
+    fn every_field_has_a_row_once() {
+        let mut form = form();
+        assert_eq!(form.rows().len(), 10);
+        assert_eq!(form.row(), Row::Start, "one press starts");
+        form.advanced = true;
+        let rows = form.rows();
+        assert_eq!(rows.len(), 28);
+        for (i, row) in rows.iter().enumerate() {
+            assert!(!rows[..i].contains(row), "{row:?}");
+        }
+    }
+}

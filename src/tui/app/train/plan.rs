@@ -1,0 +1,163 @@
+//! The form of a new training: its keys, what it will take, and the start.
+
+use super::form::{Field, Row};
+use crate::lab::training::Preview;
+use crate::tui::action::Action;
+use crate::tui::app::overlay::{Ask, Overlay};
+use crate::tui::app::{App, Effect, Tone};
+use crate::tui::screens::Screen;
+use crate::tui::widgets::prompt_line::PromptLine;
+
+impl App {
+    /// Shows the form, its start selected.
+    pub(super) fn open_form(&mut self) {
+        self.train.planning = true;
+        self.train.form.selected = 0;
+        self.plan_again();
+    }
+
+    /// Does what an action says in the form.
+    pub(super) fn form(&mut self, action: Action) {
+        use Action as A;
+        let rows = self.train.form.rows().len();
+        let planned = &mut self.train.planned;
+        match action {
+            A::Up | A::Down | A::Home | A::End => {
+                let selected = self.train.form.selected;
+                self.train.form.selected = super::step(action, selected, rows, false);
+            }
+            A::PageUp => planned.scroll = planned.scroll.saturating_sub(super::PAGE),
+            A::PageDown => {
+                let most = self.example_length();
+                let planned = &mut self.train.planned;
+                planned.scroll = (planned.scroll + super::PAGE).min(most);
+            }
+            A::PointLeft | A::PointRight => {
+                let Some(Ok(preview)) = &planned.shown else {
+                    return;
+                };
+                let n = preview.examples.len().max(1);
+                let step = if action == A::PointRight { 1 } else { n - 1 };
+                planned.example = (planned.example + step) % n;
+                planned.scroll = 0;
+            }
+            A::TrainEnter => self.enter_row(),
+            A::WatchTraining => self.train.planning = false,
+            _ => {}
+        }
+    }
+
+    /// More rows than the example can have.
+    fn example_length(&self) -> usize {
+        let planned = &self.train.planned;
+        let Some(Ok(preview)) = &planned.shown else {
+            return 0;
+        };
+        let example = preview.examples.get(planned.example);
+        let lines = |text: &str| text.matches('\n').count() + text.len() / 20;
+        example.map_or(0, |pieces| pieces.iter().map(|p| lines(&p.text)).sum())
+    }
+
+    fn enter_row(&mut self) {
+        match self.train.form.row() {
+            Row::Start => self.start_training(),
+            Row::Advanced => {
+                let form = &mut self.train.form;
+                form.advanced = !form.advanced;
+            }
+            Row::Field(Field::Base) => {
+                self.open_models();
+                self.train.wants_base = true;
+            }
+            Row::Field(field) if field.is_switch() => {
+                self.train.form.turn(field);
+                self.plan_again();
+            }
+            Row::Field(field) => {
+                let now = self.train.form.text(field);
+                let line = PromptLine::new(field.name(), field.note(), &now);
+                self.overlay = Some(Overlay::Line(Ask::Train(field), line));
+            }
+        }
+    }
+
+    /// A field was typed.
+    pub(in crate::tui::app) fn set_train_field(
+        &mut self,
+        field: Field,
+        text: &str,
+    ) -> Result<(), String> {
+        self.train.form.set(field, text)?;
+        self.plan_again();
+        Ok(())
+    }
+
+    /// Works out what the form will take, if it is looked at and has changed; one at a time.
+    pub(super) fn plan_again(&mut self) {
+        if self.screen != Screen::Train || !self.train.shows_form() {
+            return;
+        }
+        let arguments = self.train.form.arguments();
+        let planned = &mut self.train.planned;
+        if planned.asked.is_none() && (planned.of != arguments || planned.shown.is_none()) {
+            planned.asked = Some(arguments.clone());
+            self.wish(Effect::PlanTraining(arguments));
+        }
+    }
+
+    /// Whether what is shown of the plan belongs to the form as it is now.
+    pub fn plan_is_current(&self) -> bool {
+        self.train.planned.of == self.train.form.arguments()
+    }
+
+    /// Hears what the form will take.
+    pub fn on_training_planned(&mut self, worked_out: Result<Preview, String>) {
+        let planned = &mut self.train.planned;
+        let Some(asked) = planned.asked.take() else {
+            return;
+        };
+        planned.of = asked;
+        if let Ok(preview) = &worked_out {
+            planned.example = planned
+                .example
+                .min(preview.examples.len().saturating_sub(1));
+        }
+        planned.shown = Some(worked_out);
+        self.plan_again();
+    }
+
+    fn start_training(&mut self) {
+        if let Some(name) = &self.train.starting {
+            let sentence = format!("{name} is being started.");
+            return self.refuse(sentence);
+        }
+        // A fault of an earlier form says nothing about this one; its start will find its own.
+        if let Some(Err(sentence)) = &self.train.planned.shown
+            && self.plan_is_current()
+        {
+            let sentence = sentence.clone();
+            return self.refuse(sentence);
+        }
+        let name = self.train.form.text(Field::Name);
+        let arguments = self.train.form.arguments();
+        self.say(Tone::Info, format!("{name} starts …"));
+        self.train.starting = Some(name.clone());
+        self.wish(Effect::StartTraining {
+            arguments,
+            name,
+            resume: false,
+        });
+    }
+
+    /// Copies the command line of the form, or of the training that is watched.
+    pub(super) fn copy_command(&mut self) {
+        let command = match self.train.current() {
+            Some(current) if !self.train.shows_form() => {
+                super::form::command(current.training.arguments.iter())
+            }
+            _ => self.train.form.command(),
+        };
+        self.say(Tone::Info, "Copied the command line.");
+        self.wish(Effect::Copy(command));
+    }
+}

@@ -1,0 +1,597 @@
+//! The train screen without terminal, database and processes.
+
+use super::*;
+use crate::lab::training::{Piece, Product};
+use crate::plot::curves::tests::run;
+use crate::store::run::Budget;
+use crate::store::training::{Order, What};
+use crate::train::export::Quantization;
+use crate::train::plan::Plan;
+use crate::tui::app::testing::{press, ready};
+use crate::tui::app::{App, Effect, plots};
+use crate::tui::screens::Screen;
+
+/// A loss as a small model's: it falls, and jitters.
+pub fn step(step: usize) -> StepRecord {
+    let jitter = ((step * 7919) % 100) as f64 / 400.0;
+    StepRecord {
+        step,
+        loss: 0.2 + 1.9 / (1.0 + step as f64 / 25.0) + jitter,
+        lr: 1e-3 * (1.0 - step as f64 / 400.0),
+        grad_norm: 0.4 + jitter,
+        tok_s: 5200.0 + 100.0 * jitter,
+        eta_s: 315usize.saturating_sub(step) as f64 * 0.5,
+    }
+}
+
+fn note(id: i64, step: usize, what: What) -> Note {
+    Note { id, step, what }
+}
+
+pub fn notes() -> Vec<Note> {
+    let accuracy = |correct| What::Accuracy {
+        n: 40,
+        correct,
+        thinking: 41.5,
+    };
+    let sample = |thinking: &str, answer: &str| What::Sample {
+        question: "How many r in raspberry?".into(),
+        thinking: thinking.into(),
+        answer: answer.into(),
+    };
+    vec![
+        note(1, 0, accuracy(5)),
+        note(2, 25, sample("", "2")),
+        note(
+            3,
+            50,
+            What::Saved {
+                path: "/data/trainings/base-1/checkpoints/step-0000050.safetensors".into(),
+            },
+        ),
+        note(4, 50, accuracy(12)),
+        note(5, 100, accuracy(23)),
+        note(
+            6,
+            200,
+            sample(
+                " r1 a1 s1 p1 b1 e1 r2 r3 y3: 3\nWait, y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 same",
+                "3",
+            ),
+        ),
+        note(7, 200, accuracy(30)),
+    ]
+}
+
+pub fn training(name: &str, state: State, step: usize) -> Listed {
+    let form = Form::default();
+    Listed {
+        training: Training {
+            name: name.into(),
+            created_at: 1,
+            folder: format!("/data/trainings/{name}").into(),
+            base: "bundled:base".into(),
+            data: "bundled:traces".into(),
+            arguments: form.arguments(),
+            state,
+            step,
+            steps: 315,
+            rate: 1.0,
+            fault: None,
+        },
+        interrupted: false,
+    }
+}
+
+/// An answer to the reading that the app waits for.
+fn answer(app: &mut App, list: Vec<Listed>, upto: usize) {
+    let name = app.train.current.clone();
+    let after = app.train.watched.after();
+    let news = name.map(|name| News {
+        name,
+        after,
+        steps: (after.0 + 1..=upto).map(step).collect(),
+        notes: notes()
+            .into_iter()
+            .filter(|n| n.id > after.1 && n.step <= upto)
+            .collect(),
+        checkpoints: [50, 100]
+            .into_iter()
+            .rev()
+            .filter(|s| *s <= upto)
+            .map(|step| CheckpointFile {
+                step,
+                path: format!("/data/step-{step}").into(),
+                bytes: 13_600_000,
+            })
+            .collect(),
+    });
+    app.on_trainings(Ok(Look { list, news }));
+}
+
+/// The screen of a training of 315 steps that is in a state after `upto` of them.
+pub fn watching(state: State, upto: usize) -> App {
+    let mut app = ready();
+    app.act(Action::ShowTrain);
+    let list = || vec![training("base-1", state, upto)];
+    answer(&mut app, list(), upto);
+    app.look_at_trainings();
+    answer(&mut app, list(), upto);
+    app.drain();
+    app
+}
+
+pub fn preview() -> Preview {
+    let piece = |text: &str, loss| Piece {
+        text: text.into(),
+        loss,
+    };
+    Preview {
+        plan: Plan {
+            examples: 1000,
+            tokens: 102_431,
+            targets: 64_102,
+            longest: 311,
+            cut: 12,
+            broken: 0,
+            parameters: 1_140_000,
+            steps: 315,
+            total_tokens: 819_448,
+            seconds: 154.0,
+            memory: 310 << 20,
+        },
+        examples: vec![
+            vec![
+                piece(
+                    "<|im_start|>user\nWhat is 347*86?<|im_end|>\n<|im_start|>assistant\n",
+                    false,
+                ),
+                piece("<|im_start|>think\n", false),
+                piece(
+                    "347*80=27760 347*6=2082\n27760+2082=29842<|im_start|>answer\n29842<|im_end|>",
+                    true,
+                ),
+            ],
+            vec![piece("What is 2+2?\n", false), piece("4", true)],
+        ],
+        model: "s1-nano base".into(),
+    }
+}
+
+/// The form as it opens where there is no training yet.
+pub fn planning() -> App {
+    let mut app = ready();
+    app.act(Action::ShowTrain);
+    app.on_trainings(Ok(Look::default()));
+    app.on_training_planned(Ok(preview()));
+    app.drain();
+    app
+}
+
+fn said(app: &App) -> &str {
+    app.notice.as_ref().map_or("", |n| &n.text)
+}
+
+#[test]
+fn where_there_is_no_training_the_form_is_there_and_one_press_starts_the_bundled_one() {
+    let mut app = ready();
+    press(&mut app, "esc 4");
+    assert_eq!(app.drain().1, [Effect::LookAtTrainings(None)]);
+    app.on_trainings(Ok(Look::default()));
+    assert!(app.train.shows_form());
+    let arguments = app.train.form.arguments();
+    assert_eq!(app.drain().1, [Effect::PlanTraining(arguments.clone())]);
+    press(&mut app, "enter");
+    assert_eq!(
+        app.drain().1,
+        [Effect::StartTraining {
+            arguments,
+            name: "base-1".into(),
+            resume: false
+        }]
+    );
+    press(&mut app, "enter");
+    assert_eq!(app.drain().1, [], "never two by one key held down");
+    app.on_training_started("base-1", Ok(()));
+    assert!(!app.train.planning);
+    assert_eq!(
+        app.drain().1,
+        [Effect::LookAtTrainings(Some(("base-1".into(), (0, 0))))]
+    );
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_leaves_the_form() {
+    let mut app = planning();
+    press(&mut app, "enter");
+    app.on_training_started("base-1", Err("cannot open s1K.jsonl".into()));
+    assert_eq!(said(&app), "cannot open s1K.jsonl");
+    assert!(app.train.shows_form() && app.train.starting.is_none());
+    app.on_trainings(Ok(Look::default()));
+    app.train.planned.shown = Some(Err("this run needs 9 GiB; use --lora-rank".into()));
+    app.drain();
+    press(&mut app, "enter");
+    assert_eq!(app.drain().1, [], "what cannot fit is not started");
+    assert!(said(&app).contains("--lora-rank"));
+}
+
+#[test]
+fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
+    let mut app = planning();
+    press(&mut app, "down down down enter");
+    for _ in 0..9 {
+        app.on_key(crossterm::event::KeyCode::Backspace.into());
+    }
+    app.on_paste("half");
+    press(&mut app, "enter");
+    assert!(app.overlay.is_some(), "refused, and the line stays");
+    for _ in 0..9 {
+        app.on_key(crossterm::event::KeyCode::Backspace.into());
+    }
+    app.on_paste("16");
+    press(&mut app, "enter");
+    let arguments = app.train.form.arguments();
+    assert!(arguments.contains(&"--lora-rank".to_owned()));
+    assert_eq!(app.drain().1, [Effect::PlanTraining(arguments)]);
+    assert!(!app.plan_is_current());
+    // A second change while the first is being worked out waits for it.
+    app.set_train_field(form::Field::Epochs, "2").unwrap();
+    assert_eq!(app.drain().1, []);
+    app.on_training_planned(Ok(preview()));
+    let arguments = app.train.form.arguments();
+    assert_eq!(app.drain().1, [Effect::PlanTraining(arguments)]);
+    app.on_training_planned(Ok(preview()));
+    assert!(app.plan_is_current());
+    assert_eq!(app.drain().1, []);
+}
+
+#[test]
+fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
+    let mut app = planning();
+    press(&mut app, "down enter");
+    assert_eq!(app.drain().1, [Effect::FindModels]);
+    app.on_models(crate::engine::catalog::bundled().collect());
+    press(&mut app, "enter");
+    assert_eq!(app.train.form.text(form::Field::Base), "bundled:reasoner");
+    assert_eq!(app.train.form.text(form::Field::Epochs), "5");
+    assert_eq!(
+        app.model_path,
+        Some("s1-nano.gguf".into()),
+        "the explorer keeps its own"
+    );
+    // Left without a choice, the next picker is the explorer's again.
+    press(&mut app, "enter esc m");
+    app.on_models(crate::engine::catalog::bundled().collect());
+    press(&mut app, "enter");
+    assert_eq!(app.model_path, Some("bundled:reasoner".into()));
+}
+
+#[test]
+fn steps_are_read_once_and_the_axis_is_the_whole_training() {
+    let app = watching(State::Running, 214);
+    assert_eq!(app.train.watched.steps.len(), 214);
+    assert_eq!(app.train.watched.after(), (214, 7));
+    assert_eq!(app.train.watched.loss.x.to, Some(315.0));
+    assert_eq!(app.train.watched.held_out.series[0].points.len(), 4);
+    assert_eq!(app.train.sample(), (Some(1), 2));
+}
+
+#[test]
+fn readings_never_overlap_and_are_rare_while_another_screen_is_shown() {
+    let mut app = watching(State::Running, 60);
+    app.look_at_trainings();
+    app.look_at_trainings();
+    assert_eq!(
+        app.drain().1,
+        [Effect::LookAtTrainings(Some(("base-1".into(), (60, 4))))]
+    );
+    answer(&mut app, vec![training("base-1", State::Running, 61)], 61);
+    app.screen = Screen::Explore;
+    for _ in 0..8 {
+        app.look_at_trainings();
+    }
+    assert_eq!(app.drain().1.len(), 1);
+    answer(
+        &mut app,
+        vec![training("base-1", State::Finished, 315)],
+        315,
+    );
+    assert!(
+        said(&app).contains("base-1 is done"),
+        "one hears of it anywhere"
+    );
+    for _ in 0..40 {
+        app.look_at_trainings();
+    }
+    assert_eq!(app.drain().1, [], "nothing is at work any more");
+}
+
+#[test]
+fn orders_reach_the_training_that_is_watched() {
+    let mut app = watching(State::Running, 60);
+    let order = |order| Effect::OrderTraining("base-1".into(), order);
+    press(&mut app, "space - - + w t");
+    assert_eq!(
+        app.drain().1,
+        [
+            order(Order::Pause),
+            order(Order::Rate(0.5)),
+            order(Order::Rate(0.25)),
+            order(Order::Rate(0.5)),
+            order(Order::Save),
+            order(Order::Stop),
+        ]
+    );
+    press(&mut app, "K n");
+    assert_eq!(app.drain().1, []);
+    press(&mut app, "K y");
+    assert_eq!(app.drain().1, [order(Order::Kill)]);
+    let mut app = watching(State::Paused, 60);
+    press(&mut app, "space");
+    assert_eq!(app.drain().1, [order(Order::Resume)]);
+    app.on_ordered(Err("cannot write the database".into()));
+    assert_eq!(said(&app), "cannot write the database");
+}
+
+#[test]
+fn a_training_that_has_ended_takes_no_orders() {
+    for key in ["space", "t", "K", "w", "-", "+", "R"] {
+        let mut app = watching(State::Finished, 315);
+        press(&mut app, key);
+        assert_eq!(app.drain().1, [], "{key}");
+        assert!(said(&app).contains("is finished"), "{key}: {}", said(&app));
+        assert_eq!(app.train.current().unwrap().training.rate, 1.0);
+    }
+}
+
+#[test]
+fn an_interrupted_training_says_so_and_is_taken_up_again() {
+    let mut app = watching(State::Running, 120);
+    let mut gone = training("base-1", State::Running, 120);
+    gone.interrupted = true;
+    answer(&mut app, vec![gone.clone()], 120);
+    assert!(said(&app).contains("was interrupted; R"), "{}", said(&app));
+    assert_eq!(app.train.current().unwrap().state(), "interrupted");
+    press(&mut app, "space");
+    assert_eq!(app.drain().1, [], "nobody would hear an order");
+    press(&mut app, "R");
+    assert_eq!(
+        app.drain().1,
+        [Effect::StartTraining {
+            arguments: gone.training.arguments,
+            name: "base-1".into(),
+            resume: true
+        }]
+    );
+    // It goes on from step 100: what came after is computed, and read, again.
+    app.on_training_started("base-1", Ok(()));
+    assert_eq!(app.train.watched.after(), (0, 0));
+    answer(&mut app, vec![training("base-1", State::Running, 101)], 101);
+    assert_eq!(app.train.watched.steps.len(), 101);
+}
+
+#[test]
+fn one_taken_up_from_elsewhere_is_read_anew() {
+    let mut app = watching(State::Stopped, 120);
+    app.look_at_trainings();
+    answer(&mut app, vec![training("base-1", State::Running, 101)], 120);
+    assert!(app.train.watched.steps.is_empty());
+    app.look_at_trainings();
+    answer(&mut app, vec![training("base-1", State::Running, 102)], 102);
+    assert_eq!(app.train.watched.steps.len(), 102);
+}
+
+#[test]
+fn another_training_is_chosen_from_the_list() {
+    let mut app = watching(State::Running, 60);
+    let both = || {
+        vec![
+            training("base-2", State::Running, 0),
+            training("base-1", State::Finished, 315),
+        ]
+    };
+    answer(&mut app, both(), 60);
+    assert_eq!(
+        app.train.current.as_deref(),
+        Some("base-1"),
+        "it stays where it is"
+    );
+    app.train.focus(Pane::List);
+    app.drain();
+    press(&mut app, "home enter");
+    assert_eq!(app.train.current.as_deref(), Some("base-2"));
+    assert!(app.train.watched.steps.is_empty());
+    assert_eq!(app.train.form.text(form::Field::Name), "base-3");
+    press(&mut app, "n");
+    assert!(app.train.shows_form());
+    press(&mut app, "esc");
+    assert!(!app.train.shows_form());
+}
+
+#[test]
+fn earlier_answers_are_walked_through_and_the_newest_is_followed() {
+    let mut app = watching(State::Running, 214);
+    app.train.focus(Pane::Sample);
+    press(&mut app, "left");
+    assert_eq!(app.train.sample(), (Some(0), 2));
+    press(&mut app, "left right");
+    assert_eq!(app.train.sample(), (Some(1), 2));
+    assert_eq!(app.train.sample, None);
+}
+
+#[test]
+fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
+    let mut app = watching(State::Running, 120);
+    app.train.focus(Pane::Checkpoints);
+    press(&mut app, "down enter");
+    let opened = |step, purpose| Effect::OpenTrained {
+        training: Box::new(training("base-1", State::Running, 120).training),
+        step,
+        purpose,
+    };
+    assert_eq!(app.drain().1, [opened(Some(50), Purpose::Explore)]);
+    let of = training("base-1", State::Running, 120).training;
+    app.on_trained(
+        &of,
+        Purpose::Explore,
+        Ok(("/x.gguf".into(), Some("/a".into()))),
+    );
+    assert_eq!(app.screen, Screen::Explore);
+    assert_eq!(
+        app.drain().1,
+        [Effect::LoadModel("/x.gguf".into(), Some("/a".into()))]
+    );
+    app.screen = Screen::Train;
+    app.train.focus(Pane::Loss);
+    press(&mut app, "L");
+    assert_eq!(
+        app.drain().1,
+        [opened(Some(100), Purpose::Lane)],
+        "the newest"
+    );
+    app.on_trained(&of, Purpose::Lane, Ok(("/x.gguf".into(), None)));
+    assert_eq!(app.screen, Screen::Compare);
+    assert!(format!("{:?}", app.compare.plan.last()).contains("/x.gguf"));
+    let mut app = watching(State::Running, 20);
+    press(&mut app, "O");
+    assert!(said(&app).contains("no checkpoint yet"));
+}
+
+#[test]
+fn only_what_a_training_can_give_is_offered_for_export() {
+    let mut app = watching(State::Finished, 315);
+    press(&mut app, "e enter");
+    let product = |app: &mut App| match app.drain().1.as_slice() {
+        [Effect::ExportTrained { step, product, .. }] => (*step, *product),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(product(&mut app), (None, Product::Gguf(Quantization::Q8_0)));
+    press(&mut app, "e end enter");
+    assert_eq!(product(&mut app), (None, Product::SafeTensors));
+    let mut tuned = training("base-1", State::Finished, 315);
+    tuned
+        .training
+        .arguments
+        .extend(["--lora-rank".into(), "8".into()]);
+    app.on_trainings(Ok(Look {
+        list: vec![tuned],
+        news: None,
+    }));
+    press(&mut app, "e end enter");
+    assert_eq!(product(&mut app), (None, Product::Adapter));
+    app.on_exported(Ok("/data/x".into()));
+    assert_eq!(said(&app), "Written to /data/x");
+}
+
+/// The sweep that was started, by its model and the beginning of its name.
+fn launched(app: &mut App) -> plots::pair::Launch {
+    let effects = app.drain().1;
+    let mut all = effects.into_iter();
+    all.find_map(|e| match e {
+        Effect::StartSweep { launch, .. } => Some(*launch),
+        _ => None,
+    })
+    .unwrap()
+}
+
+fn swept(app: &mut App, name: &str) {
+    app.on_sweep(crate::lab::sweep::Progress::Started {
+        run: name.into(),
+        model: Box::new(crate::tui::app::testing::info()),
+        done: 0,
+        total: 100,
+    });
+    app.on_sweep_ended(Ok(()));
+}
+
+#[test]
+fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
+    let mut app = watching(State::Finished, 315);
+    let own = app.plots.plan.clone();
+    press(&mut app, "c");
+    let training = training("base-1", State::Finished, 315).training;
+    assert!(matches!(
+        app.drain().1.as_slice(),
+        [Effect::OpenTrained {
+            step: None,
+            purpose: Purpose::Sweep,
+            ..
+        }]
+    ));
+    app.on_trained(&training, Purpose::Sweep, Ok(("/tuned.gguf".into(), None)));
+    press(&mut app, "enter");
+    assert_eq!(app.screen, Screen::Plots, "one watches them there");
+    let first = launched(&mut app);
+    assert_eq!(first.weights, ("bundled:base".into(), None));
+    assert_eq!(first.prefix.as_deref(), Some("base-1-before"));
+    assert_eq!(first.plan.problems, Some("bundled:held-out".into()));
+    assert_eq!(first.plan.points().len(), 5);
+    assert_eq!(first.plan.limit, Some(100));
+    assert_eq!(app.plots.plan, own, "single sweeps keep their own");
+    swept(&mut app, "base-1-before-x");
+    let second = launched(&mut app);
+    assert_eq!(second.weights, ("/tuned.gguf".into(), None));
+    assert_eq!(second.prefix.as_deref(), Some("base-1-after"));
+    swept(&mut app, "base-1-after-x");
+    for (name, share) in [("base-1-after-x", 20), ("base-1-before-x", 60)] {
+        app.on_run(name, Ok(run(name, 100, share, 1)));
+    }
+    let names: Vec<&str> = app
+        .plots
+        .shown
+        .iter()
+        .map(|s| s.run.name.as_str())
+        .collect();
+    assert_eq!(names, ["base-1-before-x", "base-1-after-x"]);
+    assert_eq!(app.plots.pane, plots::Pane::Pairs);
+    let anchor = app.plots.anchor().unwrap();
+    let spec = app.plots.shown[0].report.points[anchor.point].spec;
+    assert_eq!(
+        (anchor.run, spec.budget, spec.waits),
+        (0, Budget::Natural, 0)
+    );
+}
+
+#[test]
+fn a_first_sweep_that_is_cancelled_brings_no_second() {
+    let mut app = watching(State::Finished, 315);
+    let training = training("base-1", State::Finished, 315).training;
+    app.on_trained(&training, Purpose::Sweep, Ok(("/tuned.gguf".into(), None)));
+    press(&mut app, "enter");
+    launched(&mut app);
+    press(&mut app, "x");
+    swept(&mut app, "base-1-before-x");
+    assert!(app.plots.sweep.is_none() && app.plots.both.is_none());
+    assert!(said(&app).contains("--resume base-1-before-x"));
+    // The form of a single sweep is itself again, also where the other was left.
+    app.on_trained(&training, Purpose::Sweep, Ok(("/tuned.gguf".into(), None)));
+    press(&mut app, "esc n");
+    assert_eq!(app.plots.before, None);
+    assert_eq!(app.plots.plan.problems, None);
+}
+
+#[test]
+fn no_key_does_harm_whatever_is_on_the_screen() {
+    let keys = "tab enter space t . w - + c O L e esc y left right up down pgup pgdn home end R n \
+                down enter esc";
+    let mut unread = ready();
+    unread.act(Action::ShowTrain);
+    let mut broken = ready();
+    broken.act(Action::ShowTrain);
+    broken.on_trainings(Err("cannot read the database".into()));
+    let apps = [
+        unread,
+        broken,
+        planning(),
+        watching(State::Preparing, 0),
+        watching(State::Running, 214),
+        watching(State::Failed, 3),
+    ];
+    for mut app in apps {
+        for _ in 0..Pane::ALL.len() * 2 {
+            press(&mut app, keys);
+            app.overlay = None;
+            app.screen = Screen::Train;
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One training as it is watched: its steps and notes so far, and the figures they make.
+
+use std::path::PathBuf;
+
+use super::curve::{smooth, span, thin};
+use crate::lab::stats::wilson;
+use crate::lab::training::CheckpointFile;
+use crate::plot::{Axis, Dash, Figure, Marker, Point, Series, Unit};
+use crate::store::training::{Note, StepRecord, What};
+
+/// Colours of the lines; the first is dimmed by whoever draws them.
+pub const RAW: usize = 0;
+const SMOOTH: usize = 1;
+const HELD_OUT: usize = 2;
+
+/// What was read of a training.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Watched {
+    /// Its steps, in order.
+    pub steps: Vec<StepRecord>,
+    /// What else happened, in order.
+    pub notes: Vec<Note>,
+    /// Its checkpoints, the newest first.
+    pub checkpoints: Vec<CheckpointFile>,
+    /// Loss, raw and smoothed, and the loss on held-out data.
+    pub loss: Figure,
+    /// Held-out problems.
+    pub held_out: Figure,
+    /// Learning rate.
+    pub rate: Figure,
+    /// Norm of the gradient.
+    pub gradient: Figure,
+    /// Tokens a second.
+    pub speed: Figure,
+    total: usize,
+}
+
+/// An answer to the sample question.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample<'a> {
+    /// Steps done.
+    pub step: usize,
+    /// The question.
+    pub question: &'a str,
+    /// The thought.
+    pub thinking: &'a str,
+    /// The answer.
+    pub answer: &'a str,
+}
+
+impl Watched {
+    /// What is here already: the last step and the last note.
+    pub fn after(&self) -> (usize, i64) {
+        let step = self.steps.last().map_or(0, |s| s.step);
+        let note = self.notes.last().map_or(0, |n| n.id);
+        (step, note)
+    }
+
+    /// Takes later steps and notes in. `total` is the number of steps in all.
+    pub fn add(&mut self, steps: Vec<StepRecord>, notes: Vec<Note>, total: usize) {
+        let (step, note) = self.after();
+        let news = !steps.is_empty() || !notes.is_empty() || total != self.total;
+        self.steps
+            .extend(steps.into_iter().filter(|s| s.step > step));
+        self.notes.extend(notes.into_iter().filter(|n| n.id > note));
+        self.total = total;
+        if news {
+            self.draw();
+        }
+    }
+
+    /// The answers to the sample question, the oldest first.
+    pub fn samples(&self) -> Vec<Sample<'_>> {
+        self.notes.iter().filter_map(sample).collect()
+    }
+
+    /// The smoothed loss so far.
+    pub fn smoothed(&self) -> Option<f64> {
+        let series = self.loss.series.iter().find(|s| s.color == SMOOTH)?;
+        series.points.last().map(|p| p.y)
+    }
+
+    /// Seconds of computing so far, pauses left out, about: at every step the time to go was the
+    /// mean of a step times the steps to go.
+    pub fn seconds(&self) -> f64 {
+        let mut mean = 0.0;
+        let mut sum = 0.0;
+        for s in &self.steps {
+            let left = self.total.saturating_sub(s.step);
+            if left > 0 && s.eta_s.is_finite() {
+                mean = s.eta_s / left as f64;
+            }
+            sum += mean;
+        }
+        sum
+    }
+
+    /// Files that were written at the end.
+    pub fn results(&self) -> Vec<PathBuf> {
+        let path = |n: &Note| match &n.what {
+            What::Written { path } => Some(path.clone()),
+            _ => None,
+        };
+        self.notes.iter().filter_map(path).collect()
+    }
+
+    fn line(&self, of: impl Fn(&StepRecord) -> f64) -> Vec<(usize, f64)> {
+        self.steps.iter().map(|s| (s.step, of(s))).collect()
+    }
+
+    fn draw(&mut self) {
+        let steps = self.total.max(self.after().0).max(1);
+        let axis = |label: &str, to| Axis {
+            label: label.into(),
+            from: Some(0.0),
+            to,
+            ..Axis::default()
+        };
+        let blank = |title: &str, y: Axis| Figure {
+            title: title.into(),
+            x: axis("steps", Some(steps as f64)),
+            y,
+            ..Figure::default()
+        };
+        let single = |title: &str, values: &[(usize, f64)]| Figure {
+            series: vec![line(title, thin(values, steps), SMOOTH)],
+            ..blank(title, axis("", None))
+        };
+        let raw = self.line(|s| s.loss);
+        let open = Axis {
+            from: None,
+            ..axis("", None)
+        };
+        let mut loss = blank("loss", open);
+        loss.series = vec![
+            line("each step", thin(&raw, steps), RAW),
+            line("smoothed", thin(&smooth(&raw, span(steps)), steps), SMOOTH),
+        ];
+        let held_out = self.notes.iter().filter_map(|n| match n.what {
+            What::Loss { loss } => Some(Point::new(n.step as f64, loss)),
+            _ => None,
+        });
+        let held_out: Vec<Point> = held_out.collect();
+        if !held_out.is_empty() {
+            loss.series.push(dots("held-out", held_out));
+        }
+        self.loss = loss;
+        let right = self.notes.iter().filter_map(|n| match n.what {
+            What::Accuracy {
+                n: asked, correct, ..
+            } if asked > 0 => Some(Point {
+                interval: Some(wilson(correct, asked)),
+                detail: format!("{correct}/{asked}"),
+                ..Point::new(n.step as f64, correct as f64 / asked as f64)
+            }),
+            _ => None,
+        });
+        let right: Vec<Point> = right.collect();
+        self.held_out = blank(
+            "held-out problems",
+            Axis {
+                unit: Unit::Percent,
+                ..axis("", Some(1.0))
+            },
+        );
+        if let Some(last) = right.last() {
+            self.held_out.caption = format!("{} at step {}", last.detail, last.x);
+            self.held_out.series = vec![dots("right", right)];
+        }
+        self.rate = single("learning rate", &self.line(|s| s.lr));
+        self.gradient = single("gradient norm", &self.line(|s| s.grad_norm));
+        self.speed = single("tokens/s", &self.line(|s| s.tok_s));
+    }
+}
+
+fn sample(note: &Note) -> Option<Sample<'_>> {
+    match &note.what {
+        What::Sample {
+            question,
+            thinking,
+            answer,
+        } => Some(Sample {
+            step: note.step,
+            question,
+            thinking,
+            answer,
+        }),
+        _ => None,
+    }
+}
+
+fn line(name: &str, points: Vec<Point>, color: usize) -> Series {
+    Series {
+        name: name.into(),
+        points,
+        color,
+        ..Series::default()
+    }
+}
+
+/// Evaluations now and then. Dots alone would be lost where there are more than columns.
+fn dots(name: &str, points: Vec<Point>) -> Series {
+    Series {
+        marker: Marker::Diamond,
+        dash: Dash::Dotted,
+        ..line(name, points, HELD_OUT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: usize) -> StepRecord {
+        StepRecord {
+            step,
+            loss: 2.0 / step as f64,
+            lr: 1e-3,
+            grad_norm: 0.5,
+            tok_s: 5000.0,
+            eta_s: (10 - step.min(10)) as f64 * 3.0,
+        }
+    }
+
+    fn note(id: i64, step: usize, what: What) -> Note {
+        Note { id, step, what }
+    }
+
+    #[test]
+    fn it_grows_by_what_is_new_and_knows_what_it_has() {
+        let mut watched = Watched::default();
+        assert_eq!(watched.after(), (0, 0));
+        let right = What::Accuracy {
+            n: 40,
+            correct: 30,
+            thinking: 41.0,
+        };
+        watched.add(
+            (1..=4).map(step).collect(),
+            vec![note(7, 4, right.clone())],
+            10,
+        );
+        assert_eq!(watched.after(), (4, 7));
+        // The same again, as two readings that overlap would bring it.
+        watched.add((3..=5).map(step).collect(), vec![note(7, 4, right)], 10);
+        assert_eq!(watched.steps.len(), 5);
+        assert_eq!(watched.notes.len(), 1);
+        assert_eq!(watched.loss.series[0].points.len(), 5);
+        assert_eq!(
+            watched.loss.x.to,
+            Some(10.0),
+            "the axis is the whole training"
+        );
+        assert_eq!(watched.held_out.caption, "30/40 at step 4");
+        assert_eq!(watched.held_out.series[0].points[0].y, 0.75);
+        assert_eq!(watched.seconds(), 15.0);
+    }
+
+    #[test]
+    fn held_out_loss_stands_beside_the_loss_and_samples_are_found() {
+        let mut watched = Watched::default();
+        let sample = What::Sample {
+            question: "q".into(),
+            thinking: "t".into(),
+            answer: "a".into(),
+        };
+        let notes = vec![
+            note(1, 1, What::Loss { loss: 1.5 }),
+            note(2, 1, sample),
+            note(
+                3,
+                2,
+                What::Written {
+                    path: "/x.gguf".into(),
+                },
+            ),
+        ];
+        watched.add(vec![step(1), step(2)], notes, 2);
+        assert_eq!(watched.loss.series[2].name, "held-out");
+        let samples = watched.samples();
+        assert_eq!((samples[0].step, samples[0].answer), (1, "a"));
+        assert_eq!(watched.results(), [PathBuf::from("/x.gguf")]);
+        assert!(watched.held_out.series.is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! Trainings beside the loop: read out of the database, told there, started, opened, exported.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::said;
+use crate::lab::training::{self, Product};
+use crate::store::Db;
+use crate::store::training::{Order, Training};
+use crate::train::export::Quantization;
+use crate::tui::app::train::{Listed, Look, News, Purpose};
+
+/// The trainings, and what is new of one; none where there is no database yet.
+pub fn look(database: &Path, of: Option<(String, (usize, i64))>) -> Result<Look, String> {
+    said((|| {
+        let Some(db) = Db::open_to_read(database)? else {
+            return Ok(Look::default());
+        };
+        let mut list: Vec<Listed> = Vec::new();
+        for training in db.trainings()? {
+            list.push(Listed {
+                interrupted: training.is_interrupted(),
+                training,
+            });
+        }
+        let listed = of.and_then(|(name, after)| {
+            let training = list.iter().find(|l| l.training.name == name)?;
+            Some((&training.training, after))
+        });
+        let news = match listed {
+            Some((training, after)) => Some(News {
+                name: training.name.clone(),
+                after,
+                steps: db.training_steps(&training.name, after.0)?,
+                notes: db.training_notes(&training.name, after.1)?,
+                checkpoints: checkpoints(training),
+            }),
+            None => None,
+        };
+        Ok(Look { list, news })
+    })())
+}
+
+fn checkpoints(training: &Training) -> Vec<training::CheckpointFile> {
+    let mut found = training::checkpoints(&training.folder);
+    found.sort_by_key(|c| std::cmp::Reverse(c.step));
+    found
+}
+
+/// Gives an order.
+pub fn order(database: &Path, name: &str, order: Order) -> Result<(), String> {
+    said(Db::open(database).and_then(|mut db| db.order_training(name, order)))
+}
+
+/// The model that a training made, or one of its checkpoints, to be loaded. A lane takes one file:
+/// an adapter is merged for it.
+pub fn open(
+    training: &Training,
+    step: Option<usize>,
+    purpose: Purpose,
+) -> Result<(PathBuf, Option<PathBuf>), String> {
+    said((|| {
+        let found = training::opened(training, step)?;
+        if purpose == Purpose::Lane && found.1.is_some() {
+            let merged = training::export(training, step, Product::Gguf(Quantization::Q8_0))?;
+            return Ok((merged, None));
+        }
+        Ok(found)
+    })())
+}

@@ -1,0 +1,110 @@
+//! Panels of rows: the log, the checkpoints, the trainings.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::strip::sign;
+use super::words;
+use crate::store::training::{Note, What};
+use crate::tui::app::App;
+use crate::tui::theme::Theme;
+use crate::tui::widgets::chart::panel;
+use crate::tui::widgets::list::{Row, Selection};
+use crate::tui::widgets::overlay::put;
+
+/// What happened, the newest last.
+pub fn log(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
+    let (train, theme) = (&app.train, app.theme());
+    let inner = panel("log", "", focused, theme, area, buf);
+    let notes = &train.watched.notes;
+    if notes.is_empty() {
+        return words(app, "Nothing yet.", inner, buf);
+    }
+    let last = notes.len() - train.log.min(notes.len() - 1);
+    let first = last.saturating_sub(usize::from(inner.height));
+    for (note, place) in notes.iter().take(last).skip(first).zip(inner.rows()) {
+        let at = format!("{:>6}  ", note.step);
+        let x = put(buf, place, place.x, place.y, place.width, &at, theme.dim);
+        let (text, style) = entry(note, theme);
+        put(buf, place, x, place.y, place.width, &text, style);
+    }
+}
+
+fn entry(note: &Note, theme: &Theme) -> (String, Style) {
+    let file = |path: &std::path::Path| {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+        name.unwrap_or_default()
+    };
+    match &note.what {
+        What::Loss { loss } => (format!("◆ held-out loss {loss:.4}"), theme.text),
+        What::Accuracy {
+            n,
+            correct,
+            thinking,
+        } => (
+            format!(
+                "◆ held-out {correct}/{n} = {:.1} %, {thinking:.0} thinking tokens",
+                100.0 * *correct as f64 / (*n).max(1) as f64
+            ),
+            theme.text,
+        ),
+        What::Sample { answer, .. } => (format!("▸ {}", answer.trim()), theme.answer),
+        What::Saved { path } => (format!("saved {}", file(path)), theme.dim),
+        What::Written { path } => (format!("wrote {}", file(path)), theme.good),
+        What::Said { text } => (text.clone(), theme.text),
+    }
+}
+
+/// Its checkpoints, the newest first.
+pub fn checkpoints(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
+    let (train, theme) = (&app.train, app.theme());
+    let inner = panel("checkpoints", "", focused, theme, area, buf);
+    let rows: Vec<Row> = train
+        .watched
+        .checkpoints
+        .iter()
+        .map(|c| {
+            Row::new(
+                format!("step {}", c.step),
+                format!("{:.1} MiB", c.bytes as f64 / f64::from(1 << 20)),
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return words(app, "None yet.", inner, buf);
+    }
+    Selection::at(train.checkpoint).draw(buf, inner, &rows, theme);
+}
+
+/// All trainings, the newest first.
+pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
+    let (train, theme) = (&app.train, app.theme());
+    let list = train.list.as_deref().unwrap_or_default();
+    let selected = list.get(train.row);
+    let below = selected.map_or(String::new(), |l| l.training.folder.display().to_string());
+    let title = format!("trainings ─ {}", list.len());
+    let inner = panel(&title, &below, focused, theme, area, buf);
+    let rows: Vec<Row> = list
+        .iter()
+        .map(|l| {
+            let t = &l.training;
+            let here = if train.current.as_ref() == Some(&t.name) {
+                "●"
+            } else {
+                " "
+            };
+            Row::new(
+                format!("{here} {}", t.name),
+                format!(
+                    "{}/{}  {} {:<11}",
+                    t.step,
+                    t.steps,
+                    sign(l, theme).0,
+                    l.state()
+                ),
+            )
+        })
+        .collect();
+    Selection::at(train.row).draw(buf, inner, &rows, theme);
+}

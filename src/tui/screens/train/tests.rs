@@ -1,0 +1,120 @@
+//! Pictures of the train screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+
+use crate::store::training::State;
+use crate::tui::app::App;
+use crate::tui::app::testing::{drawn, press};
+use crate::tui::app::train::Pane;
+use crate::tui::app::train::tests::{planning, watching};
+use crate::tui::screens;
+use crate::tui::widgets::overlay::testing::{SIZES, picture};
+
+fn shot(app: &mut App, width: u16, height: u16) -> String {
+    picture(width, height, |buf, area| {
+        screens::prepare(app, area);
+        screens::paint(app, area, buf);
+    })
+}
+
+#[test]
+fn pictures_of_the_form() {
+    for (w, h) in SIZES {
+        let mut app = planning();
+        insta::assert_snapshot!(format!("form_{w}x{h}"), shot(&mut app, w, h));
+        app.train.form.advanced = true;
+        press(&mut app, "down down down down down");
+        insta::assert_snapshot!(format!("advanced_{w}x{h}"), shot(&mut app, w, h));
+        app.on_training_planned(Err(String::new()));
+        app.train.planned.shown = Some(Err(
+            "this run needs 9.1 GiB of memory and 3.2 GiB are free; use --checkpointing, a smaller \
+             --batch or a smaller --block-size"
+                .into(),
+        ));
+        insta::assert_snapshot!(format!("refused_{w}x{h}"), shot(&mut app, w, h));
+    }
+}
+
+#[test]
+fn pictures_of_a_training_under_way() {
+    for (w, h) in SIZES {
+        let mut app = watching(State::Running, 214);
+        insta::assert_snapshot!(format!("running_{w}x{h}"), shot(&mut app, w, h));
+        press(&mut app, "right left left");
+        app.train.beside = Pane::Checkpoints;
+        insta::assert_snapshot!(format!("crosshair_{w}x{h}"), shot(&mut app, w, h));
+    }
+}
+
+#[test]
+fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
+    for (w, h) in SIZES {
+        let mut app = watching(State::Finished, 315);
+        app.train.focus(Pane::List);
+        insta::assert_snapshot!(format!("finished_{w}x{h}"), shot(&mut app, w, h));
+        if let Some(listed) = app.train.list.iter_mut().flatten().next() {
+            listed.training.state = State::Running;
+            listed.interrupted = true;
+        }
+        app.train.focus(Pane::Log);
+        insta::assert_snapshot!(format!("interrupted_{w}x{h}"), shot(&mut app, w, h));
+    }
+}
+
+#[test]
+fn a_small_screen_shows_the_panel_that_has_the_keys() {
+    let mut app = watching(State::Running, 214);
+    insta::assert_snapshot!("small_40x12", shot(&mut app, 40, 12));
+    let mut app = planning();
+    insta::assert_snapshot!("small_form_40x12", shot(&mut app, 40, 12));
+}
+
+#[test]
+fn every_size_draws() {
+    let mut form = planning();
+    form.train.form.advanced = true;
+    let mut fresh = watching(State::Preparing, 0);
+    fresh.train.watched = Default::default();
+    let running = watching(State::Running, 214);
+    let mut apps = vec![form, fresh];
+    for pane in Pane::ALL {
+        let mut app = watching(State::Running, 214);
+        app.train.focus(pane);
+        press(&mut app, "left");
+        apps.push(app);
+    }
+    apps.push(running);
+    for app in &mut apps {
+        for (w, h) in (1..45).flat_map(|w| (1..16).map(move |h| (w * 5, h * 3))) {
+            let area = Rect::new(0, 0, w, h);
+            screens::prepare(app, area);
+            let mut buf = Buffer::empty(area);
+            screens::paint(app, area, &mut buf);
+        }
+        for (w, h) in (1..30).flat_map(|w| (1..20).map(move |h| (w, h))) {
+            drawn(app, w, h);
+        }
+    }
+}
+
+#[test]
+fn the_loss_mask_is_seen_without_colour() {
+    let mut app = planning();
+    let buf = drawn(&mut app, 120, 40);
+    let mut underlined = String::new();
+    for cell in buf.content() {
+        if cell.modifier.contains(Modifier::UNDERLINED) {
+            underlined.push_str(cell.symbol());
+        }
+    }
+    assert!(underlined.starts_with("347*80=27760"), "{underlined}");
+    assert!(
+        !underlined.contains("What is"),
+        "the question carries no loss"
+    );
+    let shown = shot(&mut app, 120, 40);
+    assert!(shown.contains("▌ 347*80=27760"), "{shown}");
+    assert!(!shown.contains("▌ What is"), "{shown}");
+}
