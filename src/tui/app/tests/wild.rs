@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::thinking::tree::Probe;
+use crate::tui::app::train::{Listed, Look, News};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
 use std::time::{Duration, Instant};
@@ -86,6 +87,75 @@ impl Dice {
         token.p_end = numbers[self.roll(numbers.len())];
         token.top.truncate(self.roll(6));
         token
+    }
+    /// Trainings as a damaged database, or another program, may tell of them.
+    fn look(&mut self, app: &App) -> Look {
+        use crate::store::training::{Note, State, StepRecord, Training, What};
+        let numbers = [0.0, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300];
+        let number = |dice: &mut Dice| numbers[dice.roll(numbers.len())];
+        let states = [
+            State::Preparing,
+            State::Running,
+            State::Paused,
+            State::Finished,
+            State::Failed,
+        ];
+        let list = (0..self.roll(3))
+            .map(|i| Listed {
+                training: Training {
+                    name: if i == 0 { "a".into() } else { self.text() },
+                    folder: self.text().into(),
+                    base: self.text(),
+                    data: self.text(),
+                    arguments: vec![self.text(), "--lora-rank".into()],
+                    state: states[self.roll(states.len())],
+                    step: self.roll(40),
+                    steps: [0, 7, 40, usize::MAX][self.roll(4)],
+                    rate: number(self),
+                    fault: (self.roll(3) == 0).then(|| self.text()),
+                    ..Training::default()
+                },
+                interrupted: self.roll(4) == 0,
+            })
+            .collect();
+        let after = app.train.watched.after();
+        let first = after.0 + 1;
+        let steps = (first..first + self.roll(30)).map(|step| StepRecord {
+            step,
+            loss: number(self),
+            lr: number(self),
+            grad_norm: number(self),
+            tok_s: number(self),
+            eta_s: number(self),
+        });
+        let steps = steps.collect();
+        let notes = (1..=self.roll(4) as i64).map(|i| Note {
+            id: after.1 + i,
+            step: self.roll(40),
+            what: match self.roll(4) {
+                0 => What::Loss { loss: number(self) },
+                1 => What::Accuracy {
+                    n: self.roll(3),
+                    correct: self.roll(5),
+                    thinking: number(self),
+                },
+                2 => What::Said { text: self.text() },
+                _ => What::Sample {
+                    question: self.text(),
+                    thinking: self.text(),
+                    answer: self.text(),
+                },
+            },
+        });
+        let notes = notes.collect();
+        let news = app.train.current.clone().map(|name| News {
+            name,
+            after,
+            steps,
+            notes,
+            checkpoints: Vec::new(),
+        });
+        Look { list, news }
     }
     fn key(&mut self) -> KeyEvent {
         let named = [
@@ -195,9 +265,14 @@ fn live_through(seed: u64) {
                 let event = dice.event(&app);
                 app.on_event(event);
             }
-            9 => {
+            9 if dice.roll(2) == 0 => {
                 let text = dice.text();
                 app.on_paste(&text);
+            }
+            9 => {
+                let look = dice.look(&app);
+                app.on_trainings(Ok(look));
+                app.screen = Screen::Train;
             }
             10 => app.on_mouse(MouseEvent {
                 kind: [
