@@ -72,6 +72,7 @@ fn app() -> App {
         themes: vec![Theme::default()],
         history: vec![],
         model: Some("model.gguf".into()),
+        place: Default::default(),
     });
     app.on_event(Event::Loaded(Box::new(ModelInfo {
         context: 8192,

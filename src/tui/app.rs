@@ -63,8 +63,6 @@ pub struct Options {
     pub history: Vec<String>,
     /// The model that is being loaded already, if any.
     pub model: Option<PathBuf>,
-    /// The adapter that is used with it.
-    pub adapter: Option<PathBuf>,
     /// What the form of a training depends on.
     pub place: train::form::Place,
 }
@@ -84,8 +82,8 @@ pub enum Effect {
     OpenSession(PathBuf),
     /// List the models; answered by [`App::on_models`].
     FindModels,
-    /// End the engine and start one with this model, and this adapter.
-    LoadModel(PathBuf, Option<PathBuf>),
+    /// End the engine and start one with this model.
+    LoadModel(PathBuf),
     /// End the engine while it loads.
     CancelLoad,
     /// Start an engine beside the one in use, under this number; what it says comes back through
@@ -265,8 +263,6 @@ pub struct App {
     pub train: train::Train,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,
-    /// The adapter in use with it.
-    pub adapter: Option<PathBuf>,
     /// The question waits for the model.
     queued: bool,
     /// Leave as soon as the session is saved.
@@ -290,7 +286,6 @@ impl App {
             mut themes,
             history,
             model: model_path,
-            adapter,
             place,
         } = options;
         if themes.is_empty() {
@@ -323,7 +318,6 @@ impl App {
             plots: Default::default(),
             train: train::Train::new(place),
             model_path,
-            adapter,
             queued: false,
             quitting: false,
             unkept: None,

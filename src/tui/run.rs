@@ -72,7 +72,7 @@ pub struct Setup {
     pub dirs: Dirs,
     /// Where the picker looks for models.
     pub models: catalog::Places,
-    /// How to load a model; path and adapter are replaced by the user's choice.
+    /// How to load a model; the path is replaced by the picker's choice.
     pub load: LoadOptions,
     /// The model to load at once.
     pub model: Option<PathBuf>,
@@ -102,11 +102,7 @@ enum Done {
     TrainingPlanned(Result<Box<Preview>, String>),
     TrainingStarted(String, Result<(), String>),
     Ordered(Result<(), String>),
-    Trained(
-        Box<Training>,
-        Purpose,
-        Result<(PathBuf, Option<PathBuf>), String>,
-    ),
+    Trained(Box<Training>, Purpose, Result<PathBuf, String>),
     Exported(Result<PathBuf, String>),
 }
 
@@ -160,7 +156,6 @@ impl Loop {
             themes: setup.themes,
             history: files.history(),
             model: setup.model.clone(),
-            adapter: setup.load.adapter.clone(),
             place: Place {
                 folder: setup.dirs.data.join("trainings"),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -186,8 +181,8 @@ impl Loop {
         };
         match (setup.model, &setup.session) {
             (Some(model), _) => {
-                let adapter = this.load.adapter.take();
-                this.load(model, adapter);
+                this.load.path.clone_from(&model);
+                this.load(model);
             }
             (None, None) => this.app.open_models(),
             // A session replays without a model.
@@ -427,9 +422,8 @@ impl Loop {
                     });
                 }
                 Effect::StartSweep { launch, request } => {
-                    let (path, adapter) = launch.weights;
                     let job = sweeps::Job {
-                        load: self.how_to_load(path, adapter),
+                        load: self.how_to_load(launch.model),
                         plan: launch.plan,
                         prefix: launch.prefix,
                         request: *request,
@@ -455,7 +449,7 @@ impl Loop {
                     let written = plot::write(&figure, &path).map(|()| path);
                     Done::Figure(said(written))
                 }),
-                Effect::LoadModel(path, adapter) => self.load(path, adapter),
+                Effect::LoadModel(path) => self.load(path),
                 Effect::CancelLoad => {
                     self.generation += 1;
                     self.engine = None;
@@ -463,7 +457,7 @@ impl Loop {
                 }
                 Effect::StartOther(number, path) => {
                     self.others.insert(number, None);
-                    let options = self.how_to_load(path, None);
+                    let options = self.how_to_load(path);
                     self.aside(move || Done::StartedOther(number, Engine::spawn(options)));
                 }
                 Effect::TellOther(number, command) => {
@@ -504,7 +498,7 @@ impl Loop {
                     step,
                     purpose,
                 } => self.aside(move || {
-                    let found = trainings::open(&training, step, purpose);
+                    let found = said(training::opened(&training, step));
                     Done::Trained(training, purpose, found)
                 }),
                 Effect::ExportTrained {
@@ -530,19 +524,21 @@ impl Loop {
         });
     }
 
-    fn how_to_load(&self, path: PathBuf, adapter: Option<PathBuf>) -> LoadOptions {
+    /// How to load a model; an adapter that was named beside one at the start belongs to that one.
+    fn how_to_load(&self, path: PathBuf) -> LoadOptions {
+        let adapter = self.load.adapter.clone();
         LoadOptions {
+            adapter: adapter.filter(|_| path == self.load.path),
             path,
-            adapter,
             ..self.load.clone()
         }
     }
 
     /// Ends the engine and starts another; both may take a while.
-    fn load(&mut self, path: PathBuf, adapter: Option<PathBuf>) {
+    fn load(&mut self, path: PathBuf) {
         self.generation += 1;
         let generation = self.generation;
-        let options = self.how_to_load(path, adapter);
+        let options = self.how_to_load(path);
         let old = self.engine.take();
         self.aside(move || {
             // The old model's memory is free before the new one's is taken.

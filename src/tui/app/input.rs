@@ -246,15 +246,9 @@ impl App {
 
     /// Ends the engine and starts one with another model; what the old one wrote stays.
     pub fn load(&mut self, path: PathBuf) {
-        self.load_with(path, None);
-    }
-
-    /// As [`App::load`], with an adapter.
-    pub(super) fn load_with(&mut self, path: PathBuf, adapter: Option<PathBuf>) {
         self.on_model_change(true);
         self.model_path = Some(path.clone());
-        self.adapter.clone_from(&adapter);
-        self.wish(Effect::LoadModel(path, adapter));
+        self.wish(Effect::LoadModel(path));
     }
 
     /// A model was chosen: for a lane or a training, if that is what the picker was opened for.

@@ -49,7 +49,6 @@ pub fn options() -> Options {
             .collect(),
         history: vec![],
         model: Some("s1-nano.gguf".into()),
-        adapter: None,
         place: train::form::Place {
             folder: "/data/trainings".into(),
             cores: 8,

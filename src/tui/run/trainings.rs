@@ -1,15 +1,14 @@
 //! Trainings beside the loop: read out of the database, told there, started, opened, exported.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
 use super::said;
-use crate::lab::training::{self, Product};
+use crate::lab::training;
 use crate::store::Db;
 use crate::store::training::{Order, Training};
-use crate::train::export::Quantization;
-use crate::tui::app::train::{Listed, Look, News, Purpose};
+use crate::tui::app::train::{Listed, Look, News};
 
 /// The trainings, and what is new of one; none where there is no database yet.
 pub fn look(database: &Path, of: Option<(String, (usize, i64))>) -> Result<Look, String> {
@@ -51,21 +50,4 @@ fn checkpoints(training: &Training) -> Vec<training::CheckpointFile> {
 /// Gives an order.
 pub fn order(database: &Path, name: &str, order: Order) -> Result<(), String> {
     said(Db::open(database).and_then(|mut db| db.order_training(name, order)))
-}
-
-/// The model that a training made, or one of its checkpoints, to be loaded. A lane takes one file:
-/// an adapter is merged for it.
-pub fn open(
-    training: &Training,
-    step: Option<usize>,
-    purpose: Purpose,
-) -> Result<(PathBuf, Option<PathBuf>), String> {
-    said((|| {
-        let found = training::opened(training, step)?;
-        if purpose == Purpose::Lane && found.1.is_some() {
-            let merged = training::export(training, step, Product::Gguf(Quantization::Q8_0))?;
-            return Ok((merged, None));
-        }
-        Ok(found)
-    })())
 }

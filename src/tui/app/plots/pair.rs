@@ -9,9 +9,6 @@ use crate::plot::curves::Source;
 use crate::store::run::Budget;
 use crate::tui::app::{App, Effect, Tone};
 
-/// A model: a GGUF file, and an adapter to be used with it.
-pub type Weights = (PathBuf, Option<PathBuf>);
-
 /// A sweep of two models that waits for its form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Before {
@@ -20,7 +17,7 @@ pub struct Before {
     /// The model it began with.
     pub base: PathBuf,
     /// The model it made.
-    pub tuned: Weights,
+    pub tuned: PathBuf,
     /// What both are asked. While the form is open, the plan of single sweeps, which the form's
     /// stands in for.
     pub plan: Plan,
@@ -39,7 +36,7 @@ pub struct Both {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Launch {
     /// The model.
-    pub weights: Weights,
+    pub model: PathBuf,
     /// What is asked, and at which points.
     pub plan: Plan,
     /// What its run's name begins with, where the plan has none; otherwise its problems' name.
@@ -66,10 +63,10 @@ impl App {
     /// Starts both, the model before the training first.
     pub(super) fn start_before_after(&mut self, before: Before) {
         let plan = std::mem::replace(&mut self.plots.plan, before.plan);
-        let launch = |weights: Weights, word: &str| {
+        let launch = |model: PathBuf, word: &str| {
             let name = plan.name.as_ref().map(|n| format!("{n}-{word}"));
             Launch {
-                weights,
+                model,
                 plan: Plan {
                     name,
                     ..plan.clone()
@@ -77,7 +74,7 @@ impl App {
                 prefix: Some(format!("{}-{word}", before.name)),
             }
         };
-        let first = launch((before.base, None), "before");
+        let first = launch(before.base, "before");
         self.plots.both = Some(Both {
             next: Some(launch(before.tuned, "after")),
             runs: Vec::new(),

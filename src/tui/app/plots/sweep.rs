@@ -313,7 +313,7 @@ impl App {
         };
         self.say(Tone::Info, "The sweep starts; its curve grows row by row.");
         self.launch(Launch {
-            weights: (model, self.adapter.clone()),
+            model,
             plan: self.plots.plan.clone(),
             prefix: None,
         });

@@ -277,7 +277,7 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     let [Effect::StartSweep { launch, .. }] = effects.as_slice() else {
         panic!("{effects:?}");
     };
-    assert_eq!(launch.weights, ("s1-nano.gguf".into(), None));
+    assert_eq!(launch.model, std::path::Path::new("s1-nano.gguf"));
     assert_eq!(launch.plan.points().len(), 6);
     app.on_sweep(Told::Loading(0.5));
     app.on_sweep(Told::Started {

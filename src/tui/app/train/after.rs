@@ -97,14 +97,14 @@ impl App {
         }
     }
 
-    /// Hears where the trained model is: a GGUF file, and an adapter to be used with it.
+    /// Hears where the trained model is: a GGUF file, or an adapter's folder.
     pub fn on_trained(
         &mut self,
         training: &Training,
         purpose: Purpose,
-        found: Result<(PathBuf, Option<PathBuf>), String>,
+        found: Result<PathBuf, String>,
     ) {
-        let (model, adapter) = match found {
+        let model = match found {
             Ok(found) => found,
             Err(sentence) => return self.refuse(sentence),
         };
@@ -112,13 +112,13 @@ impl App {
         match purpose {
             Purpose::Explore => {
                 self.screen = Screen::Explore;
-                self.load_with(model, adapter);
+                self.load(model);
             }
             Purpose::Lane => {
                 self.screen = Screen::Compare;
                 self.set_lane_model(Place::New, model);
             }
-            Purpose::Sweep => self.open_before_after(before(training, model, adapter)),
+            Purpose::Sweep => self.open_before_after(before(training, model)),
         }
     }
 
@@ -178,12 +178,12 @@ fn products(training: &Training) -> impl Iterator<Item = (&'static str, &'static
 }
 
 /// The sweep before and after a training, with the budgets of a small model.
-fn before(training: &Training, model: PathBuf, adapter: Option<PathBuf>) -> Before {
+fn before(training: &Training, tuned: PathBuf) -> Before {
     let bundled = Path::new(&training.base) == Path::new(assets::BASE);
     Before {
         name: training.name.clone(),
         base: PathBuf::from(&training.base),
-        tuned: (model, adapter),
+        tuned,
         plan: Plan {
             problems: bundled.then(|| assets::HELD_OUT.into()),
             budgets: [0, 32, 64, 96]

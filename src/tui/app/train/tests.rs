@@ -1,5 +1,7 @@
 //! The train screen without terminal, database and processes.
 
+use std::path::Path;
+
 use super::*;
 use crate::lab::training::{Piece, Product};
 use crate::plot::curves::tests::run;
@@ -431,16 +433,9 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
     };
     assert_eq!(app.drain().1, [opened(Some(50), Purpose::Explore)]);
     let of = training("base-1", State::Running, 120).training;
-    app.on_trained(
-        &of,
-        Purpose::Explore,
-        Ok(("/x.gguf".into(), Some("/a".into()))),
-    );
+    app.on_trained(&of, Purpose::Explore, Ok("/x".into()));
     assert_eq!(app.screen, Screen::Explore);
-    assert_eq!(
-        app.drain().1,
-        [Effect::LoadModel("/x.gguf".into(), Some("/a".into()))]
-    );
+    assert_eq!(app.drain().1, [Effect::LoadModel("/x".into())]);
     app.screen = Screen::Train;
     app.train.focus(Pane::Loss);
     press(&mut app, "L");
@@ -449,7 +444,7 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
         [opened(Some(100), Purpose::Lane)],
         "the newest"
     );
-    app.on_trained(&of, Purpose::Lane, Ok(("/x.gguf".into(), None)));
+    app.on_trained(&of, Purpose::Lane, Ok("/x.gguf".into()));
     assert_eq!(app.screen, Screen::Compare);
     assert!(format!("{:?}", app.compare.plan.last()).contains("/x.gguf"));
     let mut app = watching(State::Running, 20);
@@ -518,11 +513,11 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
             ..
         }]
     ));
-    app.on_trained(&training, Purpose::Sweep, Ok(("/tuned.gguf".into(), None)));
+    app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "enter");
     assert_eq!(app.screen, Screen::Plots, "one watches them there");
     let first = launched(&mut app);
-    assert_eq!(first.weights, ("bundled:base".into(), None));
+    assert_eq!(first.model, Path::new("bundled:base"));
     assert_eq!(first.prefix.as_deref(), Some("base-1-before"));
     assert_eq!(first.plan.problems, Some("bundled:held-out".into()));
     assert_eq!(first.plan.points().len(), 5);
@@ -530,7 +525,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
     assert_eq!(app.plots.plan, own, "single sweeps keep their own");
     swept(&mut app, "base-1-before-x");
     let second = launched(&mut app);
-    assert_eq!(second.weights, ("/tuned.gguf".into(), None));
+    assert_eq!(second.model, Path::new("/tuned.gguf"));
     assert_eq!(second.prefix.as_deref(), Some("base-1-after"));
     swept(&mut app, "base-1-after-x");
     for (name, share) in [("base-1-after-x", 20), ("base-1-before-x", 60)] {
@@ -556,7 +551,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
 fn a_first_sweep_that_is_cancelled_brings_no_second() {
     let mut app = watching(State::Finished, 315);
     let training = training("base-1", State::Finished, 315).training;
-    app.on_trained(&training, Purpose::Sweep, Ok(("/tuned.gguf".into(), None)));
+    app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "enter");
     launched(&mut app);
     press(&mut app, "x");
@@ -564,7 +559,7 @@ fn a_first_sweep_that_is_cancelled_brings_no_second() {
     assert!(app.plots.sweep.is_none() && app.plots.both.is_none());
     assert!(said(&app).contains("--resume base-1-before-x"));
     // The form of a single sweep is itself again, also where the other was left.
-    app.on_trained(&training, Purpose::Sweep, Ok(("/tuned.gguf".into(), None)));
+    app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "esc n");
     assert_eq!(app.plots.before, None);
     assert_eq!(app.plots.plan.problems, None);
