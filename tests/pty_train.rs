@@ -13,6 +13,9 @@ const DOWN: &str = "\x1b[B";
 const HOME: &str = "\x1b[H";
 const BACKSPACE: &str = "\x7f";
 
+/// Alt-4: the digit alone would go into the question box.
+const TAB_4: &str = "\x1b4";
+
 /// Rows of the form.
 const BATCH: usize = 6;
 const BLOCK: usize = 7;
@@ -53,7 +56,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
     let model = home.model();
     let args = ["--model", &model];
     let mut pty = Pty::start(&home, &args, 40, 120);
-    pty.wait_for("tiny qwen3").keys("\x1b").keys("4");
+    pty.wait_for("tiny qwen3").keys(TAB_4);
     pty.wait_for("Start base-1");
     field(&pty, BATCH, "1");
     field(&pty, BLOCK, "128");
@@ -75,7 +78,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
     pty.keys(" ").wait_for("‖ paused");
     let paused = steps(&pty.text()).unwrap();
     // Another screen and back: it is still there.
-    pty.keys("1").wait_for("Question").keys("4");
+    pty.keys("1").wait_for("Question").keys(TAB_4);
     pty.wait_for("‖ paused");
     assert_eq!(steps(&pty.text()), Some(paused), "a paused training holds");
     pty.keys(" ");
@@ -88,7 +91,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
 
     // The next program finds it, and goes on with it.
     let mut pty = Pty::start(&home, &args, 40, 120);
-    pty.wait_for("tiny qwen3").keys("\x1b").keys("4");
+    pty.wait_for("tiny qwen3").keys(TAB_4);
     pty.wait_for("base-1").wait_for("■ stopped");
     assert_eq!(steps(&pty.text()), Some(stopped));
     pty.keys("R");
@@ -97,7 +100,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
     assert_eq!(pty.end(), 0, "one leaves while it is at work");
 
     let mut pty = Pty::start(&home, &args, 24, 80);
-    pty.wait_for("tiny qwen3").keys("\x1b").keys("4");
+    pty.wait_for("tiny qwen3").keys(TAB_4);
     wait_for_step(&pty, stopped + 3);
     pty.keys("K").wait_for("Kill the training base-1?");
     pty.keys("y").wait_for("✗ killed");
