@@ -41,6 +41,12 @@ pub fn open_path(path: &Path) -> Option<&'static [u8]> {
     open(path.to_str()?)
 }
 
+/// Which of the bundled models a path names: `reasoner`, `base`; `None` for a file's path.
+pub fn model(path: &Path) -> Option<&'static str> {
+    let name = MODELS.into_iter().find(|name| path == Path::new(name))?;
+    name.strip_prefix("bundled:")
+}
+
 /// Reads a bundled file by its name, or any other file. Errors where it cannot be opened.
 pub fn reader(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     if let Some(bytes) = open_path(path) {

@@ -32,7 +32,8 @@ pub(super) const INTERRUPTED: u8 = 130;
     after_help = "Examples:\n  s1-tui sweep --model m.gguf --problems gsm8k.jsonl --budgets 0,64,128,256,natural --waits 0,1,2 --limit 40\n  s1-tui sweep --resume m-gsm8k\n\nProblem sets: JSON lines or Parquet with the field names of GSM8K, MATH500, AIME24, GPQA, MMLU, ARC, s1K, SVAMP, ASDiv, or question and answer."
 )]
 pub struct Args {
-    /// The problems: a .jsonl or .parquet file, or hf:OWNER/NAME[:FILE] from the hub.
+    /// The problems: a .jsonl or .parquet file, bundled:held-out, or hf:OWNER/NAME[:FILE] from the
+    /// hub.
     #[arg(short, long, value_name = "FILE", required_unless_present = "resume")]
     problems: Option<String>,
     /// Thinking budgets in tokens; natural is without one [default: 0,64,128,256,natural].

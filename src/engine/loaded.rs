@@ -174,6 +174,10 @@ impl Loaded {
 fn display_name(gguf: &Gguf, path: &Path) -> String {
     let file = path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let named = gguf.string("general.name").map(str::trim);
+    // The bundled models are one model before and after its traces: their files do not say which.
+    if let (Some(named), Some(which)) = (named, crate::assets::model(path)) {
+        return clean_name(&format!("{named} {which}"));
+    }
     let name = named.filter(|n| !n.is_empty()).map(str::to_string);
     clean_name(&name.or(file).unwrap_or_default())
 }

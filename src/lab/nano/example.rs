@@ -67,9 +67,9 @@ impl SerialSegment {
 /// How often each family is drawn for the base, in a hundred.
 fn base_family(rng: &mut Rng) -> Family {
     match rng.range(0, 99) {
-        0..38 => Family::Product,
-        38..56 => Family::Sum,
-        56..82 => Family::Letters,
+        0..32 => Family::Product,
+        32..52 => Family::Sum,
+        52..84 => Family::Letters,
         _ => Family::Search,
     }
 }
