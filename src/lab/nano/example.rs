@@ -112,6 +112,16 @@ pub fn drill(seed: u64, index: u64) -> Example {
     }
 }
 
+/// A first path, after the question or after no more than it has to read.
+fn worked(task: &Task, rng: &mut Rng) -> String {
+    let path = task.first(&mut Slip::none()).text;
+    match task {
+        _ if rng.chance(40) => format!("{}\n{path}", task.question(rng)),
+        Task::Letters(_) => task.given() + &path,
+        _ => path,
+    }
+}
+
 /// Two results compared, the same as often as not.
 fn compared(task: &Task, rng: &mut Rng) -> String {
     let (claim, other) = match rng.chance(50) {
@@ -134,33 +144,26 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
         ..named(&task)
     };
     match rng.range(0, 99) {
-        0..42 => {
-            let given = match task.family() {
-                Family::Letters => task.given(),
-                _ => String::new(),
+        0..44 => line(worked(&task, rng)),
+        44..66 => {
+            let (right, seen) = (rng.chance(50), rng.chance(50));
+            let before = match right && seen {
+                true => worked(&task, rng),
+                false => task.given(),
             };
-            line(given + &task.first(&mut Slip::none()).text)
-        }
-        42..63 => {
-            let claim = if rng.chance(50) {
-                task.answer()
-            } else {
-                task.wrong_claim(rng)
+            let claim = match right {
+                true => task.answer(),
+                false => task.wrong_claim(rng),
             };
             let (check, ..) = task.check(&claim, &mut Slip::none());
-            line(task.given() + &wait(&claim) + &check)
+            line(before + &wait(&claim) + &check)
         }
-        63..77 => {
+        66..79 => {
             let (claim, other) = task.dispute(rng);
             let (text, _) = task.settle(&claim, &other, &mut Slip::none());
             line(task.given() + &comparison(&claim, &other) + &text)
         }
-        77..82 => {
-            let path = task.first(&mut Slip::none()).text;
-            let head = path.split_inclusive('\n').next().unwrap_or_default();
-            line(format!("{}\n{head}", task.question(rng)))
-        }
-        82..91 => {
+        79..90 => {
             let text = compared(&task, rng);
             line(text)
         }

@@ -50,9 +50,14 @@ impl Product {
             .replace("{b}", &self.b.to_string())
     }
 
+    /// The problem in one line.
+    pub fn statement(&self) -> String {
+        format!("{}*{}\n", self.a, self.b)
+    }
+
     /// The second factor split into tens and ones.
     pub fn first(&self, slip: &mut Slip) -> Path {
-        let mut text = format!("{}*{}\n", self.a, self.b);
+        let mut text = self.statement();
         let tens = row(&mut text, self.a, self.b / 10 * 10, slip);
         let ones = row(&mut text, self.a, self.b % 10, slip);
         let result = add(&mut text, tens, ones, slip);
@@ -72,7 +77,7 @@ impl Product {
 
     /// The second factor in three parts: its tens in two, and its ones.
     pub fn third(&self, slip: &mut Slip) -> Path {
-        let mut text = format!("{}*{}\n", self.a, self.b);
+        let mut text = self.statement();
         let tens = self.b / 10;
         let most = row(&mut text, self.a, (tens + 1) / 2 * 10, slip);
         let rest = row(&mut text, self.a, tens / 2 * 10, slip);

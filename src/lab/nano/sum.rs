@@ -52,6 +52,11 @@ impl Sum {
             .replace("{,}", &commas)
     }
 
+    /// The problem in one line.
+    pub fn statement(&self) -> String {
+        statement(&self.numbers)
+    }
+
     /// From the left.
     pub fn first(&self, slip: &mut Slip) -> Path {
         running(&self.numbers, slip)
@@ -76,10 +81,15 @@ impl Sum {
 /// How many results the shortest path writes; a slip among these always happens.
 pub const RESULTS: usize = 2;
 
+/// `347+285+962` in a line.
+fn statement(numbers: &[i64]) -> String {
+    let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    format!("{}\n", texts.join("+"))
+}
+
 /// The numbers in this order, two at a time.
 fn running(numbers: &[i64], slip: &mut Slip) -> Path {
-    let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
-    let mut text = format!("{}\n", texts.join("+"));
+    let mut text = statement(numbers);
     let mut numbers = numbers.iter().copied();
     let first = numbers.next().unwrap_or(0);
     let result = numbers.fold(first, |total, number| add(&mut text, total, number, slip));

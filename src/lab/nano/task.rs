@@ -188,10 +188,11 @@ impl Task {
         }
     }
 
-    /// The text a bare line begins with where its path has to read something: the word, the game.
+    /// The problem in one line, for lines of the base that begin in the middle of a thought.
     pub fn given(&self) -> String {
         match self {
-            Task::Product(_) | Task::Sum(_) => String::new(),
+            Task::Product(p) => p.statement(),
+            Task::Sum(s) => s.statement(),
             Task::Letters(l) => format!("{}\n", l.word),
             Task::Search(s) => s.statement(),
         }
