@@ -97,7 +97,8 @@ fn a_kill_loses_nothing_that_was_finished() {
 fn without_a_model_it_opens_the_bundled_reasoner_on_its_question() {
     let home = Home::new();
     let mut pty = Pty::start(&home, &[], 32, 120);
-    pty.wait_for("How many r in raspberry?").wait_for("Nano reasoner");
+    pty.wait_for("How many r in raspberry?")
+        .wait_for("Nano reasoner");
     pty.keys(ENTER).wait_for("Answer ▸");
 
     // Other models, those in the current folder and the bundled ones, are a key away.

@@ -132,7 +132,8 @@ fn compared(task: &Task, rng: &mut Rng) -> String {
 }
 
 /// The `index`-th example of the base's training data: worked lines outside any conversation
-/// (a first path; a check of a claim; a third path after two that differ; two results compared),
+/// (a first path; checks of a claim, one or several; a third path after two that differ; two
+/// results compared),
 /// and questions that
 /// are answered at once. A base knows the skills and does not think. `only`: of one family.
 pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
@@ -144,26 +145,39 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
         ..named(&task)
     };
     match rng.range(0, 99) {
-        0..44 => line(worked(&task, rng)),
-        44..66 => {
-            let (right, seen) = (rng.chance(50), rng.chance(50));
-            let before = match right && seen {
+        0..38 => line(worked(&task, rng)),
+        38..70 => {
+            let mut text = match rng.chance(25) {
                 true => worked(&task, rng),
                 false => task.given(),
             };
-            let claim = match right {
-                true => task.answer(),
-                false => task.wrong_claim(rng),
+            // Several in a row, so that a check far from the problem finds it, too; each of a
+            // claim that is as often wrong as right, so that the claim has to be read.
+            let checks = match rng.range(0, 99) {
+                0..40 => 1,
+                40..68 => 2,
+                68..88 => 3,
+                _ => 4,
             };
-            let (check, ..) = task.check(&claim, &mut Slip::none());
-            line(before + &wait(&claim) + &check)
+            for _ in 0..checks {
+                let claim = match rng.chance(50) {
+                    true => task.answer(),
+                    false => task.wrong_claim(rng),
+                };
+                let (check, other, same) = task.check(&claim, &mut Slip::none());
+                text += &(wait(&claim) + &check);
+                if !same && rng.chance(50) {
+                    text += &task.settle(&claim, &other, &mut Slip::none()).0;
+                }
+            }
+            line(text)
         }
-        66..79 => {
+        70..81 => {
             let (claim, other) = task.dispute(rng);
             let (text, _) = task.settle(&claim, &other, &mut Slip::none());
             line(task.given() + &comparison(&claim, &other) + &text)
         }
-        79..90 => {
+        81..90 => {
             let text = compared(&task, rng);
             line(text)
         }

@@ -43,6 +43,25 @@ impl Letters {
         Letters { letter, word }
     }
 
+    /// The longer of this and another one now and then, and of the letters often one that stands
+    /// twice in a row: what is hard is practised more often than it is met.
+    pub fn harder(self, rng: &mut Rng) -> Letters {
+        let mut drawn = self;
+        if rng.chance(35) {
+            let other = Letters::draw(rng);
+            if other.word.len() > drawn.word.len() {
+                drawn = other;
+            }
+        }
+        let twice = drawn.word.as_bytes().windows(2).find(|w| w[0] == w[1]);
+        if let Some(&[letter, _]) = twice
+            && rng.chance(35)
+        {
+            drawn.letter = char::from(letter);
+        }
+        drawn
+    }
+
     /// The name of the problem: the word, so that no letter of it is asked for elsewhere.
     pub fn key(&self) -> String {
         format!("letters {}", self.word)

@@ -94,6 +94,9 @@ impl Task {
                 Family::Sum => Task::Sum(Sum::draw(rng)),
                 Family::Letters => {
                     let mut drawn = Letters::draw(rng);
+                    if side == Side::Train {
+                        drawn = drawn.harder(rng);
+                    }
                     // People ask about words they know: half of the held-out words are such.
                     if side == Side::HeldOut && rng.chance(50) {
                         drawn.word = words::known(rng);
