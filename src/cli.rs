@@ -29,8 +29,8 @@ use args::TuiArgs;
 
 /// Watch, steer and measure a local model's thinking.
 ///
-/// Without a command it opens the explorer on the model given with --model, or a list of the
-/// models found on this machine.
+/// Without a command it opens the explorer on the model given with --model, or on the bundled
+/// reasoner.
 #[derive(Debug, Parser)]
 #[command(name = "s1-tui", version, args_conflicts_with_subcommands = true)]
 #[command(

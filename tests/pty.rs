@@ -99,7 +99,7 @@ fn without_a_model_it_opens_the_bundled_reasoner_on_its_question() {
     let mut pty = Pty::start(&home, &[], 32, 120);
     pty.wait_for("How many r in raspberry?")
         .wait_for("Nano reasoner");
-    pty.keys(ENTER).wait_for("Answer ▸");
+    pty.keys(ENTER).wait_for("Answer ▸ 3 ✓");
 
     // Other models, those in the current folder and the bundled ones, are a key away.
     pty.keys("m").wait_for("bundled:base").wait_for("tiny");

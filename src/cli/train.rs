@@ -24,7 +24,7 @@ const KILLED: i32 = 137;
 /// What to train, and how the command behaves.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 512 --batch 4 --epochs 8 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16"
+    after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 1024 --batch 2 --epochs 6 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16"
 )]
 pub struct Args {
     #[command(flatten)]
