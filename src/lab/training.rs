@@ -83,6 +83,8 @@ pub fn start(arguments: &[String], name: &str, db: &Path, resume: bool) -> Resul
     let arguments = Arguments::parse(arguments)?.absolute();
     // Taken here and given back at once: whoever is in the way is named before a process is made.
     drop(Lease::take(&arguments.out)?);
+    // Made here if there is none: half made by the process it could not be read below.
+    drop(Db::open(db)?);
     let log = arguments.out.join(LOG);
     let file = OpenOptions::new().create(true).append(true).open(&log);
     let file = file.with_context(|| format!("cannot write {}", log.display()))?;

@@ -298,14 +298,14 @@ impl Form {
             Field::Base => assets::BASE.into(),
             Field::Data => assets::TRACES.into(),
             Field::Weights => "full".into(),
-            Field::Epochs => of("8", "5"),
+            Field::Epochs => of("6", "5"),
             Field::Rate => match self.rank() {
                 // An addition starts at nothing and bears larger steps.
                 Some(_) => of("3e-3", "2e-4"),
                 None => of("1e-3", "1e-5"),
             },
-            Field::Batch => of("4", "16"),
-            Field::Block => of("512", ""),
+            Field::Batch => of("2", "16"),
+            Field::Block => of("1024", ""),
             Field::Threads => (self.place.cores / 2).max(1).to_string(),
             Field::Warmup => "0.05".into(),
             Field::Decay => "1e-4".into(),
@@ -578,8 +578,8 @@ mod tests {
     fn untouched_it_is_the_recipe_of_the_bundled_reasoner() {
         assert_eq!(
             form().arguments().join(" "),
-            "--model bundled:base --data bundled:traces --out /data/trainings/base-1 --epochs 8 \
-             --lr 1e-3 --batch 4 --block-size 512 --threads 4 --save-every 50 \
+            "--model bundled:base --data bundled:traces --out /data/trainings/base-1 --epochs 6 \
+             --lr 1e-3 --batch 2 --block-size 1024 --threads 4 --save-every 50 \
              --eval-problems bundled:held-out --eval-limit 40 --eval-every 50 \
              --sample How many r in raspberry? --sample-every 25 --pack"
         );
@@ -652,10 +652,10 @@ mod tests {
     fn what_was_not_touched_follows_the_base_and_what_was_stays() {
         let mut form = form();
         set(&mut form, Field::Epochs, "3");
-        set(&mut form, Field::Batch, "4");
+        set(&mut form, Field::Batch, "2");
         set(&mut form, Field::Base, "/m.gguf");
         assert_eq!(form.text(Field::Epochs), "3");
-        assert_eq!(form.text(Field::Batch), "16", "4 was the recipe's own");
+        assert_eq!(form.text(Field::Batch), "16", "2 was the recipe's own");
         set(&mut form, Field::Epochs, "");
         assert_eq!(
             form.text(Field::Epochs),
