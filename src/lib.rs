@@ -6,6 +6,7 @@
 //! | module | what it is | what it is not |
 //! |---|---|---|
 //! | [`assets`] | the bundled models and their data, by name | what is in them |
+//! | [`records`] | data as JSON lines: files, bundled data, Parquet, the hub | what the fields mean |
 //! | [`thinking`] | the s1 method as a pure state machine: delimiters, budget forcing, the trace, the tree of branches | no tensor, no thread, no clock |
 //! | [`grading`] | reading an answer out of text and comparing it with a reference | no model |
 //! | [`model`] | weights to logits: GGUF, tokenizer, chat template, decoder, cache, sampler | has never heard of thinking |
@@ -26,6 +27,7 @@ pub mod grading;
 pub mod lab;
 pub mod model;
 pub mod plot;
+pub mod records;
 pub mod sanitize;
 pub mod store;
 pub mod thinking;

@@ -14,11 +14,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use crate::assets;
+use crate::records;
 use crate::store::run::PromptTemplate;
 
 mod fields;
-mod hub;
-mod parquet;
 #[cfg(test)]
 mod tests;
 
@@ -82,10 +81,7 @@ impl ProblemSet {
     /// If it cannot be read, a line is broken (and `skip_broken` is not set), or no field is
     /// recognised as the question; the sentence names the file, the line, and what to do.
     pub fn load(source: &str, options: &Options) -> Result<ProblemSet> {
-        let path = match source.strip_prefix("hf:") {
-            Some(id) => hub::fetch(id)?,
-            None => PathBuf::from(source),
-        };
+        let path = records::file(source.as_ref())?;
         let mut reading = Reading::new(&path, options);
         if let Some(bytes) = assets::open_path(&path) {
             reading.lines(bytes)?;
@@ -97,10 +93,8 @@ impl ProblemSet {
         if file.metadata().is_ok_and(|m| m.is_dir()) {
             bail!("the problems {shown} are a folder; name a .jsonl or .parquet file in it");
         }
-        let mut magic = [0; 4];
-        let n = file.read(&mut magic).unwrap_or(0);
-        if magic[..n] == *b"PAR1" {
-            parquet::each_record(&path, |record| {
+        if records::is_parquet(&mut file) {
+            records::parquet::each_record(&path, |record| {
                 reading.take(record)?;
                 Ok(!reading.is_full())
             })?;

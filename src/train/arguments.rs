@@ -12,6 +12,7 @@ use super::export::Quantization;
 use super::network::{Keep, Scope};
 use super::optim::Optim;
 use super::run::{Base, Settings};
+use crate::records;
 
 /// Longest row where nobody asks for another, in tokens: s1's.
 const BLOCK: usize = 32768;
@@ -30,8 +31,8 @@ pub struct Arguments {
     /// Begin with random weights in the shape and with the vocabulary of this TOML file.
     #[arg(long, value_name = "CONFIG", conflicts_with_all = ["model", "lora_rank"])]
     pub from_scratch: Option<PathBuf>,
-    /// Training data, JSON lines: question/thinking/answer, s1K's fields, messages, or text; or
-    /// bundled:traces.
+    /// Training data, JSON lines or Parquet: question/thinking/answer, s1K's fields, messages, or
+    /// text; a file, bundled:traces, or hf:OWNER/NAME[:FILE] from the hub.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Held-out data of the same form, whose loss is measured every --eval-every steps.
@@ -212,8 +213,9 @@ impl Arguments {
         ];
         let options = paths.into_iter().filter_map(Option::as_mut);
         for path in options.chain([&mut self.data, &mut self.out]) {
-            let elsewhere = crate::assets::open_path(path).is_some() || path.starts_with("hf:");
-            if !elsewhere && let Ok(absolute) = std::path::absolute(&*path) {
+            if !records::is_elsewhere(path)
+                && let Ok(absolute) = std::path::absolute(&*path)
+            {
                 *path = absolute;
             }
         }

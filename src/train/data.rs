@@ -65,12 +65,12 @@ fn yes() -> bool {
     true
 }
 
-/// Reads a file of JSON lines (a bundled one by its name) and cuts every example to `block` tokens.
+/// Reads JSON lines (from any source of [`crate::records`]) and cuts every example to `block` tokens.
 ///
 /// `skip_broken` leaves lines out that cannot be used, and remembers them; otherwise the first
 /// one is an error that names it. Errors also where nothing is left to train on.
 pub fn read(path: &Path, dialogue: &Dialogue, block: usize, skip_broken: bool) -> Result<Dataset> {
-    parse(crate::assets::reader(path)?, dialogue, block, skip_broken)
+    parse(crate::records::lines(path)?, dialogue, block, skip_broken)
         .with_context(|| format!("cannot train on {}", path.display()))
 }
 

@@ -663,7 +663,7 @@ fn digest_of(gguf: &Gguf) -> String {
 }
 
 fn digest_of_file(path: &Path) -> Result<String> {
-    let mut file = crate::assets::reader(path)?;
+    let mut file = crate::records::lines(path)?;
     let mut hash = Sha256::new();
     let mut bytes = vec![0; 1 << 16];
     loop {

@@ -157,7 +157,7 @@ actions! {
     ZoomIn, "zoom_in", Plot, "closer", "Look closer at the crosshair";
     ZoomOut, "zoom_out", Plot, "farther", "Step back";
     ZoomAll, "zoom_all", Plot, "all", "Show the whole figure, without crosshair";
-    LogAxis, "log_axis", Plot, "log", "Logarithmic or linear axis of thinking tokens";
+    LogAxis, "log_axis", Plot, "log", "Logarithmic or linear axis";
     Lines, "lines", Plot, "lines", "Choose which lines are shown";
     Ink, "ink", Plot, "braille/ASCII", "Draw lines with braille, with blocks or with ASCII";
     Anchor, "anchor", Plot, "compare", "Compare every point with this one, problem by problem";

@@ -138,7 +138,7 @@ impl Screen {
                 // Its panels and charts are walked through by the same keys.
                 matches!(
                     action,
-                    A::PanelNext | A::PanelPrevious | A::PointLeft | A::PointRight
+                    A::PanelNext | A::PanelPrevious | A::PointLeft | A::PointRight | A::LogAxis
                 )
             }
             group => self.groups().contains(&group),

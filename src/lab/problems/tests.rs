@@ -201,28 +201,8 @@ fn a_large_file_costs_what_is_read_of_it() {
 
 #[test]
 fn parquet_holds_the_same_problems() {
-    use ::parquet::data_type::{ByteArray, ByteArrayType};
-    use ::parquet::file::properties::WriterProperties;
-    use ::parquet::file::writer::SerializedFileWriter;
-    use ::parquet::schema::parser::parse_message_type;
-    use std::sync::Arc;
-
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let schema = "message m { required binary question (UTF8); required binary answer (UTF8); }";
-    let schema = Arc::new(parse_message_type(schema).unwrap());
-    let properties = Arc::new(WriterProperties::builder().build());
-    let out = file.reopen().unwrap();
-    let mut writer = SerializedFileWriter::new(out, schema, properties).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    for texts in [["1+1?", "2+2?"], ["#### 2", "#### 4"]] {
-        let mut column = group.next_column().unwrap().unwrap();
-        let values: Vec<ByteArray> = texts.iter().map(|t| ByteArray::from(*t)).collect();
-        let typed = column.typed::<ByteArrayType>();
-        typed.write_batch(&values, None, None).unwrap();
-        column.close().unwrap();
-    }
-    group.close().unwrap();
-    writer.close().unwrap();
+    let columns: [&[&str]; 2] = [&["1+1?", "2+2?"], &["#### 2", "#### 4"]];
+    let file = records::tests::parquet_file(["question", "answer"], columns);
     let path = file.path().display().to_string();
     let set = ProblemSet::load(&path, &Options::default()).unwrap();
     assert_eq!(set.layout, "gsm8k");

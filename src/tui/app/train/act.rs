@@ -143,6 +143,7 @@ impl App {
             A::PointLeft | A::PointRight | A::Up | A::Down => self.train.go(action),
             A::PageUp | A::PageDown | A::Home | A::End => self.train.go(action),
             A::WatchTraining => self.train.view.cursor = None,
+            A::LogAxis => self.train.watched.turn_axis(),
             A::TrainEnter => self.enter_pane(),
             A::PauseTraining => self.pause_training(),
             A::StopTraining => {
@@ -338,6 +339,7 @@ impl App {
         self.train.starting = None;
         match outcome {
             Ok(()) => {
+                self.notice = None;
                 self.train.planning = false;
                 self.train.form.started();
                 if self.train.current.as_deref() == Some(name) {

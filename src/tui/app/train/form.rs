@@ -153,7 +153,7 @@ impl Field {
         match self {
             Field::Base => "The model that learns: bundled:base, or any GGUF file.",
             Field::Data => {
-                "bundled:traces, or a JSONL file: question, thinking and answer, s1K's fields, messages, or text."
+                "bundled:traces, a JSONL or Parquet file, or hf:simplescaling/s1K-1.1 and the like."
             }
             Field::Weights => {
                 "full trains all of them; a rank, e.g. 16, trains a LoRA addition: less memory, a small file."

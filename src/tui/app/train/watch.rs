@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::curve::{smooth, span, thin};
 use crate::lab::stats::wilson;
 use crate::lab::training::CheckpointFile;
-use crate::plot::{Axis, Dash, Figure, Marker, Point, Series, Unit};
+use crate::plot::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
 use crate::store::training::{Note, StepRecord, What};
 
 /// Colours of the lines; the first is dimmed by whoever draws them.
@@ -32,6 +32,8 @@ pub struct Watched {
     pub gradient: Figure,
     /// Tokens a second.
     pub speed: Figure,
+    /// The loss on a linear axis: on the usual, logarithmic one it is seen to its end.
+    linear: bool,
     total: usize,
 }
 
@@ -67,6 +69,12 @@ impl Watched {
         if news {
             self.draw();
         }
+    }
+
+    /// A logarithmic or a linear axis of the loss.
+    pub fn turn_axis(&mut self) {
+        self.linear = !self.linear;
+        self.draw();
     }
 
     /// The answers to the sample question, the oldest first.
@@ -129,6 +137,11 @@ impl Watched {
         let raw = self.line(|s| s.loss);
         let open = Axis {
             from: None,
+            scale: if self.linear {
+                Scale::Linear
+            } else {
+                Scale::Log
+            },
             ..axis("", None)
         };
         let mut loss = blank("loss", open);

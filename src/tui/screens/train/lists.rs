@@ -49,7 +49,10 @@ fn entry(note: &Note, theme: &Theme) -> (String, Style) {
             ),
             theme.text,
         ),
-        What::Sample { answer, .. } => (format!("▸ {}", answer.trim()), theme.answer),
+        What::Sample { answer, .. } => {
+            let last = answer.trim().lines().last().unwrap_or_default();
+            (format!("▸ {last}"), theme.answer)
+        }
         What::Saved { path } => (format!("saved {}", file(path)), theme.dim),
         What::Written { path } => (format!("wrote {}", file(path)), theme.good),
         What::Said { text } => (text.clone(), theme.text),

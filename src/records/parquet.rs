@@ -1,10 +1,12 @@
 //! Records of a Parquet file, row by row.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 
@@ -12,7 +14,7 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// If the file cannot be read, or as `take` does.
-pub(super) fn each_record(
+pub fn each_record(
     path: &Path,
     mut take: impl FnMut(Map<String, Value>) -> Result<bool>,
 ) -> Result<()> {
@@ -25,6 +27,48 @@ pub(super) fn each_record(
         }
     }
     Ok(())
+}
+
+/// The records of a file as JSON lines, each made when it is read.
+pub struct Lines {
+    rows: RowIter<'static>,
+    line: Vec<u8>,
+    at: usize,
+}
+
+impl Lines {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open(path: &Path) -> Result<Lines> {
+        let place = || format!("cannot read the Parquet file {}", path.display());
+        let file = File::open(path).with_context(place)?;
+        let reader = SerializedFileReader::new(file).with_context(place)?;
+        Ok(Lines {
+            rows: RowIter::from_file_into(Box::new(reader)),
+            line: Vec::new(),
+            at: 0,
+        })
+    }
+}
+
+impl Read for Lines {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.line.len() {
+            let Some(row) = self.rows.next() else {
+                return Ok(0);
+            };
+            let row = row.map_err(io::Error::other)?;
+            self.line = serde_json::to_vec(&object(&row))?;
+            self.line.push(b'\n');
+            self.at = 0;
+        }
+        let n = out.len().min(self.line.len() - self.at);
+        out[..n].copy_from_slice(&self.line[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
 }
 
 fn object(row: &Row) -> Map<String, Value> {

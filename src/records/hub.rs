@@ -11,7 +11,7 @@ use hf_hub::{Cache, Repo, RepoType};
 /// # Errors
 /// If the hub cannot be reached, there is no such dataset or file, or it has several files that
 /// could be meant (the sentence lists them).
-pub(super) fn fetch(id: &str) -> Result<PathBuf> {
+pub fn fetch(id: &str) -> Result<PathBuf> {
     let (name, file) = match id.split_once(':') {
         Some((name, file)) => (name, Some(file.to_string())),
         None => (id, None),
