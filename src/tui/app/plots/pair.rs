@@ -149,6 +149,8 @@ impl App {
         plots.anchor = natural.map(|point| Source { run: 0, point });
         plots.current = plots.shown.len().saturating_sub(1);
         plots.refresh();
+        // The last is natural length against natural length.
+        plots.pair = plots.pairs.len().saturating_sub(1);
         plots.focus(Pane::Pairs);
     }
 }
