@@ -4,8 +4,6 @@
 //! from there, and orders go there too. So it goes on while another screen is shown, and after the
 //! program has ended. Not here: drawing (`screens::train`), files and processes (the event loop).
 
-use std::path::PathBuf;
-
 mod act;
 mod after;
 pub mod curve;
@@ -332,11 +330,6 @@ impl Train {
         let last = |n: usize| n.saturating_sub(1);
         self.row = self.row.min(last(self.list.as_ref().map_or(0, Vec::len)));
         self.checkpoint = self.checkpoint.min(last(self.watched.checkpoints.len()));
-    }
-
-    /// The folder of the training that is watched.
-    pub fn folder(&self) -> Option<PathBuf> {
-        Some(self.current()?.training.folder.clone())
     }
 }
 

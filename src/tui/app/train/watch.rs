@@ -1,7 +1,5 @@
 //! One training as it is watched: its steps and notes so far, and the figures they make.
 
-use std::path::PathBuf;
-
 use super::curve::{smooth, span, thin};
 use crate::lab::stats::wilson;
 use crate::lab::training::CheckpointFile;
@@ -103,15 +101,6 @@ impl Watched {
         sum
     }
 
-    /// Files that were written at the end.
-    pub fn results(&self) -> Vec<PathBuf> {
-        let path = |n: &Note| match &n.what {
-            What::Written { path } => Some(path.clone()),
-            _ => None,
-        };
-        self.notes.iter().filter_map(path).collect()
-    }
-
     fn line(&self, of: impl Fn(&StepRecord) -> f64) -> Vec<(usize, f64)> {
         self.steps.iter().map(|s| (s.step, of(s))).collect()
     }
@@ -135,16 +124,19 @@ impl Watched {
             ..blank(title, axis("", None))
         };
         let raw = self.line(|s| s.loss);
-        let open = Axis {
-            from: None,
-            scale: if self.linear {
-                Scale::Linear
-            } else {
+        let losses = raw.iter().map(|(_, loss)| *loss);
+        let (from, to) = rungs(losses).filter(|_| !self.linear).unzip();
+        let ends = Axis {
+            from,
+            to,
+            scale: if from.is_some() {
                 Scale::Log
+            } else {
+                Scale::Linear
             },
-            ..axis("", None)
+            ..Axis::default()
         };
-        let mut loss = blank("loss", open);
+        let mut loss = blank("loss", ends);
         loss.series = vec![
             line("each step", thin(&raw, steps), RAW),
             line("smoothed", thin(&smooth(&raw, span(steps)), steps), SMOOTH),
@@ -184,6 +176,25 @@ impl Watched {
         self.gradient = single("gradient norm", &self.line(|s| s.grad_norm));
         self.speed = single("tokens/s", &self.line(|s| s.tok_s));
     }
+}
+
+/// The ends of a logarithmic axis for some values: the rungs 1, 2, 5, 10, 20 … around them, so that
+/// the axis moves only when a value passes one. `None` where no value is above zero.
+fn rungs(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+    for value in values.filter(|v| v.is_finite() && *v > 1e-12) {
+        least = least.min(value);
+        most = most.max(value);
+    }
+    if least > most {
+        return None;
+    }
+    let decade = |value: f64| 10_f64.powf(value.log10().floor());
+    let steps = |value| [1.0, 2.0, 5.0, 10.0].map(|rung| rung * decade(value));
+    let below = steps(least).into_iter().rfind(|rung| *rung <= least);
+    let above = steps(most).into_iter().find(|rung| *rung >= most);
+    let (below, above) = (below.unwrap_or(least), above.unwrap_or(most));
+    Some((below, if above > below { above } else { 2.0 * below }))
 }
 
 fn sample(note: &Note) -> Option<Sample<'_>> {
@@ -270,6 +281,31 @@ mod tests {
     }
 
     #[test]
+    fn the_axis_of_the_loss_moves_only_where_a_rung_is_passed() {
+        let near = |(a, b): (f64, f64), (c, d): (f64, f64)| {
+            (a / c - 1.0).abs() < 1e-9 && (b / d - 1.0).abs() < 1e-9
+        };
+        let ends = |values: &[f64]| rungs(values.iter().copied()).unwrap();
+        assert!(near(ends(&[3.1, 0.9]), (0.5, 5.0)));
+        assert!(near(ends(&[3.1, 0.51, f64::NAN, 0.0]), (0.5, 5.0)));
+        assert!(near(ends(&[3.1, 0.49]), (0.2, 5.0)));
+        assert!(near(ends(&[1.0]), (1.0, 2.0)));
+        assert_eq!(rungs([f64::NAN, 0.0, -1.0].into_iter()), None);
+        // Without a value above zero the axis is linear, and nothing is lost.
+        let mut watched = Watched::default();
+        let nothing = StepRecord {
+            loss: f64::NAN,
+            ..step(1)
+        };
+        watched.add(vec![nothing], vec![], 10);
+        assert_eq!(watched.loss.y.scale, Scale::Linear);
+        watched.add(vec![step(2)], vec![], 10);
+        assert_eq!(watched.loss.y.scale, Scale::Log);
+        watched.turn_axis();
+        assert_eq!(watched.loss.y.scale, Scale::Linear);
+    }
+
+    #[test]
     fn held_out_loss_stands_beside_the_loss_and_samples_are_found() {
         let mut watched = Watched::default();
         let sample = What::Sample {
@@ -292,7 +328,6 @@ mod tests {
         assert_eq!(watched.loss.series[2].name, "held-out");
         let samples = watched.samples();
         assert_eq!((samples[0].step, samples[0].answer), (1, "a"));
-        assert_eq!(watched.results(), [PathBuf::from("/x.gguf")]);
         assert!(watched.held_out.series.is_empty());
     }
 }
