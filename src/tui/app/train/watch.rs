@@ -124,7 +124,13 @@ impl Watched {
             ..blank(title, axis("", None))
         };
         let raw = self.line(|s| s.loss);
+        let held_out = self.notes.iter().filter_map(|n| match n.what {
+            What::Loss { loss } => Some(Point::new(n.step as f64, loss)),
+            _ => None,
+        });
+        let held_out: Vec<Point> = held_out.collect();
         let losses = raw.iter().map(|(_, loss)| *loss);
+        let losses = losses.chain(held_out.iter().map(|p| p.y));
         let (from, to) = rungs(losses).filter(|_| !self.linear).unzip();
         let ends = Axis {
             from,
@@ -141,11 +147,6 @@ impl Watched {
             line("each step", thin(&raw, steps), RAW),
             line("smoothed", thin(&smooth(&raw, span(steps)), steps), SMOOTH),
         ];
-        let held_out = self.notes.iter().filter_map(|n| match n.what {
-            What::Loss { loss } => Some(Point::new(n.step as f64, loss)),
-            _ => None,
-        });
-        let held_out: Vec<Point> = held_out.collect();
         if !held_out.is_empty() {
             loss.series.push(dots("held-out", held_out));
         }
