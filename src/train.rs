@@ -6,6 +6,7 @@ pub mod arguments;
 pub mod attention;
 pub mod batches;
 pub mod checkpoint;
+pub mod control;
 pub mod data;
 pub mod export;
 pub mod gate;

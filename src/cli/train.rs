@@ -15,8 +15,9 @@ use crate::lab::training::{
 use crate::sanitize::clean_line;
 use crate::store::training::What;
 use crate::train::arguments::Arguments;
+use crate::train::control::{Control, Event, Step};
 use crate::train::plan::Plan;
-use crate::train::run::{Control, Event, Outcome, Run, Step};
+use crate::train::run::{Outcome, Run};
 
 /// Exit code of a training that was told to end at once: that of a killed process.
 const KILLED: i32 = 137;

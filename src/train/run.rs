@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::batches::Batches;
 use super::checkpoint::{self, Checkpoint};
+use super::control::Order;
+use super::control::{Control, Event, Step};
 use super::data::{self, Dataset};
 use super::export::{Merged, Product, Quantization, save_peft};
 use super::network::{Document, Keep, Network, Scope};
@@ -96,107 +97,6 @@ struct Recipe<'a> {
     seed: u64,
     threads: usize,
     version: &'a str,
-}
-
-/// What happens, in order.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A step is done.
-    Step(Step),
-    /// The loss on held-out data.
-    Eval {
-        /// Steps done.
-        step: usize,
-        /// Mean loss.
-        loss: f64,
-    },
-    /// It holds, until it is told to go on.
-    Paused {
-        /// Steps done.
-        step: usize,
-    },
-    /// It goes on after a pause.
-    Resumed {
-        /// Steps done.
-        step: usize,
-    },
-    /// A checkpoint is on the disk.
-    Saved {
-        /// Steps done.
-        step: usize,
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Step {
-    /// Steps done, this one included.
-    pub step: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// Pass over the data, from 1.
-    pub epoch: usize,
-    /// Mean loss of the step's targets, before the update.
-    pub loss: f64,
-    /// Learning rate.
-    pub lr: f64,
-    /// Norm of the gradient, before clipping.
-    pub grad_norm: f64,
-    /// Tokens a second.
-    pub tok_s: f64,
-    /// Seconds to go.
-    pub eta_s: f64,
-}
-
-/// What may be asked of a run while it goes on.
-#[derive(Debug)]
-pub struct Control {
-    order: AtomicU8,
-    /// Bits of the factor on the scheduled learning rate.
-    rate: AtomicU64,
-}
-
-const GO: u8 = 0;
-const PAUSE: u8 = 1;
-const STOP: u8 = 2;
-const SAVE: u8 = 3;
-
-impl Default for Control {
-    fn default() -> Self {
-        Self {
-            order: AtomicU8::new(GO),
-            rate: AtomicU64::new(1f64.to_bits()),
-        }
-    }
-}
-
-impl Control {
-    /// Holds after the step, or goes on.
-    pub fn pause(&self, pause: bool) {
-        let order = if pause { PAUSE } else { GO };
-        self.order.store(order, Ordering::Relaxed);
-    }
-
-    /// Finishes the step, writes a checkpoint, and ends.
-    pub fn stop(&self) {
-        self.order.store(STOP, Ordering::Relaxed);
-    }
-
-    /// Writes a checkpoint after the step.
-    pub fn save(&self) {
-        // A stop or a pause that was asked for meanwhile is not forgotten for this.
-        let _ = self
-            .order
-            .compare_exchange(GO, SAVE, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// Multiplies the scheduled learning rate from the next step on.
-    pub fn rate(&self, factor: f64) {
-        self.rate.store(factor.to_bits(), Ordering::Relaxed);
-    }
 }
 
 /// How a run ended.
@@ -413,7 +313,8 @@ impl Run {
         &self.data
     }
 
-    /// Trains to the end, or until it is told to stop.
+    /// Trains to the end, or until it is told to stop. The learning rate follows `control`; a run
+    /// that is taken up had a factor of [`Run::rate`].
     ///
     /// Errors where a loss is not finite (the batch is named, the last checkpoint is kept) and
     /// where a checkpoint cannot be written.
@@ -422,7 +323,6 @@ impl Run {
         control: &Control,
         tell: &mut dyn FnMut(&Run, Event),
     ) -> Result<Outcome> {
-        control.rate(self.rate);
         let first = self.done;
         let started = Instant::now();
         let batches = self.batches.clone();
@@ -439,42 +339,44 @@ impl Run {
                 let (step, loss) = (self.done, sums.mean());
                 tell(self, Event::Eval { step, loss });
             }
-            let order = control.order.load(Ordering::Relaxed);
-            if due(self.settings.save_every) || last || order != GO {
-                self.save(tell)?;
-            }
-            match self.obey(control, tell) {
-                Outcome::Stopped if !last => return Ok(Outcome::Stopped),
-                _ => {}
+            let save = due(self.settings.save_every) || last;
+            if self.obey(control, save, tell)? == Outcome::Stopped && !last {
+                return Ok(Outcome::Stopped);
             }
         }
         Ok(Outcome::Finished)
     }
 
-    /// Waits while it is to wait; says whether it is to stop.
-    fn obey(&self, control: &Control, tell: &mut dyn FnMut(&Run, Event)) -> Outcome {
+    /// Writes the checkpoint that is due (`save`) or asked for, waits while it is to wait, and says
+    /// whether it is to stop.
+    fn obey(
+        &self,
+        control: &Control,
+        save: bool,
+        tell: &mut dyn FnMut(&Run, Event),
+    ) -> Result<Outcome> {
         let step = self.done;
-        let mut held = false;
+        let (mut saved, mut held) = (false, false);
         loop {
-            match control.order.load(Ordering::Relaxed) {
-                STOP => return Outcome::Stopped,
-                PAUSE => {
+            // Looked at once in each turn: whatever is obeyed below has its checkpoint.
+            let order = control.order();
+            if (save || order != Order::Go) && !std::mem::replace(&mut saved, true) {
+                self.save(tell)?;
+            }
+            match order {
+                Order::Stop => return Ok(Outcome::Stopped),
+                Order::Pause => {
                     if !std::mem::replace(&mut held, true) {
                         tell(self, Event::Paused { step });
                     }
                     std::thread::sleep(Duration::from_millis(20));
                 }
-                _ => {
-                    let _ = control.order.compare_exchange(
-                        SAVE,
-                        GO,
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    );
+                Order::Go | Order::Save => {
+                    control.saved();
                     if held {
                         tell(self, Event::Resumed { step });
                     }
-                    return Outcome::Finished;
+                    return Ok(Outcome::Finished);
                 }
             }
         }
@@ -517,7 +419,7 @@ impl Run {
             );
         }
         let optim = &self.settings.optim;
-        self.rate = f64::from_bits(control.rate.load(Ordering::Relaxed));
+        self.rate = control.factor();
         let lr = optim.lr * self.rate * optim.schedule(self.done, self.steps);
         let scale = match optim.clip {
             clip if clip > 0.0 && size > clip => clip / (size + 1e-6),

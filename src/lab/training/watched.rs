@@ -17,8 +17,9 @@ use crate::sanitize::clean_line;
 use crate::store::Db;
 use crate::store::training::{Lease, Order, State, StepRecord, Training, What};
 use crate::train::arguments::Arguments;
+use crate::train::control::{Control, Event};
 use crate::train::export::Quantization;
-use crate::train::run::{Control, Event, Outcome, Run};
+use crate::train::run::{Outcome, Run};
 
 /// How often orders are looked for.
 const LISTEN_EVERY: Duration = Duration::from_millis(80);
@@ -110,6 +111,8 @@ pub fn train(
     db.begin_training(&training)?;
     tell(&run, Told::Ready);
 
+    // Before anybody can change it.
+    control.rate(run.rate());
     let recorder = Recorder::start(db, name, Arc::clone(control), kill)?;
     let mut watch = Watch {
         exam,
