@@ -70,15 +70,29 @@ impl Db {
         })
     }
 
-    /// Opens a database to read only; `None` if there is no such file yet.
+    /// Opens a database to read only; `None` if there is none yet, or another program is just
+    /// making it. An older one is brought up to date first.
     ///
     /// # Errors
-    /// If the file cannot be read or is none of ours.
+    /// If the file cannot be read or is none of ours, or is an older one that cannot be written.
     pub fn open_to_read(path: &Path) -> Result<Option<Db>> {
         if !path.exists() {
             return Ok(None);
         }
-        let open = |uri: bool| -> Result<Connection> {
+        let (db, version) = Self::open_as_it_is(path)?;
+        match version {
+            0 => Ok(None),
+            schema::VERSION => Ok(Some(db)),
+            _ => {
+                drop((db, Self::open(path)?));
+                Ok(Some(Self::open_as_it_is(path)?.0))
+            }
+        }
+    }
+
+    /// Opens a file to read only, with its version.
+    fn open_as_it_is(path: &Path) -> Result<(Db, usize)> {
+        let open = |uri: bool| -> Result<(Connection, usize)> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = if uri {
                 // On a read-only file system the log cannot be set up; the file is then as it is.
@@ -91,10 +105,7 @@ impl Db {
             };
             connection.busy_timeout(PATIENCE)?;
             let version = schema::check(&connection)?;
-            if version > 0 && version < schema::VERSION {
-                bail!("it is of an older version; any command that writes brings it up to date");
-            }
-            Ok(connection)
+            Ok((connection, version))
         };
         let cannot_open = |e: &anyhow::Error| {
             let code = e
@@ -102,13 +113,11 @@ impl Db {
                 .and_then(rusqlite::Error::sqlite_error_code);
             matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
         };
-        let connection = open(false)
+        let (connection, version) = open(false)
             .or_else(|e| if cannot_open(&e) { open(true) } else { Err(e) })
             .map_err(|e| sentence(e, path))?;
-        Ok(Some(Db {
-            connection,
-            path: path.to_path_buf(),
-        }))
+        let path = path.to_path_buf();
+        Ok((Db { connection, path }, version))
     }
 
     /// Where it is.

@@ -212,7 +212,21 @@ fn a_newer_database_is_refused_and_an_older_one_moves_forward() {
     // An empty file is version 0.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "").unwrap();
+    assert!(Db::open_to_read(&path).unwrap().is_none());
     assert!(Db::open(&path).unwrap().runs().unwrap().is_empty());
+    // One of version 1, as the first release that had a database left it.
+    let db = Db::open(&path).unwrap();
+    for table in ["orders", "notes", "steps"] {
+        let sql = format!("DROP TABLE training_{table}");
+        db.connection.execute(&sql, []).unwrap();
+    }
+    db.connection.execute("DROP TABLE trainings", []).unwrap();
+    db.connection
+        .pragma_update(None, "user_version", 1)
+        .unwrap();
+    drop(db);
+    let db = Db::open_to_read(&path).unwrap().unwrap();
+    assert!(db.runs().unwrap().is_empty() && db.trainings().unwrap().is_empty());
 }
 
 #[test]
