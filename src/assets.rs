@@ -3,11 +3,7 @@
 //! A name such as `bundled:reasoner` stands wherever a file may: `--model`, problem sets,
 //! training data. Not here: what is in the files, and how they were made (`docs/bundled-model.md`).
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-
-use anyhow::{Context, Result};
 
 /// How the names begin.
 pub const PREFIX: &str = "bundled:";
@@ -45,13 +41,4 @@ pub fn open_path(path: &Path) -> Option<&'static [u8]> {
 pub fn model(path: &Path) -> Option<&'static str> {
     let name = MODELS.into_iter().find(|name| path == Path::new(name))?;
     name.strip_prefix("bundled:")
-}
-
-/// Reads a bundled file by its name, or any other file. Errors where it cannot be opened.
-pub fn reader(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    if let Some(bytes) = open_path(path) {
-        return Ok(Box::new(bytes));
-    }
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    Ok(Box::new(BufReader::new(file)))
 }

@@ -25,8 +25,8 @@ const NAMED: usize = 8;
     after_help = "Examples:\n  s1-tui curate --pool gsm8k-train.jsonl --keep 1000 --small bundled:reasoner --against gsm8k-test.jsonl --out kept.jsonl\n  s1-tui curate --pool s1K-1.1.jsonl --keep 200 --small a.gguf --large b.gguf --thinking natural --out kept.jsonl\n  s1-tui curate --pool bundled:traces --keep 200 --method random --out random.jsonl\n\nStages: pool, quality, decontamination (--against), small and large (what these models answer right is dropped), diversity (a domain for each question), draw (a domain at random, then a problem in it with weight 2^-rank, longest trace first). The models' answers are kept in the database of runs: the same command goes on after any interruption, and asks nothing twice.\n\nMethods: s1 runs all stages; random, longest and diverse are the paper's ablations: they draw from what passes quality and decontamination, whatever the models solve; diverse draws a domain at random and any problem in it."
 )]
 pub struct Args {
-    /// The pool, JSON lines: question/thinking/answer, s1K's fields, GSM8K, MATH, messages; or
-    /// bundled:traces.
+    /// The pool: a .jsonl or .parquet file with question/thinking/answer, s1K's fields, GSM8K,
+    /// MATH or messages; hf:OWNER/NAME[:FILE] from the hub; or bundled:traces.
     #[arg(short, long, value_name = "FILE")]
     pool: PathBuf,
     /// Lines to keep; it is an error if fewer are left.

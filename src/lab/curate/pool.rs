@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 
 use super::quality::Rules;
 use super::{Reason, text};
-use crate::assets;
 use crate::lab::problems::{Layout, Options};
 use crate::model::tokenizer::Tokenizer;
+use crate::records;
 use crate::store::run::PromptTemplate;
 
 /// The longest line, in bytes.
@@ -244,7 +244,7 @@ pub(super) fn each_line(
     if path.is_dir() {
         bail!("the pool {shown} is a folder; name a .jsonl file in it");
     }
-    let mut input = assets::reader(path)?;
+    let mut input = records::lines(path)?;
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
