@@ -112,7 +112,7 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
     order(&home, "parts", Order::Resume);
     order(&home, "parts", Order::Stop);
     let stopped = wait_until(&home, "parts", |t| t.state == State::Stopped);
-    assert!(stopped.step < 24 && stopped.can_resume());
+    assert!(stopped.step < 24 && stopped.can_resume(false));
     let list = done({
         let mut command = home.command();
         command.args(["trainings", "--db", "t.db"]);
@@ -120,6 +120,14 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
     });
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("parts") && list.contains("stopped"), "{list}");
+    // Gone on with otherwise it is refused, and whoever asked for it hears why.
+    let other = ["--detach", "--resume", "--seed", "5"];
+    let other = train(&home, "parts", &other).output().unwrap();
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(
+        !other.status.success() && said.contains("other settings"),
+        "{said}"
+    );
     done(train(&home, "parts", &["--detach", "--resume"]));
     let finished = wait_until(&home, "parts", |t| t.state == State::Finished);
     assert_eq!(finished.step, 24);

@@ -84,7 +84,13 @@ pub fn start(arguments: &[String], name: &str, db: &Path, resume: bool) -> Resul
     // Taken here and given back at once: whoever is in the way is named before a process is made.
     drop(Lease::take(&arguments.out)?);
     // Made here if there is none: half made by the process it could not be read below.
-    drop(Db::open(db)?);
+    let mut store = Db::open(db)?;
+    // What an earlier process said of itself is not this one's word.
+    let known = store.training(name)?;
+    if known.is_some_and(|known| known.folder == arguments.out) {
+        store.record_training(name, State::Preparing, None, &[], &[])?;
+    }
+    drop(store);
     let log = arguments.out.join(LOG);
     let file = OpenOptions::new().create(true).append(true).open(&log);
     let file = file.with_context(|| format!("cannot write {}", log.display()))?;

@@ -119,13 +119,10 @@ impl Training {
         self.state.is_open() && !Lease::is_held(&self.folder)
     }
 
-    /// Whether it can be taken up from a checkpoint or from its beginning.
-    pub fn can_resume(&self) -> bool {
-        match self.state {
-            State::Stopped | State::Killed | State::Failed => true,
-            State::Finished => false,
-            _ => self.is_interrupted(),
-        }
+    /// Whether it can be taken up from a checkpoint or from its beginning; `interrupted` is what
+    /// [`Training::is_interrupted`] said, for those who have looked already.
+    pub fn can_resume(&self, interrupted: bool) -> bool {
+        interrupted || matches!(self.state, State::Stopped | State::Killed | State::Failed)
     }
 }
 
@@ -203,7 +200,10 @@ pub enum What {
 
 /// The right to work in a training's folder, held by its process.
 #[derive(Debug)]
-pub struct Lease(#[allow(dead_code, reason = "held, not read")] File);
+pub struct Lease {
+    /// Locked for as long as it is open.
+    _file: File,
+}
 
 impl Lease {
     /// Takes a folder, which is made if there is none.
@@ -222,7 +222,7 @@ impl Lease {
         let since = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Lease(file)),
+                Ok(()) => return Ok(Lease { _file: file }),
                 // Somebody may just be looking whether it is held.
                 Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(10));
@@ -266,6 +266,7 @@ mod tests {
             state: State::Running,
             ..Training::default()
         };
-        assert!(training.is_interrupted() && training.can_resume());
+        assert!(training.is_interrupted());
+        assert!(training.can_resume(true) && !training.can_resume(false));
     }
 }

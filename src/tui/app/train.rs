@@ -14,7 +14,7 @@ pub mod watch;
 use crate::lab::training::{CheckpointFile, Preview};
 use crate::plot::Figure;
 use crate::plot::terminal::View;
-use crate::store::training::{Note, State, StepRecord, Training};
+use crate::store::training::{Note, StepRecord, Training};
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
 
@@ -101,8 +101,7 @@ impl Listed {
 
     /// Whether it can be taken up again.
     pub fn can_resume(&self) -> bool {
-        use State as S;
-        self.interrupted || matches!(self.training.state, S::Stopped | S::Killed | S::Failed)
+        self.training.can_resume(self.interrupted)
     }
 }
 

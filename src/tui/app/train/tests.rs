@@ -6,7 +6,7 @@ use super::*;
 use crate::lab::training::{Piece, Product};
 use crate::plot::curves::tests::run;
 use crate::store::run::Budget;
-use crate::store::training::{Order, What};
+use crate::store::training::{Order, State, What};
 use crate::train::export::Quantization;
 use crate::train::plan::Plan;
 use crate::tui::app::testing::{press, ready};
