@@ -64,17 +64,30 @@ impl Sum {
 
     /// From the other end.
     pub fn second(&self, slip: &mut Slip) -> Path {
-        let reversed: Vec<i64> = self.numbers.iter().rev().copied().collect();
-        running(&reversed, slip)
+        running(&self.reversed(), slip)
     }
 
     /// The second number last but for the fourth: other partial sums than the other two paths.
     pub fn third(&self, slip: &mut Slip) -> Path {
+        running(&self.swapped(), slip)
+    }
+
+    /// The numbers in the order of each path, a line each: what a path has to copy before it can
+    /// add.
+    pub fn orders(&self) -> String {
+        self.statement() + &statement(&self.reversed()) + &statement(&self.swapped())
+    }
+
+    fn reversed(&self) -> Vec<i64> {
+        self.numbers.iter().rev().copied().collect()
+    }
+
+    fn swapped(&self) -> Vec<i64> {
         let mut numbers = self.numbers.clone();
         if numbers.len() >= 3 {
             numbers.swap(1, 2);
         }
-        running(&numbers, slip)
+        numbers
     }
 }
 

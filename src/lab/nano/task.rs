@@ -211,8 +211,9 @@ impl Task {
         }
     }
 
-    /// A second path, to check a claimed result: ends with the comparison of both. Returns the
-    /// text, the path's own result, and whether they agree.
+    /// A second path, to check a claimed result: ends with the comparison of both and, where they
+    /// agree, with the claim once more, so that what comes next need not look far for it. Returns
+    /// the text, the path's own result, and whether they agree.
     pub fn check(&self, claim: &str, slip: &mut Slip) -> (String, String, bool) {
         let (path, against) = match self {
             Task::Product(p) => (p.second(slip), claim.to_owned()),
@@ -221,7 +222,10 @@ impl Task {
             Task::Search(s) => (s.second(claim, slip), s.target.to_string()),
         };
         let same = path.result == against;
-        let text = path.text + &comparison(&against, &path.result);
+        let mut text = path.text + &comparison(&against, &path.result);
+        if same {
+            text += &format!("so {claim}\n");
+        }
         (text, path.result, same)
     }
 

@@ -52,7 +52,7 @@ pub fn thought(task: &Task, plan: Plan, rng: &mut Rng) -> Option<(Vec<Segment>, 
             return None;
         }
         let wrong = !same && task.accepts(&claim);
-        // The comparison is the last line: it is right about what stands above it.
+        // Where they differ, the last line says so: it is right about what stands above it.
         let verdict = text.trim_end().rfind('\n').map_or(0, |at| at + 1);
         segments.add(&text[..verdict], !wrong);
         segments.add(&text[verdict..], true);
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(answer, "3");
         assert_eq!(
             joined(&segments, true),
-            "r: r1 a1 s1 p1 b1 e1 r2 r3 y3\n3\nWait, check 3:\nr: y0 r1 r2 e2 b2 p2 s2 a2 r3\n3\n3 3 = same\n"
+            "r: r1 a1 s1 p1 b1 e1 r2 r3 y3\n3\nWait, check 3:\nr: y0 r1 r2 e2 b2 p2 s2 a2 r3\n3\n3 3 = same\nso 3\n"
         );
         assert_eq!(joined(&segments, false), "");
     }
