@@ -50,6 +50,8 @@ pub struct Config {
     pub mouse: bool,
     /// Probe the forced answer every this many thinking tokens.
     pub probe_every: Option<usize>,
+    /// What an hour of this machine costs, in dollars: for the cost of a training.
+    pub price_per_hour: f64,
     /// Budget forcing.
     pub policy: Policy,
     /// How tokens are drawn.
@@ -72,6 +74,7 @@ impl Default for Config {
             theme: "default".into(),
             mouse: true,
             probe_every: None,
+            price_per_hour: 0.0,
             policy: Policy::default(),
             sampling: Sampling::default(),
         }

@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod grading;
+pub mod hub;
 pub mod lab;
 pub mod model;
 pub mod plot;

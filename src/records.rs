@@ -10,28 +10,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::assets;
+use crate::hub::{self, Kind};
 
-pub mod hub;
 pub mod parquet;
-
-/// How the names of the hub's datasets begin.
-const HUB: &str = "hf:";
 
 /// The file of a source: of `hf:owner/name[:file]` what the hub has, downloaded if it is not there
 /// yet; any other source is a path already.
 ///
 /// # Errors
-/// As [`hub::fetch`].
+/// As [`hub::local`].
 pub fn file(source: &Path) -> Result<PathBuf> {
-    match source.to_str().and_then(|s| s.strip_prefix(HUB)) {
-        Some(id) => hub::fetch(id),
-        None => Ok(source.to_path_buf()),
-    }
+    hub::local(source, Kind::Dataset)
 }
 
 /// Whether a source means the same from any folder: it is bundled, or of the hub.
 pub fn is_elsewhere(source: &Path) -> bool {
-    assets::open_path(source).is_some() || source.to_str().is_some_and(|s| s.starts_with(HUB))
+    assets::open_path(source).is_some() || hub::is_hub(source)
 }
 
 /// Whether a file is Parquet, by its first bytes.

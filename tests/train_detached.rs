@@ -178,6 +178,17 @@ fn killed_at_any_moment_and_resumed_it_ends_with_the_same_weights() {
 }
 
 #[test]
+fn a_pause_ends_when_its_folder_is_gone() {
+    let home = Home::new();
+    done(train(&home, "gone", &["--detach"]));
+    order(&home, "gone", Order::Pause);
+    let paused = wait_until(&home, "gone", |t| t.state == State::Paused);
+    std::fs::remove_dir_all(&paused.folder).unwrap();
+    let failed = wait_until(&home, "gone", |t| t.state == State::Failed);
+    assert!(failed.fault.unwrap().contains("gone is gone"));
+}
+
+#[test]
 fn a_kill_order_ends_it_at_once_and_faults_are_told_to_whoever_started_it() {
     let home = Home::new();
     done(train(&home, "k", &["--detach"]));

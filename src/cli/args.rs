@@ -16,8 +16,8 @@ use crate::thinking::forcing::{CutAt, OnLoop, Policy};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// The model: a GGUF file, an adapter's folder that names its base, or bundled:reasoner or
-    /// bundled:base.
+    /// The model: a GGUF file, one of the hub (hf:OWNER/NAME[:FILE]), an adapter's folder that
+    /// names its base, or bundled:reasoner or bundled:base.
     #[arg(short, long, value_name = "PATH")]
     pub model: Option<PathBuf>,
     /// A LoRA adapter's folder (PEFT's layout) to use with the model.

@@ -68,6 +68,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
         dirs,
         load,
         model,
+        price: config.price_per_hour,
         session: args.session,
     })?;
     Ok(ExitCode::from(code))

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::args::{ConfigArgs, DbArgs, ModelArgs, SampleArgs, ThinkArgs, parse_cut_at};
 use super::settings;
 use crate::config::Config;
-use crate::engine::LoadOptions;
+use crate::engine::{LoadOptions, catalog};
 use crate::lab::problems::{Options, ProblemSet};
 use crate::lab::report::{Point, Report};
 use crate::lab::sweep::{self, Control, Plan, Progress};
@@ -304,8 +304,7 @@ fn free_name(db: &Path, model: &Path, problems: &str) -> Result<String> {
         });
         kept.take(40).collect()
     };
-    let model = model.file_stem().unwrap_or_default().to_string_lossy();
-    let base = format!("{}-{}", plain(&model), plain(problems));
+    let base = format!("{}-{}", plain(&catalog::called(model)), plain(problems));
     let Some(db) = Db::open_to_read(db)? else {
         return Ok(base);
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::args::DbArgs;
 use crate::lab::training::{
@@ -30,7 +30,7 @@ const KILLED: i32 = 137;
 pub struct Args {
     #[command(flatten)]
     arguments: Arguments,
-    /// Name of the training in the list [default: the folder's].
+    /// Name of the training in the list [default: the folder's, numbered if it is taken].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Go on from the newest checkpoint in --out.
@@ -86,13 +86,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 /// Starts the training in the background.
 fn detach(args: &Args, db: &Path) -> Result<ExitCode> {
-    let folder = args.arguments.out.file_name();
-    let name = match (&args.name, folder) {
-        (Some(name), _) => name.clone(),
-        (None, Some(folder)) => folder.to_string_lossy().into_owned(),
-        (None, None) => bail!("--out has no name; give the training one with --name"),
-    };
-    training::start(&args.arguments.words(), &name, db, args.resume)?;
+    let words = args.arguments.words();
+    let name = training::start(&words, args.name.as_deref(), db, args.resume)?;
     eprintln!(
         "training {} goes on in the background; s1-tui trainings shows how far it is",
         clean_line(&name)

@@ -146,6 +146,9 @@ pub const SETTINGS: &[Setting] = &[
         "a number of tokens from 1 to 1000000, or \"off\"",
         |c, v| put(&mut c.probe_every, off(v, 1..=1_000_000)?),
     ),
+    one("price_per_hour", "dollars from 0 to 1000000", |c, v| {
+        put(&mut c.price_per_hour, number(v, 0.0..=1e6)?)
+    }),
     one("thinking.think", "true or false", |c, v| {
         put(&mut c.policy.think, v.parse().ok()?)
     }),

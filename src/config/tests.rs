@@ -69,6 +69,7 @@ fn every_key_reaches_its_place() {
         theme = "light"
         mouse = false
         probe_every = 32
+        price_per_hour = 2.5
         [thinking]
         think = false
         max_thinking = 256
@@ -105,6 +106,7 @@ fn every_key_reaches_its_place() {
             theme: "light".into(),
             mouse: false,
             probe_every: Some(32),
+            price_per_hour: 2.5,
             policy: Policy {
                 think: false,
                 max_thinking: Some(256),

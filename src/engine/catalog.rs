@@ -191,13 +191,16 @@ impl Search {
         let (Ok(meta), Ok(real)) = (fs::metadata(path), path.canonicalize()) else {
             return;
         };
-        let (stem, bytes) = match meta.is_dir() {
-            true => (path.file_name(), weights_bytes(path)),
-            false => (path.file_stem(), meta.len()),
+        let (name, bytes) = match meta.is_dir() {
+            true => {
+                let name = path.file_name().unwrap_or_default();
+                (name.to_string_lossy().into_owned(), weights_bytes(path))
+            }
+            false => (called(path), meta.len()),
         };
-        let Some(name) = stem.map(|s| s.to_string_lossy().into_owned()) else {
+        if name.is_empty() {
             return;
-        };
+        }
         if self.files.insert(real) {
             self.entries.push(Entry {
                 origin: origin(path, place, source),
@@ -222,6 +225,19 @@ fn is_gguf(path: &Path) -> bool {
         .is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase());
     extension && !name.is_some_and(|n| n.contains("mmproj"))
+}
+
+/// What the model in a file is called: as the file, without its ending. A training calls its files
+/// `model-q8_0.gguf` and the like, which says nothing; these are called after the folder.
+pub fn called(path: &Path) -> String {
+    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
+    let stem = text(path.file_stem()).unwrap_or_default();
+    let rest = stem.strip_prefix("model");
+    let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('-'));
+    match (rest, text(path.parent().and_then(Path::file_name))) {
+        (Some(rest), Some(folder)) => format!("{folder}{rest}"),
+        _ => stem,
+    }
 }
 
 /// What a file belongs to: in the Hugging Face cache `models--org--name` says `org/name`.
@@ -258,6 +274,16 @@ mod tests {
 
     fn names(entries: &[Entry]) -> Vec<&str> {
         entries.iter().map(|e| e.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_trained_model_is_called_after_its_folder() {
+        let named = |path: &str| called(Path::new(path));
+        assert_eq!(named("/m/smollm2-q4_1.gguf"), "smollm2-q4_1");
+        assert_eq!(named("/t/reasoner-1/model-q8_0.gguf"), "reasoner-1-q8_0");
+        assert_eq!(named("/t/reasoner-1/model.gguf"), "reasoner-1");
+        assert_eq!(named("/m/modelling.gguf"), "modelling");
+        assert_eq!(named("model-f32.gguf"), "model-f32");
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
+use super::catalog;
 use super::dialogue::Dialogue;
 use super::protocol::{ModelInfo, Request};
+use crate::hub::{self, Kind};
 use crate::model::adapter::{PeftAdapter, PeftConfig};
 use crate::model::decoder::Decoder;
 use crate::model::gguf::Gguf;
@@ -40,13 +42,19 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// With an adapter's folder in place of a model taken apart: its base, and the adapter.
+    /// With a model of the hub as the file on disk, and an adapter's folder in place of a model
+    /// taken apart: its base, and the adapter.
     ///
     /// # Errors
-    /// If the folder is none of an adapter, or its base is not a file on this machine.
+    /// If the hub does not give the file; if the folder is none of an adapter, or its base is not a
+    /// file on this machine.
     pub fn resolved(&self) -> Result<LoadOptions> {
-        if self.adapter.is_some() || !self.path.is_dir() {
-            return Ok(self.clone());
+        let path = hub::local(&self.path, Kind::Model)?;
+        if self.adapter.is_some() || !path.is_dir() {
+            return Ok(LoadOptions {
+                path,
+                ..self.clone()
+            });
         }
         let folder = &self.path;
         let config = PeftConfig::read(folder).with_context(|| {
@@ -56,7 +64,7 @@ impl LoadOptions {
             )
         })?;
         let base = config.base_model_name_or_path.unwrap_or_default();
-        let path = PathBuf::from(&base);
+        let path = hub::local(Path::new(&base), Kind::Model)?;
         if !path.is_file() && crate::assets::open_path(&path).is_none() {
             bail!(
                 "the adapter {} belongs to {base:?}, which is no file here; give its base with --model and the adapter with --adapter",
@@ -172,14 +180,20 @@ impl Loaded {
 }
 
 fn display_name(gguf: &Gguf, path: &Path) -> String {
-    let file = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let file = catalog::called(path);
     let named = gguf.string("general.name").map(str::trim);
     // The bundled models are one model before and after its traces: their files do not say which.
     if let (Some(named), Some(which)) = (named, crate::assets::model(path)) {
         return clean_name(&format!("{named} {which}"));
     }
-    let name = named.filter(|n| !n.is_empty()).map(str::to_string);
-    clean_name(&name.or(file).unwrap_or_default())
+    match named.filter(|n| !n.is_empty()) {
+        // A trained model has its base's name inside.
+        Some(named) if path.file_stem().is_some_and(|stem| *stem != *file) => {
+            clean_name(&format!("{named} {file}"))
+        }
+        Some(named) => clean_name(named),
+        None => clean_name(&file),
+    }
 }
 
 /// Short, and without control characters.

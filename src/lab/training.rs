@@ -32,6 +32,8 @@ pub mod watched;
 pub const LOG: &str = "train.log";
 /// How long a start is waited for; a large model may take longer to read, and is then on its way.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What there is to say where neither a name nor a folder gives one.
+const NAMELESS: &str = "the folder has no name; give the training one with --name";
 /// Between two looks whether it has started.
 const LOOK: Duration = Duration::from_millis(30);
 
@@ -75,20 +77,25 @@ pub fn preview(arguments: &[String], examples: usize) -> Result<Preview> {
 }
 
 /// Starts a training as a process of its own, which outlives this one; with `resume`, it goes on
-/// from its last checkpoint, or begins again where there is none. Returns once it is at work.
+/// from its last checkpoint, or begins again where there is none. Returns its name once it is at
+/// work; without one given it is [`Db::training_name`].
 ///
 /// # Errors
 /// If it could not be started, or ended at once with a fault of its own.
-pub fn start(arguments: &[String], name: &str, db: &Path, resume: bool) -> Result<()> {
+pub fn start(arguments: &[String], name: Option<&str>, db: &Path, resume: bool) -> Result<String> {
     let arguments = Arguments::parse(arguments)?.absolute();
     // Taken here and given back at once: whoever is in the way is named before a process is made.
     drop(Lease::take(&arguments.out)?);
     // Made here if there is none: half made by the process it could not be read below.
     let mut store = Db::open(db)?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => store.training_name(&arguments.out)?.context(NAMELESS)?,
+    };
     // What an earlier process said of itself is not this one's word.
-    let known = store.training(name)?;
+    let known = store.training(&name)?;
     if known.is_some_and(|known| known.folder == arguments.out) {
-        store.record_training(name, State::Preparing, None, &[], &[])?;
+        store.record_training(&name, State::Preparing, None, &[], &[])?;
     }
     drop(store);
     let log = arguments.out.join(LOG);
@@ -110,10 +117,10 @@ pub fn start(arguments: &[String], name: &str, db: &Path, resume: bool) -> Resul
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().context("cannot start the training")?;
-    let outcome = at_work(&mut child, name, db, &log);
+    let outcome = at_work(&mut child, &name, db, &log);
     // Somebody has to take note of its end, or it stays in the system's list while we live.
     std::thread::spawn(move || child.wait());
-    outcome
+    outcome.map(|()| name)
 }
 
 /// Waits until the process has recorded that it is at work, or has ended.

@@ -12,6 +12,7 @@ use super::export::Quantization;
 use super::network::{Keep, Scope};
 use super::optim::Optim;
 use super::run::{Base, Settings};
+use crate::hub::{self, Kind};
 use crate::records;
 
 /// Longest row where nobody asks for another, in tokens: s1's.
@@ -20,7 +21,7 @@ const BLOCK: usize = 32768;
 /// What to train, on what, and how.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct Arguments {
-    /// The base model: a GGUF file, or bundled:base.
+    /// The base model: a GGUF file, one of the hub (hf:OWNER/NAME[:FILE]), or bundled:base.
     #[arg(
         short,
         long,
@@ -235,7 +236,7 @@ impl Arguments {
     pub fn settings(&self) -> Result<Settings> {
         let base = match (&self.model, &self.from_scratch) {
             (_, Some(config)) => Base::Scratch(config.clone()),
-            (Some(model), None) => Base::Model(model.clone()),
+            (Some(model), None) => Base::Model(hub::local(model, Kind::Model)?),
             (None, None) => bail!("which model? give it with --model PATH.gguf"),
         };
         let scope = match self.lora_rank {

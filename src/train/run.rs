@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -369,6 +369,9 @@ impl Run {
                     if !std::mem::replace(&mut held, true) {
                         tell(self, Event::Paused { step });
                     }
+                    // Nobody can resume what is gone, and nobody would end it.
+                    let out = &self.settings.out;
+                    ensure!(out.is_dir(), "{} is gone; the training ends", out.display());
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Order::Go | Order::Save => {

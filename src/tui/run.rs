@@ -76,6 +76,8 @@ pub struct Setup {
     pub load: LoadOptions,
     /// The model to load at once.
     pub model: Option<PathBuf>,
+    /// What an hour of this machine costs, in dollars.
+    pub price: f64,
     /// A session to open at once.
     pub session: Option<PathBuf>,
 }
@@ -159,6 +161,7 @@ impl Loop {
             place: Place {
                 folder: setup.dirs.data.join("trainings"),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
+                price: setup.price,
             },
         });
         let terminal = Terminal::enter(setup.mouse)?;
@@ -231,7 +234,9 @@ impl Loop {
                     // The terminal is gone.
                     Some(Err(_)) | None => self.leave(1),
                 },
-                Some(done) = self.inbox.recv() => self.take(done),
+                // With a frame due, whatever comes is taken in then: each wake-up in between would
+                // take a core from the engine for nothing that can be seen.
+                Some(done) = self.inbox.recv(), if wait.is_none() => self.take(done),
                 signal = signals.next() => match signal {
                     Signal::Continue => self.terminal.take_back()?,
                     signal => self.leave(signal.exit_code().unwrap_or(1)),
@@ -485,8 +490,8 @@ impl Loop {
                 } => {
                     let database = self.database.clone();
                     self.aside(move || {
-                        let started = training::start(&arguments, &name, &database, resume);
-                        Done::TrainingStarted(name, said(started))
+                        let started = training::start(&arguments, Some(&name), &database, resume);
+                        Done::TrainingStarted(name, said(started.map(|_| ())))
                     });
                 }
                 Effect::OrderTraining(name, order) => {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::pool::Pool;
 use super::{Plan, Progress, StageKind};
-use crate::engine::LoadOptions;
+use crate::engine::{LoadOptions, catalog};
 use crate::lab::problems::{Options, Problem, ProblemSet};
 use crate::lab::sweep::{self, Control};
 use crate::model::sampler::Sampling;
@@ -127,7 +127,7 @@ fn name(
 
 /// A file's name without what does not belong into the name of a run.
 fn stem(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = catalog::called(path);
     let stem = stem.rsplit(':').next().unwrap_or_default();
     let plain = stem
         .chars()

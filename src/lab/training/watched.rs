@@ -4,7 +4,7 @@
 //! One thread has the database, so that a slow disk does not slow the steps down; what cannot be
 //! written is kept and tried again, and never ends a training.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::NAMELESS;
 use super::exam::Exam;
 use crate::sanitize::clean_line;
 use crate::store::Db;
@@ -46,7 +47,7 @@ pub enum Told {
 pub struct Job {
     /// The training.
     pub arguments: Arguments,
-    /// Its name in the store; `None` is the folder's.
+    /// Its name in the store; `None` is a name after the folder.
     pub name: Option<String>,
     /// The database.
     pub db: PathBuf,
@@ -67,11 +68,12 @@ pub fn train(
     tell: &mut dyn FnMut(&Run, Told),
 ) -> Result<Outcome> {
     let arguments = job.arguments.absolute();
+    let _lease = Lease::take(&arguments.out)?;
+    let mut db = Db::open(&job.db)?;
     let name = match job.name {
         Some(name) => name,
-        None => name_of(&arguments.out)?,
+        None => db.training_name(&arguments.out)?.context(NAMELESS)?,
     };
-    let _lease = Lease::take(&arguments.out)?;
     let mut training = Training {
         name: name.clone(),
         folder: arguments.out.clone(),
@@ -81,7 +83,6 @@ pub fn train(
         rate: 1.0,
         ..Training::default()
     };
-    let mut db = Db::open(&job.db)?;
     let known = db.training(&name)?;
     if let Some(known) = known.as_ref().filter(|t| t.folder != training.folder) {
         bail!(
@@ -145,12 +146,6 @@ pub fn train(
     };
     recorder.finish(state, fault);
     outcome
-}
-
-/// A training without a name is called as its folder.
-fn name_of(folder: &Path) -> Result<String> {
-    let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
-    name.context("the folder has no name; give the training one with --name")
 }
 
 fn sentence(error: &anyhow::Error) -> String {

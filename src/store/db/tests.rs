@@ -1,9 +1,11 @@
 //! What a user would lose: a night's sweep.
 
 use std::fs;
+use std::path::Path;
 
 use super::*;
 use crate::store::run::{Budget, PointSpec};
+use crate::store::training::Training;
 use crate::thinking::trace::{Origin, Phase, Reason};
 
 fn token(id: u32, phase: Phase, reason: Option<Reason>) -> Token {
@@ -243,6 +245,26 @@ fn a_hash_is_computed_again_only_after_a_change() {
     assert_eq!(db.file_hash(&file).unwrap(), "kept");
     fs::write(&file, "abcd").unwrap();
     assert_ne!(db.file_hash(&file).unwrap(), "kept");
+}
+
+#[test]
+fn a_training_is_named_after_its_folder_and_after_no_other_ones() {
+    let (_folder, path) = fresh();
+    let mut db = Db::open(&path).unwrap();
+    let name = |db: &Db, folder: &str| db.training_name(Path::new(folder)).unwrap();
+    assert_eq!(name(&db, "/a/base").as_deref(), Some("base"));
+    for (name, folder) in [("base", "/a/base"), ("mine", "/b/base")] {
+        db.begin_training(&Training {
+            name: name.into(),
+            folder: folder.into(),
+            ..Training::default()
+        })
+        .unwrap();
+    }
+    assert_eq!(name(&db, "/a/base").as_deref(), Some("base"), "it goes on");
+    assert_eq!(name(&db, "/b/base").as_deref(), Some("mine"), "it goes on");
+    assert_eq!(name(&db, "/c/base").as_deref(), Some("base-2"));
+    assert_eq!(name(&db, "/"), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Trainings in the database: the process writes, watchers read, orders go the other way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +41,27 @@ impl Db {
             let mut found = query.query([name])?;
             found.next()?.map(training).transpose()
         })())
+    }
+
+    /// The name for the training of `folder` where nobody gave one: what it was called before, or
+    /// else as the folder, with a number behind it if another folder's training is called so.
+    /// `None` if the folder itself has no name.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn training_name(&self, folder: &Path) -> Result<Option<String>> {
+        let Some(called) = folder.file_name().map(|n| n.to_string_lossy()) else {
+            return Ok(None);
+        };
+        let trainings = self.trainings()?;
+        if let Some(known) = trainings.iter().find(|t| t.folder == folder) {
+            return Ok(Some(known.name.clone()));
+        }
+        let free = |name: &String| !trainings.iter().any(|t| t.name == *name);
+        let numbered = (2_usize..).map(|n| format!("{called}-{n}"));
+        Ok(std::iter::once(called.to_string())
+            .chain(numbered)
+            .find(free))
     }
 
     /// Writes a training: a new one, or one that is taken up after `training.step` steps; records

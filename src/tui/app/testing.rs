@@ -52,6 +52,7 @@ pub fn options() -> Options {
         place: train::form::Place {
             folder: "/data/trainings".into(),
             cores: 8,
+            price: 0.0,
         },
     }
 }

@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Widget, Wrap};
 
 use super::{on_border, question};
+use crate::engine::catalog;
 use crate::engine::protocol::LaneState;
 use crate::lab::lanes::{Comparison, Lane, Source, Strategy};
 use crate::thinking::trace::{Phase, thinking_tokens};
@@ -264,10 +265,7 @@ fn named(strategy: &Strategy, natural: Option<usize>, model: &str) -> String {
     match &strategy.source {
         Source::Own => label,
         Source::Model(_) if !model.is_empty() => format!("{model} · {label}"),
-        Source::Model(path) => {
-            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-            format!("{} · {label}", stem.unwrap_or_default())
-        }
+        Source::Model(path) => format!("{} · {label}", catalog::called(path)),
     }
 }
 

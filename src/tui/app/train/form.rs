@@ -28,12 +28,14 @@ pub enum Row {
 const SAMPLE: &str = assets::FIRST_QUESTION.0;
 
 /// What the defaults depend on besides the form itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Place {
     /// The folder in which trainings have theirs.
     pub folder: PathBuf,
     /// Cores of this machine.
     pub cores: usize,
+    /// What an hour of it costs, in dollars.
+    pub price: f64,
 }
 
 /// The form.
@@ -119,7 +121,7 @@ impl Form {
             Field::EvalEvery => "50".into(),
             Field::Sample => SAMPLE.into(),
             Field::SampleEvery => "25".into(),
-            Field::Price => "0".into(),
+            Field::Price => self.place.price.to_string(),
             Field::Name => self.free_name(),
             Field::Out => {
                 let folder = self.place.folder.join(self.text(Field::Name));
@@ -313,6 +315,7 @@ mod tests {
             place: Place {
                 folder: "/data/trainings".into(),
                 cores: 8,
+                price: 0.0,
             },
             ..Form::default()
         }
