@@ -489,6 +489,9 @@ fn a_finished_run_is_listed_shown_exported_and_removed() {
     );
     assert_eq!(first["resps"][0].as_array().unwrap().len(), 2);
     assert_eq!(first["filtered_resps"].as_array().unwrap().len(), 2);
+    let response = first["filtered_resps"][0].as_str().unwrap();
+    assert!(response.starts_with("<|im_start|>think\n"), "{response}");
+    assert_eq!(response.matches("\n<|im_start|>answer\n").count(), 1);
     assert!([0, 1].contains(&first["exact_match"].as_u64().unwrap()));
     let error = fails(&run(&home, &["export", "mine", "--budget", "9"]));
     assert!(error.contains("no such point"), "{error}");

@@ -2,7 +2,9 @@
 //!
 //! The layout is that of the sample logs of lm-evaluation-harness (`samples_TASK.jsonl`), with
 //! the point and the token counts added: `doc_id`, `doc`, `target`, `arguments`, `resps`,
-//! `filtered_resps`, `exact_match`.
+//! `filtered_resps`, `exact_match`. As `eval/compute_sample_stats.py` of the s1 repository tells
+//! thinking from answer by s1's delimiters in `filtered_resps`, these stand there whatever the
+//! model's own are; `resps` has the text as it was written.
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -13,6 +15,7 @@ use serde_json::json;
 use super::args::DbArgs;
 use crate::store::Db;
 use crate::store::run::{Budget, Row, Run, Sample};
+use crate::thinking::trace::{Phase, Token};
 
 /// Which run, and which of its points.
 #[derive(Debug, clap::Args)]
@@ -82,9 +85,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// One problem at one point; the samples are the harness's repeats.
 fn line(db: &Db, run: &Run, row: &Row, samples: &[&Sample]) -> Result<serde_json::Value> {
     let mut texts = Vec::new();
+    let mut responses = Vec::new();
     for sample in samples {
         let tokens = db.trace(sample.trace)?;
         texts.push(tokens.iter().map(|t| t.text.as_str()).collect::<String>());
+        responses.push(response(&tokens));
     }
     let exact = |sample: &&Sample| sample.correct.map(u8::from);
     let counts = |f: fn(&Sample) -> usize| samples.iter().map(|s| f(s)).collect::<Vec<_>>();
@@ -110,7 +115,7 @@ fn line(db: &Db, run: &Run, row: &Row, samples: &[&Sample]) -> Result<serde_json
             },
         }},
         "resps": [texts],
-        "filtered_resps": answers,
+        "filtered_resps": responses,
         "extracted_answers": answers,
         "exact_match": exact(&first),
         "exact_matches": samples.iter().map(exact).collect::<Vec<_>>(),
@@ -119,4 +124,55 @@ fn line(db: &Db, run: &Run, row: &Row, samples: &[&Sample]) -> Result<serde_json
         "thinking_tokens": counts(|s| s.thinking),
         "answer_tokens": counts(|s| s.answer_tokens),
     }))
+}
+
+/// A trace between s1's delimiters, which stand on lines of their own.
+fn response(tokens: &[Token]) -> String {
+    let text = |phase: Phase| -> String {
+        let own = |t: &&Token| t.phase == phase && !t.is_delimiter();
+        let texts = tokens.iter().filter(own).map(|t| t.text.as_str());
+        texts.collect()
+    };
+    let answer = text(Phase::Answer);
+    let answer = answer.trim_start_matches('\n');
+    match text(Phase::Thinking).trim_end_matches('\n') {
+        "" => format!("<|im_start|>answer\n{answer}"),
+        thinking => format!("<|im_start|>think\n{thinking}\n<|im_start|>answer\n{answer}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::thinking::trace::{Origin, Reason};
+
+    fn token(text: &str, phase: Phase, reason: Option<Reason>) -> Token {
+        Token {
+            id: 0,
+            text: text.into(),
+            origin: Origin::Sampled,
+            phase,
+            reason,
+            logprob: 0.0,
+            entropy: 0.0,
+            p_end: 0.0,
+            top: vec![],
+        }
+    }
+
+    #[test]
+    fn thinking_and_answer_stand_between_the_delimiters_of_s1() {
+        let thought = [
+            token("1+1\n", Phase::Thinking, None),
+            token("=2\n", Phase::Thinking, None),
+            token("</think>", Phase::Answer, Some(Reason::NaturalEnd)),
+            token("\n\n", Phase::Answer, None),
+            token("2", Phase::Answer, None),
+        ];
+        assert_eq!(
+            response(&thought),
+            "<|im_start|>think\n1+1\n=2\n<|im_start|>answer\n2"
+        );
+        assert_eq!(response(&thought[4..]), "<|im_start|>answer\n2");
+    }
 }
