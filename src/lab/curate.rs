@@ -27,6 +27,7 @@ use crate::model::gguf::Gguf;
 use crate::model::tokenizer::Tokenizer;
 use crate::store::run::Budget;
 
+mod chosen;
 mod cluster;
 mod difficulty;
 mod domains;
@@ -41,6 +42,7 @@ mod sieve;
 mod tests;
 mod text;
 
+pub use chosen::{Chosen, Passage, reasons_of};
 use domains::Domains;
 use draw::Candidate;
 use pool::{Pool, Reader};

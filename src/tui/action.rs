@@ -181,6 +181,7 @@ actions! {
     OpenTrained, "open_trained", Train, "explore", "Open the trained model, or the selected checkpoint, in the explorer";
     LaneTrained, "lane_trained", Train, "lane", "Add the trained model, or the selected checkpoint, to the comparison as a lane";
     ExportTrained, "export_trained", Train, "export", "Write the trained model as an adapter, as safetensors or as GGUF";
+    ShowCuration, "show_curation", Train, "how chosen", "Show how the data were chosen: what each stage of the curation dropped, and why";
     CopyCommand, "copy_command", Train, "copy command", "Copy the command line that trains the same";
     ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
     ShowCompare, "show_compare", Screens, "compare", "Go to the comparison: one question, several strategies side by side";

@@ -130,6 +130,8 @@ pub enum Effect {
     /// Work out what `s1-tui train` with these arguments will take; answered by
     /// [`App::on_training_planned`].
     PlanTraining(Vec<String>),
+    /// Read how data were chosen; answered by [`App::on_curation`].
+    ReadCuration(PathBuf),
     /// Start a training as a process of its own; answered by [`App::on_training_started`].
     StartTraining {
         /// Arguments of `s1-tui train`.

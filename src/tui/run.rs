@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::config::Dirs;
 use crate::engine::protocol::{Event, Request};
 use crate::engine::{Engine, LoadOptions, catalog};
+use crate::lab::curate::Chosen;
 use crate::lab::sweep::Control;
 use crate::lab::training::{self, Preview};
 use crate::plot;
@@ -102,6 +103,7 @@ enum Done {
     Sweep(Said),
     Trainings(Result<Box<Look>, String>),
     TrainingPlanned(Result<Box<Preview>, String>),
+    Curation(Result<Box<Chosen>, String>),
     TrainingStarted(String, Result<(), String>),
     Ordered(Result<(), String>),
     Trained(Box<Training>, Purpose, Result<PathBuf, String>),
@@ -322,6 +324,7 @@ impl Loop {
             Done::Figure(written) => self.app.on_figure(written),
             Done::Trainings(read) => self.app.on_trainings(read.map(|look| *look)),
             Done::TrainingPlanned(plan) => self.app.on_training_planned(plan.map(|plan| *plan)),
+            Done::Curation(read) => self.app.on_curation(read),
             Done::TrainingStarted(name, outcome) => self.app.on_training_started(&name, outcome),
             Done::Ordered(given) => self.app.on_ordered(given),
             Done::Trained(training, purpose, found) => {
@@ -483,6 +486,9 @@ impl Loop {
                     let plan = training::preview(&arguments, EXAMPLES);
                     Done::TrainingPlanned(said(plan).map(Box::new))
                 }),
+                Effect::ReadCuration(data) => {
+                    self.aside(move || Done::Curation(said(Chosen::read(&data)).map(Box::new)))
+                }
                 Effect::StartTraining {
                     arguments,
                     name,

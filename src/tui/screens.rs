@@ -32,6 +32,7 @@ use super::theme::Theme;
 use super::widgets::footer;
 
 pub mod compare;
+pub mod curation;
 pub mod explore;
 mod header;
 mod over;

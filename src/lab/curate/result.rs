@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::domains::Domains;
 use super::pool::{Pool, each_line};
@@ -14,7 +14,7 @@ use super::sieve::Sieve;
 use super::{Method, Plan};
 
 /// The stages, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageKind {
     /// The pool is read.
@@ -49,7 +49,7 @@ impl StageKind {
 }
 
 /// Why an item went, or stayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The line is no JSON object.
@@ -165,7 +165,7 @@ pub struct Domain {
 }
 
 /// An item with what became of it: one line of the reasons.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Its line in the pool, from 1.
     pub line: usize,
@@ -183,7 +183,13 @@ pub struct Judged {
     pub domain: Option<String>,
     /// The length of its trace (where it has none: of the worked answer).
     pub length: usize,
+    /// The beginning of its question, on one line.
+    #[serde(default)]
+    pub question: String,
 }
+
+/// Characters of a question that are kept with its reason.
+const QUESTION: usize = 200;
 
 /// The result.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,6 +248,7 @@ pub(super) fn outcome(
             detail: fate.detail,
             domain: name.or_else(|| item.domain.clone()),
             length: item.length,
+            question: beginning(&item.question),
         });
     }
     tally.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
@@ -266,6 +273,12 @@ pub(super) fn outcome(
         seed: plan.seed,
         unit,
     })
+}
+
+/// The beginning of a question, on one line.
+fn beginning(question: &str) -> String {
+    let words = question.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(QUESTION).collect()
 }
 
 impl Outcome {

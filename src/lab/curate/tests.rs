@@ -133,7 +133,7 @@ fn kept_lines_are_the_pool_s_own_bytes_in_its_order() {
     let why = std::fs::read_to_string(&why).unwrap();
     assert_eq!(
         why.lines().nth(1).unwrap(),
-        r#"{"line":3,"id":"3","stage":"quality","kept":false,"reason":"near_duplicate","detail":"of line 1","domain":"a","length":1}"#
+        r#"{"line":3,"id":"3","stage":"quality","kept":false,"reason":"near_duplicate","detail":"of line 1","domain":"a","length":1,"question":"Zero"}"#
     );
     let left: Vec<_> = std::fs::read_dir(place.folder.path()).unwrap().collect();
     assert_eq!(left.len(), 3, "nothing half-written stays");

@@ -97,6 +97,19 @@ impl App {
                     _ => {}
                 }
             }
+            Overlay::Curation(view) => {
+                let listed = self.keymap.action(Context::List, key);
+                // The key that opened it closes it.
+                let closes = |a: &Action| *a == Action::ShowCuration;
+                let own = self.keymap.action(Context::Train, key).filter(closes);
+                match own.or(listed) {
+                    Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                        self.act(action);
+                    }
+                    Some(action) if view.handle(action) => return,
+                    _ => {}
+                }
+            }
             Overlay::Palette(palette) => match palette.handle(key, &self.keymap) {
                 Outcome::Open => {}
                 Outcome::Done(action) => return self.act(action),

@@ -11,6 +11,7 @@ use crate::store::session::{EXTENSION, Saved};
 use crate::thinking::trace::Token;
 use crate::thinking::tree::BranchId;
 use crate::tui::sanitize::{clean_line, fit};
+use crate::tui::screens::curation::Curation;
 use crate::tui::screens::picker::Picker;
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::confirm::Confirm;
@@ -37,6 +38,8 @@ pub enum Overlay {
     Models(Picker),
     /// A text to read.
     Read(Reader),
+    /// How data were chosen.
+    Curation(Curation),
 }
 
 /// What is chosen in a list.

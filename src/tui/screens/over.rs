@@ -84,6 +84,7 @@ pub fn overlay(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     match app.overlay.as_ref()? {
         Overlay::Help(help) => help.draw(buf, area, keymap, theme),
         Overlay::Read(reader) => reader.draw(buf, area, keymap, theme),
+        Overlay::Curation(view) => view.draw(buf, area, keymap, theme),
         Overlay::Palette(palette) => return palette.draw(buf, area, keymap, theme),
         Overlay::Pick(_, list) => list.draw(buf, area, keymap, theme),
         Overlay::Line(_, line) => return line.draw(buf, area, keymap, theme),

@@ -27,6 +27,34 @@ impl Row {
             right: right.into(),
         }
     }
+
+    /// Draws it into a place, marked with `▸` where it is the selected one.
+    pub fn draw(&self, buf: &mut Buffer, place: Rect, selected: bool, theme: &Theme) {
+        let (mark, style) = if selected {
+            ("▸ ", theme.selected)
+        } else {
+            ("  ", theme.text)
+        };
+        if selected {
+            buf.set_style(place.intersection(buf.area), theme.selected);
+        }
+        // The right part may take what the left one leaves, but at least a third.
+        let inside = place.width.saturating_sub(2);
+        let left = cells(&self.left);
+        let free = inside
+            .saturating_sub(left.saturating_add(2))
+            .max(inside / 3);
+        let right = fit_end(&self.right, usize::from(free)).into_owned();
+        let right_width = cells(&right);
+        let end = place.right().saturating_sub(right_width);
+        let x = put(buf, place, place.x, place.y, place.width, mark, style);
+        let room = end
+            .saturating_sub(x)
+            .saturating_sub(u16::from(right_width > 0) * 2);
+        put(buf, place, x, place.y, room, &self.left, style);
+        let style = if selected { theme.selected } else { theme.dim };
+        put(buf, place, end, place.y, right_width, &right, style);
+    }
 }
 
 /// Which row is selected.
@@ -83,31 +111,7 @@ impl Selection {
         let first = scroll_to(selected, rows.len(), usize::from(area.height));
         let shown = rows.iter().enumerate().skip(first);
         for ((index, row), place) in shown.zip(area.rows()) {
-            let here = index == selected;
-            let (mark, style) = if here {
-                ("▸ ", theme.selected)
-            } else {
-                ("  ", theme.text)
-            };
-            if here {
-                buf.set_style(place, theme.selected);
-            }
-            // The right part may take what the left one leaves, but at least a third.
-            let inside = place.width.saturating_sub(2);
-            let left = cells(&row.left);
-            let free = inside
-                .saturating_sub(left.saturating_add(2))
-                .max(inside / 3);
-            let right = fit_end(&row.right, usize::from(free)).into_owned();
-            let right_width = cells(&right);
-            let end = place.right().saturating_sub(right_width);
-            let x = put(buf, place, place.x, place.y, place.width, mark, style);
-            let room = end
-                .saturating_sub(x)
-                .saturating_sub(u16::from(right_width > 0) * 2);
-            put(buf, place, x, place.y, room, &row.left, style);
-            let style = if here { theme.selected } else { theme.dim };
-            put(buf, place, end, place.y, right_width, &right, style);
+            row.draw(buf, place, index == selected, theme);
         }
     }
 }

@@ -133,6 +133,7 @@ impl App {
         use Action as A;
         match action {
             A::NewTraining => return self.open_form(),
+            A::ShowCuration => return self.show_curation(),
             A::CopyCommand => return self.copy_command(),
             _ if self.train.shows_form() => return self.form(action),
             _ => {}

@@ -1,11 +1,13 @@
 //! The form of a new training: its keys, what it will take, and the start.
 
 use super::form::{Field, Row};
+use crate::lab::curate::Chosen;
 use crate::lab::training::Preview;
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Ask, Overlay};
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screens::Screen;
+use crate::tui::screens::curation::Curation;
 use crate::tui::widgets::prompt_line::PromptLine;
 
 impl App {
@@ -147,6 +149,23 @@ impl App {
             name,
             resume: false,
         });
+    }
+
+    /// Shows how the data of the form were chosen, or of the training that is watched.
+    pub(super) fn show_curation(&mut self) {
+        let data = match self.train.current() {
+            Some(current) if !self.train.shows_form() => current.training.data.clone(),
+            _ => self.train.form.text(Field::Data),
+        };
+        self.wish(Effect::ReadCuration(data.into()));
+    }
+
+    /// Hears how they were.
+    pub fn on_curation(&mut self, read: Result<Box<Chosen>, String>) {
+        match read {
+            Ok(chosen) => self.overlay = Some(Overlay::Curation(Curation::new(chosen))),
+            Err(sentence) => self.refuse(sentence),
+        }
     }
 
     /// Copies the command line of the form, or of the training that is watched.

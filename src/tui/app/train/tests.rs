@@ -478,6 +478,33 @@ fn only_what_a_training_can_give_is_offered_for_export() {
     assert_eq!(said(&app), "Written to /data/x");
 }
 
+#[test]
+fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
+    let mut app = watching(State::Finished, 315);
+    let asked = |app: &mut App| match app.drain().1.as_slice() {
+        [Effect::ReadCuration(data)] => data.clone(),
+        other => panic!("{other:?}"),
+    };
+    let watched = app.train.current().unwrap().training.data.clone();
+    press(&mut app, "v");
+    assert_eq!(asked(&mut app), Path::new(&watched));
+    app.on_curation(Err("x.jsonl was not curated here".into()));
+    assert_eq!(said(&app), "x.jsonl was not curated here");
+    app.on_curation(Ok(Box::default()));
+    assert!(app.overlay.is_some());
+    press(&mut app, "v");
+    assert!(app.overlay.is_none());
+    // In the form it is the form's data.
+    press(&mut app, "n");
+    app.train
+        .form
+        .set(form::Field::Data, "/d/kept.jsonl")
+        .unwrap();
+    app.drain();
+    press(&mut app, "v");
+    assert_eq!(asked(&mut app), Path::new("/d/kept.jsonl"));
+}
+
 /// The sweep that was started, by its model and the beginning of its name.
 fn launched(app: &mut App) -> plots::pair::Launch {
     let effects = app.drain().1;

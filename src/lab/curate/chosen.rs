@@ -1,0 +1,206 @@
+//! A finished curation, read back from the file of its reasons: what a view of it shows.
+//!
+//! Not here: how it is made ([`super::run`]).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::pool::each_line;
+use super::result::{Domain, Judged, Reason, StageKind};
+
+/// Most items that are read: as many as a pool may have.
+const MAX_ITEMS: usize = 2_000_000;
+/// How the name of a file of reasons ends.
+const ENDING: &str = "reasons.jsonl";
+
+/// What became of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The file of reasons.
+    pub path: PathBuf,
+    /// The stages that say something, in their order; the draw is the last.
+    pub stages: Vec<Passage>,
+    /// The domains, the largest first.
+    pub domains: Vec<Domain>,
+    /// Every item of the pool.
+    pub items: Vec<Judged>,
+}
+
+/// A stage, and the items that end there: it drops them, or it is the draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Which.
+    pub stage: StageKind,
+    /// Items that came in.
+    pub input: usize,
+    /// Items that went on; of the draw: that are kept.
+    pub output: usize,
+    /// How many went, by the reason.
+    pub reasons: BTreeMap<Reason, usize>,
+    /// Those that end here, as indices into [`Chosen::items`].
+    pub items: Vec<usize>,
+}
+
+/// Where the reasons of curated data are: beside them, unless the file is one of reasons itself.
+pub fn reasons_of(data: &Path) -> PathBuf {
+    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    if name.ends_with(ENDING) {
+        data.to_path_buf()
+    } else {
+        data.with_extension(ENDING)
+    }
+}
+
+impl Chosen {
+    /// Reads how data were chosen.
+    ///
+    /// # Errors
+    /// If there are no reasons beside the data, or a line of them is none.
+    pub fn read(data: &Path) -> Result<Chosen> {
+        let path = reasons_of(data);
+        if !path.is_file() {
+            bail!(
+                "{} was not curated here (there is no {}); s1-tui curate says how data are chosen",
+                data.display(),
+                path.display()
+            );
+        }
+        let mut items: Vec<Judged> = Vec::new();
+        each_line(&path, &mut |number, bytes| {
+            if items.len() == MAX_ITEMS {
+                bail!("{} has more than {MAX_ITEMS} lines", path.display());
+            }
+            let item = serde_json::from_slice(bytes).with_context(|| {
+                format!(
+                    "{}, line {number}: it is no line that s1-tui curate wrote",
+                    path.display()
+                )
+            })?;
+            items.push(item);
+            Ok(())
+        })?;
+        if items.is_empty() {
+            bail!("{} is empty", path.display());
+        }
+        Ok(Chosen {
+            stages: passages(&items),
+            domains: domains(&items),
+            path,
+            items,
+        })
+    }
+}
+
+fn passages(items: &[Judged]) -> Vec<Passage> {
+    use StageKind as S;
+    let mut left = items.len();
+    let mut stages = Vec::new();
+    let has_domains = items
+        .iter()
+        .any(|i| i.stage == S::Draw && i.domain.is_some());
+    for stage in [
+        S::Pool,
+        S::Quality,
+        S::Decontamination,
+        S::Small,
+        S::Large,
+        S::Diversity,
+        S::Draw,
+    ] {
+        let ends: Vec<usize> = (0..items.len())
+            .filter(|&i| items[i].stage == stage)
+            .collect();
+        // Those that drop nothing were perhaps not asked for; these always are.
+        let certain = matches!(stage, S::Quality | S::Draw) || stage == S::Diversity && has_domains;
+        if ends.is_empty() && !certain {
+            continue;
+        }
+        let mut reasons = BTreeMap::new();
+        let mut dropped = 0;
+        for item in ends.iter().map(|&i| &items[i]).filter(|i| !i.kept) {
+            *reasons.entry(item.reason).or_insert(0) += 1;
+            dropped += 1;
+        }
+        stages.push(Passage {
+            stage,
+            input: left,
+            output: left - dropped,
+            reasons,
+            items: ends,
+        });
+        left -= dropped;
+    }
+    stages
+}
+
+/// The domains of what could be drawn.
+fn domains(items: &[Judged]) -> Vec<Domain> {
+    let mut tally: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for item in items.iter().filter(|i| i.stage == StageKind::Draw) {
+        if let Some(domain) = &item.domain {
+            let (pool, kept) = tally.entry(domain).or_default();
+            *pool += 1;
+            *kept += usize::from(item.kept);
+        }
+    }
+    let named = tally.into_iter().map(|(name, (pool, kept))| Domain {
+        domain: name.to_owned(),
+        pool,
+        kept,
+    });
+    let mut all: Vec<Domain> = named.collect();
+    all.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &str = r#"{"line":1,"id":"1","stage":"quality","kept":false,"reason":"duplicate","detail":"line 9","domain":null,"length":5,"question":"Q1?"}
+{"line":2,"id":"2","stage":"draw","kept":true,"reason":"drawn","detail":null,"domain":"algebra","length":90,"question":"Q2?"}
+{"line":3,"id":"3","stage":"draw","kept":false,"reason":"not_drawn","detail":null,"domain":"algebra","length":40,"question":"Q3?"}
+{"line":4,"id":"4","stage":"small","kept":false,"reason":"solved_by_small","detail":null,"domain":null,"length":20}
+"#;
+
+    #[test]
+    fn every_stage_says_how_many_came_in_and_went_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("kept.jsonl");
+        std::fs::write(folder.path().join("kept.reasons.jsonl"), LINES).unwrap();
+        let chosen = Chosen::read(&data).unwrap();
+        let flow: Vec<_> = chosen
+            .stages
+            .iter()
+            .map(|s| (s.stage.name(), s.input, s.output, s.items.clone()))
+            .collect();
+        assert_eq!(
+            flow,
+            [
+                ("quality", 4, 3, vec![0]),
+                ("small", 3, 2, vec![3]),
+                ("diversity", 2, 2, vec![]),
+                ("draw", 2, 1, vec![1, 2]),
+            ]
+        );
+        assert_eq!(chosen.stages[0].reasons[&Reason::Duplicate], 1);
+        assert_eq!((chosen.domains[0].pool, chosen.domains[0].kept), (2, 1));
+        assert_eq!(chosen.items[3].question, "", "an older file has none");
+        // The file itself may be named, too.
+        let again = Chosen::read(&folder.path().join("kept.reasons.jsonl")).unwrap();
+        assert_eq!(again, chosen);
+    }
+
+    #[test]
+    fn what_was_not_curated_is_said_and_a_strange_line_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("plain.jsonl");
+        let error = Chosen::read(&data).unwrap_err().to_string();
+        assert!(error.contains("was not curated here"), "{error}");
+        std::fs::write(reasons_of(&data), "{}\n").unwrap();
+        let error = Chosen::read(&data).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+    }
+}

@@ -1,0 +1,363 @@
+//! How data were chosen: the stages of a curation, and the items that each one ended, with why.
+//!
+//! An overlay, as the picker of models is. The stages have the keys first; Enter goes down to the
+//! items of the one selected, Esc back.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::lab::curate::{Chosen, Judged, Passage, StageKind};
+use crate::tui::action::Action;
+use crate::tui::keymap::{Context, Keymap};
+use crate::tui::sanitize::fit;
+use crate::tui::theme::Theme;
+use crate::tui::widgets::bars::{bar, grouped};
+use crate::tui::widgets::list::{Row, Selection};
+use crate::tui::widgets::overlay::{boxed, centered, put, scroll_to};
+
+/// Columns that read well.
+const WIDTH: u16 = 124;
+/// Columns of a stage's name, of a number, and of the bar of what went on.
+const NAME: u16 = 18;
+const NUMBER: u16 = 9;
+const BAR: u16 = 14;
+/// The smallest box with the items below the stages.
+const BOTH_FROM: u16 = 12;
+
+/// The view and what is selected in it.
+#[derive(Clone, Debug)]
+pub struct Curation {
+    chosen: Box<Chosen>,
+    stage: Selection,
+    item: Selection,
+    /// The items have the keys.
+    inside: bool,
+}
+
+impl Curation {
+    /// Starts at the last stage: what was kept.
+    pub fn new(chosen: Box<Chosen>) -> Curation {
+        Curation {
+            stage: Selection::at(chosen.stages.len().saturating_sub(1)),
+            chosen,
+            item: Selection::default(),
+            inside: false,
+        }
+    }
+
+    fn passage(&self) -> Option<&Passage> {
+        let stages = &self.chosen.stages;
+        stages.get(self.stage.get(stages.len())?)
+    }
+
+    /// Rows of the lower part.
+    fn rows(&self) -> usize {
+        match self.passage() {
+            Some(p) if p.stage == StageKind::Diversity => self.chosen.domains.len(),
+            Some(p) => p.items.len(),
+            None => 0,
+        }
+    }
+
+    /// Handles an action of [`Context::List`]; `true` if the view is to be closed.
+    pub fn handle(&mut self, action: Action) -> bool {
+        let rows = self.rows();
+        match action {
+            Action::Accept => self.inside = !self.inside && rows > 0,
+            Action::Cancel if self.inside => self.inside = false,
+            Action::Cancel | Action::ShowCuration => return true,
+            action if self.inside => {
+                self.item.step(action, rows);
+            }
+            action => {
+                if self.stage.step(action, self.chosen.stages.len()) {
+                    self.item = Selection::default();
+                }
+            }
+        }
+        false
+    }
+
+    /// Draws over an area.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
+        let area = area.intersection(buf.area);
+        let place = centered(area, WIDTH, area.height.saturating_sub(2).max(1));
+        let key = |action| keymap.key_for(Context::List, action).unwrap_or_default();
+        let (enter, back) = (key(Action::Accept), key(Action::Cancel));
+        let hint = match self.inside {
+            true => format!("{back} back to the stages"),
+            false => format!("{enter} the items   {back} back"),
+        };
+        let name = self.chosen.path.file_name().unwrap_or_default();
+        let title = format!("how these were chosen: {}", name.to_string_lossy());
+        let inner = boxed(buf, place, &title, &hint, theme);
+        let stages = &self.chosen.stages;
+        let high = (stages.len() as u16 + 1).min(inner.height);
+        let upper = Rect {
+            height: if inner.height < BOTH_FROM && self.inside {
+                0
+            } else {
+                high
+            },
+            ..inner
+        };
+        self.draw_stages(buf, upper, theme);
+        let lower = Rect {
+            y: inner.y + upper.height,
+            height: inner.height - upper.height,
+            ..inner
+        };
+        self.draw_items(buf, lower, theme);
+    }
+
+    fn draw_stages(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let mut places = area.rows();
+        let Some(head) = places.next() else { return };
+        let right = |text: &str| format!("{text:>width$}", width = usize::from(NUMBER));
+        let numbers = head.x + 2 + NAME;
+        put(buf, head, head.x + 2, head.y, NAME, "stage", theme.dim);
+        put(buf, head, numbers, head.y, NUMBER, &right("in"), theme.dim);
+        let out = numbers + NUMBER;
+        put(buf, head, out, head.y, NUMBER, &right("out"), theme.dim);
+        let bars = out + NUMBER + 2;
+        let words = bars + BAR + 2;
+        put(buf, head, words, head.y, head.width, "why", theme.dim);
+        let here = self.stage.get(self.chosen.stages.len());
+        let most = self.chosen.items.len().max(1) as f64;
+        for ((index, passage), row) in self.chosen.stages.iter().enumerate().zip(places) {
+            let mark = if here == Some(index) { "▸ " } else { "  " };
+            let style = match here == Some(index) {
+                true if !self.inside => theme.selected,
+                true => theme.title,
+                false => theme.text,
+            };
+            if here == Some(index) && !self.inside {
+                buf.set_style(row.intersection(buf.area), theme.selected);
+            }
+            let x = put(buf, row, row.x, row.y, row.width, mark, style);
+            put(buf, row, x, row.y, NAME, passage.stage.name(), style);
+            let count = |n: usize| right(&grouped(n as u64));
+            put(
+                buf,
+                row,
+                numbers,
+                row.y,
+                NUMBER,
+                &count(passage.input),
+                style,
+            );
+            put(buf, row, out, row.y, NUMBER, &count(passage.output), style);
+            let left = bar(passage.output as f64 / most, usize::from(BAR));
+            put(buf, row, bars, row.y, BAR, &left, style);
+            put(buf, row, words, row.y, row.width, &why(passage), style);
+        }
+    }
+
+    fn draw_items(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let (Some(passage), true) = (self.passage(), area.height >= 2) else {
+            return;
+        };
+        let rule = format!("─ {} ", heading(passage, self.chosen.domains.len()));
+        let y = area.y;
+        put(
+            buf,
+            area,
+            area.x,
+            y,
+            area.width,
+            &"─".repeat(usize::from(area.width)),
+            theme.border,
+        );
+        put(buf, area, area.x, y, area.width, &rule, theme.dim);
+        let mut rest = Rect {
+            y: area.y + 1,
+            height: area.height - 1,
+            ..area
+        };
+        let columns = usize::from(area.width);
+        let len = self.rows();
+        let selected = self.item.get(len).filter(|_| self.inside);
+        // The item that has the keys is told in full.
+        if let (Some(index), true) = (selected, rest.height >= 8)
+            && passage.stage != StageKind::Diversity
+            && let Some(&item) = passage.items.get(index)
+        {
+            rest.height -= 3;
+            let item = &self.chosen.items[item];
+            let lines = [detail(item), item.question.clone()];
+            let y = rest.bottom();
+            put(
+                buf,
+                area,
+                area.x,
+                y,
+                area.width,
+                &"─".repeat(columns),
+                theme.border,
+            );
+            for (line, y) in lines.iter().zip(y + 1..) {
+                put(buf, area, area.x, y, area.width, line, theme.text);
+            }
+        }
+        let first = selected.map_or(0, |at| scroll_to(at, len, usize::from(rest.height)));
+        for (index, place) in (first..len).zip(rest.rows()) {
+            self.row(passage, index, columns)
+                .draw(buf, place, selected == Some(index), theme);
+        }
+    }
+
+    /// A row of the lower part.
+    fn row(&self, passage: &Passage, index: usize, columns: usize) -> Row {
+        let domains = &self.chosen.domains;
+        if passage.stage != StageKind::Diversity {
+            let item = passage.items.get(index).map(|&i| &self.chosen.items[i]);
+            return item.map_or_else(Row::default, |item| row(item, columns));
+        }
+        let most = domains.first().map_or(1, |d| d.pool).max(1) as f64;
+        domains.get(index).map_or_else(Row::default, |d| {
+            let bar = bar(d.pool as f64 / most, usize::from(BAR));
+            let of = format!("{bar:<14} {:>6} could be, {:>5} are", d.pool, d.kept);
+            Row::new(&d.domain, of)
+        })
+    }
+}
+
+/// Why a stage dropped what it dropped, the commonest first.
+fn why(passage: &Passage) -> String {
+    let mut reasons: Vec<_> = passage.reasons.iter().collect();
+    reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+    let words = reasons
+        .iter()
+        .map(|(reason, n)| format!("{} {}", grouped(**n as u64), reason.text()));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn heading(passage: &Passage, domains: usize) -> String {
+    let n = |n: usize| grouped(n as u64);
+    match passage.stage {
+        StageKind::Diversity => format!("{} domains, the largest first", n(domains)),
+        StageKind::Draw => format!(
+            "{} drawn, {} not",
+            n(passage.output),
+            n(passage.input - passage.output)
+        ),
+        stage => format!("{} dropped: {}", n(passage.items.len()), stage.name()),
+    }
+}
+
+/// An item in a row: where it is, how long, and its question; why, at the right.
+fn row(item: &Judged, columns: usize) -> Row {
+    let mark = if item.kept { '✓' } else { '✗' };
+    let question = match item.question.is_empty() {
+        true => item.id.as_str(),
+        false => item.question.as_str(),
+    };
+    let left = format!("{mark} {:>6} {:>6}  {question}", item.line, item.length);
+    let why = match (&item.detail, &item.domain) {
+        (Some(detail), _) => format!("{}: {detail}", item.reason.text()),
+        (None, Some(domain)) => domain.clone(),
+        (None, None) => item.reason.text().to_owned(),
+    };
+    // No more than a third: the question says more.
+    let short = fit(&why, columns / 3).into_owned();
+    Row::new(left, short)
+}
+
+/// Everything about an item but its question.
+fn detail(item: &Judged) -> String {
+    let mut parts = vec![
+        format!("line {}", item.line),
+        format!("id {}", item.id),
+        format!("length {}", item.length),
+    ];
+    parts.extend(item.domain.iter().map(|d| format!("domain {d}")));
+    parts.push(match &item.detail {
+        Some(detail) => format!("{}: {detail}", item.reason.text()),
+        None => item.reason.text().to_owned(),
+    });
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::curate::Reason;
+    use crate::tui::widgets::overlay::testing::{SIZES, picture, survives_every_size};
+
+    fn view() -> Curation {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("kept.jsonl");
+        let stages = [
+            (StageKind::Quality, Reason::Duplicate, Some("line 2")),
+            (
+                StageKind::Decontamination,
+                Reason::Overlap,
+                Some("how many clips did she"),
+            ),
+            (StageKind::Small, Reason::SolvedBySmall, None),
+            (StageKind::Draw, Reason::NotDrawn, None),
+            (StageKind::Draw, Reason::Drawn, None),
+        ];
+        let mut lines = String::new();
+        for line in 1..=60 {
+            let (stage, reason, detail) = stages[line % 5];
+            let item = Judged {
+                line,
+                id: format!("gsm8k-{line}"),
+                stage,
+                kept: reason == Reason::Drawn,
+                reason,
+                detail: detail.map(Into::into),
+                domain: (stage == StageKind::Draw).then(|| format!("0{} money", line % 3)),
+                length: 40 + line * 7,
+                question: format!(
+                    "Natalia sold {line} clips \u{1b}[2J in April; how many in May? 漢字"
+                ),
+            };
+            lines += &(serde_json::to_string(&item).unwrap() + "\n");
+        }
+        std::fs::write(folder.path().join("kept.reasons.jsonl"), lines).unwrap();
+        Curation::new(Box::new(Chosen::read(&data).unwrap()))
+    }
+
+    #[test]
+    fn its_stages_and_items_stand_at_three_sizes() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        for (width, height) in SIZES {
+            let mut view = view();
+            let mut shown = picture(width, height, |buf, area| {
+                view.draw(buf, area, &keymap, &theme);
+            });
+            view.handle(Action::Up);
+            view.handle(Action::Up);
+            view.handle(Action::Accept);
+            view.handle(Action::Down);
+            shown += "\n\n";
+            shown += &picture(width, height, |buf, area| {
+                view.draw(buf, area, &keymap, &theme);
+            });
+            assert!(!shown.contains('\u{1b}'));
+            insta::assert_snapshot!(format!("curation_{width}x{height}"), shown);
+        }
+    }
+
+    #[test]
+    fn enter_goes_down_to_the_items_and_back_is_one_step_at_a_time() {
+        let mut view = view();
+        assert!(!view.handle(Action::Accept));
+        assert!(view.inside);
+        assert!(!view.handle(Action::Cancel), "back to the stages");
+        view.handle(Action::Up);
+        assert_eq!(view.passage().unwrap().stage, StageKind::Diversity);
+        assert!(view.handle(Action::Cancel));
+    }
+
+    #[test]
+    fn it_survives_every_size() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        let mut view = view();
+        survives_every_size(|buf, area| view.draw(buf, area, &keymap, &theme));
+        view.handle(Action::Accept);
+        survives_every_size(|buf, area| view.draw(buf, area, &keymap, &theme));
+    }
+}
