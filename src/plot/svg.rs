@@ -78,8 +78,12 @@ pub fn draw(figure: &Figure) -> String {
     top = legend(figure, &mut page, top + 8.0);
     let mut bottom = HEIGHT - MARGIN + 6.0;
     if !figure.caption.is_empty() {
-        page.text(MARGIN, bottom, "start", 12.0, GREY, false, &figure.caption);
-        bottom -= 24.0;
+        let rows = broken(&figure.caption, 12.0, WIDTH - 2.0 * MARGIN);
+        for row in rows.iter().rev() {
+            page.text(MARGIN, bottom, "start", 12.0, GREY, false, row);
+            bottom -= 17.0;
+        }
+        bottom -= 7.0;
     }
     if !figure.x.label.is_empty() {
         let middle = (MARGIN + WIDTH) / 2.0;
@@ -131,6 +135,21 @@ pub fn draw(figure: &Figure) -> String {
         }
     }
     page.finish()
+}
+
+/// A text in as many rows as the width needs, broken between its words.
+fn broken(text: &str, size: f64, width: f64) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match rows.last_mut() {
+            Some(row) if text_width(&format!("{row} {word}"), size, false) <= width => {
+                *row += " ";
+                *row += word;
+            }
+            _ => rows.push(word.to_owned()),
+        }
+    }
+    rows
 }
 
 /// Rows of line, sign and name; returns where they end.

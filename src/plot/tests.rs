@@ -136,6 +136,22 @@ fn the_table_has_every_point_in_full_and_quotes_names() {
 }
 
 #[test]
+fn a_long_caption_goes_on_in_another_row() {
+    let mut figure = curve();
+    figure.caption = "smollm2-135m: control 100 % · scaling +0.01 %/token · performance 5.0 %; \
+                      qwen2.5-coder-0.5b: control 100 % · scaling +0.01 %/token · performance 12.5 %"
+        .into();
+    let picture = svg::draw(&figure);
+    assert!(
+        !picture.contains(&figure.caption),
+        "it would leave the page"
+    );
+    for word in figure.caption.split(' ') {
+        assert!(picture.contains(word), "{word}");
+    }
+}
+
+#[test]
 fn every_format_is_written_and_others_are_refused_with_the_choice() {
     let folder = tempfile::tempdir().unwrap();
     for (name, begin) in [

@@ -121,6 +121,10 @@ pub(super) const VERSION: usize = STEPS.len();
 /// # Errors
 /// If it is another program's, or newer than this program.
 pub(super) fn check(db: &Connection) -> Result<usize> {
+    // One look at all three: between two looks another program may make the database. It ends with
+    // this function; inside a transaction there is one already.
+    let alone = db.is_autocommit();
+    let _look = alone.then(|| db.unchecked_transaction()).transpose()?;
     let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let version = number("user_version")?;
     let application = number("application_id")?;
