@@ -22,10 +22,16 @@ fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
 /// What the screen says once the tiny model has used up its answer.
 const ENDED: &str = "■ answer";
 
-/// Asks, pauses at once, and steps three tokens into the thought.
+/// Asks, pauses at once, and steps three tokens further into the thought.
 fn pause_in_thought(pty: &Pty) {
     pty.keys(ENTER).keys(" ").wait_for("paused");
-    pty.keys("sss").wait_for("3 / 600");
+    // On a busy machine the pause may come some tokens late.
+    let screen = pty.text();
+    let before = screen.split(" / 600").next().unwrap_or_default();
+    let count = before.rsplit(' ').next().unwrap_or_default();
+    let paused_at: usize = count.parse().unwrap_or(0);
+    pty.keys("sss")
+        .wait_for(&format!(" {} / 600", paused_at + 3));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The model picker: the files found on this machine, narrowed by typing; or the path of any other.
+//! The model picker: the files found on this machine, narrowed by typing; or the path of any other,
+//! or the name of one of the hub.
 //!
 //! Not here: looking for files ([`crate::engine::catalog`]) and loading one.
 
@@ -10,6 +11,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::config::expand_home;
 use crate::engine::catalog::{Entry, size_text};
+use crate::hub;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -109,7 +111,8 @@ impl Picker {
 
     fn accept(&mut self) -> Outcome<PathBuf> {
         if let Some(path) = self.typed_path() {
-            if path.is_file() {
+            // Whether the hub has it is found out where it is loaded.
+            if path.is_file() || hub::is_hub(&path) {
                 return Outcome::Done(path);
             }
             self.error = Some(if path.is_dir() {
@@ -341,6 +344,11 @@ mod tests {
         let mut picker = Picker::default();
         picker.paste(&format!("'{}'\n", file.display()));
         assert_eq!(press(&mut picker, KeyCode::Enter), Outcome::Done(file));
+
+        let mut picker = Picker::default();
+        picker.paste("hf:owner/name:m.gguf");
+        let of_the_hub = Outcome::Done("hf:owner/name:m.gguf".into());
+        assert_eq!(press(&mut picker, KeyCode::Enter), of_the_hub);
 
         let mut picker = Picker::default();
         picker.paste(&dir.path().display().to_string());
