@@ -1,7 +1,7 @@
 //! Files of the Hugging Face hub, kept in its own cache on disk: `hf:owner/name[:file]` wherever a
 //! model or a data file may be named.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hf_hub::api::sync::ApiBuilder;
@@ -78,6 +78,9 @@ fn fetch(id: &str, kind: Kind, cache: &Cache) -> Result<PathBuf> {
     if name.split('/').filter(|part| !part.is_empty()).count() != 2 {
         bail!("{name:?} is no {what} of the hub; write hf:owner/name or hf:owner/name:file");
     }
+    if let Some(file) = &file {
+        inside(file)?;
+    }
     let repo = Repo::new(name.to_string(), kind.repo_type());
     if let Some(file) = &file
         && let Some(path) = cache.repo(repo.clone()).get(file)
@@ -98,8 +101,19 @@ fn fetch(id: &str, kind: Kind, cache: &Cache) -> Result<PathBuf> {
             only_file(name, kind, info.siblings.into_iter().map(|s| s.rfilename))?
         }
     };
+    // The hub's own list is not trusted either.
+    inside(&file)?;
     api.get(&file)
         .with_context(|| format!("cannot fetch {file} of the {what} {name} from the hub"))
+}
+
+/// Refuses the name of a file that would lie outside its repository's folder in the cache.
+fn inside(file: &str) -> Result<()> {
+    let plain = |part| matches!(part, Component::Normal(_));
+    if file.is_empty() || !Path::new(file).components().all(plain) {
+        bail!("{file:?} is no file of a repository; name one that is, such as model.gguf");
+    }
+    Ok(())
 }
 
 /// The file that is meant when none is named: the only one, or the only preferred one.
@@ -164,6 +178,17 @@ mod tests {
         std::fs::write(repo.join("refs/main"), "c0ffee").unwrap();
         let cache = Cache::new(folder.path().to_path_buf());
         assert_eq!(fetch("a/b:m.gguf", Kind::Model, &cache).unwrap(), file);
+    }
+
+    #[test]
+    fn no_file_outside_the_repository_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().to_path_buf());
+        for file in ["../../../secret", "/etc/passwd", "a/../../b.gguf", ""] {
+            let error = fetch(&format!("a/b:{file}"), Kind::Model, &cache).unwrap_err();
+            assert!(error.to_string().contains("is no file of a"), "{error}");
+        }
+        assert!(inside("gguf/m-q8_0.gguf").is_ok());
     }
 
     #[test]

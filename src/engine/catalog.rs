@@ -228,13 +228,18 @@ fn is_gguf(path: &Path) -> bool {
 }
 
 /// What the model in a file is called: as the file, without its ending. A training calls its files
-/// `model-q8_0.gguf` and the like, which says nothing; these are called after the folder.
+/// `model-q8_0.gguf` and the like, which says nothing; these are called after the folder, unless it
+/// is a snapshot in the hub's cache, which is called by a hash.
 pub fn called(path: &Path) -> String {
     let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
     let stem = text(path.file_stem()).unwrap_or_default();
     let rest = stem.strip_prefix("model");
     let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('-'));
-    match (rest, text(path.parent().and_then(Path::file_name))) {
+    let folder = path.parent().filter(|folder| {
+        let above = folder.parent().and_then(Path::file_name);
+        above.is_none_or(|above| above != "snapshots")
+    });
+    match (rest, text(folder.and_then(Path::file_name))) {
         (Some(rest), Some(folder)) => format!("{folder}{rest}"),
         _ => stem,
     }
@@ -284,6 +289,8 @@ mod tests {
         assert_eq!(named("/t/reasoner-1/model.gguf"), "reasoner-1");
         assert_eq!(named("/m/modelling.gguf"), "modelling");
         assert_eq!(named("model-f32.gguf"), "model-f32");
+        let cached = "/hub/models--a--b/snapshots/c0ffee/model.gguf";
+        assert_eq!(named(cached), "model");
     }
 
     #[test]

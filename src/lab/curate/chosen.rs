@@ -12,6 +12,8 @@ use super::result::{Domain, Judged, Reason, StageKind};
 
 /// Most items that are read: as many as a pool may have.
 const MAX_ITEMS: usize = 2_000_000;
+/// Most characters of a text that are kept.
+const MAX_TEXT: usize = 400;
 /// How the name of a file of reasons ends.
 const ENDING: &str = "reasons.jsonl";
 
@@ -72,13 +74,13 @@ impl Chosen {
             if items.len() == MAX_ITEMS {
                 bail!("{} has more than {MAX_ITEMS} lines", path.display());
             }
-            let item = serde_json::from_slice(bytes).with_context(|| {
+            let item: Judged = serde_json::from_slice(bytes).with_context(|| {
                 format!(
                     "{}, line {number}: it is no line that s1-tui curate wrote",
                     path.display()
                 )
             })?;
-            items.push(item);
+            items.push(clipped(item));
             Ok(())
         })?;
         if items.is_empty() {
@@ -91,6 +93,19 @@ impl Chosen {
             items,
         })
     }
+}
+
+/// An item with no more text than a curation writes, whoever wrote it.
+fn clipped(mut item: Judged) -> Judged {
+    let texts = [Some(&mut item.id), Some(&mut item.question)];
+    let more = [item.detail.as_mut(), item.domain.as_mut()];
+    for text in texts.into_iter().chain(more).flatten() {
+        if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+            text.truncate(end);
+            text.shrink_to_fit();
+        }
+    }
+    item
 }
 
 fn passages(items: &[Judged]) -> Vec<Passage> {

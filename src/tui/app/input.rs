@@ -72,6 +72,14 @@ impl App {
         self.focus == Focus::Question && self.screen.has_question()
     }
 
+    /// What a key says in something to read over the screen: the key that opened it, of the action
+    /// `opener`, closes it.
+    fn action_over(&self, key: KeyEvent, opener: Action) -> Option<Action> {
+        let own = self.keymap.action(self.screen.context(), key);
+        let listed = || self.keymap.action(Context::List, key);
+        own.filter(|action| *action == opener).or_else(listed)
+    }
+
     fn overlay_key(&mut self, mut overlay: Overlay, key: KeyEvent) {
         match &mut overlay {
             Overlay::Help(help) => match self.keymap.action(Context::List, key) {
@@ -81,35 +89,20 @@ impl App {
                 Some(action) if help.handle(action) => return,
                 _ => {}
             },
-            Overlay::Read(reader) => {
-                let listed = self.keymap.action(Context::List, key);
-                // The key that opened it closes it.
-                let closes = |a: &Action| *a == Action::ShowPrompt;
-                let own = self
-                    .keymap
-                    .action(self.screen.context(), key)
-                    .filter(closes);
-                match own.or(listed) {
-                    Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
-                        self.act(action);
-                    }
-                    Some(action) if reader.handle(action) => return,
-                    _ => {}
+            Overlay::Read(reader) => match self.action_over(key, Action::ShowPrompt) {
+                Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                    self.act(action);
                 }
-            }
-            Overlay::Curation(view) => {
-                let listed = self.keymap.action(Context::List, key);
-                // The key that opened it closes it.
-                let closes = |a: &Action| *a == Action::ShowCuration;
-                let own = self.keymap.action(Context::Train, key).filter(closes);
-                match own.or(listed) {
-                    Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
-                        self.act(action);
-                    }
-                    Some(action) if view.handle(action) => return,
-                    _ => {}
+                Some(action) if reader.handle(action) => return,
+                _ => {}
+            },
+            Overlay::Curation(view) => match self.action_over(key, Action::ShowCuration) {
+                Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                    self.act(action);
                 }
-            }
+                Some(action) if view.handle(action) => return,
+                _ => {}
+            },
             Overlay::Palette(palette) => match palette.handle(key, &self.keymap) {
                 Outcome::Open => {}
                 Outcome::Done(action) => return self.act(action),

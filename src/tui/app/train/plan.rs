@@ -163,6 +163,8 @@ impl App {
     /// Hears how they were.
     pub fn on_curation(&mut self, read: Result<Box<Chosen>, String>) {
         match read {
+            // Whoever has gone on to something else meanwhile is not interrupted.
+            Ok(_) if self.overlay.is_some() || self.screen != Screen::Train => {}
             Ok(chosen) => self.overlay = Some(Overlay::Curation(Curation::new(chosen))),
             Err(sentence) => self.refuse(sentence),
         }
