@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use common::Home;
+use common::{Home, MODEL};
 use serde_json::Value;
 
 fn run(home: &Home, args: &[&str]) -> Output {
@@ -40,13 +40,12 @@ fn fails(home: &Home, args: &[&str]) -> String {
 }
 
 fn ask(home: &Home, extra: &[&str]) -> Value {
-    let model = home.model();
     let mut args = vec![
         "run",
         "--model",
-        &model,
+        MODEL,
         "--prompt",
-        "1+1?",
+        "What is 337 times 93?",
         "--answer-max",
         "8",
         "--json",
@@ -86,8 +85,17 @@ fn run_prints_one_object_that_accounts_for_every_token() {
 #[test]
 fn waits_and_budgets_act_together() {
     let home = Home::new();
-    // Rarely does a random model end by itself; a tiny minimum and a high temperature would be
-    // luck. A budget of zero is certain: it answers at once, and no wait has room.
+    // Two attempts to end are replaced, and the third ends it.
+    let out = ask(&home, &["--max-thinking", "600", "--waits", "2"]);
+    let reasons: Vec<&str> = out["forced"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(reasons, ["wait", "wait"]);
+
+    // With a budget of zero it answers at once, and no wait has room.
     let out = ask(&home, &["--max-thinking", "0", "--waits", "3"]);
     assert_eq!(out["thinking_tokens"], 0);
     assert_eq!(out["forced"][0]["position"], 0);
@@ -115,11 +123,10 @@ fn the_same_seed_says_the_same_again() {
 #[test]
 fn text_streams_into_a_pipe_without_escape_sequences() {
     let home = Home::new();
-    let model = home.model();
     let args = [
         "run",
         "--model",
-        &model,
+        MODEL,
         "--prompt",
         "hi",
         "--max-thinking",
@@ -141,7 +148,7 @@ fn a_question_comes_from_standard_input() {
         .args([
             "run",
             "--model",
-            &home.model(),
+            MODEL,
             "--prompt",
             "-",
             "--max-thinking",
@@ -154,7 +161,12 @@ fn a_question_comes_from_standard_input() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(b"1+1?\n").unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"What is 337 times 93?\n")
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     let piped: Value = serde_json::from_slice(&output.stdout).unwrap();
     let given = ask(&home, &["--max-thinking", "4"]);
@@ -169,7 +181,7 @@ fn a_reader_that_has_read_enough_is_no_error() {
         .args([
             "run",
             "--model",
-            &home.model(),
+            MODEL,
             "--prompt",
             "hi",
             "--max-thinking",
@@ -189,29 +201,28 @@ fn a_reader_that_has_read_enough_is_no_error() {
 #[test]
 fn score_and_tokenize_speak_the_shape_of_the_references() {
     let home = Home::new();
-    let model = home.model();
     let ids: Value = serde_json::from_str(&ok(
         &home,
         &[
             "tokenize",
             "--model",
-            &model,
+            MODEL,
             "--text",
-            "hi<|im_end|>",
+            "9*7<|im_end|>",
             "--json",
         ],
     ))
     .unwrap();
-    assert_eq!(ids, serde_json::json!([104, 105, 258]));
+    assert_eq!(ids, serde_json::json!([57, 42, 55, 589]));
     let scored: Value = serde_json::from_str(&ok(
         &home,
-        &["score", "--model", &model, "--ids", "104,105,258", "--json"],
+        &["score", "--model", MODEL, "--ids", "57,42,55,589", "--json"],
     ))
     .unwrap();
     assert_eq!(scored["ids"], ids);
     let positions = scored["positions"].as_array().unwrap();
-    assert_eq!(positions.len(), 2);
-    assert_eq!(positions[0]["next"], 105);
+    assert_eq!(positions.len(), 3);
+    assert_eq!(positions[0]["next"], 42);
     assert_eq!(positions[0]["top5"].as_array().unwrap().len(), 5);
     assert!(positions[0]["logprob"].as_f64().unwrap() < 0.0);
     let by_text: Value = serde_json::from_str(&ok(
@@ -219,9 +230,9 @@ fn score_and_tokenize_speak_the_shape_of_the_references() {
         &[
             "score",
             "--model",
-            &model,
+            MODEL,
             "--text",
-            "hi<|im_end|>",
+            "9*7<|im_end|>",
             "--json",
         ],
     ))
@@ -232,14 +243,13 @@ fn score_and_tokenize_speak_the_shape_of_the_references() {
 #[test]
 fn what_cannot_be_done_is_said_in_one_sentence() {
     let home = Home::new();
-    let model = home.model();
     let garbage = home.path("garbage.gguf").display().to_string();
     std::fs::write(
         &garbage,
         b"GGUF\x03\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff",
     )
     .unwrap();
-    let whole = std::fs::read(&model).unwrap();
+    let whole = s1_tui::assets::open(MODEL).unwrap();
     let short = home.path("short.gguf").display().to_string();
     std::fs::write(&short, &whole[..whole.len() / 2]).unwrap();
 
@@ -252,17 +262,17 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
         let error = fails(&home, &["run", "--model", file, "--prompt", "x"]);
         assert!(error.contains(file.as_str()), "{error}");
     }
-    assert!(fails(&home, &["run", "--model", &model, "--prompt", ""]).contains("question"));
+    assert!(fails(&home, &["run", "--model", MODEL, "--prompt", ""]).contains("question"));
     let long = "word ".repeat(1000);
-    assert!(fails(&home, &["run", "--model", &model, "--prompt", &long]).contains("context"));
+    assert!(fails(&home, &["run", "--model", MODEL, "--prompt", &long]).contains("context"));
     let temp = fails(
         &home,
-        &["run", "--model", &model, "--prompt", "x", "--temp", "-3"],
+        &["run", "--model", MODEL, "--prompt", "x", "--temp", "-3"],
     );
     assert!(temp.contains("temperature"), "{temp}");
-    assert!(fails(&home, &["score", "--model", &model, "--ids", "1,99999"]).contains("99999"));
-    assert!(fails(&home, &["score", "--model", &model, "--ids", "1"]).contains("two tokens"));
-    assert!(fails(&home, &["--model", &model]).contains("terminal"));
+    assert!(fails(&home, &["score", "--model", MODEL, "--ids", "1,99999"]).contains("99999"));
+    assert!(fails(&home, &["score", "--model", MODEL, "--ids", "1"]).contains("two tokens"));
+    assert!(fails(&home, &["--model", MODEL]).contains("terminal"));
     assert_eq!(
         run(&home, &["run", "--waits", "many"]).status.code(),
         Some(2)
@@ -279,7 +289,7 @@ fn a_broken_settings_file_is_named_with_its_line() {
         "theme = \"dark\"\n[thinking]\nwaits = -1\n",
     )
     .unwrap();
-    let error = fails(&home, &["run", "--model", &home.model(), "--prompt", "x"]);
+    let error = fails(&home, &["run", "--model", MODEL, "--prompt", "x"]);
     assert!(
         error.contains("line 3") && error.contains("waits"),
         "{error}"

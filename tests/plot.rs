@@ -4,58 +4,27 @@
 mod common;
 
 use std::process::Output;
-use std::time::Duration;
 
 use common::Home;
 use s1_tui::store::Db;
-use s1_tui::store::run::{Budget, NewRow, PointSpec, Sample, Settings, Sources};
-use s1_tui::thinking::trace::StopReason;
+use s1_tui::store::run::{Settings, Sources};
+use serde_json::Value;
 
-/// A run of 20 problems at three budgets, solved from a number of tokens on.
-fn store(home: &Home, name: &str, needs: usize) {
-    let points: Vec<PointSpec> = [Budget::Tokens(0), Budget::Tokens(32), Budget::Natural]
-        .map(|budget| PointSpec { budget, waits: 0 })
-        .to_vec();
-    let mut settings = Settings {
-        samples: 1,
-        points: points.clone(),
-        ..Settings::default()
-    };
-    settings.model.card.name = "tiny".into();
-    settings.problems.name = "made up".into();
-    settings.problems.count = 20;
-    let mut db = Db::open(&home.path("data/s1-tui/runs.db")).unwrap();
-    db.create_run(name, &settings, &Sources::default()).unwrap();
-    for problem in 0..20 {
-        let sample = |(point, spec): (usize, &PointSpec)| {
-            let thinking = spec.budget.max_thinking().unwrap_or(60 + problem);
-            Sample {
-                point,
-                sample: 0,
-                trace: 0,
-                thinking,
-                answer_tokens: 4,
-                waits_used: 0,
-                forced: spec.budget != Budget::Natural,
-                answer: Some("7".into()),
-                correct: Some(thinking >= needs + problem),
-                stop: StopReason::EndOfTurn,
-            }
-        };
-        let row = NewRow {
-            problem,
-            id: problem.to_string(),
-            question: "?".into(),
-            reference: Some("7".into()),
-            prompt: vec![1, 2, 3],
-            computed: 80,
-            pointwise: 180,
-            floor: 80,
-            traces: vec![Vec::new()],
-            samples: points.iter().enumerate().map(sample).collect(),
-        };
-        db.add_row(name, &row, Duration::from_millis(10)).unwrap();
-    }
+/// Sweeps 20 problems at three budgets; what the sweep says of its points.
+fn swept(home: &Home, name: &str) -> Vec<Value> {
+    let set = "--problems bundled:held-out --limit 20 --budgets 0,32,natural --json";
+    let mut command = home.command();
+    command.args([
+        "sweep",
+        "--model",
+        &format!("bundled:{name}"),
+        "--name",
+        name,
+    ]);
+    let output = command.args(set.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    said["points"].as_array().unwrap().clone()
 }
 
 fn plot(home: &Home, args: &[&str]) -> Output {
@@ -71,51 +40,51 @@ fn fails(home: &Home, args: &[&str]) -> String {
 #[test]
 fn two_runs_become_one_picture_in_every_format() {
     let home = Home::new();
-    store(&home, "tuned", 20);
-    store(&home, "base", 70);
+    let points = swept(&home, "reasoner");
+    swept(&home, "base");
     for (name, begin) in [
         ("c.svg", &b"<svg"[..]),
         ("c.png", b"\x89PNG"),
         ("c.csv", b"series,"),
     ] {
-        let output = plot(&home, &["tuned", "base", "--out", name, "--log"]);
+        let output = plot(&home, &["reasoner", "base", "--out", name, "--log"]);
         assert!(output.status.success(), "{output:?}");
         assert!(std::fs::read(home.path(name)).unwrap().starts_with(begin));
     }
     let csv = std::fs::read_to_string(home.path("c.csv")).unwrap();
     let rows: Vec<&str> = csv.lines().collect();
     assert_eq!(rows.len(), 1 + 2 * 3);
-    // Solved from 20 + i tokens on: with 32, problems 0 to 12.
-    assert!(
-        rows[2].starts_with("tuned (n = 20),32,32,0.65,"),
-        "{}",
-        rows[2]
+    let (at_32, row) = (&points[1], rows[2]);
+    let begin = format!(
+        "reasoner (n = 20),32,{},{},",
+        at_32["avg_thinking_tokens"], at_32["accuracy"]
     );
-    assert!(rows[2].ends_with(",13/20"));
+    assert!(row.starts_with(&begin), "{row} for {begin}");
+    assert!(row.ends_with(&format!(",{}/20", at_32["correct"])), "{row}");
     let svg = std::fs::read_to_string(home.path("c.svg")).unwrap();
-    assert!(svg.contains("tiny · made up (20) · greedy") && svg.contains("base (n = 20)"));
+    assert!(svg.contains("bundled:held-out (20) · greedy") && svg.contains("base (n = 20)"));
 }
 
 #[test]
 fn without_a_file_it_draws_on_the_terminal_in_ascii_if_asked() {
     let home = Home::new();
-    store(&home, "tuned", 20);
-    let output = plot(&home, &["tuned", "--ascii"]);
+    swept(&home, "reasoner");
+    let output = plot(&home, &["reasoner", "--ascii"]);
     let drawn = String::from_utf8(output.stdout).unwrap();
     assert!(
         drawn.starts_with("accuracy against thinking tokens\n"),
         "{drawn}"
     );
     assert!(
-        drawn.contains("100%+") && drawn.contains("tuned (n = 20)"),
+        drawn.contains("100%+") && drawn.contains("reasoner (n = 20)"),
         "{drawn}"
     );
     assert!(drawn.lines().all(|line| line.chars().count() <= 80));
-    let output = plot(&home, &["tuned", "--figure", "lengths"]);
+    let output = plot(&home, &["reasoner", "--figure", "lengths"]);
     assert!(
         String::from_utf8(output.stdout)
             .unwrap()
-            .contains("natural (median 70)")
+            .contains("natural (median ")
     );
 }
 
@@ -123,11 +92,12 @@ fn without_a_file_it_draws_on_the_terminal_in_ascii_if_asked() {
 fn what_cannot_be_drawn_is_said_in_one_sentence() {
     let home = Home::new();
     assert!(fails(&home, &["x"]).contains("s1-tui sweep makes one"));
-    store(&home, "tuned", 20);
+    swept(&home, "reasoner");
     assert!(fails(&home, &["nothing"]).contains("nothing"));
-    assert!(fails(&home, &["tuned", "--out", "a.pdf"]).contains(".svg, .png or .csv"));
+    assert!(fails(&home, &["reasoner", "--out", "a.pdf"]).contains(".svg, .png or .csv"));
     assert!(
-        fails(&home, &["tuned", "--out", "no/such/a.svg"]).contains("cannot write no/such/a.svg")
+        fails(&home, &["reasoner", "--out", "no/such/a.svg"])
+            .contains("cannot write no/such/a.svg")
     );
     let mut db = Db::open(&home.path("data/s1-tui/runs.db")).unwrap();
     db.create_run("empty", &Settings::default(), &Sources::default())

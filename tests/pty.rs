@@ -3,24 +3,23 @@
 
 mod common;
 
-use common::{Home, Pty};
+use common::{Home, MODEL, MODEL_NAME, Pty};
 
 const ENTER: &str = "\r";
 
-/// The explorer with a question ready. The tiny model never ends by itself: it is cut.
+/// The explorer with a question ready. Made to wait again and again, the model thinks long enough
+/// to be steered.
 fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
-    let model = home.model();
-    let question = ["--question", "How many r in raspberry?"];
-    let limits = ["--max-thinking", "600", "--answer-max", "20"];
-    let args = [&["--model", &model], &question[..], &limits[..]].concat();
+    let question = ["--question", "What is 337 times 93?"];
+    let limits = ["--max-thinking", "600", "--waits", "99"];
+    let args = [&["--model", MODEL], &question[..], &limits[..]].concat();
     let pty = Pty::start(home, &args, rows, cols);
-    pty.wait_for("How many r in raspberry?")
-        .wait_for("tiny qwen3");
+    pty.wait_for("What is 337 times 93?").wait_for(MODEL_NAME);
     pty
 }
 
-/// What the screen says once the tiny model has used up its answer.
-const ENDED: &str = "■ answer";
+/// What the screen says once the model has answered.
+const ENDED: &str = "■ done";
 
 /// Asks, pauses at once, and steps three tokens further into the thought.
 fn pause_in_thought(pty: &Pty) {
@@ -102,9 +101,10 @@ fn a_kill_loses_nothing_that_was_finished() {
 #[test]
 fn without_a_model_it_opens_the_bundled_reasoner_on_its_question() {
     let home = Home::new();
+    home.tiny();
     let mut pty = Pty::start(&home, &[], 32, 120);
     pty.wait_for("How many r in raspberry?")
-        .wait_for("Nano reasoner");
+        .wait_for(MODEL_NAME);
     pty.keys(ENTER).wait_for("Answer ▸ 3 ✓");
 
     // Other models, those in the current folder and the bundled ones, are a key away.
@@ -116,10 +116,9 @@ fn without_a_model_it_opens_the_bundled_reasoner_on_its_question() {
 #[test]
 fn a_broken_model_is_said_on_the_screen() {
     let home = Home::new();
-    std::fs::write(home.path("tiny.gguf"), b"GGUFnonsense").unwrap();
-    let model = home.model();
-    let mut pty = Pty::start(&home, &["--model", &model], 24, 80);
-    pty.wait_for("tiny.gguf");
+    std::fs::write(home.path("broken.gguf"), b"GGUFnonsense").unwrap();
+    let mut pty = Pty::start(&home, &["--model", "broken.gguf"], 24, 80);
+    pty.wait_for("broken.gguf");
     pty.keys("\x03");
     assert_eq!(pty.end(), 0);
     assert!(pty.is_restored());
@@ -128,19 +127,9 @@ fn a_broken_model_is_said_on_the_screen() {
 #[test]
 fn colours_are_left_out_when_asked() {
     let home = Home::new();
-    let model = home.model();
-    let args = [
-        "--model",
-        &model,
-        "--question",
-        "hi",
-        "--max-thinking",
-        "20",
-        "--answer-max",
-        "9",
-    ];
+    let args = ["--model", MODEL, "--question", "What is 337 times 93?"];
     let mut pty = Pty::start_with(&home, &args, 24, 80, &[("NO_COLOR", "1")]);
-    pty.wait_for("tiny qwen3").keys(ENTER).wait_for(ENDED);
+    pty.wait_for(MODEL_NAME).keys(ENTER).wait_for(ENDED);
     assert!(!pty.has_colours());
     pty.keys("q");
     assert_eq!(pty.end(), 0);
@@ -149,28 +138,18 @@ fn colours_are_left_out_when_asked() {
 #[test]
 fn lanes_are_compared_and_one_is_opened() {
     let home = Home::new();
-    let model = home.model();
-    let args = [
-        "--model",
-        &model,
-        "--question",
-        "How many r in raspberry?",
-        "--max-thinking",
-        "120",
-        "--answer-max",
-        "12",
-    ];
+    let args = ["--model", MODEL, "--question", "What is 337 times 93?"];
     let mut pty = Pty::start(&home, &args, 32, 120);
-    pty.wait_for("tiny qwen3");
+    pty.wait_for(MODEL_NAME);
     // Alt-2, as the question box has the digits.
     pty.keys("\x1b2").wait_for("¼ natural");
-    pty.keys(ENTER).wait_for("¼ natural · 30");
+    pty.keys(ENTER).wait_for("¼ natural · 23");
     pty.wait_until("all lanes answered", |screen| {
         screen.matches("Answer ▸").count() == 4
     });
     pty.wait_for("% shared");
-    pty.keys("\t").wait_for("≠ ◂ 30");
-    pty.keys(ENTER).wait_for("✂ budget used up at 60");
+    pty.keys("\t").wait_for("≠ ◂ 23");
+    pty.keys(ENTER).wait_for("✂ budget used up at 46");
     pty.keys("w").wait_for("⟲ Wait");
     pty.keys("2").wait_for("% shared");
     pty.keys("q");

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Home, Pty};
+use common::{Home, MODEL, MODEL_NAME, Pty};
 
 const ENTER: &str = "\r";
 const DOWN: &str = "\x1b[B";
@@ -53,10 +53,9 @@ fn wait_for_step(pty: &Pty, least: usize) {
 #[test]
 fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
     let home = Home::new();
-    let model = home.model();
-    let args = ["--model", &model];
+    let args = ["--model", MODEL];
     let mut pty = Pty::start(&home, &args, 40, 120);
-    pty.wait_for("tiny qwen3").keys(TAB_4);
+    pty.wait_for(MODEL_NAME).keys(TAB_4);
     pty.wait_for("Start base-1");
     field(&pty, BATCH, "1");
     field(&pty, BLOCK, "128");
@@ -91,7 +90,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
 
     // The next program finds it, and goes on with it.
     let mut pty = Pty::start(&home, &args, 40, 120);
-    pty.wait_for("tiny qwen3").keys(TAB_4);
+    pty.wait_for(MODEL_NAME).keys(TAB_4);
     pty.wait_for("base-1").wait_for("■ stopped");
     assert_eq!(steps(&pty.text()), Some(stopped));
     pty.keys("R");
@@ -100,7 +99,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
     assert_eq!(pty.end(), 0, "one leaves while it is at work");
 
     let mut pty = Pty::start(&home, &args, 24, 80);
-    pty.wait_for("tiny qwen3").keys(TAB_4);
+    pty.wait_for(MODEL_NAME).keys(TAB_4);
     wait_for_step(&pty, stopped + 3);
     pty.keys("K").wait_for("Kill the training base-1?");
     pty.keys("y").wait_for("✗ killed");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use common::Home;
+use common::{Home, MODEL};
 use s1_tui::engine::protocol::{Command, Event, LaneState, Request};
 use s1_tui::engine::traces::Traces;
 use s1_tui::engine::{Engine, LoadOptions};
@@ -24,14 +24,14 @@ use serde_json::Value;
 
 const RUN: &str = "r";
 
-/// Problems of the kind of GSM8K.
+/// Problems that the bundled reasoner knows, in the layout of GSM8K.
 fn problems(folder: &Path, n: usize) -> PathBuf {
     let path = folder.join("set.jsonl");
     let line = |i: usize| {
+        let (a, b) = (100 + i * 37 % 900, 11 + i * 29 % 89);
         format!(
-            "{{\"question\": \"Tom has {i} boxes with {} pens. How many pens?\", \"answer\": \"so\\n#### {}\"}}\n",
-            i + 2,
-            i * (i + 2)
+            "{{\"question\": \"What is {a} times {b}?\", \"answer\": \"so\\n#### {}\"}}\n",
+            a * b
         )
     };
     std::fs::write(&path, (1..=n).map(line).collect::<String>()).unwrap();
@@ -141,11 +141,10 @@ fn assert_same(stored: &[Vec<Token>], fresh: &[Vec<Token>], what: &str) {
 
 #[test]
 fn a_sweep_gives_token_by_token_what_every_point_gives_by_itself() {
-    let home = Home::new();
-    for (what, temperature, samples) in [("greedy", 0.0, 1), ("sampled", 1.5, 3)] {
+    for (what, temperature, samples) in [("greedy", 0.0, 1), ("sampled", 1.5, 2)] {
         for lanes in [1, 5] {
             let folder = tempfile::tempdir().unwrap();
-            let mut plan = plan(&home.path("tiny.gguf"), folder.path(), 4, lanes);
+            let mut plan = plan(Path::new(MODEL), folder.path(), 2, lanes);
             plan.sampling.temperature = temperature;
             plan.samples = samples;
             let (run, stored) = swept(&plan);
@@ -168,12 +167,11 @@ fn a_sweep_gives_token_by_token_what_every_point_gives_by_itself() {
 
 #[test]
 fn the_number_of_lanes_changes_nothing_but_the_time() {
-    let home = Home::new();
     let runs: Vec<Run> = [1, 3, 16]
         .into_iter()
         .map(|lanes| {
             let folder = tempfile::tempdir().unwrap();
-            let mut plan = plan(&home.path("tiny.gguf"), folder.path(), 6, lanes);
+            let mut plan = plan(Path::new(MODEL), folder.path(), 4, lanes);
             plan.sampling.temperature = 1.5;
             plan.samples = 2;
             let mut run = swept(&plan).0;
@@ -216,7 +214,7 @@ fn a_real_model_gives_by_sweep_what_it_gives_by_point() {
 #[test]
 fn a_sweep_pauses_and_is_cancelled_between_two_tokens() {
     let home = Home::new();
-    let plan = plan(&home.path("tiny.gguf"), home.folder.path(), 400, 2);
+    let plan = plan(Path::new(MODEL), home.folder.path(), 400, 2);
     let control = Control::default();
     let (mut rows, mut paused) = (0, false);
     let complete = sweep::run(&plan, &control, &mut |progress| match progress {
@@ -300,13 +298,12 @@ fn figures(output: &Output) -> Value {
 #[test]
 fn killed_at_any_moment_it_goes_on_to_the_same_table() {
     let home = Home::new();
-    let set = problems(home.folder.path(), 24).display().to_string();
-    let model = home.model();
-    let args = fresh(&model, &set);
+    let set = problems(home.folder.path(), 8).display().to_string();
+    let args = fresh(MODEL, &set);
     let whole = command(&home, &args).output().unwrap();
     let expected = figures(&whole);
     assert_eq!(expected["points"].as_array().unwrap().len(), 8);
-    assert_eq!(expected["points"][0]["n"], 48);
+    assert_eq!(expected["points"][0]["n"], 16);
 
     // Fixed seed: moments spread over the run, the same in every test run.
     let mut moment = 7u64;
@@ -350,8 +347,7 @@ fn killed_at_any_moment_it_goes_on_to_the_same_table() {
 fn a_run_goes_on_with_its_own_settings_only() {
     let home = Home::new();
     let set = problems(home.folder.path(), 3).display().to_string();
-    let model = home.model();
-    let args = [&fresh(&model, &set)[..], &["--name", "a"]].concat();
+    let args = [&fresh(MODEL, &set)[..], &["--name", "a"]].concat();
     figures(&command(&home, &args).output().unwrap());
     for (flags, says) in [
         (
@@ -375,7 +371,9 @@ fn a_run_goes_on_with_its_own_settings_only() {
     // Another file under the same name is found by its hash.
     std::fs::write(
         &set,
-        std::fs::read_to_string(&set).unwrap().replace("Tom", "Ann"),
+        std::fs::read_to_string(&set)
+            .unwrap()
+            .replace("What is", "Calculate"),
     )
     .unwrap();
     let error = fails(&command(&home, &["--resume", "a"]).output().unwrap());
@@ -386,7 +384,6 @@ fn a_run_goes_on_with_its_own_settings_only() {
 fn bad_input_gets_one_sentence() {
     let home = Home::new();
     let set = problems(home.folder.path(), 2).display().to_string();
-    let model = home.model();
     let broken = home.path("broken.jsonl").display().to_string();
     let good = std::fs::read_to_string(&set).unwrap();
     std::fs::write(&broken, format!("{good}{{oops\n{good}")).unwrap();
@@ -406,7 +403,7 @@ fn bad_input_gets_one_sentence() {
         ),
         (vec!["--resume", "nothing"], "no run"),
     ] {
-        let base = ["--model", &model, "--context", "320"];
+        let base = ["--model", MODEL, "--context", "320"];
         let args = [&base[..], &args].concat();
         let error = fails(&command(&home, &args).output().unwrap());
         assert!(error.contains(says), "{args:?}: {error}");
@@ -422,7 +419,7 @@ fn bad_input_gets_one_sentence() {
     // Left out by flag, the broken line costs the others nothing.
     let args = [
         "--model",
-        &model,
+        MODEL,
         "--context",
         "320",
         "--problems",
@@ -443,8 +440,7 @@ fn bad_input_gets_one_sentence() {
 fn a_finished_run_is_listed_shown_exported_and_removed() {
     let home = Home::new();
     let set = problems(home.folder.path(), 3).display().to_string();
-    let model = home.model();
-    let args = [&fresh(&model, &set)[..], &["--name", "mine"]].concat();
+    let args = [&fresh(MODEL, &set)[..], &["--name", "mine"]].concat();
     figures(&command(&home, &args).output().unwrap());
     let text = |args: &[&str]| {
         let output = run(&home, args);
@@ -482,7 +478,7 @@ fn a_finished_run_is_listed_shown_exported_and_removed() {
     assert_eq!(lines.len(), 3);
     let first = &lines[0];
     assert_eq!(first["doc_id"], 0);
-    assert_eq!(first["target"], "3");
+    assert_eq!(first["target"], "5480");
     assert_eq!(
         first["arguments"]["gen_args_0"]["arg_1"]["max_tokens_thinking"],
         8

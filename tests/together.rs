@@ -1,4 +1,4 @@
-//! Lanes started together on tiny models: what a user would lose is a comparison that shows other
+//! Lanes started together: what a user would lose is a comparison that shows other
 //! texts than each lane alone would have written, or that computes the same thought several times.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use s1_tui::engine::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_tui::engine::{Engine, LoadOptions};
-use s1_tui::model::fixture::tiny_gguf;
 use s1_tui::model::sampler::Sampling;
 use s1_tui::thinking::forcing::Policy;
 use s1_tui::thinking::trace::{Origin, Phase, Reason, Token};
 use tokio::sync::mpsc::Receiver;
 
-/// An engine on a tiny model, and what it has said of each lane.
+/// An engine, and what it has said of each lane.
 struct Bench {
     engine: Engine,
     events: Receiver<Event>,
@@ -21,17 +20,12 @@ struct Bench {
     rides: BTreeMap<LaneId, LaneId>,
     /// Tokens that were computed: those of lanes that ride on nobody.
     computed: usize,
-    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     fn new() -> Bench {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tiny.gguf");
-        std::fs::write(&path, tiny_gguf("qwen3", 7)).unwrap();
         let (engine, events) = Engine::spawn(LoadOptions {
-            path,
-            context: Some(512),
+            path: s1_tui::assets::REASONER.into(),
             ..LoadOptions::default()
         })
         .unwrap();
@@ -42,7 +36,6 @@ impl Bench {
             states: BTreeMap::new(),
             rides: BTreeMap::new(),
             computed: 0,
-            _folder: folder,
         }
     }
 
@@ -112,7 +105,7 @@ impl Bench {
 
 fn request(policy: Policy, temperature: f32, seed: u64) -> Request {
     Request {
-        question: "How many r in raspberry?".into(),
+        question: "What is 337 times 93?".into(),
         system: String::new(),
         raw: false,
         policy: Policy {
@@ -159,7 +152,6 @@ fn distinct(traces: &[Vec<Token>]) -> usize {
 fn lanes_write_what_each_would_alone_and_compute_every_token_once() {
     let mut waited = 0;
     for seed in 0..6 {
-        // Drawn hot, the tiny model tries to end now and then.
         let lane = |policy| request(policy, 3.0, seed);
         let requests = [
             lane(think(150, 0, "Wait")),

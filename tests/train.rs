@@ -159,7 +159,7 @@ fn an_adapter_is_used_with_its_base_and_merged_it_says_the_same() {
         "--ids",
         "1,2",
         "--model",
-        "tiny.gguf",
+        "llama.gguf",
         "--adapter",
         "nowhere",
     ]);

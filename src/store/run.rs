@@ -216,6 +216,7 @@ fn differing(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option
 
 /// Where the two files of a run were. Not part of its settings: files move, their hashes tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Serialize, Deserialize))]
 pub struct Sources {
     /// Path of the model.
     pub model: String,
@@ -251,6 +252,7 @@ impl RunSummary {
 
 /// A run with everything but its traces.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Serialize, Deserialize))]
 pub struct Run {
     /// Its name; unique.
     pub name: String,
@@ -303,6 +305,7 @@ impl Run {
 
 /// One problem with its answers at all points.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Serialize, Deserialize))]
 pub struct Row {
     /// Index in the problem set, from 0.
     pub problem: usize,
@@ -327,6 +330,7 @@ pub struct Row {
 
 /// One answer at one point.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Serialize, Deserialize))]
 pub struct Sample {
     /// Index into [`Settings::points`].
     pub point: usize,

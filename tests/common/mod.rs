@@ -1,4 +1,4 @@
-//! What the whole-program tests share: a tiny model on disk, folders of their own, and the
+//! What the whole-program tests share: folders of their own, the bundled reasoner to ask, and the
 //! program in a pseudo-terminal.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -16,7 +16,13 @@ pub fn binary() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_s1-tui").into(), PathBuf::from)
 }
 
-/// A home of its own with a tiny model in it.
+/// The model that is asked, unless a test is about another: small, and really thinking.
+pub const MODEL: &str = "bundled:reasoner";
+
+/// What the screen calls it once it is loaded.
+pub const MODEL_NAME: &str = "Nano reasoner";
+
+/// A home of its own.
 pub struct Home {
     pub folder: tempfile::TempDir,
 }
@@ -24,12 +30,14 @@ pub struct Home {
 impl Home {
     pub fn new() -> Home {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("tiny.gguf"), tiny_gguf("qwen3", 7)).unwrap();
         Home { folder }
     }
 
-    pub fn model(&self) -> String {
-        self.path("tiny.gguf").display().to_string()
+    /// A model file in this home: random weights, another architecture.
+    pub fn tiny(&self) -> String {
+        let path = self.path("tiny.gguf");
+        std::fs::write(&path, tiny_gguf("qwen3", 7)).unwrap();
+        path.display().to_string()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -1,5 +1,5 @@
-//! A program without terminal, engine or clock, and a made-up thought: what the tests of screens
-//! and keys share.
+//! A program without terminal, engine or clock, and a thought of the bundled reasoner, recorded:
+//! what the tests of screens and keys share.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
@@ -12,16 +12,22 @@ use crate::thinking::trace::{Alternative, Origin, Phase, Reason, StopReason, Tok
 use crate::thinking::tree::Probe;
 use crate::tui::screens;
 
+mod recording;
+
+pub use recording::{COMPARED, QUESTION, SECOND, TOTAL, WAITS, compared, long, steered, swept};
+
+/// The bundled reasoner, as the engine describes it.
 pub fn info() -> ModelInfo {
+    let card = &recording::explored().model;
     ModelInfo {
-        name: "s1-nano".into(),
-        architecture: "qwen3".into(),
-        parameters: 1_720_000_000,
-        quantization: "Q8_0".into(),
+        name: card.name.clone(),
+        architecture: card.architecture.clone(),
+        parameters: card.parameters,
+        quantization: card.quantization.clone(),
         device: "cpu".into(),
         threads: 2,
-        context: 8192,
-        family: "qwen3".into(),
+        context: 1024,
+        family: card.family.clone(),
         template: "file".into(),
         warnings: vec![],
     }
@@ -35,12 +41,13 @@ pub fn options() -> Options {
             raw: false,
             policy: Policy {
                 max_thinking: Some(256),
+                waits: 1,
                 ..Policy::default()
             },
             sampling: Default::default(),
             sample: 0,
             reference: Some("3".into()),
-            probe_every: Some(16),
+            probe_every: Some(6),
         },
         keymap: Keymap::default(),
         themes: Theme::builtin_names()
@@ -48,7 +55,7 @@ pub fn options() -> Options {
             .filter_map(Theme::builtin)
             .collect(),
         history: vec![],
-        model: Some("s1-nano.gguf".into()),
+        model: Some("bundled:reasoner".into()),
         place: train::form::Place {
             folder: "/data/trainings".into(),
             cores: 8,
@@ -177,39 +184,34 @@ pub fn think(app: &mut App, text: &str) {
     stream(app, text, Origin::Sampled, Phase::Thinking, None);
 }
 
-pub fn probe(app: &mut App, answer: &str) {
-    let at = app.live.as_ref().unwrap().branch().tokens.len();
+/// Lets the branch on screen go on as it was recorded, to this many tokens or its end.
+pub fn play(app: &mut App, to: usize) {
+    let live = app.live.as_ref().unwrap();
+    let recorded = &recording::explored().tree.branches()[live.active];
+    let from = live.branch().tokens.len();
+    let to = to.min(recorded.tokens.len());
     let lane = lane(app);
-    let correct = Some(answer == "3");
-    let probe = Probe {
-        at,
-        answer: Some(answer.into()),
-        text: answer.into(),
-        correct,
+    let told = |app: &mut App, from: usize, to: usize| {
+        app.on_event(Event::Tokens {
+            lane,
+            drop: 0,
+            relabel: 0,
+            tokens: recorded.tokens[from..to].to_vec(),
+        });
     };
-    app.on_event(Event::Probe(lane, probe));
+    let mut at = from;
+    for probe in recorded.probes.iter().filter(|p| p.at > from && p.at <= to) {
+        told(app, at, probe.at);
+        at = probe.at;
+        app.on_event(Event::Probe(lane, probe.clone()));
+    }
+    told(app, at, to);
 }
 
-/// The thought of the sketches, up to the middle of its second half.
+/// The thought up to the middle of its check.
 pub fn midway(app: &mut App) {
-    ask(app, "How many r in raspberry?");
-    think(app, "I spell it out and count: r1 a1 s1 p1 b1 e1 r2 r3 y1.");
-    probe(app, "1");
-    think(app, " The letter r stands at place 1,");
-    probe(app, "2");
-    think(app, " then at 7 and at 8, which makes three: 3.");
-    probe(app, "3");
-    stream(
-        app,
-        "Wait",
-        Origin::Forced,
-        Phase::Thinking,
-        Some(Reason::Wait),
-    );
-    think(app, ", let me count backwards to be sure.");
-    probe(app, "3");
-    think(app, " y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 sam");
-    probe(app, "3");
+    ask(app, QUESTION);
+    play(app, recording::MIDWAY);
     let lane = lane(app);
     let speed = Speed {
         prefill_tok_s: 900.0,
@@ -227,21 +229,8 @@ pub fn midway(app: &mut App) {
 /// The same thought, cut off, and its answer.
 pub fn answered(app: &mut App) {
     midway(app);
-    think(app, "e.");
-    stream(
-        app,
-        "</think>\n\n",
-        Origin::Forced,
-        Phase::Answer,
-        Some(Reason::Cut),
-    );
-    stream(
-        app,
-        "There are **3** letters r in raspberry.",
-        Origin::Sampled,
-        Phase::Answer,
-        None,
-    );
+    press(app, "x");
+    play(app, usize::MAX);
     let lane = lane(app);
     app.on_event(Event::State(
         lane,

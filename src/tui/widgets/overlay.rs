@@ -46,8 +46,9 @@ pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     }
 }
 
-/// Clears a place and draws a titled box there, with a hint in its lower border. Returns the room
-/// inside, one column of margin left and right. Where there is no room for a border, there is none.
+/// Clears a place and draws a titled box there, with a hint in its lower border (both made safe).
+/// Returns the room inside, one column of margin left and right. Where there is no room for a
+/// border, there is none.
 pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &Theme) -> Rect {
     let place = place.intersection(buf.area);
     Clear.render(place, buf);
@@ -56,12 +57,13 @@ pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &The
         return place;
     }
     let room = usize::from(place.width - 4);
-    let title = fit(title, room).into_owned();
+    let (title, hint) = (clean_line(title), clean_line(hint));
+    let title = fit(&title, room).into_owned();
     let mut block = Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(theme.focus)
         .title(Line::styled(format!(" {title} "), theme.focus));
-    if !hint.is_empty() && width(hint) <= room {
+    if !hint.is_empty() && width(&hint) <= room {
         let hint = Line::styled(format!(" {hint} "), theme.dim).right_aligned();
         block = block.title_bottom(hint);
     }
@@ -147,6 +149,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Found by fuzzing: the name of a training, asked about in a title, turned the screen's
+    /// writing round.
+    #[test]
+    fn titles_and_hints_are_made_safe() {
+        let area = Rect::new(0, 0, 30, 4);
+        let mut buf = Buffer::empty(area);
+        let theme = Theme::default();
+        boxed(&mut buf, area, "Kill \u{202e}a\x1b[2J?", "b\u{9b}c", &theme);
+        let shown: String = buf.content().iter().map(|cell| cell.symbol()).collect();
+        assert!(shown.contains("Kill") && shown.contains('c'));
+        assert!(!shown.contains(['\u{202e}', '\x1b', '\u{9b}']), "{shown}");
     }
 
     #[test]

@@ -6,11 +6,20 @@ use super::*;
 fn an_alternative_is_taken_in_a_branch() {
     let mut app = ready();
     answered(&mut app);
+    // The cursor of the list stands on the second; one further down is the third.
+    let other = tokens(&app)[SECOND].top[2].id;
     press(&mut app, "home ) enter");
     assert!(matches!(app.overlay, Some(Overlay::Pick(..))));
     press(&mut app, "down enter");
-    assert_eq!(sent(&mut app), ["fork 0 1 15", "Choose(1) 1", "run 1"]);
-    assert_eq!(tokens(&app).len(), 15);
+    assert_eq!(
+        sent(&mut app),
+        [
+            format!("fork 0 1 {SECOND}"),
+            format!("Choose({other}) 1"),
+            "run 1".into()
+        ]
+    );
+    assert_eq!(tokens(&app).len(), SECOND);
 }
 
 #[test]
@@ -18,8 +27,12 @@ fn an_alternative_on_a_paused_thought_leaves_it_paused() {
     let mut app = ready();
     midway(&mut app);
     paused(&mut app);
+    let other = tokens(&app)[0].top[1].id;
     press(&mut app, "home enter enter");
-    assert_eq!(sent(&mut app), ["fork 0 1 0", "Choose(0) 1"]);
+    assert_eq!(
+        sent(&mut app),
+        ["fork 0 1 0".into(), format!("Choose({other}) 1")]
+    );
     press(&mut app, "[ home enter up enter");
     assert!(sent(&mut app).is_empty());
     assert_eq!(said(&app), "That is what stands there.");
@@ -35,10 +48,13 @@ fn branch_and_rewind_start_at_the_cursor() {
         "an ended branch has no other end"
     );
     press(&mut app, "home ) b");
-    assert_eq!(sent(&mut app), ["fork 0 1 15"]);
+    assert_eq!(sent(&mut app), [format!("fork 0 1 {SECOND}")]);
     assert_eq!(app.live.as_ref().unwrap().active, 1);
     press(&mut app, "[ u");
-    assert_eq!(sent(&mut app), ["fork 0 2 15", "run 2"]);
+    assert_eq!(
+        sent(&mut app),
+        [format!("fork 0 2 {SECOND}"), "run 2".into()]
+    );
     press(&mut app, "]");
     assert_eq!(
         app.live.as_ref().unwrap().active,

@@ -148,7 +148,10 @@ fn a_session_replays_without_a_model() {
     );
     assert_eq!(live.lane().verdict.as_ref().unwrap().correct, Some(true));
     press(&mut app, ") right");
-    assert_eq!(app.live.as_ref().unwrap().lane().view.cursor(), Some(16));
+    assert_eq!(
+        app.live.as_ref().unwrap().lane().view.cursor(),
+        Some(SECOND + 1)
+    );
     press(&mut app, "end w");
     assert!(sent(&mut app).is_empty());
     assert_eq!(said(&app), "Choose a model to go on with this.");
@@ -163,7 +166,7 @@ fn steering_an_opened_session_restores_its_lane() {
     press(&mut app, ") u");
     assert_eq!(
         sent(&mut app),
-        ["restore 1 15", "run 1"],
+        [format!("restore 1 {SECOND}"), "run 1".into()],
         "only what the branch needs"
     );
     press(&mut app, "[ p");
@@ -173,7 +176,7 @@ fn steering_an_opened_session_restores_its_lane() {
         sent(&mut app),
         [
             format!("restore 0 {n}"),
-            format!("probe 0 Some({})", 15.min(end))
+            format!("probe 0 Some({})", SECOND.min(end))
         ]
     );
 }

@@ -132,7 +132,10 @@ fn an_ended_thought_is_cut_where_the_cursor_stands() {
     assert!(sent(&mut app).is_empty());
     assert!(said(&app).starts_with("The thought is over."));
     press(&mut app, "home ) x");
-    assert_eq!(sent(&mut app), ["fork 0 1 15", "Cut 1", "run 1"]);
+    assert_eq!(
+        sent(&mut app),
+        [format!("fork 0 1 {SECOND}"), "Cut 1".into(), "run 1".into()]
+    );
 }
 
 #[test]
@@ -215,7 +218,11 @@ fn words_for_an_ended_thought_make_a_branch_at_the_cursor() {
     press(&mut app, "enter");
     assert_eq!(
         sent(&mut app),
-        ["fork 0 1 15", r#"Inject(" No.") 1"#, "run 1"]
+        [
+            format!("fork 0 1 {SECOND}"),
+            r#"Inject("No.") 1"#.into(),
+            "run 1".into()
+        ]
     );
 }
 
@@ -266,7 +273,7 @@ fn a_probe_asks_about_the_place_of_the_cursor() {
     press(&mut app, "p");
     assert_eq!(sent(&mut app), ["probe 0 None"]);
     press(&mut app, "home ) p");
-    assert_eq!(sent(&mut app), ["probe 0 Some(15)"]);
+    assert_eq!(sent(&mut app), [format!("probe 0 Some({SECOND})")]);
     press(&mut app, "P");
     assert_eq!(sent(&mut app), ["probe every 0 None"]);
 }

@@ -156,7 +156,7 @@ pub fn preview() -> Preview {
             ],
             vec![piece("What is 2+2?\n", false), piece("4", true)],
         ],
-        model: "s1-nano base".into(),
+        model: "Nano base".into(),
     }
 }
 
@@ -258,7 +258,7 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     assert_eq!(app.train.form.text(form::Field::Epochs), "5");
     assert_eq!(
         app.model_path,
-        Some("s1-nano.gguf".into()),
+        Some("bundled:reasoner".into()),
         "the explorer keeps its own"
     );
     // Left without a choice, the next picker is the explorer's again.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::protocol::{Command, Event, Speed};
 use crate::lab::lanes::{MOST_SAMPLES, Preset};
-use crate::thinking::trace::{Origin, Reason, StopReason, Token};
+use crate::thinking::trace::{Origin, StopReason, thinking_tokens};
 use crate::tui::app::testing::*;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
@@ -29,7 +29,8 @@ fn planned(preset: Preset) -> App {
 /// The same, asked.
 fn asked(preset: Preset) -> App {
     let mut app = planned(preset);
-    app.question.set("How many r in raspberry?");
+    app.question.set(COMPARED);
+    app.request.reference = Some(TOTAL.into());
     press(&mut app, "r");
     app
 }
@@ -43,19 +44,13 @@ fn state(app: &mut App, lane: usize, state: LaneState) {
     app.on_event(Event::State(id, state));
 }
 
-/// Words as tokens of a lane; the same words at the same place are the same tokens.
-fn write(app: &mut App, lane: usize, text: &str, phase: Phase, reason: Option<Reason>) {
+/// Lets a lane go on to this many tokens as the reasoner wrote it with as many waits as the
+/// lane `as_lane` of [`WAITS`].
+fn play(app: &mut App, lane: usize, as_lane: usize, to: usize) {
+    let recorded = &compared().tree.branches()[as_lane].tokens;
     let run = app.compare.run.as_ref().unwrap();
-    let start = run.lanes().nth(lane).unwrap().run().tokens.len();
-    let words: Vec<&str> = text.split_inclusive(' ').collect();
-    let tokens: Vec<Token> = words
-        .iter()
-        .enumerate()
-        .map(|(i, word)| Token {
-            id: word.bytes().map(u32::from).sum(),
-            ..token(start + i, word, Origin::Sampled, phase, reason)
-        })
-        .collect();
+    let stands = run.lanes().nth(lane).unwrap().run().tokens.len();
+    let tokens = recorded[stands..to.min(recorded.len())].to_vec();
     let lane = id(app, lane);
     app.on_event(Event::Tokens {
         lane,
@@ -65,8 +60,10 @@ fn write(app: &mut App, lane: usize, text: &str, phase: Phase, reason: Option<Re
     });
 }
 
-const THOUGHT: &str = "I spell it out and count: r1 a1 s1 p1 b1 e1 r2 r3 y1. The letter r stands \
-                       at place 1, then at 7 and at 8, which makes three: 3. ";
+/// Tokens of the thought that nobody makes wait.
+fn natural() -> usize {
+    thinking_tokens(&compared().tree.branches()[0].tokens)
+}
 
 /// Waits 0, 1, 2 and 4 on the same thought: the first has answered, the others think on.
 fn waiting() -> App {
@@ -77,37 +74,22 @@ fn waiting() -> App {
     }
     for lane in 0..4 {
         state(&mut app, lane, LaneState::Running);
-        write(&mut app, lane, THOUGHT, Phase::Thinking, None);
+        play(&mut app, lane, lane, natural());
     }
     let (one, two) = (id(&app, 1), id(&app, 2));
     let leave = |lane, host| Event::Rides { lane, host };
     app.on_event(leave(one, None));
     app.on_event(leave(two, Some(one)));
     app.on_event(leave(id(&app, 3), Some(one)));
-    write(
-        &mut app,
-        0,
-        "</think> ",
-        Phase::Answer,
-        Some(Reason::NaturalEnd),
-    );
-    write(
-        &mut app,
-        0,
-        "There are **3** letters r.",
-        Phase::Answer,
-        None,
-    );
+    play(&mut app, 0, 0, usize::MAX);
     state(&mut app, 0, LaneState::Stopped(StopReason::EndOfTurn));
     for lane in 1..4 {
-        write(&mut app, lane, "Wait ", Phase::Thinking, Some(Reason::Wait));
-        let text = ", let me count backwards: y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 ";
-        write(&mut app, lane, text, Phase::Thinking, None);
+        play(&mut app, lane, lane, natural() + 30);
     }
     app.on_event(Event::Speed(
         one,
         Speed {
-            decode_tok_s: 214.0,
+            decode_tok_s: 2140.0,
             ..Speed::default()
         },
     ));
@@ -129,15 +111,7 @@ fn answered_right_and_wrong() {
     pictures("answered", || {
         let mut app = waiting();
         for lane in 1..4 {
-            write(
-                &mut app,
-                lane,
-                "</think> ",
-                Phase::Answer,
-                Some(Reason::NaturalEnd),
-            );
-            let text = if lane == 2 { "It is 2." } else { "It is 3." };
-            write(&mut app, lane, text, Phase::Answer, None);
+            play(&mut app, lane, lane, usize::MAX);
             state(&mut app, lane, LaneState::Stopped(StopReason::EndOfTurn));
         }
         press(&mut app, "right right");
@@ -156,15 +130,8 @@ fn a_share_of_the_natural_length_waits_for_it() {
     let buf = drawn(&mut app, 120, 32);
     assert!(text(&buf).contains("waits for the natural end"));
 
-    write(&mut app, 2, THOUGHT, Phase::Thinking, None);
-    write(
-        &mut app,
-        2,
-        "</think> ",
-        Phase::Answer,
-        Some(Reason::NaturalEnd),
-    );
-    let natural = THOUGHT.split_inclusive(' ').count();
+    let natural = natural();
+    play(&mut app, 2, 0, natural + 1);
     let (commands, _) = app.drain();
     let told = |at: usize| {
         commands.iter().find_map(|c| match c {
@@ -218,7 +185,7 @@ fn a_lane_opens_in_the_explorer_where_it_stands() {
 fn the_place_where_lanes_part_is_shown_and_found() {
     let mut app = waiting();
     drawn(&mut app, 120, 32);
-    let n = THOUGHT.split_inclusive(' ').count();
+    let n = natural();
     let run = app.compare.run.as_ref().unwrap();
     assert_eq!(run.departs(0), None);
     assert_eq!(run.departs(1), Some(n));
@@ -250,7 +217,7 @@ fn a_changed_plan_is_asked_again() {
     assert_eq!(plan.last().unwrap().label(None), "budget 48");
     assert_eq!(
         app.request.reference.as_deref(),
-        Some("3"),
+        Some(TOTAL),
         "the same question"
     );
 }

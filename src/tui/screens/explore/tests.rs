@@ -1,6 +1,5 @@
 use super::*;
-use crate::engine::protocol::{Event, LaneState};
-use crate::thinking::trace::{Origin, Phase, Reason};
+use crate::engine::protocol::Event;
 use crate::tui::app::App;
 use crate::tui::app::testing::*;
 use crate::tui::theme::Theme;
@@ -71,42 +70,6 @@ fn alternatives_open() {
     });
 }
 
-/// Several branches, as a session that was steered has.
-fn steered(app: &mut App) {
-    answered(app);
-    press(app, "w");
-    stream(
-        app,
-        " Wait",
-        Origin::Forced,
-        Phase::Thinking,
-        Some(Reason::UserWait),
-    );
-    think(
-        app,
-        ", the letters again: r a s p b e r r y has r at 1, 7 and 8.",
-    );
-    probe(app, "3");
-    let lane = lane(app);
-    app.on_event(Event::State(lane, LaneState::Paused));
-    press(app, "i");
-    app.on_paste("Look at each letter once.");
-    press(app, "enter");
-    stream(
-        app,
-        " Look at each letter once.",
-        Origin::User,
-        Phase::Thinking,
-        Some(Reason::Injected),
-    );
-    press(app, "space [ home ) enter down enter");
-    think(app, " different thing to count: two r, I think. 2");
-    probe(app, "2");
-    press(app, "] home ) ) right right u");
-    think(app, " count forwards");
-    app.drain();
-}
-
 #[test]
 fn branch_tree_open() {
     pictures("branches", || {
@@ -121,13 +84,7 @@ fn branch_tree_open() {
 fn reading_back_while_it_streams() {
     pictures("reading", || {
         let mut app = ready();
-        midway(&mut app);
-        for _ in 0..30 {
-            think(
-                &mut app,
-                " And once more, letter by letter, to be quite sure of it:\nr, a, s, p, b, e, r, r, y.",
-            );
-        }
+        long(&mut app);
         drawn(&mut app, 120, 40);
         press(&mut app, "home pgdn down down H");
         app
@@ -155,7 +112,7 @@ fn injecting_and_settings() {
         let mut app = ready();
         steered(&mut app);
         press(&mut app, "i");
-        app.on_paste("So I count them one by one.");
+        app.on_paste("so 3");
         app
     });
     pictures("settings", || {
