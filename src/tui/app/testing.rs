@@ -9,12 +9,11 @@ use super::*;
 use crate::engine::protocol::{LaneState, Speed};
 use crate::thinking::forcing::Policy;
 use crate::thinking::trace::{Alternative, Origin, Phase, Reason, StopReason, Token};
-use crate::thinking::tree::Probe;
 use crate::tui::screens;
 
 mod recording;
 
-pub use recording::{COMPARED, QUESTION, SECOND, TOTAL, WAITS, compared, long, steered, swept};
+pub use recording::{COMPARED, QUESTION, SECOND, TOTAL, compared, long, steered, swept};
 
 /// The bundled reasoner, as the engine describes it.
 pub fn info() -> ModelInfo {

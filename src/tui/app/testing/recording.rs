@@ -230,7 +230,7 @@ mod model {
             });
             tree.get_mut(branch).unwrap().tokens = own.collect();
         }
-        let card = crate::store::session::ModelCard::of(&reasoner.info);
+        let card = ModelCard::of(&reasoner.info);
         Document::new(card, request, prompt, tree)
     }
 
