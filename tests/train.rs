@@ -152,14 +152,14 @@ fn an_adapter_is_used_with_its_base_and_merged_it_says_the_same() {
     let mut homeless = home.command();
     homeless.args(["score", "--ids", "1,2", "--model", "adapter"]);
     assert!(refusal(homeless).contains("give its base with --model"));
-    // An adapter for another model is refused in one sentence.
+    // A folder that is no adapter is refused in one sentence.
     let mut wrong = home.command();
     wrong.args([
         "score",
         "--ids",
         "1,2",
         "--model",
-        "llama.gguf",
+        "moved.gguf",
         "--adapter",
         "nowhere",
     ]);
