@@ -12,6 +12,7 @@ pub mod overlay;
 pub mod palette;
 pub mod probes;
 pub mod prompt_line;
+pub mod prose;
 pub mod reader;
 pub mod spark;
 pub mod trace;

@@ -4,9 +4,9 @@
 //! each a readable place, only the selected one is shown.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Paragraph, Widget, Wrap};
+use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::{on_border, question};
 use crate::engine::catalog;
@@ -20,6 +20,7 @@ use crate::tui::keymap::Context;
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::grouped;
+use crate::tui::widgets::prose::prose;
 use crate::tui::widgets::trace::paint::{Heat, Paint, Verdict, paint as paint_trace};
 
 #[cfg(test)]
@@ -156,7 +157,8 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
             key(app, Action::Preset),
             key(app, Action::AddLane)
         );
-        Paragraph::new(Line::styled(text, app.theme().dim)).render(app.places.panel, buf);
+        let line = Line::styled(text, app.theme().dim);
+        prose(vec![line], Alignment::Left, app.places.panel, buf);
     }
     summary(app, app.places.summary, buf);
     app.places.bordered.then_some(app.places.panel)
@@ -221,9 +223,12 @@ fn draw_plan(app: &App, strategy: &Strategy, at: usize, place: &LanePlace, buf: 
         buf,
     );
     let about = about(strategy);
-    Paragraph::new(Line::styled(about, theme.dim))
-        .wrap(Wrap { trim: true })
-        .render(place.text, buf);
+    prose(
+        vec![Line::styled(about, theme.dim)],
+        Alignment::Left,
+        place.text,
+        buf,
+    );
 }
 
 /// What a strategy does, in a sentence.
@@ -306,9 +311,8 @@ fn draw_lane(
             None if model.is_empty() => ("its model is loading …".into(), theme.dim),
             None => ("reading the prompt …".into(), theme.dim),
         };
-        Paragraph::new(Line::styled(text, style))
-            .wrap(Wrap { trim: true })
-            .render(place.text, buf);
+        let line = Line::styled(text, style);
+        prose(vec![line], Alignment::Left, place.text, buf);
         return;
     }
     let verdict = verdict(lane);

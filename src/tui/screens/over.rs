@@ -1,12 +1,14 @@
 //! What lies over the screen: the notice and the overlay.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Margin, Position, Rect};
-use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Widget, Wrap};
+use ratatui::layout::{Alignment, Margin, Position, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use crate::tui::app::overlay::Overlay;
 use crate::tui::app::{App, Tone};
 use crate::tui::sanitize::{clean_line, width};
+use crate::tui::widgets::prose::prose;
 
 /// A sentence in a box at the lower right of `panel`, a bordered place of the screen's own (the
 /// whole screen but the keys, if it has none); the box grows with its text.
@@ -71,10 +73,7 @@ pub fn notice(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
         };
         block.render(place, buf);
     }
-    Paragraph::new(text)
-        .style(style)
-        .wrap(Wrap { trim: true })
-        .render(inner, buf);
+    prose(vec![Line::styled(text, style)], Alignment::Left, inner, buf);
 }
 
 /// The overlay; returns where the terminal's cursor stands in it.

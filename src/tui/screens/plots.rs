@@ -7,13 +7,13 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::plots::{Pane, Plots};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
+use crate::tui::widgets::prose::prose;
 
 mod items;
 mod tables;
@@ -125,11 +125,8 @@ fn words(app: &App, text: &str, area: Rect, buf: &mut Buffer) {
         height: area.height.min(2),
         ..area
     };
-    Paragraph::new(text)
-        .style(app.theme().dim)
-        .alignment(Alignment::Center)
-        .wrap(Wrap { trim: true })
-        .render(area.intersection(buf.area), buf);
+    let line = Line::styled(clean_line(text), app.theme().dim);
+    prose(vec![line], Alignment::Center, area, buf);
 }
 
 /// The screen before the first run: what to do next.
@@ -182,10 +179,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
         y: area.y + area.height.saturating_sub(rows) / 2,
         height: area.height.min(rows + 2),
     };
-    Paragraph::new(lines)
-        .alignment(Alignment::Center)
-        .wrap(Wrap { trim: true })
-        .render(area.intersection(buf.area), buf);
+    prose(lines, Alignment::Center, area, buf);
 }
 
 #[cfg(test)]

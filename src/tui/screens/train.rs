@@ -9,7 +9,6 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use crate::plot::terminal::View;
 use crate::tui::action::Action;
@@ -18,6 +17,7 @@ use crate::tui::app::train::watch::RAW;
 use crate::tui::app::train::{Pane, Train};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
+use crate::tui::widgets::prose::prose;
 
 mod form;
 mod lists;
@@ -164,11 +164,8 @@ fn words(app: &App, text: &str, area: Rect, buf: &mut Buffer) {
         height: area.height.min(2),
         ..area
     };
-    Paragraph::new(clean_line(text).into_owned())
-        .style(app.theme().dim)
-        .alignment(Alignment::Center)
-        .wrap(Wrap { trim: true })
-        .render(area.intersection(buf.area), buf);
+    let line = Line::styled(clean_line(text), app.theme().dim);
+    prose(vec![line], Alignment::Center, area, buf);
 }
 
 /// The screen before the trainings were read.
@@ -193,10 +190,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
         y: area.y + area.height.saturating_sub(3) / 2,
         height: area.height.min(5),
     };
-    Paragraph::new(lines)
-        .alignment(Alignment::Center)
-        .wrap(Wrap { trim: true })
-        .render(area.intersection(buf.area), buf);
+    prose(lines, Alignment::Center, area, buf);
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::overlay::{boxed, centered};
+use super::prose::wrap;
 use crate::tui::action::{Action, Group};
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::sanitize::{fit, graphemes, width};
+use crate::tui::sanitize::{fit, width};
 use crate::tui::screens::Screen;
 use crate::tui::theme::Theme;
 
@@ -178,39 +179,6 @@ fn keys(screen: Screen, action: Action, keymap: &Keymap, room: usize) -> String 
         }
     }
     shown
-}
-
-/// Breaks a sentence at spaces into lines of at most `max` cells; a longer word is broken.
-fn wrap(text: &str, max: usize) -> Vec<String> {
-    let max = max.max(1);
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for word in text.split(' ') {
-        let wide = width(word);
-        if used > 0 && used + 1 + wide > max {
-            lines.push(String::new());
-            used = 0;
-        }
-        if used > 0 {
-            push(&mut lines, " ");
-            used += 1;
-        }
-        for (cluster, w) in graphemes(word) {
-            if used + w > max && used > 0 {
-                lines.push(String::new());
-                used = 0;
-            }
-            push(&mut lines, cluster);
-            used += w;
-        }
-    }
-    lines
-}
-
-fn push(lines: &mut [String], text: &str) {
-    if let Some(last) = lines.last_mut() {
-        last.push_str(text);
-    }
 }
 
 /// Deals blocks to columns in order, so that the highest column is as low as possible.

@@ -372,6 +372,9 @@ fn a_terminal_shows_what_was_drawn() {
         let mut app = ready();
         app.question.set("How many?");
         app.ask();
+        // Rows in which a cluster has stood: an emulator that takes it apart is off by a cell
+        // there, and keeps the piece too many until something is written over it.
+        let mut apart = vec![false; usize::from(height)];
         for step in 0..30 {
             match dice.roll(4) {
                 0 => app.on_key(dice.key()),
@@ -389,8 +392,9 @@ fn a_terminal_shows_what_was_drawn() {
             screen.process(&bytes.0.take());
             let drawn = drawn(&mut app, width, height);
             for y in 0..height {
-                // Behind a cluster, an emulator that takes it apart may be off by a cell.
-                if (0..width).any(|x| drawn[(x, y)].symbol().chars().count() > 1) {
+                let row = &mut apart[usize::from(y)];
+                *row |= (0..width).any(|x| drawn[(x, y)].symbol().chars().count() > 1);
+                if *row {
                     continue;
                 }
                 for x in 0..width {

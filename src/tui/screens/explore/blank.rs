@@ -2,9 +2,9 @@
 //! what to do next.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Widget, Wrap};
+use ratatui::widgets::Widget;
 
 use crate::engine::protocol::LaneState;
 use crate::tui::action::Action;
@@ -13,6 +13,7 @@ use crate::tui::app::{App, Focus, Model};
 use crate::tui::keymap::Context;
 use crate::tui::sanitize::{clean_line, width};
 use crate::tui::widgets::bars::gauge;
+use crate::tui::widgets::prose::prose;
 
 /// Nothing is written yet, but something is under way.
 pub fn waiting(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
@@ -98,9 +99,7 @@ pub fn empty(app: &App, area: Rect, buf: &mut Buffer) {
                     Span::styled(" chooses another model", theme.text),
                 ]),
             ];
-            Paragraph::new(lines)
-                .wrap(Wrap { trim: true })
-                .render(room, buf);
+            prose(lines, Alignment::Left, room, buf);
         }
         Model::Ready(_) => welcome(app, area, buf),
     }
