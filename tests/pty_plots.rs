@@ -51,7 +51,8 @@ fn a_sweep_is_launched_watched_and_a_cell_opens_its_trace() {
     // From the curve to its problems, and from a cell to its trace.
     pty.keys("\t").wait_for("items ─ first").wait_for("✂");
     pty.keys(DOWN).keys("\x1b[C").keys("\x1b[C").keys(ENTER);
-    pty.wait_for("✂ budget used up at 48");
+    pty.wait_for("Calculate 288 + 179")
+        .wait_for("✂ budget used up at 48");
     pty.keys("3").wait_for("items ─ first");
     pty.keys("q");
     assert_eq!(pty.end(), 0);

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 use crate::tui::app::overlay::Overlay;
 use crate::tui::app::{App, Tone};
 use crate::tui::sanitize::{clean_line, width};
-use crate::tui::widgets::prose::prose;
+use crate::tui::widgets::prose::{prose, wrap};
 
 /// A sentence in a box at the lower right of `panel`, a bordered place of the screen's own (the
 /// whole screen but the keys, if it has none); the box grows with its text.
@@ -47,9 +47,7 @@ pub fn notice(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
         .saturating_sub(frame)
         .max(1);
     let columns = width(&text).min(room);
-    // Words do not fill lines exactly.
-    let rows = (width(&text) * 8 / 7).div_ceil(columns.max(1)).clamp(1, 6);
-    let rows = if width(&text) <= room { 1 } else { rows };
+    let rows = wrap(&text, columns).len().min(6);
     let wide = ((columns + frame) as u16).min(within.width);
     let high = ((rows + if bordered { 2 } else { 0 }) as u16).min(within.height);
     let place = Rect {

@@ -1,77 +1,77 @@
 //! Sentences on the screen, broken into rows.
 //!
-//! The library's own paragraph measures text twice, and where it disagrees with itself about the
-//! width of a cluster it writes beside its area. Sentences hold names of files and what others
-//! say, so they are broken here, and written by what never leaves its area.
+//! The library's own paragraph, where it breaks a word of wide characters, lets the row be a cell
+//! too long and then writes beside its area, which ends the program. Sentences hold names of files
+//! and what others say, so they are broken here, and written by what never leaves its area.
+
+use std::ops::Range;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};
-use ratatui::text::Line;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use crate::tui::sanitize::{graphemes, width};
+use crate::tui::sanitize::graphemes;
 
-/// Draws lines one under another. A line of one piece is broken at spaces where it is too long; one
-/// of several pieces is cut. The text must be clean.
+/// Draws lines one under another, each broken at spaces where it is too long; what is below the
+/// area is left out. The text must be clean.
 pub fn prose(lines: Vec<Line<'_>>, alignment: Alignment, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
-    let broken = |line: Line<'_>| match line.spans.as_slice() {
-        [only] => wrap(&only.content, usize::from(area.width))
-            .into_iter()
-            .map(|row| Line::styled(row, line.style.patch(only.style)))
-            .collect(),
-        _ => vec![own(line)],
-    };
-    let rows = lines.into_iter().flat_map(broken);
-    for (y, row) in (area.top()..area.bottom()).zip(rows) {
-        let place = Rect {
-            y,
-            height: 1,
-            ..area
-        };
-        row.alignment(alignment).render(place, buf);
+    let mut y = area.top();
+    for line in &lines {
+        let pieces = line.spans.iter().map(|span| {
+            let style = line.style.patch(span.style);
+            graphemes(&span.content).map(move |(cluster, width)| (cluster, width, style))
+        });
+        let clusters: Vec<(&str, usize, Style)> = pieces.flatten().collect();
+        let widths = clusters.iter().map(|&(cluster, width, _)| (cluster, width));
+        for row in rows(&widths.collect::<Vec<_>>(), usize::from(area.width)) {
+            if y >= area.bottom() {
+                return;
+            }
+            let spans = clusters[row].iter();
+            let spans = spans.map(|&(cluster, _, style)| Span::styled(cluster, style));
+            let place = Rect {
+                y,
+                height: 1,
+                ..area
+            };
+            Line::from_iter(spans)
+                .alignment(alignment)
+                .render(place, buf);
+            y += 1;
+        }
     }
-}
-
-/// The same line, borrowing nothing.
-fn own(line: Line<'_>) -> Line<'static> {
-    let spans = line.spans.into_iter();
-    let spans =
-        spans.map(|span| ratatui::text::Span::styled(span.content.into_owned(), span.style));
-    Line::from_iter(spans).style(line.style)
 }
 
 /// Breaks a sentence at spaces into lines of at most `max` cells; a longer word is broken.
 pub fn wrap(text: &str, max: usize) -> Vec<String> {
-    let max = max.max(1);
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for word in text.split(' ') {
-        let wide = width(word);
-        if used > 0 && used + 1 + wide > max {
-            lines.push(String::new());
-            used = 0;
-        }
-        if used > 0 {
-            push(&mut lines, " ");
-            used += 1;
-        }
-        for (cluster, w) in graphemes(word) {
-            if used + w > max && used > 0 {
-                lines.push(String::new());
-                used = 0;
-            }
-            push(&mut lines, cluster);
-            used += w;
-        }
-    }
-    lines
+    let clusters: Vec<(&str, usize)> = graphemes(text).collect();
+    let row = |row: Range<usize>| clusters[row].iter().map(|&(cluster, _)| cluster).collect();
+    rows(&clusters, max).into_iter().map(row).collect()
 }
 
-fn push(lines: &mut [String], text: &str) {
-    if let Some(last) = lines.last_mut() {
-        last.push_str(text);
+/// The rows of clusters and their widths, one at least. The space at which a row is broken is in
+/// none.
+fn rows(clusters: &[(&str, usize)], max: usize) -> Vec<Range<usize>> {
+    let mut rows = Vec::new();
+    let mut start = 0;
+    while start < clusters.len() || rows.is_empty() {
+        let left = &clusters[start..];
+        let mut used = 0;
+        let fit = left.iter().take_while(|(_, width)| {
+            used += width;
+            used <= max
+        });
+        // One at least, or it would never end.
+        let fit = fit.count().max(1).min(left.len());
+        let end_of_word = |at: usize| left.get(at).is_none_or(|&(cluster, _)| cluster == " ");
+        let at = (1..=fit).rev().find(|&at| end_of_word(at)).unwrap_or(fit);
+        rows.push(start..start + at);
+        start += at + usize::from(end_of_word(at));
     }
+    rows
 }
 
 #[cfg(test)]
@@ -79,7 +79,30 @@ mod tests {
     use super::*;
     use crate::tui::sanitize::clean_line;
 
-    /// Found by fuzzing: a sentence with such clusters, on a small screen, ended the program.
+    #[test]
+    fn rows_end_at_spaces_and_long_words_are_broken() {
+        assert_eq!(wrap("", 3), [""]);
+        assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrap("ab cd", 2), ["ab", "cd"]);
+        assert_eq!(wrap("ab cdefg h", 3), ["ab", "cde", "fg", "h"]);
+        assert_eq!(wrap("漢字漢", 4), ["漢字", "漢"]);
+        assert_eq!(wrap("漢", 0), ["漢"]);
+    }
+
+    /// A narrow screen still shows what a key does, and the key as a key.
+    #[test]
+    fn pieces_keep_their_style_across_rows() {
+        let key = Style::new().bold();
+        let line = Line::from_iter([Span::styled("n", key), Span::raw(" starts one")]);
+        let mut buf = Buffer::empty(Rect::new(0, 0, 8, 2));
+        prose(vec![line], Alignment::Left, buf.area, &mut buf);
+        assert_eq!(buf[(0, 0)].style().add_modifier, key.add_modifier);
+        assert_eq!(buf[(2, 0)].symbol(), "s");
+        assert_eq!(buf[(0, 1)].symbol(), "o");
+        assert!(buf[(0, 1)].style().add_modifier.is_empty());
+    }
+
+    /// Found by fuzzing: a sentence of wide characters, on a small screen, ended the program.
     #[test]
     fn no_cluster_is_written_beside_the_area() {
         let clusters = [
