@@ -210,4 +210,10 @@ fn a_kill_order_ends_it_at_once_and_faults_are_told_to_whoever_started_it() {
     let failed = read(&home, "bad").unwrap();
     assert_eq!(failed.state, State::Failed);
     assert!(failed.fault.unwrap().contains("line 1"));
+
+    // Its fault is not that of another one which asks for its name.
+    let mut other = train(&home, "other", &["--detach", "--name", "bad"]);
+    let said = other.output().unwrap().stderr;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains("already, in"), "{said}");
 }

@@ -117,14 +117,14 @@ pub fn start(arguments: &[String], name: Option<&str>, db: &Path, resume: bool) 
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().context("cannot start the training")?;
-    let outcome = at_work(&mut child, &name, db, &log);
+    let outcome = at_work(&mut child, &name, db, &arguments.out);
     // Somebody has to take note of its end, or it stays in the system's list while we live.
     std::thread::spawn(move || child.wait());
     outcome.map(|()| name)
 }
 
 /// Waits until the process has recorded that it is at work, or has ended.
-fn at_work(child: &mut Child, name: &str, db: &Path, log: &Path) -> Result<()> {
+fn at_work(child: &mut Child, name: &str, db: &Path, folder: &Path) -> Result<()> {
     let since = Instant::now();
     loop {
         let ended = child.try_wait().context("cannot watch the training")?;
@@ -132,6 +132,8 @@ fn at_work(child: &mut Child, name: &str, db: &Path, log: &Path) -> Result<()> {
             Some(db) => db.training(name)?,
             None => None,
         };
+        // Another folder's training of that name is in the way, and has nothing to say of this one.
+        let training = training.filter(|training| training.folder == *folder);
         match (ended, training) {
             (Some(status), _) if status.success() => return Ok(()),
             (
@@ -140,8 +142,12 @@ fn at_work(child: &mut Child, name: &str, db: &Path, log: &Path) -> Result<()> {
                     fault: Some(why), ..
                 }),
             ) => bail!("{why}"),
-            (Some(_), _) => bail!("{}", last_words(log)),
-            (None, Some(training)) if training.state != State::Preparing && training.step > 0 => {
+            (Some(_), _) => bail!("{}", last_words(&folder.join(LOG))),
+            // A fault is recorded before the process ends; its end is waited for.
+            (None, Some(training))
+                if !matches!(training.state, State::Preparing | State::Failed)
+                    && training.step > 0 =>
+            {
                 return Ok(());
             }
             _ if since.elapsed() > PATIENCE => return Ok(()),
