@@ -86,7 +86,7 @@ fn run_prints_one_object_that_accounts_for_every_token() {
 fn waits_and_budgets_act_together() {
     let home = Home::new();
     // Two attempts to end are replaced, and the third ends it.
-    let out = ask(&home, &["--max-thinking", "600", "--waits", "2"]);
+    let out = ask(&home, &["--max-thinking", "900", "--waits", "2"]);
     let reasons: Vec<&str> = out["forced"]
         .as_array()
         .unwrap()

@@ -143,13 +143,13 @@ fn lanes_are_compared_and_one_is_opened() {
     pty.wait_for(MODEL_NAME);
     // Alt-2, as the question box has the digits.
     pty.keys("\x1b2").wait_for("¼ natural");
-    pty.keys(ENTER).wait_for("¼ natural · 23");
+    pty.keys(ENTER).wait_for("¼ natural · 18");
     pty.wait_until("all lanes answered", |screen| {
         screen.matches("Answer ▸").count() == 4
     });
     pty.wait_for("% shared");
-    pty.keys("\t").wait_for("≠ ◂ 23");
-    pty.keys(ENTER).wait_for("✂ budget used up at 46");
+    pty.keys("\t").wait_for("≠ ◂ 18");
+    pty.keys(ENTER).wait_for("✂ budget used up at 36");
     pty.keys("w").wait_for("⟲ Wait");
     pty.keys("2").wait_for("% shared");
     pty.keys("q");

@@ -15,7 +15,7 @@
 //! | `trace` | whole traces with checks and repairs |
 //! | `example` | lines of the data files |
 //! | `vocabulary` | the tokenizer and the shape of the model |
-//! | `column` | adding place by place |
+//! | `column` | adding, place by place or at once |
 //! | `slip`, `words`, `rng` | mistakes, words and random numbers |
 
 mod column;

@@ -43,13 +43,13 @@ impl Letters {
         Letters { letter, word }
     }
 
-    /// The longer of this and another one now and then, and of the letters often one that stands
-    /// twice in a row: what is hard is practised more often than it is met.
+    /// Often the one of this and another in which more letters come again, and of its letters often
+    /// one that stands twice in a row: what is hard is practised more often than it is met.
     pub fn harder(self, rng: &mut Rng) -> Letters {
         let mut drawn = self;
-        if rng.chance(35) {
+        if rng.chance(50) {
             let other = Letters::draw(rng);
-            if other.word.len() > drawn.word.len() {
+            if other.repeated() > drawn.repeated() {
                 drawn = other;
             }
         }
@@ -60,6 +60,14 @@ impl Letters {
             drawn.letter = char::from(letter);
         }
         drawn
+    }
+
+    /// How many letters of the word stood in it before: a copy loses its place at these.
+    fn repeated(&self) -> usize {
+        let letters = self.word.as_bytes().iter().enumerate();
+        letters
+            .filter(|&(at, letter)| self.word.as_bytes()[..at].contains(letter))
+            .count()
     }
 
     /// The name of the problem: the word, so that no letter of it is asked for elsewhere.
