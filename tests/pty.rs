@@ -11,7 +11,16 @@ const ENTER: &str = "\r";
 /// to be steered.
 fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
     let question = ["--question", "What is 337 times 93?"];
-    let limits = ["--max-thinking", "600", "--waits", "99"];
+    // Where the thought is cut depends on the machine's speed, and so does what it answers then: it
+    // may think on. So that the cut stays on the screen, it gets little room.
+    let limits = [
+        "--max-thinking",
+        "600",
+        "--waits",
+        "99",
+        "--answer-max",
+        "8",
+    ];
     let args = [&["--model", MODEL], &question[..], &limits[..]].concat();
     let pty = Pty::start(home, &args, rows, cols);
     pty.wait_for("What is 337 times 93?").wait_for(MODEL_NAME);
@@ -19,7 +28,7 @@ fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
 }
 
 /// What the screen says once the model has answered.
-const ENDED: &str = "■ done";
+const ENDED: &str = "Answer ▸";
 
 /// Asks, pauses at once, and steps three tokens further into the thought.
 fn pause_in_thought(pty: &Pty) {
