@@ -3,7 +3,7 @@
 //! Everything the screens do, they do through the same engine as these commands. Exit codes: 0
 //! done, 1 something failed (one sentence on stderr says what), 2 the command line is wrong.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -26,6 +26,9 @@ mod train;
 mod trainings;
 
 use args::TuiArgs;
+
+use crate::hub::{self, size_text};
+use crate::sanitize::clean_line;
 
 /// Watch, steer and measure a local model's thinking.
 ///
@@ -89,6 +92,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
+    if cli.command.is_some() {
+        show_downloads();
+    }
     let outcome = match cli.command {
         None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(*args),
@@ -117,11 +123,35 @@ pub fn main() -> ExitCode {
             } else {
                 ""
             };
-            let sentence = crate::sanitize::clean_line(&format!("{place}{error:#}")).into_owned();
+            let sentence = clean_line(&format!("{place}{error:#}")).into_owned();
             let _ = writeln!(io::stderr(), "s1-tui: {sentence}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows downloads on standard error: on a terminal how far each is, on a line that is rewritten;
+/// elsewhere that it has begun, once its size is known.
+fn show_downloads() {
+    let terminal = io::stderr().is_terminal();
+    let mut said = String::new();
+    hub::listen(move |download| {
+        let mut err = io::stderr().lock();
+        // A closed standard error is no reason not to fetch the file.
+        let _ = match download {
+            Some(download) if terminal => {
+                write!(err, "\r\x1b[K{}", clean_line(&download.to_string()))
+            }
+            None if terminal => write!(err, "\r\x1b[K"),
+            Some(download) if download.total > 0 && download.what != said => {
+                said.clone_from(&download.what);
+                let (what, size) = (clean_line(&said), size_text(download.total));
+                writeln!(err, "s1-tui: fetching {what} ({size})")
+            }
+            _ => Ok(()),
+        };
+        let _ = err.flush();
+    });
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {

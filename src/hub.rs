@@ -1,11 +1,17 @@
 //! Files of the Hugging Face hub, kept in its own cache on disk: `hf:owner/name[:file]` wherever a
-//! model or a data file may be named.
+//! model or a data file may be named. This file has the names and the cache, [`download`] what
+//! happens while one is fetched.
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use hf_hub::api::sync::ApiBuilder;
+use anyhow::{Context, Result, anyhow, bail};
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
+
+pub mod download;
+
+use download::Meter;
+pub use download::{Download, listen, size_text};
 
 /// How the names of the hub's files begin.
 const PREFIX: &str = "hf:";
@@ -56,6 +62,28 @@ pub fn is_hub(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.starts_with(PREFIX))
 }
 
+/// The `hub` folder of the Hugging Face cache, as its own tools find it: `HF_HUB_CACHE`, else
+/// `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`. `env`
+/// reads one variable.
+pub fn cache_folder(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    match variable(&env, "HF_HUB_CACHE") {
+        Some(folder) => Some(folder.into()),
+        None => Some(home(&env)?.join("hub")),
+    }
+}
+
+/// The folder of Hugging Face's tools.
+fn home(env: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let folder = |name: &str| variable(env, name).map(PathBuf::from);
+    folder("HF_HOME")
+        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("huggingface")))
+        .or_else(|| Some(folder("HOME")?.join(".cache/huggingface")))
+}
+
+fn variable(env: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    env(name).filter(|value| !value.is_empty())
+}
+
 /// The file on disk: of `hf:owner/name[:file]` what the hub has, downloaded if it is not in the
 /// cache yet; any other path as it is.
 ///
@@ -63,48 +91,144 @@ pub fn is_hub(path: &Path) -> bool {
 /// If the hub cannot be reached, has no such repository or file, or has several files that could be
 /// meant (the sentence lists them).
 pub fn local(path: &Path, kind: Kind) -> Result<PathBuf> {
+    local_while(path, kind, &mut || true)
+}
+
+/// As [`local`], for as long as `go_on` says so: it is asked several times a second.
+///
+/// # Errors
+/// As [`local`], and if it is not to go on.
+pub fn local_while(path: &Path, kind: Kind, go_on: &mut dyn FnMut() -> bool) -> Result<PathBuf> {
     match path.to_str().and_then(|path| path.strip_prefix(PREFIX)) {
-        Some(id) => fetch(id, kind, &Cache::from_env()),
+        Some(id) => Hub::from_env()?.fetch(id, kind, go_on),
         None => Ok(path.to_path_buf()),
     }
 }
 
-fn fetch(id: &str, kind: Kind, cache: &Cache) -> Result<PathBuf> {
-    let what = kind.name();
-    let (name, file) = match id.split_once(':') {
-        Some((name, file)) => (name, Some(file.to_string())),
-        None => (id, None),
-    };
-    if name.split('/').filter(|part| !part.is_empty()).count() != 2 {
-        bail!("{name:?} is no {what} of the hub; write hf:owner/name or hf:owner/name:file");
+/// Where files come from, and where they are kept.
+struct Hub {
+    cache: Cache,
+    /// The site; `None` is the hub's own.
+    site: Option<String>,
+    token: Option<String>,
+}
+
+impl Hub {
+    fn from_env() -> Result<Hub> {
+        let env = |name: &str| std::env::var(name).ok();
+        let nowhere = "the hub's files have no place here; set HF_HOME to a folder for them";
+        let home = home(&env).context(nowhere)?;
+        let token = Cache::new(home.join("hub")).token();
+        Ok(Hub {
+            cache: Cache::new(cache_folder(env).context(nowhere)?),
+            site: variable(&env, "HF_ENDPOINT"),
+            token: variable(&env, "HF_TOKEN").or(token),
+        })
     }
-    if let Some(file) = &file {
-        inside(file)?;
-    }
-    let repo = Repo::new(name.to_string(), kind.repo_type());
-    if let Some(file) = &file
-        && let Some(path) = cache.repo(repo.clone()).get(file)
-    {
-        return Ok(path);
-    }
-    let place = || format!("cannot fetch the {what} {name} from the hub");
-    let api = ApiBuilder::from_env()
-        .with_cache_dir(cache.path().clone())
-        .with_progress(false)
-        .build()
-        .with_context(place)?;
-    let api = api.repo(repo);
-    let file = match file {
-        Some(file) => file,
-        None => {
-            let info = api.info().with_context(place)?;
-            only_file(name, kind, info.siblings.into_iter().map(|s| s.rfilename))?
+
+    /// Finds the file in the cache, or fetches it.
+    fn fetch(&self, id: &str, kind: Kind, go_on: &mut dyn FnMut() -> bool) -> Result<PathBuf> {
+        let what = kind.name();
+        let (name, file) = match id.split_once(':') {
+            Some((name, file)) => (name, Some(file)),
+            None => (id, None),
+        };
+        if name.split('/').count() != 2 || inside(name).is_err() {
+            bail!("{name:?} is no {what} of the hub; write hf:owner/name or hf:owner/name:file");
         }
+        let repo = Repo::new(name.to_owned(), kind.repo_type());
+        if let Some(file) = file {
+            inside(file)?;
+            if let Some(path) = self.cache.repo(repo.clone()).get(file) {
+                return Ok(path);
+            }
+        }
+        let place = format!("cannot fetch the {what} {name} from the hub");
+        let hub = self.api().context(place.clone())?;
+        let (cache, name, file) = (self.cache.clone(), name.to_owned(), file.map(str::to_owned));
+        let work = move |meter: &Meter| {
+            let api = hub.repo(repo.clone());
+            let file = match file {
+                Some(file) => file,
+                None => match api.info() {
+                    Ok(info) => {
+                        let files = info.siblings.into_iter().map(|file| file.rfilename);
+                        only_file(&name, kind, files)?
+                    }
+                    // Without a network, what was fetched earlier is as good.
+                    Err(error) => only_file(&name, kind, kept(&cache, &repo).into_iter())
+                        .map_err(|_| because(error))
+                        .context(place.clone())?,
+                },
+            };
+            // The hub's own list is not trusted either.
+            inside(&file)?;
+            if let Some(path) = cache.repo(repo).get(&file) {
+                return Ok(path);
+            }
+            meter.fetches(&file);
+            let place = || format!("{place}: {file}");
+            check(&hub, &api.url(&file)).with_context(place)?;
+            meter.file(&api, &file).map_err(because).with_context(place)
+        };
+        download::watched(id, work, go_on)
+    }
+
+    fn api(&self) -> Result<Api, ApiError> {
+        let mut builder = ApiBuilder::from_cache(self.cache.clone())
+            .with_progress(false)
+            .with_token(self.token.clone());
+        if let Some(site) = &self.site {
+            builder = builder.with_endpoint(site.clone());
+        }
+        builder.build()
+    }
+}
+
+/// Refuses what would be kept outside the cache: the library takes the names that a file and its
+/// commit have there from the hub's answer as they are.
+fn check(hub: &Api, url: &str) -> Result<()> {
+    let known = hub.metadata(url).map_err(because)?;
+    for name in [known.etag(), known.commit_hash()] {
+        inside(name).map_err(|_| anyhow!("the hub calls it {name:?}, which names no file"))?;
+    }
+    Ok(())
+}
+
+/// The library's errors in words that say what to try.
+fn because(error: ApiError) -> anyhow::Error {
+    match &error {
+        ApiError::LockAcquisition(_) => {
+            anyhow!("it is being fetched already; try again when that is done")
+        }
+        ApiError::RequestError(why) => anyhow!(
+            "{why}; check the name and the network (what is private or gated needs HF_TOKEN)"
+        ),
+        _ => error.into(),
+    }
+}
+
+/// The files of a repository that are in the cache, by their names there.
+fn kept(cache: &Cache, repo: &Repo) -> Vec<String> {
+    let folder = cache.path().join(repo.folder_name());
+    let Ok(commit) = std::fs::read_to_string(folder.join("refs/main")) else {
+        return Vec::new();
     };
-    // The hub's own list is not trusted either.
-    inside(&file)?;
-    api.get(&file)
-        .with_context(|| format!("cannot fetch {file} of the {what} {name} from the hub"))
+    let snapshot = folder.join("snapshots").join(commit.trim());
+    let (mut folders, mut files) = (vec![snapshot.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            // Its folders are the repository's own: only files are links there.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if let Ok(name) = path.strip_prefix(&snapshot) {
+                files.extend(name.to_str().map(str::to_owned));
+            }
+        }
+    }
+    files.sort();
+    files
 }
 
 /// Refuses the name of a file that would lie outside its repository's folder in the cache.
@@ -142,61 +266,4 @@ fn only_file(name: &str, kind: Kind, files: impl Iterator<Item = String>) -> Res
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pick(kind: Kind, files: &[&str]) -> Result<String> {
-        only_file("a/b", kind, files.iter().map(ToString::to_string))
-    }
-
-    #[test]
-    fn the_test_split_is_meant_and_doubt_is_said() {
-        let split = ["README.md", "main/train.parquet", "main/test.parquet"];
-        assert_eq!(pick(Kind::Dataset, &split).unwrap(), "main/test.parquet");
-        let one = ["data.jsonl", "x.py"];
-        assert_eq!(pick(Kind::Dataset, &one).unwrap(), "data.jsonl");
-        let error = pick(Kind::Dataset, &["a.jsonl", "b.jsonl"]).unwrap_err();
-        assert!(error.to_string().contains("hf:a/b:FILE"), "{error}");
-        assert!(pick(Kind::Dataset, &["README.md"]).is_err());
-    }
-
-    #[test]
-    fn of_a_models_quantizations_q8_is_meant() {
-        let files = ["m-Q4_K_M.gguf", "m-Q8_0.gguf", "config.json"];
-        assert_eq!(pick(Kind::Model, &files).unwrap(), "m-Q8_0.gguf");
-        assert!(pick(Kind::Model, &["model.safetensors"]).is_err());
-    }
-
-    #[test]
-    fn what_is_in_the_cache_needs_no_network() {
-        let folder = tempfile::tempdir().unwrap();
-        let repo = folder.path().join("models--a--b");
-        let file = repo.join("snapshots/c0ffee/m.gguf");
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::create_dir_all(repo.join("refs")).unwrap();
-        std::fs::write(&file, "GGUF").unwrap();
-        std::fs::write(repo.join("refs/main"), "c0ffee").unwrap();
-        let cache = Cache::new(folder.path().to_path_buf());
-        assert_eq!(fetch("a/b:m.gguf", Kind::Model, &cache).unwrap(), file);
-    }
-
-    #[test]
-    fn no_file_outside_the_repository_is_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path().to_path_buf());
-        for file in ["../../../secret", "/etc/passwd", "a/../../b.gguf", ""] {
-            let error = fetch(&format!("a/b:{file}"), Kind::Model, &cache).unwrap_err();
-            assert!(error.to_string().contains("is no file of a"), "{error}");
-        }
-        assert!(inside("gguf/m-q8_0.gguf").is_ok());
-    }
-
-    #[test]
-    fn only_names_of_the_hub_are_looked_for_there() {
-        let path = Path::new("models/m.gguf");
-        assert_eq!(local(path, Kind::Model).unwrap(), path);
-        assert!(is_hub(Path::new("hf:a/b")) && !is_hub(path));
-        let error = local(Path::new("hf:gsm8k"), Kind::Dataset).unwrap_err();
-        assert!(error.to_string().contains("owner/name"), "{error}");
-    }
-}
+mod tests;

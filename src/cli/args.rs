@@ -52,7 +52,7 @@ impl ModelArgs {
             adapter: self.adapter.clone(),
             ..LoadOptions::default()
         };
-        named.resolved()
+        named.resolved(&mut || true)
     }
 }
 

@@ -9,8 +9,9 @@ use super::args::TuiArgs;
 use super::settings;
 use crate::assets;
 use crate::config::Dirs;
-use crate::engine::catalog::{self, Places};
+use crate::engine::catalog::Places;
 use crate::engine::protocol::Request;
+use crate::hub;
 use crate::tui::keymap::Keymap;
 use crate::tui::run::{self, Setup};
 use crate::tui::theme::Theme;
@@ -62,7 +63,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
             given: None,
             folders: config.model_folders,
             own: Some(dirs.models()),
-            hub: catalog::hub_folder(env),
+            hub: hub::cache_folder(env),
             here: std::env::current_dir().ok(),
         },
         dirs,

@@ -59,9 +59,9 @@ struct Position {
 
 /// Runs the command. Errors where the model cannot be loaded or the sequence does not fit it.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    super::settings::set_threads(args.model.threads)?;
     let files = args.model.files()?;
     let path = &files.path;
-    super::settings::set_threads(args.model.threads)?;
     let gguf = Gguf::open(path)?;
     let ids = match &args.text {
         Some(text) => tokenizer_for(&gguf, path)?.encode(text, true)?,

@@ -118,17 +118,6 @@ pub fn bundled() -> impl Iterator<Item = Entry> {
     })
 }
 
-/// The `hub` folder of the Hugging Face cache, as its own tools find it: `HF_HUB_CACHE`, else
-/// `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`. `env`
-/// reads one variable.
-pub fn hub_folder(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let set = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("HF_HUB_CACHE")
-        .or_else(|| Some(set("HF_HOME")?.join("hub")))
-        .or_else(|| Some(set("XDG_CACHE_HOME")?.join("huggingface/hub")))
-        .or_else(|| Some(set("HOME")?.join(".cache/huggingface/hub")))
-}
-
 #[derive(Default)]
 struct Search {
     entries: Vec<Entry>,
@@ -258,16 +247,6 @@ fn origin(path: &Path, place: &Path, source: Source) -> String {
     folder.display().to_string()
 }
 
-/// A size as people write it: `98 MB`, `1.8 GB` (decimal, as the Hugging Face site counts).
-pub fn size_text(bytes: u64) -> String {
-    let value = bytes as f64;
-    match bytes {
-        0..1_000_000 => format!("{:.0} kB", value / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", value / 1e6),
-        _ => format!("{:.1} GB", value / 1e9),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,45 +352,5 @@ mod tests {
             })),
             ["m"]
         );
-    }
-
-    #[test]
-    fn the_hub_folder_follows_the_variables_of_hugging_face() {
-        let find = |set: &[(&str, &str)]| {
-            let value = |name: &str| {
-                let found = set.iter().find(|(n, _)| *n == name);
-                found.map(|(_, v)| (*v).to_owned())
-            };
-            hub_folder(value).map(|p| p.display().to_string())
-        };
-        let all = [
-            ("HOME", "/h"),
-            ("XDG_CACHE_HOME", "/x"),
-            ("HF_HOME", "/f"),
-            ("HF_HUB_CACHE", "/c"),
-        ];
-        assert_eq!(find(&all).as_deref(), Some("/c"));
-        assert_eq!(find(&all[..3]).as_deref(), Some("/f/hub"));
-        assert_eq!(find(&all[..2]).as_deref(), Some("/x/huggingface/hub"));
-        assert_eq!(
-            find(&all[..1]).as_deref(),
-            Some("/h/.cache/huggingface/hub")
-        );
-        assert_eq!(find(&[]), None);
-        assert_eq!(
-            find(&[("HF_HOME", ""), ("HOME", "/h")]).as_deref(),
-            Some("/h/.cache/huggingface/hub")
-        );
-    }
-
-    #[test]
-    fn sizes_read_as_on_the_site() {
-        for (bytes, text) in [
-            (999, "1 kB"),
-            (98_000_000, "98 MB"),
-            (1_834_426_016, "1.8 GB"),
-        ] {
-            assert_eq!(size_text(bytes), text);
-        }
     }
 }

@@ -43,13 +43,13 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// With a model of the hub as the file on disk, and an adapter's folder in place of a model
-    /// taken apart: its base, and the adapter.
+    /// taken apart: its base, and the adapter. A download goes on as long as `go_on` says so.
     ///
     /// # Errors
-    /// If the hub does not give the file; if the folder is none of an adapter, or its base is not a
-    /// file on this machine.
-    pub fn resolved(&self) -> Result<LoadOptions> {
-        let path = hub::local(&self.path, Kind::Model)?;
+    /// If the hub does not give the file, or it is not waited for; if the folder is none of an
+    /// adapter, or its base is not a file on this machine.
+    pub fn resolved(&self, go_on: &mut dyn FnMut() -> bool) -> Result<LoadOptions> {
+        let path = hub::local_while(&self.path, Kind::Model, go_on)?;
         if self.adapter.is_some() || !path.is_dir() {
             return Ok(LoadOptions {
                 path,
@@ -64,7 +64,7 @@ impl LoadOptions {
             )
         })?;
         let base = config.base_model_name_or_path.unwrap_or_default();
-        let path = hub::local(Path::new(&base), Kind::Model)?;
+        let path = hub::local_while(Path::new(&base), Kind::Model, go_on)?;
         if !path.is_file() && crate::assets::open_path(&path).is_none() {
             bail!(
                 "the adapter {} belongs to {base:?}, which is no file here; give its base with --model and the adapter with --adapter",
@@ -95,7 +95,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Loads the file. `progress` is told how far it is, 0 to 1, and stops it by returning false.
     pub fn open(options: &LoadOptions, progress: &mut dyn FnMut(f32) -> bool) -> Result<Loaded> {
-        let options = &options.resolved()?;
+        let options = &options.resolved(&mut || progress(0.0))?;
         let path = &options.path;
         let gguf = Gguf::open(path)?;
         let adapter = match &options.adapter {

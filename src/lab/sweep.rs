@@ -159,8 +159,12 @@ pub fn run_some(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<bool> {
     check(plan)?;
+    let load = match plan.load.resolved(&mut || !control.is_cancelled()) {
+        Err(_) if control.is_cancelled() => return Ok(false),
+        load => load?,
+    };
     let plan = &Plan {
-        load: plan.load.resolved()?,
+        load,
         ..plan.clone()
     };
     let mut db = Db::open(&plan.db)?;

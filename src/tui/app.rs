@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::protocol::{Command, Event, ModelInfo, Request};
+use crate::hub::Download;
 use crate::lab::training::Product;
 use crate::plot::Figure;
 use crate::store::run::Run;
@@ -235,6 +236,8 @@ pub struct App {
     theme: usize,
     /// The model.
     pub model: Model,
+    /// What is being fetched from the hub, for whichever part of the program.
+    pub fetching: Option<Download>,
     /// The question on screen, once one was asked.
     pub live: Option<Live>,
     /// The comparison.
@@ -305,6 +308,7 @@ impl App {
             model: model_path
                 .as_ref()
                 .map_or(Model::None, |_| Model::Loading(0.0)),
+            fetching: None,
             live: None,
             compare: Compare::default(),
             question,

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::config::Dirs;
 use crate::engine::protocol::{Event, Request};
 use crate::engine::{Engine, LoadOptions, catalog};
+use crate::hub::{self, Download};
 use crate::lab::curate::Chosen;
 use crate::lab::sweep::Control;
 use crate::lab::training::{self, Preview};
@@ -92,6 +93,7 @@ enum Done {
     /// The same for an engine started beside, by its number.
     StartedOther(usize, Result<(Engine, tokio::sync::mpsc::Receiver<Event>)>),
     EventOther(usize, Event),
+    Fetching(Option<Download>),
     Saved(SaveResult),
     Sessions(Vec<Saved>),
     Opened(PathBuf, Result<Box<Document>, String>),
@@ -154,6 +156,10 @@ impl Loop {
             // Nobody listens once the loop has ended.
             let _ = answer.send(Done::Saved(saved));
         })?;
+        let fetching = done.clone();
+        hub::listen(move |download| {
+            let _ = fetching.send(Done::Fetching(download.cloned()));
+        });
         let app = App::new(Options {
             request: setup.request,
             keymap: setup.keymap,
@@ -308,6 +314,7 @@ impl Loop {
             // An engine nobody wants any more: dropping it ends it.
             Done::Started(..) => {}
             Done::EventOther(number, event) => self.app.on_other(number, event),
+            Done::Fetching(download) => self.app.on_fetching(download),
             Done::StartedOther(number, started) => self.started_other(number, started),
             Done::Saved(saved) => self.app.on_saved(saved),
             Done::Sessions(sessions) => self.app.on_sessions(sessions),

@@ -22,6 +22,16 @@ pub const MODEL: &str = "bundled:reasoner";
 /// What the screen calls it once it is loaded.
 pub const MODEL_NAME: &str = "Nano reasoner";
 
+/// What would give the program another model, another look, another hub or another cache of it.
+const FOREIGN: [&str; 6] = [
+    "S1_TUI_MODEL",
+    "NO_COLOR",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+];
+
 /// A home of its own.
 pub struct Home {
     pub folder: tempfile::TempDir,
@@ -59,7 +69,7 @@ impl Home {
 
     pub fn command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(binary());
-        for name in ["S1_TUI_MODEL", "HF_HOME", "HF_HUB_CACHE", "NO_COLOR"] {
+        for name in FOREIGN {
             command.env_remove(name);
         }
         command.envs(self.env()).current_dir(self.folder.path());
@@ -114,7 +124,7 @@ impl Pty {
         let mut command = CommandBuilder::new(binary());
         command.args(args);
         command.cwd(home.folder.path());
-        for name in ["S1_TUI_MODEL", "HF_HOME", "HF_HUB_CACHE", "NO_COLOR"] {
+        for name in FOREIGN {
             command.env_remove(name);
         }
         for (key, value) in home.env() {

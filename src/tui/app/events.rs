@@ -3,6 +3,7 @@
 use super::live::Change;
 use super::{App, Model, Tone};
 use crate::engine::protocol::{Command, Event, LaneState};
+use crate::hub::Download;
 use crate::tui::sanitize::clean_line;
 
 impl App {
@@ -74,6 +75,11 @@ impl App {
                 format!("It repeats itself: {times} times the same {period} tokens."),
             );
         }
+    }
+
+    /// A download from the hub goes on, or has ended.
+    pub fn on_fetching(&mut self, download: Option<Download>) {
+        self.fetching = download;
     }
 
     /// Another model takes over, or none: what the old engine knew is gone.

@@ -2,11 +2,11 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use crate::engine::protocol::ModelInfo;
+use crate::hub::{Download, size_text};
 use crate::tui::app::{App, Model};
 use crate::tui::sanitize::{clean_line, fit, width};
 
@@ -73,20 +73,19 @@ pub fn tab_at(area: Rect, at: Position) -> Option<Screen> {
 /// The model in at most `room` columns: the most telling parts first.
 fn model(app: &App, room: usize) -> Line<'static> {
     let theme = app.theme();
-    let parts: Vec<(String, Style)> = match &app.model {
-        Model::None => vec![("no model".into(), theme.dim)],
-        Model::Loading(share) => {
-            vec![(
-                format!("loading {:>3.0} %", share.clamp(0.0, 1.0) * 100.0),
-                theme.dim,
-            )]
+    let (parts, style) = match (&app.fetching, &app.model) {
+        (Some(download), _) => (fetching(download), theme.dim),
+        (None, Model::None) => (vec!["no model".into()], theme.dim),
+        (None, Model::Loading(share)) => {
+            let share = share.clamp(0.0, 1.0) * 100.0;
+            (vec![format!("loading {share:>3.0} %")], theme.dim)
         }
-        Model::Failed(_) => vec![("✗ no model".into(), theme.bad)],
-        Model::Ready(info) => ready(info).into_iter().map(|p| (p, theme.dim)).collect(),
+        (None, Model::Failed(_)) => (vec!["✗ no model".into()], theme.bad),
+        (None, Model::Ready(info)) => (ready(info), theme.dim),
     };
     let mut line: Vec<Span> = Vec::new();
     let mut used = 0;
-    for (i, (text, style)) in parts.into_iter().enumerate() {
+    for (i, text) in parts.into_iter().enumerate() {
         let gap = if i == 0 { "" } else { " · " };
         let text = clean_line(&text).into_owned();
         let left = room.saturating_sub(used + width(gap));
@@ -99,6 +98,16 @@ fn model(app: &App, room: usize) -> Line<'static> {
         line.push(Span::styled(text, if i == 0 { theme.text } else { style }));
     }
     Line::from(line)
+}
+
+fn fetching(download: &Download) -> Vec<String> {
+    let mut parts = vec![format!("fetching {:>3.0} %", download.share() * 100.0)];
+    // The file's own name; its folders would leave no room for the size.
+    parts.extend(download.what.rsplit('/').next().map(str::to_owned));
+    if download.total > 0 {
+        parts.push(size_text(download.total));
+    }
+    parts
 }
 
 fn ready(info: &ModelInfo) -> Vec<String> {

@@ -10,8 +10,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use crate::config::expand_home;
-use crate::engine::catalog::{Entry, size_text};
-use crate::hub;
+use crate::engine::catalog::Entry;
+use crate::hub::{self, size_text};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;

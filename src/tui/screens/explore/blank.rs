@@ -62,10 +62,17 @@ pub fn empty(app: &App, area: Rect, buf: &mut Buffer) {
                 .keymap
                 .key_for(app.context(), cancel(app))
                 .unwrap_or_default();
+            let (what, share) = match &app.fetching {
+                Some(download) => {
+                    let what = format!("Fetching {}", clean_line(&download.what));
+                    (what, download.share())
+                }
+                None => ("Loading the model".to_owned(), *share),
+            };
             progress(
                 app,
-                "Loading the model. You can write your question already.",
-                f64::from(*share),
+                &format!("{what}. You can write your question already."),
+                f64::from(share),
                 &format!("{esc} cancels"),
                 area,
                 buf,

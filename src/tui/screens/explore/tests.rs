@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::protocol::Event;
+use crate::hub::Download;
 use crate::tui::app::App;
 use crate::tui::app::testing::*;
 use crate::tui::theme::Theme;
@@ -96,6 +97,15 @@ fn loading_and_failing() {
     pictures("loading", || {
         let mut app = App::new(options());
         app.on_event(Event::Loading(0.43));
+        app
+    });
+    pictures("fetching", || {
+        let mut app = App::new(options());
+        app.on_fetching(Some(Download {
+            what: "gguf/s1.1-7b-q8_0.gguf".into(),
+            done: 2_755_000_000,
+            total: 8_100_000_000,
+        }));
         app
     });
     pictures("failed", || {
