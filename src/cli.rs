@@ -83,6 +83,10 @@ enum Command {
 
 /// Parses the arguments, runs the command, and turns any error into one sentence on stderr.
 pub fn main() -> ExitCode {
+    // An error is one sentence, also where RUST_BACKTRACE is set for panics: candle's would say
+    // where they come from.
+    // SAFETY: the program has one thread yet.
+    unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

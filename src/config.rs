@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use toml::de::{DeTable, DeValue};
 
+use crate::model::device::Place;
 use crate::model::sampler::Sampling;
 use crate::thinking::delimiters::Family;
 use crate::thinking::forcing::Policy;
@@ -32,6 +33,8 @@ pub struct Config {
     pub adapter: Option<PathBuf>,
     /// Context length in tokens.
     pub context: Option<usize>,
+    /// Where to compute.
+    pub device: Place,
     /// Threads for computing on the CPU.
     pub threads: Option<usize>,
     /// Delimiter family, instead of the detected one.
@@ -65,6 +68,7 @@ impl Default for Config {
             model_folders: Vec::new(),
             adapter: None,
             context: None,
+            device: Place::Auto,
             threads: None,
             family: None,
             think_open: None,

@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod cache;
 pub mod decoder;
+pub mod device;
 pub mod fixture;
 pub mod gguf;
 pub(crate) mod memory;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::Dirs;
 use crate::engine::LoadOptions;
+use crate::model::device::Place;
 use crate::model::sampler::Sampling;
 use crate::store::Db;
 use crate::thinking::delimiters::Family;
@@ -26,6 +27,10 @@ pub struct ModelArgs {
     /// Context length in tokens [default: the model's own, at most 8192].
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
+    /// Where to compute: auto, cpu, cuda, cuda:N or metal [default: auto]. A GPU needs a build with
+    /// --features cuda or metal.
+    #[arg(long, value_name = "PLACE")]
+    pub device: Option<Place>,
     /// Threads for computing on the CPU [default: all cores].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -50,6 +55,7 @@ impl ModelArgs {
         let named = LoadOptions {
             path: path.context("which model? give it with --model PATH.gguf")?,
             adapter: self.adapter.clone(),
+            device: self.device.unwrap_or_default(),
             ..LoadOptions::default()
         };
         named.resolved(&mut || true)

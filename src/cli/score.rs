@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use candle_core::Device;
 use serde::Serialize;
 
 use super::args::ModelArgs;
@@ -74,7 +73,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
         None => None,
     };
-    let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &Device::Cpu, &mut |_| true)
+    let device = files.device.open(gguf.weights_bytes())?;
+    let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &device, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?;
     let (context, vocab) = (decoder.config().context_length, decoder.config().vocab);
     if ids.len() > context {

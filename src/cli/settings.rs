@@ -21,6 +21,7 @@ pub fn load(
     let mut settings = Config::load(&dirs, config.config.as_deref(), env)?;
     settings.model = model.model.clone().or(settings.model);
     settings.context = model.context.or(settings.context);
+    settings.device = model.device.unwrap_or(settings.device);
     settings.threads = model.threads.or(settings.threads);
     settings.family = model.family.map(Into::into).or(settings.family);
     settings.think_open = model.think_open.clone().or(settings.think_open);
@@ -56,6 +57,7 @@ pub fn how_to_load(settings: &Config) -> LoadOptions {
         think_end: settings.think_end.clone(),
         think_close: settings.think_close.clone(),
         adapter: settings.adapter.clone(),
+        device: settings.device,
     }
 }
 

@@ -263,6 +263,10 @@ fn load_options(args: &Args, config: &Config, earlier: Option<&Run>) -> Result<L
             .adapter
             .clone()
             .or_else(|| run.sources.adapter.clone().map(Into::into)),
+        device: flags
+            .device
+            .or_else(|| was.device.parse().ok())
+            .unwrap_or(config.device),
     })
 }
 

@@ -107,6 +107,11 @@ pub const SETTINGS: &[Setting] = &[
         "a number of tokens from 16 to 10000000, or \"auto\"",
         |c, v| put(&mut c.context, auto(v, 16..=10_000_000)?),
     ),
+    one(
+        "device",
+        "\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\"",
+        |c, v| put(&mut c.device, v.parse().ok()?),
+    ),
     one("threads", "a number from 1 to 1024, or \"auto\"", |c, v| {
         put(&mut c.threads, auto(v, 1..=1024)?)
     }),

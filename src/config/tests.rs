@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::device::Place;
 use crate::thinking::forcing::{CutAt, OnLoop};
 
 const COMMENTED: &str = include_str!("../../assets/config.toml");
@@ -60,6 +61,7 @@ fn every_key_reaches_its_place() {
         model = "m.gguf"
         model_folders = ["/a", "/b c"]
         context = 4_096
+        device = "cuda:1"
         threads = 2
         family = "r1"
         think_open = "<t>\n"
@@ -97,6 +99,7 @@ fn every_key_reaches_its_place() {
             model_folders: vec!["/a".into(), "/b c".into()],
             adapter: None,
             context: Some(4096),
+            device: Place::Cuda(1),
             threads: Some(2),
             family: Some(Family::R1),
             think_open: Some("<t>\n".into()),

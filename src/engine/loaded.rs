@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use candle_core::Device;
 
 use super::catalog;
 use super::dialogue::Dialogue;
@@ -12,6 +11,7 @@ use super::protocol::{ModelInfo, Request};
 use crate::hub::{self, Kind};
 use crate::model::adapter::{PeftAdapter, PeftConfig};
 use crate::model::decoder::Decoder;
+use crate::model::device::{self, Place};
 use crate::model::gguf::Gguf;
 use crate::model::parallel;
 use crate::model::template::Message;
@@ -39,6 +39,8 @@ pub struct LoadOptions {
     pub think_close: Option<String>,
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
+    /// Where to compute.
+    pub device: Place,
 }
 
 impl LoadOptions {
@@ -102,8 +104,16 @@ impl Loaded {
             Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
             None => None,
         };
-        let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &Device::Cpu, progress)
-            .with_context(|| format!("cannot load {}", path.display()))?;
+        let device = options.device.open(gguf.weights_bytes())?;
+        let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &device, progress)
+            .with_context(|| match device.is_cpu() {
+                true => format!("cannot load {}", path.display()),
+                // Most likely it is too large for it.
+                false => format!(
+                    "cannot load {} onto the GPU (--device cpu does without)",
+                    path.display()
+                ),
+            })?;
         Loaded::assemble(options, &gguf, decoder)
     }
 
@@ -141,7 +151,7 @@ impl Loaded {
             architecture: config.architecture.clone(),
             parameters: gguf.parameters(),
             quantization: quantization(gguf),
-            device: "cpu".into(),
+            device: device::name(decoder.device()),
             threads: parallel::threads(),
             context,
             family: delimiters.spec.family.name().into(),

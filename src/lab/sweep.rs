@@ -316,6 +316,9 @@ fn with_model(mut settings: Settings, plan: &Plan, info: &ModelInfo) -> Result<S
         }
     }
     settings.model.card = ModelCard::of(info);
+    // Which of several GPUs it was does not matter.
+    let device = info.device.split(':').next().unwrap_or_default();
+    settings.model.device = device.to_owned();
     settings.model.context = info.context;
     settings.model.template = info.template.clone();
     Ok(settings)

@@ -124,6 +124,11 @@ impl Decoder {
         &self.config
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// An empty cache for one lane with room for `capacity` tokens.
     pub fn new_cache(&self, capacity: usize) -> Result<Cache> {
         Cache::new(&self.config, capacity, &self.device)

@@ -2,7 +2,9 @@
 //!
 //! On the CPU a matrix stays where it is, in the memory map, so that loading copies nothing. A
 //! tensor that is misaligned for its block type is copied once. On other devices the blocks are
-//! uploaded straight from the map.
+//! uploaded straight from the map, and the weights of a small model widened there: candle's
+//! products with blocks round the activations to eight bits, which a small model shows most
+//! (`docs/parity.md`) and saves no time for.
 //!
 //! This is the seam between *what the transformer computes* ([`crate::model::decoder`]) and *who
 //! multiplies*: the decoder knows only [`Linear::forward`] and [`Matrix::rows`].
@@ -46,12 +48,17 @@ fn cpu_storage(
         .with_context(|| format!("the data of type {dtype:?} is not made of whole blocks"))
 }
 
+/// Largest number of parameters of a model whose weights are widened on a GPU, to 4 GB.
+const WIDE: u64 = 1_000_000_000;
+
 /// A weight matrix `[rows, columns]`, cheap to clone (tied embeddings share one).
 #[derive(Debug, Clone)]
 pub struct Matrix {
     weight: Arc<QTensor>,
     /// The same blocks for our own kernels; `None` on other devices.
     here: Option<InPlace>,
+    /// On other devices: multiply with the weights in f32.
+    widen: bool,
 }
 
 /// The blocks of a matrix `[out, in]` in this process's memory.
@@ -86,6 +93,8 @@ impl Matrix {
 #[derive(Debug, Clone)]
 pub struct Linear {
     kind: Kind,
+    /// Whether the weight is stored in less than full precision.
+    rounded: bool,
     low_rank: Option<LowRank>,
 }
 
@@ -115,22 +124,22 @@ impl Linear {
                 }
                 Kind::Here(here.clone(), bias)
             }
+            None if weight.widen => {
+                let wide = weight.weight.dequantize(&weight.weight.device())?;
+                Kind::Elsewhere(QMatMul::Tensor(wide), bias)
+            }
             None => Kind::Elsewhere(QMatMul::from_arc(Arc::clone(&weight.weight))?, bias),
         };
         Ok(Self {
             kind,
+            rounded: weight.weight.dtype() != GgmlDType::F32,
             low_rank: None,
         })
     }
 
     /// Whether the weight is stored in less than full precision.
     pub fn is_rounded(&self) -> bool {
-        match &self.kind {
-            Kind::Here(weight, _) => weight.storage.dtype() != GgmlDType::F32,
-            Kind::Elsewhere(QMatMul::QTensor(weight), _) => weight.dtype() != GgmlDType::F32,
-            Kind::Elsewhere(QMatMul::Tensor(_), _) => false,
-            Kind::Elsewhere(QMatMul::TensorF16(_), _) => true,
-        }
+        self.rounded
     }
 
     /// Applies the layer to contiguous f32 rows `[rows, in]`, giving `[rows, out]`.
@@ -240,7 +249,12 @@ impl<'a> Weights<'a> {
             }
         };
         let weight = Arc::new(QTensor::new(storage, (out, input))?);
-        Ok(Matrix { weight, here })
+        let widen = !self.device.is_cpu() && self.gguf.parameters() <= WIDE;
+        Ok(Matrix {
+            weight,
+            here,
+            widen,
+        })
     }
 
     /// A vector of `len` f32 values (converted if the file holds another type).

@@ -112,6 +112,9 @@ pub struct ModelRecord {
     pub sha256: String,
     /// SHA-256 of the adapter's weights, where one is used.
     pub adapter_sha256: Option<String>,
+    /// What computed: `cpu`, `cuda` or `metal`. Each rounds in its own way.
+    #[serde(default = "cpu")]
+    pub device: String,
     /// Context length in use, in tokens.
     pub context: usize,
     /// Where the chat template came from.
@@ -122,6 +125,11 @@ pub struct ModelRecord {
     pub think_end: Option<String>,
     /// Text appended when the thinking is cut off, where it is not the family's.
     pub think_close: Option<String>,
+}
+
+/// What runs were computed on before they said so.
+fn cpu() -> String {
+    "cpu".to_owned()
 }
 
 /// How a problem becomes a prompt.

@@ -73,6 +73,8 @@ impl Home {
             command.env_remove(name);
         }
         command.envs(self.env()).current_dir(self.folder.path());
+        // What is wrong is said in one sentence all the same.
+        command.env("RUST_BACKTRACE", "1");
         command
     }
 

@@ -4,7 +4,8 @@
 //! here copies or repeats the cache, so that a step costs what it reads.
 
 use candle_core::quantized::GgmlType;
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_nn::ops::softmax_last_dim;
 
 use super::ops::contiguous;
 use crate::model::parallel::{self, Output};
@@ -34,10 +35,10 @@ impl Attention {
         if q.device().is_cpu() {
             return q.apply_op3_no_bwd(k, v, self);
         }
-        self.attend_elementary(&q, k, v)
+        self.attend_elsewhere(&q, k, v)
     }
 
-    fn attend_elementary(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    fn attend_elsewhere(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let (tokens, heads, dim) = q.dims3()?;
         let (kv_heads, n, value_dim) = v.dims3()?;
         let group = heads / kv_heads.max(1);
@@ -65,11 +66,7 @@ impl Attention {
             let by_token = scores.reshape((heads, tokens, n))?.broadcast_add(&mask)?;
             scores = by_token.reshape((kv_heads, group * tokens, n))?;
         }
-        let scores = scores
-            .broadcast_sub(&scores.max_keepdim(D::Minus1)?)?
-            .exp()?;
-        let weights = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
-        weights
+        softmax_last_dim(&scores)?
             .matmul(v)?
             .reshape((heads, tokens, value_dim))?
             .transpose(0, 1)?
@@ -252,7 +249,7 @@ mod tests {
                     window,
                 };
                 let fast = attention.attend(&q, &k, &v).unwrap();
-                let slow = attention.attend_elementary(&q, &k, &v).unwrap();
+                let slow = attention.attend_elsewhere(&q, &k, &v).unwrap();
                 let difference = (fast - slow).unwrap().abs().unwrap().max_all().unwrap();
                 assert!(difference.to_scalar::<f32>().unwrap() < 1e-5);
             }

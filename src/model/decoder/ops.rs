@@ -1,11 +1,12 @@
 //! The small operations between the matrix products: RMS norm, rotation, the feed-forward gate and
 //! the residual sum.
 //!
-//! Each has two forms that compute the same: a loop for the CPU (candle's elementary operations
-//! would each allocate and walk the rows again, which at one token per step costs more than the
-//! arithmetic), and elementary tensor operations for other devices.
+//! Each has two forms that compute the same: a loop of our own for the CPU, spread over our own
+//! threads, and candle's operations for other devices, fused where candle has them fused (at one
+//! token per step a GPU's time goes into starting its kernels).
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_nn::{ops, rotary_emb};
 
 use super::config::Activation;
 use super::rope::RopeLayout;
@@ -17,13 +18,7 @@ pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> 
     if x.device().is_cpu() {
         return x.apply_op2_no_bwd(weight, &RmsNorm { eps });
     }
-    rms_norm_elementary(&x, weight, eps)
-}
-
-fn rms_norm_elementary(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
-    let mean_square = x.sqr()?.mean_keepdim(D::Minus1)?;
-    let scale = (mean_square + f64::from(eps))?.sqrt()?.recip()?;
-    x.broadcast_mul(&scale)?.broadcast_mul(weight)
+    ops::rms_norm(&x, weight, eps)
 }
 
 /// Rotates the leading pairs of every head of `x` `[rows, heads, dim]` by the angles whose cosines
@@ -33,35 +28,27 @@ pub(super) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout)
     if x.device().is_cpu() {
         return x.apply_op3_no_bwd(cos, sin, &Rotate { layout });
     }
-    rotate_elementary(&x, cos, sin, layout)
+    rotate_elsewhere(&x, cos, sin, layout)
 }
 
-fn rotate_elementary(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor> {
-    let (rows, heads, dim) = x.dims3()?;
-    let pairs = cos.dim(1)?;
-    let turned = x.narrow(2, 0, 2 * pairs)?;
-    // The pair's index is the third dimension for half-split heads and the second for interleaved.
-    let (shape, axis) = match layout {
-        RopeLayout::HalfSplit => ([rows, heads, 2, pairs], 2),
-        RopeLayout::Interleaved => ([rows, heads, pairs, 2], 3),
+fn rotate_elsewhere(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor> {
+    let dim = x.dim(2)?;
+    let turning = 2 * cos.dim(1)?;
+    let turned = x.narrow(2, 0, turning)?.contiguous()?;
+    let turned = match layout {
+        RopeLayout::HalfSplit => rotary_emb::rope_thd(&turned.unsqueeze(0)?, cos, sin)?,
+        RopeLayout::Interleaved => {
+            let by_head = turned.transpose(0, 1)?.contiguous()?.unsqueeze(0)?;
+            rotary_emb::rope_i(&by_head, cos, sin)?
+                .transpose(1, 2)?
+                .contiguous()?
+        }
     };
-    let turned = turned.contiguous()?.reshape(&shape)?;
-    let a = turned
-        .narrow(axis, 0, 1)?
-        .contiguous()?
-        .reshape((rows, heads, pairs))?;
-    let b = turned
-        .narrow(axis, 1, 1)?
-        .contiguous()?
-        .reshape((rows, heads, pairs))?;
-    let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
-    let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
-    let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
-    let turned = Tensor::stack(&[first, second], axis)?.reshape((rows, heads, 2 * pairs))?;
-    if 2 * pairs == dim {
+    let turned = turned.squeeze(0)?;
+    if turning == dim {
         return Ok(turned);
     }
-    Tensor::cat(&[turned, x.narrow(2, 2 * pairs, dim - 2 * pairs)?], 2)
+    Tensor::cat(&[turned, x.narrow(2, turning, dim - turning)?], 2)
 }
 
 /// `activation(gate) · up`, element by element.
@@ -69,10 +56,10 @@ pub(super) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Resul
     if gate.device().is_cpu() {
         return gate.apply_op2_no_bwd(up, &Elementwise::Gate(activation));
     }
-    gated_elementary(gate, up, activation)
+    gated_elsewhere(gate, up, activation)
 }
 
-fn gated_elementary(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
+fn gated_elsewhere(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
     let gate = match activation {
         Activation::Silu => gate.silu()?,
         // candle's `gelu` is the tanh approximation.
@@ -275,7 +262,7 @@ mod tests {
     fn other_devices_normalise_like_the_cpu() {
         let (x, weight) = (ramp(&[3, 19]), ramp(&[19]));
         let fast = rms_norm(&x, &weight, 1e-5).unwrap();
-        assert_close(&fast, &rms_norm_elementary(&x, &weight, 1e-5).unwrap());
+        assert_close(&fast, &ops::rms_norm(&x, &weight, 1e-5).unwrap());
     }
 
     #[test]
@@ -285,7 +272,7 @@ mod tests {
             let (cos, sin) = (ramp(&[3, pairs]), (ramp(&[3, pairs]) * 0.5).unwrap());
             for layout in [RopeLayout::Interleaved, RopeLayout::HalfSplit] {
                 let fast = rotate(&x, &cos, &sin, layout).unwrap();
-                assert_close(&fast, &rotate_elementary(&x, &cos, &sin, layout).unwrap());
+                assert_close(&fast, &rotate_elsewhere(&x, &cos, &sin, layout).unwrap());
             }
         }
     }
@@ -295,7 +282,7 @@ mod tests {
         let (x, y) = (ramp(&[5, 40]), (ramp(&[5, 40]) * 0.5).unwrap());
         for activation in [Activation::Silu, Activation::GeluTanh] {
             let fast = gated(&x, &y, activation).unwrap();
-            assert_close(&fast, &gated_elementary(&x, &y, activation).unwrap());
+            assert_close(&fast, &gated_elsewhere(&x, &y, activation).unwrap());
         }
         assert_close(&sum(&x, &y).unwrap(), &(&x + &y).unwrap());
     }

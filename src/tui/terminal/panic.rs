@@ -49,9 +49,9 @@ fn message(info: &PanicHookInfo) -> String {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed");
-    let trace = std::backtrace::Backtrace::capture();
-    let trace = match trace.status() {
-        std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
+    // Not `capture`: that asks for the backtraces of errors, which are switched off.
+    let trace = match std::env::var("RUST_BACKTRACE") {
+        Ok(wish) if wish != "0" => format!("\n{}", std::backtrace::Backtrace::force_capture()),
         _ => String::new(),
     };
     format!(

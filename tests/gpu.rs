@@ -1,0 +1,122 @@
+//! A GPU computes what the CPU computes: in a build for one (`--features cuda` or `metal`), on a
+//! machine that has it.
+#![cfg(any(feature = "cuda", feature = "metal"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use candle_core::Device;
+use common::{Home, MODEL};
+use s1_tui::model::cache::Cache;
+use s1_tui::model::decoder::{Decoder, Logits};
+use s1_tui::model::device::Place;
+use s1_tui::model::fixture::tiny_gguf;
+use s1_tui::model::gguf::Gguf;
+
+const PLACE: Place = match cfg!(feature = "cuda") {
+    true => Place::Cuda(0),
+    false => Place::Metal,
+};
+
+fn decoder(arch: &str, device: &Device) -> Decoder {
+    let gguf = Gguf::from_bytes(tiny_gguf(arch, 7)).unwrap();
+    Decoder::load(&gguf, device, &mut |_| true).unwrap()
+}
+
+fn gpu() -> Device {
+    PLACE.open(0).unwrap()
+}
+
+fn rows(decoder: &Decoder, lanes: &mut [(&mut Cache, &[u32])]) -> Vec<Vec<f32>> {
+    let logits = decoder.forward(lanes, Logits::All).unwrap().unwrap();
+    logits.to_vec2().unwrap()
+}
+
+/// The largest difference between logits.
+fn difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let pairs = a.iter().flatten().zip(b.iter().flatten());
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn tokens(n: u32) -> Vec<u32> {
+    (0..n).map(|i| 32 + i * 7 % 90).collect()
+}
+
+/// A user would lose: the model's own words, on a GPU. Weights in full precision leave no room for a
+/// difference, rounded ones some.
+#[test]
+fn every_architecture_gives_the_cpus_logits() {
+    for (arch, allowed) in [
+        ("llama", 1e-3),
+        ("gemma3", 1e-3),
+        ("qwen3", 0.05),
+        ("qwen2", 0.1),
+    ] {
+        let [cpu, gpu] = [Device::Cpu, gpu()].map(|device| {
+            let decoder = decoder(arch, &device);
+            let mut cache = decoder.new_cache(64).unwrap();
+            let ids = tokens(40);
+            // A prompt, and then token by token.
+            let mut all = rows(&decoder, &mut [(&mut cache, &ids[..30])]);
+            for id in &ids[30..] {
+                all.extend(rows(&decoder, &mut [(&mut cache, &[*id])]));
+            }
+            all
+        });
+        let difference = difference(&cpu, &gpu);
+        println!("{arch}: {difference}");
+        assert!(difference < allowed, "{arch}: {difference}");
+    }
+}
+
+/// A user would lose: comparisons and branches, on a GPU.
+#[test]
+fn lanes_together_branches_and_rewinds_are_what_they_are_alone() {
+    for (arch, allowed) in [("llama", 1e-3), ("gemma3", 1e-3), ("qwen2", 0.1)] {
+        let decoder = decoder(arch, &gpu());
+        let ids = tokens(30);
+        let alone = |ids: &[u32]| {
+            let mut cache = decoder.new_cache(64).unwrap();
+            rows(&decoder, &mut [(&mut cache, ids)])
+        };
+        let (mut first, mut second) = (
+            decoder.new_cache(64).unwrap(),
+            decoder.new_cache(64).unwrap(),
+        );
+        let both = rows(
+            &decoder,
+            &mut [(&mut first, &ids[..20]), (&mut second, &ids[5..])],
+        );
+        assert!(difference(&both[..20], &alone(&ids[..20])) < allowed);
+        assert!(difference(&both[20..], &alone(&ids[5..])) < allowed);
+        let mut branch = first.fork(10, 64).unwrap();
+        first.truncate(15);
+        let both = rows(
+            &decoder,
+            &mut [(&mut branch, &ids[10..]), (&mut first, &ids[15..])],
+        );
+        let whole = alone(&ids);
+        assert!(difference(&both[..20], &whole[10..]) < allowed, "{arch}");
+        assert!(difference(&both[20..], &whole[15..]) < allowed, "{arch}");
+    }
+}
+
+/// A user would lose: the whole program, on a GPU.
+#[test]
+fn the_bundled_reasoner_thinks_there() {
+    let home = Home::new();
+    let place = PLACE.to_string();
+    let output = home
+        .command()
+        .args(["run", "--model", MODEL, "--json", "--device", &place])
+        .args(["--prompt", "How many r in raspberry?", "--waits", "1"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(run["forced"].as_array().unwrap().len(), 1);
+    assert!(run["thinking_tokens"].as_u64().unwrap() > 20, "{run}");
+    assert!(run["answer"].is_string(), "{run}");
+}
