@@ -6,6 +6,8 @@
 //! | module | what it is | what it is not |
 //! |---|---|---|
 //! | [`assets`] | the bundled models and their data, by name | what is in them |
+//! | [`hub`] | files of the Hugging Face hub: their names, the cache, downloads | what is in them |
+//! | [`sanitize`] | text from outside made fit for a terminal | no screen |
 //! | [`records`] | data as JSON lines: files, bundled data, Parquet, the hub | what the fields mean |
 //! | [`thinking`] | the s1 method as a pure state machine: delimiters, budget forcing, the trace, the tree of branches | no tensor, no thread, no clock |
 //! | [`grading`] | reading an answer out of text and comparing it with a reference | no model |
