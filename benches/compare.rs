@@ -7,10 +7,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use s1_tui::engine::protocol::{Command, Event, LaneState, Request};
-use s1_tui::engine::{Engine, LoadOptions};
-use s1_tui::lab::lanes::{Comparison, Lane, Limit, Preset, Strategy};
-use s1_tui::thinking::forcing::Policy;
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Command, Event, LaneState, Request};
+use s1_engine::{Engine, LoadOptions};
+use s1_lab::lanes::{Comparison, Lane, Limit, Preset, Strategy};
 use tokio::sync::mpsc::Receiver;
 
 const MODEL: &str = "smollm2-135m-instruct-q4_1.gguf";

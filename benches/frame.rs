@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use s1_tui::engine::protocol::{Event, LaneState, ModelInfo, Request};
-use s1_tui::thinking::forcing::Policy;
-use s1_tui::thinking::trace::{Alternative, Origin, Phase, Reason, Token};
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Event, LaneState, ModelInfo, Request};
+use s1_core::trace::{Alternative, Origin, Phase, Reason, Token};
 use s1_tui::tui::action::Action;
 use s1_tui::tui::app::{App, Options};
 use s1_tui::tui::keymap::Keymap;

@@ -13,7 +13,6 @@ mod args;
 mod curate;
 mod explore;
 mod export;
-mod generate;
 mod grade;
 mod plot;
 mod run;
@@ -27,8 +26,8 @@ mod trainings;
 
 use args::TuiArgs;
 
-use crate::hub::{self, size_text};
-use crate::sanitize::clean_line;
+use s1_data::hub::{self, size_text};
+use s1_data::sanitize::clean_line;
 
 /// Watch, steer and measure a local model's thinking.
 ///
@@ -62,8 +61,6 @@ enum Command {
     Grade(grade::GradeArgs),
     /// Draw stored runs: accuracy against thinking tokens, as a picture, a table, or right here.
     Plot(plot::PlotArgs),
-    /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
-    Generate(generate::Args),
     /// Accuracy against thinking tokens: a problem set at several budgets and waits.
     Sweep(Box<sweep::Args>),
     /// List the runs in the database, or remove one.
@@ -108,7 +105,6 @@ pub fn main() -> ExitCode {
         Some(Command::Curate(args)) => curate::run(&args),
         Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Plot(args)) => plot::run(&args),
-        Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Sweep(args)) => sweep::run(*args),
         Some(Command::Runs(args)) => runs::run(&args),
         Some(Command::Trainings(args)) => trainings::run(&args),

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use toml::de::{DeTable, DeValue};
 
-use crate::model::device::Place;
-use crate::model::sampler::Sampling;
-use crate::thinking::delimiters::Family;
-use crate::thinking::forcing::Policy;
+use s1_core::delimiters::Family;
+use s1_core::forcing::Policy;
+use s1_core::sampling::Sampling;
+use s1_model::device::Place;
 
 pub use dirs::{Dirs, expand_home};
 

@@ -1,7 +1,7 @@
 //! The screens: an application state that engine events and keys change, and draw functions that
 //! only read it.
 //!
-//! Not here: models and tensors (the screens speak to [`crate::engine`] alone).
+//! Not here: models and tensors (the screens speak to [`s1_engine`] alone).
 
 pub mod action;
 pub mod app;
@@ -13,4 +13,4 @@ pub mod terminal;
 pub mod theme;
 pub mod widgets;
 
-pub use crate::sanitize;
+pub use s1_data::sanitize;

@@ -249,7 +249,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
         b"GGUF\x03\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff",
     )
     .unwrap();
-    let whole = s1_tui::assets::open(MODEL).unwrap();
+    let whole = s1_data::assets::open(MODEL).unwrap();
     let short = home.path("short.gguf").display().to_string();
     std::fs::write(&short, &whole[..whole.len() / 2]).unwrap();
 

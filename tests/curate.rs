@@ -55,7 +55,7 @@ fn stage<'a>(object: &'a Value, name: &str) -> &'a Value {
 fn a_seed_gives_the_same_lines_again_and_another_gives_others() {
     let home = Home::new();
     let (lines, object) = curated(&home, "a.jsonl", &[]);
-    let bundled = s1_tui::assets::open(s1_tui::assets::TRACES).unwrap();
+    let bundled = s1_data::assets::open(s1_data::assets::TRACES).unwrap();
     let pool: Vec<&str> = std::str::from_utf8(bundled).unwrap().lines().collect();
     assert_eq!(lines.len(), 50);
     assert!(lines.iter().all(|l| pool.contains(&l.as_str())), "verbatim");
@@ -105,9 +105,9 @@ fn a_seed_gives_the_same_lines_again_and_another_gives_others() {
 fn nothing_of_the_evaluation_set_is_kept() {
     let home = Home::new();
     // A pool into which every tenth held-out problem has leaked, with other capitals.
-    let held_out = s1_tui::assets::open(s1_tui::assets::HELD_OUT).unwrap();
+    let held_out = s1_data::assets::open(s1_data::assets::HELD_OUT).unwrap();
     let held_out: Vec<&str> = std::str::from_utf8(held_out).unwrap().lines().collect();
-    let traces = s1_tui::assets::open(s1_tui::assets::TRACES).unwrap();
+    let traces = s1_data::assets::open(s1_data::assets::TRACES).unwrap();
     let mut pool: String = std::str::from_utf8(traces).unwrap().into();
     let mut leaked = HashSet::new();
     for line in held_out.iter().step_by(10) {
@@ -146,7 +146,7 @@ fn nothing_of_the_evaluation_set_is_kept() {
 fn until_rows(home: &Home, rows: usize, child: &mut Child) {
     let database = home.path("data/s1-tui/runs.db");
     let done = || {
-        let db = s1_tui::store::Db::open_to_read(&database).ok()??;
+        let db = s1_store::Db::open_to_read(&database).ok()??;
         Some(db.runs().ok()?.first()?.rows)
     };
     let deadline = Instant::now() + Duration::from_secs(120);

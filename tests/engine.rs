@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
-use s1_tui::engine::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
-use s1_tui::engine::{Engine, LoadOptions};
-use s1_tui::model::fixture::tiny_gguf;
-use s1_tui::model::sampler::Sampling;
-use s1_tui::thinking::forcing::Policy;
-use s1_tui::thinking::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
-use s1_tui::thinking::tree::Probe;
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
+use s1_core::sampling::Sampling;
+use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
+use s1_core::tree::Probe;
+use s1_engine::{Engine, LoadOptions};
+use s1_model::fixture::tiny_gguf;
 use tokio::sync::mpsc::Receiver;
 
 /// An engine on a small model, and everything it has said.
@@ -30,7 +30,7 @@ struct Bench {
 impl Bench {
     /// On the bundled reasoner.
     fn new() -> Bench {
-        Bench::open(s1_tui::assets::REASONER.into(), None)
+        Bench::open(s1_data::assets::REASONER.into(), None)
     }
 
     /// On random weights of an architecture.

@@ -7,9 +7,10 @@
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
-use s1_tui::model::decoder::{Decoder, Logits};
-use s1_tui::model::fixture::{Rng, tiny_gguf};
-use s1_tui::model::gguf::Gguf;
+use s1_core::rng::Rng;
+use s1_model::decoder::{Decoder, Logits};
+use s1_model::fixture::tiny_gguf;
+use s1_model::gguf::Gguf;
 
 #[path = "common/memory.rs"]
 mod memory;

@@ -7,11 +7,11 @@ mod common;
 
 use candle_core::Device;
 use common::{Home, MODEL};
-use s1_tui::model::cache::Cache;
-use s1_tui::model::decoder::{Decoder, Logits};
-use s1_tui::model::device::Place;
-use s1_tui::model::fixture::tiny_gguf;
-use s1_tui::model::gguf::Gguf;
+use s1_model::cache::Cache;
+use s1_model::decoder::{Decoder, Logits};
+use s1_model::device::Place;
+use s1_model::fixture::tiny_gguf;
+use s1_model::gguf::Gguf;
 
 const PLACE: Place = match cfg!(feature = "cuda") {
     true => Place::Cuda(0),

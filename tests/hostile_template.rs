@@ -2,7 +2,7 @@
 //! budget of work pays for, at any moment of the render.
 #![allow(clippy::unwrap_used)]
 
-use s1_tui::model::template::{ChatTemplate, Message};
+use s1_model::template::{ChatTemplate, Message};
 
 #[path = "common/memory.rs"]
 mod memory;

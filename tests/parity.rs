@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use s1_tui::model::decoder::{Decoder, Logits};
-use s1_tui::model::gguf::Gguf;
+use s1_model::decoder::{Decoder, Logits};
+use s1_model::gguf::Gguf;
 use serde_json::Value;
 
 fn folder(variable: &str) -> Option<PathBuf> {

@@ -6,8 +6,8 @@ mod common;
 use std::process::Output;
 
 use common::Home;
-use s1_tui::store::Db;
-use s1_tui::store::run::{Settings, Sources};
+use s1_store::Db;
+use s1_store::run::{Settings, Sources};
 use serde_json::Value;
 
 /// Sweeps 20 problems at three budgets; what the sweep says of its points.

@@ -6,12 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use s1_tui::model::adapter::PeftAdapter;
-use s1_tui::model::gguf::Gguf;
-use s1_tui::train::network::{Document, Keep, Network, Scope};
-use s1_tui::train::optim::{Moments, Optim, norm, update};
-use s1_tui::train::params::Params;
-use s1_tui::train::step::Shards;
+use s1_model::adapter::PeftAdapter;
+use s1_model::gguf::Gguf;
+use s1_train::network::{Document, Keep, Network, Scope};
+use s1_train::optim::{Moments, Optim, norm, update};
+use s1_train::params::Params;
+use s1_train::step::Shards;
 use serde_json::Value;
 
 fn golden() -> Option<PathBuf> {
@@ -125,7 +125,7 @@ fn full_fine_tuning_is_pytorch_s() {
     let reference: Value = serde_json::from_str(&text).unwrap();
     let params = run(&folder, &reference, "full", Scope::Full, |_| {});
     compare_norms(&reference, "full", &params, |name| {
-        s1_tui::model::names::hugging_face(name, "llama").unwrap()
+        s1_model::names::hugging_face(name, "llama").unwrap()
     });
 }
 
@@ -155,8 +155,7 @@ fn lora_is_pytorch_s() {
     });
     compare_norms(&reference, "lora", &params, |name| {
         let (prefix, factor) = name.rsplit_once('.').unwrap();
-        let weight =
-            s1_tui::model::names::hugging_face(&format!("{prefix}.weight"), "llama").unwrap();
+        let weight = s1_model::names::hugging_face(&format!("{prefix}.weight"), "llama").unwrap();
         let prefix = weight.strip_suffix(".weight").unwrap();
         let factor = if factor == "lora_a" { "A" } else { "B" };
         format!("base_model.model.{prefix}.{factor}")

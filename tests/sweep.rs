@@ -9,17 +9,17 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use common::{Home, MODEL};
-use s1_tui::engine::protocol::{Command, Event, LaneState, Request};
-use s1_tui::engine::traces::Traces;
-use s1_tui::engine::{Engine, LoadOptions};
-use s1_tui::lab::problems::{Options, ProblemSet};
-use s1_tui::lab::row;
-use s1_tui::lab::sweep::{self, Control, Plan, Progress};
-use s1_tui::model::sampler::Sampling;
-use s1_tui::store::Db;
-use s1_tui::store::run::{Budget, PointSpec, Run};
-use s1_tui::thinking::forcing::Policy;
-use s1_tui::thinking::trace::Token;
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Command, Event, LaneState, Request};
+use s1_core::sampling::Sampling;
+use s1_core::trace::Token;
+use s1_engine::traces::Traces;
+use s1_engine::{Engine, LoadOptions};
+use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::row;
+use s1_lab::sweep::{self, Control, Plan, Progress};
+use s1_store::Db;
+use s1_store::run::{Budget, PointSpec, Run};
 use serde_json::Value;
 
 const RUN: &str = "r";

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use s1_tui::engine::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
-use s1_tui::engine::{Engine, LoadOptions};
-use s1_tui::model::sampler::Sampling;
-use s1_tui::thinking::forcing::Policy;
-use s1_tui::thinking::trace::{Origin, Phase, Reason, Token};
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
+use s1_core::sampling::Sampling;
+use s1_core::trace::{Origin, Phase, Reason, Token};
+use s1_engine::{Engine, LoadOptions};
 use tokio::sync::mpsc::Receiver;
 
 /// An engine, and what it has said of each lane.
@@ -25,7 +25,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let (engine, events) = Engine::spawn(LoadOptions {
-            path: s1_tui::assets::REASONER.into(),
+            path: s1_data::assets::REASONER.into(),
             ..LoadOptions::default()
         })
         .unwrap();

@@ -9,8 +9,8 @@
 // Helpers of a test fail like the test itself; the lint's exemption covers test functions only.
 #![allow(clippy::unwrap_used)]
 
-use s1_tui::model::gguf::Gguf;
-use s1_tui::model::tokenizer::{Tokenizer, Vocabulary};
+use s1_model::gguf::Gguf;
+use s1_model::tokenizer::{Tokenizer, Vocabulary};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

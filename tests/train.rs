@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use s1_tui::model::fixture::tiny_gguf;
+use s1_model::fixture::tiny_gguf;
 use serde_json::Value;
 
 mod common;
@@ -211,7 +211,7 @@ fn a_run_killed_at_any_moment_and_resumed_ends_with_the_same_weights() {
 }
 
 fn checkpoints(home: &Home) -> Vec<PathBuf> {
-    s1_tui::train::checkpoint::list(&home.path("killed"))
+    s1_train::checkpoint::list(&home.path("killed"))
 }
 
 #[test]

@@ -7,8 +7,8 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use s1_tui::store::Db;
-use s1_tui::store::training::{Lease, Order, State, Training, What};
+use s1_store::Db;
+use s1_store::training::{Lease, Order, State, Training, What};
 
 mod common;
 use common::Home;

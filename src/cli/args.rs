@@ -6,12 +6,12 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::config::Dirs;
-use crate::engine::LoadOptions;
-use crate::model::device::Place;
-use crate::model::sampler::Sampling;
-use crate::store::Db;
-use crate::thinking::delimiters::Family;
-use crate::thinking::forcing::{CutAt, OnLoop, Policy};
+use s1_core::delimiters::Family;
+use s1_core::forcing::{CutAt, OnLoop, Policy};
+use s1_core::sampling::Sampling;
+use s1_engine::LoadOptions;
+use s1_model::device::Place;
+use s1_store::Db;
 
 /// Which model, and how it is used.
 #[derive(Clone, Debug, Default, Args)]
@@ -179,7 +179,7 @@ impl DbArgs {
     pub fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.db {
             Some(path) => Ok(path.clone()),
-            None => Ok(Dirs::of_user()?.data.join(crate::store::db::FILE)),
+            None => Ok(Dirs::of_user()?.data.join(s1_store::db::FILE)),
         }
     }
 

@@ -10,11 +10,11 @@ use serde::Serialize;
 use super::args::DbArgs;
 use super::settings;
 use super::sweep::{INTERRUPTED, Meter, on_interrupt, say};
-use crate::engine::LoadOptions;
-use crate::lab::curate::{self, Domain, Method, Outcome, Plan, Progress, Stage};
-use crate::lab::sweep::Control;
-use crate::sanitize;
-use crate::store::run::Budget;
+use s1_data::sanitize;
+use s1_engine::LoadOptions;
+use s1_lab::curate::{self, Domain, Method, Outcome, Plan, Progress, Stage};
+use s1_lab::sweep::Control;
+use s1_store::run::Budget;
 
 /// Domains that the summary names.
 const NAMED: usize = 8;

@@ -7,14 +7,14 @@ use anyhow::{Result, bail};
 
 use super::args::TuiArgs;
 use super::settings;
-use crate::assets;
 use crate::config::Dirs;
-use crate::engine::catalog::Places;
-use crate::engine::protocol::Request;
-use crate::hub;
 use crate::tui::keymap::Keymap;
 use crate::tui::run::{self, Setup};
 use crate::tui::theme::Theme;
+use s1_core::protocol::Request;
+use s1_data::assets;
+use s1_data::hub;
+use s1_engine::catalog::Places;
 
 /// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
 /// cannot be used.

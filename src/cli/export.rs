@@ -13,9 +13,9 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::args::DbArgs;
-use crate::store::Db;
-use crate::store::run::{Budget, Row, Run, Sample};
-use crate::thinking::trace::{Phase, Token};
+use s1_core::trace::{Phase, Token};
+use s1_store::Db;
+use s1_store::run::{Budget, Row, Run, Sample};
 
 /// Which run, and which of its points.
 #[derive(Debug, clap::Args)]
@@ -144,7 +144,7 @@ fn response(tokens: &[Token]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::thinking::trace::{Origin, Reason};
+    use s1_core::trace::{Origin, Reason};
 
     fn token(text: &str, phase: Phase, reason: Option<Reason>) -> Token {
         Token {

@@ -3,7 +3,6 @@
 //! The exit code says whether the command worked, not whether the answer is right: a verdict,
 //! either way, is success.
 
-use crate::grading;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::de::Error as _;
@@ -124,7 +123,7 @@ fn grade_lines(
 }
 
 fn print(reference: &str, answer: &str, json: bool, out: &mut impl Write) -> Result<()> {
-    let verdict = grading::grade(reference, answer).verdict;
+    let verdict = s1_grading::grade(reference, answer).verdict;
     if json {
         let line = Line {
             equal: verdict.equal,

@@ -8,11 +8,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::config::Dirs;
-use crate::lab::report::Report;
-use crate::plot::terminal::{Ink, View, text};
-use crate::plot::{self, Scale, curves};
-use crate::store::db::{self, Db};
-use crate::store::run::Run;
+use s1_lab::report::Report;
+use s1_plot::terminal::{Ink, View, text};
+use s1_plot::{Scale, curves};
+use s1_store::db::{self, Db};
+use s1_store::run::Run;
 
 /// What `plot` takes.
 #[derive(Debug, Args)]
@@ -92,7 +92,7 @@ pub fn run(args: &PlotArgs) -> Result<ExitCode> {
         figure.title.clone_from(title);
     }
     match &args.out {
-        Some(out) => plot::write(&figure, out)?,
+        Some(out) => s1_plot::write(&figure, out)?,
         None => {
             let view = View {
                 ink: if args.ascii {

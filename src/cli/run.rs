@@ -8,13 +8,10 @@ use serde::Serialize;
 
 use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
 use super::settings;
-use crate::engine::Engine;
-use crate::engine::protocol::{Command, Event, LaneState, Request, Speed};
-use crate::grading;
-use crate::sanitize;
-use crate::thinking::trace::{
-    Origin, Phase, Reason, StopReason, Token, phase_text, thinking_tokens,
-};
+use s1_core::protocol::{Command, Event, LaneState, Request, Speed};
+use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, phase_text, thinking_tokens};
+use s1_data::sanitize;
+use s1_engine::Engine;
 
 /// Longest prompt read from standard input, in bytes.
 const LONGEST_PROMPT: u64 = 16 << 20;
@@ -271,18 +268,18 @@ fn print_json(
     stop: StopReason,
 ) -> Result<()> {
     let answer_text = phase_text(&tokens, Phase::Answer);
-    let kind = request.reference.as_deref().map(grading::Kind::of);
+    let kind = request.reference.as_deref().map(s1_grading::Kind::of);
     let thinking = thinking_tokens(&tokens);
     let output = Output {
         prompt_ids,
         thinking_tokens: thinking,
         answer_tokens: tokens.len() - thinking,
         forced: forced(&tokens),
-        answer: grading::extract(&answer_text, kind).map(|a| a.text),
+        answer: s1_grading::extract(&answer_text, kind).map(|a| a.text),
         correct: request
             .reference
             .as_deref()
-            .map(|reference| grading::grade(reference, &answer_text).verdict.equal),
+            .map(|reference| s1_grading::grade(reference, &answer_text).verdict.equal),
         text: tokens.iter().map(|t| t.text.as_str()).collect(),
         stop_reason: stop.name(),
         prefill_tok_s: speed.prefill_tok_s,

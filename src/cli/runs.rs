@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::args::DbArgs;
-use crate::sanitize;
-use crate::store::Db;
-use crate::store::run::RunSummary;
+use s1_data::sanitize;
+use s1_store::Db;
+use s1_store::run::RunSummary;
 
 /// Which database, and what to do with it.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ struct Line<'a> {
     rows: usize,
     problems: usize,
     complete: bool,
-    settings: &'a crate::store::run::Settings,
+    settings: &'a s1_store::run::Settings,
 }
 
 /// Runs the command. Errors where the database cannot be read, or has no such run.

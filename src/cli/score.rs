@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::args::ModelArgs;
-use crate::engine::tokenizer_for;
-use crate::model::adapter::PeftAdapter;
-use crate::model::decoder::{Decoder, Logits};
-use crate::model::gguf::Gguf;
-use crate::model::sampler::Row;
+use s1_engine::tokenizer_for;
+use s1_model::adapter::PeftAdapter;
+use s1_model::decoder::{Decoder, Logits};
+use s1_model::gguf::Gguf;
+use s1_model::sampler::Row;
 
 /// Tokens computed at once: bounds the memory that a row of logits per token takes.
 const CHUNK: usize = 32;

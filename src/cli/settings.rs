@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
 use crate::config::{Config, Dirs};
-use crate::engine::LoadOptions;
+use s1_engine::LoadOptions;
 
 /// What the flags, and what lies below them, come to. The number of threads takes effect here:
 /// this must be called before anything computes.

@@ -11,15 +11,15 @@ use serde::Serialize;
 use super::args::{ConfigArgs, DbArgs, ModelArgs, SampleArgs, ThinkArgs, parse_cut_at};
 use super::settings;
 use crate::config::Config;
-use crate::engine::{LoadOptions, catalog};
-use crate::lab::problems::{Options, ProblemSet};
-use crate::lab::report::{Point, Report};
-use crate::lab::sweep::{self, Control, Plan, Progress};
-use crate::sanitize;
-use crate::store::Db;
-use crate::store::run::{Budget, PointSpec, PromptTemplate, Run};
-use crate::thinking::delimiters::Family;
-use crate::thinking::forcing::CutAt;
+use s1_core::delimiters::Family;
+use s1_core::forcing::CutAt;
+use s1_data::sanitize;
+use s1_engine::{LoadOptions, catalog};
+use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::report::{Point, Report};
+use s1_lab::sweep::{self, Control, Plan, Progress};
+use s1_store::Db;
+use s1_store::run::{Budget, PointSpec, PromptTemplate, Run};
 
 /// Problems that decode at once, unless told otherwise: more gain little on a CPU.
 const LANES: usize = 8;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::args::ModelArgs;
-use crate::engine::tokenizer_for;
-use crate::model::gguf::Gguf;
+use s1_engine::tokenizer_for;
+use s1_model::gguf::Gguf;
 
 /// What to tokenize.
 #[derive(Debug, clap::Args)]

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use super::args::DbArgs;
-use crate::lab::training::{
+use s1_data::sanitize::clean_line;
+use s1_lab::training::{
     self,
     watched::{self, Job, Told},
 };
-use crate::sanitize::clean_line;
-use crate::store::training::What;
-use crate::train::arguments::Arguments;
-use crate::train::control::{Control, Event, Step};
-use crate::train::plan::Plan;
-use crate::train::run::{Outcome, Run};
+use s1_store::training::What;
+use s1_train::arguments::Arguments;
+use s1_train::control::{Control, Event, Step};
+use s1_train::plan::Plan;
+use s1_train::run::{Outcome, Run};
 
 /// Exit code of a training that was told to end at once: that of a killed process.
 const KILLED: i32 = 137;

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::args::DbArgs;
 use super::train::{duration, note};
-use crate::sanitize::clean_line;
-use crate::store::Db;
-use crate::store::training::{Order, Training};
+use s1_data::sanitize::clean_line;
+use s1_store::Db;
+use s1_store::training::{Order, Training};
 
 /// Which training, and what to tell it.
 #[derive(Debug, clap::Args)]

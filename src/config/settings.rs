@@ -9,8 +9,8 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 
 use super::{Config, expand_home};
-use crate::thinking::delimiters::Family;
-use crate::thinking::forcing::{CutAt, OnLoop};
+use s1_core::delimiters::Family;
+use s1_core::forcing::{CutAt, OnLoop};
 
 /// Tables of the settings file; every other key stands at its top.
 pub const SECTIONS: [&str; 2] = ["thinking", "sampling"];

@@ -1,6 +1,6 @@
 use super::*;
-use crate::model::device::Place;
-use crate::thinking::forcing::{CutAt, OnLoop};
+use s1_core::forcing::{CutAt, OnLoop};
+use s1_model::device::Place;
 
 const COMMENTED: &str = include_str!("../../assets/config.toml");
 

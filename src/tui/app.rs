@@ -9,13 +9,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::protocol::{Command, Event, ModelInfo, Request};
-use crate::hub::Download;
-use crate::lab::training::Product;
-use crate::plot::Figure;
-use crate::store::run::Run;
-use crate::store::session::{Document, ModelCard};
-use crate::store::training::{Order, Training};
+use s1_core::protocol::{Command, Event, ModelInfo, Request};
+use s1_data::hub::Download;
+use s1_lab::training::Product;
+use s1_plot::Figure;
+use s1_store::run::Run;
+use s1_store::session::{Document, ModelCard};
+use s1_store::training::{Order, Training};
 
 use super::action::Action;
 use super::keymap::Keymap;

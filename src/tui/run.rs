@@ -16,17 +16,16 @@ use futures_core::Stream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::Dirs;
-use crate::engine::protocol::{Event, Request};
-use crate::engine::{Engine, LoadOptions, catalog};
-use crate::hub::{self, Download};
-use crate::lab::curate::Chosen;
-use crate::lab::sweep::Control;
-use crate::lab::training::{self, Preview};
-use crate::plot;
-use crate::store::db;
-use crate::store::run::{Run, RunSummary};
-use crate::store::session::{self, Document, Saved};
-use crate::store::training::Training;
+use s1_core::protocol::{Event, Request};
+use s1_data::hub::{self, Download};
+use s1_engine::{Engine, LoadOptions, catalog};
+use s1_lab::curate::Chosen;
+use s1_lab::sweep::Control;
+use s1_lab::training::{self, Preview};
+use s1_store::db;
+use s1_store::run::{Run, RunSummary};
+use s1_store::session::{self, Document, Saved};
+use s1_store::training::Training;
 
 use super::app::train::form::Place;
 use super::app::train::{Look, Purpose};
@@ -461,7 +460,7 @@ impl Loop {
                     }
                 }
                 Effect::SaveFigure { figure, path } => self.aside(move || {
-                    let written = plot::write(&figure, &path).map(|()| path);
+                    let written = s1_plot::write(&figure, &path).map(|()| path);
                     Done::Figure(said(written))
                 }),
                 Effect::LoadModel(path) => self.load(path),

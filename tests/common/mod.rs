@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use s1_tui::model::fixture::tiny_gguf;
+use s1_model::fixture::tiny_gguf;
 
 /// The program under test: this build's, or the one named by `S1_TUI_BIN` (a release build).
 pub fn binary() -> PathBuf {

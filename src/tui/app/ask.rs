@@ -3,8 +3,8 @@
 use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Model, Tone};
-use crate::engine::protocol::{Command, LaneState, Request};
 use crate::tui::screens::Screen;
+use s1_core::protocol::{Command, LaneState, Request};
 
 /// Lanes a session may use before its ids would meet the next session's.
 pub(super) const LANES: usize = 1 << 20;

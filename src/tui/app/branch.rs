@@ -2,8 +2,8 @@
 
 use super::overlay::Overlay;
 use super::{App, Tone};
-use crate::engine::protocol::{Ask, Command, LaneState, Until};
-use crate::thinking::tree::BranchId;
+use s1_core::protocol::{Ask, Command, LaneState, Until};
+use s1_core::tree::BranchId;
 
 impl App {
     /// Makes a branch at the cursor; `go` runs it at once.

@@ -1,7 +1,7 @@
 //! The comparison screen's share of the keys, and its state: which lanes are wanted, the
 //! comparison that runs, and where the reader is in each lane.
 //!
-//! Not here: what the lanes do ([`crate::lab::lanes`]), and how they are drawn.
+//! Not here: what the lanes do ([`s1_lab::lanes`]), and how they are drawn.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
@@ -9,13 +9,13 @@ use ratatui::layout::{Position, Rect};
 use super::live::Live;
 use super::overlay::{Overlay, Pick};
 use super::{App, Effect, Focus, Model, Tone};
-use crate::engine::protocol::{self, Event, LaneId};
-use crate::lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy, ending};
-use crate::store::session::ModelCard;
 use crate::tui::action::Action;
 use crate::tui::sanitize::clean_line;
 use crate::tui::screens::Screen;
 use crate::tui::widgets::trace::view::View;
+use s1_core::protocol::{self, Event, LaneId};
+use s1_lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy, ending};
+use s1_store::session::ModelCard;
 
 mod choose;
 

@@ -2,9 +2,9 @@
 
 use super::live::Change;
 use super::{App, Model, Tone};
-use crate::engine::protocol::{Command, Event, LaneState};
-use crate::hub::Download;
 use crate::tui::sanitize::clean_line;
+use s1_core::protocol::{Command, Event, LaneState};
+use s1_data::hub::Download;
 
 impl App {
     pub(super) fn take_event(&mut self, event: Event) {

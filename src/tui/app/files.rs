@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Save, Tone};
-use crate::store::session::{Document, EXTENSION, Saved};
+use s1_store::session::{Document, EXTENSION, Saved};
 
 /// What became of a save.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use super::overlay::{Ask, Overlay, Pick, Sure};
 use super::train::form::Field;
 use super::{App, Effect, Focus};
 use crate::config::expand_home;
-use crate::engine::catalog::Entry;
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
 use crate::tui::screens::Screen;
 use crate::tui::screens::picker::Picker;
 use crate::tui::widgets::palette::Palette;
 use crate::tui::widgets::prompt_line::Outcome;
+use s1_engine::catalog::Entry;
 
 impl App {
     /// Takes a key in.

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use crate::engine::protocol::{Event, LaneId, LaneState, Request, Speed, Until};
-use crate::store::session::{Document, ModelCard};
-use crate::thinking::trace::{ALL_WAITS, Phase, Reason, Token, phase_text, wait_positions};
-use crate::thinking::tree::{Branch, BranchId, Tree};
 use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::paint::Verdict;
 use crate::tui::widgets::trace::view::View;
+use s1_core::protocol::{Event, LaneId, LaneState, Request, Speed, Until};
+use s1_core::trace::{ALL_WAITS, Phase, Reason, Token, phase_text, wait_positions};
+use s1_core::tree::{Branch, BranchId, Tree};
+use s1_store::session::{Document, ModelCard};
 
 mod grade;
 

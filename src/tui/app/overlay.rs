@@ -6,10 +6,6 @@ use std::time::SystemTime;
 use super::compare::{Kind, Place};
 use super::live::Live;
 use super::settings::Setting;
-use crate::engine::protocol::LaneState;
-use crate::store::session::{EXTENSION, Saved};
-use crate::thinking::trace::Token;
-use crate::thinking::tree::BranchId;
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::screens::curation::Curation;
 use crate::tui::screens::picker::Picker;
@@ -20,6 +16,10 @@ use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::palette::Palette;
 use crate::tui::widgets::prompt_line::PromptLine;
 use crate::tui::widgets::reader::Reader;
+use s1_core::protocol::LaneState;
+use s1_core::trace::Token;
+use s1_core::tree::BranchId;
+use s1_store::session::{EXTENSION, Saved};
 
 /// Something over the screen that has the keys.
 #[derive(Clone, Debug)]

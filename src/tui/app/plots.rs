@@ -10,14 +10,14 @@ mod act;
 pub mod pair;
 pub mod sweep;
 
-use crate::lab::compare::{Paired, paired};
-use crate::lab::report::Report;
-use crate::plot::curves::{self, Curves, Source};
-use crate::plot::terminal::View;
-use crate::plot::{Figure, Scale};
-use crate::store::run::{Run, RunSummary};
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
+use s1_lab::compare::{Paired, paired};
+use s1_lab::report::Report;
+use s1_plot::curves::{self, Curves, Source};
+use s1_plot::terminal::View;
+use s1_plot::{Figure, Scale};
+use s1_store::run::{Run, RunSummary};
 
 /// More runs over one another cannot be told apart.
 const MOST_SHOWN: usize = 6;

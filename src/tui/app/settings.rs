@@ -2,8 +2,8 @@
 
 use super::overlay::{Overlay, Pick};
 use super::{App, Tone};
-use crate::engine::protocol::Command;
 use crate::tui::widgets::list::{List, Row};
+use s1_core::protocol::Command;
 
 /// Something that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 
 use super::overlay::Overlay;
 use super::{App, Model, Tone};
-use crate::engine::protocol::{Ask, Command, LaneState, Until};
-use crate::thinking::tree::BranchId;
 use crate::tui::action::Action;
+use s1_core::protocol::{Ask, Command, LaneState, Until};
+use s1_core::tree::BranchId;
 
 /// A cut at the end of the sentence waits at most this many tokens.
 const SENTENCE_WITHIN: usize = 64;
@@ -43,7 +43,7 @@ impl App {
             (_, Model::None | Model::Failed(_)) => "Choose a model to go on with this.".to_owned(),
             (_, Model::Loading(_)) => "The model is not ready yet.".to_owned(),
             (Some(live), Model::Ready(info)) => {
-                let card = crate::store::session::ModelCard::of(info);
+                let card = s1_store::session::ModelCard::of(info);
                 if live.model.shares_tokens_with(&card) {
                     return self.live.as_mut();
                 }

@@ -6,10 +6,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::engine::protocol::{LaneState, Speed};
-use crate::thinking::forcing::Policy;
-use crate::thinking::trace::{Alternative, Origin, Phase, Reason, StopReason, Token};
 use crate::tui::screens;
+use s1_core::forcing::Policy;
+use s1_core::protocol::{LaneState, Speed};
+use s1_core::trace::{Alternative, Origin, Phase, Reason, StopReason, Token};
 
 mod recording;
 

@@ -2,8 +2,8 @@
 
 use super::testing::*;
 use super::*;
-use crate::engine::protocol::{LaneState, Until};
-use crate::thinking::trace::{Origin, Phase, Reason, StopReason, Token};
+use s1_core::protocol::{LaneState, Until};
+use s1_core::trace::{Origin, Phase, Reason, StopReason, Token};
 
 mod branches;
 mod sessions;

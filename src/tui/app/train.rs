@@ -11,12 +11,12 @@ pub mod form;
 mod plan;
 pub mod watch;
 
-use crate::lab::training::{CheckpointFile, Preview};
-use crate::plot::Figure;
-use crate::plot::terminal::View;
-use crate::store::training::{Note, StepRecord, Training};
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
+use s1_lab::training::{CheckpointFile, Preview};
+use s1_plot::Figure;
+use s1_plot::terminal::View;
+use s1_store::training::{Note, StepRecord, Training};
 
 pub use after::{Purpose, rank};
 use form::Form;

@@ -1,7 +1,7 @@
 //! Tuning a thought while it runs: budget, probes, wait text.
 
 use super::{App, Model, Tone};
-use crate::engine::protocol::Command;
+use s1_core::protocol::Command;
 
 impl App {
     /// Raises or lowers the thinking budget, of the thought on screen and of the next question.

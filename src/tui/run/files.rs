@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::config::Dirs;
-use crate::store::session::EXTENSION;
 use crate::tui::app::{Save, SaveResult};
+use s1_store::session::EXTENSION;
 
 /// No history is larger than this.
 const MAX_HISTORY: u64 = 8 * 1024 * 1024;

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::said;
-use crate::store::Db;
-use crate::store::run::{Run, RunSummary};
-use crate::store::session::Document;
+use s1_store::Db;
+use s1_store::run::{Run, RunSummary};
+use s1_store::session::Document;
 
 /// The runs; none where there is no database yet.
 pub fn list(database: &Path) -> Result<Vec<RunSummary>, String> {

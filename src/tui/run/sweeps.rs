@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::engine::LoadOptions;
-use crate::engine::protocol::Request;
-use crate::lab::problems::{Options, ProblemSet};
-use crate::lab::sweep::{self, Control, Progress};
-use crate::model::sampler::Sampling;
 use crate::tui::app::plots::sweep::Plan;
+use s1_core::protocol::Request;
+use s1_core::sampling::Sampling;
+use s1_engine::LoadOptions;
+use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::sweep::{self, Control, Progress};
 
 /// What a sweep needs beside its plan.
 pub struct Job {

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::said;
-use crate::lab::training;
-use crate::store::Db;
-use crate::store::training::{Order, Training};
 use crate::tui::app::train::{Listed, Look, News};
+use s1_lab::training;
+use s1_store::Db;
+use s1_store::training::{Order, Training};
 
 /// The trainings, and what is new of one; none where there is no database yet.
 pub fn look(database: &Path, of: Option<(String, (usize, i64))>) -> Result<Look, String> {

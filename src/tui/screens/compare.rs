@@ -9,10 +9,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::{on_border, question};
-use crate::engine::catalog;
-use crate::engine::protocol::LaneState;
-use crate::lab::lanes::{Comparison, Lane, Source, Strategy};
-use crate::thinking::trace::{Phase, thinking_tokens};
 use crate::tui::action::Action;
 use crate::tui::app::compare::LanePlace;
 use crate::tui::app::{App, Focus, Model};
@@ -22,6 +18,10 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::prose::prose;
 use crate::tui::widgets::trace::paint::{Heat, Paint, Verdict, paint as paint_trace};
+use s1_core::protocol::LaneState;
+use s1_core::trace::{Phase, thinking_tokens};
+use s1_engine::catalog;
+use s1_lab::lanes::{Comparison, Lane, Source, Strategy};
 
 #[cfg(test)]
 mod tests;
@@ -233,7 +233,7 @@ fn draw_plan(app: &App, strategy: &Strategy, at: usize, place: &LanePlace, buf: 
 
 /// What a strategy does, in a sentence.
 fn about(strategy: &Strategy) -> String {
-    use crate::lab::lanes::Limit;
+    use s1_lab::lanes::Limit;
     if !strategy.think {
         return "Answers without thinking.".into();
     }

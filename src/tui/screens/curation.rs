@@ -6,7 +6,6 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::lab::curate::{Chosen, Judged, Passage, StageKind};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::fit;
@@ -14,6 +13,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
 use crate::tui::widgets::list::{Row, Selection};
 use crate::tui::widgets::overlay::{boxed, centered, put, scroll_to};
+use s1_lab::curate::{Chosen, Judged, Passage, StageKind};
 
 /// Columns that read well.
 const WIDTH: u16 = 124;
@@ -281,8 +281,8 @@ fn detail(item: &Judged) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::curate::Reason;
     use crate::tui::widgets::overlay::testing::{SIZES, picture, survives_every_size};
+    use s1_lab::curate::Reason;
 
     fn view() -> Curation {
         let folder = tempfile::tempdir().unwrap();

@@ -5,10 +5,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use crate::engine::protocol::ModelInfo;
-use crate::hub::{Download, size_text};
 use crate::tui::app::{App, Model};
 use crate::tui::sanitize::{clean_line, fit, width};
+use s1_core::protocol::ModelInfo;
+use s1_data::hub::{Download, size_text};
 
 use super::Screen;
 

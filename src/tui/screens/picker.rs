@@ -1,7 +1,7 @@
 //! The model picker: the files found on this machine, narrowed by typing; or the path of any other,
 //! or the name of one of the hub.
 //!
-//! Not here: looking for files ([`crate::engine::catalog`]) and loading one.
+//! Not here: looking for files ([`s1_engine::catalog`]) and loading one.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use crate::config::expand_home;
-use crate::engine::catalog::Entry;
-use crate::hub::{self, size_text};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -20,6 +18,8 @@ use crate::tui::widgets::list::{Row, Selection, hint};
 use crate::tui::widgets::overlay::{boxed, centered, put};
 use crate::tui::widgets::palette::{score, types};
 use crate::tui::widgets::prompt_line::Outcome;
+use s1_data::hub::{self, size_text};
+use s1_engine::catalog::Entry;
 
 /// How to get a first model, in one line.
 pub const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf";
@@ -270,9 +270,9 @@ impl Picker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::catalog::Source;
     use crate::tui::widgets::overlay::testing::{SIZES, picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyModifiers};
+    use s1_engine::catalog::Source;
 
     fn entries() -> Vec<Entry> {
         [

@@ -10,7 +10,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::plot::terminal::View;
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::train::watch::RAW;
@@ -18,6 +17,7 @@ use crate::tui::app::train::{Pane, Train};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::prose::prose;
+use s1_plot::terminal::View;
 
 mod form;
 mod lists;

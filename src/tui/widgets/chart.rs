@@ -11,10 +11,10 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::overlay::put;
-use crate::plot::terminal::{self, Ink, Styles, View};
-use crate::plot::{Figure, Window};
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
+use s1_plot::terminal::{self, Ink, Styles, View};
+use s1_plot::{Figure, Window};
 
 /// From this size on the panel has a border.
 const BORDERS_FROM: (u16, u16) = (20, 6);
@@ -129,7 +129,7 @@ pub fn zoom(figure: &Figure, view: &mut View, closer: bool) {
         .cursor
         .and_then(|(s, p)| figure.series.get(s)?.points.get(p));
     let factor = if closer { 1.0 / ZOOM } else { ZOOM };
-    let around = |range: crate::plot::Range, whole: crate::plot::Range, value: Option<f64>| {
+    let around = |range: s1_plot::Range, whole: s1_plot::Range, value: Option<f64>| {
         let here = value
             .map(|v| range.place(v))
             .filter(|p| (0.0..=1.0).contains(p));

@@ -4,8 +4,8 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::thinking::tree::Probe;
 use crate::tui::theme::Theme;
+use s1_core::tree::Probe;
 
 use crate::tui::sanitize::{clean_line, fit};
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::{App, MOST_LANES, Overlay, Pick};
-use crate::lab::lanes::{Limit, MOST_SAMPLES, Preset, Source, Strategy};
 use crate::tui::app::overlay::Ask;
 use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_lab::lanes::{Limit, MOST_SAMPLES, Preset, Source, Strategy};
 
 /// Which lane is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Right or wrong: answers and probes against the reference.
 
 use super::Live;
-use crate::grading::{equal, extract, grade};
-use crate::thinking::trace::{Phase, StopReason, phase_text};
-use crate::thinking::tree::{BranchId, Probe};
 use crate::tui::widgets::trace::paint::Verdict;
+use s1_core::trace::{Phase, StopReason, phase_text};
+use s1_core::tree::{BranchId, Probe};
+use s1_grading::{equal, extract, grade};
 
 impl Live {
     /// Reads the final answer of a branch that has ended, and grades it.

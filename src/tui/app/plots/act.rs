@@ -4,9 +4,6 @@ use std::path::PathBuf;
 
 use super::{MOST_SHOWN, Pane};
 use crate::config::expand_home;
-use crate::plot::curves::Source;
-use crate::store::run::{Run, RunSummary};
-use crate::store::session::Document;
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Ask, Overlay, Pick};
 use crate::tui::app::{App, Effect, Tone};
@@ -14,6 +11,9 @@ use crate::tui::screens::Screen;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_plot::curves::Source;
+use s1_store::run::{Run, RunSummary};
+use s1_store::session::Document;
 
 impl App {
     /// Goes to the plots; the runs are listed anew.

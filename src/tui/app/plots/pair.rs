@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::Pane;
 use super::sweep::{Plan, Progress};
-use crate::plot::curves::Source;
-use crate::store::run::Budget;
 use crate::tui::app::{App, Effect, Tone};
+use s1_plot::curves::Source;
+use s1_store::run::Budget;
 
 /// A sweep of two models that waits for its form.
 #[derive(Clone, Debug, PartialEq)]

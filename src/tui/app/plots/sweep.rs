@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::pair::Launch;
 use crate::config::expand_home;
-use crate::lab::sweep::Progress as Told;
-use crate::store::run::{Budget, PointSpec};
 use crate::tui::app::overlay::{Ask, Overlay, Pick};
 use crate::tui::app::{App, Effect, Model, Tone};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_lab::sweep::Progress as Told;
+use s1_store::run::{Budget, PointSpec};
 
 /// More budgets or waits than a curve can show.
 const MOST_POINTS: usize = 200;

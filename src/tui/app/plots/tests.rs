@@ -1,13 +1,13 @@
 //! The plots screen without terminal and database.
 
 use super::*;
-use crate::store::run::Run;
-use crate::store::run::RunSummary;
-use crate::store::session::Document;
-use crate::thinking::tree::Tree;
 use crate::tui::app::testing::{press, ready, swept};
 use crate::tui::app::{App, Effect};
 use crate::tui::screens::Screen;
+use s1_core::tree::Tree;
+use s1_store::run::Run;
+use s1_store::run::RunSummary;
+use s1_store::session::Document;
 
 pub fn summary(run: &Run) -> RunSummary {
     let samples = || run.rows.iter().flat_map(|r| &r.samples);
@@ -254,7 +254,7 @@ fn field(app: &mut App, row: usize, text: &str) {
 
 #[test]
 fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
-    use crate::lab::sweep::Progress as Told;
+    use s1_lab::sweep::Progress as Told;
 
     let mut app = ready();
     app.show_plots();

@@ -7,9 +7,9 @@
 use std::sync::OnceLock;
 
 use super::*;
-use crate::engine::protocol::Until;
-use crate::store::run::Run;
-use crate::store::session::Document;
+use s1_core::protocol::Until;
+use s1_store::run::Run;
+use s1_store::session::Document;
 
 /// What is asked: its answer comes out right.
 pub const QUESTION: &str = "How many r in raspberry?";
@@ -95,14 +95,14 @@ pub fn steered(app: &mut App) {
 
 mod model {
     use super::*;
-    use crate::engine::traces::Traces;
-    use crate::engine::{Engine, LoadOptions};
-    use crate::lab::problems::ProblemSet;
-    use crate::lab::sweep::{self, Plan};
-    use crate::store::Db;
-    use crate::store::run::{Budget, PointSpec, Row};
-    use crate::thinking::forcing::OnLoop;
-    use crate::thinking::tree::{Branch, Tree};
+    use s1_core::forcing::OnLoop;
+    use s1_core::tree::{Branch, Tree};
+    use s1_engine::traces::Traces;
+    use s1_engine::{Engine, LoadOptions};
+    use s1_lab::problems::ProblemSet;
+    use s1_lab::sweep::{self, Plan};
+    use s1_store::Db;
+    use s1_store::run::{Budget, PointSpec, Row};
     use std::path::{Path, PathBuf};
     use tokio::sync::mpsc::Receiver;
 
@@ -116,7 +116,7 @@ mod model {
     impl Reasoner {
         fn load() -> Reasoner {
             let (engine, mut events) = Engine::spawn(LoadOptions {
-                path: crate::assets::REASONER.into(),
+                path: s1_data::assets::REASONER.into(),
                 ..LoadOptions::default()
             })
             .unwrap();
@@ -236,8 +236,8 @@ mod model {
 
     fn swept_now(name: &str, problems: usize) -> Run {
         let folder = tempfile::tempdir().unwrap();
-        let source = crate::assets::HELD_OUT.to_owned();
-        let options = crate::lab::problems::Options {
+        let source = s1_data::assets::HELD_OUT.to_owned();
+        let options = s1_lab::problems::Options {
             limit: Some(problems),
             ..Default::default()
         };

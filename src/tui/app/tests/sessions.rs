@@ -1,7 +1,7 @@
 //! Sessions: kept, saved, opened; and leaving.
 
 use super::*;
-use crate::store::session::Document;
+use s1_store::session::Document;
 
 fn saves(app: &mut App) -> Vec<(Option<PathBuf>, usize, u64)> {
     let (_, effects) = app.drain();

@@ -1,10 +1,10 @@
 //! Anything at all, at any size: the program must survive it, and the screen must stay clean.
 
 use super::*;
-use crate::thinking::tree::Probe;
 use crate::tui::app::train::{Listed, Look, News};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
+use s1_core::tree::Probe;
 use std::time::{Duration, Instant};
 
 struct Dice(u64);
@@ -90,7 +90,7 @@ impl Dice {
     }
     /// Trainings as a damaged database, or another program, may tell of them.
     fn look(&mut self, app: &App) -> Look {
-        use crate::store::training::{Note, State, StepRecord, Training, What};
+        use s1_store::training::{Note, State, StepRecord, Training, What};
         let numbers = [0.0, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300];
         let number = |dice: &mut Dice| numbers[dice.roll(numbers.len())];
         let states = [

@@ -1,12 +1,12 @@
 //! What keys do on the train screen while a training is watched, and what comes back of it.
 
 use super::{Look, Pane};
-use crate::store::training::{Order, State};
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Overlay, Sure};
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screens::Screen;
 use crate::tui::widgets::confirm::Confirm;
+use s1_store::training::{Order, State};
 
 /// The learning rate may be multiplied and divided by this much.
 const MOST_RATE: f64 = 1024.0;

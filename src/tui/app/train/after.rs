@@ -2,12 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::assets;
-use crate::lab::training::Product;
-use crate::store::run::Budget;
-use crate::store::training::{State, Training};
-use crate::train::arguments::Arguments;
-use crate::train::export::Quantization;
 use crate::tui::app::compare::Place;
 use crate::tui::app::overlay::{Overlay, Pick};
 use crate::tui::app::plots::pair::Before;
@@ -15,6 +9,12 @@ use crate::tui::app::plots::sweep::Plan;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screens::Screen;
 use crate::tui::widgets::list::{List, Row};
+use s1_data::assets;
+use s1_lab::training::Product;
+use s1_store::run::Budget;
+use s1_store::training::{State, Training};
+use s1_train::arguments::Arguments;
+use s1_train::export::Quantization;
 
 use super::Pane;
 

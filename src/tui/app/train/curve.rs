@@ -5,8 +5,8 @@
 //! the smoothing looks back only, and the buckets of the thinning depend on the number of steps of
 //! the whole training and not on how many are done.
 
-use crate::plot::Point;
-use crate::plot::sample;
+use s1_plot::Point;
+use s1_plot::sample;
 
 /// Buckets along the whole training: more than any screen has columns of dots.
 const BUCKETS: usize = 1024;

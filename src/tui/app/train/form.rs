@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 mod field;
 
-use crate::assets;
 pub use field::Field;
 use field::read;
+use s1_data::assets;
 
 /// A row of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

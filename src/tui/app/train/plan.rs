@@ -1,14 +1,14 @@
 //! The form of a new training: its keys, what it will take, and the start.
 
 use super::form::{Field, Row};
-use crate::lab::curate::Chosen;
-use crate::lab::training::Preview;
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Ask, Overlay};
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screens::Screen;
 use crate::tui::screens::curation::Curation;
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_lab::curate::Chosen;
+use s1_lab::training::Preview;
 
 impl App {
     /// Shows the form, its start selected.

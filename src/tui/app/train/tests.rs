@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::*;
-use crate::lab::training::{Piece, Product};
-use crate::plot::curves::tests::run;
-use crate::store::run::Budget;
-use crate::store::training::{Order, State, What};
-use crate::train::export::Quantization;
-use crate::train::plan::Plan;
 use crate::tui::app::testing::{press, ready};
 use crate::tui::app::{App, Effect, plots};
 use crate::tui::screens::Screen;
+use s1_lab::training::{Piece, Product};
+use s1_plot::fixtures::run;
+use s1_store::run::Budget;
+use s1_store::training::{Order, State, What};
+use s1_train::export::Quantization;
+use s1_train::plan::Plan;
 
 /// A loss as a small model's: it falls, and jitters.
 pub fn step(step: usize) -> StepRecord {
@@ -252,7 +252,7 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     let mut app = planning();
     press(&mut app, "down enter");
     assert_eq!(app.drain().1, [Effect::FindModels]);
-    app.on_models(crate::engine::catalog::bundled().collect());
+    app.on_models(s1_engine::catalog::bundled().collect());
     press(&mut app, "enter");
     assert_eq!(app.train.form.text(form::Field::Base), "bundled:reasoner");
     assert_eq!(app.train.form.text(form::Field::Epochs), "5");
@@ -263,7 +263,7 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     );
     // Left without a choice, the next picker is the explorer's again.
     press(&mut app, "enter esc m");
-    app.on_models(crate::engine::catalog::bundled().collect());
+    app.on_models(s1_engine::catalog::bundled().collect());
     press(&mut app, "enter");
     assert_eq!(app.model_path, Some("bundled:reasoner".into()));
 }
@@ -517,7 +517,7 @@ fn launched(app: &mut App) -> plots::pair::Launch {
 }
 
 fn swept(app: &mut App, name: &str) {
-    app.on_sweep(crate::lab::sweep::Progress::Started {
+    app.on_sweep(s1_lab::sweep::Progress::Started {
         run: name.into(),
         model: Box::new(crate::tui::app::testing::info()),
         done: 0,

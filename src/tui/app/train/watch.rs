@@ -1,10 +1,10 @@
 //! One training as it is watched: its steps and notes so far, and the figures they make.
 
 use super::curve::{smooth, span, thin};
-use crate::lab::stats::wilson;
-use crate::lab::training::CheckpointFile;
-use crate::plot::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
-use crate::store::training::{Note, StepRecord, What};
+use s1_lab::stats::wilson;
+use s1_lab::training::CheckpointFile;
+use s1_plot::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
+use s1_store::training::{Note, StepRecord, What};
 
 /// Colours of the lines; the first is dimmed by whoever draws them.
 pub const RAW: usize = 0;

@@ -1,8 +1,8 @@
 use super::*;
-use crate::engine::protocol::{Command, Event, Speed};
-use crate::lab::lanes::{MOST_SAMPLES, Preset};
-use crate::thinking::trace::{Origin, StopReason, thinking_tokens};
 use crate::tui::app::testing::*;
+use s1_core::protocol::{Command, Event, Speed};
+use s1_core::trace::{Origin, StopReason, thinking_tokens};
+use s1_lab::lanes::{MOST_SAMPLES, Preset};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 

@@ -6,7 +6,6 @@ use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use crate::engine::protocol::LaneState;
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Focus, Model};
@@ -14,6 +13,7 @@ use crate::tui::keymap::Context;
 use crate::tui::sanitize::{clean_line, width};
 use crate::tui::widgets::bars::gauge;
 use crate::tui::widgets::prose::prose;
+use s1_core::protocol::LaneState;
 
 /// Nothing is written yet, but something is under way.
 pub fn waiting(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {

@@ -6,10 +6,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::side::{finite, rate};
-use crate::thinking::trace::thinking_tokens;
 use crate::tui::app::App;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::probes;
+use s1_core::trace::thinking_tokens;
 
 /// Columns of the gauge.
 const GAUGE: usize = 8;

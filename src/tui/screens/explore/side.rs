@@ -7,7 +7,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::on_border;
-use crate::thinking::trace::thinking_tokens;
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Model};
@@ -16,6 +15,7 @@ use crate::tui::sanitize::width;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::trace::paint::ENTROPY_FULL;
 use crate::tui::widgets::{probes, spark};
+use s1_core::trace::thinking_tokens;
 
 mod token;
 

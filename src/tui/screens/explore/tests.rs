@@ -1,9 +1,9 @@
 use super::*;
-use crate::engine::protocol::Event;
-use crate::hub::Download;
 use crate::tui::app::App;
 use crate::tui::app::testing::*;
 use crate::tui::theme::Theme;
+use s1_core::protocol::Event;
+use s1_data::hub::Download;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 

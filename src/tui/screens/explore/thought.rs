@@ -7,8 +7,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::{Places, blank, on_border};
-use crate::engine::protocol::LaneState;
-use crate::thinking::trace::{StopReason, thinking_tokens};
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Focus};
@@ -16,6 +14,8 @@ use crate::tui::keymap::Context;
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::trace::paint::{Heat, Paint, paint};
+use s1_core::protocol::LaneState;
+use s1_core::trace::{StopReason, thinking_tokens};
 
 pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
     if places.panel.is_empty() {

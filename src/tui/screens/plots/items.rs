@@ -4,14 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::lab::report::{Cell, Item, Mark, Point};
-use crate::store::run::Budget;
 use crate::tui::app::App;
 use crate::tui::app::plots::Shown;
 use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
+use s1_lab::report::{Cell, Item, Mark, Point};
+use s1_store::run::Budget;
 
 /// Columns of a point.
 const CELL: u16 = 5;
@@ -155,7 +155,7 @@ fn about(shown: &Shown, row: usize, column: usize) -> Option<String> {
     let item = shown.report.items.get(row)?;
     let point = shown.report.points.get(column)?;
     let cell = item.cells.get(column)?;
-    let name = crate::plot::curves::name(point);
+    let name = s1_plot::curves::name(point);
     let stored = shown.run.rows.get(item.row)?;
     let Some(sample) = cell.first.and_then(|s| stored.samples.get(s)) else {
         return Some(format!("{} at {name}: not done yet", item.id));

@@ -5,8 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::words;
-use crate::plot::terminal::Ink;
-use crate::store::run::{Budget, RunSummary};
 use crate::tui::app::App;
 use crate::tui::app::plots::sweep::Progress;
 use crate::tui::sanitize::width;
@@ -14,6 +12,8 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, gauge, grouped};
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
+use s1_plot::terminal::Ink;
+use s1_store::run::{Budget, RunSummary};
 
 /// One cell of a table.
 struct Cell {

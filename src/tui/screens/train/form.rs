@@ -6,13 +6,13 @@ use ratatui::style::Style;
 
 use super::pieces;
 use super::strip::{cost, time};
-use crate::lab::training::{Piece, Preview};
 use crate::tui::app::App;
 use crate::tui::app::train::form::{Field, Form, Row};
 use crate::tui::sanitize::fit_end;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
+use s1_lab::training::{Piece, Preview};
 
 /// The smallest body with form and plan side by side, and one below the other.
 const BESIDE_FROM: u16 = 90;

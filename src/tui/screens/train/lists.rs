@@ -6,12 +6,12 @@ use ratatui::style::Style;
 
 use super::strip::sign;
 use super::words;
-use crate::store::training::{Note, What};
 use crate::tui::app::App;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::list::{Row, Selection};
 use crate::tui::widgets::overlay::put;
+use s1_store::training::{Note, What};
 
 /// What happened, the newest last.
 pub fn log(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {

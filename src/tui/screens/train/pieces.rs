@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use crate::lab::training::Piece;
 use crate::tui::sanitize::{clean, graphemes, width};
 use crate::tui::widgets::overlay::put;
+use s1_lab::training::Piece;
 
 /// The bar at a row that carries loss.
 const BAR: &str = "▌ ";

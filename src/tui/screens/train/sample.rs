@@ -4,10 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{pieces, words};
-use crate::lab::training::Piece;
 use crate::tui::app::App;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::put;
+use s1_lab::training::Piece;
 
 pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());

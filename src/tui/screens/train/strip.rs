@@ -4,14 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::plot::Unit;
-use crate::store::training::State;
 use crate::tui::app::App;
 use crate::tui::app::train::{Listed, rank};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{cells, put};
+use s1_plot::Unit;
+use s1_store::training::State;
 
 /// A sign and a style for what became of a training.
 pub fn sign(listed: &Listed, theme: &Theme) -> (&'static str, Style) {

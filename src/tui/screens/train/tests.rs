@@ -4,13 +4,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use crate::store::training::State;
 use crate::tui::app::App;
 use crate::tui::app::testing::{drawn, press};
 use crate::tui::app::train::Pane;
 use crate::tui::app::train::tests::{planning, watching};
 use crate::tui::screens;
 use crate::tui::widgets::overlay::testing::{SIZES, picture};
+use s1_store::training::State;
 
 fn shot(app: &mut App, width: u16, height: u16) -> String {
     picture(width, height, |buf, area| {

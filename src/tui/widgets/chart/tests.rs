@@ -1,8 +1,8 @@
 //! A chart in its panel, and moving about in it.
 
 use super::*;
-use crate::plot::tests::{curve, loss};
 use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
+use s1_plot::fixtures::{curve, loss};
 
 #[test]
 fn pictures() {
@@ -65,7 +65,7 @@ fn zooming_in_keeps_the_crosshair_in_sight_and_out_again_shows_all() {
     for log in [false, true] {
         let mut figure = curve();
         if log {
-            figure.x.scale = crate::plot::Scale::Log;
+            figure.x.scale = s1_plot::Scale::Log;
         }
         for cursor in [None, Some((0, 0)), Some((0, 4)), Some((1, 2))] {
             let mut view = View {

@@ -7,7 +7,7 @@
 //!
 //! Not here: colours, scrolling, the cursor.
 
-use crate::thinking::trace::{Phase, Reason, Token};
+use s1_core::trace::{Phase, Reason, Token};
 
 use super::glyph::{Glyph, glyphs};
 

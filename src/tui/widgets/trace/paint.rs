@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use crate::thinking::trace::{Origin, Phase, Reason, Token, thinking_tokens};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::theme::Theme;
+use s1_core::trace::{Origin, Phase, Reason, Token, thinking_tokens};
 
 use super::layout::{Line, LineKind, Mark};
 use super::view::View;

@@ -3,7 +3,7 @@
 //! The view follows the stream only while it stands at the end. Anywhere else it is pinned to a
 //! place in the text, so that neither new tokens nor a new width move what is being read.
 
-use crate::thinking::trace::{Phase, Token};
+use s1_core::trace::{Phase, Token};
 
 use super::layout::{Layout, Place};
 

@@ -4,13 +4,13 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Rows, finite};
-use crate::thinking::trace::{Origin, Token};
 use crate::tui::app::App;
 use crate::tui::app::live::Live;
 use crate::tui::app::overlay::{label, quoted};
 use crate::tui::sanitize::{fit, width};
 use crate::tui::screens::explore::on_border;
 use crate::tui::widgets::bars::bar;
+use s1_core::trace::{Origin, Token};
 
 impl Rows<'_> {
     pub(super) fn cursor(&mut self, live: &Live) {

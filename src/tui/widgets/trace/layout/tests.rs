@@ -1,5 +1,5 @@
 use super::*;
-use crate::thinking::trace::Origin;
+use s1_core::trace::Origin;
 
 pub fn token(text: &str) -> Token {
     Token {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::thinking::trace::{Origin, Reason};
+use s1_core::trace::{Origin, Reason};
 
 fn token(text: &str) -> Token {
     Token {

@@ -1,0 +1,288 @@
+//! What goes into the engine and what comes out: commands and events.
+//!
+//! Commands are looked at between two tokens; events travel through a bounded channel. A lane is
+//! one continuation (one branch of the explorer, one column of a comparison, one problem of a
+//! sweep); its id is chosen by whoever starts it.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::forcing::Policy;
+use crate::sampling::Sampling;
+use crate::trace::{StopReason, Token};
+use crate::tree::Probe;
+
+/// Identifies a lane; chosen by the caller.
+pub type LaneId = usize;
+
+/// Everything that defines one generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The question, as the user typed it.
+    pub question: String,
+    /// System prompt; empty for the template's own.
+    pub system: String,
+    /// Take the question as the whole prompt, without the chat template.
+    pub raw: bool,
+    /// Budget forcing.
+    pub policy: Policy,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Which of several independent samples this is; part of the seed of every draw.
+    pub sample: u64,
+    /// Reference answer: grades probes and the final answer.
+    pub reference: Option<String>,
+    /// Probe the forced answer every this many thinking tokens.
+    pub probe_every: Option<usize>,
+}
+
+/// How far to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of the answer.
+    End,
+    /// This many decisions (a decision may append several forced tokens).
+    Tokens(usize),
+    /// To the end of the current sentence.
+    Sentence,
+}
+
+/// What the user asks of a thought that is under way.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Replace the next attempt to end by the wait text.
+    Wait,
+    /// Append the wait text now.
+    WaitNow,
+    /// Cut the thinking off before the next token.
+    Cut,
+    /// Cut at the end of the sentence, at most this many thinking tokens from now.
+    CutAtSentence(usize),
+    /// Append this text to the thought now.
+    Inject(String),
+    /// Append this token id now, as the user's choice.
+    Choose(u32),
+}
+
+/// Commands, looked at between two tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Renders the prompt, reads it in, and leaves the lane paused or running.
+    Start {
+        /// The new lane.
+        lane: LaneId,
+        /// What to generate.
+        request: Request,
+        /// Run at once.
+        run: bool,
+    },
+    /// Starts several lanes that are computed once for as long as they agree: lanes with the same
+    /// prompt share every token until their rules or draws differ. Pausing, running and stopping
+    /// the lane the others ride on holds for all of them; steering one in any other way takes it
+    /// out of the group first.
+    StartTogether(Vec<(LaneId, Request)>),
+    /// As [`Command::StartTogether`], for lanes that nobody steers, such as all points of a problem:
+    /// they wait for their turn ([`Command::Limit`]), take over each other's caches instead of
+    /// copying them where they can, share nothing with other questions (so that their numbers do
+    /// not depend on what runs beside them), and are forgotten once all have stopped
+    /// ([`Event::Finished`]).
+    StartRow(Vec<(LaneId, Request)>),
+    /// At most this many lanes compute at once; 0 pauses all. Unlimited at first.
+    Limit(usize),
+    /// Makes lane `to` from the first `at` tokens of lane `from`, paused, sharing what is computed.
+    Fork {
+        /// The lane to copy.
+        from: LaneId,
+        /// The new lane.
+        to: LaneId,
+        /// Number of tokens taken over.
+        at: usize,
+    },
+    /// Makes a lane from tokens that were generated earlier (an opened session), paused.
+    Restore {
+        /// The new lane.
+        lane: LaneId,
+        /// What was asked.
+        request: Request,
+        /// What had been written.
+        tokens: Vec<Token>,
+    },
+    /// Steers.
+    Ask(LaneId, Ask),
+    /// Runs a paused lane.
+    Run(LaneId, Until),
+    /// Pauses a running lane before its next token.
+    Pause(LaneId),
+    /// Ends a lane; its tokens stay.
+    Stop(LaneId),
+    /// Sets the wait text.
+    WaitText(LaneId, String),
+    /// Sets the thinking budget; `None` is as much as the context allows.
+    Budget(LaneId, Option<usize>),
+    /// Changes every rule from here on, thinking at all excepted.
+    Policy(LaneId, Policy),
+    /// Changes how tokens are drawn from here on.
+    Sampling(LaneId, Sampling, u64),
+    /// Asks what the model would answer if its thinking were cut after this many tokens of the
+    /// trace; `None` is now.
+    Probe(LaneId, Option<usize>),
+    /// Probes every this many thinking tokens from here on.
+    ProbeEvery(LaneId, Option<usize>),
+    /// Forgets the lanes of a range: whoever starts lanes takes their ids from a range of its own.
+    Forget(Range<LaneId>),
+    /// Ends the engine.
+    Shutdown,
+}
+
+/// What a lane is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneState {
+    /// Reading the prompt.
+    Prefill,
+    /// Writing.
+    Running,
+    /// Waiting for the user.
+    Paused,
+    /// Ended.
+    Stopped(StopReason),
+}
+
+/// What the engine knows about the model it loaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelInfo {
+    /// Display name.
+    pub name: String,
+    /// Architecture, as the file names it.
+    pub architecture: String,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// The most common weight type, e.g. `Q8_0`.
+    pub quantization: String,
+    /// `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// Threads used on a CPU.
+    pub threads: usize,
+    /// Context length in use, in tokens.
+    pub context: usize,
+    /// Delimiter family, e.g. `qwen3`.
+    pub family: String,
+    /// Where the chat template came from.
+    pub template: String,
+    /// Things the user should know (an unknown pre-tokenizer, a missing template).
+    pub warnings: Vec<String>,
+}
+
+/// Speed of a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Speed {
+    /// Prompt tokens read per second.
+    pub prefill_tok_s: f64,
+    /// Tokens appended per second of decoding, probes not counted.
+    pub decode_tok_s: f64,
+    /// From the start command to the first token, in milliseconds.
+    pub time_to_first_token_ms: f64,
+}
+
+/// Events, in the order in which things happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Loading has got this far, 0 to 1.
+    Loading(f32),
+    /// The model is ready.
+    Loaded(Box<ModelInfo>),
+    /// The model cannot be used; the engine has ended. One sentence.
+    Failed(String),
+    /// A lane has read `done` of `total` prompt tokens.
+    Prefill {
+        /// The lane.
+        lane: LaneId,
+        /// Prompt tokens read.
+        done: usize,
+        /// Prompt tokens in all.
+        total: usize,
+    },
+    /// The rendered prompt of a lane.
+    Prompt {
+        /// The lane.
+        lane: LaneId,
+        /// Its token ids.
+        ids: Vec<u32>,
+        /// What they stand for, special tokens written out.
+        text: String,
+    },
+    /// Tokens were appended; before that, `drop` tokens were taken off the end (pieces of a
+    /// delimiter that was then replaced), and `relabel` tokens turned out to be the delimiter.
+    Tokens {
+        /// The lane.
+        lane: LaneId,
+        /// Number of tokens taken off the end first.
+        drop: usize,
+        /// Number of tokens before the new ones that now belong to the answer, as delimiter.
+        relabel: usize,
+        /// The new tokens.
+        tokens: Vec<Token>,
+    },
+    /// All lanes of a row ([`Command::StartRow`]) have stopped.
+    Finished {
+        /// Id of the first of them.
+        row: LaneId,
+        /// Tokens that went through the model for all of them.
+        computed: usize,
+    },
+    /// A lane changed what it is doing.
+    State(LaneId, LaneState),
+    /// From here on a lane is computed together with another, or (`None`) on its own.
+    Rides {
+        /// The lane.
+        lane: LaneId,
+        /// The lane whose tokens it shares.
+        host: Option<LaneId>,
+    },
+    /// Waits the user has asked for that have not been used yet.
+    PendingWaits(LaneId, usize),
+    /// The thinking budget in force (the policy's, or what the context allows).
+    Budget(LaneId, usize),
+    /// A probe came back.
+    Probe(LaneId, Probe),
+    /// A repeating loop was found.
+    Loop {
+        /// The lane.
+        lane: LaneId,
+        /// Length of the repeated piece, in tokens.
+        period: usize,
+        /// How often it has been repeated.
+        repeats: usize,
+    },
+    /// Speed so far.
+    Speed(LaneId, Speed),
+    /// Tokens in the lane's context (prompt and trace).
+    Context(LaneId, usize),
+    /// A lane could not be made. One sentence.
+    Refused(LaneId, String),
+    /// Something was refused or went wrong on one lane. One sentence.
+    Notice(LaneId, String),
+}
+
+impl Event {
+    /// The lane it is about; `None` where it is about the engine.
+    pub fn lane(&self) -> Option<LaneId> {
+        match self {
+            Event::Loading(_) | Event::Loaded(_) | Event::Failed(_) => None,
+            Event::Finished { row, .. } => Some(*row),
+            Event::Prefill { lane, .. }
+            | Event::Prompt { lane, .. }
+            | Event::Tokens { lane, .. }
+            | Event::State(lane, _)
+            | Event::Rides { lane, .. }
+            | Event::PendingWaits(lane, _)
+            | Event::Budget(lane, _)
+            | Event::Probe(lane, _)
+            | Event::Loop { lane, .. }
+            | Event::Speed(lane, _)
+            | Event::Context(lane, _)
+            | Event::Refused(lane, _)
+            | Event::Notice(lane, _) => Some(*lane),
+        }
+    }
+}

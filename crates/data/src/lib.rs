@@ -1,0 +1,10 @@
+//! Files from outside, and text made fit for a terminal.
+//!
+//! Not here: what the fields of a record mean, and what is in a model file.
+
+pub mod assets;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod hub;
+pub mod records;
+pub mod sanitize;

@@ -1,0 +1,356 @@
+//! Finds GGUF files and adapters on this machine: configured folders, the program's own, the Hugging Face
+//! cache, the current folder.
+//!
+//! Pure file system: no file is opened, only names and sizes are read. The walk is bounded in
+//! depth, in folders and in files, and never follows a link twice. Not here: what is in a file.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use s1_data::assets;
+use s1_model::adapter;
+
+/// Where a model was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Named by the user.
+    Given,
+    /// A folder from the settings.
+    Folder,
+    /// The program's own folder of models.
+    Own,
+    /// The Hugging Face cache.
+    Hub,
+    /// The current folder.
+    Here,
+    /// Inside the program.
+    Bundled,
+}
+
+impl Source {
+    /// The source in a few words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Given => "given",
+            Source::Folder => "model folder",
+            Source::Own => "own models",
+            Source::Hub => "Hugging Face cache",
+            Source::Here => "current folder",
+            Source::Bundled => "bundled",
+        }
+    }
+}
+
+/// A model file, or the folder of an adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The file or folder, as it was found (in the Hugging Face cache: the link with the readable name).
+    pub path: PathBuf,
+    /// File name without `.gguf`.
+    pub name: String,
+    /// What the file belongs to: `org/name` in the Hugging Face cache, else its folder.
+    pub origin: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Where it was found.
+    pub source: Source,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// A file or folder named by the user.
+    pub given: Option<PathBuf>,
+    /// Folders from the settings.
+    pub folders: Vec<PathBuf>,
+    /// The program's own folder.
+    pub own: Option<PathBuf>,
+    /// The `hub` folder of the Hugging Face cache.
+    pub hub: Option<PathBuf>,
+    /// The current folder.
+    pub here: Option<PathBuf>,
+}
+
+/// Levels of folders below a place: enough for `models--org--name/snapshots/HASH/sub/`.
+const MAX_DEPTH: usize = 6;
+
+/// Levels below the current folder, which may be anything, a home folder too.
+const MAX_DEPTH_HERE: usize = 2;
+
+/// Names read in one place; a folder with more of them is no folder of models.
+const MAX_VISITED: usize = 50_000;
+
+/// Files listed; more cannot be chosen from by eye.
+const MAX_ENTRIES: usize = 1_000;
+
+/// All model files in all places, each file once (under the first place that has it), in the order
+/// of the places and by path within each. What cannot be read is passed over.
+pub fn find(places: &Places) -> Vec<Entry> {
+    let mut search = Search::default();
+    if let Some(given) = &places.given {
+        search.place(given, Source::Given, MAX_DEPTH);
+    }
+    for folder in &places.folders {
+        search.place(folder, Source::Folder, MAX_DEPTH);
+    }
+    let others = [
+        (&places.own, Source::Own, MAX_DEPTH),
+        (&places.hub, Source::Hub, MAX_DEPTH),
+        (&places.here, Source::Here, MAX_DEPTH_HERE),
+    ];
+    for (place, source, depth) in others {
+        if let Some(place) = place {
+            search.place(place, source, depth);
+        }
+    }
+    search.entries
+}
+
+/// The models inside the program; their path is their name.
+pub fn bundled() -> impl Iterator<Item = Entry> {
+    assets::MODELS.into_iter().map(|name| Entry {
+        path: PathBuf::from(name),
+        name: name.to_owned(),
+        origin: Source::Bundled.name().to_owned(),
+        bytes: assets::open(name).map_or(0, |bytes| bytes.len() as u64),
+        source: Source::Bundled,
+    })
+}
+
+#[derive(Default)]
+struct Search {
+    entries: Vec<Entry>,
+    /// Real paths of files that are listed.
+    files: HashSet<PathBuf>,
+}
+
+impl Search {
+    fn place(&mut self, place: &Path, source: Source, max_depth: usize) {
+        if place.is_file() {
+            self.file(place, place, source);
+            return;
+        }
+        // Real paths of the folders that were entered: a link back up ends here.
+        let mut entered = HashSet::new();
+        let mut visited = 0;
+        let mut found = Vec::new();
+        let mut stack = vec![(place.to_path_buf(), 0)];
+        while let Some((folder, depth)) = stack.pop() {
+            let Ok(real) = folder.canonicalize() else {
+                continue;
+            };
+            if !entered.insert(real) {
+                continue;
+            }
+            let Ok(names) = fs::read_dir(&folder) else {
+                continue;
+            };
+            for entry in names.flatten() {
+                visited += 1;
+                if visited > MAX_VISITED {
+                    break;
+                }
+                let path = entry.path();
+                // Follows links: the Hugging Face cache is made of them.
+                let Ok(meta) = fs::metadata(&path) else {
+                    continue;
+                };
+                let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+                if meta.is_dir() && depth < max_depth && !hidden {
+                    stack.push((path, depth + 1));
+                } else if meta.is_file() && is_gguf(&path) {
+                    found.push(path);
+                } else if meta.is_file() && path.ends_with(adapter::WEIGHTS) {
+                    // An adapter stands for its base with it; its folder is what is loaded.
+                    found.extend(path.parent().map(Path::to_path_buf));
+                }
+            }
+        }
+        found.sort();
+        for path in found {
+            self.file(&path, place, source);
+        }
+    }
+
+    fn file(&mut self, path: &Path, place: &Path, source: Source) {
+        if self.entries.len() >= MAX_ENTRIES {
+            return;
+        }
+        let (Ok(meta), Ok(real)) = (fs::metadata(path), path.canonicalize()) else {
+            return;
+        };
+        let (name, bytes) = match meta.is_dir() {
+            true => {
+                let name = path.file_name().unwrap_or_default();
+                (name.to_string_lossy().into_owned(), weights_bytes(path))
+            }
+            false => (called(path), meta.len()),
+        };
+        if name.is_empty() {
+            return;
+        }
+        if self.files.insert(real) {
+            self.entries.push(Entry {
+                origin: origin(path, place, source),
+                path: path.to_path_buf(),
+                name,
+                bytes,
+                source,
+            });
+        }
+    }
+}
+
+/// Size of the weights in an adapter's folder.
+fn weights_bytes(folder: &Path) -> u64 {
+    fs::metadata(folder.join(adapter::WEIGHTS)).map_or(0, |m| m.len())
+}
+
+/// A model file by its name; projectors for pictures (`mmproj`) are no models of their own.
+fn is_gguf(path: &Path) -> bool {
+    let extension = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase());
+    extension && !name.is_some_and(|n| n.contains("mmproj"))
+}
+
+/// What the model in a file is called: as the file, without its ending. A training calls its files
+/// `model-q8_0.gguf` and the like, which says nothing; these are called after the folder, unless it
+/// is a snapshot in the hub's cache, which is called by a hash.
+pub fn called(path: &Path) -> String {
+    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
+    let stem = text(path.file_stem()).unwrap_or_default();
+    let rest = stem.strip_prefix("model");
+    let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('-'));
+    let folder = path.parent().filter(|folder| {
+        let above = folder.parent().and_then(Path::file_name);
+        above.is_none_or(|above| above != "snapshots")
+    });
+    match (rest, text(folder.and_then(Path::file_name))) {
+        (Some(rest), Some(folder)) => format!("{folder}{rest}"),
+        _ => stem,
+    }
+}
+
+/// What a file belongs to: in the Hugging Face cache `models--org--name` says `org/name`.
+fn origin(path: &Path, place: &Path, source: Source) -> String {
+    if source == Source::Hub {
+        let below = path.strip_prefix(place).unwrap_or(path);
+        let first = below.iter().next().map(|f| f.to_string_lossy());
+        if let Some(repository) = first.as_deref().and_then(|f| f.strip_prefix("models--")) {
+            return repository.replacen("--", "/", 1);
+        }
+    }
+    let folder = path.parent().unwrap_or(place);
+    folder.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: PathBuf, bytes: usize) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, vec![0; bytes]).unwrap();
+    }
+
+    fn names(entries: &[Entry]) -> Vec<&str> {
+        entries.iter().map(|e| e.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_trained_model_is_called_after_its_folder() {
+        let named = |path: &str| called(Path::new(path));
+        assert_eq!(named("/m/smollm2-q4_1.gguf"), "smollm2-q4_1");
+        assert_eq!(named("/t/reasoner-1/model-q8_0.gguf"), "reasoner-1-q8_0");
+        assert_eq!(named("/t/reasoner-1/model.gguf"), "reasoner-1");
+        assert_eq!(named("/m/modelling.gguf"), "modelling");
+        assert_eq!(named("model-f32.gguf"), "model-f32");
+        let cached = "/hub/models--a--b/snapshots/c0ffee/model.gguf";
+        assert_eq!(named(cached), "model");
+    }
+
+    #[test]
+    fn models_are_found_in_every_place_and_listed_once() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        write(at("folder/a.gguf"), 10);
+        write(at("folder/sub/b.GGUF"), 20);
+        write(at("folder/mmproj-b.gguf"), 1);
+        write(at("folder/notes.txt"), 1);
+        write(at("folder/.hidden/c.gguf"), 1);
+        write(at("own/d.gguf"), 30);
+        write(at("here/e.gguf"), 40);
+        write(at("given.gguf"), 50);
+        let entries = find(&Places {
+            given: Some(at("given.gguf")),
+            folders: vec![at("folder"), at("missing")],
+            own: Some(at("own")),
+            hub: Some(at("missing")),
+            here: Some(at("here")),
+        });
+        assert_eq!(names(&entries), ["given", "a", "b", "d", "e"]);
+        assert_eq!(entries[2].bytes, 20);
+        assert_eq!(entries[2].origin, at("folder/sub").display().to_string());
+        assert_eq!(entries[3].source, Source::Own);
+
+        let twice = Places {
+            folders: vec![at("folder"), at("folder/sub")],
+            ..Places::default()
+        };
+        assert_eq!(names(&find(&twice)), ["a", "b"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_hugging_face_cache_is_read_through_its_links() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let model = root.path().join("models--Qwen--Qwen3-0.6B-GGUF");
+        write(model.join("blobs/abc"), 123);
+        let snapshot = model.join("snapshots/9f3");
+        fs::create_dir_all(snapshot.join("q8")).unwrap();
+        symlink(
+            "../../../blobs/abc",
+            snapshot.join("q8/Qwen3-0.6B-Q8_0.gguf"),
+        )
+        .unwrap();
+        symlink("../../blobs/gone", snapshot.join("broken.gguf")).unwrap();
+        // The same blob in a second snapshot is the same model.
+        fs::create_dir_all(model.join("snapshots/aaa")).unwrap();
+        symlink(
+            "../../blobs/abc",
+            model.join("snapshots/aaa/Qwen3-0.6B-Q8_0.gguf"),
+        )
+        .unwrap();
+        let entries = find(&Places {
+            hub: Some(root.path().into()),
+            ..Places::default()
+        });
+        assert_eq!(names(&entries), ["Qwen3-0.6B-Q8_0"]);
+        assert_eq!(entries[0].origin, "Qwen/Qwen3-0.6B-GGUF");
+        assert_eq!(entries[0].bytes, 123);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_a_circle_and_deep_folders_end() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        write(root.path().join("a/m.gguf"), 1);
+        symlink(root.path(), root.path().join("a/up")).unwrap();
+        symlink("loop", root.path().join("loop")).unwrap();
+        let deep = "d/".repeat(MAX_DEPTH + 1);
+        write(root.path().join(deep).join("too-deep.gguf"), 1);
+        let folders = vec![root.path().to_path_buf()];
+        assert_eq!(
+            names(&find(&Places {
+                folders,
+                ..Places::default()
+            })),
+            ["m"]
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! A model ready for lanes: decoder, tokenizer, template and delimiters of one file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use super::catalog;
+use super::dialogue::{Dialogue, Words};
+use s1_core::delimiters::{Delimiters, Family, Vocabulary as _};
+use s1_core::protocol::{ModelInfo, Request};
+use s1_data::hub::{self, Kind};
+use s1_model::adapter::{PeftAdapter, PeftConfig};
+use s1_model::decoder::Decoder;
+use s1_model::device::{self, Place};
+use s1_model::gguf::Gguf;
+use s1_model::parallel;
+use s1_model::template::Message;
+use s1_model::tokenizer::Tokenizer;
+
+/// Context length used when nobody asks for another: long thoughts fit, and the cache of a small
+/// model stays small.
+const DEFAULT_CONTEXT: usize = 8192;
+
+/// What to load, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadOptions {
+    /// The GGUF file; or the folder of an adapter that names its base ([`LoadOptions::resolved`]).
+    pub path: PathBuf,
+    /// Context length in tokens; `None` is the model's own, at most 8192.
+    pub context: Option<usize>,
+    /// Delimiter family; `None` detects it.
+    pub family: Option<Family>,
+    /// Overrides the text that opens thinking.
+    pub think_open: Option<String>,
+    /// Overrides the text with which the model ends its thinking.
+    pub think_end: Option<String>,
+    /// Overrides the text appended when the thinking is cut off.
+    pub think_close: Option<String>,
+    /// A LoRA adapter's folder, in PEFT's layout.
+    pub adapter: Option<PathBuf>,
+    /// Where to compute.
+    pub device: Place,
+}
+
+impl LoadOptions {
+    /// With a model of the hub as the file on disk, and an adapter's folder in place of a model
+    /// taken apart: its base, and the adapter. A download goes on as long as `go_on` says so.
+    ///
+    /// # Errors
+    /// If the hub does not give the file, or it is not waited for; if the folder is none of an
+    /// adapter, or its base is not a file on this machine.
+    pub fn resolved(&self, go_on: &mut dyn FnMut() -> bool) -> Result<LoadOptions> {
+        let path = hub::local_while(&self.path, Kind::Model, go_on)?;
+        if self.adapter.is_some() || !path.is_dir() {
+            return Ok(LoadOptions {
+                path,
+                ..self.clone()
+            });
+        }
+        let folder = &self.path;
+        let config = PeftConfig::read(folder).with_context(|| {
+            format!(
+                "{} is a folder; give a .gguf file, or an adapter's folder",
+                folder.display()
+            )
+        })?;
+        let base = config.base_model_name_or_path.unwrap_or_default();
+        let path = hub::local_while(Path::new(&base), Kind::Model, go_on)?;
+        if !path.is_file() && s1_data::assets::open_path(&path).is_none() {
+            bail!(
+                "the adapter {} belongs to {base:?}, which is no file here; give its base with --model and the adapter with --adapter",
+                folder.display()
+            );
+        }
+        Ok(LoadOptions {
+            path,
+            adapter: Some(folder.clone()),
+            ..self.clone()
+        })
+    }
+}
+
+/// One model, ready to serve lanes.
+pub(super) struct Loaded {
+    pub decoder: Decoder,
+    pub dialogue: Dialogue,
+    pub tokenizer: Arc<Tokenizer>,
+    pub delimiters: Arc<Delimiters>,
+    /// Ids whose probability counts as "would end its thinking".
+    pub think_ends: Vec<u32>,
+    /// Context length in use.
+    pub context: usize,
+    pub info: ModelInfo,
+}
+
+impl Loaded {
+    /// Loads the file. `progress` is told how far it is, 0 to 1, and stops it by returning false.
+    pub fn open(options: &LoadOptions, progress: &mut dyn FnMut(f32) -> bool) -> Result<Loaded> {
+        let options = &options.resolved(&mut || progress(0.0))?;
+        let path = &options.path;
+        let gguf = Gguf::open(path)?;
+        let adapter = match &options.adapter {
+            Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
+            None => None,
+        };
+        let device = options.device.open(gguf.weights_bytes())?;
+        let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &device, progress)
+            .with_context(|| match device.is_cpu() {
+                true => format!("cannot load {}", path.display()),
+                // Most likely it is too large for it.
+                false => format!(
+                    "cannot load {} onto the GPU (--device cpu does without)",
+                    path.display()
+                ),
+            })?;
+        Loaded::assemble(options, &gguf, decoder)
+    }
+
+    fn assemble(options: &LoadOptions, gguf: &Gguf, decoder: Decoder) -> Result<Loaded> {
+        let config = decoder.config();
+        let context = match options.context {
+            None => config.context_length.min(DEFAULT_CONTEXT),
+            Some(0) => bail!("a context of 0 tokens holds nothing; give --context a larger number"),
+            Some(n) if n > config.context_length => bail!(
+                "a context of {n} tokens is more than the {} this model was made for; give --context a smaller number",
+                config.context_length
+            ),
+            Some(n) => n,
+        };
+        let mut name = display_name(gguf, &options.path);
+        let dialogue = Dialogue::of(gguf, options, &name)?;
+        let Dialogue {
+            tokenizer,
+            template,
+            delimiters,
+            ..
+        } = &dialogue;
+        if let Some(folder) = options.adapter.as_ref().and_then(|f| f.file_name()) {
+            name = clean_name(&format!("{name} + {}", folder.to_string_lossy()));
+        }
+        let mut think_ends: Vec<u32> = delimiters.ends().collect();
+        if delimiters.end_ids.is_empty() {
+            // Written as text, the end begins with this token.
+            think_ends.extend(Words(tokenizer).encode(&delimiters.spec.end_tag).first());
+        }
+        let warnings = [tokenizer.warning(), template.warning()];
+        let warnings = warnings.into_iter().flatten().map(str::to_string).collect();
+        let info = ModelInfo {
+            name,
+            architecture: config.architecture.clone(),
+            parameters: gguf.parameters(),
+            quantization: quantization(gguf),
+            device: device::name(decoder.device()),
+            threads: parallel::threads(),
+            context,
+            family: delimiters.spec.family.name().into(),
+            template: template.kind().name().into(),
+            warnings,
+        };
+        Ok(Loaded {
+            decoder,
+            tokenizer: Arc::clone(tokenizer),
+            delimiters: Arc::clone(delimiters),
+            dialogue,
+            think_ends,
+            context,
+            info,
+        })
+    }
+
+    /// The prompt of a request as token ids, thinking opened (or skipped) as the policy says.
+    pub fn prompt(&self, request: &Request) -> Result<Vec<u32>> {
+        let text = if request.raw {
+            request.question.clone()
+        } else {
+            let mut messages = Vec::new();
+            if !request.system.is_empty() {
+                messages.push(Message::new("system", &request.system));
+            }
+            messages.push(Message::new("user", &request.question));
+            self.dialogue.prompt(&messages, request.policy.think)?
+        };
+        let ids = self.tokenizer.encode_prompt(&text)?;
+        if ids.is_empty() {
+            bail!("the prompt is empty; write a question");
+        }
+        Ok(ids)
+    }
+}
+
+fn display_name(gguf: &Gguf, path: &Path) -> String {
+    let file = catalog::called(path);
+    let named = gguf.string("general.name").map(str::trim);
+    // The bundled models are one model before and after its traces: their files do not say which.
+    if let (Some(named), Some(which)) = (named, s1_data::assets::model(path)) {
+        return clean_name(&format!("{named} {which}"));
+    }
+    match named.filter(|n| !n.is_empty()) {
+        // A trained model has its base's name inside.
+        Some(named) if path.file_stem().is_some_and(|stem| *stem != *file) => {
+            clean_name(&format!("{named} {file}"))
+        }
+        Some(named) => clean_name(named),
+        None => clean_name(&file),
+    }
+}
+
+/// Short, and without control characters.
+fn clean_name(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+/// The tensor type most of the weights have.
+fn quantization(gguf: &Gguf) -> String {
+    let mut bytes: Vec<(String, usize)> = Vec::new();
+    for (_, info) in gguf.tensors() {
+        let name = format!("{:?}", info.kind.dtype()).to_uppercase();
+        match bytes.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, sum)) => *sum += info.elements(),
+            None => bytes.push((name, info.elements())),
+        }
+    }
+    bytes
+        .into_iter()
+        .max_by_key(|(_, n)| *n)
+        .map(|(name, _)| name)
+        .unwrap_or_default()
+}

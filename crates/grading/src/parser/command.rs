@@ -1,0 +1,198 @@
+//! Numbers, variables, commands and matrices: the parts of an expression that begin with a name.
+
+use super::{Parser, small_integer, times};
+use crate::lexer::{Number, Token};
+use crate::node::{Constant, Function, Node};
+
+impl Parser {
+    pub(super) fn number(&mut self, number: Number) -> Option<Node> {
+        if number.digits.is_empty() || !self.take('_') {
+            return Some(Node::Number(number));
+        }
+        let braces = self.take('{');
+        let base = match self.peek() {
+            Some(Token::Number(base)) => base.digits.parse::<u32>().ok()?,
+            _ => return None,
+        };
+        self.at += 1;
+        if braces {
+            self.expect('}')?;
+        }
+        let valid = (2..=36).contains(&base) && number.digits.chars().all(|d| d.is_digit(base));
+        valid.then_some(Node::Based(number.digits, base))
+    }
+
+    pub(super) fn variable(&mut self, mut name: String) -> Option<Node> {
+        if self.take('_') {
+            let braces = self.take('{');
+            let mut subscript = String::new();
+            loop {
+                match self.peek() {
+                    Some(Token::Number(number)) if !number.digits.is_empty() => {
+                        subscript.push_str(&number.digits)
+                    }
+                    Some(Token::Name(letter)) => subscript.push_str(letter),
+                    Some(Token::Text(words)) => subscript.push_str(words),
+                    _ => break,
+                }
+                self.at += 1;
+                if !braces {
+                    break;
+                }
+            }
+            if subscript.is_empty() {
+                return None;
+            }
+            if braces {
+                self.expect('}')?;
+            }
+            name = format!("{name}_{subscript}");
+        }
+        Some(match name.as_str() {
+            "i" => Node::Constant(Constant::I),
+            "e" => Node::Constant(Constant::E),
+            _ => Node::Variable(name),
+        })
+    }
+
+    /// The argument of a command: a group, or one token. Of a bare run of digits LaTeX takes the
+    /// first, which is what `\frac12` means.
+    fn argument(&mut self) -> Option<Node> {
+        if let Some(Token::Number(number)) = self.peek().cloned()
+            && number.digits.len() > 1
+        {
+            let (first, rest) = number.digits.split_at(1);
+            let token = self.tokens.get_mut(self.at)?;
+            *token = Token::Number(Number::integer(rest)?);
+            return Some(Node::Number(Number::integer(first)?));
+        }
+        self.nested(Self::base)
+    }
+
+    pub(super) fn command(&mut self, name: &str) -> Option<Node> {
+        match name {
+            "frac" => {
+                let top = self.argument()?;
+                let bottom = self.argument()?;
+                Some(Node::Quotient(Box::new(top), Box::new(bottom)))
+            }
+            "binom" => {
+                let top = self.argument()?;
+                let bottom = self.argument()?;
+                Some(Node::Call(Function::Binomial, vec![top, bottom]))
+            }
+            "sqrt" => {
+                let mut index = small_integer(2);
+                if self.take('[') {
+                    index = self.nested(Self::sum)?;
+                    self.expect(']')?;
+                }
+                let radicand = self.nested(Self::base)?;
+                Some(Node::Root(Box::new(radicand), Box::new(index)))
+            }
+            "lfloor" | "lceil" => {
+                let inner = self.nested(Self::sum)?;
+                let (closer, function) = if name == "lfloor" {
+                    ("rfloor", Function::Floor)
+                } else {
+                    ("rceil", Function::Ceil)
+                };
+                if self.peek() != Some(&Token::Command(closer.into())) {
+                    return None;
+                }
+                self.at += 1;
+                Some(Node::Call(function, vec![inner]))
+            }
+            "emptyset" | "varnothing" => Some(Node::Set(Vec::new())),
+            _ => {
+                let function = function_named(name)?;
+                self.nested(|parser| parser.call(function))
+            }
+        }
+    }
+
+    /// A function with its power (`\sin^2 x`), base (`\log_2 8`) and argument (`\sin 2x`).
+    fn call(&mut self, mut function: Function) -> Option<Node> {
+        let mut power = None;
+        let mut arguments = Vec::new();
+        if self.take('_') {
+            arguments.push(self.argument()?);
+        }
+        if self.take('^') {
+            power = Some(self.exponent()?);
+        }
+        if matches!(&power, Some(Node::Negative(one)) if matches!(&**one, Node::Number(n) if n.digits == "1"))
+        {
+            function = match function {
+                Function::Sin => Function::Arcsin,
+                Function::Cos => Function::Arccos,
+                Function::Tan => Function::Arctan,
+                _ => return None,
+            };
+            power = None;
+        }
+        let bracketed = matches!(self.symbol(), Some('(' | '{' | '[' | '|'));
+        let mut argument = if bracketed {
+            self.base()?
+        } else {
+            self.factor()?
+        };
+        while !bracketed && self.starts_factor() && !self.next_is_function() {
+            argument = times(argument, self.factor()?);
+        }
+        arguments.insert(0, argument);
+        let call = Node::Call(function, arguments);
+        Some(match power {
+            Some(power) => Node::Power(Box::new(call), Box::new(power)),
+            None => call,
+        })
+    }
+
+    fn next_is_function(&self) -> bool {
+        matches!(self.peek(), Some(Token::Command(name)) if function_named(name).is_some())
+    }
+
+    /// The rows between `\begin{…}` and `\end{…}`.
+    pub(super) fn matrix(&mut self) -> Option<Node> {
+        let mut rows = Vec::new();
+        let mut row = Vec::new();
+        loop {
+            match self.peek()? {
+                Token::End => break,
+                Token::RowBreak => {
+                    self.at += 1;
+                    rows.push(std::mem::take(&mut row));
+                }
+                Token::Symbol('&') => self.at += 1,
+                _ => row.push(self.sum()?),
+            }
+        }
+        self.at += 1;
+        if !row.is_empty() {
+            rows.push(row);
+        }
+        Some(Node::Matrix(rows))
+    }
+}
+
+fn function_named(name: &str) -> Option<Function> {
+    Some(match name {
+        "sin" => Function::Sin,
+        "cos" => Function::Cos,
+        "tan" => Function::Tan,
+        "cot" => Function::Cot,
+        "sec" => Function::Sec,
+        "csc" => Function::Csc,
+        "arcsin" => Function::Arcsin,
+        "arccos" => Function::Arccos,
+        "arctan" => Function::Arctan,
+        "sinh" => Function::Sinh,
+        "cosh" => Function::Cosh,
+        "tanh" => Function::Tanh,
+        "log" => Function::Log,
+        "ln" => Function::Ln,
+        "exp" => Function::Exp,
+        "abs" => Function::Abs,
+        _ => return None,
+    })
+}

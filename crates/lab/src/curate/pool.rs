@@ -1,0 +1,349 @@
+//! A pool of training lines, read once: what curation needs to know of each.
+//!
+//! Questions and reference answers are recognised as in problem sets ([`crate::problems`]),
+//! conversations (`messages`) besides. Traces are measured while they are read and not kept, so
+//! that a pool of gigabytes fits; the lines that are kept are read again at the end.
+//! Not here: what makes an item good ([`super::quality`]).
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
+
+use super::quality::Rules;
+use super::{Reason, text};
+use crate::problems::{Layout, Options};
+use s1_data::records;
+use s1_model::tokenizer::Tokenizer;
+use s1_store::run::PromptTemplate;
+
+/// The longest line, in bytes.
+const MAX_LINE: u64 = 16 << 20;
+/// Most items: a pool of so many is to be split.
+const MAX_ITEMS: usize = 2_000_000;
+/// Longest name of a domain, in characters.
+const MAX_DOMAIN: usize = 80;
+/// Fields that hold a trace, as the trainer reads them.
+const TRACES: [&str; 4] = [
+    "thinking",
+    "deepseek_thinking_trajectory",
+    "thinking_trajectory",
+    "thinking_trajectories",
+];
+/// Fields that hold a worked answer, the longest kind first.
+const SOLUTIONS: [&str; 5] = [
+    "solution",
+    "answer",
+    "attempt",
+    "deepseek_attempt",
+    "output",
+];
+/// Fields that name a domain, the most telling first.
+const DOMAINS: [&str; 6] = [
+    "domain",
+    "cot_type",
+    "subject",
+    "type",
+    "family",
+    "source_type",
+];
+
+/// One line of the pool.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Item {
+    /// Its number in the file, from 1.
+    pub line: usize,
+    /// Its own id, else the line's number.
+    pub id: String,
+    /// The question as it is asked; empty where there is none.
+    pub question: String,
+    /// The right answer.
+    pub reference: Option<String>,
+    /// Whether it has a trace.
+    pub traced: bool,
+    /// Length of the trace, else of the worked answer, in [`Pool::unit`].
+    pub length: usize,
+    /// Its domain, where a field names it.
+    pub domain: Option<String>,
+    /// What is wrong with its texts.
+    pub fault: Option<Reason>,
+    /// Why the line cannot be read at all.
+    pub broken: Option<String>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub items: Vec<Item>,
+    /// The layout that was recognised, e.g. `gsm8k`.
+    pub layout: &'static str,
+    /// How a question is put to a model.
+    pub prompt: PromptTemplate,
+    /// The field that names the domains.
+    pub domain_field: Option<String>,
+}
+
+/// How a pool is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a> {
+    /// Measures traces; without one they are measured in words.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// The field of the domain, if it is not to be recognised.
+    pub domain_field: Option<&'a str>,
+    /// Leave broken lines out, instead of refusing the file.
+    pub skip_broken: bool,
+}
+
+type Record = Map<String, Value>;
+
+impl Reader<'_> {
+    /// Reads a file. Errors where it cannot be read, holds nothing, or has a broken line.
+    pub(super) fn read(&self, path: &Path) -> Result<Pool> {
+        let shown = path.display();
+        let rules = Rules::new()?;
+        let mut pool = Pool {
+            items: Vec::new(),
+            layout: "messages",
+            prompt: PromptTemplate::default(),
+            domain_field: None,
+        };
+        let mut layout = None;
+        let mut unlike = None;
+        each_line(path, &mut |line, bytes| {
+            if pool.items.len() == MAX_ITEMS {
+                bail!("{shown} has more than {MAX_ITEMS} lines; split it");
+            }
+            let mut item = Item {
+                line,
+                id: line.to_string(),
+                ..Item::default()
+            };
+            let record = match serde_json::from_slice(bytes) {
+                Ok(Value::Object(record)) => record,
+                other => {
+                    let why = match other {
+                        Ok(Value::Array(_)) if line == 1 => {
+                            bail!("{shown} is one JSON array; write one object per line")
+                        }
+                        Ok(_) => "it is no JSON object".into(),
+                        Err(error) => format!("it is no JSON ({error})"),
+                    };
+                    if !self.skip_broken {
+                        bail!("{shown}, line {line}: {why}; --skip-broken goes on with the rest");
+                    }
+                    item.broken = Some(why);
+                    pool.items.push(item);
+                    return Ok(());
+                }
+            };
+            if pool.domain_field.is_none() {
+                pool.domain_field = self.domain_field_of(&record);
+            }
+            let field = pool.domain_field.as_deref();
+            item.domain = field.and_then(|name| short_text(get(&record, name)?));
+            match conversation(&record) {
+                Some(talk) => self.take(&mut item, &rules, talk)?,
+                None => {
+                    // Line by line: the first may lack the very field that tells the layout.
+                    let found = match Layout::of(&record, &Options::default()) {
+                        Ok(found) => found,
+                        Err(error) => {
+                            unlike = unlike.take().or(Some((line, error)));
+                            pool.items.push(item);
+                            return Ok(());
+                        }
+                    };
+                    if let Ok((id, question, reference)) = found.read(&record) {
+                        item.id = id.unwrap_or(item.id);
+                        let trace = trace(&record);
+                        let answer = first_text(&record, &SOLUTIONS).unwrap_or_default();
+                        let talk = Talk {
+                            question,
+                            reference,
+                            trace,
+                            answer,
+                        };
+                        self.take(&mut item, &rules, talk)?;
+                    }
+                    if layout.is_none() && item.reference.is_some() {
+                        layout = Some(found);
+                    }
+                }
+            }
+            pool.items.push(item);
+            Ok(())
+        })?;
+        if pool.items.is_empty() {
+            bail!("{shown} holds nothing: an empty pool cannot be curated");
+        }
+        if pool.items.iter().all(|item| item.question.is_empty()) {
+            return match unlike {
+                Some((line, error)) => Err(error).with_context(|| format!("{shown}, line {line}")),
+                None => bail!("{shown} holds no question"),
+            };
+        }
+        if let (Some(name), None) = (self.domain_field, &pool.domain_field) {
+            bail!("no record of {shown} has a field {name:?} to name its domain");
+        }
+        if let Some(layout) = layout {
+            (pool.layout, pool.prompt) = (layout.name(), layout.prompt());
+        }
+        pool.tell_apart();
+        Ok(pool)
+    }
+
+    fn take(&self, item: &mut Item, rules: &Rules, talk: Talk) -> Result<()> {
+        item.traced = !talk.trace.trim().is_empty();
+        let measured = match item.traced {
+            true => &talk.trace,
+            false => &talk.answer,
+        };
+        item.length = match self.tokenizer {
+            Some(tokenizer) => tokenizer
+                .encode_plain(measured)
+                .with_context(|| format!("line {}", item.line))?
+                .len(),
+            None => text::words(measured).len(),
+        };
+        item.fault = rules.fault(&talk.question, &talk.trace, &talk.answer);
+        item.question = talk.question;
+        item.reference = talk.reference;
+        Ok(())
+    }
+
+    fn domain_field_of(&self, record: &Record) -> Option<String> {
+        let named = |name: &&str| get(record, name).is_some_and(|v| short_text(v).is_some());
+        match self.domain_field {
+            Some(name) => Some(name).filter(named).map(str::to_owned),
+            None => DOMAINS.iter().copied().find(named).map(str::to_owned),
+        }
+    }
+}
+
+impl Pool {
+    /// Makes ids unique by the line's number: people look items up by them.
+    fn tell_apart(&mut self) {
+        let mut seen = BTreeSet::new();
+        for item in &mut self.items {
+            if !seen.insert(item.id.clone()) {
+                item.id = format!("{}#{}", item.id, item.line);
+            }
+        }
+    }
+}
+
+/// Calls `take` with the number (from 1) and the bytes of every line that is not blank, without
+/// its line end. Errors of the file's, and those of `take`.
+pub(super) fn each_line(
+    path: &Path,
+    take: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let shown = path.display();
+    if path.is_dir() {
+        bail!("the pool {shown} is a folder; name a .jsonl file in it");
+    }
+    let mut input = records::lines(path)?;
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = input
+            .by_ref()
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("cannot read {shown}"))?;
+        if read == 0 {
+            break;
+        }
+        if read as u64 == MAX_LINE && !line.ends_with(b"\n") {
+            bail!(
+                "{shown}, line {number}: longer than {} MiB; is it a file of JSON lines?",
+                MAX_LINE >> 20
+            );
+        }
+        let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if !text.iter().all(u8::is_ascii_whitespace) {
+            take(number, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// The texts of one line.
+struct Talk {
+    question: String,
+    reference: Option<String>,
+    trace: String,
+    answer: String,
+}
+
+/// The first question and the last answer of `messages`, if it is a conversation.
+fn conversation(record: &Record) -> Option<Talk> {
+    let messages = record.get("messages")?.as_array()?;
+    let said = |message: &Value, by: &str| -> Option<String> {
+        (message.get("role")?.as_str()? == by)
+            .then(|| message.get("content")?.as_str().map(str::to_owned))?
+    };
+    let question = messages.iter().find_map(|m| said(m, "user"));
+    let answer = messages.iter().rev().find_map(|m| said(m, "assistant"));
+    let whole = answer.unwrap_or_default();
+    let (trace, answer) = match whole.split_once("</think>") {
+        Some((trace, answer)) => (trace.replacen("<think>", "", 1), answer.to_owned()),
+        None => (String::new(), whole),
+    };
+    let answer = answer.trim().to_owned();
+    Some(Talk {
+        question: question.unwrap_or_default().trim().to_owned(),
+        reference: Some(answer.clone()).filter(|a| !a.is_empty()),
+        trace,
+        answer,
+    })
+}
+
+fn get<'a>(record: &'a Record, name: &str) -> Option<&'a Value> {
+    let same = |(key, _): &(&String, &Value)| key.eq_ignore_ascii_case(name);
+    record
+        .get(name)
+        .or_else(|| record.iter().find(same).map(|(_, value)| value))
+}
+
+fn first_text(record: &Record, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| match get(record, name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// The trace: a text, the first of several texts, or pieces in one.
+fn trace(record: &Record) -> String {
+    let found = TRACES.iter().find_map(|name| get(record, name));
+    match found {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => match items.first() {
+            Some(Value::String(first)) => first.clone(),
+            _ => {
+                let pieces = items.iter().filter_map(|i| i.get("text")?.as_str());
+                pieces.collect()
+            }
+        },
+        _ => String::new(),
+    }
+}
+
+/// A value as the name of a domain.
+fn short_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let name: String = text.chars().take(MAX_DOMAIN).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,357 @@
+//! One question, several strategies side by side: what the comparison screen shows, without a
+//! screen.
+//!
+//! A [`Comparison`] is pure state. Engine events go in, commands come out, each for one of its
+//! sources: the model in use, and any other that a lane asks for. A source is whatever takes
+//! [`Command`]s and gives [`Event`]s, so a remote one needs nothing here.
+//!
+//! The lanes of a source start together and are computed once for as long as they agree (see
+//! [`Command::StartTogether`]). A lane whose budget is a share of the natural length has to wait
+//! until that length is known; it then takes over its share of the natural thought.
+//!
+//! Not here: drawing, keys, and sweeps over problem sets.
+
+use std::ops::Range;
+
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, ModelInfo, Request, Until};
+use s1_core::trace::{Phase, StopReason, Token, thinking_tokens};
+
+mod lane;
+mod strategy;
+#[cfg(test)]
+mod tests;
+
+pub use lane::{Answer, Ballot, Lane, Run};
+pub use strategy::{Limit, Preset, Source, Strategy};
+
+/// Most lanes beside each other.
+pub const MOST_LANES: usize = 8;
+/// Most samples of one lane.
+pub const MOST_SAMPLES: usize = 64;
+/// Lane ids a comparison uses, from its base on.
+pub const IDS: usize = (MOST_LANES * 2) * MOST_SAMPLES;
+
+/// One of the models that lanes are computed with.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Which.
+    pub source: Source,
+    /// What it is, once it is ready.
+    pub model: Option<ModelInfo>,
+}
+
+/// One question, its lanes, and what has become of them.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The question, and what all lanes have in common.
+    pub request: Request,
+    lanes: Vec<Lane>,
+    origins: Vec<Origin>,
+    base: LaneId,
+    commands: Vec<(usize, Command)>,
+}
+
+impl Comparison {
+    /// A comparison whose lanes have ids from `base` on ([`IDS`] of them). Nothing runs before a
+    /// source is [ready](Comparison::ready). Strategies beyond [`MOST_LANES`] are left out.
+    pub fn new(request: Request, strategies: &[Strategy], base: LaneId) -> Comparison {
+        let mut origins: Vec<Origin> = Vec::new();
+        let mut lanes: Vec<Lane> = Vec::new();
+        for strategy in strategies.iter().take(MOST_LANES) {
+            let known = origins.iter().position(|o| o.source == strategy.source);
+            let origin = known.unwrap_or_else(|| {
+                origins.push(Origin {
+                    source: strategy.source.clone(),
+                    model: None,
+                });
+                origins.len() - 1
+            });
+            lanes.push(Lane::new(strategy.clone(), origin));
+        }
+        // Where a lane needs the natural length and no lane shows it, a hidden one measures it.
+        for (origin, known) in origins.iter().enumerate() {
+            let of = |l: &&Lane| l.origin == origin;
+            let needs = lanes.iter().filter(of).any(|l| l.strategy.needs_natural());
+            if needs && !lanes.iter().filter(of).any(|l| l.strategy.is_natural()) {
+                let scout = Strategy::natural().by(known.source.clone());
+                lanes.push(Lane {
+                    hidden: true,
+                    ..Lane::new(scout, origin)
+                });
+            }
+        }
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            for (sample, run) in lane.runs.iter_mut().enumerate() {
+                run.id = base + i * MOST_SAMPLES + sample;
+            }
+        }
+        Comparison {
+            request,
+            lanes,
+            origins,
+            base,
+            commands: Vec::new(),
+        }
+    }
+
+    /// Commands since the last call, each with the index of its source.
+    pub fn drain(&mut self) -> Vec<(usize, Command)> {
+        std::mem::take(&mut self.commands)
+    }
+
+    /// The lanes to show, in order.
+    pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|l| !l.hidden)
+    }
+
+    /// The same, to change what a screen keeps with them.
+    pub fn lanes_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lanes.iter_mut().filter(|l| !l.hidden)
+    }
+
+    /// The sources; a lane's `origin` indexes this slice.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// The lane ids that are this comparison's.
+    pub fn ids(&self) -> Range<LaneId> {
+        self.base..self.base + IDS
+    }
+
+    /// A source can be used: its lanes start, but for those that wait for the natural length.
+    pub fn ready(&mut self, origin: usize, model: ModelInfo) {
+        let Some(known) = self.origins.get_mut(origin) else {
+            return;
+        };
+        known.model = Some(model);
+        let mut together = Vec::new();
+        for lane in self.lanes.iter_mut().filter(|l| l.origin == origin) {
+            if let Some(limit) = lane.strategy.limit.tokens(None, &self.request.policy) {
+                together.extend(lane.begin(&self.request, limit));
+            }
+        }
+        self.commands
+            .push((origin, Command::StartTogether(together)));
+    }
+
+    /// A source cannot be used, or is gone: its lanes say why.
+    pub fn fail(&mut self, origin: usize, why: &str) {
+        for lane in self.lanes.iter_mut().filter(|l| l.origin == origin) {
+            for run in lane.runs.iter_mut().filter(|r| !r.has_ended()) {
+                run.refused = Some(why.to_owned());
+                run.state = None;
+            }
+        }
+    }
+
+    /// Takes an event of a source in, if it is for one of its lanes.
+    pub fn apply(&mut self, origin: usize, event: Event) {
+        let Some(at) = event.lane().and_then(|id| id.checked_sub(self.base)) else {
+            return;
+        };
+        let (at, sample) = (at / MOST_SAMPLES, at % MOST_SAMPLES);
+        let lane = self.lanes.get_mut(at).filter(|l| l.origin == origin);
+        let Some(run) = lane.and_then(|l| l.runs.get_mut(sample)) else {
+            return;
+        };
+        match event {
+            Event::Tokens {
+                drop,
+                relabel,
+                tokens,
+                ..
+            } => run.write(drop, relabel, tokens),
+            Event::State(_, state) => run.state = Some(state),
+            Event::Speed(_, speed) => run.speed = speed,
+            Event::Rides { host, .. } => run.host = host,
+            Event::Budget(_, budget) => run.budget = Some(budget),
+            Event::Prompt { ids, .. } => run.prompt = ids,
+            Event::Refused(_, why) => run.refused = Some(why),
+            Event::Loop { .. } => run.repeats = true,
+            _ => return,
+        }
+        run.judge(self.request.reference.as_deref());
+        self.resolve(origin);
+    }
+
+    /// The natural length of thinking of a source, once its natural lane's thought is over.
+    pub fn natural(&self, origin: usize) -> Option<usize> {
+        let run = self.natural_run(origin)?;
+        let over = run.has_ended() || run.tokens.last().is_some_and(|t| t.phase == Phase::Answer);
+        over.then(|| thinking_tokens(&run.tokens).max(1))
+    }
+
+    fn natural_run(&self, origin: usize) -> Option<&Run> {
+        let mut lanes = self.lanes.iter().filter(|l| l.origin == origin);
+        lanes.rfind(|l| l.strategy.is_natural())?.runs.first()
+    }
+
+    /// Starts the lanes that waited for the natural length, once it is known.
+    fn resolve(&mut self, origin: usize) {
+        let waits = |l: &Lane| l.origin == origin && l.waits_for_natural();
+        if !self.lanes.iter().any(waits) {
+            return;
+        }
+        let Some((natural, from)) = self.natural(origin).zip(self.natural_run(origin)) else {
+            return;
+        };
+        let (from, thought) = (from.id, from.tokens.clone());
+        let mut together = Vec::new();
+        for lane in self.lanes.iter_mut().filter(|l| waits(l)) {
+            let policy = &self.request.policy;
+            let Some(limit) = lane.strategy.limit.tokens(Some(natural), policy) else {
+                continue;
+            };
+            if lane.strategy.draws_anew() {
+                together.extend(lane.begin(&self.request, limit));
+                continue;
+            }
+            // The same draws: its share of the natural thought is its own.
+            let at = limit.map_or(natural, |limit| limit.min(natural));
+            let (to, policy) = lane.take_over(&self.request, &thought[..at], limit);
+            let commands = [
+                Command::Fork { from, to, at },
+                Command::Policy(to, policy),
+                Command::Run(to, Until::End),
+            ];
+            self.commands.extend(commands.map(|c| (origin, c)));
+        }
+        if !together.is_empty() {
+            self.commands
+                .push((origin, Command::StartTogether(together)));
+        }
+    }
+
+    /// Whether anything runs, or is about to.
+    pub fn is_busy(&self) -> bool {
+        let runs = self.lanes.iter().flat_map(|l| &l.runs);
+        runs.into_iter().any(Run::is_busy)
+    }
+
+    /// Whether a lane waits for the user.
+    pub fn is_paused(&self) -> bool {
+        let mut runs = self.lanes.iter().flat_map(|l| &l.runs);
+        !self.is_busy() && runs.any(|r| r.state == Some(LaneState::Paused))
+    }
+
+    /// Pauses everything that runs, or resumes everything that is paused.
+    pub fn pause_or_resume(&mut self) {
+        let busy = self.is_busy();
+        self.tell_each(|run| match run.state {
+            _ if busy => run.is_busy().then_some(Command::Pause(run.id)),
+            Some(LaneState::Paused) => Some(Command::Run(run.id, Until::End)),
+            _ => None,
+        });
+    }
+
+    /// Ends everything that has not ended; what was written stays.
+    pub fn stop(&mut self) {
+        for lane in self.lanes.iter_mut().filter(|l| l.waits_for_natural()) {
+            for run in &mut lane.runs {
+                run.refused = Some("stopped before it began".into());
+            }
+        }
+        self.tell_each(|run| {
+            let stops = run.is_busy() || run.state == Some(LaneState::Paused);
+            stops.then_some(Command::Stop(run.id))
+        });
+    }
+
+    /// Steers every sample of the `at`-th lane shown. It is computed on its own from here on.
+    pub fn ask(&mut self, at: usize, ask: &Ask) {
+        let Some(lane) = self.lanes.get(at).filter(|l| !l.hidden) else {
+            return;
+        };
+        let runs = lane.runs.iter().filter(|r| r.is_busy());
+        let commands = runs.map(|r| (lane.origin, Command::Ask(r.id, ask.clone())));
+        self.commands.extend(commands);
+    }
+
+    /// Tells the lanes that others do not already stand for: what holds for a lane holds for those
+    /// that are computed with it.
+    fn tell_each(&mut self, command: impl Fn(&Run) -> Option<Command>) {
+        for lane in &self.lanes {
+            let alone = lane.runs.iter().filter(|r| r.host.is_none());
+            let commands = alone.filter_map(|r| Some((lane.origin, command(r)?)));
+            self.commands.extend(commands);
+        }
+    }
+
+    /// Lets every source forget these lanes.
+    pub fn forget(&mut self) {
+        self.commands.clear();
+        for origin in 0..self.origins.len() {
+            self.commands.push((origin, Command::Forget(self.ids())));
+        }
+    }
+
+    /// Grades every answer again, against another reference.
+    pub fn grade_again(&mut self, reference: Option<String>) {
+        self.request.reference = reference;
+        for run in self.lanes.iter_mut().flat_map(|l| &mut l.runs) {
+            run.answer = None;
+            run.judge(self.request.reference.as_deref());
+        }
+    }
+
+    /// Tokens that had to be computed, the hidden lanes' included.
+    pub fn computed(&self) -> usize {
+        let runs = self.lanes.iter().flat_map(|l| &l.runs);
+        runs.map(|r| r.computed).sum()
+    }
+
+    /// Tokens that stand in the lanes shown, every sample counted.
+    pub fn shown(&self) -> usize {
+        let runs = self.lanes().flat_map(|l| &l.runs);
+        runs.map(|r| r.tokens.len()).sum()
+    }
+
+    /// The first token of the `at`-th lane shown that its left neighbour does not have; `None`
+    /// where there is no neighbour, or no difference so far. Lanes of different models are
+    /// compared by their text.
+    pub fn departs(&self, at: usize) -> Option<usize> {
+        let mut lanes = self.lanes().skip(at.checked_sub(1)?);
+        let (left, right) = (lanes.next()?, lanes.next()?);
+        let (a, b) = (&left.run().tokens, &right.run().tokens);
+        if left.origin == right.origin {
+            let same = |(a, b): &(&Token, &Token)| (a.id, a.phase) == (b.id, b.phase);
+            let same = a.iter().zip(b).take_while(same).count();
+            return (same < a.len().min(b.len())).then_some(same);
+        }
+        let bytes = |tokens: &[Token]| tokens.iter().map(|t| t.text.as_str()).collect::<String>();
+        let (a, b) = (bytes(a), bytes(b));
+        let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+        if same == a.len().min(b.len()) {
+            return None;
+        }
+        let mut end = 0;
+        right.run().tokens.iter().position(|t| {
+            end += t.text.len();
+            end > same
+        })
+    }
+}
+
+/// Rules of a lane: those of the request with what its strategy changes.
+fn policy_of(request: &Request, strategy: &Strategy, limit: Option<usize>) -> Policy {
+    Policy {
+        think: strategy.think,
+        max_thinking: limit,
+        waits: strategy.waits(),
+        wait_text: strategy
+            .wait_text
+            .clone()
+            .unwrap_or_else(|| request.policy.wait_text.clone()),
+        ..request.policy.clone()
+    }
+}
+
+/// How a run came to its end, in a word.
+pub fn ending(run: &Run) -> Option<StopReason> {
+    match run.state {
+        Some(LaneState::Stopped(reason)) => Some(reason),
+        _ => None,
+    }
+}

@@ -1,0 +1,302 @@
+//! What a lane does with the question.
+
+use std::path::PathBuf;
+
+use s1_core::forcing::Policy;
+
+/// Waits that no thought uses up: a lane that must think longer than it would.
+const ENDLESS: usize = 1 << 16;
+/// Temperature of votes where nothing else is said.
+const VOTE_TEMPERATURE: f32 = 0.8;
+
+/// Which model computes a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The model in use.
+    #[default]
+    Own,
+    /// Another model's file, in an engine of its own.
+    Model(PathBuf),
+}
+
+/// How long a lane may think.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// As long as the request lets it.
+    #[default]
+    Free,
+    /// This many tokens.
+    Tokens(usize),
+    /// `.0 / .1` of the natural length.
+    Natural(usize, usize),
+}
+
+impl Limit {
+    /// The limit in tokens (`Some(None)` is none), given the natural length; `None` if that has to
+    /// be known first.
+    pub fn tokens(self, natural: Option<usize>, policy: &Policy) -> Option<Option<usize>> {
+        match self {
+            Limit::Free => Some(policy.max_thinking),
+            Limit::Tokens(n) => Some(Some(n)),
+            Limit::Natural(n, d) => {
+                let share = natural?.saturating_mul(n) / d.max(1);
+                Some(Some(share.max(1)))
+            }
+        }
+    }
+}
+
+/// What a lane does with the question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strategy {
+    /// Which model computes it.
+    pub source: Source,
+    /// Think at all.
+    pub think: bool,
+    /// How long it may think.
+    pub limit: Limit,
+    /// How many attempts to end are replaced by the wait text.
+    pub waits: usize,
+    /// The wait text; `None` is the request's.
+    pub wait_text: Option<String>,
+    /// Independent samples; more than one are a vote.
+    pub samples: usize,
+    /// Temperature; `None` is the request's.
+    pub temperature: Option<f32>,
+}
+
+impl Strategy {
+    /// Thinks as long as it wants.
+    pub fn natural() -> Strategy {
+        Strategy {
+            source: Source::Own,
+            think: true,
+            limit: Limit::Free,
+            waits: 0,
+            wait_text: None,
+            samples: 1,
+            temperature: None,
+        }
+    }
+
+    /// Answers at once.
+    pub fn no_thinking() -> Strategy {
+        Strategy {
+            think: false,
+            ..Strategy::natural()
+        }
+    }
+
+    /// Thinks at most this long.
+    pub fn limited(limit: Limit) -> Strategy {
+        Strategy {
+            limit,
+            ..Strategy::natural()
+        }
+    }
+
+    /// Its first `waits` attempts to end are replaced.
+    pub fn waiting(waits: usize, text: Option<&str>) -> Strategy {
+        Strategy {
+            waits,
+            wait_text: text.map(String::from),
+            ..Strategy::natural()
+        }
+    }
+
+    /// The majority of several samples.
+    pub fn vote(samples: usize, temperature: Option<f32>, limit: Limit) -> Strategy {
+        Strategy {
+            limit,
+            samples: samples.clamp(1, super::MOST_SAMPLES),
+            temperature: temperature.or(Some(VOTE_TEMPERATURE)),
+            ..Strategy::natural()
+        }
+    }
+
+    /// The same by another model.
+    pub fn by(self, source: Source) -> Strategy {
+        Strategy { source, ..self }
+    }
+
+    /// Whether it shows the natural length.
+    pub fn is_natural(&self) -> bool {
+        let plain = Strategy::natural().by(self.source.clone());
+        *self == plain
+    }
+
+    /// Whether it cannot start before the natural length is known.
+    pub fn needs_natural(&self) -> bool {
+        matches!(self.limit, Limit::Natural(..))
+    }
+
+    /// Whether its tokens are not those of the natural lane, even under the same rules.
+    pub fn draws_anew(&self) -> bool {
+        self.samples > 1 || self.temperature.is_some() || !self.think
+    }
+
+    /// Attempts to end that are replaced: all of them where it must think beyond its natural end.
+    pub fn waits(&self) -> usize {
+        match self.limit {
+            Limit::Natural(n, d) if n > d && self.waits == 0 => ENDLESS,
+            _ => self.waits,
+        }
+    }
+
+    /// What it is called, in a few words; with the natural length, once that is known.
+    pub fn label(&self, natural: Option<usize>) -> String {
+        if !self.think {
+            return "no thinking".into();
+        }
+        let tokens = self.limit.tokens(natural, &Policy::default());
+        if self.samples > 1 {
+            let each = match (self.limit, tokens) {
+                (Limit::Natural(n, d), None) => format!(" × {}", share(n, d)),
+                (_, Some(Some(n))) => format!(" × {n}"),
+                _ => String::new(),
+            };
+            let hot = self.temperature.unwrap_or_default();
+            return format!("vote of {}{each} · T {hot}", self.samples);
+        }
+        let limit = match (self.limit, tokens) {
+            (Limit::Free, _) => String::new(),
+            (Limit::Tokens(n), _) => format!("budget {n}"),
+            (Limit::Natural(n, d), Some(Some(known))) => {
+                format!("{} natural · {known}", share(n, d))
+            }
+            (Limit::Natural(n, d), _) => format!("{} natural", share(n, d)),
+        };
+        if self.waits > 0 {
+            let text = self.wait_text.as_deref().unwrap_or("Wait");
+            let wait = format!("{text} × {}", self.waits);
+            return if limit.is_empty() {
+                wait
+            } else {
+                format!("{wait} · {limit}")
+            };
+        }
+        match (limit.is_empty(), natural) {
+            (false, _) => limit,
+            (true, Some(len)) => format!("natural · {len}"),
+            (true, None) => "natural".into(),
+        }
+    }
+}
+
+fn share(n: usize, d: usize) -> String {
+    match (n, d) {
+        (1, 2) => "½".into(),
+        (1, 3) => "⅓".into(),
+        (1, 4) => "¼".into(),
+        (1, 5) => "⅕".into(),
+        (n, 1) => format!("{n} ×"),
+        (n, d) => format!("{n}/{d}"),
+    }
+}
+
+/// Strategies worth putting side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// ¼, ½, 1 and 2 times the natural length.
+    #[default]
+    Budgets,
+    /// No wait, one, two, four.
+    Waits,
+    /// Different wait texts.
+    Words,
+    /// One long thought against several short ones of the same length together.
+    EqualTokens,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Preset; 4] = [
+        Preset::Budgets,
+        Preset::Waits,
+        Preset::Words,
+        Preset::EqualTokens,
+    ];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Budgets => "budgets",
+            Preset::Waits => "waits",
+            Preset::Words => "words",
+            Preset::EqualTokens => "equal tokens",
+        }
+    }
+
+    /// What it asks, in one sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Preset::Budgets => "¼, ½, 1 and 2 × the natural length",
+            Preset::Waits => "no Wait, 1, 2 and 4",
+            Preset::Words => "Wait, Hmm, Alternatively, none",
+            Preset::EqualTokens => "one long thought, or 3 or 5 short ones by vote",
+        }
+    }
+
+    /// Its lanes.
+    pub fn strategies(self) -> Vec<Strategy> {
+        let share = |n, d| Strategy::limited(Limit::Natural(n, d));
+        let short = |n| Strategy::vote(n, None, Limit::Natural(1, n));
+        let word = |text| Strategy::waiting(2, Some(text));
+        match self {
+            Preset::Budgets => vec![share(1, 4), share(1, 2), Strategy::natural(), share(2, 1)],
+            Preset::Waits => [0, 1, 2, 4].map(|n| Strategy::waiting(n, None)).to_vec(),
+            Preset::Words => vec![
+                Strategy::natural(),
+                word("Wait"),
+                word("Hmm"),
+                word("Alternatively"),
+            ],
+            Preset::EqualTokens => vec![Strategy::natural(), short(3), short(5)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strategy_says_what_it_does_and_more_once_the_natural_length_is_known() {
+        let label = |s: &Strategy| (s.label(None), s.label(Some(58)));
+        let of = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let share = |n, d| Strategy::limited(Limit::Natural(n, d));
+        assert_eq!(label(&Strategy::natural()), of("natural", "natural · 58"));
+        assert_eq!(label(&share(1, 4)), of("¼ natural", "¼ natural · 14"));
+        assert_eq!(label(&share(2, 1)), of("2 × natural", "2 × natural · 116"));
+        assert_eq!(
+            label(&Strategy::limited(Limit::Tokens(32))),
+            of("budget 32", "budget 32")
+        );
+        assert_eq!(
+            label(&Strategy::waiting(2, Some("Hmm"))),
+            of("Hmm × 2", "Hmm × 2")
+        );
+        assert_eq!(
+            label(&Strategy::vote(5, None, Limit::Natural(1, 5))),
+            of("vote of 5 × ⅕ · T 0.8", "vote of 5 × 11 · T 0.8")
+        );
+        assert_eq!(label(&Strategy::no_thinking()).0, "no thinking");
+    }
+
+    #[test]
+    fn a_share_of_almost_nothing_is_one_token_and_of_everything_no_overflow() {
+        let policy = Policy::default();
+        assert_eq!(Limit::Natural(1, 4).tokens(Some(2), &policy), Some(Some(1)));
+        assert_eq!(
+            Limit::Natural(2, 1).tokens(Some(usize::MAX), &policy),
+            Some(Some(usize::MAX))
+        );
+        assert_eq!(Limit::Natural(1, 2).tokens(None, &policy), None);
+    }
+
+    #[test]
+    fn thinking_beyond_the_natural_end_needs_waits_without_end() {
+        assert!(Strategy::limited(Limit::Natural(2, 1)).waits() > 1000);
+        assert_eq!(Strategy::limited(Limit::Natural(1, 2)).waits(), 0);
+    }
+}

@@ -1,0 +1,28 @@
+//! What does a thinking budget buy? Problem sets, sweeps over them, and the statistics of what
+//! comes out.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`problems`] | problem sets: JSON lines, Parquet, the hub; which fields are what |
+//! | [`sweep`] | a problem set at several budgets and waits, every prefix computed once |
+//! | [`row`] | one problem at all its points: what became of each |
+//! | [`report`] | a stored run as figures: accuracy per point, the item matrix, flips |
+//! | [`curate`] | which few of many training lines are worth training on |
+//! | [`compare`] | two points or two runs against each other, problem by problem |
+//! | [`lanes`] | one question, several strategies side by side |
+//! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
+//! | [`stats`] | the formulas |
+//! | [`training`] | trainings that are watched, from another process if need be |
+//!
+//! Not here: the pictures, the screens, and the database ([`s1_store`]).
+
+pub mod compare;
+pub mod curate;
+pub mod lanes;
+pub mod problems;
+pub mod report;
+pub mod row;
+pub mod stats;
+pub mod sweep;
+pub mod training;
+pub mod votes;

@@ -1,0 +1,290 @@
+//! Which field of a record is the question, which the answer, which the id.
+//!
+//! The layouts, as their publishers name the fields (upper and lower case are the same):
+//!
+//! | layout | fields |
+//! |---|---|
+//! | `gsm8k` | `question`, `answer` with `####` before the number |
+//! | `math` | `problem`, `answer` and/or `solution` with `\boxed{}` (MATH500, AIME24) |
+//! | `gpqa` | `Question`, `Correct Answer`, `Incorrect Answer 1` … |
+//! | `choice` | `question`, `choices` or `options`, `answer` or `answerKey` (MMLU, ARC) |
+//! | `s1k` | `question`, `solution` |
+//! | `svamp` | `Body`, `Question`, `Answer` (ASDiv: answers such as `9 (apples)`) |
+//! | `plain` | `question`, `problem`, `prompt` or `input`; `answer`, `target`, `solution` or `output` |
+
+use anyhow::{Result, bail};
+use serde_json::{Map, Value};
+
+use super::Options;
+use s1_core::rng::uniform;
+use s1_grading::How;
+use s1_store::run::PromptTemplate;
+
+type Record = Map<String, Value>;
+
+const IDS: [&str; 7] = [
+    "id",
+    "unique_id",
+    "record id",
+    "problem_id",
+    "task_id",
+    "idx",
+    "index",
+];
+const QUESTIONS: [&str; 5] = ["question", "problem", "prompt", "input", "query"];
+const ANSWERS: [&str; 6] = [
+    "answer",
+    "target",
+    "final_answer",
+    "solution",
+    "output",
+    "label",
+];
+/// Most options of one question: as many as `grading` reads letters.
+const MOST_OPTIONS: usize = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Gsm8k,
+    Math,
+    Gpqa,
+    Choice,
+    S1k,
+    Svamp,
+    Plain,
+}
+
+/// How the records of one set are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    kind: Kind,
+    question: String,
+    answer: Option<String>,
+    /// Where the answer's field is empty: a solution that boxes it.
+    solution: Option<String>,
+    id: Option<String>,
+}
+
+/// A value by its field's name, upper and lower case being the same.
+fn get<'a>(record: &'a Record, name: &str) -> Option<&'a Value> {
+    record
+        .get(name)
+        .or_else(|| {
+            let same = record
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name));
+            same.map(|(_, value)| value)
+        })
+        .filter(|value| !value.is_null())
+}
+
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        // ASDiv and others wrap a single answer in a list.
+        Value::Array(items) if items.len() == 1 => return text(&items[0]),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+impl Layout {
+    /// Recognises the layout from a record. Errors, naming the fields there are, where there is no
+    /// question in it or a field of the user's is not there.
+    pub(crate) fn of(record: &Record, options: &Options) -> Result<Layout> {
+        let has = |name: &str| get(record, name).is_some();
+        let first = |names: &[&str]| names.iter().find(|n| has(n)).map(ToString::to_string);
+        let there = || {
+            let names: Vec<&str> = record.keys().map(String::as_str).take(20).collect();
+            names.join(", ")
+        };
+        let named = [
+            &options.question_field,
+            &options.answer_field,
+            &options.id_field,
+        ];
+        for name in named.into_iter().flatten() {
+            if !record.keys().any(|key| key.eq_ignore_ascii_case(name)) {
+                bail!("the records have no field {name:?}; they have: {}", there());
+            }
+        }
+        let Some(question) = options.question_field.clone().or_else(|| first(&QUESTIONS)) else {
+            bail!(
+                "no field is recognised as the question; name it with --question-field, one of: {}",
+                there()
+            );
+        };
+        let kind = if options.question_field.is_some() || options.answer_field.is_some() {
+            Kind::Plain
+        } else if has("correct answer") && has("incorrect answer 1") {
+            Kind::Gpqa
+        } else if has("choices") || has("options") {
+            Kind::Choice
+        } else if has("body") {
+            Kind::Svamp
+        } else if has("problem") && (has("answer") || has("solution")) {
+            Kind::Math
+        } else if has("solution") && !has("answer") {
+            Kind::S1k
+        } else if get(record, "answer")
+            .and_then(Value::as_str)
+            .is_some_and(|answer| answer.contains("####"))
+        {
+            Kind::Gsm8k
+        } else {
+            Kind::Plain
+        };
+        let answer = match kind {
+            Kind::Gpqa => Some("correct answer".into()),
+            Kind::Choice => first(&["answer", "answerkey", "target", "label"]),
+            _ => options.answer_field.clone().or_else(|| first(&ANSWERS)),
+        };
+        Ok(Layout {
+            kind,
+            question,
+            answer,
+            solution: first(&["solution"]),
+            id: options.id_field.clone().or_else(|| first(&IDS)),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Gsm8k => "gsm8k",
+            Kind::Math => "math",
+            Kind::Gpqa => "gpqa",
+            Kind::Choice => "choice",
+            Kind::S1k => "s1k",
+            Kind::Svamp => "svamp",
+            Kind::Plain => "plain",
+        }
+    }
+
+    /// The prompt that suits the layout: where to put the answer so that it can be read.
+    pub(crate) fn prompt(&self) -> PromptTemplate {
+        let suffix = match self.kind {
+            Kind::Gpqa | Kind::Choice => "\n\nPut the letter of the right option within \\boxed{}.",
+            Kind::Plain => "",
+            _ => "\n\nPut your final answer within \\boxed{}.",
+        };
+        PromptTemplate {
+            system: String::new(),
+            suffix: suffix.into(),
+        }
+    }
+
+    /// Id, question and answer of a record. Errors, as half a sentence, where it has no question
+    /// or its options make no sense.
+    pub(crate) fn read(
+        &self,
+        record: &Record,
+    ) -> Result<(Option<String>, String, Option<String>), String> {
+        let field = |name: &str| get(record, name).and_then(text);
+        let Some(mut question) = field(&self.question) else {
+            return Err(format!("it has no {:?}", self.question));
+        };
+        let answer = self.answer.as_deref().and_then(field);
+        let reference = match self.kind {
+            Kind::Gpqa => {
+                let mut options: Vec<String> = (1..MOST_OPTIONS)
+                    .map_while(|i| field(&format!("incorrect answer {i}")))
+                    .collect();
+                let right = answer.ok_or("it has no \"Correct Answer\"")?;
+                // The right one stands anywhere, but at the same place in every run.
+                let at = place_of(&question, options.len() + 1);
+                options.insert(at, right);
+                question.push_str(&listed(&options));
+                Some(letter(at))
+            }
+            Kind::Choice => {
+                let options = get(record, "choices").or_else(|| get(record, "options"));
+                let (labels, options) = options_of(options)?;
+                question.push_str(&listed(&options));
+                match answer {
+                    None => None,
+                    Some(answer) => Some(chosen(&answer, &labels, &options)?),
+                }
+            }
+            Kind::Svamp => {
+                if let Some(body) = field("body") {
+                    question = format!("{body} {question}");
+                }
+                // `9 (apples)` is 9.
+                answer.map(|a| match a.split_once(" (") {
+                    Some((number, unit)) if unit.ends_with(')') => number.to_string(),
+                    _ => a,
+                })
+            }
+            _ => answer
+                .or_else(|| self.solution.as_deref().and_then(field))
+                .map(|answer| bare(&answer)),
+        };
+        let id = self.id.as_deref().and_then(field);
+        Ok((id, question, reference))
+    }
+}
+
+/// The answer alone, where a solution marks it.
+fn bare(answer: &str) -> String {
+    match s1_grading::extract(answer, None) {
+        Some(found) if matches!(found.how, How::Boxed | How::Hashes) => found.text,
+        _ => answer.to_string(),
+    }
+}
+
+/// One of `places` places, which depends on a text only (FNV-1a, mixed).
+fn place_of(text: &str, places: usize) -> usize {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (uniform(hash, 0, 0) * places as f64) as usize
+}
+
+fn letter(at: usize) -> String {
+    char::from(b'A' + at.min(25) as u8).to_string()
+}
+
+fn listed(options: &[String]) -> String {
+    let lines = options.iter().enumerate();
+    let lines = lines.map(|(i, option)| format!("\n{}) {option}", letter(i)));
+    format!("\n{}", lines.collect::<String>())
+}
+
+/// Labels and texts of the options: a list, a map of letters, or ARC's `{text, label}`.
+fn options_of(value: Option<&Value>) -> Result<(Vec<String>, Vec<String>), String> {
+    let texts = |items: &[Value]| -> Option<Vec<String>> { items.iter().map(text).collect() };
+    let found = match value {
+        Some(Value::Array(items)) => {
+            texts(items).map(|t| ((0..t.len()).map(letter).collect::<Vec<_>>(), t))
+        }
+        Some(Value::Object(map)) => match (map.get("text"), map.get("label")) {
+            (Some(Value::Array(t)), Some(Value::Array(l))) if t.len() == l.len() => {
+                texts(l).zip(texts(t))
+            }
+            _ => {
+                let values: Vec<Value> = map.values().cloned().collect();
+                texts(&values).map(|t| (map.keys().cloned().collect(), t))
+            }
+        },
+        _ => None,
+    };
+    match found {
+        Some((labels, options)) if (2..=MOST_OPTIONS).contains(&options.len()) => {
+            Ok((labels, options))
+        }
+        _ => Err(format!("its options are not 2 to {MOST_OPTIONS} texts")),
+    }
+}
+
+/// The letter of the right option, which the set names by label, by index from 0, or by its text.
+fn chosen(answer: &str, labels: &[String], options: &[String]) -> Result<String, String> {
+    let by = |names: &[String]| names.iter().position(|name| name == answer);
+    let index = || answer.parse().ok().filter(|&i: &usize| i < options.len());
+    by(labels)
+        .or_else(index)
+        .or_else(|| by(options))
+        .map(letter)
+        .ok_or_else(|| format!("its answer {answer:?} is none of its options"))
+}

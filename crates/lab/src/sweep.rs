@@ -1,0 +1,556 @@
+//! A problem set at several budgets and waits.
+//!
+//! Each problem is a row; its points are started together on one engine, which computes every
+//! prefix once, several rows at a time. A finished row is written to the database in one piece, so
+//! a sweep can be killed at any moment and gone on with. It runs in the thread it is called in,
+//! tells of its progress through a callback, and is paused and cancelled through a [`Control`];
+//! screens call it in a thread of their own.
+//!
+//! Not here: what a row is ([`super::row`]), and the figures ([`super::report`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::problems::{Options, ProblemSet};
+use crate::row;
+use s1_core::forcing::Policy;
+use s1_core::protocol::{Command, Event, LaneId, LaneState, ModelInfo};
+use s1_core::sampling::Sampling;
+use s1_core::trace::StopReason;
+use s1_data::assets;
+use s1_engine::traces::Traces;
+use s1_engine::{Engine, LoadOptions};
+use s1_model::adapter::WEIGHTS;
+use s1_store::Db;
+use s1_store::run::{
+    Budget, ModelRecord, PointSpec, ProblemRecord, PromptTemplate, Settings, Sources,
+};
+use s1_store::session::ModelCard;
+
+/// How often a paused sweep looks whether it may go on.
+const LOOK: Duration = Duration::from_millis(50);
+/// Between two reports of the speed.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// Most answers per problem.
+const MOST_MEMBERS: usize = 10_000;
+
+/// What to compute.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The model.
+    pub load: LoadOptions,
+    /// The problem set, as it was read.
+    pub problems: ProblemSet,
+    /// Where it was read from, as the user named it.
+    pub source: String,
+    /// How it was read.
+    pub options: Options,
+    /// How a problem becomes a prompt.
+    pub prompt: PromptTemplate,
+    /// Budget forcing; budget and waits are those of each point.
+    pub policy: Policy,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Answers per problem and point.
+    pub samples: usize,
+    /// The points.
+    pub points: Vec<PointSpec>,
+    /// Most lanes that compute at once.
+    pub lanes: usize,
+    /// Name of the run.
+    pub name: String,
+    /// Go on with the run of this name, which must have the same settings.
+    pub resume: bool,
+    /// The database.
+    pub db: PathBuf,
+}
+
+/// Pauses and cancels a sweep from another thread.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    paused: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Control {
+    /// Pauses it before its next token, or lets it go on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether it is to pause.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Ends it soon; whole rows stay.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// What a sweep tells of.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// The model is loaded this far, 0 to 1.
+    Loading(f32),
+    /// The run exists in the database.
+    Started {
+        /// Its name.
+        run: String,
+        /// The model.
+        model: Box<ModelInfo>,
+        /// Rows that were done before.
+        done: usize,
+        /// Rows in all.
+        total: usize,
+    },
+    /// A row is in the database.
+    Row {
+        /// Rows that are done.
+        done: usize,
+        /// Rows in all.
+        total: usize,
+    },
+    /// Speed so far.
+    Speed {
+        /// Tokens written per second, all lanes together.
+        tokens_per_s: f64,
+        /// Time left, once a row is done.
+        left: Option<Duration>,
+    },
+    /// It has paused, or goes on.
+    Paused(bool),
+    /// Something the user should know. One sentence.
+    Notice(String),
+}
+
+/// Runs a sweep. Returns whether it is complete; it is not if it was cancelled.
+///
+/// # Errors
+/// If the plan makes no sense, the model cannot be used, the run to go on with has other settings
+/// (the sentence names the difference), or the database cannot be written. What is in the database
+/// stays.
+pub fn run(plan: &Plan, control: &Control, tell: &mut dyn FnMut(Progress)) -> Result<bool> {
+    run_some(plan, &|_| true, control, tell)
+}
+
+/// As [`run`], for those problems of the set (by their index) that are `wanted`: the run can be
+/// gone on with for others later.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_some(
+    plan: &Plan,
+    wanted: &dyn Fn(usize) -> bool,
+    control: &Control,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<bool> {
+    check(plan)?;
+    let load = match plan.load.resolved(&mut || !control.is_cancelled()) {
+        Err(_) if control.is_cancelled() => return Ok(false),
+        load => load?,
+    };
+    let plan = &Plan {
+        load,
+        ..plan.clone()
+    };
+    let mut db = Db::open(&plan.db)?;
+    if !plan.resume && db.has_run(&plan.name)? {
+        bail!(
+            "there is a run {0:?} already; go on with it by --resume {0}, or give another --name",
+            plan.name
+        );
+    }
+    let (engine, mut events) = Engine::spawn(plan.load.clone())?;
+    let settings = settings(plan, &db)?;
+    let Some(info) = loaded(&mut events, control, tell)? else {
+        return Ok(false);
+    };
+    let settings = with_model(settings, plan, &info)?;
+    if plan.resume {
+        if let Some(difference) = db.run(&plan.name)?.settings.difference(&settings) {
+            bail!(
+                "run {:?} cannot go on with other settings: {difference}; start a new run",
+                plan.name
+            );
+        }
+    } else {
+        let sources = Sources {
+            model: absolute(&plan.load.path),
+            adapter: plan.load.adapter.as_deref().map(absolute),
+            problems: match plan.source.starts_with("hf:") {
+                true => plan.source.clone(),
+                false => absolute(Path::new(&plan.source)),
+            },
+        };
+        db.create_run(&plan.name, &settings, &sources)?;
+    }
+    let done: BTreeSet<usize> = db.done(&plan.name)?.into_iter().collect();
+    let chosen: Vec<usize> = (0..plan.problems.problems.len())
+        .filter(|&i| wanted(i))
+        .collect();
+    let total = chosen.len();
+    let queue: Vec<usize> = chosen.into_iter().filter(|i| !done.contains(i)).collect();
+    let done = total - queue.len();
+    tell(Progress::Started {
+        run: plan.name.clone(),
+        model: Box::new(info),
+        done,
+        total,
+    });
+    let mut sweep = Sweep {
+        plan,
+        settings,
+        db,
+        engine,
+        queue: queue.into_iter().rev().collect(),
+        flying: BTreeMap::new(),
+        traces: Traces::default(),
+        stops: BTreeMap::new(),
+        prompts: BTreeMap::new(),
+        next: 0,
+        total,
+        done,
+        finished: 0,
+        tokens: 0,
+        riding: BTreeSet::new(),
+        started: Instant::now(),
+        paused_for: Duration::ZERO,
+        committed: Duration::ZERO,
+        reported: Instant::now(),
+        last_notice: String::new(),
+        noticed: BTreeSet::new(),
+    };
+    let outcome = sweep.work(&mut events, control, tell);
+    // The channel is closed first: an engine that waits to be heard must not wait for ever.
+    drop(events);
+    sweep.engine.shutdown();
+    outcome
+}
+
+fn check(plan: &Plan) -> Result<()> {
+    if plan.points.is_empty() {
+        bail!("there is no point to compute; give --budgets and --waits");
+    }
+    if plan.samples == 0 || plan.lanes == 0 {
+        bail!("--samples and --lanes must be at least 1");
+    }
+    if plan.samples.saturating_mul(plan.points.len()) > MOST_MEMBERS {
+        bail!(
+            "these are more than {MOST_MEMBERS} answers per problem; give fewer points or samples"
+        );
+    }
+    if plan.samples > 1 && plan.sampling.is_greedy() {
+        bail!("at temperature 0 all samples are the same; give a temperature, such as --temp 0.7");
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> String {
+    if assets::open_path(path).is_some() {
+        return path.display().to_string();
+    }
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    path.display().to_string()
+}
+
+/// The settings but for what only the loaded model knows.
+fn settings(plan: &Plan, db: &Db) -> Result<Settings> {
+    Ok(Settings {
+        model: ModelRecord {
+            sha256: db.file_hash(&plan.load.path)?,
+            adapter_sha256: match &plan.load.adapter {
+                Some(folder) => Some(db.file_hash(&folder.join(WEIGHTS))?),
+                None => None,
+            },
+            think_open: plan.load.think_open.clone(),
+            think_end: plan.load.think_end.clone(),
+            think_close: plan.load.think_close.clone(),
+            ..ModelRecord::default()
+        },
+        problems: ProblemRecord {
+            name: plan.problems.name.clone(),
+            sha256: db.file_hash(&plan.problems.path)?,
+            layout: plan.problems.layout.into(),
+            count: plan.problems.problems.len(),
+            skipped: plan.problems.skipped,
+            question_field: plan.options.question_field.clone(),
+            answer_field: plan.options.answer_field.clone(),
+            id_field: plan.options.id_field.clone(),
+            prompt: plan.prompt.clone(),
+        },
+        policy: Policy {
+            max_thinking: None,
+            waits: 0,
+            ..plan.policy.clone()
+        },
+        sampling: plan.sampling.clone(),
+        samples: plan.samples,
+        points: plan.points.clone(),
+        program_version: env!("CARGO_PKG_VERSION").into(),
+    })
+}
+
+fn with_model(mut settings: Settings, plan: &Plan, info: &ModelInfo) -> Result<Settings> {
+    for point in &plan.points {
+        if let Budget::Tokens(budget) = point.budget
+            && budget >= info.context
+        {
+            bail!(
+                "a budget of {budget} tokens does not fit the context of {}; give a smaller one, or a larger --context",
+                info.context
+            );
+        }
+    }
+    settings.model.card = ModelCard::of(info);
+    // Which of several GPUs it was does not matter.
+    let device = info.device.split(':').next().unwrap_or_default();
+    settings.model.device = device.to_owned();
+    settings.model.context = info.context;
+    settings.model.template = info.template.clone();
+    Ok(settings)
+}
+
+/// Waits for the model; `None` if the sweep was cancelled meanwhile.
+fn loaded(
+    events: &mut Receiver<Event>,
+    control: &Control,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Option<ModelInfo>> {
+    loop {
+        if control.is_cancelled() {
+            return Ok(None);
+        }
+        match events.blocking_recv() {
+            None => bail!("the engine ended while it loaded the model"),
+            Some(Event::Failed(why)) => bail!("{why}"),
+            Some(Event::Loading(part)) => tell(Progress::Loading(part)),
+            Some(Event::Loaded(info)) => {
+                for warning in &info.warnings {
+                    tell(Progress::Notice(warning.clone()));
+                }
+                return Ok(Some(*info));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+struct Sweep<'a> {
+    plan: &'a Plan,
+    settings: Settings,
+    db: Db,
+    engine: Engine,
+    /// Problems to do, the next one last.
+    queue: Vec<usize>,
+    /// Rows under way: the problem, by the id of its first lane.
+    flying: BTreeMap<LaneId, usize>,
+    traces: Traces,
+    stops: BTreeMap<LaneId, StopReason>,
+    prompts: BTreeMap<LaneId, Vec<u32>>,
+    /// First lane of the next row.
+    next: LaneId,
+    done: usize,
+    /// Rows to be done in all.
+    total: usize,
+    /// Rows done in this sitting.
+    finished: usize,
+    /// Tokens written in this sitting.
+    tokens: usize,
+    /// Lanes that are computed with another one.
+    riding: BTreeSet<LaneId>,
+    started: Instant,
+    paused_for: Duration,
+    /// How much of the time spent is in the database.
+    committed: Duration,
+    reported: Instant,
+    last_notice: String,
+    /// Points (and samples) of which a notice was passed on.
+    noticed: BTreeSet<LaneId>,
+}
+
+impl Sweep<'_> {
+    fn members(&self) -> usize {
+        self.settings.points.len() * self.settings.samples
+    }
+
+    /// Time spent computing.
+    fn spent(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.paused_for)
+    }
+
+    fn work(
+        &mut self,
+        events: &mut Receiver<Event>,
+        control: &Control,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<bool> {
+        self.engine.send(Command::Limit(self.plan.lanes));
+        self.refill();
+        while !self.flying.is_empty() {
+            if control.is_cancelled() {
+                return Ok(false);
+            }
+            if control.is_paused() {
+                self.pause(events, control, tell)?;
+                continue;
+            }
+            let Some(event) = events.blocking_recv() else {
+                bail!("the engine ended in the middle of the sweep");
+            };
+            self.take(event, tell)?;
+            self.report(tell);
+        }
+        Ok(true)
+    }
+
+    /// Keeps the engine supplied: as many rows as lanes, and as many again in line.
+    fn refill(&mut self) {
+        while self.flying.len() < 2 * self.plan.lanes {
+            let Some(index) = self.queue.pop() else {
+                return;
+            };
+            let problem = &self.plan.problems.problems[index];
+            let lanes = row::requests(&self.settings, problem, self.next);
+            self.flying.insert(self.next, index);
+            self.next += self.members();
+            self.engine.send(Command::StartRow(lanes));
+        }
+    }
+
+    fn pause(
+        &mut self,
+        events: &mut Receiver<Event>,
+        control: &Control,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let since = Instant::now();
+        self.engine.send(Command::Limit(0));
+        tell(Progress::Paused(true));
+        while control.is_paused() && !control.is_cancelled() {
+            match events.try_recv() {
+                Ok(event) => self.take(event, tell)?,
+                Err(TryRecvError::Empty) => std::thread::sleep(LOOK),
+                Err(TryRecvError::Disconnected) => bail!("the engine ended during the pause"),
+            }
+        }
+        self.paused_for += since.elapsed();
+        self.engine.send(Command::Limit(self.plan.lanes));
+        tell(Progress::Paused(false));
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event, tell: &mut dyn FnMut(Progress)) -> Result<()> {
+        self.traces.follow(&event);
+        match event {
+            Event::Failed(why) => bail!("{why}"),
+            Event::Prompt { lane, ids, .. } => {
+                self.prompts.insert(lane, ids);
+            }
+            Event::State(lane, LaneState::Stopped(stop)) => {
+                self.stops.insert(lane, stop);
+            }
+            Event::State(_, LaneState::Paused) => {
+                bail!("the model cannot go on: {}", self.last_notice)
+            }
+            Event::Refused(lane, why) => {
+                let first = lane - lane % self.members();
+                if lane == first
+                    && let Some(&index) = self.flying.get(&first)
+                {
+                    let id = &self.plan.problems.problems[index].id;
+                    tell(Progress::Notice(format!("problem {id} is left out: {why}")));
+                }
+            }
+            Event::Notice(lane, why) => {
+                self.last_notice.clone_from(&why);
+                // What concerns a point concerns it in every row; once is enough.
+                if self.noticed.insert(lane % self.members()) {
+                    tell(Progress::Notice(why));
+                }
+            }
+            Event::Rides {
+                lane,
+                host: Some(_),
+            } => {
+                self.riding.insert(lane);
+            }
+            Event::Rides { lane, host: None } => {
+                self.riding.remove(&lane);
+            }
+            Event::Tokens { lane, tokens, .. } if !self.riding.contains(&lane) => {
+                self.tokens += tokens.len();
+            }
+            Event::Finished { row, computed } => self.commit(row, computed, tell)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes a finished row, forgets it, and sends the next one off.
+    fn commit(
+        &mut self,
+        first: LaneId,
+        computed: usize,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let Some(index) = self.flying.remove(&first) else {
+            return Ok(());
+        };
+        self.refill();
+        let lanes = first..first + self.members();
+        let problem = &self.plan.problems.problems[index];
+        let new = row::finish(
+            &self.settings,
+            (index, problem),
+            self.prompts.remove(&first).unwrap_or_default(),
+            lanes.clone(),
+            &self.traces,
+            &self.stops,
+            computed,
+        );
+        let spent = self.spent();
+        self.db
+            .add_row(&self.plan.name, &new, spent.saturating_sub(self.committed))?;
+        self.committed = spent;
+        for lane in lanes {
+            self.traces.forget(lane);
+            self.stops.remove(&lane);
+            self.riding.remove(&lane);
+            self.prompts.remove(&lane);
+        }
+        self.done += 1;
+        self.finished += 1;
+        tell(Progress::Row {
+            done: self.done,
+            total: self.total,
+        });
+        Ok(())
+    }
+
+    fn report(&mut self, tell: &mut dyn FnMut(Progress)) {
+        if self.reported.elapsed() < REPORT_EVERY {
+            return;
+        }
+        self.reported = Instant::now();
+        let spent = self.spent();
+        let open = self.total - self.done;
+        tell(Progress::Speed {
+            tokens_per_s: self.tokens as f64 / spent.as_secs_f64().max(1e-9),
+            left: (self.finished > 0).then(|| spent.mul_f64(open as f64 / self.finished as f64)),
+        });
+    }
+}

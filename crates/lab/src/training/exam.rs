@@ -1,0 +1,166 @@
+//! Questions to a model file, all at once: what it answers, thinking as long as it wants.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use tokio::sync::mpsc::Receiver;
+
+use crate::problems::{Options, ProblemSet};
+use crate::row::judge;
+use s1_core::forcing::{OnLoop, Policy};
+use s1_core::protocol::{Command, Event, LaneState, Request};
+use s1_core::sampling::Sampling;
+use s1_core::trace::{Phase, Token, phase_text};
+use s1_engine::traces::Traces;
+use s1_engine::{Engine, LoadOptions};
+use s1_store::training::What;
+
+/// Questions that are thought about at the same time.
+const LANES: usize = 8;
+/// A thought of a model in the making may never end.
+const MOST_THINKING: usize = 1024;
+/// Nor may its answer.
+const MOST_ANSWER: usize = 128;
+
+/// What is asked now and then while a model is trained.
+#[derive(Clone, Debug, Default)]
+pub struct Exam {
+    /// The question whose answer is shown.
+    pub sample: Option<String>,
+    /// The problems that are counted.
+    pub problems: Option<ProblemSet>,
+}
+
+impl Exam {
+    /// Reads the problems.
+    ///
+    /// # Errors
+    /// If they cannot be read, or none of them has a reference answer.
+    pub fn new(
+        sample: Option<&str>,
+        problems: Option<&std::path::Path>,
+        limit: usize,
+    ) -> Result<Exam> {
+        let options = Options {
+            limit: Some(limit),
+            ..Options::default()
+        };
+        let problems = match problems {
+            None => None,
+            Some(path) => {
+                let source = path.display().to_string();
+                let mut set = ProblemSet::load(&source, &options)?;
+                set.problems.retain(|p| p.reference.is_some());
+                if set.problems.is_empty() {
+                    bail!("no problem of {source} has an answer to compare with");
+                }
+                Some(set)
+            }
+        };
+        Ok(Exam {
+            sample: sample.map(str::to_owned),
+            problems,
+        })
+    }
+
+    /// Asks the sample question.
+    ///
+    /// # Errors
+    /// If the model cannot be used.
+    pub fn ask_sample(&self, model: PathBuf, threads: usize) -> Result<Option<What>> {
+        let Some(question) = &self.sample else {
+            return Ok(None);
+        };
+        let traces = answers(model, threads, vec![request(question.clone(), "")])?;
+        let trace = traces.first().map_or(&[][..], Vec::as_slice);
+        Ok(Some(What::Sample {
+            question: question.clone(),
+            thinking: phase_text(trace, Phase::Thinking).trim().to_owned(),
+            answer: phase_text(trace, Phase::Answer).trim().to_owned(),
+        }))
+    }
+
+    /// Asks the problems, and counts the right answers.
+    ///
+    /// # Errors
+    /// If the model cannot be used.
+    pub fn ask_problems(&self, model: PathBuf, threads: usize) -> Result<Option<What>> {
+        let Some(set) = &self.problems else {
+            return Ok(None);
+        };
+        let asked = set.problems.iter().map(|problem| {
+            let question = format!("{}{}", problem.question, set.prompt.suffix);
+            request(question, &set.prompt.system)
+        });
+        let traces = answers(model, threads, asked.collect())?;
+        let judged = set.problems.iter().zip(&traces);
+        let judged = judged.map(|(problem, trace)| judge(trace, problem.reference.as_deref()));
+        let (mut correct, mut thinking) = (0, 0);
+        for one in judged {
+            correct += usize::from(one.correct == Some(true));
+            thinking += one.thinking;
+        }
+        Ok(Some(What::Accuracy {
+            n: traces.len(),
+            correct,
+            thinking: thinking as f64 / traces.len().max(1) as f64,
+        }))
+    }
+}
+
+fn request(question: String, system: &str) -> Request {
+    Request {
+        question,
+        system: system.to_owned(),
+        raw: false,
+        policy: Policy {
+            max_thinking: Some(MOST_THINKING),
+            answer_max: MOST_ANSWER,
+            on_loop: OnLoop::Answer,
+            ..Policy::default()
+        },
+        sampling: Sampling::default(),
+        sample: 0,
+        reference: None,
+        probe_every: None,
+    }
+}
+
+/// The traces of some questions, in their order; one that was refused has none.
+fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Vec<Token>>> {
+    let options = LoadOptions {
+        path: model,
+        ..LoadOptions::default()
+    };
+    let (engine, mut events) = Engine::spawn(options)?;
+    engine.set_threads(threads);
+    let n = asked.len();
+    engine.send(Command::Limit(LANES));
+    for (lane, request) in asked.into_iter().enumerate() {
+        engine.send(Command::StartRow(vec![(lane, request)]));
+    }
+    let traces = follow(&mut events, n);
+    // The channel is closed first: an engine that waits to be heard must not wait for ever.
+    drop(events);
+    engine.shutdown();
+    let traces = traces?;
+    Ok((0..n).map(|lane| traces.get(lane).to_vec()).collect())
+}
+
+fn follow(events: &mut Receiver<Event>, n: usize) -> Result<Traces> {
+    let mut traces = Traces::default();
+    let mut open = n;
+    while open > 0 {
+        let Some(event) = events.blocking_recv() else {
+            bail!("the engine ended before it had answered");
+        };
+        traces.follow(&event);
+        match event {
+            Event::Failed(why) => bail!("{why}"),
+            Event::State(_, LaneState::Paused) => bail!("the model cannot go on"),
+            Event::Finished { .. } => open -= 1,
+            _ => {}
+        }
+    }
+    Ok(traces)
+}

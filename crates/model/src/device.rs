@@ -1,0 +1,134 @@
+//! Where a model computes: the CPU, or a GPU this program was built for.
+//!
+//! Not here: what is computed there ([`crate::decoder`]), and training, which knows the CPU
+//! alone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, DeviceLocation};
+
+/// A wish for where to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// A GPU, if this program was built for one, there is one, and the model is large enough to be
+    /// faster there; else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU, by its number.
+    Cuda(usize),
+    /// Apple's GPU.
+    Metal,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Place::Auto => f.write_str("auto"),
+            Place::Cpu => f.write_str("cpu"),
+            Place::Cuda(number) => write!(f, "cuda:{number}"),
+            Place::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Place> {
+        let known = match text.split_once(':') {
+            Some(("cuda", number)) => number.parse().ok().map(Place::Cuda),
+            None => match text {
+                "auto" => Some(Place::Auto),
+                "cpu" => Some(Place::Cpu),
+                "cuda" => Some(Place::Cuda(0)),
+                "metal" => Some(Place::Metal),
+                _ => None,
+            },
+            Some(_) => None,
+        };
+        known.with_context(|| format!("{text:?} is none of auto, cpu, cuda, cuda:N and metal"))
+    }
+}
+
+/// Weights from which on a GPU is chosen without being named, in bytes. A step of a smaller model
+/// takes a CPU less time than it takes to tell a GPU what to do.
+const WORTH_A_GPU: u64 = 50_000_000;
+
+impl Place {
+    /// The device for a model with weights of so many bytes.
+    ///
+    /// # Errors
+    /// If the place was named, and this program was not built for it or it cannot be used.
+    pub fn open(self, weights: u64) -> Result<Device> {
+        match self {
+            Place::Cpu => Ok(Device::Cpu),
+            Place::Cuda(number) => cuda(number),
+            Place::Metal => metal(),
+            Place::Auto if weights < WORTH_A_GPU => Ok(Device::Cpu),
+            // Whatever is wrong with a GPU nobody asked for, there is the CPU.
+            Place::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Device::Cpu)),
+        }
+    }
+}
+
+fn cuda(number: usize) -> Result<Device> {
+    if !candle_core::utils::cuda_is_available() {
+        bail!("this s1-tui is not built for NVIDIA GPUs; build it with --features cuda");
+    }
+    Device::new_cuda(number)
+        .with_context(|| format!("cannot use GPU {number}; does nvidia-smi list it?"))
+}
+
+fn metal() -> Result<Device> {
+    if !candle_core::utils::metal_is_available() {
+        bail!("this s1-tui is not built for Apple's GPUs; build it with --features metal");
+    }
+    Device::new_metal(0).context("cannot use this machine's GPU")
+}
+
+/// What a device is called: `cpu`, `cuda:0`, `metal`.
+pub fn name(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { .. } => "metal".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_they_are_written() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3", "metal"] {
+            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse::<Place>().unwrap(), Place::Cuda(0));
+        for text in ["", "gpu", "cuda:", "cuda:x", "cpu:0"] {
+            let error = text.parse::<Place>().unwrap_err().to_string();
+            assert!(error.contains("is none of auto"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_small_model_stays_on_the_cpu_unless_a_gpu_is_named() {
+        assert!(Place::Auto.open(1_000_000).unwrap().is_cpu());
+        assert!(Place::Cpu.open(u64::MAX).unwrap().is_cpu());
+        assert_eq!(name(&Device::Cpu), "cpu");
+    }
+
+    #[test]
+    #[cfg(not(any(feature = "cuda", feature = "metal")))]
+    fn a_gpu_that_this_program_is_not_built_for_is_refused_with_what_to_do() {
+        assert!(Place::Auto.open(u64::MAX).unwrap().is_cpu());
+        for (place, feature) in [(Place::Cuda(0), "cuda"), (Place::Metal, "metal")] {
+            let error = place.open(u64::MAX).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("--features {feature}")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A weight matrix of a model file as f32 rows on demand, for whoever computes with something
+//! else than [`super::Linear`]: the trainer's frozen layers, and converters.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use candle_core::quantized::GgmlDType;
+use candle_core::quantized::GgmlType;
+use candle_core::quantized::k_quants::{
+    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
+    BlockQ8_0, BlockQ8_1, BlockQ8K,
+};
+use half::{bf16, f16};
+
+use super::Mapped;
+use crate::gguf::{AlignedBytes, Bytes, Gguf};
+
+/// A matrix `[rows, columns]` (a vector is one row) that stays in its file's type.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    bytes: Arc<Bytes>,
+    range: Range<usize>,
+    kind: GgmlDType,
+    /// Outer dimension.
+    pub rows: usize,
+    /// Inner dimension.
+    pub columns: usize,
+}
+
+impl Rows {
+    /// A tensor of a file. Errors if the file has none of this name.
+    pub fn open(gguf: &Gguf, name: &str) -> Result<Rows> {
+        let info = gguf
+            .tensor(name)
+            .with_context(|| format!("the file has no tensor {name}"))?;
+        let columns = info.shape.last().copied().unwrap_or(1);
+        let rows = info.elements() / columns.max(1);
+        let mut bytes = gguf.shared_bytes();
+        let mut range = info.range();
+        // Blocks are read in place where they are aligned for their type (f32 is the strictest).
+        if !(bytes[range.clone()].as_ptr() as usize).is_multiple_of(align_of::<f32>()) {
+            bytes = Arc::new(Bytes::Owned(AlignedBytes::copy_of(&bytes[range])));
+            range = 0..bytes.len();
+        }
+        Ok(Rows {
+            bytes,
+            range,
+            kind: info.kind.dtype(),
+            rows,
+            columns,
+        })
+    }
+
+    /// Bytes of the tensor in its own type.
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+
+    /// The given rows as f32, `[rows, columns]`: in place if that is their type, else through
+    /// `scratch`.
+    pub fn widened<'a>(&'a self, rows: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        use GgmlDType as D;
+        match self.kind {
+            D::F32 => self.blocks::<f32>(rows),
+            D::F16 => self.convert::<f16>(rows, scratch),
+            D::BF16 => self.convert::<bf16>(rows, scratch),
+            D::Q4_0 => self.convert::<BlockQ4_0>(rows, scratch),
+            D::Q4_1 => self.convert::<BlockQ4_1>(rows, scratch),
+            D::Q5_0 => self.convert::<BlockQ5_0>(rows, scratch),
+            D::Q5_1 => self.convert::<BlockQ5_1>(rows, scratch),
+            D::Q8_0 => self.convert::<BlockQ8_0>(rows, scratch),
+            D::Q8_1 => self.convert::<BlockQ8_1>(rows, scratch),
+            D::Q2K => self.convert::<BlockQ2K>(rows, scratch),
+            D::Q3K => self.convert::<BlockQ3K>(rows, scratch),
+            D::Q4K => self.convert::<BlockQ4K>(rows, scratch),
+            D::Q5K => self.convert::<BlockQ5K>(rows, scratch),
+            D::Q6K => self.convert::<BlockQ6K>(rows, scratch),
+            D::Q8K => self.convert::<BlockQ8K>(rows, scratch),
+        }
+    }
+
+    /// All of it as f32, row after row.
+    pub fn to_vec(&self) -> Vec<f32> {
+        let mut scratch = Vec::new();
+        match self.kind {
+            GgmlDType::F32 => self.blocks::<f32>(0..self.rows).to_vec(),
+            _ => {
+                self.widened(0..self.rows, &mut scratch);
+                scratch
+            }
+        }
+    }
+
+    fn blocks<T: GgmlType>(&self, rows: Range<usize>) -> &[T] {
+        let per_row = self.columns / T::BLCK_SIZE * size_of::<T>();
+        let data = &self.bytes[self.range.clone()];
+        let data = &data[rows.start * per_row..rows.end * per_row];
+        Mapped::<T>::cast(data)
+    }
+
+    fn convert<'a, T: GgmlType>(
+        &'a self,
+        rows: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        scratch.resize(rows.len() * self.columns, 0.0);
+        T::to_float(self.blocks::<T>(rows), scratch);
+        scratch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::tiny_gguf;
+
+    #[test]
+    fn rows_are_the_same_whether_read_one_by_one_or_at_once() {
+        for arch in ["llama", "qwen2", "qwen3"] {
+            let gguf = Gguf::from_bytes(tiny_gguf(arch, 3)).unwrap();
+            let rows = Rows::open(&gguf, "blk.0.ffn_down.weight").unwrap();
+            assert_eq!((rows.rows, rows.columns), (64, 96));
+            let all = rows.to_vec();
+            let mut scratch = Vec::new();
+            for row in 0..rows.rows {
+                let one = rows.widened(row..row + 1, &mut scratch);
+                assert_eq!(one, &all[row * 96..(row + 1) * 96], "{arch}");
+            }
+        }
+    }
+}

@@ -1,0 +1,560 @@
+//! The SQLite database of runs and trainings.
+//!
+//! Several programs may have it open: readers never wait (write-ahead log), writers wait for each
+//! other. Every write is one transaction, so a program that is killed leaves whole rows only, and
+//! a full disk leaves what was there.
+//!
+//! Not here: what a run and a training mean ([`super::run`], [`super::training`]) and the tables (`schema`).
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+
+use super::run::{NewRow, Row, Run, RunSummary, Sample, Settings, Sources};
+use super::session::Document;
+use super::{blob, schema};
+use s1_core::trace::{StopReason, Token};
+use s1_core::tree::Tree;
+
+mod files;
+mod trainings;
+
+/// Name of the database in the data folder.
+pub const FILE: &str = "runs.db";
+/// How long a writer waits for another one.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// No chain of shared prefixes is longer than this; a longer one is damage.
+const MAX_CHAIN: usize = 10_000;
+
+/// An open database.
+#[derive(Debug)]
+pub struct Db {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Db {
+    /// Opens a database to read and write; makes it, with its folder, if there is none, and brings
+    /// an older one up to date.
+    ///
+    /// # Errors
+    /// If the file cannot be written or is none of ours. What exists is then left as it was.
+    pub fn open(path: &Path) -> Result<Db> {
+        let open = || -> Result<Connection> {
+            if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+                fs::create_dir_all(folder)?;
+            }
+            // Questions and answers are the user's own, as in session files.
+            let mut options = OpenOptions::new();
+            options.append(true).create(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(path)?;
+            let mut connection = Connection::open(path)?;
+            connection.busy_timeout(PATIENCE)?;
+            schema::check(&connection)?;
+            // Two programs that switch an empty file over at once: one has to ask again.
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            schema::migrate(&mut connection)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|e| sentence(e, path))?;
+        Ok(Db {
+            connection,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Opens a database to read only; `None` if there is none yet, or another program is just
+    /// making it. An older one is brought up to date first.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is none of ours, or is an older one that cannot be written.
+    pub fn open_to_read(path: &Path) -> Result<Option<Db>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (db, version) = Self::open_as_it_is(path)?;
+        match version {
+            0 => Ok(None),
+            schema::VERSION => Ok(Some(db)),
+            _ => {
+                drop((db, Self::open(path)?));
+                Ok(Some(Self::open_as_it_is(path)?.0))
+            }
+        }
+    }
+
+    /// Opens a file to read only, with its version.
+    fn open_as_it_is(path: &Path) -> Result<(Db, usize)> {
+        let open = |uri: bool| -> Result<(Connection, usize)> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = if uri {
+                // On a read-only file system the log cannot be set up; the file is then as it is.
+                let escaped = path.to_string_lossy().replace('%', "%25");
+                let escaped = escaped.replace('?', "%3f").replace('#', "%23");
+                let uri = format!("file:{escaped}?immutable=1");
+                Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+            } else {
+                Connection::open_with_flags(path, flags)?
+            };
+            connection.busy_timeout(PATIENCE)?;
+            let version = schema::check(&connection)?;
+            Ok((connection, version))
+        };
+        let cannot_open = |e: &anyhow::Error| {
+            let code = e
+                .downcast_ref::<rusqlite::Error>()
+                .and_then(rusqlite::Error::sqlite_error_code);
+            matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+        };
+        let (connection, version) = open(false)
+            .or_else(|e| if cannot_open(&e) { open(true) } else { Err(e) })
+            .map_err(|e| sentence(e, path))?;
+        let path = path.to_path_buf();
+        Ok((Db { connection, path }, version))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn told<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|e| sentence(e, &self.path))
+    }
+
+    /// All runs, newest first.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunSummary>> {
+        self.told((|| {
+            let mut query = self.connection.prepare(
+                "SELECT name, created_at, settings,
+                    (SELECT count(*) FROM rows WHERE run = runs.id),
+                    (SELECT count(correct) FROM samples WHERE run = runs.id),
+                    (SELECT ifnull(sum(correct), 0) FROM samples WHERE run = runs.id)
+                 FROM runs ORDER BY created_at DESC, id DESC",
+            )?;
+            let mut found = query.query([])?;
+            let mut runs = Vec::new();
+            while let Some(r) = found.next()? {
+                runs.push(RunSummary {
+                    name: r.get(0)?,
+                    created_at: count(r.get(1)?) as u64,
+                    settings: settings(&r.get::<_, String>(2)?)?,
+                    rows: count(r.get(3)?),
+                    graded: count(r.get(4)?),
+                    correct: count(r.get(5)?),
+                });
+            }
+            Ok(runs)
+        })())
+    }
+
+    /// A run with everything but its traces.
+    ///
+    /// # Errors
+    /// If there is no such run (the sentence names those there are), or it cannot be read.
+    pub fn run(&self, name: &str) -> Result<Run> {
+        let id = self.id_of(name)?;
+        self.told((|| {
+            // One transaction: a row that is written meanwhile is in it whole or not at all.
+            let view = self.connection.unchecked_transaction()?;
+            let (created_at, text, wall, sources): (i64, String, i64, Sources) = view.query_row(
+                "SELECT created_at, settings, wall_ms, model, problems, adapter FROM runs WHERE id = ?",
+                [id],
+                |r| {
+                    let sources = Sources {
+                        model: r.get(3)?,
+                        problems: r.get(4)?,
+                        adapter: r.get(5)?,
+                    };
+                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, sources))
+                },
+            )?;
+            let settings = settings(&text)?;
+            let mut rows = read_rows(&view, id)?;
+            read_samples(&view, id, &mut rows, settings.points.len())?;
+            Ok(Run {
+                name: name.to_string(),
+                created_at: count(created_at) as u64,
+                settings,
+                sources,
+                rows,
+                wall: Duration::from_millis(count(wall) as u64),
+            })
+        })())
+    }
+
+    fn id_of(&self, name: &str) -> Result<i64> {
+        let found = self.told((|| {
+            let sql = "SELECT id FROM runs WHERE name = ?";
+            Ok(self
+                .connection
+                .query_row(sql, [name], |r| r.get(0))
+                .optional()?)
+        })())?;
+        if let Some(id) = found {
+            return Ok(id);
+        }
+        let names: Vec<String> = self.runs()?.into_iter().map(|r| r.name).take(8).collect();
+        if names.is_empty() {
+            bail!(
+                "there is no run {name:?}: {} holds no runs yet; s1-tui sweep makes one",
+                self.path.display()
+            );
+        }
+        bail!(
+            "there is no run {name:?}; there are: {} (s1-tui runs lists all)",
+            names.join(", ")
+        )
+    }
+
+    /// Whether a run has this name.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn has_run(&self, name: &str) -> Result<bool> {
+        self.told((|| {
+            let sql = "SELECT 1 FROM runs WHERE name = ?";
+            Ok(self.connection.prepare(sql)?.exists([name])?)
+        })())
+    }
+
+    /// The problems of a run whose rows are done.
+    ///
+    /// # Errors
+    /// As [`Db::run`].
+    pub fn done(&self, name: &str) -> Result<Vec<usize>> {
+        let id = self.id_of(name)?;
+        self.told((|| {
+            let mut query = self
+                .connection
+                .prepare("SELECT problem FROM rows WHERE run = ? ORDER BY problem")?;
+            let rows = query.query_map([id], |r| r.get::<_, i64>(0))?;
+            rows.map(|r| Ok(count(r?))).collect()
+        })())
+    }
+
+    /// A stored trace, by [`Sample::trace`]. Its tokens have no alternatives.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub fn trace(&self, trace: i64) -> Result<Vec<Token>> {
+        self.told((|| {
+            // From the trace back to the one it began with, then forward again.
+            let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
+            let mut next = Some(trace);
+            while let Some(id) = next {
+                if pieces.len() > MAX_CHAIN {
+                    bail!("a stored trace is damaged");
+                }
+                let sql = "SELECT parent, shared, tokens FROM traces WHERE id = ?";
+                let (parent, shared, bytes) = self
+                    .connection
+                    .query_row(sql, [id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+                    .optional()?
+                    .context("a stored trace is missing")?;
+                pieces.push((count(shared), bytes));
+                next = parent;
+            }
+            let mut tokens = Vec::new();
+            for (shared, bytes) in pieces.into_iter().rev() {
+                tokens.truncate(shared);
+                tokens.extend(blob::read_tokens(&bytes)?);
+            }
+            Ok(tokens)
+        })())
+    }
+
+    /// Token ids of a row's rendered prompt.
+    ///
+    /// # Errors
+    /// If there is no such run or row, or it cannot be read.
+    pub fn prompt(&self, name: &str, problem: usize) -> Result<Vec<u32>> {
+        let id = self.id_of(name)?;
+        self.told((|| {
+            let sql = "SELECT prompt FROM rows WHERE run = ? AND problem = ?";
+            let bytes: Vec<u8> = self
+                .connection
+                .query_row(sql, params![id, signed(problem)], |r| r.get(0))
+                .optional()?
+                .with_context(|| format!("run {name:?} has no row for problem {problem}"))?;
+            blob::read_ids(&bytes)
+        })())
+    }
+
+    /// A stored sample as a session, to be opened in the explorer.
+    ///
+    /// # Errors
+    /// If its trace cannot be read.
+    pub fn document(&self, run: &Run, row: &Row, sample: &Sample) -> Result<Document> {
+        let tokens = self.trace(sample.trace)?;
+        let prompt = self.prompt(&run.name, row.problem)?;
+        let mut tree = Tree::new();
+        if let Some(main) = tree.get_mut(0) {
+            main.tokens = tokens;
+            main.stop = Some(sample.stop);
+        }
+        let card = run.settings.model.card.clone();
+        Ok(Document::new(card, run.request(row, sample), prompt, tree))
+    }
+
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// If the name is taken, or the database cannot be written.
+    pub fn create_run(&mut self, name: &str, settings: &Settings, sources: &Sources) -> Result<()> {
+        if self.has_run(name)? {
+            bail!(
+                "there is a run {name:?} already; go on with it by --resume {name}, or give another --name"
+            );
+        }
+        let path = self.path.clone();
+        let mut create = || -> Result<()> {
+            let text = serde_json::to_string(settings)?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.map_or(0, |d| d.as_secs()) as i64;
+            let t = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            t.execute(
+                "INSERT INTO runs (name, created_at, settings, model, problems, adapter)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+                params![
+                    name,
+                    now,
+                    text,
+                    sources.model,
+                    sources.problems,
+                    sources.adapter
+                ],
+            )?;
+            let run = t.last_insert_rowid();
+            for (i, point) in settings.points.iter().enumerate() {
+                t.execute(
+                    "INSERT INTO points (run, point, budget, waits) VALUES (?, ?, ?, ?)",
+                    params![
+                        run,
+                        signed(i),
+                        point.budget.max_thinking().map(signed),
+                        signed(point.waits)
+                    ],
+                )?;
+            }
+            t.commit()?;
+            Ok(())
+        };
+        create().map_err(|e| sentence(e, &path))
+    }
+
+    /// Writes a row in one transaction. A row that is there already stays as it is: another
+    /// program was faster, with the same result. `spent` is added to the run's time.
+    ///
+    /// # Errors
+    /// If there is no such run, or the database cannot be written; nothing of the row is then.
+    pub fn add_row(&mut self, name: &str, row: &NewRow, spent: Duration) -> Result<()> {
+        let run = self.id_of(name)?;
+        let path = self.path.clone();
+        let mut add = || -> Result<()> {
+            let t = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            t.execute(
+                "UPDATE runs SET wall_ms = wall_ms + ? WHERE id = ?",
+                params![spent.as_millis() as i64, run],
+            )?;
+            let new = t.execute(
+                "INSERT OR IGNORE INTO rows
+                    (run, problem, id, question, reference, prompt, prompt_tokens, computed,
+                     pointwise, floor)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    run,
+                    signed(row.problem),
+                    row.id,
+                    row.question,
+                    row.reference,
+                    blob::ids(&row.prompt),
+                    signed(row.prompt.len()),
+                    signed(row.computed),
+                    signed(row.pointwise),
+                    signed(row.floor)
+                ],
+            )?;
+            if new > 0 {
+                write_samples(&t, run, row)?;
+            }
+            t.commit()?;
+            Ok(())
+        };
+        add().map_err(|e| sentence(e, &path))
+    }
+
+    /// Removes a run with everything that belongs to it.
+    ///
+    /// # Errors
+    /// If there is no such run, or the database cannot be written.
+    pub fn remove_run(&mut self, name: &str) -> Result<()> {
+        let run = self.id_of(name)?;
+        self.told((|| {
+            self.connection
+                .execute("DELETE FROM runs WHERE id = ?", [run])?;
+            Ok(())
+        })())
+    }
+}
+
+fn read_rows(db: &Connection, run: i64) -> Result<Vec<Row>> {
+    let mut query = db.prepare(
+        "SELECT problem, id, question, reference, computed, pointwise, floor, prompt_tokens
+         FROM rows WHERE run = ? ORDER BY problem",
+    )?;
+    let mut found = query.query([run])?;
+    let mut rows = Vec::new();
+    while let Some(r) = found.next()? {
+        rows.push(Row {
+            problem: count(r.get(0)?),
+            id: r.get(1)?,
+            question: r.get(2)?,
+            reference: r.get(3)?,
+            computed: count(r.get(4)?),
+            pointwise: count(r.get(5)?),
+            floor: count(r.get(6)?),
+            prompt_tokens: count(r.get(7)?),
+            samples: Vec::new(),
+        });
+    }
+    Ok(rows)
+}
+
+fn read_samples(db: &Connection, run: i64, rows: &mut [Row], points: usize) -> Result<()> {
+    let mut query = db.prepare(
+        "SELECT problem, point, sample, trace, thinking, answer_tokens, waits_used, forced,
+                answer, correct, stop
+         FROM samples WHERE run = ? ORDER BY problem, point, sample",
+    )?;
+    let mut found = query.query([run])?;
+    while let Some(r) = found.next()? {
+        let problem = count(r.get(0)?);
+        let Ok(at) = rows.binary_search_by_key(&problem, |row| row.problem) else {
+            bail!("it holds samples of a problem that it does not hold; it is damaged");
+        };
+        let point = count(r.get(1)?);
+        if point >= points {
+            bail!("it holds samples of a point that the run does not have; it is damaged");
+        }
+        let stop: String = r.get(10)?;
+        rows[at].samples.push(Sample {
+            point,
+            sample: count(r.get(2)?),
+            trace: r.get(3)?,
+            thinking: count(r.get(4)?),
+            answer_tokens: count(r.get(5)?),
+            waits_used: count(r.get(6)?),
+            forced: r.get(7)?,
+            answer: r.get(8)?,
+            correct: r.get(9)?,
+            stop: serde_json::from_value::<StopReason>(stop.into())?,
+        });
+    }
+    Ok(())
+}
+
+fn write_samples(db: &Connection, run: i64, row: &NewRow) -> Result<()> {
+    let mut ids: Vec<i64> = Vec::with_capacity(row.traces.len());
+    for (i, trace) in row.traces.iter().enumerate() {
+        let shared = |other: &[Token]| trace.iter().zip(other).take_while(|(a, b)| a == b).count();
+        // The longest beginning that an earlier trace has, too, is stored once.
+        let parent = row.traces[..i]
+            .iter()
+            .enumerate()
+            .map(|(j, other)| (shared(other), j))
+            .max_by_key(|&(n, j)| (n, std::cmp::Reverse(j)))
+            .filter(|&(n, _)| n > 0);
+        let from = parent.map_or(0, |(n, _)| n);
+        db.execute(
+            "INSERT INTO traces (run, problem, parent, shared, tokens) VALUES (?, ?, ?, ?, ?)",
+            params![
+                run,
+                signed(row.problem),
+                parent.map(|(_, j)| ids[j]),
+                signed(from),
+                blob::tokens(&trace[from..])
+            ],
+        )?;
+        ids.push(db.last_insert_rowid());
+    }
+    for s in &row.samples {
+        let trace = usize::try_from(s.trace).ok().and_then(|i| ids.get(i));
+        db.execute(
+            "INSERT INTO samples (run, problem, point, sample, trace, thinking, answer_tokens,
+                                  waits_used, forced, answer, correct, stop)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                run,
+                signed(row.problem),
+                signed(s.point),
+                signed(s.sample),
+                trace.context("a sample has no trace")?,
+                signed(s.thinking),
+                signed(s.answer_tokens),
+                signed(s.waits_used),
+                s.forced,
+                s.answer,
+                s.correct,
+                s.stop.name()
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn settings(text: &str) -> Result<Settings> {
+    serde_json::from_str(text).context("the settings of a run are damaged")
+}
+
+/// SQLite knows signed numbers only.
+fn signed(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A count; a negative one in the file is damage and counts as none.
+fn count(n: i64) -> usize {
+    usize::try_from(n).unwrap_or(0)
+}
+
+/// What SQLite and the system say, in words that help.
+fn sentence(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    let path = path.display();
+    let code = error
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
+    match code {
+        None => error.context(format!("cannot use the database {path}")),
+        Some(ErrorCode::DiskFull) => anyhow!(
+            "the disk is full: {path} keeps what it had; make room, then go on with --resume"
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => anyhow!(
+            "the database {path} cannot be written: it or its folder is read-only; name another file with --db"
+        ),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => anyhow!(
+            "the database {path} is damaged, or no database; it was left as it is: move it away, or name another file with --db"
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow!(
+            "another program has been writing to the database {path} for {} seconds; try again later",
+            PATIENCE.as_secs()
+        ),
+        Some(_) => error.context(format!("cannot use the database {path}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,406 @@
+//! Trainings in the database: the process writes, watchers read, orders go the other way.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+
+use super::{Db, count, sentence, signed};
+use crate::training::{Note, Order, State, StepRecord, Training, What};
+
+const COLUMNS: &str =
+    "name, created_at, folder, base, data, arguments, state, step, steps, rate, fault";
+
+impl Db {
+    /// All trainings, newest first.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn trainings(&self) -> Result<Vec<Training>> {
+        self.told((|| {
+            let sql = format!("SELECT {COLUMNS} FROM trainings ORDER BY created_at DESC, id DESC");
+            let mut query = self.connection.prepare(&sql)?;
+            let mut found = query.query([])?;
+            let mut trainings = Vec::new();
+            while let Some(row) = found.next()? {
+                trainings.push(training(row)?);
+            }
+            Ok(trainings)
+        })())
+    }
+
+    /// A training; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn training(&self, name: &str) -> Result<Option<Training>> {
+        self.told((|| {
+            let sql = format!("SELECT {COLUMNS} FROM trainings WHERE name = ?");
+            let mut query = self.connection.prepare(&sql)?;
+            let mut found = query.query([name])?;
+            found.next()?.map(training).transpose()
+        })())
+    }
+
+    /// The name for the training of `folder` where nobody gave one: what it was called before, or
+    /// else as the folder, with a number behind it if another folder's training is called so.
+    /// `None` if the folder itself has no name.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn training_name(&self, folder: &Path) -> Result<Option<String>> {
+        let Some(called) = folder.file_name().map(|n| n.to_string_lossy()) else {
+            return Ok(None);
+        };
+        let trainings = self.trainings()?;
+        if let Some(known) = trainings.iter().find(|t| t.folder == folder) {
+            return Ok(Some(known.name.clone()));
+        }
+        let free = |name: &String| !trainings.iter().any(|t| t.name == *name);
+        let numbered = (2_usize..).map(|n| format!("{called}-{n}"));
+        Ok(std::iter::once(called.to_string())
+            .chain(numbered)
+            .find(free))
+    }
+
+    /// Writes a training: a new one, or one that is taken up after `training.step` steps; records
+    /// of later steps, which will be computed again, and orders that are too late are dropped.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn begin_training(&mut self, training: &Training) -> Result<()> {
+        let path = self.path.clone();
+        let mut begin = || -> Result<()> {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.map_or(0, |d| d.as_secs()) as i64;
+            let t = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            t.execute(
+                "INSERT INTO trainings (name, created_at, folder, base, data, arguments, state, step,
+                                        steps, rate, fault)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
+                 ON CONFLICT (name) DO UPDATE SET folder = excluded.folder, base = excluded.base,
+                    data = excluded.data, arguments = excluded.arguments, state = excluded.state,
+                    step = excluded.step, steps = excluded.steps, rate = excluded.rate,
+                    fault = NULL",
+                params![
+                    training.name,
+                    now,
+                    training.folder.to_string_lossy(),
+                    training.base,
+                    training.data,
+                    serde_json::to_string(&training.arguments)?,
+                    training.state.name(),
+                    signed(training.step),
+                    signed(training.steps),
+                    training.rate
+                ],
+            )?;
+            for table in ["training_steps", "training_notes"] {
+                t.execute(
+                    &format!(
+                        "DELETE FROM {table} WHERE step > ?
+                         AND training = (SELECT id FROM trainings WHERE name = ?)"
+                    ),
+                    params![signed(training.step), training.name],
+                )?;
+            }
+            t.execute(
+                "DELETE FROM training_orders
+                 WHERE training = (SELECT id FROM trainings WHERE name = ?)",
+                [&training.name],
+            )?;
+            t.commit()?;
+            Ok(())
+        };
+        begin().map_err(|e| sentence(e, &path))
+    }
+
+    /// Writes what happened since the last time: state, steps and notes (whose ids are given here)
+    /// in one transaction.
+    ///
+    /// # Errors
+    /// If there is no such training, or the database cannot be written.
+    pub fn record_training(
+        &mut self,
+        name: &str,
+        state: State,
+        fault: Option<&str>,
+        steps: &[StepRecord],
+        notes: &[(usize, What)],
+    ) -> Result<()> {
+        let id = self.training_id(name)?;
+        let path = self.path.clone();
+        let mut record = || -> Result<()> {
+            let t = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for s in steps {
+                t.execute(
+                    "INSERT OR REPLACE INTO training_steps
+                        (training, step, loss, lr, grad_norm, tok_s, eta_s)
+                     VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    params![
+                        id,
+                        signed(s.step),
+                        s.loss,
+                        s.lr,
+                        s.grad_norm,
+                        s.tok_s,
+                        s.eta_s
+                    ],
+                )?;
+            }
+            for (step, what) in notes {
+                t.execute(
+                    "INSERT INTO training_notes (training, step, what) VALUES (?, ?, ?)",
+                    params![id, signed(*step), serde_json::to_string(what)?],
+                )?;
+            }
+            let last = steps.last().map(|s| signed(s.step));
+            t.execute(
+                "UPDATE trainings SET state = ?, fault = ?, step = ifnull(?, step) WHERE id = ?",
+                params![state.name(), fault, last, id],
+            )?;
+            t.commit()?;
+            Ok(())
+        };
+        record().map_err(|e| sentence(e, &path))
+    }
+
+    /// The steps of a training after step `after`, in order.
+    ///
+    /// # Errors
+    /// If there is no such training, or the database cannot be read.
+    pub fn training_steps(&self, name: &str, after: usize) -> Result<Vec<StepRecord>> {
+        let id = self.training_id(name)?;
+        self.told((|| {
+            let mut query = self.connection.prepare(
+                "SELECT step, loss, lr, grad_norm, tok_s, eta_s FROM training_steps
+                 WHERE training = ? AND step > ? ORDER BY step",
+            )?;
+            let rows = query.query_map(params![id, signed(after)], |r| {
+                Ok(StepRecord {
+                    step: count(r.get(0)?),
+                    loss: real(r, 1)?,
+                    lr: real(r, 2)?,
+                    grad_norm: real(r, 3)?,
+                    tok_s: real(r, 4)?,
+                    eta_s: real(r, 5)?,
+                })
+            })?;
+            rows.map(|r| Ok(r?)).collect()
+        })())
+    }
+
+    /// The notes of a training after note `after`, in order.
+    ///
+    /// # Errors
+    /// As [`Db::training_steps`].
+    pub fn training_notes(&self, name: &str, after: i64) -> Result<Vec<Note>> {
+        let id = self.training_id(name)?;
+        self.told((|| {
+            let mut query = self.connection.prepare(
+                "SELECT id, step, what FROM training_notes
+                 WHERE training = ? AND id > ? ORDER BY id",
+            )?;
+            let mut found = query.query(params![id, after])?;
+            let mut notes = Vec::new();
+            while let Some(r) = found.next()? {
+                notes.push(Note {
+                    id: r.get(0)?,
+                    step: count(r.get(1)?),
+                    what: serde_json::from_str(&r.get::<_, String>(2)?)
+                        .context("a note of a training is damaged")?,
+                });
+            }
+            Ok(notes)
+        })())
+    }
+
+    /// Tells a training something; its process takes it up within a fraction of a second.
+    ///
+    /// # Errors
+    /// If there is no such training, or the database cannot be written.
+    pub fn order_training(&mut self, name: &str, order: Order) -> Result<()> {
+        let id = self.training_id(name)?;
+        self.told((|| {
+            self.connection.execute(
+                "INSERT INTO training_orders (training, what) VALUES (?, ?)",
+                params![id, serde_json::to_string(&order)?],
+            )?;
+            if let Order::Rate(rate) = order {
+                let sql = "UPDATE trainings SET rate = ? WHERE id = ?";
+                self.connection.execute(sql, params![rate, id])?;
+            }
+            Ok(())
+        })())
+    }
+
+    /// Takes the orders that wait for a training, in the order in which they were given.
+    ///
+    /// # Errors
+    /// As [`Db::order_training`].
+    pub fn take_training_orders(&mut self, name: &str) -> Result<Vec<Order>> {
+        let id = self.training_id(name)?;
+        let path = self.path.clone();
+        let take = || -> Result<Vec<Order>> {
+            let waiting: Vec<(i64, String)> = {
+                let sql = "SELECT id, what FROM training_orders WHERE training = ? ORDER BY id";
+                let mut query = self.connection.prepare(sql)?;
+                let rows = query.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+                rows.collect::<rusqlite::Result<_>>()?
+            };
+            let Some(&(last, _)) = waiting.last() else {
+                return Ok(Vec::new());
+            };
+            self.connection.execute(
+                "DELETE FROM training_orders WHERE training = ? AND id <= ?",
+                params![id, last],
+            )?;
+            let read = |(_, text): (i64, String)| {
+                serde_json::from_str(&text).context("an order to a training is damaged")
+            };
+            waiting.into_iter().map(read).collect()
+        };
+        take().map_err(|e| sentence(e, &path))
+    }
+
+    /// Removes a training from the list; its folder stays.
+    ///
+    /// # Errors
+    /// If there is no such training, or the database cannot be written.
+    pub fn remove_training(&mut self, name: &str) -> Result<()> {
+        let id = self.training_id(name)?;
+        self.told((|| {
+            let sql = "DELETE FROM trainings WHERE id = ?";
+            self.connection.execute(sql, [id])?;
+            Ok(())
+        })())
+    }
+
+    fn training_id(&self, name: &str) -> Result<i64> {
+        let found = self.told((|| {
+            let sql = "SELECT id FROM trainings WHERE name = ?";
+            let mut query = self.connection.prepare(sql)?;
+            Ok(query.query_row([name], |r| r.get(0)).optional()?)
+        })())?;
+        match found {
+            Some(id) => Ok(id),
+            None => bail!("there is no training {name:?}; s1-tui trainings lists those there are"),
+        }
+    }
+}
+
+/// SQLite stores what is no number as nothing.
+fn real(row: &Row, column: usize) -> rusqlite::Result<f64> {
+    Ok(row.get::<_, Option<f64>>(column)?.unwrap_or(f64::NAN))
+}
+
+fn training(row: &Row) -> Result<Training> {
+    let state: String = row.get(6)?;
+    Ok(Training {
+        name: row.get(0)?,
+        created_at: count(row.get(1)?) as u64,
+        folder: PathBuf::from(row.get::<_, String>(2)?),
+        base: row.get(3)?,
+        data: row.get(4)?,
+        arguments: serde_json::from_str(&row.get::<_, String>(5)?)
+            .context("the arguments of a training are damaged")?,
+        state: serde_json::from_value(state.into())
+            .context("the state of a training is damaged")?,
+        step: count(row.get(7)?),
+        steps: count(row.get(8)?),
+        rate: real(row, 9)?,
+        fault: row.get(10)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &tempfile::TempDir) -> Db {
+        Db::open(&folder.path().join("runs.db")).unwrap()
+    }
+
+    fn step(step: usize) -> StepRecord {
+        StepRecord {
+            step,
+            loss: 1.0 / step as f64,
+            lr: 1e-3,
+            grad_norm: 0.5,
+            tok_s: 100.0,
+            eta_s: 9.0,
+        }
+    }
+
+    #[test]
+    fn a_watcher_sees_what_the_process_wrote_and_a_resumed_run_takes_its_last_steps_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut process, watcher) = (open(&folder), open(&folder));
+        let mut training = Training {
+            name: "nano".into(),
+            folder: "/somewhere/nano".into(),
+            base: "bundled:base".into(),
+            data: "bundled:traces".into(),
+            arguments: vec!["--model".into(), "bundled:base".into()],
+            state: State::Running,
+            steps: 10,
+            rate: 1.0,
+            ..Training::default()
+        };
+        process.begin_training(&training).unwrap();
+        let said = What::Said {
+            text: "so far".into(),
+        };
+        let steps: Vec<StepRecord> = (1..=4).map(step).collect();
+        let told =
+            process.record_training("nano", State::Running, None, &steps, &[(4, said.clone())]);
+        told.unwrap();
+        assert_eq!(
+            watcher.training_steps("nano", 2).unwrap(),
+            [step(3), step(4)]
+        );
+        let notes = watcher.training_notes("nano", 0).unwrap();
+        assert_eq!(notes.len(), 1);
+        assert_eq!((notes[0].step, &notes[0].what), (4, &said));
+        let seen = watcher.training("nano").unwrap().unwrap();
+        assert_eq!((seen.step, seen.steps, seen.state), (4, 10, State::Running));
+        assert_eq!(watcher.training("other").unwrap(), None);
+
+        training.step = 2;
+        process.begin_training(&training).unwrap();
+        assert_eq!(
+            watcher.training_steps("nano", 0).unwrap(),
+            [step(1), step(2)]
+        );
+        assert_eq!(watcher.training_notes("nano", 0).unwrap(), []);
+        assert_eq!(watcher.trainings().unwrap().len(), 1);
+        process.remove_training("nano").unwrap();
+        assert_eq!(watcher.trainings().unwrap(), []);
+    }
+
+    #[test]
+    fn orders_are_taken_once_and_in_turn_and_those_to_an_earlier_process_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut process, mut panel) = (open(&folder), open(&folder));
+        let training = Training {
+            name: "nano".into(),
+            ..Training::default()
+        };
+        process.begin_training(&training).unwrap();
+        panel.order_training("nano", Order::Rate(0.5)).unwrap();
+        panel.order_training("nano", Order::Pause).unwrap();
+        let orders = process.take_training_orders("nano").unwrap();
+        assert_eq!(orders, [Order::Rate(0.5), Order::Pause]);
+        assert_eq!(process.take_training_orders("nano").unwrap(), []);
+        assert_eq!(panel.training("nano").unwrap().unwrap().rate, 0.5);
+        panel.order_training("nano", Order::Kill).unwrap();
+        process.begin_training(&training).unwrap();
+        assert_eq!(process.take_training_orders("nano").unwrap(), []);
+        assert!(panel.order_training("none", Order::Stop).is_err());
+    }
+}

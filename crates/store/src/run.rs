@@ -1,0 +1,420 @@
+//! A run as plain data: what was asked, at which points, and what came out.
+//!
+//! A *run* evaluates a problem set at several *points* (a thinking budget and a number of waits).
+//! One problem with all its points is a *row*; a row is written in one piece, so a run that was
+//! interrupted holds whole rows only. A *sample* is one answer at one point. Samples of a row that
+//! are the same token by token (a budget above the natural length, say) share one stored trace.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::session::ModelCard;
+use s1_core::forcing::Policy;
+use s1_core::protocol::Request;
+use s1_core::sampling::Sampling;
+use s1_core::trace::{StopReason, Token};
+
+/// How much thinking a point allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Budget {
+    /// At most this many thinking tokens.
+    Tokens(usize),
+    /// As many as the model wants and the context allows.
+    Natural,
+}
+
+impl Budget {
+    /// As [`Policy::max_thinking`].
+    pub fn max_thinking(self) -> Option<usize> {
+        match self {
+            Budget::Tokens(n) => Some(n),
+            Budget::Natural => None,
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Budget::Tokens(n) => n.fmt(f),
+            Budget::Natural => f.pad("natural"),
+        }
+    }
+}
+
+impl FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Budget, String> {
+        match text.trim() {
+            "natural" => Ok(Budget::Natural),
+            number => number
+                .parse()
+                .map(Budget::Tokens)
+                .map_err(|_| format!("{text:?} is no budget: a number of tokens, or natural")),
+        }
+    }
+}
+
+/// A number, or the word `natural`.
+impl Serialize for Budget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Budget::Tokens(n) => serializer.serialize_u64(*n as u64),
+            Budget::Natural => serializer.serialize_str("natural"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Budget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Budget, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Tokens(usize),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Tokens(n) => Ok(Budget::Tokens(n)),
+            Written::Word(word) => word.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// One point of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PointSpec {
+    /// The thinking budget.
+    pub budget: Budget,
+    /// How many attempts to end the thinking are replaced by the wait text.
+    pub waits: usize,
+}
+
+impl fmt::Display for PointSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.waits {
+            0 => write!(f, "{}", self.budget),
+            waits => write!(f, "{} +{waits}w", self.budget),
+        }
+    }
+}
+
+/// The model of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// What a session records, too.
+    #[serde(flatten)]
+    pub card: ModelCard,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// SHA-256 of the adapter's weights, where one is used.
+    pub adapter_sha256: Option<String>,
+    /// What computed: `cpu`, `cuda` or `metal`. Each rounds in its own way.
+    #[serde(default = "cpu")]
+    pub device: String,
+    /// Context length in use, in tokens.
+    pub context: usize,
+    /// Where the chat template came from.
+    pub template: String,
+    /// Text that opens thinking, where it is not the family's.
+    pub think_open: Option<String>,
+    /// Text that ends thinking, where it is not the family's.
+    pub think_end: Option<String>,
+    /// Text appended when the thinking is cut off, where it is not the family's.
+    pub think_close: Option<String>,
+}
+
+/// What runs were computed on before they said so.
+fn cpu() -> String {
+    "cpu".to_owned()
+}
+
+/// How a problem becomes a prompt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptTemplate {
+    /// System prompt; empty for the chat template's own.
+    pub system: String,
+    /// Appended to the question.
+    pub suffix: String,
+}
+
+/// The problem set of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemRecord {
+    /// Display name.
+    pub name: String,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// The layout of its fields that was recognised, e.g. `gsm8k`.
+    pub layout: String,
+    /// Number of problems that were asked.
+    pub count: usize,
+    /// Lines of the file that were skipped because they are broken.
+    pub skipped: usize,
+    /// Field of the question, where the user named it.
+    pub question_field: Option<String>,
+    /// Field of the answer, where the user named it.
+    pub answer_field: Option<String>,
+    /// Field of the id, where the user named it.
+    pub id_field: Option<String>,
+    /// The prompt.
+    pub prompt: PromptTemplate,
+}
+
+/// Everything that decides what a run computes; with the two files, enough to repeat it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The model.
+    pub model: ModelRecord,
+    /// The problems.
+    pub problems: ProblemRecord,
+    /// Budget forcing. Its budget and waits are those of each point.
+    pub policy: Policy,
+    /// How tokens are drawn, seed included.
+    pub sampling: Sampling,
+    /// Answers per problem and point.
+    pub samples: usize,
+    /// The points, in the order in which they are reported.
+    pub points: Vec<PointSpec>,
+    /// Version of the program.
+    pub program_version: String,
+}
+
+impl Settings {
+    /// The rules of one point.
+    pub fn policy_of(&self, point: PointSpec) -> Policy {
+        Policy {
+            max_thinking: point.budget.max_thinking(),
+            waits: point.waits,
+            ..self.policy.clone()
+        }
+    }
+
+    /// The first setting in which two runs differ, with both values; `None` if they are the same.
+    pub fn difference(&self, other: &Settings) -> Option<String> {
+        let tree = |s: &Settings| serde_json::to_value(s).unwrap_or_default();
+        differing("", &tree(self), &tree(other))
+    }
+}
+
+fn differing(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    if a == b {
+        return None;
+    }
+    if let (Value::Object(x), Value::Object(y)) = (a, b) {
+        let keys = x.keys().chain(y.keys().filter(|k| !x.contains_key(*k)));
+        for key in keys {
+            let inner = match path {
+                "" => key.clone(),
+                path => format!("{path}.{key}"),
+            };
+            let null = Value::Null;
+            let (x, y) = (x.get(key).unwrap_or(&null), y.get(key).unwrap_or(&null));
+            if let Some(found) = differing(&inner, x, y) {
+                return Some(found);
+            }
+        }
+    }
+    Some(format!("{path} was {a} and is now {b}"))
+}
+
+/// Where the two files of a run were. Not part of its settings: files move, their hashes tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Path of the model.
+    pub model: String,
+    /// Path of the adapter's folder, where one was used.
+    pub adapter: Option<String>,
+    /// Path of the problem set, or its `hf:` name.
+    pub problems: String,
+}
+
+/// A run in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// Its name; unique.
+    pub name: String,
+    /// When it was started, in seconds since 1970 (UTC).
+    pub created_at: u64,
+    /// Its settings.
+    pub settings: Settings,
+    /// Rows that are done; of [`ProblemRecord::count`].
+    pub rows: usize,
+    /// Samples with a reference answer.
+    pub graded: usize,
+    /// Of those, right ones.
+    pub correct: usize,
+}
+
+impl RunSummary {
+    /// Whether every problem has its row.
+    pub fn is_complete(&self) -> bool {
+        self.rows >= self.settings.problems.count
+    }
+}
+
+/// A run with everything but its traces.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name; unique.
+    pub name: String,
+    /// When it was started, in seconds since 1970 (UTC).
+    pub created_at: u64,
+    /// Its settings.
+    pub settings: Settings,
+    /// Where its files were.
+    pub sources: Sources,
+    /// The rows that are done, in the order of the problem set.
+    pub rows: Vec<Row>,
+    /// Time spent computing, all sittings together.
+    pub wall: Duration,
+}
+
+impl Run {
+    /// Tokens that went through the model.
+    pub fn tokens_computed(&self) -> usize {
+        self.rows.iter().map(|r| r.computed).sum()
+    }
+
+    /// Tokens that would have gone through the model, had every point been evaluated by itself.
+    pub fn tokens_pointwise(&self) -> usize {
+        self.rows.iter().map(|r| r.pointwise).sum()
+    }
+
+    /// Fewest tokens with which the run can be computed.
+    pub fn tokens_floor(&self) -> usize {
+        self.rows.iter().map(|r| r.floor).sum()
+    }
+
+    /// What the engine was asked for one sample.
+    pub fn request(&self, row: &Row, sample: &Sample) -> Request {
+        let point = self.settings.points.get(sample.point).copied();
+        Request {
+            question: row.question.clone(),
+            system: self.settings.problems.prompt.system.clone(),
+            raw: false,
+            policy: point.map_or_else(
+                || self.settings.policy.clone(),
+                |p| self.settings.policy_of(p),
+            ),
+            sampling: self.settings.sampling.clone(),
+            sample: sample.sample as u64,
+            reference: row.reference.clone(),
+            probe_every: None,
+        }
+    }
+}
+
+/// One problem with its answers at all points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Index in the problem set, from 0.
+    pub problem: usize,
+    /// The problem's own id.
+    pub id: String,
+    /// The question as it was asked (suffix included).
+    pub question: String,
+    /// The right answer, where the set has one.
+    pub reference: Option<String>,
+    /// Tokens that went through the model for this row.
+    pub computed: usize,
+    /// Tokens that would have, had every point been evaluated by itself.
+    pub pointwise: usize,
+    /// Fewest tokens with which the row can be computed: the prompt, the longest trace, and what
+    /// every other trace has that no other trace begins with.
+    pub floor: usize,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// One entry per point and sample.
+    pub samples: Vec<Sample>,
+}
+
+/// One answer at one point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Index into [`Settings::points`].
+    pub point: usize,
+    /// Which of several independent samples, from 0.
+    pub sample: usize,
+    /// Its trace in the database; samples with the same number have the same trace.
+    pub trace: i64,
+    /// Thinking tokens, injected ones included.
+    pub thinking: usize,
+    /// Tokens of the answer, the end-of-thinking delimiter included.
+    pub answer_tokens: usize,
+    /// Waits that took effect.
+    pub waits_used: usize,
+    /// Whether the thinking was cut off by the budget (or a loop) rather than ended by the model.
+    pub forced: bool,
+    /// The answer that was read out of the text.
+    pub answer: Option<String>,
+    /// Whether it equals the reference; `None` without a reference.
+    pub correct: Option<bool>,
+    /// Why the generation ended.
+    pub stop: StopReason,
+}
+
+/// A row to be written.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Index in the problem set, from 0.
+    pub problem: usize,
+    /// The problem's own id.
+    pub id: String,
+    /// The question as it was asked.
+    pub question: String,
+    /// The right answer.
+    pub reference: Option<String>,
+    /// Token ids of the rendered prompt.
+    pub prompt: Vec<u32>,
+    /// Tokens that went through the model for this row.
+    pub computed: usize,
+    /// Tokens that would have, had every point been evaluated by itself.
+    pub pointwise: usize,
+    /// Fewest tokens with which the row can be computed: the prompt, the longest trace, and what
+    /// every other trace has that no other trace begins with.
+    pub floor: usize,
+    /// The distinct traces.
+    pub traces: Vec<Vec<Token>>,
+    /// The samples; their `trace` is an index into `traces`.
+    pub samples: Vec<Sample>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_a_number_or_natural_everywhere() {
+        for (budget, text, json) in [
+            (Budget::Tokens(64), "64", "64"),
+            (Budget::Natural, "natural", "\"natural\""),
+        ] {
+            assert_eq!(text.parse(), Ok(budget));
+            assert_eq!(budget.to_string(), text);
+            assert_eq!(serde_json::to_string(&budget).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Budget>(json).unwrap(), budget);
+        }
+        assert!("-1".parse::<Budget>().is_err());
+        assert!("auto".parse::<Budget>().unwrap_err().contains("natural"));
+    }
+
+    #[test]
+    fn the_setting_that_differs_is_named_with_both_values() {
+        let a = Settings {
+            samples: 1,
+            ..Settings::default()
+        };
+        let mut b = a.clone();
+        assert_eq!(a.difference(&b), None);
+        b.policy.wait_text = "Hmm".into();
+        assert_eq!(
+            a.difference(&b).unwrap(),
+            "policy.wait_text was \"Wait\" and is now \"Hmm\""
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! What a run leaves behind: safetensors in Hugging Face's layout, adapters in PEFT's, and GGUF.
+//!
+//! Not here: checkpoints, which are the trainer's own ([`super::checkpoint`]).
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use candle_core::quantized::k_quants::{BlockQ4_0, BlockQ8_0};
+use candle_core::quantized::{GgmlDType, GgmlType};
+use half::f16;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Value, json};
+
+use super::checkpoint::{to_bytes, write_whole};
+use super::math::{View, ViewMut, Write as Into, product};
+use super::network::Scope;
+use super::params::Params;
+use s1_model::adapter::{self, PeftAdapter, PeftConfig};
+use s1_model::decoder::{Activation, Config, RopeScaling};
+use s1_model::gguf::write::GgufWriter;
+use s1_model::gguf::{Gguf, TensorKind};
+use s1_model::names::{self, Direction};
+use s1_model::weights::rows::Rows;
+
+/// The type a GGUF export is stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantization {
+    /// As trained.
+    F32,
+    /// Half precision.
+    F16,
+    /// 8.5 bits a weight.
+    Q8_0,
+    /// 4.5 bits a weight; embedding and output stay in Q8_0.
+    Q4_0,
+}
+
+impl Quantization {
+    /// For flags and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantization::F32 => "f32",
+            Quantization::F16 => "f16",
+            Quantization::Q8_0 => "q8_0",
+            Quantization::Q4_0 => "q4_0",
+        }
+    }
+
+    /// llama.cpp's number for the type of most weights.
+    fn file_type(self) -> u32 {
+        match self {
+            Quantization::F32 => 0,
+            Quantization::F16 => 1,
+            Quantization::Q4_0 => 2,
+            Quantization::Q8_0 => 7,
+        }
+    }
+
+    /// The type of one tensor: vectors stay in f32, and rows that are no whole blocks in f16.
+    fn of(self, name: &str, shape: &[usize]) -> GgmlDType {
+        let columns = shape.last().copied().unwrap_or(1);
+        let outer = matches!(name, "token_embd.weight" | "output.weight");
+        match self {
+            _ if shape.len() < 2 => GgmlDType::F32,
+            Quantization::F32 => GgmlDType::F32,
+            Quantization::F16 => GgmlDType::F16,
+            _ if !columns.is_multiple_of(32) => GgmlDType::F16,
+            Quantization::Q4_0 if !outer => GgmlDType::Q4_0,
+            _ => GgmlDType::Q8_0,
+        }
+    }
+}
+
+/// What can be made of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// A LoRA adapter in PEFT's layout.
+    Adapter,
+    /// The whole model as safetensors, in Hugging Face's layout.
+    SafeTensors,
+    /// The whole model as a GGUF file.
+    Gguf(Quantization),
+}
+
+/// A model with what was trained in place: trained weights, or an adapter merged.
+#[derive(Debug)]
+pub struct Merged<'a> {
+    gguf: &'a Gguf,
+    params: Option<&'a Params>,
+    adapter: Option<&'a PeftAdapter>,
+}
+
+impl<'a> Merged<'a> {
+    /// A base with fully trained weights.
+    pub fn full(gguf: &'a Gguf, params: &'a Params) -> Self {
+        Self {
+            gguf,
+            params: Some(params),
+            adapter: None,
+        }
+    }
+
+    /// A base with an adapter.
+    pub fn adapted(gguf: &'a Gguf, adapter: &'a PeftAdapter) -> Self {
+        Self {
+            gguf,
+            params: None,
+            adapter: Some(adapter),
+        }
+    }
+
+    /// The values of a tensor of the base; whether they differ from the base's.
+    fn values(&self, name: &str) -> Result<(Cow<'_, [f32]>, bool)> {
+        if let Some((_, values)) = self.params.and_then(|p| p.get(name)) {
+            return Ok((values.into(), true));
+        }
+        let rows = Rows::open(self.gguf, name)?;
+        let mut values = rows.to_vec();
+        let prefix = name.strip_suffix(".weight").unwrap_or(name);
+        let low = self.adapter.and_then(|a| a.layers.get(prefix));
+        if let Some(low) = low {
+            product(
+                ViewMut::new(&mut values, rows.rows, rows.columns),
+                View::new(&low.b, rows.rows, low.rank),
+                View::new(&low.a, low.rank, rows.columns),
+                Into::Add,
+                low.scale,
+                1,
+            );
+        }
+        Ok((values.into(), low.is_some()))
+    }
+
+    /// Names of all tensors, in a fixed order.
+    fn names(&self) -> Vec<&'a str> {
+        let mut names: Vec<&str> = self.gguf.tensors().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    }
+
+    /// Writes a GGUF file that llama.cpp and this program load. `name` is the model's new name.
+    /// Tensors that training did not touch keep their bytes if their type is the one asked for.
+    pub fn save_gguf(&self, path: &Path, name: &str, to: Quantization) -> Result<()> {
+        write_whole(path, &self.gguf_bytes(name, to)?)
+    }
+
+    /// The same, in memory.
+    pub fn gguf_bytes(&self, name: &str, to: Quantization) -> Result<Vec<u8>> {
+        let mut w = GgufWriter::new();
+        w.metadata_of(self.gguf, |key| {
+            matches!(
+                key,
+                "general.name" | "general.file_type" | "general.quantization_version"
+            )
+        });
+        w.string("general.name", name);
+        w.u32("general.file_type", to.file_type());
+        w.u32("general.quantization_version", 2);
+        for name in self.names() {
+            let Some(info) = self.gguf.tensor(name) else {
+                continue;
+            };
+            let kind = to.of(name, &info.shape);
+            let (values, changed) = self.values(name)?;
+            let data = if !changed && info.kind.dtype() == kind {
+                self.gguf.data(info).to_vec()
+            } else {
+                encode(kind, &values)?
+            };
+            w.tensor(name, &info.shape, TensorKind::from(kind).code(), data);
+        }
+        Ok(w.finish())
+    }
+
+    /// Writes `config.json` and `model.safetensors` (f32) in Hugging Face's layout.
+    pub fn save_hugging_face(&self, folder: &Path) -> Result<()> {
+        let config = config_of(self.gguf)?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let mut tensors = Vec::new();
+        for name in self.names() {
+            // What has no name there (Llama 3's rope divisors) follows from its settings.
+            let Some(theirs) = names::hugging_face(name, &config.architecture) else {
+                continue;
+            };
+            let (mut values, _) = self.values(name)?;
+            let shape = match self.gguf.tensor(name) {
+                Some(info) => info.shape.clone(),
+                None => continue,
+            };
+            let (heads, kv) = (config.heads, config.kv_heads);
+            if let Some(heads) = names::reordered_heads(name, &config.architecture, heads, kv) {
+                let width = if shape.len() > 1 { shape[1] } else { 1 };
+                values = names::reorder(&values, width, heads, Direction::ToHuggingFace).into();
+            }
+            if config.architecture == "gemma3" && name.contains("norm") {
+                // GGUF's norms have the 1 that Gemma adds already in them.
+                values.to_mut().iter_mut().for_each(|v| *v -= 1.0);
+            }
+            tensors.push((theirs, shape, to_bytes(&values)));
+        }
+        save_tensors(&folder.join("model.safetensors"), &tensors)?;
+        let tied = self.gguf.tensor("output.weight").is_none();
+        let text = serde_json::to_string_pretty(&hugging_face_config(&config, self.gguf, tied))?;
+        write_whole(&folder.join("config.json"), text.as_bytes())
+    }
+}
+
+/// Writes the trained factors as an adapter that PEFT loads.
+pub fn save_peft(
+    folder: &Path,
+    gguf: &Gguf,
+    base: &str,
+    scope: Scope,
+    params: &Params,
+) -> Result<()> {
+    let Scope::LowRank {
+        rank,
+        alpha,
+        dropout,
+    } = scope
+    else {
+        bail!("an adapter is what low-rank training makes; this was a full fine-tuning");
+    };
+    let config = config_of(gguf)?;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let mut tensors = Vec::new();
+    let mut modules: Vec<String> = Vec::new();
+    for param in &params.list {
+        let mut values = Cow::from(&params.values[param.range.clone()]);
+        let (prefix, factor) = param
+            .name
+            .rsplit_once('.')
+            .context("a parameter without a layer")?;
+        let theirs = names::hugging_face(&format!("{prefix}.weight"), &config.architecture)
+            .with_context(|| format!("{prefix} has no name in Hugging Face's layout"))?;
+        let theirs = theirs.trim_end_matches(".weight");
+        let factor = if factor == "lora_a" {
+            "lora_A"
+        } else {
+            "lora_B"
+        };
+        let (heads, kv) = (config.heads, config.kv_heads);
+        let heads = names::reordered_heads(prefix, &config.architecture, heads, kv);
+        if let (Some(heads), "lora_B") = (heads, factor) {
+            values = names::reorder(&values, rank, heads, Direction::ToHuggingFace).into();
+        }
+        if let Some(module) = theirs.rsplit('.').next().map(str::to_owned)
+            && !modules.contains(&module)
+        {
+            modules.push(module);
+        }
+        tensors.push((
+            format!("base_model.model.{theirs}.{factor}.weight"),
+            param.shape.clone(),
+            to_bytes(&values),
+        ));
+    }
+    save_tensors(&folder.join(adapter::WEIGHTS), &tensors)?;
+    let settings = PeftConfig {
+        peft_type: "LORA".into(),
+        task_type: Some("CAUSAL_LM".into()),
+        base_model_name_or_path: Some(base.to_owned()),
+        r: rank,
+        lora_alpha: alpha,
+        lora_dropout: dropout,
+        bias: "none".into(),
+        target_modules: json!(modules),
+        use_rslora: false,
+        use_dora: false,
+        fan_in_fan_out: false,
+    };
+    let text = serde_json::to_string_pretty(&settings)?;
+    write_whole(&folder.join(adapter::CONFIG), text.as_bytes())
+}
+
+fn save_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> Result<()> {
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    // Readers of Hugging Face's want to be told the framework whose layout it is.
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    write_whole(path, &safetensors::serialize(views, Some(metadata))?)
+}
+
+fn config_of(gguf: &Gguf) -> Result<Config> {
+    let vocab = Rows::open(gguf, "token_embd.weight")?.rows;
+    Config::read(gguf, vocab)
+}
+
+/// `config.json`: what transformers needs to build the same model.
+fn hugging_face_config(c: &Config, gguf: &Gguf, tied: bool) -> Value {
+    let (class, kind) = match c.architecture.as_str() {
+        "qwen2" => ("Qwen2ForCausalLM", "qwen2"),
+        "qwen3" => ("Qwen3ForCausalLM", "qwen3"),
+        "gemma3" => ("Gemma3ForCausalLM", "gemma3_text"),
+        _ => ("LlamaForCausalLM", "llama"),
+    };
+    let mut config = json!({
+        "architectures": [class],
+        "model_type": kind,
+        "vocab_size": c.vocab,
+        "hidden_size": c.hidden,
+        "intermediate_size": c.ffn,
+        "num_hidden_layers": c.layers,
+        "num_attention_heads": c.heads,
+        "num_key_value_heads": c.kv_heads,
+        "head_dim": c.head_dim,
+        "max_position_embeddings": c.context_length,
+        "rms_norm_eps": c.norm_eps,
+        "rope_theta": c.rope.base,
+        "hidden_act": match c.activation {
+            Activation::Silu => "silu",
+            Activation::GeluTanh => "gelu_pytorch_tanh",
+        },
+        "tie_word_embeddings": tied,
+        "torch_dtype": "float32",
+        "bos_token_id": gguf.u64("tokenizer.ggml.bos_token_id"),
+        "eos_token_id": gguf.u64("tokenizer.ggml.eos_token_id"),
+    });
+    match c.rope.scaling {
+        RopeScaling::None => {}
+        RopeScaling::Linear { factor } => {
+            config["rope_scaling"] = json!({"rope_type": "linear", "factor": factor});
+        }
+        RopeScaling::Yarn {
+            factor,
+            original_context,
+            beta_fast,
+            beta_slow,
+            ..
+        } => {
+            config["rope_scaling"] = json!({
+                "rope_type": "yarn",
+                "factor": factor,
+                "original_max_position_embeddings": original_context,
+                "beta_fast": beta_fast,
+                "beta_slow": beta_slow,
+            });
+        }
+    }
+    if let Some(window) = c.window {
+        config["sliding_window"] = json!(window.size);
+        config["sliding_window_pattern"] = json!(window.period);
+        config["rope_local_base_freq"] = json!(c.local_rope.base);
+        config["query_pre_attn_scalar"] = json!(1.0 / (c.attention_scale * c.attention_scale));
+        config["attn_logit_softcapping"] = json!(c.attention_softcap);
+        config["final_logit_softcapping"] = json!(c.logit_softcap);
+    }
+    config
+}
+
+/// Values in a tensor type's bytes.
+fn encode(kind: GgmlDType, values: &[f32]) -> Result<Vec<u8>> {
+    Ok(match kind {
+        GgmlDType::F32 => to_bytes(values),
+        GgmlDType::F16 => values
+            .iter()
+            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+            .collect(),
+        GgmlDType::Q8_0 => blocks::<BlockQ8_0>(values),
+        GgmlDType::Q4_0 => blocks::<BlockQ4_0>(values),
+        other => bail!("nothing is stored as {other:?} here"),
+    })
+}
+
+fn blocks<T: GgmlType>(values: &[f32]) -> Vec<u8> {
+    let mut blocks = vec![T::zeros(); values.len() / T::BLCK_SIZE];
+    T::from_float(values, &mut blocks);
+    // SAFETY: candle's block types are plain numbers without padding, so all their bytes are
+    // initialised; the slice covers exactly the vector's blocks and lives while it does.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(blocks.as_ptr().cast::<u8>(), size_of_val(&blocks[..]))
+    };
+    bytes.to_vec()
+}

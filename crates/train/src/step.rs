@@ -1,0 +1,194 @@
+//! The gradient of one step's documents, computed on several threads.
+//!
+//! Documents are dealt to shards, one thread each, with a tape and gradients of its own; sums are
+//! then formed in a fixed order. So the result depends on the number of threads, but not on how
+//! they were scheduled.
+
+use super::math::add_scaled;
+use super::network::{Document, Keep, Network, Tape};
+
+/// Tapes and gradients, made once and used for every step.
+#[derive(Debug)]
+pub struct Shards {
+    shards: Vec<Shard>,
+    threads: usize,
+}
+
+#[derive(Debug)]
+struct Shard {
+    tape: Tape,
+    grads: Vec<f32>,
+}
+
+/// What a step's documents gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Sum of the negative log-likelihoods of the targets.
+    pub loss: f64,
+    /// Number of targets.
+    pub targets: usize,
+}
+
+impl Sums {
+    /// The mean loss.
+    pub fn mean(&self) -> f64 {
+        self.loss / self.targets.max(1) as f64
+    }
+}
+
+impl Shards {
+    /// Shards for at most `threads` threads and batches of at most `batch` documents: where there
+    /// are fewer documents than threads, the threads share in a document's matrix products.
+    pub fn new(threads: usize, batch: usize, parameters: usize, keep: Keep) -> Self {
+        let threads = threads.max(1);
+        let count = threads.min(batch).max(1);
+        let shard = || Shard {
+            tape: Tape::new(keep, threads / count),
+            grads: vec![0.0; parameters],
+        };
+        Self {
+            shards: (0..count).map(|_| shard()).collect(),
+            threads,
+        }
+    }
+
+    /// The gradient of the mean loss over micro-batches of documents, and the sums it is made of.
+    /// `dropout` seeds this step's dropout.
+    pub fn gradient(
+        &mut self,
+        network: &Network,
+        params: &[f32],
+        batches: &[Vec<&Document>],
+        dropout: u64,
+    ) -> (Sums, &[f32]) {
+        let targets = batches.iter().flatten().map(|d| d.targets()).sum();
+        let factor = 1.0 / (targets as f32).max(1.0);
+        for shard in &mut self.shards {
+            shard.grads.fill(0.0);
+        }
+        let mut loss = 0.0;
+        for (index, batch) in batches.iter().enumerate() {
+            let hands = deal(batch, self.shards.len());
+            let seed = s1_core::rng::mix(dropout, index as u64);
+            loss += self.each(&hands, |shard, hand, n| {
+                let grads = Some((&mut shard.grads[..], factor));
+                let seed = s1_core::rng::mix(seed, n as u64);
+                network.loss(params, hand, grads, Some(seed), &mut shard.tape)
+            });
+        }
+        let (first, others) = self.shards.split_at_mut(1);
+        let sum = &mut first[0].grads;
+        let each = sum.len().div_ceil(self.threads).max(1);
+        std::thread::scope(|scope| {
+            for (index, piece) in sum.chunks_mut(each).enumerate() {
+                let others = &*others;
+                scope.spawn(move || {
+                    for other in others {
+                        let at = index * each;
+                        add_scaled(piece, &other.grads[at..at + piece.len()], 1.0);
+                    }
+                });
+            }
+        });
+        (Sums { loss, targets }, &self.shards[0].grads)
+    }
+
+    /// The loss of documents, without gradients and dropout.
+    pub fn evaluate(&mut self, network: &Network, params: &[f32], documents: &[&Document]) -> Sums {
+        let hands = deal(documents, self.shards.len());
+        let loss = self.each(&hands, |shard, hand, _| {
+            // A few at a time, so that evaluating needs no more memory than training.
+            hand.chunks(4)
+                .map(|few| network.loss(params, few, None, None, &mut shard.tape))
+                .sum()
+        });
+        Sums {
+            loss,
+            targets: documents.iter().map(|d| d.targets()).sum(),
+        }
+    }
+
+    /// Runs a shard for each hand and adds up in the order of the shards.
+    fn each(
+        &mut self,
+        hands: &[Vec<&Document>],
+        run: impl Fn(&mut Shard, &[&Document], usize) -> f64 + Sync,
+    ) -> f64 {
+        std::thread::scope(|scope| {
+            let run = &run;
+            let work: Vec<_> = self
+                .shards
+                .iter_mut()
+                .zip(hands)
+                .enumerate()
+                .map(|(n, (shard, hand))| scope.spawn(move || run(shard, hand, n)))
+                .collect();
+            let sums = work.into_iter().map(|thread| match thread.join() {
+                Ok(loss) => loss,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            sums.sum()
+        })
+    }
+}
+
+/// Deals documents so that the hands have about the same number of tokens: the longest first,
+/// each to the lightest hand.
+fn deal<'a>(documents: &[&'a Document], hands: usize) -> Vec<Vec<&'a Document>> {
+    let mut order: Vec<&Document> = documents.to_vec();
+    order.sort_by_key(|d| std::cmp::Reverse(d.ids.len()));
+    let mut dealt = vec![(0, Vec::new()); hands];
+    for document in order {
+        if let Some(lightest) = dealt.iter_mut().min_by_key(|(tokens, _)| *tokens) {
+            lightest.0 += document.ids.len();
+            lightest.1.push(document);
+        }
+    }
+    dealt.into_iter().map(|(_, hand)| hand).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Scope;
+    use s1_model::fixture::tiny_gguf;
+    use s1_model::gguf::Gguf;
+
+    #[test]
+    fn the_hands_are_about_equally_heavy() {
+        let document = |n: usize| Document {
+            ids: vec![0; n],
+            mask: vec![true; n],
+        };
+        let all: Vec<Document> = [5, 9, 3, 7, 1].map(document).into();
+        let hands = deal(&all.iter().collect::<Vec<_>>(), 2);
+        let weights: Vec<Vec<usize>> = hands
+            .iter()
+            .map(|hand| hand.iter().map(|d| d.ids.len()).collect())
+            .collect();
+        assert_eq!(weights, [vec![9, 3, 1], vec![7, 5]]);
+    }
+
+    #[test]
+    fn accumulated_batches_are_one_large_batch() {
+        let gguf = Gguf::from_bytes(tiny_gguf("llama", 5)).unwrap();
+        let (network, params) = Network::load(&gguf, Scope::Full, 1).unwrap();
+        let all: Vec<Document> = [5u32, 19, 30, 7]
+            .map(|n| Document {
+                ids: (0..n).map(|i| i * 7 % 250).collect(),
+                mask: (0..n).map(|i| i > 2).collect(),
+            })
+            .into();
+        let one: Vec<Vec<&Document>> = vec![all.iter().collect()];
+        let two: Vec<Vec<&Document>> = all.chunks(2).map(|c| c.iter().collect()).collect();
+        let mut shards = Shards::new(2, 4, params.values.len(), Keep::All);
+        let (sums, grads) = shards.gradient(&network, &params.values, &one, 0);
+        let grads = grads.to_vec();
+        let (again, accumulated) = shards.gradient(&network, &params.values, &two, 0);
+        assert_eq!(sums.targets, again.targets);
+        assert!((sums.loss - again.loss).abs() < 1e-6 * sums.loss);
+        for (a, b) in grads.iter().zip(accumulated) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `cargo xtask generate`: the data the bundled model is made of, from a seed.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::nano;
+
+/// What to generate.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to generate.
+    #[arg(value_enum)]
+    what: What,
+    /// How many lines (`config` has no lines to count).
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    count: u64,
+    /// The seed; the same seed gives the same lines.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Lines of one family only (for `base`).
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    only: Option<nano::Family>,
+    /// The file to write; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The kinds of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Short lines of copying and comparing: what a base is trained on first (JSONL).
+    Drill,
+    /// Worked lines and questions answered at once: what a base is trained on (JSONL).
+    Base,
+    /// Questions with a thought and an answer: what makes a reasoner of the base (JSONL).
+    Traces,
+    /// Problems that no training data holds (JSONL).
+    HeldOut,
+    /// Shape and tokenizer of the model, for `train --from-scratch` (TOML).
+    Config,
+}
+
+/// A family by its name.
+fn family(name: &str) -> Result<nano::Family, String> {
+    let found = nano::Family::ALL.into_iter().find(|f| f.name() == name);
+    found.ok_or_else(|| {
+        let names = nano::Family::ALL.map(nano::Family::name);
+        format!("no family of this name; there are {}", names.join(", "))
+    })
+}
+
+/// Runs the command. Errors where the file cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    match &args.out {
+        None => write(args, std::io::stdout().lock())?,
+        Some(path) => {
+            let file =
+                File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+            write(args, file).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(args: &Args, out: impl Write) -> Result<()> {
+    let mut out = BufWriter::new(out);
+    let line = |example: &nano::Example, out: &mut BufWriter<_>| -> Result<()> {
+        serde_json::to_writer(&mut *out, example)?;
+        writeln!(out)?;
+        Ok(())
+    };
+    match args.what {
+        What::Drill => {
+            for index in 0..args.count {
+                line(&nano::drill(args.seed, index), &mut out)?;
+            }
+        }
+        What::Base => {
+            for index in 0..args.count {
+                line(&nano::base(args.seed, index, args.only), &mut out)?;
+            }
+        }
+        What::Traces => {
+            for index in 0..args.count {
+                line(&nano::traces(args.seed, index), &mut out)?;
+            }
+        }
+        What::HeldOut => {
+            let count = usize::try_from(args.count).unwrap_or(usize::MAX);
+            for example in nano::held_out(args.seed, count) {
+                line(&example, &mut out)?;
+            }
+        }
+        What::Config => write!(out, "{}", nano::config())?,
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! What is not product: `cargo xtask COMMAND`.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `generate` | makes the bundled model's data from a seed |
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+mod generate;
+mod nano;
+
+/// Tasks of the people who work on s1-tui.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
+    Generate(generate::Args),
+}
+
+fn main() -> Result<ExitCode> {
+    match Task::parse() {
+        Task::Generate(args) => generate::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests;
