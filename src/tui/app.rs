@@ -19,11 +19,12 @@ use s1_store::training::{Order, Training};
 
 use super::action::Action;
 use super::keymap::Keymap;
-use super::screens::{Layout, Screen};
+use super::screen::Screen;
 use super::theme::Theme;
 use super::widgets::help::Help;
-use super::widgets::trace::paint::Heat;
+use super::widgets::trace::Heat;
 
+pub mod areas;
 mod ask;
 mod branch;
 pub mod compare;
@@ -45,6 +46,7 @@ mod tests;
 pub mod train;
 mod tune;
 
+use areas::{ExploreAreas, ShellAreas};
 use compare::Compare;
 pub use files::SaveResult;
 use live::Live;
@@ -259,9 +261,9 @@ pub struct App {
     /// The screen shown.
     pub screen: Screen,
     /// Where the parts of every screen are; set before each drawing.
-    pub layout: Layout,
+    pub layout: ShellAreas,
     /// Where things are in the explorer; set before each drawing.
-    pub places: super::screens::explore::Places,
+    pub places: ExploreAreas,
     /// The plots.
     pub plots: plots::Plots,
     /// The trainings.
@@ -319,8 +321,8 @@ impl App {
             side: true,
             show_delimiters: false,
             screen: Screen::default(),
-            layout: Layout::default(),
-            places: Default::default(),
+            layout: ShellAreas::default(),
+            places: ExploreAreas::default(),
             plots: Default::default(),
             train: train::Train::new(place),
             model_path,

@@ -4,10 +4,12 @@
 pub mod bars;
 pub mod chart;
 pub mod confirm;
+pub mod curation;
 pub mod footer;
 pub mod help;
 pub mod input;
 pub mod list;
+pub mod model_picker;
 pub mod overlay;
 pub mod palette;
 pub mod probes;

@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Model, Tone};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use s1_core::protocol::{Command, LaneState, Request};
 
 /// Lanes a session may use before its ids would meet the next session's.

@@ -11,7 +11,7 @@ use super::overlay::{Overlay, Pick};
 use super::{App, Effect, Focus, Model, Tone};
 use crate::tui::action::Action;
 use crate::tui::sanitize::clean_line;
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{self, Event, LaneId};
 use s1_lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy, ending};

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::tui::sanitize::clean;
-use crate::tui::widgets::trace::paint::Verdict;
+use crate::tui::widgets::trace::Verdict;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{Event, LaneId, LaneState, Request, Speed, Until};
 use s1_core::trace::{ALL_WAITS, Phase, Reason, Token, phase_text, wait_positions};

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use super::overlay::Overlay;
 use super::{App, Focus, Tone};
 use crate::tui::action::Action;
-use crate::tui::screens::{self, Screen};
+use crate::tui::screen::{self, Screen};
 use crate::tui::widgets::reader::Reader;
 use crate::tui::widgets::trace::view::{Motion, Way};
 
@@ -55,7 +55,7 @@ impl App {
         }
         let at = Position::new(mouse.column, mouse.row);
         if let MouseEventKind::Down(MouseButton::Left) = mouse.kind
-            && let Some(screen) = screens::tab_at(self, at)
+            && let Some(screen) = screen::tab_at(self.layout.header, at)
         {
             return self.act(screen.action());
         }

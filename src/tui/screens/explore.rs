@@ -8,9 +8,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Layout, on_border, question};
+use super::{on_border, question};
+use crate::tui::app::areas::{ExploreAreas, ShellAreas};
 use crate::tui::app::{App, Focus};
-use crate::tui::widgets::trace::paint::Verdict;
+use crate::tui::widgets::trace::Verdict;
 
 mod blank;
 mod narrow;
@@ -22,101 +23,82 @@ const SIDE_FROM: u16 = 100;
 /// The lowest screen with borders around question and trace.
 const BORDERS_FROM: u16 = 10;
 
-/// Where things are on the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    /// The question box, its border included.
-    pub question: Rect,
-    /// The panel of the trace, its border included.
-    pub panel: Rect,
-    /// The text of the trace.
-    pub trace: Rect,
-    /// The side panel, its border included; empty where it has no room.
-    pub side: Rect,
-    /// The line that stands in for the side panel.
-    pub summary: Rect,
-    /// Whether panels have borders.
-    pub bordered: bool,
-}
+/// Divides the body of the screen.
+fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
+    let area = shell.whole;
+    let mut rest = shell.body;
+    let mut top = |rows: u16| {
+        let rows = rows.min(rest.height);
+        let cut = Rect {
+            height: rows,
+            ..rest
+        };
+        rest = Rect {
+            y: rest.y + rows,
+            height: rest.height - rows,
+            ..rest
+        };
+        cut
+    };
+    let bordered = area.height >= BORDERS_FROM && area.width >= 20;
+    let border = if bordered { 2 } else { 0 };
+    let inner = area.width.saturating_sub(if bordered { 4 } else { 2 });
+    let wanted = question::rows(app, usize::from(inner)) as u16 + border;
+    let most = match app.focus {
+        // Without a trace to see, the question may take more.
+        Focus::Question => (area.height / 3).max(1 + border),
+        Focus::Trace if area.height < 5 => 0,
+        Focus::Trace => 1 + border,
+    };
+    let question = top(wanted.min(most));
+    let mut body = rest;
 
-impl Places {
-    /// Divides the body of the screen.
-    fn of(app: &App, layout: &Layout) -> Places {
-        let area = layout.whole;
-        let mut rest = layout.body;
-        let mut top = |rows: u16| {
-            let rows = rows.min(rest.height);
-            let cut = Rect {
-                height: rows,
-                ..rest
-            };
-            rest = Rect {
-                y: rest.y + rows,
-                height: rest.height - rows,
-                ..rest
-            };
-            cut
-        };
-        let bordered = area.height >= BORDERS_FROM && area.width >= 20;
-        let border = if bordered { 2 } else { 0 };
-        let inner = area.width.saturating_sub(if bordered { 4 } else { 2 });
-        let wanted = question::rows(app, usize::from(inner)) as u16 + border;
-        let most = match app.focus {
-            // Without a trace to see, the question may take more.
-            Focus::Question => (area.height / 3).max(1 + border),
-            Focus::Trace if area.height < 5 => 0,
-            Focus::Trace => 1 + border,
-        };
-        let question = top(wanted.min(most));
-        let mut body = rest;
+    let side_width = if app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
+        (area.width * 31 / 100).clamp(38, 56)
+    } else {
+        0
+    };
+    let side = Rect {
+        x: body.right() - side_width,
+        width: side_width,
+        ..body
+    };
+    body.width -= side_width;
 
-        let side_width = if app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
-            (area.width * 31 / 100).clamp(38, 56)
-        } else {
-            0
-        };
-        let side = Rect {
-            x: body.right() - side_width,
-            width: side_width,
-            ..body
-        };
-        body.width -= side_width;
-
-        let summary_rows = u16::from(side_width == 0 && area.height >= 7 && app.live.is_some());
-        let panel = Rect {
-            height: body.height.saturating_sub(summary_rows),
-            ..body
-        };
-        let summary = Rect {
-            y: panel.bottom(),
-            height: body.height - panel.height,
-            ..body
-        };
-        let trace = if bordered {
-            Rect {
-                x: panel.x + 2,
-                y: panel.y + 1,
-                width: panel.width.saturating_sub(3),
-                height: panel.height.saturating_sub(2),
-            }
-        } else {
-            panel
-        };
-        Places {
-            question,
-            panel,
-            trace,
-            side,
-            summary,
-            bordered,
+    let summary_rows = u16::from(side_width == 0 && area.height >= 7 && app.live.is_some());
+    let panel = Rect {
+        height: body.height.saturating_sub(summary_rows),
+        ..body
+    };
+    let summary = Rect {
+        y: panel.bottom(),
+        height: body.height - panel.height,
+        ..body
+    };
+    let trace = if bordered {
+        Rect {
+            x: panel.x + 2,
+            y: panel.y + 1,
+            width: panel.width.saturating_sub(3),
+            height: panel.height.saturating_sub(2),
         }
+    } else {
+        panel
+    };
+    ExploreAreas {
+        question,
+        panel,
+        trace,
+        side,
+        summary,
+        bordered,
     }
 }
 
 /// Settles what depends on the size of the screen: where panels are, and how the trace is laid
 /// out.
 pub fn prepare(app: &mut App) {
-    app.places = Places::of(app, &app.layout);
+    app.places = areas(app, &app.layout);
     let theme = app.theme().clone();
     app.question.dress(app.focus == Focus::Question, &theme);
     let trace = app.places.trace;

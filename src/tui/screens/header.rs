@@ -1,19 +1,15 @@
 //! The first line: the program, its screens, the model.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use crate::tui::app::{App, Model};
+use crate::tui::screen::{GAP, NAME, Screen, tab};
 use crate::tui::sanitize::{clean_line, fit, width};
 use s1_core::protocol::ModelInfo;
 use s1_data::hub::{Download, size_text};
-
-use super::Screen;
-
-/// Columns between two tabs.
-const GAP: u16 = 2;
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -43,31 +39,6 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     };
     left.render(area, buf);
     right.render(there, buf);
-}
-
-/// The program's name, with the room around it.
-const NAME: &str = " s1-tui   ";
-
-fn tab(i: usize, screen: Screen) -> String {
-    format!("{} {}", i + 1, screen.title())
-}
-
-/// The tab at a place.
-pub fn tab_at(area: Rect, at: Position) -> Option<Screen> {
-    let mut x = area.x + width(NAME) as u16;
-    for (i, screen) in Screen::ALL.into_iter().enumerate() {
-        let wide = width(&tab(i, screen)) as u16;
-        let place = Rect {
-            x,
-            width: wide,
-            ..area
-        };
-        if place.intersection(area).contains(at) {
-            return Some(screen);
-        }
-        x += wide + GAP;
-    }
-    None
 }
 
 /// The model in at most `room` columns: the most telling parts first.

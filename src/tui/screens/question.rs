@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::{Screen, on_border};
+use super::on_border;
 use crate::tui::app::{App, Focus};
+use crate::tui::screen::Screen;
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::overlay::put;
 

@@ -10,7 +10,7 @@ use super::prose::wrap;
 use crate::tui::action::{Action, Group};
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::{fit, width};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
 
 /// Columns for the keys of an entry.

@@ -1,7 +1,7 @@
 //! Right or wrong: answers and probes against the reference.
 
 use super::Live;
-use crate::tui::widgets::trace::paint::Verdict;
+use crate::tui::widgets::trace::Verdict;
 use s1_core::trace::{Phase, StopReason, phase_text};
 use s1_core::tree::{BranchId, Probe};
 use s1_grading::{equal, extract, grade};

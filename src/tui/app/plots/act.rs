@@ -7,7 +7,7 @@ use crate::config::expand_home;
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Ask, Overlay, Pick};
 use crate::tui::app::{App, Effect, Tone};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::prompt_line::PromptLine;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::tui::app::testing::{press, ready, swept};
 use crate::tui::app::{App, Effect};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use s1_core::tree::Tree;
 use s1_store::run::Run;
 use s1_store::run::RunSummary;

@@ -4,7 +4,7 @@ use super::{Look, Pane};
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Overlay, Sure};
 use crate::tui::app::{App, Effect, Tone};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
 use s1_store::training::{Order, State};
 

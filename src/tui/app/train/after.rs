@@ -7,7 +7,7 @@ use crate::tui::app::overlay::{Overlay, Pick};
 use crate::tui::app::plots::pair::Before;
 use crate::tui::app::plots::sweep::Plan;
 use crate::tui::app::{App, Effect, Tone};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use crate::tui::widgets::list::{List, Row};
 use s1_data::assets;
 use s1_lab::training::Product;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::tui::app::testing::{press, ready};
 use crate::tui::app::{App, Effect, plots};
-use crate::tui::screens::Screen;
+use crate::tui::screen::Screen;
 use s1_lab::training::{Piece, Product};
 use s1_plot::fixtures::run;
 use s1_store::run::Budget;

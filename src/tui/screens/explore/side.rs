@@ -13,7 +13,7 @@ use crate::tui::app::{App, Model};
 use crate::tui::keymap::Context;
 use crate::tui::sanitize::width;
 use crate::tui::widgets::bars::{gauge, grouped};
-use crate::tui::widgets::trace::paint::ENTROPY_FULL;
+use crate::tui::widgets::trace::ENTROPY_FULL;
 use crate::tui::widgets::{probes, spark};
 use s1_core::trace::thinking_tokens;
 

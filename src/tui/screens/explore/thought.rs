@@ -6,18 +6,20 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::{Places, blank, on_border};
+use super::{blank, on_border};
 use crate::tui::action::Action;
+use crate::tui::app::areas::ExploreAreas;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Focus};
 use crate::tui::keymap::Context;
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::bars::grouped;
-use crate::tui::widgets::trace::paint::{Heat, Paint, paint};
+use crate::tui::widgets::trace::Heat;
+use crate::tui::widgets::trace::paint::{Paint, paint};
 use s1_core::protocol::LaneState;
 use s1_core::trace::{StopReason, thinking_tokens};
 
-pub fn draw(app: &App, places: &Places, buf: &mut Buffer) {
+pub fn draw(app: &App, places: &ExploreAreas, buf: &mut Buffer) {
     if places.panel.is_empty() {
         return;
     }
