@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use crate::tui::app::{App, Model};
-use crate::tui::screen::{GAP, NAME, Screen, tab};
 use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::screen::{GAP, NAME, Screen, tab};
 use s1_core::protocol::ModelInfo;
 use s1_data::hub::{Download, size_text};
 

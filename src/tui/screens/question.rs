@@ -7,8 +7,8 @@ use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::on_border;
 use crate::tui::app::{App, Focus};
-use crate::tui::screen::Screen;
 use crate::tui::sanitize::{clean_line, fit};
+use crate::tui::screen::Screen;
 use crate::tui::widgets::overlay::put;
 
 /// Rows the text needs in `columns` columns.

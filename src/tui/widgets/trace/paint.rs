@@ -8,9 +8,9 @@ use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::theme::Theme;
 use s1_core::trace::{Origin, Phase, Reason, Token, thinking_tokens};
 
-use super::{Heat, Verdict};
 use super::layout::{Line, LineKind, Mark};
 use super::view::View;
+use super::{Heat, Verdict};
 
 /// How a trace is to be drawn.
 #[derive(Clone, Copy, Debug)]
