@@ -1,5 +1,5 @@
 //! Whole tokenizers over small handmade vocabularies. What real files do is in
-//! `tests/tokenization.rs`.
+//! `tests/it/tokenization.rs`.
 
 use super::*;
 

@@ -1,6 +1,5 @@
 //! Lanes started together: what a user would lose is a comparison that shows other
 //! texts than each lane alone would have written, or that computes the same thought several times.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

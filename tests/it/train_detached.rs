@@ -2,7 +2,6 @@
 //!
 //! If these fail, a user who closes the terminal loses the training, cannot pause or stop it, or
 //! gets other weights after an interruption.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -10,8 +9,7 @@ use std::time::{Duration, Instant};
 use s1_store::Db;
 use s1_store::training::{Lease, Order, State, Training, What};
 
-mod common;
-use common::Home;
+use crate::common::Home;
 
 const STEPS: &str = "24";
 

@@ -2,18 +2,15 @@
 //! never in a panic, and never in memory that the file does not justify.
 //!
 //! A short run by default; `S1_TUI_FUZZ_SECONDS` makes it long. The seed is printed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 
+use crate::measure;
 use candle_core::Device;
 use s1_core::rng::Rng;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::fixture::tiny_gguf;
 use s1_model::gguf::Gguf;
-
-#[path = "common/memory.rs"]
-mod memory;
 
 /// Extra memory that reading one damaged file of about 100 KB may take at its peak.
 const MEMORY_LIMIT: usize = 64 << 20;
@@ -106,6 +103,7 @@ fn try_file(file: Vec<u8>) -> usize {
 
 #[test]
 fn damaged_files_never_panic_and_never_take_much_memory() {
+    let _alone = measure::alone();
     let seconds = std::env::var("S1_TUI_FUZZ_SECONDS")
         .ok()
         .and_then(|s| s.parse().ok());
@@ -136,7 +134,7 @@ fn damaged_files_never_panic_and_never_take_much_memory() {
 
         // Kept by name, so that a failure leaves behind what caused it.
         let kept = file.clone();
-        let (outcome, used) = memory::peak_of(|| std::panic::catch_unwind(|| try_file(file)));
+        let (outcome, used) = measure::peak_of(|| std::panic::catch_unwind(|| try_file(file)));
         worst = worst.max(used);
         if outcome.is_err() || used > MEMORY_LIMIT {
             let path = std::env::temp_dir().join(format!("s1-tui-fuzz-{seed}-{done}.gguf"));

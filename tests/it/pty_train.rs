@@ -2,11 +2,8 @@
 //!
 //! If this fails, a user cannot launch a training, cannot pause or stop it, or loses it when the
 //! program is left.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Home, MODEL, MODEL_NAME, Pty};
+use crate::common::{Home, MODEL, MODEL_NAME, Pty};
 
 const ENTER: &str = "\r";
 const DOWN: &str = "\x1b[B";

@@ -1,11 +1,8 @@
 //! `s1-tui plot` on a database of runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::process::Output;
 
-use common::Home;
+use crate::common::Home;
 use s1_store::Db;
 use s1_store::run::{Settings, Sources};
 use serde_json::Value;

@@ -1,12 +1,8 @@
 //! A GPU computes what the CPU computes: in a build for one (`--features cuda` or `metal`), on a
 //! machine that has it.
-#![cfg(any(feature = "cuda", feature = "metal"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::{Home, MODEL};
 use candle_core::Device;
-use common::{Home, MODEL};
 use s1_model::cache::Cache;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::device::Place;

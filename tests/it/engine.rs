@@ -1,6 +1,5 @@
 //! The engine on small models: what a user would lose is a steered thought that is not what the
 //! model would have written.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
 

@@ -1,10 +1,9 @@
 //! What the whole-program tests share: folders of their own, the bundled reasoner to ask, and the
 //! program in a pseudo-terminal.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -96,8 +95,14 @@ impl Home {
     }
 }
 
+/// One program in a terminal at a time: keys must arrive before the model has thought to its end,
+/// whatever else the machine has to do.
+static TERMINAL: Mutex<()> = Mutex::new(());
+
 /// The program in a pseudo-terminal, and the screen a person would see.
 pub struct Pty {
+    /// Held until the program has ended.
+    turn: Option<MutexGuard<'static, ()>>,
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     writer: Arc<Mutex<Box<dyn Write + Send>>>,
@@ -116,6 +121,7 @@ impl Pty {
         cols: u16,
         env: &[(&str, &str)],
     ) -> Pty {
+        let turn = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
         let size = PtySize {
             rows,
             cols,
@@ -156,6 +162,7 @@ impl Pty {
             }
         });
         Pty {
+            turn: Some(turn),
             child,
             master: pair.master,
             writer,
@@ -225,6 +232,7 @@ impl Pty {
             if let Some(status) = self.child.try_wait().unwrap() {
                 // What it wrote last may still be under way.
                 std::thread::sleep(Duration::from_millis(100));
+                self.turn = None;
                 return status.exit_code();
             }
             assert!(
@@ -267,11 +275,17 @@ impl Drop for Pty {
     }
 }
 
-/// The three real models' folder, or `None` with a note that the test is skipped.
-pub fn models() -> Option<PathBuf> {
-    let folder = std::env::var_os("S1_TUI_MODELS").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("skipped: set S1_TUI_MODELS to a folder with the real models");
-    }
-    folder
+fn folder(variable: &str) -> PathBuf {
+    let folder = std::env::var_os(variable);
+    folder.map_or_else(|| panic!("{variable} is not set"), PathBuf::from)
+}
+
+/// The folder of the real models, for tests that are ignored without it.
+pub fn models() -> PathBuf {
+    folder("S1_TUI_MODELS")
+}
+
+/// The folder of what other programs say about models, for tests that are ignored without it.
+pub fn golden() -> PathBuf {
+    folder("S1_TUI_GOLDEN")
 }

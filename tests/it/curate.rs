@@ -1,14 +1,11 @@
 //! Curation as a user sees it. What would be lost: a training set that holds evaluation problems,
 //! or that nobody can make again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::collections::HashSet;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Home;
+use crate::common::Home;
 use serde_json::Value;
 
 /// What every run has: the bundled pool and, for what is solved already, the bundled base.

@@ -6,24 +6,12 @@
 //! not parsed), and for the whole vocabulary `eog`, `control` and `pieces` (hexadecimal bytes).
 //! What a user would lose: the model would read another text than the one on the screen.
 
-// Helpers of a test fail like the test itself; the lint's exemption covers test functions only.
-#![allow(clippy::unwrap_used)]
-
+use crate::common::{golden, models};
 use s1_model::gguf::Gguf;
 use s1_model::tokenizer::{Tokenizer, Vocabulary};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// The folders of models and records, or `None` (with a line that says so) where they are unset.
-fn folders() -> Option<(PathBuf, PathBuf)> {
-    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let both = folder("S1_TUI_MODELS").zip(folder("S1_TUI_GOLDEN"));
-    if both.is_none() {
-        println!("skipped: set S1_TUI_MODELS and S1_TUI_GOLDEN");
-    }
-    both
-}
 
 /// The tokenizer of a GGUF file.
 fn tokenizer(path: &Path) -> Tokenizer {
@@ -91,11 +79,10 @@ fn differences(record: &Json, tokenizer: &Tokenizer) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs S1_TUI_MODELS and S1_TUI_GOLDEN"]
 fn real_vocabularies_agree_with_llama_cpp() {
-    let Some((models, golden)) = folders() else {
-        return;
-    };
-    let mut records: Vec<PathBuf> = std::fs::read_dir(golden)
+    let models = models();
+    let mut records: Vec<PathBuf> = std::fs::read_dir(golden())
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -129,9 +116,9 @@ fn real_vocabularies_agree_with_llama_cpp() {
 }
 
 #[test]
+#[ignore = "needs S1_TUI_MODELS"]
 fn a_long_text_takes_time_in_proportion() {
-    let Some((models, _)) = folders() else { return };
-    for entry in std::fs::read_dir(models).unwrap() {
+    for entry in std::fs::read_dir(models()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "gguf") {
             continue;

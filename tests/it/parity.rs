@@ -1,23 +1,15 @@
 //! Correctness of the decoder against other engines, on models too large for the repository.
 //!
 //! `S1_TUI_GOLDEN` names the folder of reference log-probabilities, `S1_TUI_MODELS` the folder of
-//! the models they were made with. Without them these tests pass without looking.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! the models they were made with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::common::{golden, models};
 use candle_core::Device;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::gguf::Gguf;
 use serde_json::Value;
-
-fn folder(variable: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os(variable).map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: set {variable}");
-    }
-    folder
-}
 
 fn load(path: &Path) -> Decoder {
     let gguf = Gguf::open(path).unwrap();
@@ -77,10 +69,9 @@ fn compare(decoder: &Decoder, ids: &[u32], positions: &Value) -> (usize, usize, 
 
 /// A user would lose: the right answer. F32 weights leave no excuse for any difference.
 #[test]
+#[ignore = "needs S1_TUI_GOLDEN"]
 fn f32_models_match_transformers() {
-    let Some(golden) = folder("S1_TUI_GOLDEN") else {
-        return;
-    };
+    let golden = golden();
     for name in ["llama", "llama3-rope", "qwen2", "qwen3", "gemma3"] {
         let decoder = load(&golden.join(format!("tiny/{name}.gguf")));
         let reference = json(&golden.join(format!("tiny/{name}.json")));
@@ -100,10 +91,9 @@ fn f32_models_match_transformers() {
 /// arithmetic on every one of them (`docs/parity.md`). Where the best tokens differ, the two were
 /// nearly equal.
 #[test]
+#[ignore = "needs S1_TUI_MODELS and S1_TUI_GOLDEN"]
 fn quantized_models_match_llama_cpp() {
-    let (Some(golden), Some(models)) = (folder("S1_TUI_GOLDEN"), folder("S1_TUI_MODELS")) else {
-        return;
-    };
+    let (golden, models) = (golden(), models());
     for name in [
         "smollm2-135m-instruct-q4_1",
         "qwen2.5-coder-0.5b-instruct-q4_k_m",
@@ -132,14 +122,13 @@ fn quantized_models_match_llama_cpp() {
 /// A user would lose: a mistake that this decoder and its references' conversion share. candle's own
 /// models read the same files with other code.
 #[test]
+#[ignore = "needs S1_TUI_GOLDEN"]
 fn candle_s_own_models_are_of_the_same_opinion() {
     use candle_core::Tensor;
     use candle_core::quantized::gguf_file::Content;
     use candle_transformers::models::{quantized_llama, quantized_qwen2};
 
-    let Some(golden) = folder("S1_TUI_GOLDEN") else {
-        return;
-    };
+    let golden = golden();
     // Not its qwen3, which computes in half precision.
     for name in ["llama", "qwen2"] {
         let path = golden.join(format!("tiny/{name}.gguf"));

@@ -1,9 +1,6 @@
 //! The whole program in a pseudo-terminal, as a person uses it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Home, MODEL, MODEL_NAME, Pty};
+use crate::common::{Home, MODEL, MODEL_NAME, Pty};
 
 const ENTER: &str = "\r";
 

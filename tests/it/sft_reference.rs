@@ -1,11 +1,10 @@
 //! The trainer against PyTorch: twenty steps of full fine-tuning and of LoRA on a tiny Llama.
 //!
-//! If this fails, a user's fine-tuning is not the method they think it is. Switched on by
-//! `S1_TUI_GOLDEN`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! If this fails, a user's fine-tuning is not the method they think it is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::common::golden;
 use s1_model::adapter::PeftAdapter;
 use s1_model::gguf::Gguf;
 use s1_train::network::{Document, Keep, Network, Scope};
@@ -13,14 +12,6 @@ use s1_train::optim::{Moments, Optim, norm, update};
 use s1_train::params::Params;
 use s1_train::step::Shards;
 use serde_json::Value;
-
-fn golden() -> Option<PathBuf> {
-    let folder = std::env::var_os("S1_TUI_GOLDEN");
-    if folder.is_none() {
-        println!("skipped: set S1_TUI_GOLDEN");
-    }
-    folder.map(|f| PathBuf::from(f).join("tiny"))
-}
 
 fn documents(reference: &Value, batch: usize) -> Vec<Document> {
     let rows = reference["batches"][batch].as_array().unwrap();
@@ -119,8 +110,9 @@ fn compare_norms(reference: &Value, part: &str, params: &Params, name: impl Fn(&
 }
 
 #[test]
+#[ignore = "needs S1_TUI_GOLDEN"]
 fn full_fine_tuning_is_pytorch_s() {
-    let Some(folder) = golden() else { return };
+    let folder = golden().join("tiny");
     let text = std::fs::read_to_string(folder.join("sft-llama.json")).unwrap();
     let reference: Value = serde_json::from_str(&text).unwrap();
     let params = run(&folder, &reference, "full", Scope::Full, |_| {});
@@ -130,8 +122,9 @@ fn full_fine_tuning_is_pytorch_s() {
 }
 
 #[test]
+#[ignore = "needs S1_TUI_GOLDEN"]
 fn lora_is_pytorch_s() {
-    let Some(folder) = golden() else { return };
+    let folder = golden().join("tiny");
     let text = std::fs::read_to_string(folder.join("sft-llama.json")).unwrap();
     let reference: Value = serde_json::from_str(&text).unwrap();
     let scope = Scope::LowRank {

@@ -1,12 +1,9 @@
 //! The engine on real models (`S1_TUI_MODELS`): what a user would lose is that steering does what
 //! it says on the models they use.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::process::Stdio;
 
-use common::{Home, models};
+use crate::common::{Home, models};
 use serde_json::Value;
 
 const MODELS: [&str; 2] = [
@@ -14,8 +11,8 @@ const MODELS: [&str; 2] = [
     "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
 ];
 
-fn ask(model: &str, extra: &[&str]) -> Option<Value> {
-    let path = models()?.join(model).display().to_string();
+fn ask(model: &str, extra: &[&str]) -> Value {
+    let path = models().join(model).display().to_string();
     let home = Home::new();
     let prompt = "How many r in raspberry?";
     let args = [
@@ -40,7 +37,7 @@ fn ask(model: &str, extra: &[&str]) -> Option<Value> {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn ids(out: &Value, phase: &str) -> Vec<u64> {
@@ -57,14 +54,13 @@ fn thought(out: &Value) -> String {
 }
 
 #[test]
+#[ignore = "needs S1_TUI_MODELS"]
 fn thinking_under_a_budget_is_a_prefix_of_thinking_under_a_larger_one() {
     for model in MODELS {
-        let Some(long) = ask(model, &["--max-thinking", "48", "--waits", "2"]) else {
-            return;
-        };
+        let long = ask(model, &["--max-thinking", "48", "--waits", "2"]);
         for budget in [0, 7, 20] {
             let text = budget.to_string();
-            let short = ask(model, &["--max-thinking", &text, "--waits", "2"]).unwrap();
+            let short = ask(model, &["--max-thinking", &text, "--waits", "2"]);
             let (short, long) = (ids(&short, "thinking"), ids(&long, "thinking"));
             assert!(short.len() <= budget, "{model}");
             assert_eq!(short, long[..short.len()], "{model} at {budget}");
@@ -73,12 +69,11 @@ fn thinking_under_a_budget_is_a_prefix_of_thinking_under_a_larger_one() {
 }
 
 #[test]
+#[ignore = "needs S1_TUI_MODELS"]
 fn waits_lengthen_the_thought_by_going_on_where_it_ended() {
     for model in MODELS {
-        let Some(none) = ask(model, &["--max-thinking", "120"]) else {
-            return;
-        };
-        let one = ask(model, &["--max-thinking", "120", "--waits", "1"]).unwrap();
+        let none = ask(model, &["--max-thinking", "120"]);
+        let one = ask(model, &["--max-thinking", "120", "--waits", "1"]);
         let forced = one["forced"].as_array().unwrap();
         let waits: Vec<_> = forced.iter().filter(|f| f["reason"] == "wait").collect();
         if none["thinking_tokens"] == 120 {
@@ -96,11 +91,10 @@ fn waits_lengthen_the_thought_by_going_on_where_it_ended() {
 }
 
 #[test]
+#[ignore = "needs S1_TUI_MODELS"]
 fn after_a_forced_end_there_is_always_an_answer() {
     for model in MODELS {
-        let Some(out) = ask(model, &["--max-thinking", "5"]) else {
-            return;
-        };
+        let out = ask(model, &["--max-thinking", "5"]);
         assert_eq!(out["thinking_tokens"], 5, "{model}");
         let forced = &out["forced"].as_array().unwrap()[0];
         assert_eq!(forced["position"], 5);

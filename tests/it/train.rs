@@ -2,7 +2,6 @@
 //!
 //! If these fail, a user loses a night's training to a crash, or gets weights other than those
 //! they asked for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,8 +10,7 @@ use std::time::Duration;
 use s1_model::fixture::tiny_gguf;
 use serde_json::Value;
 
-mod common;
-use common::Home;
+use crate::common::Home;
 
 /// A home with training data in it.
 fn home() -> Home {

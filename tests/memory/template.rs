@@ -1,11 +1,8 @@
 //! Chat templates are code from a stranger: whatever one tries, it takes no more memory than its
 //! budget of work pays for, at any moment of the render.
-#![allow(clippy::unwrap_used)]
 
+use crate::measure;
 use s1_model::template::{ChatTemplate, Message};
-
-#[path = "common/memory.rs"]
-mod memory;
 
 /// What the budget pays for (some 20 MiB), twice over for what is freed only afterwards.
 const LIMIT: usize = 48 << 20;
@@ -14,6 +11,7 @@ const LIMIT: usize = 48 << 20;
 /// before any loop could be counted: by repeating, by joining, by padding, by ranges.
 #[test]
 fn no_template_takes_more_memory_than_its_budget() {
+    let _alone = measure::alone();
     let long = "{% set s = 'a' * 1000000 %}";
     let list = "{% set l = range(100000) | list %}";
     let sources = [
@@ -73,7 +71,7 @@ fn no_template_takes_more_memory_than_its_budget() {
     let said = [Message::new("user", "hello")];
     for source in sources {
         let template = ChatTemplate::from_source(Some(&source), "", "", |_| false);
-        let (rendered, peak) = memory::peak_of(|| template.render(&said, true, None));
+        let (rendered, peak) = measure::peak_of(|| template.render(&said, true, None));
         let outcome = match &rendered {
             Ok(text) => format!("{} bytes", text.len()),
             Err(error) => error.to_string(),

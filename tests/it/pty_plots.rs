@@ -1,9 +1,6 @@
 //! A sweep from the plots screen, in a pseudo-terminal, as a person does it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Home, MODEL, MODEL_NAME, Pty};
+use crate::common::{Home, MODEL, MODEL_NAME, Pty};
 
 const ENTER: &str = "\r";
 const DOWN: &str = "\x1b[B";

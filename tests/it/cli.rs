@@ -1,12 +1,9 @@
 //! The headless commands as a script sees them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use common::{Home, MODEL};
+use crate::common::{Home, MODEL};
 use serde_json::Value;
 
 fn run(home: &Home, args: &[&str]) -> Output {

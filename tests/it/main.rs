@@ -1,0 +1,22 @@
+//! The whole program, its engine and its trainer, as a user and as a script meet them: one binary,
+//! as each links everything. What measures memory is in `tests/memory`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli;
+mod common;
+mod curate;
+mod engine;
+#[cfg(any(feature = "cuda", feature = "metal"))]
+mod gpu;
+mod parity;
+mod plot;
+mod pty;
+mod pty_plots;
+mod pty_train;
+mod real_models;
+mod sft_reference;
+mod sweep;
+mod together;
+mod tokenization;
+mod train;
+mod train_detached;
