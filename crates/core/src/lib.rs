@@ -11,6 +11,7 @@
 pub mod delimiters;
 pub mod forcing;
 pub mod loops;
+pub mod param;
 pub mod protocol;
 pub mod rng;
 pub mod sampling;

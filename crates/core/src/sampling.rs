@@ -1,8 +1,11 @@
 //! How the next token is chosen: the settings. What they do to a row of logits is the model's
 //! business.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
+
+use crate::field;
+use crate::param::{ABOVE_ZERO, Access, Param, validate};
 
 /// How the next token is chosen. The default is greedy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,26 +48,70 @@ impl Sampling {
         self.temperature == 0.0
     }
 
-    /// Refuses settings without a meaning, naming the setting and its range.
+    /// Refuses a value that its row does not allow.
+    ///
+    /// # Errors
+    /// The sentence names the parameter and what it allows.
     pub fn validate(&self) -> Result<()> {
-        let (t, p, m, r) = (
-            self.temperature,
-            self.top_p,
-            self.min_p,
-            self.repetition_penalty,
-        );
-        if !(0.0..=100.0).contains(&t) {
-            bail!("temperature must be between 0 (greedy) and 100, but is {t}");
-        }
-        if !(p > 0.0 && p <= 1.0) {
-            bail!("top_p must be above 0 and at most 1 (off), but is {p}");
-        }
-        if !(0.0..=1.0).contains(&m) {
-            bail!("min_p must be between 0 (off) and 1, but is {m}");
-        }
-        if !(0.01..=100.0).contains(&r) {
-            bail!("repetition_penalty must be between 0.01 and 100 (1 is off), but is {r}");
-        }
-        Ok(())
+        validate(SAMPLING, self)
     }
 }
+
+/// The parameters of a [`Sampling`].
+pub const SAMPLING: &[Param<Sampling>] = &[
+    Param::new(
+        "temperature",
+        "Temperature",
+        "0 always takes the most likely token; 0.6 to 1 varies.",
+        Access::Float(0.0, 100.0, field!(Sampling.temperature)),
+    )
+    .meaning("0", "greedy")
+    .flag(&["temp", "temperature"], "T"),
+    Param::new(
+        "top_k",
+        "Top-k",
+        "Draw from this many of the most likely tokens only.",
+        Access::Int(0, 1_000_000, field!(Sampling.top_k)),
+    )
+    .meaning("0", "off")
+    .flag(&["top-k"], "K"),
+    Param::new(
+        "top_p",
+        "Top-p",
+        "Draw from the most likely tokens that sum up to this probability, e.g. 0.95.",
+        Access::Float(ABOVE_ZERO, 1.0, field!(Sampling.top_p)),
+    )
+    .meaning("1", "off")
+    .flag(&["top-p"], "P"),
+    Param::new(
+        "min_p",
+        "Min-p",
+        "Leave out tokens less likely than this share of the most likely one, e.g. 0.05.",
+        Access::Float(0.0, 1.0, field!(Sampling.min_p)),
+    )
+    .meaning("0", "off")
+    .flag(&["min-p"], "P"),
+    Param::new(
+        "repetition_penalty",
+        "Repetition penalty",
+        "Make tokens that occurred lately less likely, e.g. 1.1.",
+        Access::Float(0.01, 100.0, field!(Sampling.repetition_penalty)),
+    )
+    .meaning("1", "off")
+    .flag(&["repetition-penalty"], "R"),
+    Param::new(
+        "repetition_window",
+        "Repetition window",
+        "How many of the last tokens count for the repetition penalty.",
+        Access::Int(0, 1_000_000, field!(Sampling.repetition_window)),
+    )
+    .unit("tokens")
+    .flag(&["repetition-window"], "N"),
+    Param::new(
+        "seed",
+        "Seed",
+        "The same seed gives the same text again.",
+        Access::Int(0, u64::MAX, field!(Sampling.seed)),
+    )
+    .flag(&["seed"], "N"),
+];

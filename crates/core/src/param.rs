@@ -1,0 +1,534 @@
+//! Parameters as rows of a table: one row says how a value is called, explained, read, limited and
+//! written, and every door of the program (settings file, environment, flag, form, reference page)
+//! is made from it. What one door accepts every door accepts, and each refuses with the same words.
+//!
+//! Not here: the tables themselves (each is written next to the type whose fields it describes) and
+//! the doors.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+
+/// The lower limit of numbers that must be above 0: the least that both float types can hold.
+pub const ABOVE_ZERO: f64 = f32::MIN_POSITIVE as f64;
+
+/// A word that is accepted, and what it means in one sentence.
+pub type Word = (&'static str, &'static str);
+
+/// One parameter of a `T`.
+pub struct Param<T: 'static> {
+    /// How it is called and explained.
+    pub info: ParamInfo,
+    /// What it accepts, and where the value goes.
+    pub access: Access<T>,
+}
+
+/// How a parameter is called and explained.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamInfo {
+    /// Name in settings files; the environment variable is made of it.
+    pub key: &'static str,
+    /// What forms call it.
+    pub label: &'static str,
+    /// What it does, in one sentence.
+    pub help: &'static str,
+    /// Names of its flag, without dashes; empty where it has none.
+    pub flags: &'static [&'static str],
+    /// The flag as one letter.
+    pub letter: Option<char>,
+    /// What the help of the flag calls the value.
+    pub value: &'static str,
+    /// A second flag, without a value.
+    pub shortcut: Option<Shortcut>,
+    /// The word that stands for no value.
+    pub none: Option<&'static str>,
+    meaning: Option<Word>,
+    unit: &'static str,
+    allowed: &'static str,
+}
+
+/// A flag without a value that sets a parameter to one of its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortcut {
+    /// Its name, without dashes.
+    pub flag: &'static str,
+    /// What it sets the parameter to.
+    pub sets: &'static str,
+    /// What it does, in one sentence.
+    pub help: &'static str,
+}
+
+/// The place of a `V` in a `T`; [`field!`](crate::field) makes one.
+pub struct Lens<T: 'static, V: 'static> {
+    /// Reads it.
+    pub get: fn(&T) -> V,
+    /// Writes it.
+    pub set: fn(&mut T, V),
+}
+
+/// What a parameter accepts, and where the value goes.
+pub enum Access<T: 'static> {
+    /// A whole number within limits.
+    Int(u64, u64, Lens<T, Option<u64>>),
+    /// A number within limits.
+    Float(f64, f64, Lens<T, Option<f64>>),
+    /// True or false.
+    Switch(Lens<T, bool>),
+    /// One of a few words.
+    Choice(&'static [Word], Lens<T, String>),
+    /// Text that is not empty.
+    Text(Lens<T, Option<String>>),
+    /// Text that may be empty.
+    AnyText(Lens<T, Option<String>>),
+    /// A file or a folder.
+    Path(Lens<T, Option<PathBuf>>),
+    /// Several folders.
+    Paths(Lens<T, Vec<PathBuf>>),
+    /// What has a notation of its own: reads it, `None` if it is not allowed, and writes it.
+    Notation(fn(&T) -> String, fn(&mut T, &str) -> Option<()>),
+}
+
+/// What kind of value a parameter has, for the doors that treat some of them differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One value, written as text.
+    Value,
+    /// On or off.
+    Switch,
+    /// One of these words.
+    Choice(&'static [Word]),
+    /// A path.
+    Path,
+    /// Several paths.
+    Paths,
+}
+
+/// A field that holds a value of one of the kinds that parameters have. `None` is no value, which
+/// only optional fields take.
+pub trait Slot<V> {
+    /// The value.
+    fn value(&self) -> V;
+    /// Replaces it.
+    fn put(&mut self, value: V);
+}
+
+macro_rules! slots {
+    ($($field:ty, $value:ty, $get:expr, $put:expr;)*) => {$(
+        impl Slot<Option<$value>> for $field {
+            fn value(&self) -> Option<$value> {
+                Some($get(self))
+            }
+            fn put(&mut self, value: Option<$value>) {
+                if let Some(value) = value {
+                    *self = $put(value);
+                }
+            }
+        }
+        impl Slot<Option<$value>> for Option<$field> {
+            fn value(&self) -> Option<$value> {
+                self.as_ref().map($get)
+            }
+            fn put(&mut self, value: Option<$value>) {
+                *self = value.map($put);
+            }
+        }
+    )*};
+}
+
+slots! {
+    u64, u64, |n: &u64| *n, |n| n;
+    u32, u64, |n: &u32| u64::from(*n), |n| u32::try_from(n).unwrap_or(u32::MAX);
+    usize, u64, |n: &usize| *n as u64, |n| usize::try_from(n).unwrap_or(usize::MAX);
+    f64, f64, |x: &f64| *x, |x| x;
+    // Through text: 0.1 of one type is 0.1 of the other.
+    f32, f64, |x: &f32| x.to_string().parse().unwrap_or(f64::NAN), |x| x as f32;
+    String, String, String::clone, |text| text;
+    PathBuf, PathBuf, PathBuf::clone, |path| path;
+}
+
+impl Slot<bool> for bool {
+    fn value(&self) -> bool {
+        *self
+    }
+    fn put(&mut self, value: bool) {
+        *self = value;
+    }
+}
+
+impl Slot<Vec<PathBuf>> for Vec<PathBuf> {
+    fn value(&self) -> Vec<PathBuf> {
+        self.clone()
+    }
+    fn put(&mut self, value: Vec<PathBuf>) {
+        *self = value;
+    }
+}
+
+/// The [`Lens`](crate::param::Lens) of a field: `field!(Sampling.temperature)`.
+#[macro_export]
+macro_rules! field {
+    ($whole:ident . $($field:ident).+) => {
+        $crate::param::Lens {
+            get: |whole: &$whole| $crate::param::Slot::value(&whole.$($field).+),
+            set: |whole: &mut $whole, value| $crate::param::Slot::put(&mut whole.$($field).+, value),
+        }
+    };
+}
+
+impl<T> Param<T> {
+    /// A parameter without a flag.
+    pub const fn new(
+        key: &'static str,
+        label: &'static str,
+        help: &'static str,
+        access: Access<T>,
+    ) -> Param<T> {
+        let info = ParamInfo {
+            key,
+            label,
+            help,
+            flags: &[],
+            letter: None,
+            value: "",
+            shortcut: None,
+            none: None,
+            meaning: None,
+            unit: "",
+            allowed: "",
+        };
+        Param { info, access }
+    }
+
+    /// With a flag of these names, whose value is called `value` in help.
+    pub const fn flag(mut self, flags: &'static [&'static str], value: &'static str) -> Param<T> {
+        self.info.flags = flags;
+        self.info.value = value;
+        self
+    }
+
+    /// With a letter for the flag.
+    pub const fn letter(mut self, letter: char) -> Param<T> {
+        self.info.letter = Some(letter);
+        self
+    }
+
+    /// With a second flag that has no value.
+    pub const fn shortcut(
+        mut self,
+        flag: &'static str,
+        sets: &'static str,
+        help: &'static str,
+    ) -> Param<T> {
+        self.info.shortcut = Some(Shortcut { flag, sets, help });
+        self
+    }
+
+    /// With a word that stands for no value.
+    pub const fn none(mut self, word: &'static str) -> Param<T> {
+        self.info.none = Some(word);
+        self
+    }
+
+    /// With a value that means something special: `("0", "greedy")`.
+    pub const fn meaning(mut self, value: &'static str, meaning: &'static str) -> Param<T> {
+        self.info.meaning = Some((value, meaning));
+        self
+    }
+
+    /// With what the number counts.
+    pub const fn unit(mut self, unit: &'static str) -> Param<T> {
+        self.info.unit = unit;
+        self
+    }
+
+    /// With words for what is allowed, to follow "must be"; where the kind of value does not say it.
+    pub const fn allowed(mut self, allowed: &'static str) -> Param<T> {
+        self.info.allowed = allowed;
+        self
+    }
+}
+
+impl ParamInfo {
+    /// The environment variable of the parameter.
+    pub fn variable(&self) -> String {
+        format!("S1_TUI_{}", self.key.to_uppercase())
+    }
+
+    /// What it does and what a special value means, in one sentence.
+    pub fn hint(&self) -> String {
+        match self.meaning {
+            Some((value, meaning)) => {
+                format!("{}; {value} is {meaning}.", self.help.trim_end_matches('.'))
+            }
+            None => self.help.to_owned(),
+        }
+    }
+
+    /// A limit, with what it means.
+    fn limit(&self, limit: impl Display) -> String {
+        let limit = limit.to_string();
+        match self.meaning {
+            Some((value, meaning)) if value == limit => format!("{limit} ({meaning})"),
+            _ => limit,
+        }
+    }
+
+    fn is_none(&self, text: &str, zero_is_a_value: bool) -> bool {
+        let zero = text == "0" && self.none == Some("off") && !zero_is_a_value;
+        self.none.is_some_and(|word| text == word) || zero
+    }
+}
+
+/// A parameter of a `C`, or of a part of it.
+pub trait Setting<C>: Sync {
+    /// How it is called and explained.
+    fn info(&self) -> &ParamInfo;
+    /// What kind of value it has.
+    fn shape(&self) -> Shape;
+    /// What it allows, to follow "must be".
+    fn allowed(&self) -> String;
+    /// The value, as [`Setting::set`] reads it.
+    fn text(&self, whole: &C) -> String;
+    /// Sets it from text.
+    ///
+    /// # Errors
+    /// If it does not allow the value. What it says follows the name of the parameter: "must be …,
+    /// but is …".
+    fn set(&self, whole: &mut C, text: &str) -> Result<()>;
+    /// Sets it from an argument of the command line, which may be a path that is not UTF-8.
+    ///
+    /// # Errors
+    /// As [`Setting::set`].
+    fn set_os(&self, whole: &mut C, text: &OsStr) -> Result<()>;
+    /// The default as text.
+    fn default_text(&self) -> String;
+    /// Whether a text is allowed.
+    ///
+    /// # Errors
+    /// As [`Setting::set`].
+    fn check(&self, text: &str) -> Result<()>;
+}
+
+/// That a whole has a part whose parameters are its own, too.
+pub trait Has<T> {
+    /// The part.
+    fn part(&self) -> &T;
+    /// The part, to change it.
+    fn part_mut(&mut self) -> &mut T;
+}
+
+impl<T> Has<T> for T {
+    fn part(&self) -> &T {
+        self
+    }
+    fn part_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+/// The rows of a table as settings of a whole that has what they describe.
+pub fn settings<C: Has<T> + 'static, T: Default>(
+    table: &'static [Param<T>],
+) -> impl Iterator<Item = &'static dyn Setting<C>> {
+    table.iter().map(|param| param as &dyn Setting<C>)
+}
+
+/// Whether every parameter has a value that it allows.
+///
+/// # Errors
+/// If one has not; the sentence names it and what it allows.
+pub fn validate<T: Default>(table: &'static [Param<T>], value: &T) -> Result<()> {
+    settings(table).try_for_each(|setting: &dyn Setting<T>| {
+        let allowed = setting.check(&setting.text(value));
+        allowed.map_err(|e| anyhow!("{} {e}", setting.info().key))
+    })
+}
+
+impl<C: Has<T>, T: Default> Setting<C> for Param<T> {
+    fn info(&self) -> &ParamInfo {
+        &self.info
+    }
+
+    fn shape(&self) -> Shape {
+        match &self.access {
+            Access::Switch(_) => Shape::Switch,
+            Access::Choice(words, _) => Shape::Choice(words),
+            Access::Path(_) => Shape::Path,
+            Access::Paths(_) => Shape::Paths,
+            _ => Shape::Value,
+        }
+    }
+
+    fn allowed(&self) -> String {
+        let or = match self.info.none {
+            Some(word) => format!(", or {word:?}"),
+            None => String::new(),
+        };
+        format!("{}{or}", self.access.allowed(&self.info))
+    }
+
+    fn text(&self, whole: &C) -> String {
+        let text = self.access.text(whole.part());
+        text.unwrap_or_else(|| self.info.none.unwrap_or_default().to_owned())
+    }
+
+    fn set(&self, whole: &mut C, text: &str) -> Result<()> {
+        let set = self.access.set(&self.info, whole.part_mut(), text);
+        let allowed = || <Self as Setting<C>>::allowed(self);
+        set.ok_or_else(|| anyhow!("must be {}, but is {text:?}", allowed()))
+    }
+
+    fn set_os(&self, whole: &mut C, text: &OsStr) -> Result<()> {
+        match (&self.access, text.to_str()) {
+            (_, Some(text)) => self.set(whole, text),
+            (Access::Path(lens), None) => {
+                (lens.set)(whole.part_mut(), Some(Path::new(text).into()));
+                Ok(())
+            }
+            (_, None) => self.set(whole, &text.to_string_lossy()),
+        }
+    }
+
+    fn default_text(&self) -> String {
+        <Self as Setting<T>>::text(self, &T::default())
+    }
+
+    fn check(&self, text: &str) -> Result<()> {
+        <Self as Setting<T>>::set(self, &mut T::default(), text)
+    }
+}
+
+impl<T> Access<T> {
+    fn allowed(&self, info: &ParamInfo) -> String {
+        if !info.allowed.is_empty() {
+            return info.allowed.to_owned();
+        }
+        match self {
+            Access::Int(least, most, _) => {
+                let what = match info.unit {
+                    "" => "a whole number".to_owned(),
+                    unit => format!("a number of {unit}"),
+                };
+                match *most {
+                    u64::MAX => format!("{what} from {} on", info.limit(least)),
+                    most => range(info, &what, least, most),
+                }
+            }
+            Access::Float(least, most, _) => {
+                let what = match info.unit {
+                    "" => "a number".to_owned(),
+                    unit => format!("a number of {unit}"),
+                };
+                if *least == ABOVE_ZERO {
+                    format!("{what} above 0 and at most {}", info.limit(most))
+                } else {
+                    range(info, &what, least, most)
+                }
+            }
+            Access::Switch(_) => "true or false".to_owned(),
+            Access::Choice(words, _) => {
+                let words: Vec<String> =
+                    words.iter().map(|(word, _)| format!("{word:?}")).collect();
+                match words.split_last() {
+                    Some((last, [])) => last.clone(),
+                    Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+                    None => String::new(),
+                }
+            }
+            Access::Text(_) => "text that is not empty".to_owned(),
+            Access::AnyText(_) | Access::Notation(..) => "text".to_owned(),
+            Access::Path(_) => "a path".to_owned(),
+            Access::Paths(_) => "a list of folders".to_owned(),
+        }
+    }
+
+    fn text(&self, of: &T) -> Option<String> {
+        match self {
+            Access::Int(_, _, lens) => (lens.get)(of).map(|n| n.to_string()),
+            Access::Float(_, _, lens) => (lens.get)(of).map(float_text),
+            Access::Switch(lens) => Some((lens.get)(of).to_string()),
+            Access::Choice(_, lens) => Some((lens.get)(of)),
+            Access::Text(lens) | Access::AnyText(lens) => (lens.get)(of),
+            Access::Path(lens) => (lens.get)(of).map(|path| path.display().to_string()),
+            Access::Paths(lens) => {
+                let joined = std::env::join_paths((lens.get)(of));
+                joined
+                    .map(|paths| paths.to_string_lossy().into_owned())
+                    .ok()
+            }
+            Access::Notation(get, _) => Some(get(of)),
+        }
+    }
+
+    /// `None` if the text is not allowed; nothing is changed then.
+    fn set(&self, info: &ParamInfo, of: &mut T, text: &str) -> Option<()> {
+        let trimmed = text.trim();
+        match self {
+            Access::Int(least, most, lens) => {
+                let value = match trimmed {
+                    none if info.is_none(none, *least == 0) => None,
+                    number => {
+                        let number = number.parse().ok();
+                        Some(number.filter(|n| (least..=most).contains(&n))?)
+                    }
+                };
+                (lens.set)(of, value);
+            }
+            Access::Float(least, most, lens) => {
+                let value = match trimmed {
+                    none if info.is_none(none, *least <= 0.0) => None,
+                    number => {
+                        let number = number.parse().ok();
+                        Some(number.filter(|x| (least..=most).contains(&x))?)
+                    }
+                };
+                (lens.set)(of, value);
+            }
+            Access::Switch(lens) => (lens.set)(of, trimmed.parse().ok()?),
+            Access::Choice(words, lens) => {
+                let (word, _) = words.iter().find(|(word, _)| *word == trimmed)?;
+                (lens.set)(of, (*word).to_owned());
+            }
+            Access::Text(lens) | Access::AnyText(lens) if info.is_none(text, false) => {
+                (lens.set)(of, None);
+            }
+            Access::Text(_) if text.is_empty() => return None,
+            Access::Text(lens) | Access::AnyText(lens) => (lens.set)(of, Some(text.to_owned())),
+            Access::Path(lens) if info.is_none(trimmed, false) => (lens.set)(of, None),
+            Access::Path(_) if trimmed.is_empty() => return None,
+            Access::Path(lens) => (lens.set)(of, Some(text.into())),
+            Access::Paths(lens) => {
+                let paths = std::env::split_paths(text);
+                (lens.set)(of, paths.filter(|p| !p.as_os_str().is_empty()).collect());
+            }
+            Access::Notation(_, set) => set(of, trimmed)?,
+        }
+        Some(())
+    }
+}
+
+fn range(info: &ParamInfo, what: &str, least: impl Display, most: impl Display) -> String {
+    let (least, most) = (info.limit(least), info.limit(most));
+    let also = match info.meaning {
+        // What a limit means was said with it.
+        Some((value, meaning)) if !(least.contains('(') || most.contains('(')) => {
+            format!(" ({value} is {meaning})")
+        }
+        _ => String::new(),
+    };
+    format!("{what} from {least} to {most}{also}")
+}
+
+/// Without more zeros than a reader can count.
+fn float_text(x: f64) -> String {
+    if x != 0.0 && x.abs() < 1e-3 {
+        format!("{x:e}")
+    } else {
+        x.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;
