@@ -26,7 +26,8 @@ mod trainings;
 
 use args::TuiArgs;
 
-use s1_data::hub::{self, size_text};
+use s1_core::format;
+use s1_data::hub;
 use s1_data::sanitize::clean_line;
 
 /// Watch, steer and measure a local model's thinking.
@@ -145,7 +146,7 @@ fn show_downloads() {
             None if terminal => write!(err, "\r\x1b[K"),
             Some(download) if download.total > 0 && download.what != said => {
                 said.clone_from(&download.what);
-                let (what, size) = (clean_line(&said), size_text(download.total));
+                let (what, size) = (clean_line(&said), format::size(download.total));
                 writeln!(err, "s1-tui: fetching {what} ({size})")
             }
             _ => Ok(()),

@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -13,6 +12,7 @@ use super::settings;
 use crate::config::Config;
 use s1_core::delimiters::Family;
 use s1_core::forcing::CutAt;
+use s1_core::format;
 use s1_data::sanitize;
 use s1_engine::{LoadOptions, catalog};
 use s1_lab::problems::{Options, ProblemSet};
@@ -397,7 +397,9 @@ impl Meter {
                 }
             }
             Progress::Speed { tokens_per_s, left } => {
-                let left = left.map_or(String::new(), |left| format!(", {} left", time(left)));
+                let left = left.map_or(String::new(), |left| {
+                    format!(", {} left", format::duration(left.as_secs_f64()))
+                });
                 self.speed = format!(" · {tokens_per_s:.0} tok/s{left}");
                 self.line();
             }
@@ -418,15 +420,6 @@ impl Meter {
         if self.terminal {
             eprint!("\r\x1b[K");
         }
-    }
-}
-
-fn time(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds.div_ceil(60)),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 

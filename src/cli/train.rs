@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use super::args::DbArgs;
+use s1_core::format;
 use s1_data::sanitize::clean_line;
 use s1_lab::training::{
     self,
@@ -169,25 +170,14 @@ fn describe(plan: &Plan, done: usize) -> String {
         plan.parameters, plan.steps, plan.total_tokens
     );
     text += &format!(
-        "about {} and {} MiB of memory\n",
-        duration(plan.seconds),
-        plan.memory >> 20
+        "about {} and {} of memory\n",
+        format::duration(plan.seconds),
+        format::size(plan.memory)
     );
     if done > 0 {
         text += &format!("{done} steps are done already\n");
     }
     text
-}
-
-/// `47 s`, `3 min 05 s`, `2 h 10 min`.
-pub fn duration(seconds: f64) -> String {
-    // Far more seconds than any run takes fit.
-    let s = seconds.max(0.0).round() as u64;
-    match s {
-        0..=99 => format!("{s} s"),
-        100..=5999 => format!("{} min {:02} s", s / 60, s % 60),
-        _ => format!("{} h {:02} min", s / 3600, s / 60 % 60),
-    }
 }
 
 /// Tells of a run: JSON lines, a line that is written over on a terminal, or a line now and then.
@@ -254,7 +244,7 @@ impl Progress {
             step.grad_norm,
             step.lr,
             step.tok_s,
-            duration(step.eta_s)
+            format::duration(step.eta_s)
         );
         if self.terminal {
             eprint!("\r\x1b[K{text}");
@@ -328,15 +318,4 @@ pub fn note(step: usize, what: &What) -> String {
         What::Said { text } => text.clone(),
     };
     clean_line(&format!("step {step}: {text}")).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_at_a_glance() {
-        let shown = [3.4, 99.4, 185.0, 7800.0].map(duration);
-        assert_eq!(shown, ["3 s", "99 s", "3 min 05 s", "2 h 10 min"]);
-    }
 }

@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args::DbArgs;
-use super::train::{duration, note};
+use super::train::note;
+use s1_core::format;
 use s1_data::sanitize::clean_line;
 use s1_store::Db;
 use s1_store::training::{Order, Training};
@@ -148,9 +149,9 @@ fn list(db: &Db, json: bool) -> Result<()> {
             continue;
         }
         let left = match db.training_steps(&training.name, training.step.saturating_sub(1))? {
-            steps if training.state.is_open() => steps
-                .last()
-                .map_or(String::new(), |s| format!(" · ETA {}", duration(s.eta_s))),
+            steps if training.state.is_open() => steps.last().map_or(String::new(), |s| {
+                format!(" · ETA {}", format::duration(s.eta_s))
+            }),
             _ => String::new(),
         };
         let line = format!(

@@ -10,6 +10,7 @@
 
 pub mod delimiters;
 pub mod forcing;
+pub mod format;
 pub mod loops;
 pub mod param;
 pub mod protocol;

@@ -11,7 +11,7 @@ use hf_hub::{Cache, Repo, RepoType};
 pub mod download;
 
 use download::Meter;
-pub use download::{Download, listen, size_text};
+pub use download::{Download, listen};
 
 /// How the names of the hub's files begin.
 const PREFIX: &str = "hf:";

@@ -2,6 +2,7 @@
 //! in an allocation failure or in endless paging.
 
 use anyhow::{Result, bail};
+use s1_core::format;
 
 /// Refuses if `needed` bytes exceed what the system says is available. Where it does not say
 /// (no `/proc/meminfo`), nothing is refused.
@@ -12,9 +13,9 @@ pub fn require(needed: u64, what: &str, advice: &str) -> Result<()> {
 fn require_within(needed: u64, available: Option<u64>, what: &str, advice: &str) -> Result<()> {
     match available {
         Some(available) if needed > available => bail!(
-            "{what} needs {} MiB of memory and {} MiB are available: {advice}",
-            needed >> 20,
-            available >> 20
+            "{what} needs {} of memory and {} are available: {advice}",
+            format::size(needed),
+            format::size(available)
         ),
         _ => Ok(()),
     }
@@ -42,7 +43,7 @@ mod tests {
         let error = require_within(3 << 30, Some(2 << 30), "the model", "use a smaller one");
         assert_eq!(
             error.unwrap_err().to_string(),
-            "the model needs 3072 MiB of memory and 2048 MiB are available: use a smaller one"
+            "the model needs 3.2 GB of memory and 2.1 GB are available: use a smaller one"
         );
         assert!(require_within(2 << 30, Some(2 << 30), "", "").is_ok());
         assert!(

@@ -8,7 +8,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
@@ -320,8 +320,7 @@ impl Db {
         let path = self.path.clone();
         let mut create = || -> Result<()> {
             let text = serde_json::to_string(settings)?;
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now = now.map_or(0, |d| d.as_secs()) as i64;
+            let now = s1_data::files::now() as i64;
             let t = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -6,16 +6,17 @@
 //!
 //! Not here: when to save, and where.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Read, Write};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use s1_core::protocol::{ModelInfo, Request};
 use s1_core::tree::{BranchId, Tree};
+use s1_data::files::{self, Access};
 
 /// What the field `format` says.
 pub const FORMAT: &str = "s1-tui-session";
@@ -91,11 +92,10 @@ pub struct Document {
 impl Document {
     /// A document of the current format, saved now.
     pub fn new(model: ModelCard, request: Request, prompt_ids: Vec<u32>, tree: Tree) -> Document {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Document {
             format: FORMAT.into(),
             version: VERSION,
-            saved_at: now.map_or(0, |d| d.as_secs()),
+            saved_at: files::now(),
             program_version: env!("CARGO_PKG_VERSION").into(),
             model,
             request,
@@ -118,37 +118,10 @@ impl Document {
             .unwrap_or(Path::new("."));
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let name = path
-            .file_name()
-            .ok_or_else(|| anyhow!("{} is no file name", path.display()))?;
-        let temporary = folder.join(format!(
-            ".{}.{}.tmp",
-            name.to_string_lossy(),
-            std::process::id()
-        ));
-        let written = self.write_to(&temporary).and_then(|()| {
-            fs::rename(&temporary, path)?;
-            // The name lasts only once the folder is on disk, too.
-            #[cfg(unix)]
-            File::open(folder)?.sync_all()?;
-            Ok(())
-        });
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written.with_context(|| format!("cannot save {}", path.display()))
-    }
-
-    fn write_to(&self, path: &Path) -> Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut out = BufWriter::new(options.open(path)?);
-        serde_json::to_writer(&mut out, self)?;
-        out.write_all(b"\n")?;
-        out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
-        Ok(())
+        files::replace(path, Access::Private, |out| {
+            serde_json::to_writer(&mut *out, &self)?;
+            Ok(out.write_all(b"\n")?)
+        })
     }
 
     /// Reads and checks a session.

@@ -5,8 +5,7 @@
 //! ([`super::batches`]). It appears under its name only when it is whole and on the disk.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::optim::Moments;
 use super::params::Params;
+use s1_data::files::{self, Access};
 
 /// Checkpoints that are kept beside the newest.
 const KEPT: usize = 2;
@@ -148,22 +148,7 @@ pub fn list(run: &Path) -> Vec<PathBuf> {
 ///
 /// Errors name the file; what was there before is untouched then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    };
-    write().map_err(|error| {
-        // What is half written is of no use; that it cannot be removed changes nothing.
-        let _ = fs::remove_file(&partial);
-        anyhow::Error::new(error).context(format!("cannot write {}", path.display()))
-    })
+    files::replace(path, Access::Usual, |out| Ok(out.write_all(bytes)?))
 }
 
 /// Names and shapes of the parameters, as one text.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::live::Live;
 use super::overlay::Overlay;
 use super::{App, Effect, Focus, Save, Tone};
+use s1_core::format;
 use s1_store::session::{Document, EXTENSION, Saved};
 
 /// What became of a save.
@@ -181,7 +182,7 @@ impl App {
     /// Copies the whole trace, or the answer alone.
     pub(super) fn copy(&mut self, answer_only: bool) {
         /// Terminals drop longer texts, some without a word.
-        const MOST: usize = 100 * 1024;
+        const MOST: usize = 100_000;
         let Some(live) = self.live.as_ref() else {
             return self.refuse("There is nothing to copy yet.");
         };
@@ -192,8 +193,8 @@ impl App {
         }
         if text.len() > MOST {
             return self.refuse(format!(
-                "The text has {} KB and terminals take about 100 KB; save the session instead.",
-                text.len() / 1024
+                "The text has {} and terminals take about 100 kB; save the session instead.",
+                format::size(text.len() as u64)
             ));
         }
         self.say(

@@ -1,7 +1,6 @@
 //! What lies over the screen: lists, prompts, questions. Each knows what its answer is for.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use super::compare::{Kind, Place};
 use super::live::Live;
@@ -16,6 +15,7 @@ use crate::tui::widgets::model_picker::Picker;
 use crate::tui::widgets::palette::Palette;
 use crate::tui::widgets::prompt_line::PromptLine;
 use crate::tui::widgets::reader::Reader;
+use s1_core::format;
 use s1_core::protocol::LaneState;
 use s1_core::trace::Token;
 use s1_core::tree::BranchId;
@@ -237,10 +237,9 @@ impl Overlay {
                 let name = s.path.file_name().map(|n| n.to_string_lossy().into_owned());
                 let name = name.unwrap_or_default();
                 let name = name.strip_suffix(EXTENSION).unwrap_or(&name).to_owned();
-                Row::new(
-                    name,
-                    format!("{} · {} KB", ago(s.modified), s.bytes.div_ceil(1024)),
-                )
+                let age = s.modified.elapsed().map_or(0, |age| age.as_secs());
+                let (age, size) = (format::ago(age), format::size(s.bytes));
+                Row::new(name, format!("{age} · {size}"))
             })
             .collect();
         rows.push(Row::new("another file …", ""));
@@ -335,17 +334,4 @@ fn has_sister(rest: &[(usize, BranchId)], level: usize) -> bool {
         .map(|(depth, _)| *depth)
         .find(|&d| d <= level)
         == Some(level)
-}
-
-/// How long ago, in words.
-fn ago(then: SystemTime) -> String {
-    let seconds = SystemTime::now()
-        .duration_since(then)
-        .map_or(0, |d| d.as_secs());
-    match seconds {
-        0..60 => "just now".into(),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
 }

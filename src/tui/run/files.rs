@@ -1,16 +1,16 @@
 //! Files written beside the loop, by one thread, in the order in which they were wished for.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
 use crate::config::Dirs;
 use crate::tui::app::{Save, SaveResult};
+use s1_core::format;
+use s1_data::files::{self, Access};
 use s1_store::session::EXTENSION;
 
 /// No history is larger than this.
@@ -44,7 +44,7 @@ impl Files {
         let writer = Writer {
             folder: folder.clone(),
             history: history.clone(),
-            start: stamp(),
+            start: format::timestamp(files::now()),
         };
         let thread = std::thread::Builder::new()
             .name("files".into())
@@ -136,16 +136,9 @@ impl Writer {
         if let Some(folder) = self.history.parent() {
             fs::create_dir_all(folder)?;
         }
-        let temporary = self
-            .history
-            .with_extension(format!("{}.tmp", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&temporary)?;
-        file.write_all(&serde_json::to_vec(history)?)?;
-        Ok(fs::rename(&temporary, &self.history)?)
+        files::replace(&self.history, Access::Private, |out| {
+            Ok(serde_json::to_writer(out, history)?)
+        })
     }
 }
 
@@ -165,38 +158,12 @@ fn slug(question: &str) -> String {
     slug
 }
 
-/// Now, as `20250131-235959` (UTC).
-fn stamp() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
-    date(now)
-}
-
-/// Seconds since 1970 as a date and time, after Howard Hinnant's `civil_from_days`.
-fn date(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}{month:02}{day:02}-{h:02}{m:02}{s:02}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_of_kept_sessions_say_when_and_what() {
-        assert_eq!(date(0), "19700101-000000");
-        assert_eq!(date(951_782_399), "20000228-235959");
-        assert_eq!(date(1_709_208_000), "20240229-120000");
         assert_eq!(slug("How many r in raspberry?"), "-how-many-r-in-raspberry");
         assert_eq!(slug("../../etc/\x1b passwd 漢字"), "-etc-passwd");
         assert_eq!(slug("漢字"), "");

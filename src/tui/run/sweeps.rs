@@ -2,13 +2,13 @@
 //! usable, and whatever it does changes nothing in the run.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
 use crate::tui::app::plots::sweep::Plan;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
+use s1_data::files;
 use s1_engine::LoadOptions;
 use s1_lab::problems::{Options, ProblemSet};
 use s1_lab::sweep::{self, Control, Progress};
@@ -100,10 +100,7 @@ fn work(job: Job, control: &Control, mut tell: impl FnMut(Progress)) -> Result<(
 /// Seconds since 2020 in base 36: short, and later ones sort after earlier ones.
 fn stamp() -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let mut rest = since_1970
-        .map_or(0, |d| d.as_secs())
-        .saturating_sub(1_577_836_800);
+    let mut rest = files::now().saturating_sub(1_577_836_800);
     let mut out = Vec::new();
     while rest > 0 || out.is_empty() {
         out.push(DIGITS[(rest % 36) as usize]);

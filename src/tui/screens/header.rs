@@ -8,8 +8,9 @@ use ratatui::widgets::Widget;
 use crate::tui::app::{App, Model};
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::screen::{GAP, NAME, Screen, tab};
+use s1_core::format;
 use s1_core::protocol::ModelInfo;
-use s1_data::hub::{Download, size_text};
+use s1_data::hub::Download;
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -76,7 +77,7 @@ fn fetching(download: &Download) -> Vec<String> {
     // The file's own name; its folders would leave no room for the size.
     parts.extend(download.what.rsplit('/').next().map(str::to_owned));
     if download.total > 0 {
-        parts.push(size_text(download.total));
+        parts.push(format::size(download.total));
     }
     parts
 }

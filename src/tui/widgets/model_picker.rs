@@ -18,7 +18,8 @@ use crate::tui::widgets::list::{Row, Selection, hint};
 use crate::tui::widgets::overlay::{boxed, centered, put};
 use crate::tui::widgets::palette::{score, types};
 use crate::tui::widgets::prompt_line::Outcome;
-use s1_data::hub::{self, size_text};
+use s1_core::format;
+use s1_data::hub;
 use s1_engine::catalog::Entry;
 
 /// How to get a first model, in one line.
@@ -231,7 +232,7 @@ impl Picker {
                 let here = self.current.as_ref() == Some(&e.path);
                 format!(
                     "{:>7}  {}{}",
-                    size_text(e.bytes),
+                    format::size(e.bytes),
                     e.name,
                     if here { " ✓" } else { "" }
                 )

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use hf_hub::api::Progress;
 use hf_hub::api::sync::{ApiError, ApiRepo};
+use s1_core::format;
 
 /// Between two looks at how far a download is.
 const TICK: Duration = Duration::from_millis(100);
@@ -43,20 +44,10 @@ impl fmt::Display for Download {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "fetching {}", self.what)?;
         if self.total > 0 {
-            let (share, size) = (self.share() * 100.0, size_text(self.total));
+            let (share, size) = (self.share() * 100.0, format::size(self.total));
             write!(f, " · {share:.0} % of {size}")?;
         }
         Ok(())
-    }
-}
-
-/// A size as people write it: `98 MB`, `1.8 GB` (decimal, as the hub's site counts).
-pub fn size_text(bytes: u64) -> String {
-    let value = bytes as f64;
-    match bytes {
-        0..1_000_000 => format!("{:.0} kB", value / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", value / 1e6),
-        _ => format!("{:.1} GB", value / 1e9),
     }
 }
 
@@ -211,17 +202,6 @@ impl Drop for End {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_read_as_on_the_site() {
-        for (bytes, text) in [
-            (999, "1 kB"),
-            (98_000_000, "98 MB"),
-            (1_834_426_016, "1.8 GB"),
-        ] {
-            assert_eq!(size_text(bytes), text);
-        }
-    }
 
     #[test]
     fn a_download_says_how_far_it_is() {

@@ -1,17 +1,16 @@
 //! What a curation comes to, as plain data, and how it is written.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::domains::Domains;
 use super::pool::{Pool, each_line};
 use super::sieve::Sieve;
 use super::{Method, Plan};
+use s1_data::files::{Access, Replacement};
 
 /// The stages, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -288,14 +287,14 @@ impl Outcome {
     /// # Errors
     /// If one cannot be written; what stood there before is then still there.
     pub fn save(&self, out: &Path, reasons: &Path) -> Result<()> {
-        let kept = Partial::write(out, |file| {
+        let kept = Replacement::write(out, Access::Usual, |file| {
             for line in &self.lines {
                 file.write_all(line)?;
                 file.write_all(b"\n")?;
             }
             Ok(())
         })?;
-        let why = Partial::write(reasons, |file| {
+        let why = Replacement::write(reasons, Access::Usual, |file| {
             for item in &self.items {
                 serde_json::to_writer(&mut *file, item)?;
                 file.write_all(b"\n")?;
@@ -304,44 +303,5 @@ impl Outcome {
         })?;
         why.finish()?;
         kept.finish()
-    }
-}
-
-/// A file that is whole but not under its name yet; removed if it never gets there.
-struct Partial {
-    now: PathBuf,
-    then: PathBuf,
-}
-
-impl Partial {
-    fn write(
-        path: &Path,
-        fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-    ) -> Result<Partial> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = Partial {
-            now: path.with_file_name(format!(".{name}.{}.part", std::process::id())),
-            then: path.to_path_buf(),
-        };
-        let write = || -> Result<()> {
-            let mut file = BufWriter::new(File::create(&partial.now)?);
-            fill(&mut file)?;
-            file.into_inner()?.sync_all()?;
-            Ok(())
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(partial)
-    }
-
-    fn finish(self) -> Result<()> {
-        fs::rename(&self.now, &self.then)
-            .with_context(|| format!("cannot write {}", self.then.display()))
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After it got its name there is nothing left to remove.
-        let _ = fs::remove_file(&self.now);
     }
 }

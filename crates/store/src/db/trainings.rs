@@ -1,13 +1,13 @@
 //! Trainings in the database: the process writes, watchers read, orders go the other way.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{Db, count, sentence, signed};
 use crate::training::{Note, Order, State, StepRecord, Training, What};
+use s1_data::files;
 
 const COLUMNS: &str =
     "name, created_at, folder, base, data, arguments, state, step, steps, rate, fault";
@@ -72,8 +72,7 @@ impl Db {
     pub fn begin_training(&mut self, training: &Training) -> Result<()> {
         let path = self.path.clone();
         let mut begin = || -> Result<()> {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now = now.map_or(0, |d| d.as_secs()) as i64;
+            let now = files::now() as i64;
             let t = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;

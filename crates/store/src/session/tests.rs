@@ -85,7 +85,10 @@ fn a_failed_save_leaves_the_old_file() {
     // A folder where the file should go: the rename fails.
     fs::create_dir_all(path.join("x")).unwrap();
     let error = document().write(&path).unwrap_err();
-    assert!(format!("{error:#}").starts_with("cannot save"), "{error:#}");
+    assert!(
+        format!("{error:#}").starts_with("cannot write"),
+        "{error:#}"
+    );
     assert!(path.join("x").is_dir());
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),

@@ -12,6 +12,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, gauge, grouped};
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
+use s1_core::format;
 use s1_plot::terminal::Ink;
 use s1_store::run::{Budget, RunSummary};
 
@@ -302,10 +303,9 @@ fn progress(sweep: &Progress, area: Rect, theme: &Theme, buf: &mut Buffer) {
     };
     let x = put(buf, area, x, area.y, area.width, &count, theme.text);
     put(buf, area, x + 2, area.y, area.width, state, style);
-    let left = sweep.left.map_or("–".into(), |left| {
-        let seconds = left.as_secs();
-        format!("{}:{:02}", seconds / 60, seconds % 60)
-    });
+    let left = sweep
+        .left
+        .map_or("–".into(), |left| format::duration(left.as_secs_f64()));
     let speed = grouped(sweep.tokens_per_s.round() as u64);
     let line = format!("{speed:>6} tok/s   ETA {left}   {}", sweep.name);
     put(buf, area, area.x, area.y + 1, area.width, &line, theme.text);

@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::pieces;
-use super::strip::{cost, time};
+use super::strip::cost;
 use crate::tui::app::App;
 use crate::tui::app::train::form::{Field, Form, Row};
 use crate::tui::sanitize::fit_end;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
+use s1_core::format;
 use s1_lab::training::{Piece, Preview};
 
 /// The smallest body with form and plan side by side, and one below the other.
@@ -298,10 +299,14 @@ fn facts(preview: &Preview, wide: bool, price: f64, app: &App) -> Vec<(String, S
     );
     let alarm = if plan.cut > 0 { theme.warn } else { theme.text };
     row(&[cut], alarm);
-    let steps = format!("{} steps, about {}", n(plan.steps), time(plan.seconds));
+    let steps = format!(
+        "{} steps, about {}",
+        n(plan.steps),
+        format::duration(plan.seconds)
+    );
     let memory = format!(
-        "{} MiB, {} parameters",
-        plan.memory >> 20,
+        "{}, {} parameters",
+        format::size(plan.memory),
         n(plan.parameters)
     );
     row(&[steps, memory], theme.title);

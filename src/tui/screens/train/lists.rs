@@ -11,6 +11,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::list::{Row, Selection};
 use crate::tui::widgets::overlay::put;
+use s1_core::format;
 use s1_store::training::{Note, What};
 
 /// What happened, the newest last.
@@ -67,12 +68,7 @@ pub fn checkpoints(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         .watched
         .checkpoints
         .iter()
-        .map(|c| {
-            Row::new(
-                format!("step {}", c.step),
-                format!("{:.1} MiB", c.bytes as f64 / f64::from(1 << 20)),
-            )
-        })
+        .map(|c| Row::new(format!("step {}", c.step), format::size(c.bytes)))
         .collect();
     if rows.is_empty() {
         return words(app, "None yet.", inner, buf);

@@ -10,6 +10,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{cells, put};
+use s1_core::format;
 use s1_plot::Unit;
 use s1_store::training::State;
 
@@ -23,16 +24,6 @@ pub fn sign(listed: &Listed, theme: &Theme) -> (&'static str, Style) {
         State::Finished => ("✓", theme.good),
         State::Stopped => ("■", theme.text),
         State::Killed | State::Failed => ("✗", theme.bad),
-    }
-}
-
-/// `47 s`, `3:05 min`, `2:10 h`: never more than nine columns.
-pub fn time(seconds: f64) -> String {
-    // A float cast saturates, and turns what is no number into 0.
-    match seconds.round() as u64 {
-        s @ 0..100 => format!("{s} s"),
-        s @ 100..6000 => format!("{}:{:02} min", s / 60, s % 60),
-        s => format!("{}:{:02} h", s / 3600, s / 60 % 60),
     }
 }
 
@@ -105,7 +96,7 @@ pub fn line(app: &App, area: Rect, buf: &mut Buffer) {
     let last = train.watched.steps.last();
     let eta = last.filter(|_| current.is_open() && step < training.steps);
     if let Some(eta) = eta {
-        let text = format!("   ETA {:>9}", time(eta.eta_s));
+        let text = format!("   ETA {:>9}", format::duration(eta.eta_s));
         put(buf, area, x, area.y, area.width, &text, theme.text);
     }
 }
@@ -131,7 +122,10 @@ fn figures(app: &App, area: Rect, buf: &mut Buffer) {
             "tok/s",
             format!("{:>7}", grouped(last.tok_s.round() as u64)),
         ),
-        ("time", format!("{:>9}", time(train.watched.seconds()))),
+        (
+            "time",
+            format!("{:>9}", format::duration(train.watched.seconds())),
+        ),
     ];
     let mut x = area.x;
     for (label, value) in parts {
@@ -194,9 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_costs_read_at_a_glance_and_never_grow() {
-        let shown = [3.4, 99.4, 185.0, 7800.0, f64::NAN].map(time);
-        assert_eq!(shown, ["3 s", "99 s", "3:05 min", "2:10 h", "0 s"]);
+    fn costs_read_at_a_glance() {
         assert_eq!(cost(3600.0, 2.0), "2.00 $");
         assert_eq!(cost(36.0, 2.0), "0.0200 $");
     }

@@ -1,0 +1,135 @@
+//! Files replaced as a whole, and the clock that dates them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+/// Now, in seconds since 1970 (UTC).
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever the system's settings allow.
+    Usual,
+    /// Its owner alone.
+    Private,
+}
+
+/// Writes a file so that it is there whole or not at all, whatever happens meanwhile.
+///
+/// # Errors
+/// If it cannot be written, or as `fill` does; what was there before is untouched then.
+pub fn replace(
+    path: &Path,
+    access: Access,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    Replacement::write(path, access, fill)?.finish()
+}
+
+/// A file that is written and on disk but has not got its name yet; dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Replacement {
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Replacement {
+    /// Writes what is to become the file at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be written, or as `fill` does.
+    pub fn write(
+        path: &Path,
+        access: Access,
+        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<Replacement> {
+        let name = path
+            .file_name()
+            .with_context(|| format!("{} does not name a file", path.display()))?;
+        let name = name.to_string_lossy();
+        let replacement = Replacement {
+            temporary: path.with_file_name(format!(".{name}.{}.tmp", std::process::id())),
+            path: path.to_path_buf(),
+        };
+        let write = || -> Result<()> {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            #[cfg(unix)]
+            if access == Access::Private {
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            }
+            let mut file = BufWriter::new(options.open(&replacement.temporary)?);
+            fill(&mut file)?;
+            file.into_inner()?.sync_all()?;
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(replacement)
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn finish(self) -> Result<()> {
+        let rename = || -> std::io::Result<()> {
+            fs::rename(&self.temporary, &self.path)?;
+            // The name lasts only once the folder is on disk, too.
+            #[cfg(unix)]
+            File::open(self.folder())?.sync_all()?;
+            Ok(())
+        };
+        rename().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn folder(&self) -> &Path {
+        let parent = self.path.parent();
+        parent
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // Once it has its name there is nothing left to remove.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        replace(&path, Access::Private, |out| Ok(out.write_all(b"one")?)).unwrap();
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(
+                &fs::metadata(&path).unwrap().permissions(),
+            );
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let half = replace(&path, Access::Usual, |out| {
+            out.write_all(b"tw")?;
+            anyhow::bail!("the disk is full")
+        });
+        let error = format!("{:#}", half.unwrap_err());
+        assert!(error.ends_with("file: the disk is full"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1, "nothing half-written stays");
+    }
+}
