@@ -268,7 +268,7 @@ fn print_json(
     stop: StopReason,
 ) -> Result<()> {
     let answer_text = phase_text(&tokens, Phase::Answer);
-    let kind = request.reference.as_deref().map(s1_grading::Kind::of);
+    let kind = request.reference.as_deref().map(s1_grading::AnswerKind::of);
     let thinking = thinking_tokens(&tokens);
     let output = Output {
         prompt_ids,

@@ -8,10 +8,9 @@ const UNITS: u64 = 20_000;
 
 /// The work a comparison has left.
 #[derive(Debug)]
-pub struct Budget(Cell<u64>);
+pub struct WorkBudget(Cell<u64>);
 
-impl Budget {
-    /// A full budget.
+impl WorkBudget {
     pub fn new() -> Self {
         Self(Cell::new(UNITS))
     }

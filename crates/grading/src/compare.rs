@@ -1,10 +1,10 @@
-//! Whether two parsed answers say the same.
+//! Equivalence of two parsed answers.
 
 mod scalar;
 mod shape;
 
-use super::budget::Budget;
-use super::evaluate::{self, Point};
+use super::budget::WorkBudget;
+use super::evaluate::{self, EvalContext};
 use super::exact::Exact;
 use super::node::Node;
 use super::words;
@@ -14,33 +14,41 @@ use std::collections::BTreeMap;
 /// The most members of a list or set that are compared regardless of order.
 const MAX_MEMBERS: usize = 64;
 
-/// A node, and which of its two values is meant where it holds a `±`.
+/// A node with the sign that its `±` takes.
 #[derive(Clone, Copy)]
-struct View<'a> {
+struct SignedNode<'a> {
     node: &'a Node,
     plus: bool,
 }
 
+impl<'a> SignedNode<'a> {
+    fn new(node: &'a Node, plus: bool) -> Self {
+        Self { node, plus }
+    }
+
+    /// Another node under the same choice of sign.
+    fn with<'b>(self, node: &'b Node) -> SignedNode<'b> {
+        SignedNode {
+            node,
+            plus: self.plus,
+        }
+    }
+}
+
 /// Compares; `None` when neither equality nor difference can be shown.
-pub fn same(reference: &Node, answer: &Node, budget: &Budget) -> Option<bool> {
+pub fn same(reference: &Node, answer: &Node, budget: &WorkBudget) -> Option<bool> {
     let comparer = Comparer { budget };
     comparer.same(
-        View {
-            node: reference,
-            plus: true,
-        },
-        View {
-            node: answer,
-            plus: true,
-        },
+        SignedNode::new(reference, true),
+        SignedNode::new(answer, true),
     )
 }
 
 /// The exact value of a node without variables.
-pub fn value(node: &Node, budget: &Budget) -> Option<Exact> {
+pub fn value(node: &Node, budget: &WorkBudget) -> Option<Exact> {
     evaluate::exact(
         bare(node),
-        Point {
+        EvalContext {
             variables: &BTreeMap::new(),
             plus: true,
             budget,
@@ -49,28 +57,28 @@ pub fn value(node: &Node, budget: &Budget) -> Option<Exact> {
 }
 
 struct Comparer<'b> {
-    budget: &'b Budget,
+    budget: &'b WorkBudget,
 }
 
 /// The members of a list, set, union or `±` pair; anything else is its own only member.
-fn members(view: View<'_>) -> Vec<View<'_>> {
+fn members(view: SignedNode<'_>) -> Vec<SignedNode<'_>> {
     match view.node {
         Node::List(items) | Node::Set(items) | Node::Union(items) => items
             .iter()
-            .flat_map(|node| members(View { node, ..view }))
+            .flat_map(|node| members(view.with(node)))
             .collect(),
         node if named(node).is_some_and(Node::has_sign_choice) => {
-            named(node).map_or_else(Vec::new, |node| members(View { node, ..view }))
+            named(node).map_or_else(Vec::new, |node| members(view.with(node)))
         }
         node if node.has_sign_choice() => {
-            vec![View { node, plus: true }, View { node, plus: false }]
+            vec![SignedNode::new(node, true), SignedNode::new(node, false)]
         }
         _ => vec![view],
     }
 }
 
 impl Comparer<'_> {
-    fn same(&self, a: View<'_>, b: View<'_>) -> Option<bool> {
+    fn same(&self, a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         self.budget.spend(1)?;
         if let (Node::Unit(_, x), Node::Unit(_, y)) = (a.node, b.node)
             && let (Some(x), Some(y)) = (words::unit(x), words::unit(y))
@@ -79,14 +87,8 @@ impl Comparer<'_> {
             return Some(false);
         }
         let (a, b) = (
-            View {
-                node: bare(a.node),
-                ..a
-            },
-            View {
-                node: bare(b.node),
-                ..b
-            },
+            a.with(bare(a.node)),
+            b.with(bare(b.node)),
         );
         if let (Node::Relation(..), Node::Relation(..)) = (a.node, b.node)
             && let Some(verdict) = self.same_equation(a, b)
@@ -94,15 +96,15 @@ impl Comparer<'_> {
             return Some(verdict);
         }
         match (named(a.node), named(b.node)) {
-            (Some(x), None) => return self.same(View { node: x, ..a }, b),
-            (None, Some(y)) => return self.same(a, View { node: y, ..b }),
+            (Some(x), None) => return self.same(a.with(x), b),
+            (None, Some(y)) => return self.same(a, b.with(y)),
             (Some(x), Some(y)) if same_name(a.node, b.node) => {
-                return self.same(View { node: x, ..a }, View { node: y, ..b });
+                return self.same(a.with(x), b.with(y));
             }
             _ => {}
         }
         let (x, y) = (interval(a.node), interval(b.node));
-        let (a, b) = (View { node: &x, ..a }, View { node: &y, ..b });
+        let (a, b) = (a.with(&x), b.with(&y));
         match (a.node, b.node) {
             (Node::List(list), Node::Bracket('(', ')', tuple))
             | (Node::Bracket('(', ')', tuple), Node::List(list)) => {
@@ -146,24 +148,18 @@ impl Comparer<'_> {
         }
         all(xs.iter().zip(ys).map(|(x, y)| {
             self.same(
-                View {
-                    node: x,
-                    plus: plus_x,
-                },
-                View {
-                    node: y,
-                    plus: plus_y,
-                },
+                SignedNode::new(x, plus_x),
+                SignedNode::new(y, plus_y),
             )
         }))
     }
 
-    /// The same members in any order, each as often as it is worth saying: once.
-    fn any_order(&self, xs: &[View<'_>], ys: &[View<'_>]) -> Option<bool> {
+    /// The same members in any order, however often each is repeated.
+    fn any_order(&self, xs: &[SignedNode<'_>], ys: &[SignedNode<'_>]) -> Option<bool> {
         if xs.len() > MAX_MEMBERS || ys.len() > MAX_MEMBERS {
             return None;
         }
-        let covered = |xs: &[View<'_>], ys: &[View<'_>]| {
+        let covered = |xs: &[SignedNode<'_>], ys: &[SignedNode<'_>]| {
             all(xs
                 .iter()
                 .map(|x| any(ys.iter().map(|y| self.same_member(*x, *y)))))
@@ -172,7 +168,7 @@ impl Comparer<'_> {
     }
 
     /// Members are already one choice of `±`, which must not be expanded again.
-    fn same_member(&self, x: View<'_>, y: View<'_>) -> Option<bool> {
+    fn same_member(&self, x: SignedNode<'_>, y: SignedNode<'_>) -> Option<bool> {
         if (x.node.has_sign_choice() || y.node.has_sign_choice())
             && x.node.is_scalar()
             && y.node.is_scalar()
@@ -188,14 +184,8 @@ impl Comparer<'_> {
                 }
                 all(xs.iter().zip(ys).map(|(a, b)| {
                     self.same_member(
-                        View {
-                            node: a,
-                            plus: x.plus,
-                        },
-                        View {
-                            node: b,
-                            plus: y.plus,
-                        },
+                        SignedNode::new(a, x.plus),
+                        SignedNode::new(b, y.plus),
                     )
                 }))
             }

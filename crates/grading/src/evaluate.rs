@@ -1,7 +1,7 @@
 //! The value of a scalar [`Node`] where its variables have given values: exactly where possible,
 //! in complex floating point where not.
 
-use super::budget::Budget;
+use super::budget::WorkBudget;
 use super::exact::Exact;
 use super::node::{Constant, Function, Node};
 use num_bigint::BigInt;
@@ -15,17 +15,17 @@ const MAX_FACTORIAL: i64 = 400;
 
 /// Where an expression is evaluated.
 #[derive(Debug, Clone, Copy)]
-pub struct Point<'a> {
+pub struct EvalContext<'a> {
     /// The value of each variable.
     pub variables: &'a BTreeMap<String, BigRational>,
     /// Which sign `±` stands for.
     pub plus: bool,
     /// The work left.
-    pub budget: &'a Budget,
+    pub budget: &'a WorkBudget,
 }
 
 /// The exact value of `node`, where it has one within reach.
-pub fn exact(node: &Node, at: Point<'_>) -> Option<Exact> {
+pub fn exact(node: &Node, at: EvalContext<'_>) -> Option<Exact> {
     at.budget.spend(1)?;
     match node {
         Node::Number(number) => Exact::rational(number.value.clone()),
@@ -79,7 +79,7 @@ fn hundredth() -> Option<Exact> {
     Exact::rational(BigRational::new(1.into(), 100.into()))
 }
 
-fn exact_call(function: Function, arguments: &[Node], at: Point<'_>) -> Option<Exact> {
+fn exact_call(function: Function, arguments: &[Node], at: EvalContext<'_>) -> Option<Exact> {
     let value = exact(arguments.first()?, at)?;
     if matches!(function, Function::Factorial | Function::Binomial) {
         at.budget.spend(200)?;
@@ -120,12 +120,12 @@ fn falling(n: i64, count: i64) -> Option<Exact> {
 }
 
 /// The value of `node` in floating point; `None` where it has none or is not finite.
-pub fn float(node: &Node, at: Point<'_>) -> Option<Complex64> {
+pub fn float(node: &Node, at: EvalContext<'_>) -> Option<Complex64> {
     let value = float_unchecked(node, at)?;
     (value.re.is_finite() && value.im.is_finite()).then_some(value)
 }
 
-fn float_unchecked(node: &Node, at: Point<'_>) -> Option<Complex64> {
+fn float_unchecked(node: &Node, at: EvalContext<'_>) -> Option<Complex64> {
     at.budget.spend(1)?;
     match node {
         Node::Number(number) => Some(number.value.to_f64()?.into()),
@@ -181,7 +181,7 @@ fn float_power(base: Complex64, exponent: Complex64) -> Complex64 {
     base.powc(exponent)
 }
 
-fn float_call(function: Function, arguments: &[Node], at: Point<'_>) -> Option<Complex64> {
+fn float_call(function: Function, arguments: &[Node], at: EvalContext<'_>) -> Option<Complex64> {
     let x = float(arguments.first()?, at)?;
     let real = (x.im == 0.0).then_some(x.re);
     Some(match function {

@@ -4,7 +4,7 @@
 //! floating point could only say "close". Anything else (`∛2`, `e`, `sin 1`) is out of reach and
 //! answers `None`, as does anything too large: hostile input must not buy unbounded work.
 
-use super::budget::Budget;
+use super::budget::WorkBudget;
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -42,17 +42,14 @@ const UNIT: Radical = Radical {
 pub struct Exact(BTreeMap<Radical, BigRational>);
 
 impl Exact {
-    /// Zero.
     pub fn zero() -> Self {
         Self(BTreeMap::new())
     }
 
-    /// A rational number.
     pub fn rational(value: BigRational) -> Option<Self> {
         Self::term(UNIT, value)
     }
 
-    /// An integer.
     pub fn integer(value: i64) -> Self {
         let mut terms = BTreeMap::new();
         if value != 0 {
@@ -61,7 +58,6 @@ impl Exact {
         Self(terms)
     }
 
-    /// π.
     pub fn pi() -> Self {
         Self(BTreeMap::from([(
             Radical { pi: 1, ..UNIT },
@@ -69,7 +65,6 @@ impl Exact {
         )]))
     }
 
-    /// The imaginary unit.
     pub fn i() -> Self {
         Self(BTreeMap::from([(
             Radical {
@@ -120,7 +115,6 @@ impl Exact {
         }
     }
 
-    /// Whether this is zero.
     pub fn is_zero(&self) -> bool {
         self.0.is_empty()
     }
@@ -132,19 +126,17 @@ impl Exact {
         }
     }
 
-    /// What handling this costs, in units of work.
+    /// The cost of one pass over the terms, in units of work.
     fn weight(&self) -> u64 {
         let bits = |value: &BigRational| value.numer().bits() + value.denom().bits();
         self.0.values().map(|value| 1 + bits(value) / 256).sum()
     }
 
-    /// The negative.
     pub fn negative(&self) -> Self {
         Self(self.0.iter().map(|(k, v)| (*k, -v)).collect())
     }
 
-    /// The sum.
-    pub fn plus(&self, other: &Self, budget: &Budget) -> Option<Self> {
+    pub fn plus(&self, other: &Self, budget: &WorkBudget) -> Option<Self> {
         budget.spend(self.weight() + other.weight())?;
         let mut sum = self.clone();
         for (radical, value) in &other.0 {
@@ -153,8 +145,7 @@ impl Exact {
         Some(sum)
     }
 
-    /// The product.
-    pub fn times(&self, other: &Self, budget: &Budget) -> Option<Self> {
+    pub fn times(&self, other: &Self, budget: &WorkBudget) -> Option<Self> {
         budget.spend(self.weight() * other.weight())?;
         let mut product = Self::zero();
         for (a, x) in &self.0 {
@@ -181,7 +172,7 @@ impl Exact {
     }
 
     /// One over this; `None` for zero and for sums with different powers of π.
-    pub fn inverse(&self, budget: &Budget) -> Option<Self> {
+    pub fn inverse(&self, budget: &WorkBudget) -> Option<Self> {
         let mut numerator = Self::integer(1);
         let mut denominator = self.clone();
         // Multiply top and bottom by a conjugate; each round removes one root (or i) for good.
@@ -198,7 +189,7 @@ impl Exact {
                 };
                 return numerator.times(&Self::term(flipped, inverse.recip())?, budget);
             }
-            // Factoring the roots is dear.
+            // Factoring the roots is expensive.
             budget.spend(30 * denominator.0.len() as u64)?;
             let conjugate = denominator.conjugate()?;
             numerator = numerator.times(&conjugate, budget)?;
@@ -233,7 +224,7 @@ impl Exact {
     }
 
     /// The power with an exact exponent: integers, and halves of a rational base.
-    pub fn power(&self, exponent: &Self, budget: &Budget) -> Option<Self> {
+    pub fn power(&self, exponent: &Self, budget: &WorkBudget) -> Option<Self> {
         if let Some(n) = exponent.as_integer() {
             return self.integer_power(n, budget);
         }
@@ -243,7 +234,7 @@ impl Exact {
             .integer_power(exponent.numer().to_i64()?, budget)
     }
 
-    fn integer_power(&self, exponent: i64, budget: &Budget) -> Option<Self> {
+    fn integer_power(&self, exponent: i64, budget: &WorkBudget) -> Option<Self> {
         let mut left = u32::try_from(exponent.unsigned_abs()).ok()?;
         if self.is_zero() {
             return (exponent > 0).then(Self::zero);
@@ -270,7 +261,7 @@ impl Exact {
     }
 
     /// The principal root: square roots of rationals, higher roots only where they are rational.
-    pub fn root(&self, index: u32, budget: &Budget) -> Option<Self> {
+    pub fn root(&self, index: u32, budget: &WorkBudget) -> Option<Self> {
         budget.spend(50 * self.weight())?;
         let value = self.as_rational()?;
         if index == 0 || index > 64 {

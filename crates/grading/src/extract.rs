@@ -1,6 +1,6 @@
 //! Finding the answer in what a model wrote after its thinking.
 
-use super::{Extracted, How, Kind, words};
+use super::{Extracted, ExtractionRule, AnswerKind, words};
 use std::ops::Range;
 
 /// The longest whole text that is taken as an answer when nothing marks one.
@@ -10,12 +10,12 @@ const MAX_WHOLE: usize = 200;
 const MARKERS: [&str; 3] = ["answer:", "answer is", "answer**:"];
 
 /// See [`super::extract`].
-pub fn extract(text: &str, kind: Option<Kind>) -> Option<Extracted> {
+pub fn extract(text: &str, kind: Option<AnswerKind>) -> Option<Extracted> {
     if let Some(found) = last_boxed(text) {
-        return take(text, found, How::Boxed);
+        return take(text, found, ExtractionRule::Boxed);
     }
     if let Some(found) = after_hashes(text) {
-        return take(text, found, How::Hashes);
+        return take(text, found, ExtractionRule::Hashes);
     }
     if let Some(found) = after_marker(text) {
         return within_marked(text, found, kind);
@@ -23,44 +23,44 @@ pub fn extract(text: &str, kind: Option<Kind>) -> Option<Extracted> {
     let whole = trimmed(text, 0..text.len());
     let short = whole.len() <= MAX_WHOLE && !text.get(whole.clone())?.contains('\n');
     match kind {
-        Some(Kind::Number) => {
+        Some(AnswerKind::Number) => {
             if short && is_one_answer(text.get(whole.clone())?) {
-                return take(text, whole, How::Whole);
+                return take(text, whole, ExtractionRule::Whole);
             }
-            let (found, how) = last_number_or_formula(text)?;
-            take(text, found, how)
+            let (found, rule) = last_number_or_formula(text)?;
+            take(text, found, rule)
         }
-        Some(Kind::Choice) => take(text, last_option(text)?, How::LastOption),
-        Some(Kind::Math) if !short || text.contains(['$']) || text.contains("\\(") => {
+        Some(AnswerKind::Choice) => take(text, last_option(text)?, ExtractionRule::LastOption),
+        Some(AnswerKind::Math) if !short || text.contains(['$']) || text.contains("\\(") => {
             match last_formula(text) {
-                Some(found) => take(text, found, How::LastFormula),
-                None if short => take(text, whole, How::Whole),
+                Some(found) => take(text, found, ExtractionRule::LastFormula),
+                None if short => take(text, whole, ExtractionRule::Whole),
                 None => None,
             }
         }
-        _ if short => take(text, whole, How::Whole),
-        None => take(text, last_number(text)?, How::LastNumber),
+        _ if short => take(text, whole, ExtractionRule::Whole),
+        None => take(text, last_number(text)?, ExtractionRule::LastNumber),
         Some(_) => None,
     }
 }
 
 /// The extracted answer, unless it is empty.
-fn take(text: &str, span: Range<usize>, how: How) -> Option<Extracted> {
+fn take(text: &str, span: Range<usize>, rule: ExtractionRule) -> Option<Extracted> {
     let found = text.get(span.clone())?;
     (!found.is_empty()).then(|| Extracted {
         text: found.to_owned(),
-        how,
+        rule,
         span,
     })
 }
 
-/// After a marker stands the answer, or a sentence that holds it.
-fn within_marked(text: &str, found: Range<usize>, kind: Option<Kind>) -> Option<Extracted> {
+/// What follows a marker is the answer, or a sentence that contains it.
+fn within_marked(text: &str, found: Range<usize>, kind: Option<AnswerKind>) -> Option<Extracted> {
     let line = text.get(found.clone())?;
     let inner = match kind {
-        Some(Kind::Number) if !is_one_answer(line) => number_in_sentence(line),
-        Some(Kind::Choice) if words::option_letter(line).is_none() => last_option(line),
-        Some(Kind::Math) if line.matches('$').count() >= 2 || line.contains("\\(") => {
+        Some(AnswerKind::Number) if !is_one_answer(line) => number_in_sentence(line),
+        Some(AnswerKind::Choice) if words::option_letter(line).is_none() => last_option(line),
+        Some(AnswerKind::Math) if line.matches('$').count() >= 2 || line.contains("\\(") => {
             last_formula(line)
         }
         _ => None,
@@ -68,7 +68,7 @@ fn within_marked(text: &str, found: Range<usize>, kind: Option<Kind>) -> Option<
     let span = inner.map_or(found.clone(), |r| {
         found.start + r.start..found.start + r.end
     });
-    take(text, span, How::AnswerMarker)
+    take(text, span, ExtractionRule::AnswerMarker)
 }
 
 /// The number a sentence gives: the first if it opens the sentence ("5, since 2 + 3…"), unless a
@@ -85,7 +85,7 @@ fn number_in_sentence(line: &str) -> Option<Range<usize>> {
                 .get(..length)?
                 .trim_end_matches([',', '.', '/'])
                 .len();
-        // A sum or product that is not worked out is no answer yet.
+        // A sum or product that is not worked out is not yet an answer.
         let rest = line.get(end..)?.trim_start();
         if !rest.starts_with(['+', '-', '*', '/', '^', '×', '{', '\\']) {
             let sign = usize::from(line.get(..start)?.ends_with('-'));
@@ -97,12 +97,12 @@ fn number_in_sentence(line: &str) -> Option<Range<usize>> {
 
 /// The last number, or the last formula where that number is only a part of it: of
 /// `$\frac{3}{4}$` the answer is not 4.
-fn last_number_or_formula(text: &str) -> Option<(Range<usize>, How)> {
+fn last_number_or_formula(text: &str) -> Option<(Range<usize>, ExtractionRule)> {
     let number = last_number(text)?;
     let around = last_formula(text).filter(|formula| formula.contains(&number.start));
     match around.filter(|formula| text.get(formula.clone()).is_some_and(is_one_answer)) {
-        Some(formula) => Some((formula, How::LastFormula)),
-        None => Some((number, How::LastNumber)),
+        Some(formula) => Some((formula, ExtractionRule::LastFormula)),
+        None => Some((number, ExtractionRule::LastNumber)),
     }
 }
 
@@ -227,14 +227,14 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
         return range;
     };
     let mut start = range.start;
-    let dress = |c: char| c.is_whitespace() || c == '*' || c == '`';
-    let front = part.trim_start_matches(|c: char| dress(c) || c == ':');
+    let markup = |c: char| c.is_whitespace() || c == '*' || c == '`';
+    let front = part.trim_start_matches(|c: char| markup(c) || c == ':');
     start += part.len() - front.len();
-    part = front.trim_end_matches(dress);
+    part = front.trim_end_matches(markup);
     part = part
         .strip_suffix('.')
         .unwrap_or(part)
-        .trim_end_matches(dress);
+        .trim_end_matches(markup);
     start..start + part.len()
 }
 
@@ -263,7 +263,7 @@ fn last_number(text: &str) -> Option<Range<usize>> {
     if start > 0 && bytes.get(start - 1) == Some(&b'.') {
         start -= 1;
     }
-    // A minus counts as a sign unless it stands between two values ("7-3", "page 3-4").
+    // A minus counts as a sign unless it separates two values ("7-3", "page 3-4").
     if start > 0 && bytes.get(start - 1) == Some(&b'-') {
         let binary = start >= 2
             && text
@@ -283,7 +283,7 @@ fn last_number(text: &str) -> Option<Range<usize>> {
     Some(start..end + percent)
 }
 
-/// The last option letter: `(C)` first, else a capital A–J that stands alone.
+/// The last option letter: `(C)` first, else a capital A–J on its own.
 fn last_option(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let option = |at: usize| bytes.get(at).is_some_and(|b| (b'A'..=b'J').contains(b));
@@ -307,7 +307,7 @@ fn last_option(text: &str) -> Option<Range<usize>> {
         .map(|at| at..at + 1)
 }
 
-/// What stands in the last `$…$`, `$$…$$`, `\(…\)` or `\[…\]`.
+/// The content of the last `$…$`, `$$…$$`, `\(…\)` or `\[…\]`.
 fn last_formula(text: &str) -> Option<Range<usize>> {
     let dollar = || {
         let end = text.rfind('$')?;

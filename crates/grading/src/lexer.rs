@@ -1,6 +1,6 @@
 //! From answer text to tokens: LaTeX, plain text and Unicode signs meet in one alphabet.
 //!
-//! This is where writing habits end: `\dfrac` and `\frac`, `\cdot` and `×`, `1{,}000` and
+//! This is where spelling variants end: `\dfrac` and `\frac`, `\cdot` and `×`, `1{,}000` and
 //! `1 000` leave as the same tokens. It knows nothing of grammar.
 
 use num_bigint::BigInt;
@@ -15,14 +15,14 @@ const MAX_EXPONENT: u32 = 1000;
 
 /// The alphabet of the parser.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Token {
+pub enum Lexeme {
     /// A literal number.
     Number(Number),
     /// A variable: one letter.
     Name(String),
     /// A function or construction by its LaTeX name, without the backslash (`frac`, `sqrt`).
     Command(String),
-    /// Words: the content of `\text{…}`, or a plain word that stands apart.
+    /// Words: the content of `\text{…}`, or a plain word set apart from the mathematics.
     Text(String),
     /// An operator, bracket or separator. `⦃ ⦄` are set braces, `{ }` only group.
     Symbol(char),
@@ -41,7 +41,7 @@ pub struct Number {
     pub value: BigRational,
     /// The digits of a plain unsigned integer as written (a base may follow); empty otherwise.
     pub digits: String,
-    /// How many digits stood after the decimal point.
+    /// The number of digits after the decimal point.
     pub decimals: usize,
 }
 
@@ -60,13 +60,12 @@ impl Number {
 /// The tokens of an answer.
 #[derive(Debug)]
 pub struct Lexed {
-    /// In order of reading.
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<Lexeme>,
     /// Some comma was read as a thousands separator although it could separate a list.
     pub ambiguous_comma: bool,
 }
 
-/// Reads `text`; `None` when it holds something that is not mathematics as we know it.
+/// Reads `text`; `None` when it holds something that is not known notation.
 /// With `group`, a bare comma before three digits is a thousands separator outside brackets.
 pub fn lex(text: &str, group: bool) -> Option<Lexed> {
     if text.len() > MAX_BYTES {
@@ -166,7 +165,7 @@ impl Lexer {
         self.chars.get(self.at + ahead).copied()
     }
 
-    fn push(&mut self, token: Token) {
+    fn push(&mut self, token: Lexeme) {
         self.out.tokens.push(token);
     }
 
@@ -197,7 +196,7 @@ impl Lexer {
             .out
             .tokens
             .last()
-            .is_some_and(|t| *t == Token::Symbol('.'))
+            .is_some_and(|t| *t == Lexeme::Symbol('.'))
         {
             self.out.tokens.pop();
         }
@@ -210,7 +209,7 @@ impl Lexer {
             ')' | ']' | '⦄' | '⟩' => self.brackets = self.brackets.saturating_sub(1),
             _ => {}
         }
-        self.push(Token::Symbol(c));
+        self.push(Lexeme::Symbol(c));
     }
 
     /// A single character that is neither letter, digit nor backslash.
@@ -219,7 +218,7 @@ impl Lexer {
         if let Some(power) = superscript {
             self.symbol('^');
             let number = Number::integer(&power.to_string())?;
-            self.push(Token::Number(number));
+            self.push(Lexeme::Number(number));
             return Some(());
         }
         let fraction = [
@@ -230,9 +229,9 @@ impl Lexer {
             ('¾', "3", "4"),
         ];
         if let Some((_, top, bottom)) = fraction.iter().find(|f| f.0 == c) {
-            self.push(Token::Command("frac".into()));
-            self.push(Token::Number(Number::integer(top)?));
-            self.push(Token::Number(Number::integer(bottom)?));
+            self.push(Lexeme::Command("frac".into()));
+            self.push(Lexeme::Number(Number::integer(top)?));
+            self.push(Lexeme::Number(Number::integer(bottom)?));
             return Some(());
         }
         match c {
@@ -249,8 +248,8 @@ impl Lexer {
             '*' | '×' | '·' | '⋅' | '∗' => self.symbol('*'),
             '÷' | '∕' => self.symbol('/'),
             '≈' => self.symbol('='),
-            '√' => self.push(Token::Command("sqrt".into())),
-            'α'..='ω' | 'Α'..='Ω' => self.push(Token::Name(c.to_string())),
+            '√' => self.push(Lexeme::Command("sqrt".into())),
+            'α'..='ω' | 'Α'..='Ω' => self.push(Lexeme::Name(c.to_string())),
             _ => return None,
         }
         Some(())
@@ -267,7 +266,7 @@ impl Lexer {
                 '}' => self.symbol('⦄'),
                 '|' => self.symbol('|'),
                 '%' => self.symbol('%'),
-                '\\' => self.push(Token::RowBreak),
+                '\\' => self.push(Lexeme::RowBreak),
                 ',' | ';' | ':' | '!' | ' ' | '$' | '(' | ')' | '[' | ']' | '\n' => {}
                 _ => return None,
             }
@@ -300,9 +299,9 @@ impl Lexer {
                     _ => return None,
                 }
                 let edge = if name == "begin" {
-                    Token::Begin
+                    Lexeme::Begin
                 } else {
-                    Token::End
+                    Lexeme::End
                 };
                 self.push(edge);
             }
@@ -330,17 +329,17 @@ impl Lexer {
             "lbrack" => self.symbol('['),
             "rbrack" => self.symbol(']'),
             "percent" => self.symbol('%'),
-            "dfrac" | "tfrac" | "cfrac" => self.push(Token::Command("frac".into())),
-            "dbinom" | "tbinom" => self.push(Token::Command("binom".into())),
+            "dfrac" | "tfrac" | "cfrac" => self.push(Lexeme::Command("frac".into())),
+            "dbinom" | "tbinom" => self.push(Lexeme::Command("binom".into())),
             _ => match GREEK.iter().find(|(spelled, _)| *spelled == name) {
-                Some((_, letter)) => self.push(Token::Name(letter.to_string())),
-                None => self.push(Token::Command(name)),
+                Some((_, letter)) => self.push(Lexeme::Name(letter.to_string())),
+                None => self.push(Lexeme::Command(name)),
             },
         }
         Some(())
     }
 
-    /// What stands between the next pair of balanced braces; empty when there is none.
+    /// The content of the next pair of balanced braces; empty when no brace follows.
     fn braced(&mut self) -> String {
         while self.peek(0).is_some_and(char::is_whitespace) {
             self.at += 1;
@@ -368,26 +367,26 @@ impl Lexer {
     }
 
     /// The content of `\text{…}` and its like: `\text{or}` separates, `\operatorname{sin}` is a
-    /// function, `\textbf{5}` is read as if undressed; anything else is words.
+    /// function, `\textbf{5}` is read as `5`; anything else is words.
     fn words_in_text(&mut self, content: &str) -> Option<()> {
         if content.starts_with(|c: char| c.is_ascii_digit() || "-([.\\".contains(c)) {
             self.chars.splice(self.at..self.at, content.chars());
         } else if !content.is_empty() && !self.known_word(content)? {
-            self.push(Token::Text(content.to_owned()));
+            self.push(Lexeme::Text(content.to_owned()));
         }
         Some(())
     }
 
     /// Pushes what a word means in mathematics; false when it means nothing there.
     fn known_word(&mut self, word: &str) -> Option<bool> {
-        let after_number = matches!(self.out.tokens.last(), Some(Token::Number(_)));
+        let after_number = matches!(self.out.tokens.last(), Some(Lexeme::Number(_)));
         match word {
             "or" | "and" => self.symbol(';'),
             "infinity" | "inf" | "infty" => self.symbol('∞'),
             "pi" => self.symbol('π'),
             "degrees" | "degree" | "deg" if after_number => self.symbol('°'),
             "percent" if after_number => self.symbol('%'),
-            _ if PLAIN_COMMANDS.contains(&word) => self.push(Token::Command(word.to_owned())),
+            _ if PLAIN_COMMANDS.contains(&word) => self.push(Lexeme::Command(word.to_owned())),
             _ => {
                 let Some((_, size)) = SCALES
                     .iter()
@@ -396,13 +395,13 @@ impl Lexer {
                     return Some(false);
                 };
                 self.symbol('*');
-                self.push(Token::Number(Number::integer(size)?));
+                self.push(Lexeme::Number(Number::integer(size)?));
             }
         }
         Some(true)
     }
 
-    /// A run of plain letters: a known name, a word that stands apart, or a product of variables.
+    /// A run of plain letters: a known name, a separate word, or a product of variables.
     fn word(&mut self, spaced: bool) -> Option<()> {
         let start = self.at;
         while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
@@ -415,7 +414,7 @@ impl Lexer {
         let last = self.out.tokens.last();
         let after_value = matches!(
             last,
-            Some(Token::Number(_) | Token::Text(_) | Token::Symbol('°' | '%'))
+            Some(Lexeme::Number(_) | Lexeme::Text(_) | Lexeme::Symbol('°' | '%'))
         );
         // A product of variables such as `xyz` has no vowel more often than a unit has none.
         let pronounceable = word.len() >= 3 && word.contains(['a', 'e', 'i', 'o', 'u']);
@@ -425,10 +424,10 @@ impl Lexer {
             && (SHORT_UNITS.contains(&word.trim_end_matches('s')) || spaced && pronounceable)
             || word.len() >= 4 && pronounceable && (spaced || last.is_none())
         {
-            self.push(Token::Text(word));
+            self.push(Lexeme::Text(word));
         } else {
             for letter in word.chars() {
-                self.push(Token::Name(letter.to_string()));
+                self.push(Lexeme::Name(letter.to_string()));
             }
         }
         Some(())
@@ -482,7 +481,7 @@ impl Lexer {
                 0
             },
         };
-        self.push(Token::Number(number));
+        self.push(Lexeme::Number(number));
         Some(())
     }
 
@@ -546,6 +545,6 @@ impl Lexer {
 }
 
 /// A token after which a capital `U` can only mean a union.
-fn closes(token: &Token) -> bool {
-    matches!(token, Token::Symbol(')' | ']' | '⦄'))
+fn closes(token: &Lexeme) -> bool {
+    matches!(token, Lexeme::Symbol(')' | ']' | '⦄'))
 }

@@ -1,22 +1,40 @@
-//! Reading an answer out of text and deciding whether it equals a reference, without a judge
-//! model.
+//! Grades mathematical answers: finds the final answer in what a language model wrote and decides
+//! whether it equals a reference, by value and without a judge model.
+//!
+//! ```
+//! use s1_grading::{equal, extract, grade};
+//!
+//! // A whole response against a reference answer.
+//! let graded = grade("3/4", r"The probability is $\frac{6}{8}$.");
+//! assert!(graded.verdict.equal);
+//! assert_eq!(graded.verdict.reason, "same value 3/4");
+//!
+//! // The two steps on their own.
+//! let answer = extract(r"so 9 * 2 = \boxed{18}", None).map(|found| found.text);
+//! assert_eq!(answer.as_deref(), Some("18"));
+//! assert!(equal(r"\sqrt{12}", r"2\sqrt{3}").equal);
+//! ```
+//!
+//! Equality is by value: `\frac12`, `0.5` and `50\%` are one answer. Values with an exact form
+//! (rationals, square roots, powers of π, complex numbers of these) are compared exactly; others
+//! (`e`, `∛2`, `\sin 1`) in floating point, and expressions in variables at fixed points. What does
+//! not parse is compared as text. Time, recursion depth and memory are bounded for any input, and no
+//! function panics.
+//!
+//! This is not a computer algebra system, and not a judge of reasoning: only the final answer
+//! counts. The README lists what is and is not recognised.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `extract` | the answer in what a model wrote: last `\boxed{}`, `####`, "Answer:", last number or option |
+//! | `extract` | the answer in a response: last `\boxed{}`, `####`, "Answer:", last number or option |
 //! | `words` | answers in words: option letters, names, units |
 //! | `lexer`, `parser`, `node` | LaTeX and plain notation to a tree |
 //! | `exact` | exact numbers: rationals, square roots, π, i |
 //! | `evaluate` | the value of a tree, exactly or in floating point |
-//! | `budget` | the bound on the work one comparison may do |
+//! | `budget` | the bound on the work of one comparison |
 //! | `compare` | equivalence of two trees |
-//!
-//! Equality is by value: `\frac12`, `0.5` and `50\%` are one answer. Values with an exact form
-//! are compared exactly; only what has none (`e`, `∛2`, `\sin 1`) is compared in floating point,
-//! and expressions in variables are compared at fixed points. What does not parse is compared as
-//! text. All work is bounded in time, depth and memory, whatever the input.
-//!
-//! It is not an algebra system and not a judge of reasoning: it sees only the final answer.
+
+#![warn(missing_docs)]
 
 mod budget;
 mod compare;
@@ -30,27 +48,37 @@ mod parser;
 mod tests;
 mod words;
 
-use budget::Budget;
+use budget::WorkBudget;
 use std::ops::Range;
 
-/// The longest answer that is looked into, in bytes; longer ones are equal only when identical.
+/// The longest answer that is parsed, in bytes; longer ones are equal only when identical.
 const MAX_ANSWER: usize = 8192;
 
-/// What kind of answer is expected: set by a problem set, or guessed from the reference.
+/// The kind of answer that is expected, which decides what [`extract`] looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+#[non_exhaustive]
+pub enum AnswerKind {
     /// A single number (GSM8K, AIME).
     Number,
     /// An option letter (GPQA, MMLU).
     Choice,
     /// Any mathematical expression or shape (MATH).
     Math,
-    /// Words.
+    /// Words, such as a name.
     Text,
 }
 
-impl Kind {
-    /// The kind of a reference answer.
+impl AnswerKind {
+    /// Guesses the kind from a reference answer.
+    ///
+    /// ```
+    /// use s1_grading::AnswerKind;
+    ///
+    /// assert_eq!(AnswerKind::of("1,234"), AnswerKind::Number);
+    /// assert_eq!(AnswerKind::of("(C)"), AnswerKind::Choice);
+    /// assert_eq!(AnswerKind::of("x^2+1"), AnswerKind::Math);
+    /// assert_eq!(AnswerKind::of("Evelyn"), AnswerKind::Text);
+    /// ```
     pub fn of(reference: &str) -> Self {
         if reference.len() > MAX_ANSWER {
             Self::Text
@@ -66,9 +94,10 @@ impl Kind {
     }
 }
 
-/// Which rule found the answer.
+/// The rule by which an answer was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+#[non_exhaustive]
+pub enum ExtractionRule {
     /// The last `\boxed{}` or `\fbox{}`.
     Boxed,
     /// The rest of the line after the last `####`.
@@ -87,19 +116,21 @@ pub enum How {
 
 /// An answer found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extracted {
     /// The answer as written.
     pub text: String,
     /// The rule that found it.
-    pub how: How,
-    /// Where it stands in the text, in bytes.
+    pub rule: ExtractionRule,
+    /// Its position in the text, in bytes.
     pub span: Range<usize>,
 }
 
 /// Whether an answer equals a reference, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
-    /// The answer equals the reference.
+    /// Whether the answer equals the reference.
     pub equal: bool,
     /// Why, in a few words: `same value 1/2`, `3 ≠ 4`, `differs as text`.
     pub reason: String,
@@ -107,6 +138,7 @@ pub struct Verdict {
 
 /// The verdict on a model's text, with the answer that was found in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Graded {
     /// The answer found; `None` when the text holds none.
     pub extracted: Option<Extracted>,
@@ -118,11 +150,26 @@ pub struct Graded {
 /// `\boxed{}` or `\fbox{}`, else the line after the last `####`, else the rest of the line after
 /// the last "Answer:" (any case, bold or not), else the last number, option letter or formula as
 /// `kind` asks, else the whole text when it is one short line.
-pub fn extract(answer_text: &str, kind: Option<Kind>) -> Option<Extracted> {
+///
+/// ```
+/// use s1_grading::{AnswerKind, ExtractionRule, extract};
+///
+/// let found = extract("3 + 4 makes 7 apples", Some(AnswerKind::Number)).unwrap();
+/// assert_eq!((found.text.as_str(), found.rule), ("7", ExtractionRule::LastNumber));
+/// assert_eq!(found.span, 12..13);
+/// ```
+pub fn extract(answer_text: &str, kind: Option<AnswerKind>) -> Option<Extracted> {
     extract::extract(answer_text, kind)
 }
 
 /// Compares two answers that are already extracted.
+///
+/// ```
+/// use s1_grading::equal;
+///
+/// assert!(equal(r"x \in [-2,7]", r"-2 \le x \le 7").equal);
+/// assert_eq!(equal("3", "4").reason, "3 ≠ 4");
+/// ```
 pub fn equal(reference: &str, answer: &str) -> Verdict {
     let verdict = |equal: bool, reason: String| Verdict { equal, reason };
     let (reference, answer) = (reference.trim(), answer.trim());
@@ -133,7 +180,7 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
         let reason = if reference == answer {
             "same text"
         } else {
-            "differs as text: too long to be read"
+            "differs as text: too long to parse"
         };
         return verdict(reference == answer, reason.into());
     }
@@ -160,7 +207,7 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
         };
     }
     let (references, answers) = (parser::readings(reference), parser::readings(answer));
-    let budget = Budget::new();
+    let budget = WorkBudget::new();
     let mut decided = false;
     for expected in &references {
         for given in &answers {
@@ -187,14 +234,14 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
     }
 }
 
-/// Finds the answer in `model_text` and compares it with `reference`. The reference may be a
-/// whole solution whose answer is boxed or stands after `####`.
-pub fn grade(reference: &str, model_text: &str) -> Graded {
+/// Finds the answer in `response` and compares it with `reference`. The reference may be a
+/// whole solution whose answer is boxed or follows `####`.
+pub fn grade(reference: &str, response: &str) -> Graded {
     let reference = match extract(reference, None) {
-        Some(found) if matches!(found.how, How::Boxed | How::Hashes) => found.text,
+        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => found.text,
         _ => reference.to_owned(),
     };
-    let extracted = extract(model_text, Some(Kind::of(&reference)));
+    let extracted = extract(response, Some(AnswerKind::of(&reference)));
     let verdict = match &extracted {
         Some(found) => equal(&reference, &found.text),
         None => Verdict {
@@ -216,7 +263,7 @@ fn is_choice(reference: &str) -> bool {
 
 /// Whether the text as a whole is one rational number, units and percent aside.
 fn reads_as_number(text: &str) -> bool {
-    let budget = Budget::new();
+    let budget = WorkBudget::new();
     parser::readings(text).iter().any(|node| {
         compare::value(node, &budget).is_some_and(|value| value.as_rational().is_some())
     })
@@ -236,3 +283,8 @@ fn short(text: &str) -> String {
     let head: String = line.chars().take(47).collect();
     format!("{head}…")
 }
+
+/// The README's code, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -16,7 +16,7 @@ pub enum Constant {
     Infinity,
 }
 
-/// How two sides of a relation stand to each other.
+/// The sign between two sides of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// `=`
@@ -33,7 +33,6 @@ pub enum Relation {
 
 /// A function of one argument (a second one is a logarithm's base or a binomial's lower entry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
 pub enum Function {
     Sin,
     Cos,
@@ -134,14 +133,14 @@ impl Node {
         }
     }
 
-    /// How many layers the tree has.
+    /// The number of levels of the tree.
     pub fn depth(&self) -> usize {
         let mut deepest = 0;
         self.parts(&mut |part| deepest = deepest.max(part.depth()));
         deepest + 1
     }
 
-    /// Whether a `±` stands anywhere inside.
+    /// Whether the tree contains a `±`.
     pub fn has_sign_choice(&self) -> bool {
         let mut found = matches!(self, Self::PlusMinus(..));
         self.parts(&mut |part| found = found || part.has_sign_choice());

@@ -5,18 +5,18 @@
 
 mod command;
 
-use super::lexer::{self, Number, Token};
+use super::lexer::{self, Number, Lexeme};
 use super::node::{Constant, Function, Node, Relation};
 
 /// How deep brackets, fractions and exponents may nest.
 const MAX_DEPTH: usize = 24;
-/// How many layers the tree may have: walking it recurses as deep.
+/// The greatest depth of the tree, because walking it is recursive.
 const MAX_TREE: usize = 80;
 /// How many postfixes, slashes and units one answer may hold: each nests the tree by one.
 const MAX_WRAPS: usize = 200;
 
-/// All sensible readings of an answer, the likeliest first: two where a comma could separate
-/// either thousands or a list, none where the text is no mathematics.
+/// All sensible readings of an answer, the most likely first: two where a comma could separate
+/// either thousands or a list, none where the text is not mathematics.
 pub fn readings(text: &str) -> Vec<Node> {
     let Some(grouped) = lexer::lex(text, true) else {
         return Vec::new();
@@ -28,7 +28,7 @@ pub fn readings(text: &str) -> Vec<Node> {
     nodes
 }
 
-fn parse(tokens: Vec<Token>) -> Option<Node> {
+fn parse(tokens: Vec<Lexeme>) -> Option<Node> {
     let mut parser = Parser {
         tokens,
         at: 0,
@@ -36,14 +36,14 @@ fn parse(tokens: Vec<Token>) -> Option<Node> {
         wraps: 0,
         bars: 0,
     };
-    // "= 5" says 5.
+    // "= 5" means 5.
     parser.take('=');
     let node = parser.list()?;
     (parser.at == parser.tokens.len() && node.depth() <= MAX_TREE).then_some(node)
 }
 
 struct Parser {
-    tokens: Vec<Token>,
+    tokens: Vec<Lexeme>,
     at: usize,
     /// Open brackets and arguments around the current token.
     depth: usize,
@@ -54,13 +54,13 @@ struct Parser {
 }
 
 impl Parser {
-    fn peek(&self) -> Option<&Token> {
+    fn peek(&self) -> Option<&Lexeme> {
         self.tokens.get(self.at)
     }
 
     fn symbol(&self) -> Option<char> {
         match self.peek() {
-            Some(Token::Symbol(c)) => Some(*c),
+            Some(Lexeme::Symbol(c)) => Some(*c),
             _ => None,
         }
     }
@@ -93,7 +93,7 @@ impl Parser {
         (self.wraps <= MAX_WRAPS).then_some(())
     }
 
-    /// Items separated by commas, semicolons or "and"; a single item stands for itself.
+    /// Items separated by commas, semicolons or "and"; a single item is returned as it is.
     fn list(&mut self) -> Option<Node> {
         let mut items = self.items()?;
         if items.len() == 1 {
@@ -201,7 +201,7 @@ impl Parser {
                 left = times(left, right);
             } else if self.take('/') {
                 left = self.divide(left)?;
-            } else if let Some(Token::Text(_)) = self.peek() {
+            } else if let Some(Lexeme::Text(_)) = self.peek() {
                 left = self.unit(left)?;
             } else if self.starts_factor() {
                 // A value, words, another value: that is a sentence.
@@ -221,7 +221,7 @@ impl Parser {
     /// What follows a slash: a divisor, or the second half of a unit such as miles / hour.
     fn divide(&mut self, left: Node) -> Option<Node> {
         self.wrap()?;
-        if let (Node::Unit(..), Some(Token::Text(_))) = (&left, self.peek()) {
+        if let (Node::Unit(..), Some(Lexeme::Text(_))) = (&left, self.peek()) {
             let Node::Unit(value, unit) = left else {
                 return None;
             };
@@ -246,7 +246,7 @@ impl Parser {
     fn unit(&mut self, value: Node) -> Option<Node> {
         self.wrap()?;
         let mut words = String::new();
-        while let Some(Token::Text(word)) = self.peek() {
+        while let Some(Lexeme::Text(word)) = self.peek() {
             if !words.is_empty() {
                 words.push(' ');
             }
@@ -255,7 +255,7 @@ impl Parser {
             if self.take('^') {
                 words.push('^');
                 let braces = self.take('{');
-                let Some(Token::Number(power)) = self.peek() else {
+                let Some(Lexeme::Number(power)) = self.peek() else {
                     return None;
                 };
                 words.push_str(&power.digits);
@@ -275,8 +275,8 @@ impl Parser {
         }
         let start = self.at;
         let fraction = match self.peek() {
-            Some(Token::Command(name)) if name == "frac" => self.factor(),
-            Some(Token::Number(_)) => {
+            Some(Lexeme::Command(name)) if name == "frac" => self.factor(),
+            Some(Lexeme::Number(_)) => {
                 let top = self.factor();
                 let slash = self.take('/');
                 let bottom = if slash { self.factor() } else { None };
@@ -297,17 +297,17 @@ impl Parser {
         }
     }
 
-    /// Whether the next token can be multiplied onto what stands before it without a sign.
+    /// Whether the next token can begin a factor that is multiplied without a sign.
     fn starts_factor(&self) -> bool {
         match self.peek() {
-            // Two numbers side by side are a mixed number or a slip, never a product.
-            Some(Token::Number(_)) => {
-                self.at > 0 && !matches!(self.tokens.get(self.at - 1), Some(Token::Number(_)))
-                    || matches!(self.tokens.get(self.at + 1), Some(Token::Symbol('/')))
+            // Two adjacent numbers are a mixed number or a mistake, never a product.
+            Some(Lexeme::Number(_)) => {
+                self.at > 0 && !matches!(self.tokens.get(self.at - 1), Some(Lexeme::Number(_)))
+                    || matches!(self.tokens.get(self.at + 1), Some(Lexeme::Symbol('/')))
             }
-            Some(Token::Command(name)) => !matches!(name.as_str(), "rfloor" | "rceil"),
-            Some(Token::Name(_) | Token::Begin) => true,
-            Some(Token::Symbol(c)) => {
+            Some(Lexeme::Command(name)) => !matches!(name.as_str(), "rfloor" | "rceil"),
+            Some(Lexeme::Name(_) | Lexeme::Begin) => true,
+            Some(Lexeme::Symbol(c)) => {
                 matches!(c, '(' | '[' | '{' | 'π' | '∞') || (*c == '|' && self.bars == 0)
             }
             _ => false,
@@ -378,15 +378,15 @@ impl Parser {
         let token = self.peek()?.clone();
         self.at += 1;
         match token {
-            Token::Number(number) => self.number(number),
-            Token::Name(name) => self.variable(name),
-            Token::Text(words) => Some(Node::Text(words)),
-            Token::Command(name) => self.command(&name),
-            Token::Begin => self.nested(Self::matrix),
-            Token::Symbol('π') => Some(Node::Constant(Constant::Pi)),
-            Token::Symbol('∞') => Some(Node::Constant(Constant::Infinity)),
-            Token::Symbol('{') => self.nested(Self::group),
-            Token::Symbol('⦃') => {
+            Lexeme::Number(number) => self.number(number),
+            Lexeme::Name(name) => self.variable(name),
+            Lexeme::Text(words) => Some(Node::Text(words)),
+            Lexeme::Command(name) => self.command(&name),
+            Lexeme::Begin => self.nested(Self::matrix),
+            Lexeme::Symbol('π') => Some(Node::Constant(Constant::Pi)),
+            Lexeme::Symbol('∞') => Some(Node::Constant(Constant::Infinity)),
+            Lexeme::Symbol('{') => self.nested(Self::group),
+            Lexeme::Symbol('⦃') => {
                 if self.take('⦄') {
                     return Some(Node::Set(Vec::new()));
                 }
@@ -394,19 +394,19 @@ impl Parser {
                 self.expect('⦄')?;
                 Some(Node::Set(items))
             }
-            Token::Symbol(open @ ('(' | '[' | '⟨')) => self.bracket(open),
-            Token::Symbol('|') => {
+            Lexeme::Symbol(open @ ('(' | '[' | '⟨')) => self.bracket(open),
+            Lexeme::Symbol('|') => {
                 self.bars += 1;
                 let inner = self.nested(Self::sum);
                 self.bars -= 1;
                 self.expect('|')?;
                 Some(Node::Call(Function::Abs, vec![inner?]))
             }
-            Token::Symbol(_) | Token::End | Token::RowBreak => None,
+            Lexeme::Symbol(_) | Lexeme::End | Lexeme::RowBreak => None,
         }
     }
 
-    /// `{…}`: a group in LaTeX, or a set written without backslashes when commas stand inside.
+    /// `{…}`: a group in LaTeX, or a set written without backslashes when it contains commas.
     fn group(&mut self) -> Option<Node> {
         let inner = self.list()?;
         self.expect('}')?;

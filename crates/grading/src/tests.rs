@@ -3,4 +3,5 @@
 
 mod equality;
 mod extraction;
+mod readme;
 mod robustness;

@@ -33,20 +33,20 @@ pub fn option_letter(text: &str) -> Option<char> {
     whole.then(|| letter.to_ascii_uppercase())
 }
 
-/// The text without LaTeX's and Markdown's dress.
+/// The text without LaTeX and Markdown formatting.
 fn plain(text: &str) -> String {
     let mut out = text.to_owned();
-    for dress in [
+    for markup in [
         "\\textbf", "\\textit", "\\textrm", "\\text", "\\mathrm", "\\mathbf", "\\mbox", "\\left",
         "\\right", "$", "\\(", "\\)",
     ] {
         // `\left` must not eat the start of `\leftarrow`, but no option letter holds an arrow.
-        out = out.replace(dress, "");
+        out = out.replace(markup, "");
     }
     out.replace(['{', '}', '\\', '*', '`', '"'], "")
 }
 
-/// Words for comparison: no dress, no case, no punctuation, single spaces, no leading article.
+/// Words normalised for comparison: without formatting, case, punctuation, leading article.
 pub fn normal(text: &str) -> String {
     let lower = plain(text).to_lowercase();
     let kept: String = lower
@@ -66,10 +66,10 @@ pub fn normal(text: &str) -> String {
     words.join(" ")
 }
 
-/// Mathematics that was not understood, for comparison: no white space, no dress.
+/// Mathematics that was not understood, for comparison: no white space, no formatting.
 pub fn squeezed(text: &str) -> String {
     let mut out = text.to_owned();
-    for dress in [
+    for markup in [
         "\\left",
         "\\right",
         "\\displaystyle",
@@ -84,7 +84,7 @@ pub fn squeezed(text: &str) -> String {
         "\\[",
         "\\]",
     ] {
-        out = out.replace(dress, "");
+        out = out.replace(markup, "");
     }
     let out = out
         .replace("\\dfrac", "\\frac")
@@ -96,7 +96,7 @@ pub fn squeezed(text: &str) -> String {
 /// Whether the text is made of words only, so that it must not be read as a product of letters.
 pub fn is_words(text: &str) -> bool {
     let plain = plain(text).to_lowercase();
-    let dressed = text.contains("\\text") || text.contains("\\mbox");
+    let is_text = text.contains("\\text") || text.contains("\\mbox");
     let is_word =
         |run: &str| run.len() >= 4 || run.len() == 3 && run.contains(['a', 'e', 'i', 'o', 'u']);
     let means_number = |run: &str| matches!(run, "pi" | "infinity" | "infty" | "inf");
@@ -112,10 +112,10 @@ pub fn is_words(text: &str) -> bool {
         .all(|c| c.is_alphabetic() || c.is_whitespace() || "-'’.,!?".contains(c))
         && !runs.clone().any(means_number)
         && !other_command
-        && runs.any(|run| dressed || is_word(run))
+        && runs.any(|run| is_text || is_word(run))
 }
 
-/// Whether plain words stand in the text, as in a sentence: `it is 5`, but not `2xy` or `sqrt(2)`.
+/// Whether the text contains plain words, as a sentence does: `it is 5`, but not `2xy` or `sqrt(2)`.
 pub fn is_sentence(text: &str) -> bool {
     const SHORT: [&str; 18] = [
         "is", "it", "so", "of", "to", "we", "in", "at", "or", "by", "he", "an", "as", "if", "be",

@@ -1,8 +1,8 @@
 //! Whether two single values, expressions or equations are the same.
 
 use super::shape::{bare, infinity};
-use super::{Comparer, View, any};
-use crate::evaluate::{self, Point};
+use super::{Comparer, SignedNode, any};
+use crate::evaluate::{self, EvalContext};
 use crate::exact::Exact;
 use crate::node::{Node, Relation};
 use num_complex::Complex64;
@@ -14,23 +14,23 @@ use std::collections::{BTreeMap, BTreeSet};
 const POINTS: usize = 4;
 /// The relative distance at which two floating-point values count as one.
 const TOLERANCE: f64 = 1e-9;
-/// A decimal with at least so many decimals and significant digits may stand for the exact value
-/// it rounds.
+/// A decimal with at least this many decimal places and significant digits equals the exact value
+/// that it rounds.
 const ROUNDED_DIGITS: usize = 6;
 
 impl Comparer<'_> {
     /// Percentages equal their number per hundred and, since questions ask "what percent", also
     /// the plain number.
-    pub(super) fn same_scalar(&self, a: View<'_>, b: View<'_>) -> Option<bool> {
+    pub(super) fn same_scalar(&self, a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         match (a.node, b.node) {
             (Node::Percent(x), Node::Percent(y)) => {
-                return self.same_scalar(View { node: x, ..a }, View { node: y, ..b });
+                return self.same_scalar(a.with(x), b.with(y));
             }
             (Node::Percent(x), y) | (y, Node::Percent(x)) => {
-                let plain = self.same_value(View { node: x, ..a }, View { node: y, ..b });
+                let plain = self.same_value(a.with(x), b.with(y));
                 return any([plain, self.same_value(a, b)].into_iter());
             }
-            // A base left unsaid: the question named it.
+            // No base given: the question named it.
             (Node::Based(digits, _), Node::Number(number))
             | (Node::Number(number), Node::Based(digits, _)) => {
                 return Some(digits == &number.digits);
@@ -43,11 +43,11 @@ impl Comparer<'_> {
         self.same_value(a, b)
     }
 
-    pub(super) fn same_value(&self, a: View<'_>, b: View<'_>) -> Option<bool> {
+    pub(super) fn same_value(&self, a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         let points = self.points(&[a.node, b.node]);
         let mut agreed = 0;
         for variables in &points {
-            let at = |plus| Point {
+            let at = |plus| EvalContext {
                 variables,
                 plus,
                 budget: self.budget,
@@ -75,7 +75,7 @@ impl Comparer<'_> {
     }
 
     /// Whether `decimal` is a literal with enough digits that rounds the exact value of `other`.
-    fn rounds(&self, decimal: View<'_>, other: View<'_>) -> bool {
+    fn rounds(&self, decimal: SignedNode<'_>, other: SignedNode<'_>) -> bool {
         let (literal, sign) = match decimal.node {
             Node::Negative(inner) => (&**inner, -1.0),
             node => (node, 1.0),
@@ -90,7 +90,7 @@ impl Comparer<'_> {
             return false;
         }
         let variables = BTreeMap::new();
-        let at = Point {
+        let at = EvalContext {
             variables: &variables,
             plus: other.plus,
             budget: self.budget,
@@ -102,9 +102,9 @@ impl Comparer<'_> {
         y.im == 0.0 && (sign * x - y.re).abs() <= 0.501 * 10_f64.powi(-decimals)
     }
 
-    /// Two equations, or two inequalities that are no intervals: the difference of the sides of
-    /// one must be a constant multiple of the other's.
-    pub(super) fn same_equation(&self, a: View<'_>, b: View<'_>) -> Option<bool> {
+    /// Two equations are the same when left minus right of one is a constant multiple of left minus
+    /// right of the other.
+    pub(super) fn same_equation(&self, a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         let (Node::Relation(xs, s), Node::Relation(ys, t)) = (a.node, b.node) else {
             return None;
         };
@@ -120,7 +120,7 @@ impl Comparer<'_> {
         let mut ratio: Option<Exact> = None;
         let mut seen = 0;
         for variables in &self.points(&[&left, &right]) {
-            let at = |plus| Point {
+            let at = |plus| EvalContext {
                 variables,
                 plus,
                 budget: self.budget,

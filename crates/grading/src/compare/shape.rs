@@ -1,4 +1,4 @@
-//! What a node is, seen from outside: named, infinite, an interval, a collection.
+//! Classification of nodes: named, infinite, an interval, a collection.
 
 use crate::node::{Constant, Node, Relation};
 use std::borrow::Cow;
@@ -120,7 +120,7 @@ pub fn interval(node: &Node) -> Cow<'_, Node> {
     }
 }
 
-/// Whether a node stands for several values in any order.
+/// Whether a node denotes several values in any order.
 pub fn is_collection(node: &Node) -> bool {
     matches!(node, Node::List(_) | Node::Set(_) | Node::Union(_)) || node.has_sign_choice()
 }

@@ -1,7 +1,7 @@
 //! Numbers, variables, commands and matrices: the parts of an expression that begin with a name.
 
 use super::{Parser, small_integer, times};
-use crate::lexer::{Number, Token};
+use crate::lexer::{Number, Lexeme};
 use crate::node::{Constant, Function, Node};
 
 impl Parser {
@@ -11,7 +11,7 @@ impl Parser {
         }
         let braces = self.take('{');
         let base = match self.peek() {
-            Some(Token::Number(base)) => base.digits.parse::<u32>().ok()?,
+            Some(Lexeme::Number(base)) => base.digits.parse::<u32>().ok()?,
             _ => return None,
         };
         self.at += 1;
@@ -28,11 +28,11 @@ impl Parser {
             let mut subscript = String::new();
             loop {
                 match self.peek() {
-                    Some(Token::Number(number)) if !number.digits.is_empty() => {
+                    Some(Lexeme::Number(number)) if !number.digits.is_empty() => {
                         subscript.push_str(&number.digits)
                     }
-                    Some(Token::Name(letter)) => subscript.push_str(letter),
-                    Some(Token::Text(words)) => subscript.push_str(words),
+                    Some(Lexeme::Name(letter)) => subscript.push_str(letter),
+                    Some(Lexeme::Text(words)) => subscript.push_str(words),
                     _ => break,
                 }
                 self.at += 1;
@@ -58,12 +58,12 @@ impl Parser {
     /// The argument of a command: a group, or one token. Of a bare run of digits LaTeX takes the
     /// first, which is what `\frac12` means.
     fn argument(&mut self) -> Option<Node> {
-        if let Some(Token::Number(number)) = self.peek().cloned()
+        if let Some(Lexeme::Number(number)) = self.peek().cloned()
             && number.digits.len() > 1
         {
             let (first, rest) = number.digits.split_at(1);
             let token = self.tokens.get_mut(self.at)?;
-            *token = Token::Number(Number::integer(rest)?);
+            *token = Lexeme::Number(Number::integer(rest)?);
             return Some(Node::Number(Number::integer(first)?));
         }
         self.nested(Self::base)
@@ -97,7 +97,7 @@ impl Parser {
                 } else {
                     ("rceil", Function::Ceil)
                 };
-                if self.peek() != Some(&Token::Command(closer.into())) {
+                if self.peek() != Some(&Lexeme::Command(closer.into())) {
                     return None;
                 }
                 self.at += 1;
@@ -149,7 +149,7 @@ impl Parser {
     }
 
     fn next_is_function(&self) -> bool {
-        matches!(self.peek(), Some(Token::Command(name)) if function_named(name).is_some())
+        matches!(self.peek(), Some(Lexeme::Command(name)) if function_named(name).is_some())
     }
 
     /// The rows between `\begin{…}` and `\end{…}`.
@@ -158,12 +158,12 @@ impl Parser {
         let mut row = Vec::new();
         loop {
             match self.peek()? {
-                Token::End => break,
-                Token::RowBreak => {
+                Lexeme::End => break,
+                Lexeme::RowBreak => {
                     self.at += 1;
                     rows.push(std::mem::take(&mut row));
                 }
-                Token::Symbol('&') => self.at += 1,
+                Lexeme::Symbol('&') => self.at += 1,
                 _ => row.push(self.sum()?),
             }
         }

@@ -1,6 +1,6 @@
 //! Equivalence by value, one table per kind of answer.
 
-use crate::{Kind, equal};
+use crate::{AnswerKind, equal};
 
 /// Checks both directions: equality has no favourite side.
 fn check(equals: &[(&str, &str)], differs: &[(&str, &str)]) {
@@ -449,16 +449,16 @@ fn reasons_are_short_and_human() {
 #[test]
 fn the_kind_is_guessed_from_the_reference() {
     for (reference, kind) in [
-        ("18", Kind::Number),
-        ("\\frac{3}{4}", Kind::Number),
-        ("1,234", Kind::Number),
-        ("(C)", Kind::Choice),
-        ("B", Kind::Choice),
-        ("\\sqrt{2}", Kind::Math),
-        ("(3,4)", Kind::Math),
-        ("x^2+1", Kind::Math),
-        ("\\text{Evelyn}", Kind::Text),
+        ("18", AnswerKind::Number),
+        ("\\frac{3}{4}", AnswerKind::Number),
+        ("1,234", AnswerKind::Number),
+        ("(C)", AnswerKind::Choice),
+        ("B", AnswerKind::Choice),
+        ("\\sqrt{2}", AnswerKind::Math),
+        ("(3,4)", AnswerKind::Math),
+        ("x^2+1", AnswerKind::Math),
+        ("\\text{Evelyn}", AnswerKind::Text),
     ] {
-        assert_eq!(Kind::of(reference), kind, "{reference}");
+        assert_eq!(AnswerKind::of(reference), kind, "{reference}");
     }
 }

@@ -1,6 +1,6 @@
 //! Models write anything. Nothing may panic, overflow the stack, or take long.
 
-use crate::{Kind, equal, extract, grade};
+use crate::{AnswerKind, equal, extract, grade};
 use std::time::{Duration, Instant};
 
 /// Far above what any input needs (at most a second or so), so that a slow machine does not fail it.
@@ -93,7 +93,7 @@ fn random_text_never_panics() {
         let (a, b) = (make(), make());
         equal(&a, &b);
         grade(&a, &b);
-        for kind in [Kind::Number, Kind::Choice, Kind::Math, Kind::Text] {
+        for kind in [AnswerKind::Number, AnswerKind::Choice, AnswerKind::Math, AnswerKind::Text] {
             if let Some(found) = extract(&a, Some(kind)) {
                 assert_eq!(a[found.span], found.text);
             }

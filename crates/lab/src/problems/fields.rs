@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::Options;
 use s1_core::rng::uniform;
-use s1_grading::How;
+use s1_grading::ExtractionRule;
 use s1_store::run::PromptTemplate;
 
 type Record = Map<String, Value>;
@@ -229,7 +229,7 @@ impl Layout {
 /// The answer alone, where a solution marks it.
 fn bare(answer: &str) -> String {
     match s1_grading::extract(answer, None) {
-        Some(found) if matches!(found.how, How::Boxed | How::Hashes) => found.text,
+        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => found.text,
         _ => answer.to_string(),
     }
 }
