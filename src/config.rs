@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 use s1_core::delimiters::Family;
 use s1_core::forcing::Policy;
 use s1_core::sampling::Sampling;
-use s1_model::device::Place;
+use s1_model::device::DeviceChoice;
 
 pub use dirs::{Dirs, expand_home};
 
@@ -34,7 +34,7 @@ pub struct Config {
     /// Context length in tokens.
     pub context: Option<usize>,
     /// Where to compute.
-    pub device: Place,
+    pub device: DeviceChoice,
     /// Threads for computing on the CPU.
     pub threads: Option<usize>,
     /// Delimiter family, instead of the detected one.
@@ -68,7 +68,7 @@ impl Default for Config {
             model_folders: Vec::new(),
             adapter: None,
             context: None,
-            device: Place::Auto,
+            device: DeviceChoice::Auto,
             threads: None,
             family: None,
             think_open: None,

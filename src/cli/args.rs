@@ -10,7 +10,7 @@ use s1_core::delimiters::Family;
 use s1_core::forcing::{CutAt, OnLoop, Policy};
 use s1_core::sampling::Sampling;
 use s1_engine::LoadOptions;
-use s1_model::device::Place;
+use s1_model::device::DeviceChoice;
 use s1_store::Db;
 
 /// Which model, and how it is used.
@@ -30,7 +30,7 @@ pub struct ModelArgs {
     /// Where to compute: auto, cpu, cuda, cuda:N or metal [default: auto]. A GPU needs a build with
     /// --features cuda or metal.
     #[arg(long, value_name = "PLACE")]
-    pub device: Option<Place>,
+    pub device: Option<DeviceChoice>,
     /// Threads for computing on the CPU [default: all cores].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -14,7 +14,7 @@ use s1_engine::tokenizer_for;
 use s1_model::adapter::PeftAdapter;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::gguf::Gguf;
-use s1_model::sampler::Row;
+use s1_model::sampler::LogitsRow;
 
 /// Tokens computed at once: bounds the memory that a row of logits per token takes.
 const CHUNK: usize = 32;
@@ -74,8 +74,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => None,
     };
     let device = files.device.open(gguf.weights_bytes())?;
-    let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &device, &mut |_| true)
+    let mut decoder = Decoder::load(&gguf, &device, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?;
+    if let Some(adapter) = &adapter {
+        decoder.apply_adapter(adapter)?;
+    }
     let (context, vocab) = (decoder.config().context_length, decoder.config().vocab);
     if ids.len() > context {
         bail!(
@@ -94,7 +97,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             if next as usize >= vocab {
                 bail!("token {next} is beyond the vocabulary of {vocab} tokens");
             }
-            let row = Row::new(&logits, vocab, 5);
+            let row = LogitsRow::new(&logits, vocab, 5);
             positions.push(Position {
                 next,
                 logprob: row.logprob(next),

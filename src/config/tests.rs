@@ -1,6 +1,6 @@
 use super::*;
 use s1_core::forcing::{CutAt, OnLoop};
-use s1_model::device::Place;
+use s1_model::device::DeviceChoice;
 
 const COMMENTED: &str = include_str!("../../assets/config.toml");
 
@@ -99,7 +99,7 @@ fn every_key_reaches_its_place() {
             model_folders: vec!["/a".into(), "/b c".into()],
             adapter: None,
             context: Some(4096),
-            device: Place::Cuda(1),
+            device: DeviceChoice::Cuda(1),
             threads: Some(2),
             family: Some(Family::R1),
             think_open: Some("<t>\n".into()),

@@ -5,13 +5,13 @@ use crate::common::{Home, MODEL};
 use candle_core::Device;
 use s1_model::cache::Cache;
 use s1_model::decoder::{Decoder, Logits};
-use s1_model::device::Place;
+use s1_model::device::DeviceChoice;
 use s1_model::fixture::tiny_gguf;
 use s1_model::gguf::Gguf;
 
-const PLACE: Place = match cfg!(feature = "cuda") {
-    true => Place::Cuda(0),
-    false => Place::Metal,
+const PLACE: DeviceChoice = match cfg!(feature = "cuda") {
+    true => DeviceChoice::Cuda(0),
+    false => DeviceChoice::Metal,
 };
 
 fn decoder(arch: &str, device: &Device) -> Decoder {

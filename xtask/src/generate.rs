@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::nano;
+use crate::datagen;
 
 /// What to generate.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct GenerateArgs {
     /// What to generate.
     #[arg(value_enum)]
-    what: What,
+    what: Dataset,
     /// How many lines (`config` has no lines to count).
     #[arg(long, value_name = "N", default_value_t = 1000)]
     count: u64,
@@ -24,7 +24,7 @@ pub struct Args {
     seed: u64,
     /// Lines of one family only (for `base`).
     #[arg(long, value_name = "FAMILY", value_parser = family)]
-    only: Option<nano::Family>,
+    only: Option<datagen::Family>,
     /// The file to write; without it, standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct Args {
 
 /// The kinds of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum What {
+enum Dataset {
     /// Short lines of copying and comparing: what a base is trained on first (JSONL).
     Drill,
     /// Worked lines and questions answered at once: what a base is trained on (JSONL).
@@ -46,16 +46,16 @@ enum What {
 }
 
 /// A family by its name.
-fn family(name: &str) -> Result<nano::Family, String> {
-    let found = nano::Family::ALL.into_iter().find(|f| f.name() == name);
+fn family(name: &str) -> Result<datagen::Family, String> {
+    let found = datagen::Family::ALL.into_iter().find(|f| f.name() == name);
     found.ok_or_else(|| {
-        let names = nano::Family::ALL.map(nano::Family::name);
+        let names = datagen::Family::ALL.map(datagen::Family::name);
         format!("no family of this name; there are {}", names.join(", "))
     })
 }
 
 /// Runs the command. Errors where the file cannot be written.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     match &args.out {
         None => write(args, std::io::stdout().lock())?,
         Some(path) => {
@@ -67,36 +67,36 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(args: &Args, out: impl Write) -> Result<()> {
+fn write(args: &GenerateArgs, out: impl Write) -> Result<()> {
     let mut out = BufWriter::new(out);
-    let line = |example: &nano::Example, out: &mut BufWriter<_>| -> Result<()> {
+    let line = |example: &datagen::Example, out: &mut BufWriter<_>| -> Result<()> {
         serde_json::to_writer(&mut *out, example)?;
         writeln!(out)?;
         Ok(())
     };
     match args.what {
-        What::Drill => {
+        Dataset::Drill => {
             for index in 0..args.count {
-                line(&nano::drill(args.seed, index), &mut out)?;
+                line(&datagen::drill(args.seed, index), &mut out)?;
             }
         }
-        What::Base => {
+        Dataset::Base => {
             for index in 0..args.count {
-                line(&nano::base(args.seed, index, args.only), &mut out)?;
+                line(&datagen::base(args.seed, index, args.only), &mut out)?;
             }
         }
-        What::Traces => {
+        Dataset::Traces => {
             for index in 0..args.count {
-                line(&nano::traces(args.seed, index), &mut out)?;
+                line(&datagen::traces(args.seed, index), &mut out)?;
             }
         }
-        What::HeldOut => {
+        Dataset::HeldOut => {
             let count = usize::try_from(args.count).unwrap_or(usize::MAX);
-            for example in nano::held_out(args.seed, count) {
+            for example in datagen::held_out(args.seed, count) {
                 line(&example, &mut out)?;
             }
         }
-        What::Config => write!(out, "{}", nano::config())?,
+        Dataset::Config => write!(out, "{}", datagen::config())?,
     }
     out.flush()?;
     Ok(())

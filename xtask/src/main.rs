@@ -9,15 +9,15 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
+mod datagen;
 mod generate;
-mod nano;
 
 /// Tasks of the people who work on s1-tui.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Task {
     /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
-    Generate(generate::Args),
+    Generate(generate::GenerateArgs),
 }
 
 fn main() -> Result<ExitCode> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::nano;
+use crate::datagen;
 use s1_data::assets;
 use s1_model::gguf::Gguf;
 
@@ -28,11 +28,11 @@ fn the_data_is_what_the_generator_makes() {
     let traces = lines(assets::TRACES);
     assert_eq!(traces.len(), 1000);
     for (index, line) in traces.iter().enumerate() {
-        let made = nano::traces(TRACES_SEED, index as u64);
+        let made = datagen::traces(TRACES_SEED, index as u64);
         assert_eq!(line, &serde_json::to_value(made).unwrap(), "trace {index}");
     }
     let held_out = lines(assets::HELD_OUT);
-    let made = nano::held_out(HELD_OUT_SEED, held_out.len());
+    let made = datagen::held_out(HELD_OUT_SEED, held_out.len());
     assert!(held_out.len() >= 200);
     for (line, made) in held_out.iter().zip(made) {
         assert_eq!(line, &serde_json::to_value(made).unwrap());
@@ -46,7 +46,7 @@ fn no_held_out_problem_is_in_any_training_data() {
     assert_eq!(held_ids.len(), held_out.len(), "no problem twice");
     assert!(held_ids.is_disjoint(&ids(&lines(assets::TRACES))));
     for index in 0..100_000 {
-        let example = nano::base(BASE_SEED, index, None);
+        let example = datagen::base(BASE_SEED, index, None);
         assert!(
             !held_ids.contains(&example.id),
             "base line {index}: {}",
@@ -57,7 +57,7 @@ fn no_held_out_problem_is_in_any_training_data() {
 
 #[test]
 fn the_models_are_small_and_have_the_recipe_s_tokens() {
-    let config: toml::Table = nano::config().parse().unwrap();
+    let config: toml::Table = datagen::config().parse().unwrap();
     let expected: Vec<&str> = config["tokenizer"]["tokens"]
         .as_array()
         .unwrap()

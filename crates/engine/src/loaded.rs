@@ -12,7 +12,7 @@ use s1_core::protocol::{ModelInfo, Request};
 use s1_data::hub::{self, Kind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
 use s1_model::decoder::Decoder;
-use s1_model::device::{self, Place};
+use s1_model::device::{self, DeviceChoice};
 use s1_model::gguf::Gguf;
 use s1_model::parallel;
 use s1_model::template::Message;
@@ -40,7 +40,7 @@ pub struct LoadOptions {
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
     /// Where to compute.
-    pub device: Place,
+    pub device: DeviceChoice,
 }
 
 impl LoadOptions {
@@ -105,8 +105,8 @@ impl Loaded {
             None => None,
         };
         let device = options.device.open(gguf.weights_bytes())?;
-        let decoder = Decoder::load_adapted(&gguf, adapter.as_ref(), &device, progress)
-            .with_context(|| match device.is_cpu() {
+        let mut decoder =
+            Decoder::load(&gguf, &device, progress).with_context(|| match device.is_cpu() {
                 true => format!("cannot load {}", path.display()),
                 // Most likely it is too large for it.
                 false => format!(
@@ -114,6 +114,9 @@ impl Loaded {
                     path.display()
                 ),
             })?;
+        if let Some(adapter) = &adapter {
+            decoder.apply_adapter(adapter)?;
+        }
         Loaded::assemble(options, &gguf, decoder)
     }
 

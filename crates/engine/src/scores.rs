@@ -2,7 +2,7 @@
 
 use super::loaded::Loaded;
 use s1_core::trace::{Alternative, Phase, Token};
-use s1_model::sampler::Row;
+use s1_model::sampler::LogitsRow;
 
 /// Alternatives kept for each token.
 const TOP: usize = 8;
@@ -10,7 +10,7 @@ const TOP: usize = 8;
 /// Fills in a token's scores from the logits of the position before it. `phase` is the phase in
 /// which the position was reached: it decides which tokens count as an end.
 pub(super) fn fill(model: &Loaded, logits: &[f32], phase: Phase, token: &mut Token) {
-    let row = Row::new(logits, model.tokenizer.vocab_size(), TOP);
+    let row = LogitsRow::new(logits, model.tokenizer.vocab_size(), TOP);
     token.logprob = row.logprob(token.id);
     token.entropy = row.entropy;
     let ends = match phase {

@@ -14,7 +14,11 @@ fn main() -> ExitCode {
         Some(found) => println!("answer:  {} (found by {:?})", found.text, found.rule),
         None => println!("answer:  none found"),
     }
-    let word = if graded.verdict.equal { "right" } else { "wrong" };
+    let word = if graded.verdict.equal {
+        "right"
+    } else {
+        "wrong"
+    };
     println!("verdict: {word}, {}", graded.verdict.reason);
     ExitCode::SUCCESS
 }

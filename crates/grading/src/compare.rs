@@ -86,10 +86,7 @@ impl Comparer<'_> {
         {
             return Some(false);
         }
-        let (a, b) = (
-            a.with(bare(a.node)),
-            b.with(bare(b.node)),
-        );
+        let (a, b) = (a.with(bare(a.node)), b.with(bare(b.node)));
         if let (Node::Relation(..), Node::Relation(..)) = (a.node, b.node)
             && let Some(verdict) = self.same_equation(a, b)
         {
@@ -146,12 +143,10 @@ impl Comparer<'_> {
         if xs.len() != ys.len() {
             return Some(false);
         }
-        all(xs.iter().zip(ys).map(|(x, y)| {
-            self.same(
-                SignedNode::new(x, plus_x),
-                SignedNode::new(y, plus_y),
-            )
-        }))
+        all(xs
+            .iter()
+            .zip(ys)
+            .map(|(x, y)| self.same(SignedNode::new(x, plus_x), SignedNode::new(y, plus_y))))
     }
 
     /// The same members in any order, however often each is repeated.
@@ -183,10 +178,7 @@ impl Comparer<'_> {
                     return Some(false);
                 }
                 all(xs.iter().zip(ys).map(|(a, b)| {
-                    self.same_member(
-                        SignedNode::new(a, x.plus),
-                        SignedNode::new(b, y.plus),
-                    )
+                    self.same_member(SignedNode::new(a, x.plus), SignedNode::new(b, y.plus))
                 }))
             }
             _ if x.node.has_sign_choice() || y.node.has_sign_choice() => None,

@@ -1,6 +1,6 @@
 //! Finding the answer in what a model wrote after its thinking.
 
-use super::{Extracted, ExtractionRule, AnswerKind, words};
+use super::{AnswerKind, Extracted, ExtractionRule, words};
 use std::ops::Range;
 
 /// The longest whole text that is taken as an answer when nothing marks one.

@@ -238,7 +238,9 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
 /// whole solution whose answer is boxed or follows `####`.
 pub fn grade(reference: &str, response: &str) -> Graded {
     let reference = match extract(reference, None) {
-        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => found.text,
+        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => {
+            found.text
+        }
         _ => reference.to_owned(),
     };
     let extracted = extract(response, Some(AnswerKind::of(&reference)));

@@ -5,7 +5,7 @@
 
 mod command;
 
-use super::lexer::{self, Number, Lexeme};
+use super::lexer::{self, Lexeme, Number};
 use super::node::{Constant, Function, Node, Relation};
 
 /// How deep brackets, fractions and exponents may nest.

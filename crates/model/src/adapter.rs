@@ -1,6 +1,6 @@
 //! LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 //!
-//! Not here: training them ([`s1_train`]) and applying them ([`super::weights`]).
+//! Not here: training them, and computing with them ([`super::decoder::Decoder::apply_adapter`]).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,9 +11,10 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::decoder::Config;
+use super::config::ModelConfig;
 use super::gguf::Gguf;
 use super::names::{self, Direction};
+use super::weights::LowRankFactors;
 
 /// Name of the settings inside an adapter's folder.
 pub const CONFIG: &str = "adapter_config.json";
@@ -59,19 +60,6 @@ pub struct PeftConfig {
 
 fn no_bias() -> String {
     "none".into()
-}
-
-/// The low-rank addition of one linear layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LowRankFactors {
-    /// Rows of A.
-    pub rank: usize,
-    /// Factor on B · A.
-    pub scale: f32,
-    /// `[rank, in]`.
-    pub a: Vec<f32>,
-    /// `[out, rank]`, rows in GGUF's order.
-    pub b: Vec<f32>,
 }
 
 /// An adapter that fits a model.
@@ -149,7 +137,7 @@ impl PeftAdapter {
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the model has no embedding");
         };
-        let config = Config::read(gguf, *vocab)?;
+        let config = ModelConfig::read(gguf, *vocab)?;
         let mut adapter = PeftAdapter::default();
         for name in tensors.names() {
             let Some((layer, factor)) = split(name) else {

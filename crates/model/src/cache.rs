@@ -9,7 +9,7 @@
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 
-use super::decoder::Config;
+use super::config::ModelConfig;
 
 /// Keys and values of one lane for every layer.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct LayerCache {
 }
 
 impl Cache {
-    pub(super) fn new(config: &Config, capacity: usize, device: &Device) -> Result<Self> {
+    pub(super) fn new(config: &ModelConfig, capacity: usize, device: &Device) -> Result<Self> {
         if capacity == 0 {
             bail!("a cache needs room for at least one token");
         }
@@ -65,7 +65,7 @@ impl Cache {
     }
 
     /// Bytes that a cache of this capacity occupies once it is full.
-    pub fn bytes(config: &Config, capacity: usize) -> u64 {
+    pub fn bytes(config: &ModelConfig, capacity: usize) -> u64 {
         let per_token = config.layers * config.kv_heads * (config.head_dim + config.value_dim);
         (per_token as u64)
             .saturating_mul(4)

@@ -1,7 +1,7 @@
 //! The decoder: one transformer, from token ids to logits.
 //!
 //! Llama, Qwen 2, Qwen 3 and Gemma 3 are the same computation with different flags, all read from
-//! the model file ([`Config`]). Lanes of unequal length go through it together: everything but
+//! the model file ([`ModelConfig`]). Lanes of unequal length go through it together: everything but
 //! attention runs once over the rows of all lanes, attention runs for each lane over its own cache.
 //!
 //! Not here: what the tokens mean, which one to take next, and how matrices are multiplied
@@ -12,19 +12,16 @@ use candle_core::{Device, Tensor};
 
 use super::adapter::PeftAdapter;
 use super::cache::Cache;
+use super::config::ModelConfig;
 use super::gguf::Gguf;
 use super::weights::{Linear, Matrix, Weights};
 
 mod attention;
-mod config;
 mod layer;
 mod ops;
 mod rope;
 
-pub use config::{Activation, Config, Window};
-pub use rope::{RopeConfig, RopeLayout, RopeScaling};
-
-use layer::{Layer, Span};
+use layer::{DecoderLayer, Span};
 pub use rope::Rope;
 
 /// Which rows of logits a forward pass computes.
@@ -41,10 +38,10 @@ pub enum Logits {
 /// A model ready to compute.
 #[derive(Debug)]
 pub struct Decoder {
-    config: Config,
+    config: ModelConfig,
     device: Device,
     embedding: Matrix,
-    layers: Vec<Layer>,
+    layers: Vec<DecoderLayer>,
     norm: Tensor,
     output: Linear,
     rope: Rope,
@@ -63,21 +60,11 @@ impl Decoder {
         device: &Device,
         progress: &mut dyn FnMut(f32) -> bool,
     ) -> Result<Decoder> {
-        Self::load_adapted(gguf, None, device, progress)
-    }
-
-    /// The same, with an adapter's low-rank additions on its linear layers.
-    pub fn load_adapted(
-        gguf: &Gguf,
-        adapter: Option<&PeftAdapter>,
-        device: &Device,
-        progress: &mut dyn FnMut(f32) -> bool,
-    ) -> Result<Decoder> {
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the file has no tensor token_embd.weight with two dimensions");
         };
-        let config = Config::read(gguf, *vocab)?;
-        let weights = Weights::adapted(gguf, adapter, device);
+        let config = ModelConfig::read(gguf, *vocab)?;
+        let weights = Weights::new(gguf, device);
         super::memory::require(
             weights.memory_bytes(),
             "the model",
@@ -98,7 +85,7 @@ impl Decoder {
         let mut layers = Vec::new();
         for index in 0..config.layers {
             step(index + 1)?;
-            layers.push(Layer::load(&weights, &config, index)?);
+            layers.push(DecoderLayer::load(&weights, &config, index)?);
         }
         let divisors = weights.optional_vector("rope_freqs.weight", config.rope.dims / 2)?;
         let divisors = divisors.map(|d| d.to_vec1::<f32>()).transpose()?;
@@ -119,8 +106,29 @@ impl Decoder {
         })
     }
 
+    /// Adds an adapter's low-rank factors to the linear layers they were trained for.
+    ///
+    /// # Errors
+    /// If the adapter has a layer that this model does not have.
+    pub fn apply_adapter(&mut self, adapter: &PeftAdapter) -> Result<()> {
+        for (prefix, factors) in &adapter.layers {
+            let linear = match prefix.strip_prefix("blk.").and_then(|p| p.split_once('.')) {
+                Some((index, part)) => index
+                    .parse()
+                    .ok()
+                    .and_then(|index: usize| self.layers.get_mut(index))
+                    .and_then(|layer| layer.linear_mut(part)),
+                None => (prefix == "output").then_some(&mut self.output),
+            };
+            linear
+                .with_context(|| format!("the adapter has {prefix}, but the model does not"))?
+                .add_low_rank(factors, &self.device)?;
+        }
+        Ok(())
+    }
+
     /// The model's hyper-parameters.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
@@ -229,9 +237,9 @@ impl Decoder {
             // After the last attention nothing looks at other rows any more.
             let (x_kept, heads) = match &wanted {
                 _ if index + 1 < self.layers.len() => (x, heads),
-                Rows::All => (x, heads),
-                Rows::Some(rows) => (x.index_select(rows, 0)?, heads.index_select(rows, 0)?),
-                Rows::None => return Ok(None),
+                WantedRows::All => (x, heads),
+                WantedRows::Some(rows) => (x.index_select(rows, 0)?, heads.index_select(rows, 0)?),
+                WantedRows::None => return Ok(None),
             };
             x = layer.feed_forward(&self.config, x_kept, &heads)?;
         }
@@ -243,24 +251,24 @@ impl Decoder {
         }))
     }
 
-    fn wanted_rows(&self, spans: &[Span], want: Logits) -> candle_core::Result<Rows> {
+    fn wanted_rows(&self, spans: &[Span], want: Logits) -> candle_core::Result<WantedRows> {
         Ok(match want {
-            Logits::None => Rows::None,
+            Logits::None => WantedRows::None,
             Logits::Last if spans.iter().any(|s| s.tokens > 1) => {
                 let last = spans
                     .iter()
                     .map(|s| (s.row + s.tokens - 1) as u32)
                     .collect();
-                Rows::Some(Tensor::from_vec(last, spans.len(), &self.device)?)
+                WantedRows::Some(Tensor::from_vec(last, spans.len(), &self.device)?)
             }
             // With one token each, the last rows are all rows.
-            Logits::Last | Logits::All => Rows::All,
+            Logits::Last | Logits::All => WantedRows::All,
         })
     }
 }
 
 /// Rows to compute logits for.
-enum Rows {
+enum WantedRows {
     All,
     Some(Tensor),
     None,

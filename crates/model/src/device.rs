@@ -11,7 +11,7 @@ use candle_core::{Device, DeviceLocation};
 
 /// A wish for where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum DeviceChoice {
     /// A GPU, if this program was built for one, there is one, and the model is large enough to be
     /// faster there; else the CPU.
     #[default]
@@ -24,28 +24,28 @@ pub enum Place {
     Metal,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Place::Auto => f.write_str("auto"),
-            Place::Cpu => f.write_str("cpu"),
-            Place::Cuda(number) => write!(f, "cuda:{number}"),
-            Place::Metal => f.write_str("metal"),
+            DeviceChoice::Auto => f.write_str("auto"),
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Cuda(number) => write!(f, "cuda:{number}"),
+            DeviceChoice::Metal => f.write_str("metal"),
         }
     }
 }
 
-impl FromStr for Place {
+impl FromStr for DeviceChoice {
     type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Place> {
+    fn from_str(text: &str) -> Result<DeviceChoice> {
         let known = match text.split_once(':') {
-            Some(("cuda", number)) => number.parse().ok().map(Place::Cuda),
+            Some(("cuda", number)) => number.parse().ok().map(DeviceChoice::Cuda),
             None => match text {
-                "auto" => Some(Place::Auto),
-                "cpu" => Some(Place::Cpu),
-                "cuda" => Some(Place::Cuda(0)),
-                "metal" => Some(Place::Metal),
+                "auto" => Some(DeviceChoice::Auto),
+                "cpu" => Some(DeviceChoice::Cpu),
+                "cuda" => Some(DeviceChoice::Cuda(0)),
+                "metal" => Some(DeviceChoice::Metal),
                 _ => None,
             },
             Some(_) => None,
@@ -58,19 +58,19 @@ impl FromStr for Place {
 /// takes a CPU less time than it takes to tell a GPU what to do.
 const WORTH_A_GPU: u64 = 50_000_000;
 
-impl Place {
+impl DeviceChoice {
     /// The device for a model with weights of so many bytes.
     ///
     /// # Errors
     /// If the place was named, and this program was not built for it or it cannot be used.
     pub fn open(self, weights: u64) -> Result<Device> {
         match self {
-            Place::Cpu => Ok(Device::Cpu),
-            Place::Cuda(number) => cuda(number),
-            Place::Metal => metal(),
-            Place::Auto if weights < WORTH_A_GPU => Ok(Device::Cpu),
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Cuda(number) => cuda(number),
+            DeviceChoice::Metal => metal(),
+            DeviceChoice::Auto if weights < WORTH_A_GPU => Ok(Device::Cpu),
             // Whatever is wrong with a GPU nobody asked for, there is the CPU.
-            Place::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Device::Cpu)),
+            DeviceChoice::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Device::Cpu)),
         }
     }
 }
@@ -106,27 +106,33 @@ mod tests {
     #[test]
     fn places_are_read_as_they_are_written() {
         for text in ["auto", "cpu", "cuda:0", "cuda:3", "metal"] {
-            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
-        assert_eq!("cuda".parse::<Place>().unwrap(), Place::Cuda(0));
+        assert_eq!(
+            "cuda".parse::<DeviceChoice>().unwrap(),
+            DeviceChoice::Cuda(0)
+        );
         for text in ["", "gpu", "cuda:", "cuda:x", "cpu:0"] {
-            let error = text.parse::<Place>().unwrap_err().to_string();
+            let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
             assert!(error.contains("is none of auto"), "{error}");
         }
     }
 
     #[test]
     fn a_small_model_stays_on_the_cpu_unless_a_gpu_is_named() {
-        assert!(Place::Auto.open(1_000_000).unwrap().is_cpu());
-        assert!(Place::Cpu.open(u64::MAX).unwrap().is_cpu());
+        assert!(DeviceChoice::Auto.open(1_000_000).unwrap().is_cpu());
+        assert!(DeviceChoice::Cpu.open(u64::MAX).unwrap().is_cpu());
         assert_eq!(name(&Device::Cpu), "cpu");
     }
 
     #[test]
     #[cfg(not(any(feature = "cuda", feature = "metal")))]
     fn a_gpu_that_this_program_is_not_built_for_is_refused_with_what_to_do() {
-        assert!(Place::Auto.open(u64::MAX).unwrap().is_cpu());
-        for (place, feature) in [(Place::Cuda(0), "cuda"), (Place::Metal, "metal")] {
+        assert!(DeviceChoice::Auto.open(u64::MAX).unwrap().is_cpu());
+        for (place, feature) in [
+            (DeviceChoice::Cuda(0), "cuda"),
+            (DeviceChoice::Metal, "metal"),
+        ] {
             let error = place.open(u64::MAX).unwrap_err().to_string();
             assert!(error.ends_with(&format!("--features {feature}")), "{error}");
         }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
+mod cursor;
 mod kind;
 mod parse;
 mod value;

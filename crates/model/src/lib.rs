@@ -4,6 +4,7 @@
 
 pub mod adapter;
 pub mod cache;
+pub mod config;
 pub mod decoder;
 pub mod device;
 #[cfg(any(test, feature = "fixtures"))]

@@ -10,7 +10,7 @@
 
 mod row;
 
-pub use row::Row;
+pub use row::LogitsRow;
 
 use anyhow::{Result, bail};
 use s1_core::rng::uniform;
@@ -19,14 +19,14 @@ use std::cmp::Ordering;
 
 /// A token that may be drawn, with its weight relative to the best one (which has 1).
 #[derive(Clone, Copy)]
-struct Candidate {
+struct TokenCandidate {
     id: u32,
     logit: f32,
     weight: f64,
 }
 
 /// Best first; among equals the lower id.
-fn best_first(a: &Candidate, b: &Candidate) -> Ordering {
+fn best_first(a: &TokenCandidate, b: &TokenCandidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
 }
 
@@ -92,11 +92,11 @@ fn penalize(row: &mut [f32], history: &[u32], s: &Sampling) {
 }
 
 /// The possible tokens in order of ids.
-fn candidates(row: &[f32], best: f32, temperature: f32) -> Vec<Candidate> {
+fn candidates(row: &[f32], best: f32, temperature: f32) -> Vec<TokenCandidate> {
     let weigh = |(id, &logit): (usize, &f32)| {
         let distance = (f64::from(logit) - f64::from(best)) / f64::from(temperature);
         let weight = distance.exp();
-        (weight > 0.0).then_some(Candidate {
+        (weight > 0.0).then_some(TokenCandidate {
             id: id as u32,
             logit,
             weight,
@@ -106,7 +106,7 @@ fn candidates(row: &[f32], best: f32, temperature: f32) -> Vec<Candidate> {
 }
 
 /// Top-k, then top-p, then min-p.
-fn filter(mut kept: Vec<Candidate>, s: &Sampling) -> Vec<Candidate> {
+fn filter(mut kept: Vec<TokenCandidate>, s: &Sampling) -> Vec<TokenCandidate> {
     if s.top_k > 0 && s.top_k < kept.len() {
         kept.select_nth_unstable_by(s.top_k - 1, best_first);
         kept.truncate(s.top_k);
@@ -133,7 +133,7 @@ fn filter(mut kept: Vec<Candidate>, s: &Sampling) -> Vec<Candidate> {
 }
 
 /// The candidate at a point of the unit interval, each holding its share of it in order.
-fn draw(candidates: &[Candidate], point: f64) -> u32 {
+fn draw(candidates: &[TokenCandidate], point: f64) -> u32 {
     let total: f64 = candidates.iter().map(|c| c.weight).sum();
     let mut left = point * total;
     for candidate in candidates {

@@ -20,10 +20,10 @@ use anyhow::{Result, bail};
 use bpe::Bpe;
 use file::JsonTokenizer;
 use sentencepiece::SentencePiece;
-use special::{Piece, Specials};
-use split::Family;
+use special::{Segment, Specials};
+use split::PreTokenizer;
 use std::path::Path;
-use vocabulary::{Kind, Spelling, Table};
+use vocabulary::{Spelling, Table, TokenType};
 
 /// The longest text one call takes. A context holds far less; a longer text is a mistake, and
 /// merging it would take memory many times its size.
@@ -33,7 +33,7 @@ const LONGEST_TEXT: usize = 16 << 20;
 #[derive(Debug)]
 pub struct Tokenizer {
     table: Table,
-    method: Method,
+    method: Algorithm,
     bos: Option<u32>,
     /// Whether the file wants prompts to begin with `bos`.
     add_bos: bool,
@@ -42,7 +42,7 @@ pub struct Tokenizer {
 
 /// How text between literal tokens is cut.
 #[derive(Debug)]
-enum Method {
+enum Algorithm {
     Bpe {
         specials: Specials,
         bpe: Bpe,
@@ -67,14 +67,14 @@ impl Tokenizer {
                 if v.pre.is_empty() {
                     warning = Some("the file names no pre-tokenizer; long-standing defaults are used and answers may suffer".to_owned());
                 }
-                let family = Family::named(&v.pre).unwrap_or_else(|| {
+                let family = PreTokenizer::named(&v.pre).unwrap_or_else(|| {
                     let name: String = v.pre.chars().filter(|c| !c.is_control()).take(40).collect();
                     warning = Some(format!("the pre-tokenizer '{name}' is not known here; text is cut as for GPT-2 and answers may suffer"));
-                    Family::Gpt2
+                    PreTokenizer::Gpt2
                 });
                 let bpe = Bpe::new(family, takes_whole_words(&v.pre), &v.merges, &table.ids)?;
                 let specials = literal_tokens(&v.tokens, &table);
-                let method = Method::Bpe { specials, bpe };
+                let method = Algorithm::Bpe { specials, bpe };
                 let add_bos = v.add_bos.unwrap_or(begins_with_bos(&v.pre));
                 Ok(Self {
                     bos: inside(v.bos, &table),
@@ -92,7 +92,7 @@ impl Tokenizer {
                 let prefix = v.add_space_prefix.unwrap_or(true);
                 let pieces = SentencePiece::new(v.scores, &table.ids, unknown, prefix);
                 let specials = literal_tokens(&v.tokens, &table);
-                let method = Method::SentencePiece { specials, pieces };
+                let method = Algorithm::SentencePiece { specials, pieces };
                 let add_bos = v.add_bos.unwrap_or(true);
                 Ok(Self {
                     bos: inside(v.bos.or(Some(1)), &table),
@@ -119,7 +119,7 @@ impl Tokenizer {
         let (tokens, types) = json.tokens()?;
         let table = Table::new(&tokens, &types, json.spelling(), [])?;
         let bos = json.prefix_token();
-        let method = Method::Json(Box::new(json));
+        let method = Algorithm::Json(Box::new(json));
         Ok(Self {
             table,
             method,
@@ -171,25 +171,25 @@ impl Tokenizer {
         }
         let ids = &self.table.ids;
         match &self.method {
-            Method::Bpe { specials, bpe } => {
+            Algorithm::Bpe { specials, bpe } => {
                 for piece in specials.partition(text, control) {
                     match piece {
-                        Piece::Token(id) => out.push(id),
-                        Piece::Text(text) => bpe.encode(text, ids, out),
+                        Segment::Token(id) => out.push(id),
+                        Segment::Text(text) => bpe.encode(text, ids, out),
                     }
                 }
             }
-            Method::SentencePiece { specials, pieces } => {
+            Algorithm::SentencePiece { specials, pieces } => {
                 let mut first = true;
                 for piece in specials.partition(text, control) {
                     match piece {
-                        Piece::Token(id) => out.push(id),
-                        Piece::Text(text) => pieces.encode(text, first, ids, out),
+                        Segment::Token(id) => out.push(id),
+                        Segment::Text(text) => pieces.encode(text, first, ids, out),
                     }
-                    first = matches!(piece, Piece::Token(_));
+                    first = matches!(piece, Segment::Token(_));
                 }
             }
-            Method::Json(json) => out.extend(json.encode(text, control)?),
+            Algorithm::Json(json) => out.extend(json.encode(text, control)?),
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Tokenizer {
 
     /// Whether a token is a mark of the protocol rather than text.
     pub fn is_control(&self, id: u32) -> bool {
-        self.table.kinds.get(id as usize) == Some(&Kind::Control)
+        self.table.kinds.get(id as usize) == Some(&TokenType::Control)
     }
 
     /// The number of tokens; logits of higher ids belong to padding and must not be sampled.
@@ -277,9 +277,9 @@ fn literal_tokens(tokens: &[String], table: &Table) -> Specials {
             .enumerate()
             .filter_map(|(id, (text, kind))| {
                 let control = match kind {
-                    Kind::Control | Kind::Unknown => true,
-                    Kind::UserDefined => false,
-                    Kind::Normal | Kind::Byte | Kind::Unused => return None,
+                    TokenType::Control | TokenType::Unknown => true,
+                    TokenType::UserDefined => false,
+                    TokenType::Normal | TokenType::Byte | TokenType::Unused => return None,
                 };
                 Some((id as u32, text.clone(), control))
             }),

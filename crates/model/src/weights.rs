@@ -19,7 +19,6 @@ use anyhow::{Context, Result, bail};
 use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor, QuantizedType};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Module, Shape, Tensor};
 
-use super::adapter::PeftAdapter;
 use super::gguf::{AlignedBytes, Bytes, Gguf, TensorInfo};
 use mapped::{Mapped, storage_over};
 
@@ -92,21 +91,34 @@ impl Matrix {
 /// A linear layer: `y = x · weightᵀ + bias`, with an adapter's low-rank addition if it has one.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    kind: Kind,
+    kind: LinearWeight,
     /// Whether the weight is stored in less than full precision.
     rounded: bool,
-    low_rank: Option<LowRank>,
+    low_rank: Option<LowRankTensors>,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
-    Here(InPlace, Option<Vec<f32>>),
-    Elsewhere(QMatMul, Option<Tensor>),
+enum LinearWeight {
+    Host(InPlace, Option<Vec<f32>>),
+    OtherDevice(QMatMul, Option<Tensor>),
 }
 
-/// `y += x · down · up`.
+/// The low-rank addition of one linear layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LowRankFactors {
+    /// Rows of A.
+    pub rank: usize,
+    /// Factor on B · A.
+    pub scale: f32,
+    /// `[rank, in]`.
+    pub a: Vec<f32>,
+    /// `[out, rank]`, rows in GGUF's order.
+    pub b: Vec<f32>,
+}
+
+/// [`LowRankFactors`] on the device: `y += x · down · up`.
 #[derive(Debug, Clone)]
-struct LowRank {
+struct LowRankTensors {
     /// `[in, rank]`.
     down: Tensor,
     /// `[rank, out]`, the adapter's scale included.
@@ -122,19 +134,32 @@ impl Linear {
                 if bias.as_ref().is_some_and(|b| b.len() != here.out) {
                     candle_core::bail!("a bias does not fit its weight {here:?}");
                 }
-                Kind::Here(here.clone(), bias)
+                LinearWeight::Host(here.clone(), bias)
             }
             None if weight.widen => {
                 let wide = weight.weight.dequantize(&weight.weight.device())?;
-                Kind::Elsewhere(QMatMul::Tensor(wide), bias)
+                LinearWeight::OtherDevice(QMatMul::Tensor(wide), bias)
             }
-            None => Kind::Elsewhere(QMatMul::from_arc(Arc::clone(&weight.weight))?, bias),
+            None => LinearWeight::OtherDevice(QMatMul::from_arc(Arc::clone(&weight.weight))?, bias),
         };
         Ok(Self {
             kind,
             rounded: weight.weight.dtype() != GgmlDType::F32,
             low_rank: None,
         })
+    }
+
+    /// Adds a low-rank product to what the layer computes.
+    pub fn add_low_rank(&mut self, factors: &LowRankFactors, device: &Device) -> Result<()> {
+        let rank = factors.rank.max(1);
+        let (out, input) = (factors.b.len() / rank, factors.a.len() / rank);
+        let tensor = |values: &[f32], shape| Tensor::from_slice(values, shape, device);
+        let up = tensor(&factors.b, (out, rank))?.t()?.contiguous()?;
+        self.low_rank = Some(LowRankTensors {
+            down: tensor(&factors.a, (rank, input))?.t()?.contiguous()?,
+            up: (up * f64::from(factors.scale))?,
+        });
+        Ok(())
     }
 
     /// Whether the weight is stored in less than full precision.
@@ -145,9 +170,11 @@ impl Linear {
     /// Applies the layer to contiguous f32 rows `[rows, in]`, giving `[rows, out]`.
     pub fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
         let y = match &self.kind {
-            Kind::Here(..) => rows.apply_op1_no_bwd(self)?,
-            Kind::Elsewhere(product, None) => product.forward(rows)?,
-            Kind::Elsewhere(product, Some(bias)) => product.forward(rows)?.broadcast_add(bias)?,
+            LinearWeight::Host(..) => rows.apply_op1_no_bwd(self)?,
+            LinearWeight::OtherDevice(product, None) => product.forward(rows)?,
+            LinearWeight::OtherDevice(product, Some(bias)) => {
+                product.forward(rows)?.broadcast_add(bias)?
+            }
         };
         match &self.low_rank {
             Some(low) => y + rows.matmul(&low.down)?.matmul(&low.up)?,
@@ -167,7 +194,7 @@ impl CustomOp1 for Linear {
         layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (m, k) = layout.shape().dims2()?;
-        let (Kind::Here(weight, bias), Some((start, end))) =
+        let (LinearWeight::Host(weight, bias), Some((start, end))) =
             (&self.kind, layout.contiguous_offsets())
         else {
             candle_core::bail!("a linear layer takes contiguous rows on its own device");
@@ -192,23 +219,13 @@ impl CustomOp1 for Linear {
 /// Reads a model's tensors by name, checking every shape.
 pub struct Weights<'a> {
     gguf: &'a Gguf,
-    adapter: Option<&'a PeftAdapter>,
     device: &'a Device,
 }
 
 impl<'a> Weights<'a> {
     /// A reader of the tensors of `gguf` for use on `device`.
     pub fn new(gguf: &'a Gguf, device: &'a Device) -> Self {
-        Self::adapted(gguf, None, device)
-    }
-
-    /// The same, with an adapter's additions on the linear layers.
-    pub fn adapted(gguf: &'a Gguf, adapter: Option<&'a PeftAdapter>, device: &'a Device) -> Self {
-        Self {
-            gguf,
-            adapter,
-            device,
-        }
+        Self { gguf, device }
     }
 
     /// Bytes of memory on this device's host that computing with the file's tensors takes: the
@@ -282,16 +299,7 @@ impl<'a> Weights<'a> {
     pub fn linear(&self, prefix: &str, out: usize, input: usize) -> Result<Linear> {
         let weight = self.matrix(&format!("{prefix}.weight"), out, input)?;
         let bias = self.optional_vector(&format!("{prefix}.bias"), out)?;
-        let mut linear = Linear::new(&weight, bias)?;
-        if let Some(low) = self.adapter.and_then(|a| a.layers.get(prefix)) {
-            let tensor = |values: &[f32], shape| Tensor::from_slice(values, shape, self.device);
-            let up = tensor(&low.b, (out, low.rank))?.t()?.contiguous()?;
-            linear.low_rank = Some(LowRank {
-                down: tensor(&low.a, (low.rank, input))?.t()?.contiguous()?,
-                up: (up * f64::from(low.scale))?,
-            });
-        }
-        Ok(linear)
+        Ok(Linear::new(&weight, bias)?)
     }
 
     /// Whether the file has this tensor.

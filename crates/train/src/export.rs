@@ -18,11 +18,11 @@ use super::math::{View, ViewMut, Write as Into, product};
 use super::network::Scope;
 use super::params::Params;
 use s1_model::adapter::{self, PeftAdapter, PeftConfig};
-use s1_model::decoder::{Activation, Config, RopeScaling};
+use s1_model::config::{Activation, ModelConfig, RopeScaling};
 use s1_model::gguf::write::GgufWriter;
 use s1_model::gguf::{Gguf, TensorKind};
 use s1_model::names::{self, Direction};
-use s1_model::weights::rows::Rows;
+use s1_model::weights::rows::WeightRows;
 
 /// The type a GGUF export is stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -117,7 +117,7 @@ impl<'a> Merged<'a> {
         if let Some((_, values)) = self.params.and_then(|p| p.get(name)) {
             return Ok((values.into(), true));
         }
-        let rows = Rows::open(self.gguf, name)?;
+        let rows = WeightRows::open(self.gguf, name)?;
         let mut values = rows.to_vec();
         let prefix = name.strip_suffix(".weight").unwrap_or(name);
         let low = self.adapter.and_then(|a| a.layers.get(prefix));
@@ -291,13 +291,13 @@ fn save_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> Resul
     write_whole(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
-fn config_of(gguf: &Gguf) -> Result<Config> {
-    let vocab = Rows::open(gguf, "token_embd.weight")?.rows;
-    Config::read(gguf, vocab)
+fn config_of(gguf: &Gguf) -> Result<ModelConfig> {
+    let vocab = WeightRows::open(gguf, "token_embd.weight")?.rows;
+    ModelConfig::read(gguf, vocab)
 }
 
 /// `config.json`: what transformers needs to build the same model.
-fn hugging_face_config(c: &Config, gguf: &Gguf, tied: bool) -> Value {
+fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
     let (class, kind) = match c.architecture.as_str() {
         "qwen2" => ("Qwen2ForCausalLM", "qwen2"),
         "qwen3" => ("Qwen3ForCausalLM", "qwen3"),

@@ -1,6 +1,6 @@
 //! The gated feed-forward's non-linearity, `act(gate) · up`, and its backward pass.
 
-use s1_model::decoder::Activation;
+use s1_model::config::Activation;
 
 use super::math::{exp, vectorised};
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use s1_model::weights::rows::Rows;
+use s1_model::weights::rows::WeightRows;
 
 use super::math::{View, ViewMut, Write, add_scaled, product};
 use super::params::Vector;
@@ -18,7 +18,7 @@ pub enum Weight {
     /// Part of the parameters.
     Trained(Range<usize>),
     /// In the model file.
-    Frozen(Rows),
+    Frozen(WeightRows),
 }
 
 impl Weight {

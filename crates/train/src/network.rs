@@ -11,9 +11,10 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result};
 
-use s1_model::decoder::{Config, Rope};
+use s1_model::config::ModelConfig;
+use s1_model::decoder::Rope;
 use s1_model::gguf::Gguf;
-use s1_model::weights::rows::Rows;
+use s1_model::weights::rows::WeightRows;
 
 use super::linear::{Context, LowRank, Weight};
 use super::loss::{self, Head};
@@ -62,7 +63,7 @@ pub enum Scope {
 /// A model that can be trained.
 #[derive(Debug)]
 pub struct Network {
-    config: Config,
+    config: ModelConfig,
     embedding: Weight,
     layers: Vec<Layer>,
     norm: Vector,
@@ -125,8 +126,8 @@ impl Loader<'_> {
         })
     }
 
-    fn rows(&self, name: &str, out: usize, input: usize) -> Result<Rows> {
-        let rows = Rows::open(self.gguf, name)?;
+    fn rows(&self, name: &str, out: usize, input: usize) -> Result<WeightRows> {
+        let rows = WeightRows::open(self.gguf, name)?;
         anyhow::ensure!(
             (rows.rows, rows.columns) == (out, input),
             "tensor {name} has {} × {} elements; the metadata implies {out} × {input}",
@@ -206,8 +207,8 @@ impl Network {
     ///
     /// Fails with one sentence where the file lacks a tensor or its shape makes no sense.
     pub fn load(gguf: &Gguf, scope: Scope, seed: u64) -> Result<(Network, Params)> {
-        let vocab = Rows::open(gguf, "token_embd.weight")?.rows;
-        let config = Config::read(gguf, vocab)?;
+        let vocab = WeightRows::open(gguf, "token_embd.weight")?.rows;
+        let config = ModelConfig::read(gguf, vocab)?;
         let mut params = Params::default();
         let mut loader = Loader {
             gguf,
@@ -226,7 +227,7 @@ impl Network {
             None => None,
         };
         let divisors = match gguf.tensor("rope_freqs.weight") {
-            Some(_) => Some(Rows::open(gguf, "rope_freqs.weight")?.to_vec()),
+            Some(_) => Some(WeightRows::open(gguf, "rope_freqs.weight")?.to_vec()),
             None => None,
         };
         let rope = Rope::new(&config.rope, divisors.as_deref()).context("the rotary embedding")?;
@@ -244,7 +245,7 @@ impl Network {
     }
 
     /// The model's hyper-parameters.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
@@ -424,7 +425,7 @@ impl Batch {
         }
     }
 
-    fn rows_of(&self, config: &Config, layer: usize) -> Layout<'_> {
+    fn rows_of(&self, config: &ModelConfig, layer: usize) -> Layout<'_> {
         let window = config.window_of(layer);
         let angles = match (&self.local_angles, window) {
             (Some(local), Some(_)) => local,

@@ -1,6 +1,6 @@
 //! Rotary position embeddings over rows of heads, and their backward pass: the turn back.
 
-use s1_model::decoder::RopeLayout;
+use s1_model::config::RopeLayout;
 
 /// Cosines and sines for the rows of a batch.
 #[derive(Debug, Default)]

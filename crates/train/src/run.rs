@@ -540,7 +540,7 @@ impl Run {
             };
             let values = self.params.values[param.range.clone()].to_vec();
             let layer = adapter.layers.entry(prefix.to_owned()).or_insert_with(|| {
-                s1_model::adapter::LowRankFactors {
+                s1_model::weights::LowRankFactors {
                     rank,
                     scale: alpha / rank as f32,
                     a: Vec::new(),

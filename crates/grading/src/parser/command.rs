@@ -1,7 +1,7 @@
 //! Numbers, variables, commands and matrices: the parts of an expression that begin with a name.
 
 use super::{Parser, small_integer, times};
-use crate::lexer::{Number, Lexeme};
+use crate::lexer::{Lexeme, Number};
 use crate::node::{Constant, Function, Node};
 
 impl Parser {

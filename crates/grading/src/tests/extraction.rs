@@ -1,6 +1,6 @@
 //! Finding the answer in what a model wrote.
 
-use crate::{ExtractionRule, AnswerKind, extract, grade};
+use crate::{AnswerKind, ExtractionRule, extract, grade};
 
 #[test]
 fn each_form_is_found_by_its_rule() {
@@ -16,7 +16,12 @@ fn each_form_is_found_by_its_rule() {
             "\\frac{1}{2}",
             ExtractionRule::Boxed,
         ),
-        ("\\boxed{\\{1,2\\}}", None, "\\{1,2\\}", ExtractionRule::Boxed),
+        (
+            "\\boxed{\\{1,2\\}}",
+            None,
+            "\\{1,2\\}",
+            ExtractionRule::Boxed,
+        ),
         ("\\boxed{ 12 }", None, "12", ExtractionRule::Boxed),
         ("\\boxed 5 is it", None, "5", ExtractionRule::Boxed),
         ("\\fbox{9}", None, "9", ExtractionRule::Boxed),
@@ -27,13 +32,28 @@ fn each_form_is_found_by_its_rule() {
             "3",
             ExtractionRule::Boxed,
         ),
-        ("\\boxed{3} and an empty \\boxed{}", None, "3", ExtractionRule::Boxed),
+        (
+            "\\boxed{3} and an empty \\boxed{}",
+            None,
+            "3",
+            ExtractionRule::Boxed,
+        ),
         ("\\boxed{3}\nAnswer: 4", None, "3", ExtractionRule::Boxed),
         // GSM8K's own form.
-        ("16 - 7 = <<16-7=9>>9\n#### 18", None, "18", ExtractionRule::Hashes),
+        (
+            "16 - 7 = <<16-7=9>>9\n#### 18",
+            None,
+            "18",
+            ExtractionRule::Hashes,
+        ),
         ("#### 1,234", number, "1,234", ExtractionRule::Hashes),
         // Markers.
-        ("Thus.\nAnswer: 42", None, "42", ExtractionRule::AnswerMarker),
+        (
+            "Thus.\nAnswer: 42",
+            None,
+            "42",
+            ExtractionRule::AnswerMarker,
+        ),
         (
             "answer: no\nFINAL ANSWER: yes",
             None,
@@ -41,7 +61,12 @@ fn each_form_is_found_by_its_rule() {
             ExtractionRule::AnswerMarker,
         ),
         ("**Answer:** 42", None, "42", ExtractionRule::AnswerMarker),
-        ("**Final Answer**: **42**.", None, "42", ExtractionRule::AnswerMarker),
+        (
+            "**Final Answer**: **42**.",
+            None,
+            "42",
+            ExtractionRule::AnswerMarker,
+        ),
         (
             "**Final Answer:**\n\n$\\sqrt{2}$",
             math,
@@ -54,7 +79,12 @@ fn each_form_is_found_by_its_rule() {
             "5",
             ExtractionRule::AnswerMarker,
         ),
-        ("The answer is 42.", number, "42", ExtractionRule::AnswerMarker),
+        (
+            "The answer is 42.",
+            number,
+            "42",
+            ExtractionRule::AnswerMarker,
+        ),
         (
             "Answer: she makes $18 every day",
             number,
@@ -67,7 +97,12 @@ fn each_form_is_found_by_its_rule() {
             "5",
             ExtractionRule::AnswerMarker,
         ),
-        ("Answer: 2 + 3 = 5", number, "2 + 3 = 5", ExtractionRule::AnswerMarker),
+        (
+            "Answer: 2 + 3 = 5",
+            number,
+            "2 + 3 = 5",
+            ExtractionRule::AnswerMarker,
+        ),
         (
             "Answer: -5 (below zero, not 3)",
             number,
@@ -81,8 +116,18 @@ fn each_form_is_found_by_its_rule() {
             ExtractionRule::AnswerMarker,
         ),
         // The last number.
-        ("3 + 4 makes 7 apples", number, "7", ExtractionRule::LastNumber),
-        ("it costs $1,234.56.", number, "1,234.56", ExtractionRule::LastNumber),
+        (
+            "3 + 4 makes 7 apples",
+            number,
+            "7",
+            ExtractionRule::LastNumber,
+        ),
+        (
+            "it costs $1,234.56.",
+            number,
+            "1,234.56",
+            ExtractionRule::LastNumber,
+        ),
         (
             "it falls to -3.5 degrees, I think",
             number,
@@ -90,9 +135,24 @@ fn each_form_is_found_by_its_rule() {
             ExtractionRule::LastNumber,
         ),
         ("so 10 - 7", number, "7", ExtractionRule::LastNumber),
-        ("we are left with 10-7", number, "7", ExtractionRule::LastNumber),
-        ("about 3/4 of them", number, "3/4", ExtractionRule::LastNumber),
-        ("that is 25% of all", number, "25%", ExtractionRule::LastNumber),
+        (
+            "we are left with 10-7",
+            number,
+            "7",
+            ExtractionRule::LastNumber,
+        ),
+        (
+            "about 3/4 of them",
+            number,
+            "3/4",
+            ExtractionRule::LastNumber,
+        ),
+        (
+            "that is 25% of all",
+            number,
+            "25%",
+            ExtractionRule::LastNumber,
+        ),
         ("we count 1, 2, 3", number, "3", ExtractionRule::LastNumber),
         (
             "we get $\\frac{3}{4}$ of it",
@@ -125,8 +185,18 @@ fn each_form_is_found_by_its_rule() {
         ),
         ("It is 5", number, "5", ExtractionRule::LastNumber),
         // The last option.
-        ("I think (B), not (C)", choice, "C", ExtractionRule::LastOption),
-        ("A good choice would be D", choice, "D", ExtractionRule::LastOption),
+        (
+            "I think (B), not (C)",
+            choice,
+            "C",
+            ExtractionRule::LastOption,
+        ),
+        (
+            "A good choice would be D",
+            choice,
+            "D",
+            ExtractionRule::LastOption,
+        ),
         (
             "It must be B because A is wrong.",
             choice,

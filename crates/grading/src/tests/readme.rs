@@ -4,7 +4,14 @@ use crate::equal;
 
 /// The answers of a cell: between backticks, a group of them up to each `·`.
 fn groups(cell: &str) -> Vec<Vec<String>> {
-    let answers = |group: &str| group.split('`').skip(1).step_by(2).map(String::from).collect();
+    let answers = |group: &str| {
+        group
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(String::from)
+            .collect()
+    };
     cell.split(" · ").map(answers).collect()
 }
 

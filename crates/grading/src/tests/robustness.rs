@@ -93,7 +93,12 @@ fn random_text_never_panics() {
         let (a, b) = (make(), make());
         equal(&a, &b);
         grade(&a, &b);
-        for kind in [AnswerKind::Number, AnswerKind::Choice, AnswerKind::Math, AnswerKind::Text] {
+        for kind in [
+            AnswerKind::Number,
+            AnswerKind::Choice,
+            AnswerKind::Math,
+            AnswerKind::Text,
+        ] {
             if let Some(found) = extract(&a, Some(kind)) {
                 assert_eq!(a[found.span], found.text);
             }

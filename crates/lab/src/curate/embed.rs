@@ -12,7 +12,7 @@ use super::cluster::Vectors;
 use super::text;
 use s1_engine::tokenizer_for;
 use s1_model::gguf::Gguf;
-use s1_model::weights::rows::Rows;
+use s1_model::weights::rows::WeightRows;
 
 /// The embedding matrix of a GGUF file.
 const TENSOR: &str = "token_embd.weight";
@@ -31,7 +31,8 @@ pub(super) fn by_model(path: &Path, questions: &[&str]) -> Result<Vectors> {
     let shown = path.display();
     let gguf = Gguf::open(path)?;
     let tokenizer = tokenizer_for(&gguf, path)?;
-    let rows = Rows::open(&gguf, TENSOR).with_context(|| format!("{shown} has no embeddings"))?;
+    let rows =
+        WeightRows::open(&gguf, TENSOR).with_context(|| format!("{shown} has no embeddings"))?;
     let width = rows.columns;
     if width == 0 || width > WIDEST {
         bail!("the embeddings of {shown} are {width} wide, which no model has");

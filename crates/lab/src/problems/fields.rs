@@ -229,7 +229,9 @@ impl Layout {
 /// The answer alone, where a solution marks it.
 fn bare(answer: &str) -> String {
     match s1_grading::extract(answer, None) {
-        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => found.text,
+        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => {
+            found.text
+        }
         _ => answer.to_string(),
     }
 }

@@ -12,7 +12,7 @@ use crate::parallel::{self, Output};
 
 /// How queries look at keys.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attention {
+pub(super) struct CachedAttention {
     /// Factor on query · key.
     pub scale: f32,
     /// `c · tanh(x / c)` on the scaled scores.
@@ -24,7 +24,7 @@ pub(super) struct Attention {
     pub window: Option<usize>,
 }
 
-impl Attention {
+impl CachedAttention {
     /// Queries `[tokens, heads, dim]`, keys `[kv_heads, n, dim]` and values
     /// `[kv_heads, n, value_dim]` (any strides outside a row) to `[tokens, heads · value_dim]`.
     ///
@@ -82,7 +82,14 @@ impl Attention {
     }
 
     /// One query against the rows it sees; `scores` is scratch, `out` the result.
-    fn one(&self, q: &[f32], keys: Rows, values: Rows, scores: &mut Vec<f32>, out: &mut [f32]) {
+    fn one(
+        &self,
+        q: &[f32],
+        keys: HeadRows,
+        values: HeadRows,
+        scores: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
         scores.clear();
         scores.extend((0..keys.len).map(|i| {
             let score = f32::vec_dot(q.len(), keys.row(i), q) * self.scale;
@@ -108,14 +115,14 @@ impl Attention {
 
 /// Consecutive rows of a head's keys or values.
 #[derive(Clone, Copy)]
-struct Rows<'a> {
+struct HeadRows<'a> {
     data: &'a [f32],
     width: usize,
     stride: usize,
     len: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> HeadRows<'a> {
     fn row(&self, i: usize) -> &'a [f32] {
         &self.data[i * self.stride..i * self.stride + self.width]
     }
@@ -148,10 +155,10 @@ impl<'a> Heads<'a> {
         })
     }
 
-    fn rows(&self, head: usize, range: std::ops::Range<usize>) -> Rows<'a> {
+    fn rows(&self, head: usize, range: std::ops::Range<usize>) -> HeadRows<'a> {
         let start = head * self.head_stride + range.start * self.row_stride;
         let (width, stride) = (self.width, self.row_stride);
-        Rows {
+        HeadRows {
             data: &self.data[start..],
             width,
             stride,
@@ -160,7 +167,7 @@ impl<'a> Heads<'a> {
     }
 }
 
-impl CustomOp3 for Attention {
+impl CustomOp3 for CachedAttention {
     fn name(&self) -> &'static str {
         "attention"
     }
@@ -242,7 +249,7 @@ mod tests {
                     continue;
                 }
                 let softcap = window.map(|_| 0.7);
-                let attention = Attention {
+                let attention = CachedAttention {
                     scale: 0.3,
                     softcap,
                     first: before,

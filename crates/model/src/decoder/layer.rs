@@ -4,11 +4,11 @@
 use anyhow::Result;
 use candle_core::{DType, Tensor};
 
-use super::attention::Attention;
-use super::config::Config;
+use super::attention::CachedAttention;
 use super::ops::{self, rms_norm};
 use super::rope::Rotation;
 use crate::cache::LayerCache;
+use crate::config::ModelConfig;
 use crate::weights::{Linear, Weights};
 
 /// Where a lane's new tokens lie: in the batch and in the lane's cache.
@@ -24,7 +24,7 @@ pub(super) struct Span {
 
 /// The weights of one layer.
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(super) struct DecoderLayer {
     attention_norm: Tensor,
     query: Linear,
     key: Linear,
@@ -40,8 +40,8 @@ pub(super) struct Layer {
     post_ffn_norm: Option<Tensor>,
 }
 
-impl Layer {
-    pub(super) fn load(weights: &Weights, config: &Config, index: usize) -> Result<Self> {
+impl DecoderLayer {
+    pub(super) fn load(weights: &Weights, config: &ModelConfig, index: usize) -> Result<Self> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let c = config;
         let linear = |part: &str, out, input| weights.linear(&name(part), out, input);
@@ -63,11 +63,25 @@ impl Layer {
         })
     }
 
+    /// The linear layer that GGUF calls `part`.
+    pub(super) fn linear_mut(&mut self, part: &str) -> Option<&mut Linear> {
+        Some(match part {
+            "attn_q" => &mut self.query,
+            "attn_k" => &mut self.key,
+            "attn_v" => &mut self.value,
+            "attn_output" => &mut self.attention_output,
+            "ffn_gate" => &mut self.gate,
+            "ffn_up" => &mut self.up,
+            "ffn_down" => &mut self.down,
+            _ => return None,
+        })
+    }
+
     /// Remembers the rows' keys and values and attends: `x` `[rows, hidden]` to the heads'
     /// outputs `[rows, heads · value_dim]`.
     pub(super) fn attend<'a>(
         &self,
-        config: &Config,
+        config: &ModelConfig,
         x: &Tensor,
         rotation: &Rotation,
         window: Option<usize>,
@@ -113,7 +127,7 @@ impl Layer {
             // What lies before the first query's window is seen by no query.
             let start = window.map_or(0, |w| (span.position + 1).saturating_sub(w));
             let (keys, values) = cache.view(start..end)?;
-            let attention = Attention {
+            let attention = CachedAttention {
                 scale: c.attention_scale,
                 softcap: c.attention_softcap,
                 first: span.position - start,
@@ -130,7 +144,7 @@ impl Layer {
     /// Adds attention's outputs to the residual stream `x`, then the feed-forward network.
     pub(super) fn feed_forward(
         &self,
-        config: &Config,
+        config: &ModelConfig,
         x: Tensor,
         heads: &Tensor,
     ) -> candle_core::Result<Tensor> {

@@ -8,8 +8,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{ops, rotary_emb};
 
-use super::config::Activation;
-use super::rope::RopeLayout;
+use crate::config::{Activation, RopeLayout};
 use crate::parallel::{self, Output};
 
 /// `x / sqrt(mean(x²) + eps) · weight` over the last dimension.

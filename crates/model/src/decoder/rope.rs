@@ -8,54 +8,7 @@ use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
 use super::ops;
-
-/// Which elements of a head form a rotated pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RopeLayout {
-    /// Elements `2i` and `2i + 1`.
-    Interleaved,
-    /// Elements `i` and `i + dims / 2`.
-    HalfSplit,
-}
-
-/// How frequencies are stretched beyond the trained context.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RopeScaling {
-    /// Not at all.
-    None,
-    /// All frequencies divided by the factor.
-    Linear {
-        /// The divisor.
-        factor: f32,
-    },
-    /// YaRN (<https://arxiv.org/abs/2309.00071>): low frequencies divided, high ones kept, a ramp
-    /// between.
-    Yarn {
-        /// The divisor of the low frequencies.
-        factor: f32,
-        /// Tokens the model saw before it was stretched.
-        original_context: usize,
-        /// Extra factor on the magnitude `0.1 · ln(factor) + 1`.
-        attention_factor: f32,
-        /// Rotations over the original context above which a frequency is kept.
-        beta_fast: f32,
-        /// Rotations below which it is divided.
-        beta_slow: f32,
-    },
-}
-
-/// The rotary embedding of a kind of layer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RopeConfig {
-    /// Which elements are paired.
-    pub layout: RopeLayout,
-    /// How many leading elements of a head are rotated; even, at most the head's width.
-    pub dims: usize,
-    /// Base of the geometric series of frequencies.
-    pub base: f32,
-    /// Stretching.
-    pub scaling: RopeScaling,
-}
+use crate::config::{RopeConfig, RopeLayout, RopeScaling};
 
 /// Frequencies ready for use.
 #[derive(Debug)]

@@ -1,21 +1,19 @@
 //! The parser: from bytes to a checked directory.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::TensorInfo;
+use super::cursor::Cursor;
 use super::kind::TensorKind;
-use super::value::{Array, Value, ValueKind};
+use super::value::Value;
 
 /// More entries than any real file has; each costs about a hundred bytes of memory.
 const MAX_METADATA: u64 = 1 << 16;
 const MAX_TENSORS: u64 = 1 << 16;
 /// Keys and tensor names are the only strings that are copied.
 const MAX_NAME_BYTES: usize = 256;
-/// Arrays of arrays nest at most this deep, which bounds the parser's recursion.
-const MAX_ARRAY_DEPTH: usize = 4;
 /// GGUF allows four dimensions.
 const MAX_DIMENSIONS: u32 = 4;
 /// `general.alignment` when the file does not give one.
@@ -31,11 +29,7 @@ pub(super) struct Header {
 
 /// Reads and checks the whole header.
 pub(super) fn header(file: &[u8]) -> Result<Header> {
-    let mut cursor = Cursor {
-        file,
-        at: 0,
-        end: file.len(),
-    };
+    let mut cursor = Cursor::new(file);
     let magic = cursor
         .take(4)
         .context("the file is too short to be a GGUF file")?;
@@ -61,11 +55,9 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
     // No capacity is reserved from the counts: the maps grow as entries really appear.
     let mut metadata = HashMap::new();
     for index in 0..metadata_count {
-        let key = cursor
-            .name()
-            .with_context(|| format!("metadata key {index} is damaged"))?;
-        let value = cursor
-            .value()
+        let key =
+            read_name(&mut cursor).with_context(|| format!("metadata key {index} is damaged"))?;
+        let value = Value::read(&mut cursor)
             .with_context(|| format!("the metadata value of {key} is damaged"))?;
         if metadata.insert(key.to_owned(), value).is_some() {
             bail!("the metadata key {key} occurs twice");
@@ -74,15 +66,14 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
 
     let mut entries = Vec::new();
     for index in 0..tensor_count {
-        let name = cursor
-            .name()
+        let name = read_name(&mut cursor)
             .with_context(|| format!("the name of tensor {index} is damaged"))?;
-        let entry = Entry::read(&mut cursor, name)
+        let entry = TensorEntry::read(&mut cursor, name)
             .with_context(|| format!("the directory entry of tensor {name} is damaged"))?;
         entries.push((name, entry));
     }
 
-    let data_start = align_up(cursor.at as u64, alignment(&metadata)?)?;
+    let data_start = align_up(cursor.position() as u64, alignment(&metadata)?)?;
     let mut tensors = HashMap::new();
     for (name, entry) in entries {
         let info = entry.locate(name, data_start, file.len())?;
@@ -91,6 +82,18 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
         }
     }
     Ok(Header { metadata, tensors })
+}
+
+/// The name of a key or tensor.
+fn read_name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str> {
+    let name = cursor.string()?;
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
+        bail!(
+            "a name of {} bytes is not accepted (1 to {MAX_NAME_BYTES})",
+            name.len()
+        );
+    }
+    Ok(name)
 }
 
 fn alignment(metadata: &HashMap<String, Value>) -> Result<u64> {
@@ -110,7 +113,7 @@ fn align_up(offset: u64, alignment: u64) -> Result<u64> {
 }
 
 /// A directory entry whose shape is checked but whose place is not yet.
-struct Entry {
+struct TensorEntry {
     kind: TensorKind,
     shape: Vec<usize>,
     bytes: usize,
@@ -118,7 +121,7 @@ struct Entry {
     offset: u64,
 }
 
-impl Entry {
+impl TensorEntry {
     fn read(cursor: &mut Cursor, name: &str) -> Result<Self> {
         let dimensions = cursor.u32()?;
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
@@ -171,150 +174,5 @@ impl Entry {
                  (download it again)"
             ),
         }
-    }
-}
-
-/// A reading position that cannot leave its range.
-pub(super) struct Cursor<'a> {
-    file: &'a [u8],
-    at: usize,
-    end: usize,
-}
-
-impl<'a> Cursor<'a> {
-    /// A cursor over part of a file, `None` if the part is not inside it.
-    pub(super) fn at(file: &'a [u8], range: Range<usize>) -> Option<Self> {
-        file.get(range.clone())?;
-        Some(Self {
-            file,
-            at: range.start,
-            end: range.end,
-        })
-    }
-
-    fn range(&mut self, len: usize) -> Result<Range<usize>> {
-        let start = self.at;
-        match start.checked_add(len) {
-            Some(end) if end <= self.end => {
-                self.at = end;
-                Ok(start..end)
-            }
-            _ => bail!("the file ends too early: it is truncated or damaged"),
-        }
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
-        let range = self.range(len)?;
-        Ok(&self.file[range])
-    }
-
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
-        Ok(self.take(N)?.try_into()?)
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_le_bytes(self.bytes()?))
-    }
-
-    fn u64(&mut self) -> Result<u64> {
-        Ok(u64::from_le_bytes(self.bytes()?))
-    }
-
-    fn len(&mut self) -> Result<usize> {
-        usize::try_from(self.u64()?).context("a length does not fit in memory")
-    }
-
-    fn string_range(&mut self) -> Result<Range<usize>> {
-        let len = self.len()?;
-        let range = self.range(len)?;
-        std::str::from_utf8(&self.file[range.clone()]).context("a string is not UTF-8")?;
-        Ok(range)
-    }
-
-    /// A length-prefixed string.
-    pub(super) fn string(&mut self) -> Result<&'a str> {
-        let len = self.len()?;
-        std::str::from_utf8(self.take(len)?).context("a string is not UTF-8")
-    }
-
-    fn name(&mut self) -> Result<&'a str> {
-        let name = self.string()?;
-        if name.is_empty() || name.len() > MAX_NAME_BYTES {
-            bail!(
-                "a name of {} bytes is not accepted (1 to {MAX_NAME_BYTES})",
-                name.len()
-            );
-        }
-        Ok(name)
-    }
-
-    fn kind(&mut self) -> Result<ValueKind> {
-        let code = self.u32()?;
-        ValueKind::from_code(code).ok_or_else(|| anyhow!("the value type number {code} is unknown"))
-    }
-
-    fn value(&mut self) -> Result<Value> {
-        match self.kind()? {
-            ValueKind::String => Ok(Value::String(self.string_range()?)),
-            ValueKind::Array => Ok(Value::Array(self.array(0)?)),
-            kind => self.scalar(kind),
-        }
-    }
-
-    /// A value of a kind with a fixed size.
-    pub(super) fn scalar(&mut self, kind: ValueKind) -> Result<Value> {
-        Ok(match kind {
-            ValueKind::U8 => Value::U8(u8::from_le_bytes(self.bytes()?)),
-            ValueKind::I8 => Value::I8(i8::from_le_bytes(self.bytes()?)),
-            ValueKind::U16 => Value::U16(u16::from_le_bytes(self.bytes()?)),
-            ValueKind::I16 => Value::I16(i16::from_le_bytes(self.bytes()?)),
-            ValueKind::U32 => Value::U32(self.u32()?),
-            ValueKind::I32 => Value::I32(i32::from_le_bytes(self.bytes()?)),
-            ValueKind::F32 => Value::F32(f32::from_le_bytes(self.bytes()?)),
-            ValueKind::U64 => Value::U64(self.u64()?),
-            ValueKind::I64 => Value::I64(i64::from_le_bytes(self.bytes()?)),
-            ValueKind::F64 => Value::F64(f64::from_le_bytes(self.bytes()?)),
-            ValueKind::Bool => match self.bytes::<1>()? {
-                [0] => Value::Bool(false),
-                [1] => Value::Bool(true),
-                [other] => bail!("a boolean has the value {other}"),
-            },
-            ValueKind::String | ValueKind::Array => bail!("an element has no fixed size"),
-        })
-    }
-
-    fn array(&mut self, depth: usize) -> Result<Array> {
-        if depth >= MAX_ARRAY_DEPTH {
-            bail!("arrays nest more than {MAX_ARRAY_DEPTH} deep");
-        }
-        let kind = self.kind()?;
-        let len = self.len()?;
-        let start = self.at;
-        match kind.fixed_bytes() {
-            Some(size) => {
-                let bytes = len
-                    .checked_mul(size)
-                    .ok_or_else(|| anyhow!("an array of {len} elements overflows"))?;
-                self.range(bytes)?;
-            }
-            // Every element takes at least eight bytes, so a false length soon meets the end.
-            None => {
-                for _ in 0..len {
-                    match kind {
-                        ValueKind::String => {
-                            self.string_range()?;
-                        }
-                        _ => {
-                            self.array(depth + 1)?;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(Array {
-            kind,
-            len,
-            range: start..self.at,
-        })
     }
 }

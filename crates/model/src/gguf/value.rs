@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use super::parse::Cursor;
+use anyhow::{Result, anyhow, bail};
+
+use super::cursor::Cursor;
+
+/// Arrays of arrays nest at most this deep, which bounds the recursion.
+const MAX_ARRAY_DEPTH: usize = 4;
 
 /// The type of a metadata value, numbered as in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +29,7 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
-    pub(super) fn from_code(code: u32) -> Option<Self> {
+    fn from_code(code: u32) -> Option<Self> {
         use ValueKind::*;
         const ALL: [ValueKind; 13] = [
             U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64,
@@ -32,8 +37,13 @@ impl ValueKind {
         ALL.get(usize::try_from(code).ok()?).copied()
     }
 
+    fn read(cursor: &mut Cursor) -> Result<Self> {
+        let code = cursor.u32()?;
+        Self::from_code(code).ok_or_else(|| anyhow!("the value type number {code} is unknown"))
+    }
+
     /// Bytes of one element, `None` for the two kinds without a fixed size.
-    pub(super) fn fixed_bytes(self) -> Option<usize> {
+    fn fixed_bytes(self) -> Option<usize> {
         use ValueKind::*;
         match self {
             U8 | I8 | Bool => Some(1),
@@ -67,6 +77,37 @@ pub enum Value {
 }
 
 impl Value {
+    /// The type and value of a metadata key.
+    pub(super) fn read(cursor: &mut Cursor) -> Result<Self> {
+        match ValueKind::read(cursor)? {
+            ValueKind::String => Ok(Self::String(cursor.string_range()?)),
+            ValueKind::Array => Ok(Self::Array(Array::read(cursor, 0)?)),
+            kind => Self::scalar(cursor, kind),
+        }
+    }
+
+    /// A value of a kind with a fixed size.
+    fn scalar(cursor: &mut Cursor, kind: ValueKind) -> Result<Self> {
+        Ok(match kind {
+            ValueKind::U8 => Self::U8(u8::from_le_bytes(cursor.bytes()?)),
+            ValueKind::I8 => Self::I8(i8::from_le_bytes(cursor.bytes()?)),
+            ValueKind::U16 => Self::U16(u16::from_le_bytes(cursor.bytes()?)),
+            ValueKind::I16 => Self::I16(i16::from_le_bytes(cursor.bytes()?)),
+            ValueKind::U32 => Self::U32(cursor.u32()?),
+            ValueKind::I32 => Self::I32(i32::from_le_bytes(cursor.bytes()?)),
+            ValueKind::F32 => Self::F32(f32::from_le_bytes(cursor.bytes()?)),
+            ValueKind::U64 => Self::U64(cursor.u64()?),
+            ValueKind::I64 => Self::I64(i64::from_le_bytes(cursor.bytes()?)),
+            ValueKind::F64 => Self::F64(f64::from_le_bytes(cursor.bytes()?)),
+            ValueKind::Bool => match cursor.bytes::<1>()? {
+                [0] => Self::Bool(false),
+                [1] => Self::Bool(true),
+                [other] => bail!("a boolean has the value {other}"),
+            },
+            ValueKind::String | ValueKind::Array => bail!("an element has no fixed size"),
+        })
+    }
+
     /// Any integer that is not negative.
     pub fn as_u64(&self) -> Option<u64> {
         match *self {
@@ -106,6 +147,37 @@ pub struct Array {
 }
 
 impl Array {
+    fn read(cursor: &mut Cursor, depth: usize) -> Result<Self> {
+        if depth >= MAX_ARRAY_DEPTH {
+            bail!("arrays nest more than {MAX_ARRAY_DEPTH} deep");
+        }
+        let kind = ValueKind::read(cursor)?;
+        let len = cursor.len()?;
+        let start = cursor.position();
+        match kind.fixed_bytes() {
+            Some(size) => {
+                let bytes = len
+                    .checked_mul(size)
+                    .ok_or_else(|| anyhow!("an array of {len} elements overflows"))?;
+                cursor.range(bytes)?;
+            }
+            // Every element takes at least eight bytes, so a false length soon meets the end.
+            None => {
+                for _ in 0..len {
+                    match kind {
+                        ValueKind::String => drop(cursor.string_range()?),
+                        _ => drop(Self::read(cursor, depth + 1)?),
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            kind,
+            len,
+            range: start..cursor.position(),
+        })
+    }
+
     /// Decodes the elements one by one; `None` if any is not what `read` expects.
     fn decode<'a, T>(
         &self,
@@ -133,7 +205,7 @@ impl Array {
         if !matches!(kind, ValueKind::F32 | ValueKind::F64) {
             return None;
         }
-        self.decode(file, |c| match c.scalar(kind).ok()? {
+        self.decode(file, |c| match Value::scalar(c, kind).ok()? {
             Value::F32(v) => Some(v),
             Value::F64(v) => Some(v as f32),
             _ => None,
@@ -143,6 +215,8 @@ impl Array {
     pub(super) fn i32s(&self, file: &[u8]) -> Option<Vec<i32>> {
         let kind = self.kind;
         kind.fixed_bytes()?;
-        self.decode(file, |c| i32::try_from(c.scalar(kind).ok()?.as_i64()?).ok())
+        self.decode(file, |c| {
+            i32::try_from(Value::scalar(c, kind).ok()?.as_i64()?).ok()
+        })
     }
 }

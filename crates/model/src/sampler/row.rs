@@ -5,7 +5,7 @@
 /// Computed from the raw logits, before any filter: what the model believes, not what the
 /// sampler may take. A logit that is not a number counts as impossible.
 #[derive(Debug)]
-pub struct Row<'a> {
+pub struct LogitsRow<'a> {
     logits: &'a [f32],
     /// Logarithm of the sum of the exponentials of all logits.
     log_sum: f64,
@@ -15,7 +15,7 @@ pub struct Row<'a> {
     pub top: Vec<(u32, f32)>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> LogitsRow<'a> {
     /// Reads `logits` of ids below `vocab`; keeps the `top` best.
     pub fn new(logits: &'a [f32], vocab: usize, top: usize) -> Self {
         let logits = &logits[..vocab.min(logits.len())];
@@ -105,7 +105,7 @@ mod tests {
     fn probabilities_entropy_and_order_are_exact() {
         // Probabilities 1/2, 1/4, 1/8, 1/8; the last logit belongs to padding.
         let logits = [2f32.ln(), 4f32.ln(), 1f32.ln(), 1f32.ln(), 99.0];
-        let row = Row::new(&logits, 4, 3);
+        let row = LogitsRow::new(&logits, 4, 3);
         let half = 0.5f32.ln();
         assert!((row.logprob(1) - half).abs() < 1e-6);
         assert!((row.entropy - 1.75 * 2f32.ln()).abs() < 1e-6);
@@ -119,7 +119,10 @@ mod tests {
     fn a_constant_added_to_all_logits_changes_nothing() {
         let shifted: Vec<f32> = (0..1000).map(|i| (i % 7) as f32 + 5000.0).collect();
         let plain: Vec<f32> = (0..1000).map(|i| (i % 7) as f32).collect();
-        let (a, b) = (Row::new(&shifted, 1000, 5), Row::new(&plain, 1000, 5));
+        let (a, b) = (
+            LogitsRow::new(&shifted, 1000, 5),
+            LogitsRow::new(&plain, 1000, 5),
+        );
         assert!((a.entropy - b.entropy).abs() < 1e-6);
         assert_eq!(a.top, b.top);
     }
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn a_uniform_row_over_a_real_vocabulary_has_the_entropy_of_its_size() {
         let row = vec![-3.25f32; 262_144];
-        let row = Row::new(&row, 262_144, 2);
+        let row = LogitsRow::new(&row, 262_144, 2);
         assert!((row.entropy - 262_144f32.ln()).abs() < 1e-5);
         assert_eq!(
             row.top.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
@@ -138,13 +141,13 @@ mod tests {
     #[test]
     fn what_is_not_a_number_is_impossible() {
         let row = [f32::NAN, 0.0, f32::NEG_INFINITY, f32::INFINITY];
-        let row = Row::new(&row, 4, 4);
+        let row = LogitsRow::new(&row, 4, 4);
         assert_eq!(row.top[0], (3, 0.0));
         assert_eq!((row.logprob(0), row.entropy), (f32::NEG_INFINITY, 0.0));
         let nothing = [f32::NAN; 3];
-        let row = Row::new(&nothing, 3, 1);
+        let row = LogitsRow::new(&nothing, 3, 1);
         assert_eq!((row.entropy, row.logprob(1)), (0.0, f32::NEG_INFINITY));
-        let empty = Row::new(&[], 10, 5);
+        let empty = LogitsRow::new(&[], 10, 5);
         assert!(empty.top.is_empty());
     }
 }

@@ -256,7 +256,7 @@ fn a_row_of_a_large_vocabulary_takes_milliseconds() {
         );
     };
     time("row", &|| {
-        assert_eq!(Row::new(&logits, logits.len(), 8).top.len(), 8)
+        assert_eq!(LogitsRow::new(&logits, logits.len(), 8).top.len(), 8)
     });
     time("greedy", &|| {
         drop(drawn(&logits, &Sampling::default(), 1).to_string())

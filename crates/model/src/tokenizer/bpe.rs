@@ -5,7 +5,7 @@
 //! order of the file's merge list.
 
 use super::merge::{Symbol, merge};
-use super::split::{Family, Splitter};
+use super::split::{PreTokenizer, Splitter};
 use anyhow::Result;
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ impl Bpe {
     /// Reads the merge list (`"left right"` per entry). Entries that name no token, or that make
     /// none, are left out; of a repeated pair the first counts.
     pub fn new(
-        family: Family,
+        family: PreTokenizer,
         whole_words: bool,
         merges: &[String],
         ids: &HashMap<Box<str>, u32>,
@@ -152,7 +152,7 @@ mod tests {
     fn merges_apply_in_the_order_of_the_list_not_of_the_text() {
         let ids = ids(&["a", "b", "c", "ab", "bc"]);
         let merges = ["b c".to_owned(), "a b".to_owned()];
-        let bpe = Bpe::new(Family::Gpt2, false, &merges, &ids).unwrap();
+        let bpe = Bpe::new(PreTokenizer::Gpt2, false, &merges, &ids).unwrap();
         assert_eq!(encode(&bpe, &ids, "abc"), [0, 4]);
         assert_eq!(encode(&bpe, &ids, "abab"), [3, 3]);
     }
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn llama3_takes_a_whole_word_that_no_merge_can_build() {
         let ids = ids(&["a", "b", "ab"]);
-        let whole = Bpe::new(Family::Llama3, true, &[], &ids).unwrap();
-        let merged = Bpe::new(Family::Llama3, false, &[], &ids).unwrap();
+        let whole = Bpe::new(PreTokenizer::Llama3, true, &[], &ids).unwrap();
+        let merged = Bpe::new(PreTokenizer::Llama3, false, &[], &ids).unwrap();
         assert_eq!(encode(&whole, &ids, "ab"), [2]);
         assert_eq!(encode(&merged, &ids, "ab"), [0, 1]);
     }
@@ -170,7 +170,7 @@ mod tests {
     fn a_merge_list_that_names_unknown_tokens_does_no_harm() {
         let ids = ids(&["a", "b"]);
         let merges = ["a b", "x y", "", " ", "a", "a  b"].map(str::to_owned);
-        let bpe = Bpe::new(Family::Gpt2, false, &merges, &ids).unwrap();
+        let bpe = Bpe::new(PreTokenizer::Gpt2, false, &merges, &ids).unwrap();
         assert_eq!(encode(&bpe, &ids, "abz"), [0, 1]);
     }
 }

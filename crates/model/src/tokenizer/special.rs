@@ -2,7 +2,7 @@
 
 /// A stretch of the input: still text, or already a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece<'t> {
+pub(super) enum Segment<'t> {
     /// Text that the merging algorithm has to cut.
     Text(&'t str),
     /// A token found literally.
@@ -16,11 +16,11 @@ pub(super) enum Piece<'t> {
 /// the lower id goes first.
 #[derive(Debug, Default)]
 pub(super) struct Specials {
-    entries: Vec<Entry>,
+    entries: Vec<SpecialToken>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct SpecialToken {
     text: String,
     id: u32,
     /// Control tokens count only where the text comes from a template, not from a person.
@@ -61,22 +61,22 @@ impl Trigrams {
 impl Specials {
     /// Collects `(id, text, is control)`; empty texts are left out, they would match everywhere.
     pub fn new(tokens: impl IntoIterator<Item = (u32, String, bool)>) -> Self {
-        let mut entries: Vec<Entry> = tokens
+        let mut entries: Vec<SpecialToken> = tokens
             .into_iter()
             .filter(|(_, text, _)| !text.is_empty())
-            .map(|(id, text, control)| Entry { text, id, control })
+            .map(|(id, text, control)| SpecialToken { text, id, control })
             .collect();
         entries.sort_by_key(|entry| (std::cmp::Reverse(entry.text.len()), entry.id));
         Self { entries }
     }
 
     /// Cuts a text at its literal tokens. `control`: whether control tokens count.
-    pub fn partition<'t>(&self, text: &'t str, control: bool) -> Vec<Piece<'t>> {
+    pub fn partition<'t>(&self, text: &'t str, control: bool) -> Vec<Segment<'t>> {
         let mut pieces = Vec::new();
         if text.is_empty() {
             return pieces;
         }
-        pieces.push(Piece::Text(text));
+        pieces.push(Segment::Text(text));
         let trigrams = Trigrams::of(text);
         for entry in &self.entries {
             if entry.control && !control || !trigrams.may_contain(&entry.text) {
@@ -87,7 +87,7 @@ impl Specials {
             }
             pieces = pieces.into_iter().fold(Vec::new(), |mut done, piece| {
                 match piece {
-                    Piece::Text(text) => entry.cut(text, &mut done),
+                    Segment::Text(text) => entry.cut(text, &mut done),
                     token => done.push(token),
                 }
                 done
@@ -97,25 +97,25 @@ impl Specials {
     }
 }
 
-impl Entry {
-    fn cut<'t>(&self, text: &'t str, pieces: &mut Vec<Piece<'t>>) {
+impl SpecialToken {
+    fn cut<'t>(&self, text: &'t str, pieces: &mut Vec<Segment<'t>>) {
         let mut from = 0;
         for (at, found) in text.match_indices(&self.text) {
             if from < at {
-                pieces.push(Piece::Text(&text[from..at]));
+                pieces.push(Segment::Text(&text[from..at]));
             }
-            pieces.push(Piece::Token(self.id));
+            pieces.push(Segment::Token(self.id));
             from = at + found.len();
         }
         if from < text.len() {
-            pieces.push(Piece::Text(&text[from..]));
+            pieces.push(Segment::Text(&text[from..]));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Piece::{Text, Token};
+    use super::Segment::{Text, Token};
     use super::*;
 
     fn specials(tokens: &[(&str, bool)]) -> Specials {

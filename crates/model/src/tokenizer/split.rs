@@ -37,7 +37,7 @@ pub(super) struct Splitter {
 
 /// A family of pre-tokenizers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(super) enum PreTokenizer {
     /// GPT-2: contractions, words, numbers, punctuation, each with one leading space.
     Gpt2,
     /// StarCoder, SmolLM, Command-R: every digit alone, then GPT-2.
@@ -61,7 +61,7 @@ pub(super) enum Family {
 const CONTRACTIONS: &str = "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]";
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
 
-impl Family {
+impl PreTokenizer {
     /// The family behind a value of `tokenizer.ggml.pre`; `None` for a name not known here.
     pub fn named(pre: &str) -> Option<Self> {
         Some(match pre {
@@ -132,7 +132,7 @@ impl Family {
 
 impl Splitter {
     /// Compiles the cuts of a family.
-    pub fn new(family: Family) -> Result<Self> {
+    pub fn new(family: PreTokenizer) -> Result<Self> {
         let compile = |(text, spaces): (String, Spaces)| {
             let regex = Regex::new(&text)
                 .with_context(|| format!("cannot compile the word pattern of {family:?}"))?;
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     fn words(pre: &str, text: &str) -> Vec<String> {
-        let splitter = Splitter::new(Family::named(pre).unwrap()).unwrap();
+        let splitter = Splitter::new(PreTokenizer::named(pre).unwrap()).unwrap();
         splitter
             .split(text)
             .into_iter()
@@ -273,6 +273,6 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_not_guessed() {
-        assert_eq!(Family::named("nonesuch"), None);
+        assert_eq!(PreTokenizer::named("nonesuch"), None);
     }
 }

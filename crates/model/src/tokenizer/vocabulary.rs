@@ -19,7 +19,7 @@ pub struct Vocabulary {
     pub tokens: Vec<String>,
     /// SentencePiece scores per id; may be empty.
     pub scores: Vec<f32>,
-    /// Token types per id ([`Kind`] by number); empty: all are normal.
+    /// Token types per id ([`TokenType`] by number); empty: all are normal.
     pub types: Vec<i32>,
     /// BPE merges, `"left right"`, best first.
     pub merges: Vec<String>,
@@ -76,7 +76,7 @@ const OTHER_ENDS: [&str; 5] = [
 
 /// What a token is for; the numbers are those of GGUF's `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenType {
     /// 1: text.
     Normal,
     /// 2: stands for text that has no token.
@@ -91,7 +91,7 @@ pub(super) enum Kind {
     Unused,
 }
 
-impl Kind {
+impl TokenType {
     fn numbered(number: i32) -> Self {
         match number {
             1 => Self::Normal,
@@ -166,7 +166,7 @@ pub(super) struct Table {
     /// Where each token's bytes end in `bytes`.
     ends: Vec<usize>,
     /// What each token is for.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<TokenType>,
     /// Ids by the text in the file. Of a repeated text the last id counts, as in llama.cpp.
     pub ids: HashMap<Box<str>, u32>,
     /// The ids after which generation is over, ascending.
@@ -199,12 +199,12 @@ impl Table {
                 types.len()
             );
         }
-        let mut kinds: Vec<Kind> = match types {
-            [] => vec![Kind::Normal; tokens.len()],
+        let mut kinds: Vec<TokenType> = match types {
+            [] => vec![TokenType::Normal; tokens.len()],
             types => types
                 .iter()
                 .take(tokens.len())
-                .map(|&number| Kind::numbered(number))
+                .map(|&number| TokenType::numbered(number))
                 .collect(),
         };
         let mut ids = HashMap::with_capacity(tokens.len());
@@ -245,7 +245,7 @@ impl Table {
 fn end_ids(
     ids: &HashMap<Box<str>, u32>,
     named: impl IntoIterator<Item = u32>,
-    kinds: &mut [Kind],
+    kinds: &mut [TokenType],
 ) -> Vec<u32> {
     let marks = MIDDLE_MARKS
         .iter()
@@ -257,7 +257,7 @@ fn end_ids(
         .copied()
         .collect();
     for &id in &by_name {
-        kinds[id as usize] = Kind::Control;
+        kinds[id as usize] = TokenType::Control;
     }
     let known = |id: &u32| (*id as usize) < kinds.len();
     let mut all: Vec<u32> = by_name
@@ -270,13 +270,17 @@ fn end_ids(
 }
 
 /// Appends the bytes that a token stands for.
-fn spell(text: &str, kind: Kind, spelling: Spelling, out: &mut Vec<u8>) {
+fn spell(text: &str, kind: TokenType, spelling: Spelling, out: &mut Vec<u8>) {
     match (kind, spelling) {
-        (Kind::Unused, _) => {}
-        (Kind::Control | Kind::Unknown | Kind::UserDefined, _) => out.extend(text.as_bytes()),
-        (Kind::Byte, _) => out.extend(byte_value(text)),
-        (Kind::Normal, Spelling::SentencePiece) => out.extend(text.replace(SPACE, " ").as_bytes()),
-        (Kind::Normal, Spelling::ByteLevel) => {
+        (TokenType::Unused, _) => {}
+        (TokenType::Control | TokenType::Unknown | TokenType::UserDefined, _) => {
+            out.extend(text.as_bytes())
+        }
+        (TokenType::Byte, _) => out.extend(byte_value(text)),
+        (TokenType::Normal, Spelling::SentencePiece) => {
+            out.extend(text.replace(SPACE, " ").as_bytes())
+        }
+        (TokenType::Normal, Spelling::ByteLevel) => {
             let mut letter = [0; 4];
             for character in text.chars() {
                 match char_to_byte(character) {
@@ -352,7 +356,7 @@ mod tests {
         ];
         let table = table(&tokens, Spelling::ByteLevel, &[4, 99]);
         assert_eq!(table.eos, [1, 2, 3, 4]);
-        assert_eq!(table.kinds[2], Kind::Control);
+        assert_eq!(table.kinds[2], TokenType::Control);
     }
 
     #[test]

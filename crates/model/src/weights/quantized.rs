@@ -18,7 +18,7 @@ use super::packed::{BLOCK, Packed, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q
 use crate::parallel::{self, Output};
 
 /// The largest rounded activation.
-const LARGEST: f32 = 32767.0;
+const MAX_QUANT: f32 = 32767.0;
 
 /// A block of activations: rounded values, their scale, and scale times their sum.
 #[derive(Clone)]
@@ -31,8 +31,8 @@ struct Activations {
 impl Activations {
     fn new(values: &[f32; BLOCK]) -> Self {
         let max = values.iter().fold(0f32, |m, v| m.max(v.abs()));
-        let scale = max / LARGEST;
-        let inverse = if max > 0.0 { LARGEST / max } else { 0.0 };
+        let scale = max / MAX_QUANT;
+        let inverse = if max > 0.0 { MAX_QUANT / max } else { 0.0 };
         let quants = values.map(|v| (v * inverse).round_ties_even() as i16);
         let sum: i32 = quants.iter().map(|&q| i32::from(q)).sum();
         Self {
@@ -44,12 +44,12 @@ impl Activations {
 }
 
 /// A row of weights, unpacked.
-struct Row {
+struct UnpackedRow {
     quants: Vec<[i16; BLOCK]>,
     scales: Vec<(f32, f32)>,
 }
 
-impl Row {
+impl UnpackedRow {
     #[inline(always)]
     fn unpack<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
         &mut self,
@@ -78,7 +78,7 @@ impl Row {
         total
     }
 
-    /// [`Row::dot`] with the horizontal sum taken once for the row instead of once for a block.
+    /// [`UnpackedRow::dot`] with the horizontal sum taken once for the row instead of once for a block.
     #[cfg(target_arch = "x86_64")]
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -115,8 +115,8 @@ impl Row {
 }
 
 /// Where results go: `write(row, column, value)`.
-trait Write: Fn(usize, usize, f32) {}
-impl<F: Fn(usize, usize, f32)> Write for F {}
+trait WriteResult: Fn(usize, usize, f32) {}
+impl<F: Fn(usize, usize, f32)> WriteResult for F {}
 
 /// The rows `columns` of the weight times all activations.
 #[inline(always)]
@@ -125,10 +125,10 @@ fn columns<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
     activations: &[Activations],
     blocks: usize,
     columns: std::ops::Range<usize>,
-    dot: impl Fn(&Row, &[Activations]) -> f32,
-    write: &impl Write,
+    dot: impl Fn(&UnpackedRow, &[Activations]) -> f32,
+    write: &impl WriteResult,
 ) {
-    let mut row = Row {
+    let mut row = UnpackedRow {
         quants: vec![[0; BLOCK]; blocks],
         scales: vec![(0.0, 0.0); blocks],
     };
@@ -149,9 +149,9 @@ fn columns_avx2<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS
     activations: &[Activations],
     blocks: usize,
     range: std::ops::Range<usize>,
-    write: &impl Write,
+    write: &impl WriteResult,
 ) {
-    let dot = |row: &Row, activations: &[Activations]| row.dot_avx2(activations);
+    let dot = |row: &UnpackedRow, activations: &[Activations]| row.dot_avx2(activations);
     columns::<BYTES, BLOCKS, T>(weight, activations, blocks, range, dot, write);
 }
 
@@ -198,7 +198,14 @@ fn product<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
             return;
         }
         let _ = avx2;
-        columns::<BYTES, BLOCKS, T>(weight, &activations, blocks, range, Row::dot, &write);
+        columns::<BYTES, BLOCKS, T>(
+            weight,
+            &activations,
+            blocks,
+            range,
+            UnpackedRow::dot,
+            &write,
+        );
     });
     Ok(())
 }
@@ -273,7 +280,7 @@ mod tests {
     #[test]
     fn the_vector_code_computes_what_the_plain_code_does() {
         let values: [f32; BLOCK] = std::array::from_fn(|i| (i as f32 * 0.7).sin() * 3.0);
-        let row = Row {
+        let row = UnpackedRow {
             quants: vec![std::array::from_fn(|i| i as i16 * 4 - 64); 3],
             scales: vec![(0.5, -1.0), (0.25, 0.0), (2.0, 1.0)],
         };

@@ -18,7 +18,7 @@ use crate::gguf::{AlignedBytes, Bytes, Gguf};
 
 /// A matrix `[rows, columns]` (a vector is one row) that stays in its file's type.
 #[derive(Clone, Debug)]
-pub struct Rows {
+pub struct WeightRows {
     bytes: Arc<Bytes>,
     range: Range<usize>,
     kind: GgmlDType,
@@ -28,9 +28,9 @@ pub struct Rows {
     pub columns: usize,
 }
 
-impl Rows {
+impl WeightRows {
     /// A tensor of a file. Errors if the file has none of this name.
-    pub fn open(gguf: &Gguf, name: &str) -> Result<Rows> {
+    pub fn open(gguf: &Gguf, name: &str) -> Result<WeightRows> {
         let info = gguf
             .tensor(name)
             .with_context(|| format!("the file has no tensor {name}"))?;
@@ -43,7 +43,7 @@ impl Rows {
             bytes = Arc::new(Bytes::Owned(AlignedBytes::copy_of(&bytes[range])));
             range = 0..bytes.len();
         }
-        Ok(Rows {
+        Ok(WeightRows {
             bytes,
             range,
             kind: info.kind.dtype(),
@@ -119,7 +119,7 @@ mod tests {
     fn rows_are_the_same_whether_read_one_by_one_or_at_once() {
         for arch in ["llama", "qwen2", "qwen3"] {
             let gguf = Gguf::from_bytes(tiny_gguf(arch, 3)).unwrap();
-            let rows = Rows::open(&gguf, "blk.0.ffn_down.weight").unwrap();
+            let rows = WeightRows::open(&gguf, "blk.0.ffn_down.weight").unwrap();
             assert_eq!((rows.rows, rows.columns), (64, 96));
             let all = rows.to_vec();
             let mut scratch = Vec::new();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use s1_model::decoder::Config;
+use s1_model::config::ModelConfig;
 
 use super::super::attention::{self, Attention, Gradients, Operands};
 use super::super::linear::{Context, Linear};
@@ -65,7 +65,7 @@ pub(super) struct Room {
 }
 
 impl Layer {
-    pub(super) fn load(loader: &mut Loader, c: &Config, index: usize) -> Result<Self> {
+    pub(super) fn load(loader: &mut Loader, c: &ModelConfig, index: usize) -> Result<Self> {
         let name = |part: &str| format!("blk.{index}.{part}");
         Ok(Self {
             attention_norm: loader.vector(&name("attn_norm.weight"), c.hidden)?,
@@ -89,7 +89,7 @@ impl Layer {
         })
     }
 
-    fn attention(&self, c: &Config, window: Option<usize>) -> Attention {
+    fn attention(&self, c: &ModelConfig, window: Option<usize>) -> Attention {
         Attention {
             heads: c.heads,
             kv_heads: c.kv_heads,
@@ -105,7 +105,7 @@ impl Layer {
     #[expect(clippy::too_many_arguments, reason = "operands and room")]
     pub(super) fn forward(
         &self,
-        c: &Config,
+        c: &ModelConfig,
         params: &[f32],
         layout: &Layout,
         x: &[f32],
@@ -181,7 +181,7 @@ impl Layer {
     /// a norm follows it).
     pub(super) fn output(
         &self,
-        c: &Config,
+        c: &ModelConfig,
         params: &[f32],
         tape: &mut LayerTape,
         y: &mut Vec<f32>,
@@ -202,7 +202,7 @@ impl Layer {
     #[expect(clippy::too_many_arguments, reason = "operands and room")]
     pub(super) fn backward(
         &self,
-        c: &Config,
+        c: &ModelConfig,
         params: &[f32],
         grads: &mut [f32],
         layout: &Layout,

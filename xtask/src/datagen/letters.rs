@@ -4,9 +4,9 @@
 //! y3`. A letter with its count is one token of the vocabulary, so that the copy has the word's
 //! own stride; a small model does not learn to copy at another.
 
-use super::slip::Slip;
-use super::task::Path;
+use super::injected_error::InjectedError;
 use super::words;
+use super::worked_path::WorkedPath;
 use s1_core::rng::Rng;
 
 /// How often `letter` stands in `word`.
@@ -88,30 +88,34 @@ impl Letters {
     }
 
     /// Read forwards, counting.
-    pub fn first(&self, slip: &mut Slip) -> Path {
-        self.counted(self.word.chars(), slip)
+    pub fn first(&self, error: &mut InjectedError) -> WorkedPath {
+        self.counted(self.word.chars(), error)
     }
 
     /// Read backwards, counting.
-    pub fn second(&self, slip: &mut Slip) -> Path {
-        self.counted(self.word.chars().rev(), slip)
+    pub fn second(&self, error: &mut InjectedError) -> WorkedPath {
+        self.counted(self.word.chars().rev(), error)
     }
 
     /// Read forwards once more.
-    pub fn third(&self, slip: &mut Slip) -> Path {
-        self.first(slip)
+    pub fn third(&self, error: &mut InjectedError) -> WorkedPath {
+        self.first(error)
     }
 
-    fn counted(&self, letters: impl Iterator<Item = char>, slip: &mut Slip) -> Path {
+    fn counted(
+        &self,
+        letters: impl Iterator<Item = char>,
+        error: &mut InjectedError,
+    ) -> WorkedPath {
         let mut text = format!("{}:", self.letter);
         let mut found = 0;
         for c in letters {
             found += i64::from(c == self.letter);
             text.push_str(&format!(" {c}{found}"));
         }
-        let result = slip.write(found);
+        let result = error.write(found);
         text.push_str(&format!("\n{result}\n"));
-        Path::new(text, result)
+        WorkedPath::new(text, result)
     }
 }
 
@@ -132,7 +136,7 @@ mod tests {
     #[test]
     fn raspberry_has_three_r_by_every_path() {
         let l = raspberry('r');
-        let none = || Slip::none();
+        let none = || InjectedError::none();
         assert_eq!(
             l.first(&mut none()).text,
             "r: r1 a1 s1 p1 b1 e1 r2 r3 y3\n3\n"
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn a_letter_that_is_not_there_counts_zero() {
         assert_eq!(
-            raspberry('x').first(&mut Slip::none()).result,
+            raspberry('x').first(&mut InjectedError::none()).result,
             raspberry('x').count().to_string()
         );
     }

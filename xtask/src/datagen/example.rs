@@ -1,6 +1,6 @@
 //! The lines of the data files: what the base, the reasoner and the measurement read.
 
-use super::slip::Slip;
+use super::injected_error::InjectedError;
 use super::task::{Family, Side, Task, comparison};
 use super::trace::{Plan, Segment, thought, wait};
 use s1_core::rng::Rng;
@@ -91,16 +91,16 @@ pub fn drill(seed: u64, index: u64) -> Example {
         _ if compare => compared(&task, rng),
         Task::Letters(_) if rng.chance(25) => {
             let claim = task.answer();
-            let (check, ..) = task.check(&claim, &mut Slip::none());
+            let (check, ..) = task.check(&claim, &mut InjectedError::none());
             format!("{}{claim}\n{}{check}", task.given(), wait(&claim))
         }
         // The numbers in the order of each path.
         Task::Sum(s) if rng.chance(40) => s.orders(),
-        Task::Sum(s) => s.first(&mut Slip::none()).text,
-        Task::Letters(_) => task.given() + &task.first(&mut Slip::none()).text,
+        Task::Sum(s) => s.first(&mut InjectedError::none()).text,
+        Task::Letters(_) => task.given() + &task.first(&mut InjectedError::none()).text,
         _ => {
             // One row of the search: the last, with what is found, or one before it.
-            let path = task.first(&mut Slip::none()).text;
+            let path = task.first(&mut InjectedError::none()).text;
             let lines: Vec<&str> = path.split_inclusive('\n').collect();
             let rows = lines.len() - 2;
             if rows == 1 || rng.chance(50) {
@@ -118,7 +118,7 @@ pub fn drill(seed: u64, index: u64) -> Example {
 
 /// A first path, after the question or after no more than it has to read.
 fn worked(task: &Task, rng: &mut Rng) -> String {
-    let path = task.first(&mut Slip::none()).text;
+    let path = task.first(&mut InjectedError::none()).text;
     match task {
         _ if rng.chance(40) => format!("{}\n{path}", task.question(rng)),
         Task::Letters(_) => task.given() + &path,
@@ -175,11 +175,12 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
                         claim
                     }
                 };
-                let (check, other, same) = task.check(&claim, &mut Slip::none());
+                let (check, other, same) = task.check(&claim, &mut InjectedError::none());
                 text += &(wait(&claim) + &check);
                 believed = same.then_some(claim.clone());
                 if !same && rng.chance(50) {
-                    let (settled, result) = task.settle(&claim, &other, &mut Slip::none());
+                    let (settled, result) =
+                        task.tie_break(&claim, &other, &mut InjectedError::none());
                     text += &settled;
                     believed = Some(result);
                 }
@@ -188,7 +189,7 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
         }
         69..83 => {
             let (claim, other) = task.dispute(rng);
-            let (text, _) = task.settle(&claim, &other, &mut Slip::none());
+            let (text, _) = task.tie_break(&claim, &other, &mut InjectedError::none());
             line(task.given() + &comparison(&claim, &other) + &text)
         }
         83..90 => {

@@ -1,6 +1,6 @@
 //! Whole traces: a first path, and sometimes checks after "Wait" that confirm or repair it.
 
-use super::slip::Slip;
+use super::injected_error::InjectedError;
 use super::task::Task;
 use s1_core::rng::Rng;
 
@@ -25,29 +25,29 @@ pub struct Plan {
 }
 
 /// The thought of a plan. It always ends in the right answer, which is returned with it; `None`
-/// where no slip makes this problem's path go wrong in the way the plan wants.
+/// where no injected error makes this problem's path go wrong in the way the plan wants.
 pub fn thought(task: &Task, plan: Plan, rng: &mut Rng) -> Option<(Vec<Segment>, String)> {
     let mut segments = Segments::default();
     let mut claim = if plan.wrong_first {
         let wrong = (0..300).find_map(|_| {
-            let path = task.first(&mut task.slip(rng));
+            let path = task.first(&mut task.inject_error(rng));
             (!task.accepts(&path.result) && path.result != "none").then_some(path)
         })?;
         segments.add(&wrong.text, false);
         wrong.result
     } else {
-        let path = task.first(&mut Slip::none());
+        let path = task.first(&mut InjectedError::none());
         segments.add(&path.text, true);
         path.result
     };
     for check in 0..plan.checks {
         segments.add(&wait(&claim), true);
-        let mut slip = if plan.wrong_check && check == 0 {
-            task.slip(rng)
+        let mut error = if plan.wrong_check && check == 0 {
+            task.inject_error(rng)
         } else {
-            Slip::none()
+            InjectedError::none()
         };
-        let (text, other, same) = task.check(&claim, &mut slip);
+        let (text, other, same) = task.check(&claim, &mut error);
         if same && !task.accepts(&claim) {
             return None;
         }
@@ -57,7 +57,7 @@ pub fn thought(task: &Task, plan: Plan, rng: &mut Rng) -> Option<(Vec<Segment>, 
         segments.add(&text[..verdict], !wrong);
         segments.add(&text[verdict..], true);
         if !same {
-            let (text, result) = task.settle(&claim, &other, &mut Slip::none());
+            let (text, result) = task.tie_break(&claim, &other, &mut InjectedError::none());
             segments.add(&text, true);
             claim = result;
         }

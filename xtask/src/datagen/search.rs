@@ -4,8 +4,8 @@
 //! gives, added and multiplied, until the target is there. Every row repeats the target, and
 //! every value is marked: `=` hits it, `/` does not.
 
-use super::slip::Slip;
-use super::task::Path;
+use super::injected_error::InjectedError;
+use super::worked_path::WorkedPath;
 use s1_core::rng::Rng;
 use std::fmt::Write;
 
@@ -74,26 +74,26 @@ impl Search {
     }
 
     /// The numbers in the order given.
-    pub fn first(&self, slip: &mut Slip) -> Path {
-        self.rows(self.numbers, slip)
+    pub fn first(&self, error: &mut InjectedError) -> WorkedPath {
+        self.rows(self.numbers, error)
     }
 
     /// The numbers from the other end.
-    pub fn third(&self, slip: &mut Slip) -> Path {
+    pub fn third(&self, error: &mut InjectedError) -> WorkedPath {
         let [a, b, c] = self.numbers;
-        self.rows([c, b, a], slip)
+        self.rows([c, b, a], error)
     }
 
     /// Works out an expression of two signs. The value is what the expression gives.
-    pub fn second(&self, expression: &str, slip: &mut Slip) -> Path {
+    pub fn second(&self, expression: &str, error: &mut InjectedError) -> WorkedPath {
         let mut text = String::new();
         let mut value = 0;
         if let Some((x, inner, y, outer, z)) = parse(expression) {
-            let first = slip.write(apply(inner, x, y));
-            value = slip.write(apply(outer, first, z));
+            let first = error.write(apply(inner, x, y));
+            value = error.write(apply(outer, first, z));
             let _ = writeln!(text, "{x}{inner}{y}={first}\n{first}{outer}{z}={value}");
         }
-        Path::new(text, value)
+        WorkedPath::new(text, value)
     }
 
     /// Whether the expression uses each number once and gives the target.
@@ -121,7 +121,7 @@ impl Search {
         }
     }
 
-    fn rows(&self, numbers: [i64; 3], slip: &mut Slip) -> Path {
+    fn rows(&self, numbers: [i64; 3], error: &mut InjectedError) -> WorkedPath {
         let [a, b, c] = numbers;
         let mut text = format!("{} from {a} {b} {c}\n", self.target);
         for (x, y, z) in pairs(numbers) {
@@ -134,13 +134,13 @@ impl Search {
                 let first = apply(inner, x, y);
                 let _ = write!(text, "{}: {x}{inner}{y}={first},{z}:", self.target);
                 for outer in OUTER {
-                    let value = slip.write(apply(outer, first, z));
+                    let value = error.write(apply(outer, first, z));
                     let mark = if value == self.target { '=' } else { '/' };
                     let _ = write!(text, " {value}{mark}");
                     if value == self.target {
                         let found = write(x, inner, y, outer, z);
                         let _ = write!(text, "\n{found}\n");
-                        return Path {
+                        return WorkedPath {
                             text,
                             result: found,
                         };
@@ -151,7 +151,7 @@ impl Search {
         }
         // Not reached by a problem that was drawn: it has a solution.
         text.push_str("none\n");
-        Path {
+        WorkedPath {
             text,
             result: "none".into(),
         }
@@ -205,13 +205,13 @@ mod tests {
 
     #[test]
     fn the_search_goes_in_order_until_it_finds_the_target() {
-        let path = GAME.first(&mut Slip::none());
+        let path = GAME.first(&mut InjectedError::none());
         assert_eq!(
             path.text,
             "24 from 3 8 1\n24: 3+8=11,1: 12/ 11/\n24: 3*8=24,1: 25/ 24=\n(3*8)*1\n"
         );
         assert_eq!(path.result, "(3*8)*1");
-        let back = GAME.third(&mut Slip::none());
+        let back = GAME.third(&mut InjectedError::none());
         assert!(
             back.text
                 .starts_with("24 from 1 8 3\n24: 1+8=9,3: 12/ 27/\n"),
@@ -220,7 +220,7 @@ mod tests {
         );
         assert_eq!(back.result, "(1*8)*3");
         assert_eq!(
-            GAME.second("(3*8)*1", &mut Slip::none()).text,
+            GAME.second("(3*8)*1", &mut InjectedError::none()).text,
             "3*8=24\n24*1=24\n"
         );
     }
@@ -239,9 +239,12 @@ mod tests {
         let mut rng = Rng::new(4);
         for _ in 0..3000 {
             let s = Search::draw(&mut rng);
-            for path in [s.first(&mut Slip::none()), s.third(&mut Slip::none())] {
+            for path in [
+                s.first(&mut InjectedError::none()),
+                s.third(&mut InjectedError::none()),
+            ] {
                 assert!(s.solved_by(&path.result), "{}", path.text);
-                let worked = s.second(&path.result, &mut Slip::none());
+                let worked = s.second(&path.result, &mut InjectedError::none());
                 assert_eq!(worked.result, s.target.to_string());
             }
             assert!(!s.solved_by(&s.near_miss(&mut rng)));

@@ -1,23 +1,23 @@
 //! Arithmetic that can go wrong on purpose, once.
 //!
 //! A wrong attempt in a trace looks like a mistake a model makes: one written result is off in
-//! one digit, and everything after it follows from that. Which result slips is chosen at random.
+//! one digit, and everything after it follows from that. Which result is changed is chosen at random.
 
 use s1_core::rng::Rng;
 
 /// Passes results through, one of them changed.
 #[derive(Debug)]
-pub struct Slip {
+pub struct InjectedError {
     /// Which result is changed, counted from the start; `None`: all stay right.
     at: Option<usize>,
     seen: usize,
     rng: Rng,
 }
 
-impl Slip {
+impl InjectedError {
     /// Everything comes out right.
-    pub fn none() -> Slip {
-        Slip {
+    pub fn none() -> InjectedError {
+        InjectedError {
             at: None,
             seen: 0,
             rng: Rng::new(0),
@@ -25,8 +25,8 @@ impl Slip {
     }
 
     /// One of the first `results` results comes out wrong.
-    pub fn one_of(results: usize, rng: &mut Rng) -> Slip {
-        Slip {
+    pub fn one_of(results: usize, rng: &mut Rng) -> InjectedError {
+        InjectedError {
             at: Some(rng.range(0, results as i64 - 1) as usize),
             seen: 0,
             rng: Rng::new(rng.bits()),
@@ -63,18 +63,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_changes_one_result_by_one_digit() {
+    fn an_injected_error_changes_one_result_by_one_digit() {
         let mut rng = Rng::new(3);
         for _ in 0..500 {
-            let mut slip = Slip::one_of(4, &mut rng);
-            let written: Vec<i64> = [31341, 7, 10, 999].map(|n| slip.write(n)).to_vec();
+            let mut error = InjectedError::one_of(4, &mut rng);
+            let written: Vec<i64> = [31341, 7, 10, 999].map(|n| error.write(n)).to_vec();
             let changed: Vec<usize> = (0..4)
                 .filter(|&i| written[i] != [31341, 7, 10, 999][i])
                 .collect();
             assert_eq!(changed.len(), 1, "{written:?}");
             assert!(written.iter().all(|&n| n >= 0), "{written:?}");
         }
-        let mut none = Slip::none();
+        let mut none = InjectedError::none();
         assert_eq!([5, 6].map(|n| none.write(n)), [5, 6]);
     }
 }

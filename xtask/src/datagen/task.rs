@@ -1,31 +1,13 @@
 //! The four families behind one face, and the split into training and held-out problems.
 
+use super::injected_error::{InjectedError, off_by_a_digit};
 use super::letters::Letters;
 use super::product::Product;
 use super::search::Search;
-use super::slip::{Slip, off_by_a_digit};
 use super::sum::Sum;
+use super::worked_path::WorkedPath;
 use super::{letters, product, sum, words};
 use s1_core::rng::Rng;
-
-/// A worked path: lines of text and the result in the last of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
-    /// The lines, each ended.
-    pub text: String,
-    /// What comes out.
-    pub result: String,
-}
-
-impl Path {
-    /// A path that ends in a number.
-    pub fn new(text: String, result: i64) -> Path {
-        Path {
-            text,
-            result: result.to_string(),
-        }
-    }
-}
 
 /// What kind of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,7 +152,7 @@ impl Task {
             Task::Product(p) => (p.a * p.b).to_string(),
             Task::Sum(s) => s.numbers.iter().sum::<i64>().to_string(),
             Task::Letters(l) => l.count().to_string(),
-            Task::Search(s) => s.first(&mut Slip::none()).result,
+            Task::Search(s) => s.first(&mut InjectedError::none()).result,
         }
     }
 
@@ -202,24 +184,24 @@ impl Task {
     }
 
     /// The first path.
-    pub fn first(&self, slip: &mut Slip) -> Path {
+    pub fn first(&self, error: &mut InjectedError) -> WorkedPath {
         match self {
-            Task::Product(p) => p.first(slip),
-            Task::Sum(s) => s.first(slip),
-            Task::Letters(l) => l.first(slip),
-            Task::Search(s) => s.first(slip),
+            Task::Product(p) => p.first(error),
+            Task::Sum(s) => s.first(error),
+            Task::Letters(l) => l.first(error),
+            Task::Search(s) => s.first(error),
         }
     }
 
     /// A second path, to check a claimed result: ends with the comparison of both and, where they
     /// agree, with the claim once more, so that what comes next need not look far for it. Returns
     /// the text, the path's own result, and whether they agree.
-    pub fn check(&self, claim: &str, slip: &mut Slip) -> (String, String, bool) {
+    pub fn check(&self, claim: &str, error: &mut InjectedError) -> (String, String, bool) {
         let (path, against) = match self {
-            Task::Product(p) => (p.second(slip), claim.to_owned()),
-            Task::Sum(s) => (s.second(slip), claim.to_owned()),
-            Task::Letters(l) => (l.second(slip), claim.to_owned()),
-            Task::Search(s) => (s.second(claim, slip), s.target.to_string()),
+            Task::Product(p) => (p.second(error), claim.to_owned()),
+            Task::Sum(s) => (s.second(error), claim.to_owned()),
+            Task::Letters(l) => (l.second(error), claim.to_owned()),
+            Task::Search(s) => (s.second(claim, error), s.target.to_string()),
         };
         let same = path.result == against;
         let mut text = path.text + &comparison(&against, &path.result);
@@ -230,12 +212,17 @@ impl Task {
     }
 
     /// A third path, after two that differ: ends with what is to be believed.
-    pub fn settle(&self, claim: &str, other: &str, slip: &mut Slip) -> (String, String) {
+    pub fn tie_break(
+        &self,
+        claim: &str,
+        other: &str,
+        error: &mut InjectedError,
+    ) -> (String, String) {
         let (path, before) = match self {
-            Task::Product(p) => (p.third(slip), format!("{claim} {other} ")),
-            Task::Sum(s) => (s.third(slip), format!("{claim} {other} ")),
-            Task::Letters(l) => (l.third(slip), format!("{claim} {other} ")),
-            Task::Search(s) => (s.third(slip), String::new()),
+            Task::Product(p) => (p.third(error), format!("{claim} {other} ")),
+            Task::Sum(s) => (s.third(error), format!("{claim} {other} ")),
+            Task::Letters(l) => (l.third(error), format!("{claim} {other} ")),
+            Task::Search(s) => (s.third(error), String::new()),
         };
         let result = path.result;
         let votes = if before.is_empty() {
@@ -264,7 +251,7 @@ impl Task {
             let miss = s.near_miss(rng);
             return (
                 s.target.to_string(),
-                s.second(&miss, &mut Slip::none()).result,
+                s.second(&miss, &mut InjectedError::none()).result,
             );
         }
         let (right, wrong) = (self.answer(), self.wrong_claim(rng));
@@ -280,8 +267,8 @@ impl Task {
         }
     }
 
-    /// A slip somewhere in the path.
-    pub fn slip(&self, rng: &mut Rng) -> Slip {
+    /// An error somewhere in the path.
+    pub fn inject_error(&self, rng: &mut Rng) -> InjectedError {
         // As many as the shortest path of a family writes.
         let results = match self {
             Task::Product(_) => product::RESULTS,
@@ -289,7 +276,7 @@ impl Task {
             Task::Letters(_) => letters::RESULTS,
             Task::Search(_) => 9,
         };
-        Slip::one_of(results, rng)
+        InjectedError::one_of(results, rng)
     }
 }
 

@@ -4,8 +4,8 @@
 //! line of the multiplication table and some zeros.
 
 use super::column::{add, add_at_once};
-use super::slip::Slip;
-use super::task::Path;
+use super::injected_error::InjectedError;
+use super::worked_path::WorkedPath;
 use s1_core::rng::Rng;
 use std::fmt::Write;
 
@@ -56,43 +56,43 @@ impl Product {
     }
 
     /// The second factor split into tens and ones, and these added at once.
-    pub fn first(&self, slip: &mut Slip) -> Path {
+    pub fn first(&self, error: &mut InjectedError) -> WorkedPath {
         let mut text = self.statement();
-        let tens = row(&mut text, self.a, self.b / 10 * 10, slip);
-        let ones = row(&mut text, self.a, self.b % 10, slip);
-        let result = add_at_once(&mut text, tens, ones, slip);
-        Path::new(text, result)
+        let tens = row(&mut text, self.a, self.b / 10 * 10, error);
+        let ones = row(&mut text, self.a, self.b % 10, error);
+        let result = add_at_once(&mut text, tens, ones, error);
+        WorkedPath::new(text, result)
     }
 
     /// The factors swapped: the first one split into hundreds, tens and ones.
-    pub fn second(&self, slip: &mut Slip) -> Path {
+    pub fn second(&self, error: &mut InjectedError) -> WorkedPath {
         let mut text = format!("{}*{}\n", self.b, self.a);
-        let hundreds = row(&mut text, self.b, self.a / 100 * 100, slip);
-        let tens = row(&mut text, self.b, self.a / 10 % 10 * 10, slip);
-        let both = add(&mut text, hundreds, tens, slip);
-        let ones = row(&mut text, self.b, self.a % 10, slip);
-        let result = add(&mut text, both, ones, slip);
-        Path::new(text, result)
+        let hundreds = row(&mut text, self.b, self.a / 100 * 100, error);
+        let tens = row(&mut text, self.b, self.a / 10 % 10 * 10, error);
+        let both = add(&mut text, hundreds, tens, error);
+        let ones = row(&mut text, self.b, self.a % 10, error);
+        let result = add(&mut text, both, ones, error);
+        WorkedPath::new(text, result)
     }
 
     /// The second factor in three parts: its tens in two, and its ones.
-    pub fn third(&self, slip: &mut Slip) -> Path {
+    pub fn third(&self, error: &mut InjectedError) -> WorkedPath {
         let mut text = self.statement();
         let tens = self.b / 10;
-        let most = row(&mut text, self.a, (tens + 1) / 2 * 10, slip);
-        let rest = row(&mut text, self.a, tens / 2 * 10, slip);
-        let both = add(&mut text, most, rest, slip);
-        let ones = row(&mut text, self.a, self.b % 10, slip);
-        let result = add(&mut text, both, ones, slip);
-        Path::new(text, result)
+        let most = row(&mut text, self.a, (tens + 1) / 2 * 10, error);
+        let rest = row(&mut text, self.a, tens / 2 * 10, error);
+        let both = add(&mut text, most, rest, error);
+        let ones = row(&mut text, self.a, self.b % 10, error);
+        let result = add(&mut text, both, ones, error);
+        WorkedPath::new(text, result)
     }
 }
 
-/// How many results the shortest path writes; a slip among these always happens.
+/// How many results the shortest path writes; an error injected among these always takes effect.
 pub const RESULTS: usize = 3;
 
 /// `337*90=27000+2700+630=30330`: every digit of `many` times `by`.
-fn row(text: &mut String, many: i64, by: i64, slip: &mut Slip) -> i64 {
+fn row(text: &mut String, many: i64, by: i64, error: &mut InjectedError) -> i64 {
     let digits = many.to_string();
     let parts: Vec<String> = digits
         .bytes()
@@ -102,7 +102,7 @@ fn row(text: &mut String, many: i64, by: i64, slip: &mut Slip) -> i64 {
             (i64::from(digit - b'0') * place * by).to_string()
         })
         .collect();
-    let result = slip.write(many * by);
+    let result = error.write(many * by);
     let _ = writeln!(text, "{many}*{by}={}={result}", parts.join("+"));
     result
 }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn the_three_paths_are_different_and_meet() {
         let p = Product { a: 337, b: 93 };
-        let none = || Slip::none();
+        let none = || InjectedError::none();
         assert_eq!(
             p.first(&mut none()).text,
             "337*93\n337*90=27000+2700+630=30330\n337*3=900+90+21=1011\n\
@@ -140,8 +140,8 @@ mod tests {
         for _ in 0..2000 {
             let p = Product::draw(&mut rng);
             let right = (p.a * p.b).to_string();
-            let slip = &mut Slip::none();
-            for path in [p.first(slip), p.second(slip), p.third(slip)] {
+            let error = &mut InjectedError::none();
+            for path in [p.first(error), p.second(error), p.third(error)] {
                 assert_eq!(path.result, right, "{}", path.text);
             }
         }

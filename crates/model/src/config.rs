@@ -2,7 +2,6 @@
 
 use anyhow::{Result, bail};
 
-use super::rope::{RopeConfig, RopeLayout, RopeScaling};
 use crate::gguf::Gguf;
 
 /// Upper limits, far above any published model, that keep every product of sizes in range.
@@ -29,9 +28,57 @@ pub enum Activation {
     GeluTanh,
 }
 
+/// Which elements of a head form a rotated pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RopeLayout {
+    /// Elements `2i` and `2i + 1`.
+    Interleaved,
+    /// Elements `i` and `i + dims / 2`.
+    HalfSplit,
+}
+
+/// How frequencies are stretched beyond the trained context.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    None,
+    /// All frequencies divided by the factor.
+    Linear {
+        /// The divisor.
+        factor: f32,
+    },
+    /// YaRN (<https://arxiv.org/abs/2309.00071>): low frequencies divided, high ones kept, a ramp
+    /// between.
+    Yarn {
+        /// The divisor of the low frequencies.
+        factor: f32,
+        /// Tokens the model saw before it was stretched.
+        original_context: usize,
+        /// Extra factor on the magnitude `0.1 · ln(factor) + 1`.
+        attention_factor: f32,
+        /// Rotations over the original context above which a frequency is kept.
+        beta_fast: f32,
+        /// Rotations below which it is divided.
+        beta_slow: f32,
+    },
+}
+
+/// The rotary embedding of a kind of layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RopeConfig {
+    /// Which elements are paired.
+    pub layout: RopeLayout,
+    /// How many leading elements of a head are rotated; even, at most the head's width.
+    pub dims: usize,
+    /// Base of the geometric series of frequencies.
+    pub base: f32,
+    /// Stretching.
+    pub scaling: RopeScaling,
+}
+
 /// Layers that see only the latest tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct SlidingWindow {
     /// Number of tokens visible, the current one included.
     pub size: usize,
     /// Every `period`-th layer sees everything instead.
@@ -40,7 +87,7 @@ pub struct Window {
 
 /// What one transformer needs to know to be Llama, Qwen 2, Qwen 3 or Gemma 3.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub struct ModelConfig {
     /// `general.architecture`.
     pub architecture: String,
     /// Number of token ids, the rows of the embedding. May exceed the tokenizer's vocabulary.
@@ -66,7 +113,7 @@ pub struct Config {
     /// Rotary embedding of windowed layers.
     pub local_rope: RopeConfig,
     /// Which layers are windowed, if any.
-    pub window: Option<Window>,
+    pub window: Option<SlidingWindow>,
     /// Added to the mean square in RMS norms.
     pub norm_eps: f32,
     /// Non-linearity of the feed-forward layer.
@@ -81,7 +128,7 @@ pub struct Config {
     pub logit_softcap: Option<f32>,
 }
 
-impl Config {
+impl ModelConfig {
     /// Reads and checks the metadata. `vocab` is the number of rows of the embedding tensor.
     pub fn read(gguf: &Gguf, vocab: usize) -> Result<Self> {
         let architecture = gguf.architecture().to_owned();
@@ -98,7 +145,7 @@ impl Config {
         {
             bail!("mixture-of-experts models are not supported");
         }
-        let keys = Keys {
+        let keys = MetadataKeys {
             gguf,
             prefix: &architecture,
         };
@@ -141,7 +188,7 @@ impl Config {
             ..rope
         };
         let window = match keys.optional_size("attention.sliding_window", MAX_CONTEXT)? {
-            Some(size) if gemma => Some(Window {
+            Some(size) if gemma => Some(SlidingWindow {
                 size,
                 period: GEMMA3_WINDOW_PERIOD,
             }),
@@ -190,7 +237,7 @@ impl Config {
 }
 
 /// `rope.scaling.*`, with the same defaults as llama.cpp and transformers.
-fn rope_scaling(keys: &Keys) -> Result<RopeScaling> {
+fn rope_scaling(keys: &MetadataKeys) -> Result<RopeScaling> {
     let factor = match keys.optional_positive("rope.scaling.factor")? {
         Some(factor) => factor,
         None => keys.positive_or("rope.scale_linear", 1.0)?,
@@ -217,12 +264,12 @@ fn rope_scaling(keys: &Keys) -> Result<RopeScaling> {
 }
 
 /// Metadata keys under the architecture's name.
-struct Keys<'a> {
+struct MetadataKeys<'a> {
     gguf: &'a Gguf,
     prefix: &'a str,
 }
 
-impl Keys<'_> {
+impl MetadataKeys<'_> {
     fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.prefix)
     }

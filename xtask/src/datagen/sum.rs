@@ -1,8 +1,8 @@
 //! Sums of three or four three-digit numbers, by three paths.
 
 use super::column::{add, add_at_once};
-use super::slip::Slip;
-use super::task::Path;
+use super::injected_error::InjectedError;
+use super::worked_path::WorkedPath;
 use s1_core::rng::Rng;
 
 /// The numbers to add.
@@ -58,20 +58,20 @@ impl Sum {
     }
 
     /// From the left, two numbers at a time, each time at once.
-    pub fn first(&self, slip: &mut Slip) -> Path {
-        running(&self.numbers, add_at_once, slip)
+    pub fn first(&self, error: &mut InjectedError) -> WorkedPath {
+        running(&self.numbers, add_at_once, error)
     }
 
     /// Column by column. The numbers keep their order: a check that has to turn it round miscopies
     /// one now and then, and a check that reads another problem breaks what was right.
-    pub fn second(&self, slip: &mut Slip) -> Path {
+    pub fn second(&self, error: &mut InjectedError) -> WorkedPath {
         let mut text = self.statement();
         let mut column = |place: i64| {
             let digits = self.numbers.iter().map(|n| n / place % 10 * place);
             let mut steps: Vec<String> = Vec::new();
             let total = digits
                 .reduce(|total, digit| {
-                    let sum = slip.write(total + digit);
+                    let sum = error.write(total + digit);
                     steps.push(format!("{total}+{digit}={sum}"));
                     sum
                 })
@@ -80,14 +80,14 @@ impl Sum {
             total
         };
         let [hundreds, tens, ones] = [100, 10, 1].map(&mut column);
-        let most = add(&mut text, hundreds, tens, slip);
-        let result = add(&mut text, most, ones, slip);
-        Path::new(text, result)
+        let most = add(&mut text, hundreds, tens, error);
+        let result = add(&mut text, most, ones, error);
+        WorkedPath::new(text, result)
     }
 
     /// From the other end, place by place.
-    pub fn third(&self, slip: &mut Slip) -> Path {
-        running(&self.reversed(), add, slip)
+    pub fn third(&self, error: &mut InjectedError) -> WorkedPath {
+        running(&self.reversed(), add, error)
     }
 
     /// The numbers in both orders, a line each: what a path has to copy before it can add.
@@ -100,7 +100,7 @@ impl Sum {
     }
 }
 
-/// How many results the shortest path writes; a slip among these always happens.
+/// How many results the shortest path writes; an error injected among these always takes effect.
 pub const RESULTS: usize = 2;
 
 /// `347+285+962` in a line.
@@ -110,15 +110,15 @@ fn statement(numbers: &[i64]) -> String {
 }
 
 /// How two numbers are added.
-type Add = fn(&mut String, i64, i64, &mut Slip) -> i64;
+type Add = fn(&mut String, i64, i64, &mut InjectedError) -> i64;
 
 /// The numbers in this order, two at a time.
-fn running(numbers: &[i64], add: Add, slip: &mut Slip) -> Path {
+fn running(numbers: &[i64], add: Add, error: &mut InjectedError) -> WorkedPath {
     let mut text = statement(numbers);
     let mut numbers = numbers.iter().copied();
     let first = numbers.next().unwrap_or(0);
-    let result = numbers.fold(first, |total, number| add(&mut text, total, number, slip));
-    Path::new(text, result)
+    let result = numbers.fold(first, |total, number| add(&mut text, total, number, error));
+    WorkedPath::new(text, result)
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
         let s = Sum {
             numbers: vec![347, 285, 962],
         };
-        let none = || Slip::none();
+        let none = || InjectedError::none();
         assert_eq!(
             s.first(&mut none()).text,
             "347+285+962\n347+285=632\n632+962=1594\n"
@@ -156,8 +156,8 @@ mod tests {
         for _ in 0..2000 {
             let s = Sum::draw(&mut rng);
             let right = s.numbers.iter().sum::<i64>().to_string();
-            let slip = &mut Slip::none();
-            for path in [s.first(slip), s.second(slip), s.third(slip)] {
+            let error = &mut InjectedError::none();
+            for path in [s.first(error), s.second(error), s.third(error)] {
                 assert_eq!(path.result, right, "{}", path.text);
             }
         }

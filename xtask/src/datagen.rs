@@ -16,19 +16,21 @@
 //! | `example` | lines of the data files |
 //! | `vocabulary` | the tokenizer and the shape of the model |
 //! | `column` | adding, place by place or at once |
-//! | `slip`, `words` | mistakes and words |
+//! | `worked_path` | a worked solution: its lines and its result |
+//! | `injected_error`, `words` | deliberate mistakes, and words |
 
 mod column;
 mod example;
+mod injected_error;
 mod letters;
 mod product;
 mod search;
-mod slip;
 mod sum;
 mod task;
 mod trace;
 mod vocabulary;
 mod words;
+mod worked_path;
 
 pub use example::{Example, base, drill, held_out, traces};
 pub use task::Family;
