@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use s1_core::forcing::Policy;
-use s1_core::protocol::{Command, Event, LaneState, Request};
+use s1_core::protocol::{Command, Event, Request};
+use s1_core::view::LaneView;
 use s1_engine::{Engine, LoadOptions};
 use s1_lab::lanes::{Comparison, Lane, Limit, Preset, Strategy};
 use tokio::sync::mpsc::Receiver;
@@ -52,11 +53,11 @@ impl Bench {
             for (_, command) in run.drain() {
                 self.engine.send(command);
             }
-            let done = |l: &Lane| l.runs.iter().all(|r| r.has_ended());
+            let done = |l: &Lane| l.runs.iter().all(|r| r.lane.has_ended());
             if run.lanes().all(done) {
                 break;
             }
-            run.apply(0, self.events.blocking_recv().unwrap());
+            run.apply(0, &self.events.blocking_recv().unwrap());
         }
         let time = started.elapsed();
         run.forget();
@@ -77,24 +78,17 @@ impl Bench {
                 request: request.clone(),
                 run: true,
             });
-            let mut trace = Vec::new();
-            loop {
-                match self.events.blocking_recv().unwrap() {
-                    Event::Tokens {
-                        lane: l,
-                        drop,
-                        tokens,
-                        ..
-                    } if l == lane => {
-                        trace.truncate(trace.len() - drop);
-                        trace.extend(tokens.iter().map(|t| t.id));
-                    }
-                    Event::State(l, LaneState::Stopped(_)) if l == lane => break,
-                    Event::Refused(_, why) | Event::Failed(why) => panic!("{why}"),
-                    _ => {}
+            let mut view = LaneView::default();
+            while !view.has_ended() {
+                let event = self.events.blocking_recv().unwrap();
+                if let Event::Refused(_, why) | Event::Failed(why) = &event {
+                    panic!("{why}");
+                }
+                if event.lane() == Some(lane) {
+                    view.apply(&event);
                 }
             }
-            traces.push(trace);
+            traces.push(view.tokens.iter().map(|t| t.id).collect());
             self.engine.send(Command::Forget(lane..lane + 1));
         }
         (started.elapsed(), traces)
@@ -144,7 +138,7 @@ fn main() {
             let (time, traces) = bench.one_by_one(&requests);
             best_apart = best_apart.min(time);
             for (lane, trace) in run.lanes().zip(&traces) {
-                let ids: Vec<u32> = lane.run().tokens.iter().map(|t| t.id).collect();
+                let ids: Vec<u32> = lane.run().lane.tokens.iter().map(|t| t.id).collect();
                 let same = ids.iter().zip(trace).take_while(|(a, b)| a == b).count();
                 if same < trace.len() {
                     let label = lane.strategy.label(None);

@@ -84,13 +84,8 @@ fn app() -> App {
 }
 
 fn write(app: &mut App, from: usize, n: usize) {
-    let tokens = (from..from + n).map(token).collect();
-    app.on_event(Event::Tokens {
-        lane: 0,
-        drop: 0,
-        relabel: 0,
-        tokens,
-    });
+    let tokens: Vec<Token> = (from..from + n).map(token).collect();
+    app.on_event(Event::Tokens(0, tokens.into()));
 }
 
 fn frame(app: &mut App, terminal: &mut Terminal<TestBackend>) -> Duration {

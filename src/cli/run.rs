@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
 use super::settings;
-use s1_core::protocol::{Command, Event, LaneState, Request, Speed};
-use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, phase_text, thinking_tokens};
+use s1_core::protocol::{Command, Event, LaneState, Request};
+use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
+use s1_core::view::LaneView;
 use s1_data::sanitize;
 use s1_engine::Engine;
+use s1_lab::answer::Answer;
 
 /// Longest prompt read from standard input, in bytes.
 const LONGEST_PROMPT: u64 = 16 << 20;
@@ -51,9 +53,9 @@ pub struct Args {
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
-struct Output {
-    prompt_ids: Vec<u32>,
-    tokens: Vec<OutputToken>,
+struct Output<'a> {
+    prompt_ids: &'a [u32],
+    tokens: Vec<OutputToken<'a>>,
     thinking_tokens: usize,
     answer_tokens: usize,
     forced: Vec<Forced>,
@@ -68,9 +70,9 @@ struct Output {
 }
 
 #[derive(Serialize)]
-struct OutputToken {
+struct OutputToken<'a> {
     id: u32,
-    text: String,
+    text: &'a str,
     origin: Origin,
     phase: Phase,
     logprob: f32,
@@ -107,13 +109,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         run: true,
     });
     let mut printer = (!args.json).then(Printer::new);
-    let mut tokens: Vec<Token> = Vec::new();
-    let mut prompt_ids = Vec::new();
-    let mut speed = Speed::default();
+    let mut lane = LaneView::default();
     let stop = loop {
         let Some(event) = events.blocking_recv() else {
             bail!("the engine ended without an answer");
         };
+        lane.apply(&event);
         match event {
             Event::Failed(why) | Event::Refused(_, why) => bail!("{why}"),
             Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
@@ -122,23 +123,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             } => eprintln!(
                 "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
             ),
-            Event::Prompt { ids, .. } => prompt_ids = ids,
-            Event::Speed(_, now) => speed = now,
-            Event::Tokens {
-                drop,
-                relabel,
-                tokens: new,
-                ..
-            } => {
-                tokens.truncate(tokens.len() - drop.min(tokens.len()));
-                let from = tokens.len() - relabel.min(tokens.len());
-                for token in &mut tokens[from..] {
-                    token.phase = Phase::Answer;
-                    token.reason = Some(Reason::NaturalEnd);
-                }
-                tokens.extend(new);
+            Event::Tokens(..) => {
                 if let Some(printer) = &mut printer {
-                    printer.follow(&tokens)?;
+                    printer.follow(&lane.tokens)?;
                 }
             }
             Event::State(_, LaneState::Stopped(stop)) => break stop,
@@ -148,13 +135,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     engine.shutdown();
     while let Ok(event) = events.try_recv() {
-        if let Event::Speed(_, now) = event {
-            speed = now;
-        }
+        lane.apply(&event);
     }
     match printer {
         Some(printer) => printer.finish()?,
-        None => print_json(&request, tokens, prompt_ids, speed, stop)?,
+        None => print_json(&request, &lane, stop)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -260,36 +245,27 @@ impl Printer {
     }
 }
 
-fn print_json(
-    request: &Request,
-    tokens: Vec<Token>,
-    prompt_ids: Vec<u32>,
-    speed: Speed,
-    stop: StopReason,
-) -> Result<()> {
-    let answer_text = phase_text(&tokens, Phase::Answer);
-    let kind = request.reference.as_deref().map(s1_grading::AnswerKind::of);
-    let thinking = thinking_tokens(&tokens);
+fn print_json(request: &Request, lane: &LaneView, stop: StopReason) -> Result<()> {
+    let LaneView { tokens, speed, .. } = lane;
+    let thinking = thinking_tokens(tokens);
+    let answer = Answer::of(tokens, request.reference.as_deref());
     let output = Output {
-        prompt_ids,
+        prompt_ids: &lane.prompt,
         thinking_tokens: thinking,
         answer_tokens: tokens.len() - thinking,
-        forced: forced(&tokens),
-        answer: s1_grading::extract(&answer_text, kind).map(|a| a.text),
-        correct: request
-            .reference
-            .as_deref()
-            .map(|reference| s1_grading::grade(reference, &answer_text).verdict.equal),
+        forced: forced(tokens),
+        answer: answer.text,
+        correct: answer.correct,
         text: tokens.iter().map(|t| t.text.as_str()).collect(),
         stop_reason: stop.name(),
         prefill_tok_s: speed.prefill_tok_s,
         decode_tok_s: speed.decode_tok_s,
         time_to_first_token_ms: speed.time_to_first_token_ms,
         tokens: tokens
-            .into_iter()
+            .iter()
             .map(|t| OutputToken {
                 id: t.id,
-                text: t.text,
+                text: &t.text,
                 origin: t.origin,
                 phase: t.phase,
                 logprob: t.logprob,

@@ -8,6 +8,7 @@ use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
 use s1_core::tree::Probe;
+use s1_core::view::LaneView;
 use s1_engine::{Engine, LoadOptions};
 use s1_model::fixture::tiny_gguf;
 use tokio::sync::mpsc::Receiver;
@@ -16,13 +17,10 @@ use tokio::sync::mpsc::Receiver;
 struct Bench {
     engine: Engine,
     events: Receiver<Event>,
-    traces: Vec<Vec<Token>>,
-    states: Vec<Option<LaneState>>,
+    lanes: Vec<LaneView>,
     probes: Vec<Probe>,
     notices: Vec<String>,
     refused: Vec<String>,
-    pending_waits: usize,
-    budget: usize,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -50,13 +48,10 @@ impl Bench {
         Bench {
             engine,
             events,
-            traces: vec![Vec::new(); 8],
-            states: vec![None; 8],
+            lanes: vec![LaneView::default(); 8],
             probes: Vec::new(),
             notices: Vec::new(),
             refused: Vec::new(),
-            pending_waits: 0,
-            budget: 0,
             _folder: folder,
         }
     }
@@ -74,28 +69,14 @@ impl Bench {
     fn until(&mut self, mut done: impl FnMut(&Bench, &Event) -> bool) {
         loop {
             let event = self.events.blocking_recv().expect("the engine has ended");
+            if let Some(lane) = event.lane() {
+                self.lanes[lane].apply(&event);
+            }
             match &event {
                 Event::Failed(why) => panic!("{why}"),
-                Event::Tokens {
-                    lane,
-                    drop,
-                    relabel,
-                    tokens,
-                } => {
-                    let trace = &mut self.traces[*lane];
-                    trace.truncate(trace.len() - drop);
-                    let n = trace.len();
-                    for token in &mut trace[n - relabel..] {
-                        token.phase = Phase::Answer;
-                    }
-                    trace.extend(tokens.iter().cloned());
-                }
-                Event::State(lane, state) => self.states[*lane] = Some(*state),
                 Event::Probe(_, probe) => self.probes.push(probe.clone()),
                 Event::Notice(_, why) => self.notices.push(why.clone()),
                 Event::Refused(_, why) => self.refused.push(why.clone()),
-                Event::PendingWaits(_, n) => self.pending_waits = *n,
-                Event::Budget(_, n) => self.budget = *n,
                 _ => {}
             }
             if done(self, &event) {
@@ -105,8 +86,8 @@ impl Bench {
     }
 
     fn until_stopped(&mut self, lane: LaneId) -> StopReason {
-        self.until(|b, _| matches!(b.states[lane], Some(LaneState::Stopped(_))));
-        match self.states[lane] {
+        self.until(|b, _| matches!(b.lanes[lane].state, Some(LaneState::Stopped(_))));
+        match self.lanes[lane].state {
             Some(LaneState::Stopped(reason)) => reason,
             _ => unreachable!(),
         }
@@ -171,10 +152,10 @@ fn a_thought_is_cut_at_its_budget_and_always_answered() {
         let mut b = Bench::tiny(arch);
         b.start(0, request(40), true);
         b.until_stopped(0);
-        let trace = &b.traces[0];
+        let trace = &b.lanes[0].tokens;
         assert!(thinking_tokens(trace) <= 40, "{arch}");
         assert!(trace.iter().any(|t| t.phase == Phase::Answer), "{arch}");
-        for token in trace {
+        for token in trace.iter() {
             assert!(
                 token.logprob.is_finite() && token.logprob <= 0.0,
                 "{arch}: {token:?}"
@@ -191,10 +172,10 @@ fn a_branch_and_a_rewind_go_on_as_a_fresh_run_would() {
     let mut b = Bench::new();
     b.start(0, request(60), true);
     b.until_stopped(0);
-    let whole = b.traces[0].clone();
+    let whole = b.lanes[0].tokens.clone();
     // Somewhere in the thought, at its very start, and inside the forced delimiter's shadow.
     for (lane, at) in [(1, 30), (2, 0), (3, 59)] {
-        b.traces[lane] = whole[..at].to_vec();
+        b.lanes[lane].tokens = whole[..at].to_vec().into();
         b.send(Command::Fork {
             from: 0,
             to: lane,
@@ -203,7 +184,7 @@ fn a_branch_and_a_rewind_go_on_as_a_fresh_run_would() {
         b.until_paused(lane);
         b.send(Command::Run(lane, Until::End));
         b.until_stopped(lane);
-        assert_same(&b.traces[lane], &whole);
+        assert_same(&b.lanes[lane].tokens, &whole);
     }
 }
 
@@ -212,21 +193,21 @@ fn stepping_and_pausing_do_not_change_what_is_written() {
     let mut b = Bench::new();
     b.start(0, request(24), true);
     b.until_stopped(0);
-    let whole = b.traces[0].clone();
+    let whole = b.lanes[0].tokens.clone();
 
     b.start(1, request(24), false);
     b.until_paused(1);
     for step in 1..=5 {
         b.send(Command::Run(1, Until::Tokens(1)));
         b.until_paused(1);
-        assert_eq!(b.traces[1].len(), step, "a step is one token");
+        assert_eq!(b.lanes[1].tokens.len(), step, "a step is one token");
     }
     b.send(Command::Run(1, Until::End));
     b.send(Command::Pause(1));
     b.until_paused(1);
     b.send(Command::Run(1, Until::End));
     b.until_stopped(1);
-    assert_same(&b.traces[1], &whole);
+    assert_same(&b.lanes[1].tokens, &whole);
 }
 
 #[test]
@@ -248,7 +229,7 @@ fn lanes_computed_together_say_what_each_would_say_alone() {
             true,
         );
         b.until_stopped(0);
-        alone.push(b.traces[0].clone());
+        alone.push(b.lanes[0].tokens.clone());
     }
     let mut b = Bench::new();
     for (lane, question) in questions.iter().enumerate() {
@@ -261,9 +242,9 @@ fn lanes_computed_together_say_what_each_would_say_alone() {
             true,
         );
     }
-    b.until(|b, _| (0..3).all(|l| matches!(b.states[l], Some(LaneState::Stopped(_)))));
+    b.until(|b, _| (0..3).all(|l| matches!(b.lanes[l].state, Some(LaneState::Stopped(_)))));
     for (lane, alone) in alone.iter().enumerate() {
-        assert_same(&b.traces[lane], alone);
+        assert_same(&b.lanes[lane].tokens, alone);
     }
 }
 
@@ -272,7 +253,7 @@ fn a_probe_answers_and_leaves_no_trace() {
     let mut b = Bench::new();
     b.start(0, request(40), true);
     b.until_stopped(0);
-    let whole = b.traces[0].clone();
+    let whole = b.lanes[0].tokens.clone();
 
     b.start(
         1,
@@ -283,7 +264,7 @@ fn a_probe_answers_and_leaves_no_trace() {
         true,
     );
     b.until_stopped(1);
-    assert_same(&b.traces[1], &whole);
+    assert_same(&b.lanes[1].tokens, &whole);
     assert!(b.probes.len() >= 4, "{} probes", b.probes.len());
     assert_eq!(b.probes[0].at, 8);
 
@@ -316,7 +297,7 @@ fn the_users_wishes_are_written_and_counted() {
     b.send(Command::WaitText(0, "Hmm".into()));
     b.send(Command::Ask(0, Ask::WaitNow));
     b.until_paused(0);
-    let trace = &b.traces[0];
+    let trace = &b.lanes[0].tokens;
     let written = |tokens: &[Token]| tokens.iter().map(|t| t.text.clone()).collect::<String>();
     let typed = trace
         .iter()
@@ -343,9 +324,13 @@ fn the_users_wishes_are_written_and_counted() {
     b.send(Command::Ask(0, Ask::Cut));
     b.send(Command::Run(0, Until::End));
     b.until_stopped(0);
-    let delimiter: Vec<_> = b.traces[0].iter().filter(|t| t.is_delimiter()).collect();
+    let delimiter: Vec<_> = b.lanes[0]
+        .tokens
+        .iter()
+        .filter(|t| t.is_delimiter())
+        .collect();
     assert!(delimiter.iter().all(|t| t.reason == Some(Reason::Cut)));
-    assert_eq!(thinking_tokens(&b.traces[0]), written);
+    assert_eq!(thinking_tokens(&b.lanes[0].tokens), written);
 }
 
 #[test]
@@ -354,16 +339,16 @@ fn a_chosen_alternative_goes_its_own_way() {
     b.start(0, request(20), true);
     b.until_stopped(0);
     let at = 6;
-    let other = b.traces[0][at].top[1].id;
+    let other = b.lanes[0].tokens[at].top[1].id;
     b.send(Command::Fork { from: 0, to: 1, at });
     b.until_paused(1);
     b.send(Command::Ask(1, Ask::Choose(other)));
     b.until_paused(1);
-    assert_eq!(b.traces[1].len(), 1);
-    let chosen = &b.traces[1][0];
+    assert_eq!(b.lanes[1].tokens.len(), 1);
+    let chosen = &b.lanes[1].tokens[0];
     assert_eq!((chosen.id, chosen.origin), (other, Origin::User));
     assert_eq!(chosen.reason, Some(Reason::Chosen));
-    assert!((chosen.logprob - b.traces[0][at].top[1].logprob).abs() < 1e-3);
+    assert!((chosen.logprob - b.lanes[0].tokens[at].top[1].logprob).abs() < 1e-3);
 }
 
 #[test]
@@ -385,7 +370,7 @@ fn a_seed_gives_the_same_trace_again_and_a_smaller_budget_a_prefix_of_it() {
             true,
         );
         b.until_stopped(0);
-        ids(&b.traces[0])
+        ids(&b.lanes[0].tokens)
     };
     let long = run(40, &sampling, 0);
     assert_eq!(run(40, &sampling, 0), long);
@@ -410,14 +395,14 @@ fn the_budget_changes_while_it_thinks() {
     let mut b = Bench::new();
     b.start(0, request(400), false);
     b.until_paused(0);
-    assert_eq!(b.budget, 400);
+    assert_eq!(b.lanes[0].budget, Some(400));
     b.send(Command::Run(0, Until::Tokens(10)));
     b.until_paused(0);
     b.send(Command::Budget(0, Some(12)));
     b.send(Command::Run(0, Until::End));
     b.until_stopped(0);
-    assert_eq!(b.budget, 12);
-    assert_eq!(thinking_tokens(&b.traces[0]), 12);
+    assert_eq!(b.lanes[0].budget, Some(12));
+    assert_eq!(thinking_tokens(&b.lanes[0].tokens), 12);
 }
 
 #[test]
@@ -425,9 +410,9 @@ fn a_restored_trace_goes_on_as_if_it_had_never_stopped() {
     let mut b = Bench::new();
     b.start(0, request(50), true);
     b.until_stopped(0);
-    let whole = b.traces[0].clone();
+    let whole = b.lanes[0].tokens.clone();
     let mut b = Bench::new();
-    b.traces[0] = whole[..20].to_vec();
+    b.lanes[0].tokens = whole[..20].to_vec().into();
     b.send(Command::Restore {
         lane: 0,
         request: request(50),
@@ -436,7 +421,7 @@ fn a_restored_trace_goes_on_as_if_it_had_never_stopped() {
     b.until_paused(0);
     b.send(Command::Run(0, Until::End));
     b.until_stopped(0);
-    assert_same(&b.traces[0], &whole);
+    assert_same(&b.lanes[0].tokens, &whole);
 }
 
 #[test]
@@ -454,7 +439,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     b.start(1, request(100_000), false);
     b.until_paused(1);
     assert!(b.notices[0].contains("not 100000"), "{}", b.notices[0]);
-    assert!(b.budget < 512);
+    assert!(b.lanes[1].budget.unwrap() < 512);
 
     b.send(Command::Fork {
         from: 5,
@@ -483,13 +468,12 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
 #[test]
 fn many_branches_survive_the_loss_of_their_caches() {
     let mut b = Bench::new();
-    b.traces = vec![Vec::new(); 40];
-    b.states = vec![None; 40];
+    b.lanes = vec![LaneView::default(); 40];
     b.start(0, request(20), true);
     b.until_stopped(0);
-    let whole = b.traces[0].clone();
+    let whole = b.lanes[0].tokens.clone();
     for lane in 1..30 {
-        b.traces[lane] = whole[..10].to_vec();
+        b.lanes[lane].tokens = whole[..10].to_vec().into();
         b.send(Command::Fork {
             from: 0,
             to: lane,
@@ -501,6 +485,6 @@ fn many_branches_survive_the_loss_of_their_caches() {
     for lane in [1, 29] {
         b.send(Command::Run(lane, Until::End));
         b.until_stopped(lane);
-        assert_same(&b.traces[lane], &whole);
+        assert_same(&b.lanes[lane].tokens, &whole);
     }
 }

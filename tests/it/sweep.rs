@@ -10,7 +10,7 @@ use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
 use s1_core::trace::Token;
-use s1_engine::traces::Traces;
+use s1_core::view::LaneView;
 use s1_engine::{Engine, LoadOptions};
 use s1_lab::problems::{Options, ProblemSet};
 use s1_lab::row;
@@ -108,10 +108,10 @@ fn alone(
         request,
         run: true,
     });
-    let mut traces = Traces::default();
+    let mut lane = LaneView::default();
     loop {
         let event = events.blocking_recv().unwrap();
-        traces.follow(&event);
+        lane.apply(&event);
         match event {
             Event::Failed(why) | Event::Refused(_, why) => panic!("{why}"),
             Event::State(0, LaneState::Stopped(_)) => break,
@@ -119,7 +119,7 @@ fn alone(
         }
     }
     engine.send(Command::Forget(0..1));
-    traces.get(0).to_vec()
+    lane.tokens.to_vec()
 }
 
 /// The same tokens for the same reasons. Scores pass through half precision in the database.

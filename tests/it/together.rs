@@ -1,12 +1,13 @@
 //! Lanes started together: what a user would lose is a comparison that shows other
 //! texts than each lane alone would have written, or that computes the same thought several times.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Origin, Phase, Reason, Token};
+use s1_core::view::{LaneView, LaneViews};
 use s1_engine::{Engine, LoadOptions};
 use tokio::sync::mpsc::Receiver;
 
@@ -14,11 +15,7 @@ use tokio::sync::mpsc::Receiver;
 struct Bench {
     engine: Engine,
     events: Receiver<Event>,
-    traces: BTreeMap<LaneId, Vec<Token>>,
-    states: BTreeMap<LaneId, LaneState>,
-    rides: BTreeMap<LaneId, LaneId>,
-    /// Tokens that were computed: those of lanes that ride on nobody.
-    computed: usize,
+    lanes: LaneViews,
 }
 
 impl Bench {
@@ -31,54 +28,30 @@ impl Bench {
         Bench {
             engine,
             events,
-            traces: BTreeMap::new(),
-            states: BTreeMap::new(),
-            rides: BTreeMap::new(),
-            computed: 0,
+            lanes: LaneViews::default(),
         }
     }
 
     fn until(&mut self, mut done: impl FnMut(&Bench) -> bool) {
         while !done(self) {
-            match self.events.blocking_recv().expect("the engine has ended") {
-                Event::Failed(why) | Event::Refused(_, why) => panic!("{why}"),
-                Event::Tokens {
-                    lane,
-                    drop,
-                    relabel,
-                    tokens,
-                } => {
-                    if !self.rides.contains_key(&lane) {
-                        self.computed += tokens.len();
-                    }
-                    let trace = self.traces.entry(lane).or_default();
-                    trace.truncate(trace.len() - drop);
-                    let n = trace.len();
-                    for token in &mut trace[n - relabel..] {
-                        token.phase = Phase::Answer;
-                    }
-                    trace.extend(tokens);
-                }
-                Event::State(lane, state) => {
-                    self.states.insert(lane, state);
-                }
-                Event::Rides { lane, host } => {
-                    match host {
-                        Some(host) => self.rides.insert(lane, host),
-                        None => self.rides.remove(&lane),
-                    };
-                }
-                _ => {}
+            let event = self.events.blocking_recv().expect("the engine has ended");
+            if let Event::Failed(why) | Event::Refused(_, why) = &event {
+                panic!("{why}");
             }
+            self.lanes.apply(&event);
         }
     }
 
+    fn lane(&self, lane: LaneId) -> LaneView {
+        self.lanes.get(lane).cloned().unwrap_or_default()
+    }
+
     fn ended(&self, lane: LaneId) -> bool {
-        matches!(self.states.get(&lane), Some(LaneState::Stopped(_)))
+        self.lane(lane).has_ended()
     }
 
     fn thinks(&self, lane: LaneId, tokens: usize) -> bool {
-        self.traces.get(&lane).is_some_and(|t| t.len() >= tokens)
+        self.lane(lane).tokens.len() >= tokens
     }
 
     /// Runs requests together; their traces and the number of tokens computed.
@@ -87,7 +60,8 @@ impl Bench {
         let lanes = requests.iter().cloned().enumerate().collect();
         bench.engine.send(Command::StartTogether(lanes));
         bench.until(|b| (0..requests.len()).all(|lane| b.ended(lane)));
-        (bench.traces.into_values().collect(), bench.computed)
+        let traces = (0..requests.len()).map(|lane| bench.lane(lane).tokens.to_vec());
+        (traces.collect(), bench.lanes.computed())
     }
 
     fn alone(request: &Request) -> Vec<Token> {
@@ -98,7 +72,7 @@ impl Bench {
             run: true,
         });
         bench.until(|b| b.ended(0));
-        bench.traces.remove(&0).unwrap()
+        bench.lane(0).tokens.to_vec()
     }
 }
 
@@ -220,7 +194,7 @@ fn a_lane_that_is_steered_leaves_the_others_as_they_were() {
     bench.until(|b| b.thinks(2, 5));
     // The one the others ride on is cut; the pause of it before holds for all.
     bench.engine.send(Command::Pause(0));
-    bench.until(|b| (0..3).all(|l| b.states.get(&l) == Some(&LaneState::Paused)));
+    bench.until(|b| (0..3).all(|l| b.lane(l).state == Some(LaneState::Paused)));
     bench.engine.send(Command::Ask(0, Ask::Cut));
     for lane in 0..3 {
         bench.engine.send(Command::Run(lane, Until::End));
@@ -228,13 +202,13 @@ fn a_lane_that_is_steered_leaves_the_others_as_they_were() {
     bench.until(|b| (0..3).all(|lane| b.ended(lane)));
     for lane in [1, 2] {
         assert_eq!(
-            face(&bench.traces[&lane]),
+            face(&bench.lane(lane).tokens),
             face(&Bench::alone(&requests[lane]))
         );
     }
-    let cut = &bench.traces[&0];
+    let cut = bench.lane(0).tokens;
     assert!(cut.iter().any(|t| t.reason == Some(Reason::Cut)));
-    assert!(cut.len() < bench.traces[&1].len());
+    assert!(cut.len() < bench.lane(1).tokens.len());
 }
 
 #[test]
@@ -249,7 +223,10 @@ fn forgetting_the_host_leaves_its_riders_whole() {
     bench.until(|b| b.thinks(1, 5));
     bench.engine.send(Command::Forget(0..1));
     bench.until(|b| b.ended(1));
-    assert_eq!(face(&bench.traces[&1]), face(&Bench::alone(&requests[1])));
+    assert_eq!(
+        face(&bench.lane(1).tokens),
+        face(&Bench::alone(&requests[1]))
+    );
 }
 
 #[test]
@@ -276,6 +253,6 @@ fn rules_that_change_midway_hold_from_there_on() {
     bench.engine.send(Command::Run(1, Until::End));
     bench.until(|b| b.ended(1));
     let alone = Bench::alone(&request(think(25, 0, "Hmm"), 0.0, 0));
-    let own = &bench.traces[&1];
-    assert_eq!(face(own), face(&alone)[10..], "only what is new is told");
+    let own = bench.lane(1).tokens;
+    assert_eq!(face(&own), face(&alone)[10..], "only what is new is told");
 }

@@ -19,3 +19,4 @@ pub mod sampling;
 pub mod sentence;
 pub mod trace;
 pub mod tree;
+pub mod view;

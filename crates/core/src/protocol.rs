@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forcing::Policy;
 use crate::sampling::Sampling;
-use crate::trace::{StopReason, Token};
+use crate::trace::{Delta, StopReason, Token};
 use crate::tree::Probe;
 
 /// Identifies a lane; chosen by the caller.
@@ -135,7 +135,7 @@ pub enum Command {
     Shutdown,
 }
 
-/// What a lane is doing.
+/// What a lane is doing, as the engine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneState {
     /// Reading the prompt.
@@ -211,18 +211,8 @@ pub enum Event {
         /// What they stand for, special tokens written out.
         text: String,
     },
-    /// Tokens were appended; before that, `drop` tokens were taken off the end (pieces of a
-    /// delimiter that was then replaced), and `relabel` tokens turned out to be the delimiter.
-    Tokens {
-        /// The lane.
-        lane: LaneId,
-        /// Number of tokens taken off the end first.
-        drop: usize,
-        /// Number of tokens before the new ones that now belong to the answer, as delimiter.
-        relabel: usize,
-        /// The new tokens.
-        tokens: Vec<Token>,
-    },
+    /// Something was written.
+    Tokens(LaneId, Delta),
     /// All lanes of a row ([`Command::StartRow`]) have stopped.
     Finished {
         /// Id of the first of them.
@@ -272,7 +262,7 @@ impl Event {
             Event::Finished { row, .. } => Some(*row),
             Event::Prefill { lane, .. }
             | Event::Prompt { lane, .. }
-            | Event::Tokens { lane, .. }
+            | Event::Tokens(lane, _)
             | Event::State(lane, _)
             | Event::Rides { lane, .. }
             | Event::PendingWaits(lane, _)

@@ -1,7 +1,10 @@
 //! The trace: generated tokens with provenance.
 //!
-//! A trace is what the model (and whoever steered it) wrote after the prompt. Each token knows
-//! where it came from, which phase it belongs to, and what the model thought of it.
+//! A trace is what the model (and the person who steered it) wrote after the prompt. Each token
+//! knows where it came from, which phase it belongs to, and what the model thought of it. What is
+//! written reaches everybody who keeps a trace as [`Delta`]s, which [`Trace::apply`] takes in.
+
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +140,66 @@ impl Token {
     }
 }
 
+/// What was written to a trace in one go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delta {
+    /// Tokens that are taken off the end first: pieces of a delimiter that was then replaced.
+    pub drop: usize,
+    /// Tokens before the new ones that turned out to be the end-of-thinking delimiter.
+    pub relabel: usize,
+    /// The new tokens.
+    pub tokens: Vec<Token>,
+}
+
+impl From<Vec<Token>> for Delta {
+    fn from(tokens: Vec<Token>) -> Delta {
+        Delta {
+            tokens,
+            ..Delta::default()
+        }
+    }
+}
+
+/// The tokens that one sequence has written so far. It changes by [`Delta`]s alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace(Vec<Token>);
+
+impl Trace {
+    /// Writes a delta. Returns the index of the first token that is not as it was before; where
+    /// `drop` or `relabel` reach further than the trace, they mean all of it.
+    pub fn apply(&mut self, delta: &Delta) -> usize {
+        let kept = self.0.len().saturating_sub(delta.drop);
+        self.0.truncate(kept);
+        let first = kept.saturating_sub(delta.relabel);
+        for token in &mut self.0[first..] {
+            token.phase = Phase::Answer;
+            token.reason = Some(Reason::NaturalEnd);
+        }
+        self.0.extend_from_slice(&delta.tokens);
+        first
+    }
+
+    /// The last `n` tokens, to fill in scores that became known after they were written.
+    pub fn last_mut(&mut self, n: usize) -> &mut [Token] {
+        let from = self.0.len().saturating_sub(n);
+        &mut self.0[from..]
+    }
+}
+
+impl Deref for Trace {
+    type Target = [Token];
+
+    fn deref(&self) -> &[Token] {
+        &self.0
+    }
+}
+
+impl From<Vec<Token>> for Trace {
+    fn from(tokens: Vec<Token>) -> Trace {
+        Trace(tokens)
+    }
+}
+
 /// Why generation came to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -203,4 +266,62 @@ pub fn phase_text(tokens: &[Token], phase: Phase) -> String {
         .filter(|t| t.phase == phase && !t.is_delimiter())
         .map(|t| t.text.as_str())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(id: u32) -> Token {
+        Token {
+            id,
+            text: "x".into(),
+            origin: Origin::Sampled,
+            phase: Phase::Thinking,
+            reason: None,
+            logprob: 0.0,
+            entropy: 0.0,
+            p_end: 0.0,
+            top: vec![],
+        }
+    }
+
+    /// Ids, with a minus where a token is the delimiter.
+    fn written(trace: &Trace) -> Vec<i64> {
+        let sign = |t: &Token| if t.is_delimiter() { -1 } else { 1 };
+        trace.iter().map(|t| sign(t) * i64::from(t.id)).collect()
+    }
+
+    #[test]
+    fn a_delta_drops_relabels_and_appends_in_this_order() {
+        let mut trace = Trace::default();
+        let ids = |ids: &[u32]| ids.iter().map(|&id| token(id)).collect::<Vec<Token>>();
+        assert_eq!(trace.apply(&ids(&[1, 2, 3, 4]).into()), 0);
+        assert_eq!(trace.apply(&ids(&[5]).into()), 4, "only new ones");
+        // 5 is taken back; 3 and 4 turn out to be the delimiter; 6 comes after them.
+        let first = trace.apply(&Delta {
+            drop: 1,
+            relabel: 2,
+            tokens: ids(&[6]),
+        });
+        assert_eq!(first, 2);
+        assert_eq!(written(&trace), [1, 2, -3, -4, 6]);
+        assert_eq!(
+            (trace[2].phase, trace[1].phase),
+            (Phase::Answer, Phase::Thinking)
+        );
+        assert_eq!(trace[3].reason, Some(Reason::NaturalEnd));
+        // More than there is means all of it.
+        let first = trace.apply(&Delta {
+            drop: 3,
+            relabel: 9,
+            tokens: vec![],
+        });
+        assert_eq!((first, written(&trace)), (0, vec![-1, -2]));
+        let all = Delta {
+            drop: 9,
+            ..ids(&[7]).into()
+        };
+        assert_eq!((trace.apply(&all), written(&trace)), (0, vec![7]));
+    }
 }

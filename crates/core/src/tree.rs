@@ -67,6 +67,11 @@ impl Tree {
         }
     }
 
+    /// A tree of these branches, in order of creation.
+    pub fn of(branches: Vec<Branch>) -> Tree {
+        Tree { branches }
+    }
+
     /// The branches, in order of creation; a [`BranchId`] indexes this slice.
     pub fn branches(&self) -> &[Branch] {
         &self.branches
@@ -80,40 +85,6 @@ impl Tree {
     /// A branch to write to, if it exists.
     pub fn get_mut(&mut self, id: BranchId) -> Option<&mut Branch> {
         self.branches.get_mut(id)
-    }
-
-    /// Makes a branch that takes over the first `at` tokens of `parent` (all of them if it has
-    /// fewer) and the probes made on them. Returns `None` if there is no such parent.
-    pub fn fork(&mut self, parent: BranchId, at: usize) -> Option<BranchId> {
-        let from = self.branches.get(parent)?;
-        let at = at.min(from.tokens.len());
-        let branch = Branch {
-            name: format!("b{}", self.branches.len()),
-            fork: Some(Fork { parent, at }),
-            tokens: from.tokens[..at].to_vec(),
-            probes: from.probes.iter().filter(|p| p.at <= at).cloned().collect(),
-            stop: None,
-        };
-        self.branches.push(branch);
-        Some(self.branches.len() - 1)
-    }
-
-    /// The branches depth first, children in order of creation, each with its depth: the order in
-    /// which a tree is drawn.
-    pub fn walk(&self) -> Vec<(usize, BranchId)> {
-        let mut order = Vec::with_capacity(self.branches.len());
-        let mut stack: Vec<(usize, BranchId)> =
-            self.children(None).rev().map(|id| (0, id)).collect();
-        while let Some((depth, id)) = stack.pop() {
-            order.push((depth, id));
-            stack.extend(self.children(Some(id)).rev().map(|id| (depth + 1, id)));
-        }
-        order
-    }
-
-    fn children(&self, parent: Option<BranchId>) -> impl DoubleEndedIterator<Item = BranchId> + '_ {
-        (0..self.branches.len())
-            .filter(move |&id| self.branches[id].fork.map(|f| f.parent) == parent)
     }
 
     /// Whether every fork points to an earlier branch and takes no more than that branch had: what
@@ -131,41 +102,30 @@ impl Tree {
     }
 }
 
+/// Branches depth first, children in order of creation, each with its depth: the order in which a
+/// tree is drawn. Where each left its parent is given in order of creation.
+pub fn walk(forks: &[Option<Fork>]) -> Vec<(usize, BranchId)> {
+    let children = |parent: Option<BranchId>| {
+        let of = move |&id: &BranchId| forks[id].map(|f| f.parent) == parent;
+        (0..forks.len()).rev().filter(of)
+    };
+    let mut order = Vec::with_capacity(forks.len());
+    let mut stack: Vec<(usize, BranchId)> = children(None).map(|id| (0, id)).collect();
+    while let Some((depth, id)) = stack.pop() {
+        order.push((depth, id));
+        stack.extend(children(Some(id)).map(|id| (depth + 1, id)));
+    }
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_fork_keeps_the_parent_whole() {
-        let mut tree = Tree::new();
-        let token = |id| Token {
-            id,
-            text: "x".into(),
-            origin: crate::trace::Origin::Sampled,
-            phase: crate::trace::Phase::Thinking,
-            reason: None,
-            logprob: 0.0,
-            entropy: 0.0,
-            p_end: 0.0,
-            top: vec![],
-        };
-        tree.get_mut(0).unwrap().tokens = (0..5).map(token).collect();
-        let child = tree.fork(0, 3).unwrap();
-        let grandchild = tree.fork(child, 99).unwrap();
-        assert_eq!(tree.get(0).unwrap().tokens.len(), 5, "nothing is lost");
-        assert_eq!(tree.get(child).unwrap().tokens.len(), 3);
-        assert_eq!(
-            tree.get(grandchild).unwrap().fork,
-            Some(Fork {
-                parent: child,
-                at: 3
-            })
-        );
-        let sibling = tree.fork(0, 1).unwrap();
-        assert_eq!(
-            tree.walk(),
-            vec![(0, 0), (1, child), (2, grandchild), (1, sibling)]
-        );
-        assert!(tree.is_sound());
+    fn a_tree_is_walked_depth_first() {
+        let fork = |parent| Some(Fork { parent, at: 0 });
+        let forks = [None, fork(0), fork(1), fork(0)];
+        assert_eq!(walk(&forks), [(0, 0), (1, 1), (2, 2), (1, 3)]);
     }
 }

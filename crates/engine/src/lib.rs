@@ -16,7 +16,6 @@ mod lane;
 mod loaded;
 mod probe;
 mod scores;
-pub mod traces;
 mod worker;
 
 pub use dialogue::tokenizer_for;

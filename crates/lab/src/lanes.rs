@@ -15,14 +15,15 @@ use std::ops::Range;
 
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, ModelInfo, Request, Until};
-use s1_core::trace::{Phase, StopReason, Token, thinking_tokens};
+use s1_core::trace::{Phase, Token, thinking_tokens};
+use s1_core::view::Change;
 
 mod lane;
 mod strategy;
 #[cfg(test)]
 mod tests;
 
-pub use lane::{Answer, Ballot, Lane, Run};
+pub use lane::{Ballot, Lane, LaneRun};
 pub use strategy::{Limit, Preset, Source, Strategy};
 
 /// Most lanes beside each other.
@@ -34,7 +35,7 @@ pub const IDS: usize = (MOST_LANES * 2) * MOST_SAMPLES;
 
 /// One of the models that lanes are computed with.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct LaneModel {
     /// Which.
     pub source: Source,
     /// What it is, once it is ready.
@@ -47,7 +48,7 @@ pub struct Comparison {
     /// The question, and what all lanes have in common.
     pub request: Request,
     lanes: Vec<Lane>,
-    origins: Vec<Origin>,
+    origins: Vec<LaneModel>,
     base: LaneId,
     commands: Vec<(usize, Command)>,
 }
@@ -56,12 +57,12 @@ impl Comparison {
     /// A comparison whose lanes have ids from `base` on ([`IDS`] of them). Nothing runs before a
     /// source is [ready](Comparison::ready). Strategies beyond [`MOST_LANES`] are left out.
     pub fn new(request: Request, strategies: &[Strategy], base: LaneId) -> Comparison {
-        let mut origins: Vec<Origin> = Vec::new();
+        let mut origins: Vec<LaneModel> = Vec::new();
         let mut lanes: Vec<Lane> = Vec::new();
         for strategy in strategies.iter().take(MOST_LANES) {
             let known = origins.iter().position(|o| o.source == strategy.source);
             let origin = known.unwrap_or_else(|| {
-                origins.push(Origin {
+                origins.push(LaneModel {
                     source: strategy.source.clone(),
                     model: None,
                 });
@@ -105,13 +106,20 @@ impl Comparison {
         self.lanes.iter().filter(|l| !l.hidden)
     }
 
-    /// The same, to change what a screen keeps with them.
-    pub fn lanes_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
-        self.lanes.iter_mut().filter(|l| !l.hidden)
+    /// Shows another sample of the `at`-th lane shown, `step` further on in a circle. Returns false
+    /// if there is no other.
+    pub fn show_sample(&mut self, at: usize, step: isize) -> bool {
+        let lane = self.lanes.iter_mut().filter(|l| !l.hidden).nth(at);
+        let Some(lane) = lane.filter(|l| l.runs.len() > 1) else {
+            return false;
+        };
+        let n = lane.runs.len() as isize;
+        lane.sample = (lane.sample as isize + step).rem_euclid(n) as usize;
+        true
     }
 
     /// The sources; a lane's `origin` indexes this slice.
-    pub fn origins(&self) -> &[Origin] {
+    pub fn origins(&self) -> &[LaneModel] {
         &self.origins
     }
 
@@ -139,51 +147,40 @@ impl Comparison {
     /// A source cannot be used, or is gone: its lanes say why.
     pub fn fail(&mut self, origin: usize, why: &str) {
         for lane in self.lanes.iter_mut().filter(|l| l.origin == origin) {
-            for run in lane.runs.iter_mut().filter(|r| !r.has_ended()) {
-                run.refused = Some(why.to_owned());
-                run.state = None;
+            for run in lane.runs.iter_mut().filter(|r| !r.lane.has_ended()) {
+                run.lane.refused = Some(why.to_owned());
+                run.lane.state = None;
             }
         }
     }
 
-    /// Takes an event of a source in, if it is for one of its lanes.
-    pub fn apply(&mut self, origin: usize, event: Event) {
-        let Some(at) = event.lane().and_then(|id| id.checked_sub(self.base)) else {
-            return;
-        };
+    /// Takes an event of a source in, if it is for one of its lanes. Where the text of a lane's
+    /// shown sample has changed, tells which lane, and from which token on.
+    pub fn apply(&mut self, origin: usize, event: &Event) -> Option<(usize, usize)> {
+        let at = event.lane()?.checked_sub(self.base)?;
         let (at, sample) = (at / MOST_SAMPLES, at % MOST_SAMPLES);
-        let lane = self.lanes.get_mut(at).filter(|l| l.origin == origin);
-        let Some(run) = lane.and_then(|l| l.runs.get_mut(sample)) else {
-            return;
-        };
-        match event {
-            Event::Tokens {
-                drop,
-                relabel,
-                tokens,
-                ..
-            } => run.write(drop, relabel, tokens),
-            Event::State(_, state) => run.state = Some(state),
-            Event::Speed(_, speed) => run.speed = speed,
-            Event::Rides { host, .. } => run.host = host,
-            Event::Budget(_, budget) => run.budget = Some(budget),
-            Event::Prompt { ids, .. } => run.prompt = ids,
-            Event::Refused(_, why) => run.refused = Some(why),
-            Event::Loop { .. } => run.repeats = true,
-            _ => return,
-        }
-        run.judge(self.request.reference.as_deref());
+        let lane = self.lanes.get_mut(at).filter(|l| l.origin == origin)?;
+        let shown = sample == lane.sample;
+        let run = lane.runs.get_mut(sample)?;
+        let change = run.lane.apply(event);
+        run.grade(self.request.reference.as_deref());
         self.resolve(origin);
+        // Hidden lanes come last.
+        match change {
+            Change::Text(from) if shown => Some((at, from)),
+            _ => None,
+        }
     }
-
     /// The natural length of thinking of a source, once its natural lane's thought is over.
     pub fn natural(&self, origin: usize) -> Option<usize> {
         let run = self.natural_run(origin)?;
-        let over = run.has_ended() || run.tokens.last().is_some_and(|t| t.phase == Phase::Answer);
-        over.then(|| thinking_tokens(&run.tokens).max(1))
+        let tokens = &run.lane.tokens;
+        let answers = tokens.last().is_some_and(|t| t.phase == Phase::Answer);
+        let over = run.lane.has_ended() || answers;
+        over.then(|| thinking_tokens(tokens).max(1))
     }
 
-    fn natural_run(&self, origin: usize) -> Option<&Run> {
+    fn natural_run(&self, origin: usize) -> Option<&LaneRun> {
         let mut lanes = self.lanes.iter().filter(|l| l.origin == origin);
         lanes.rfind(|l| l.strategy.is_natural())?.runs.first()
     }
@@ -197,7 +194,7 @@ impl Comparison {
         let Some((natural, from)) = self.natural(origin).zip(self.natural_run(origin)) else {
             return;
         };
-        let (from, thought) = (from.id, from.tokens.clone());
+        let (from, thought) = (from.id, from.lane.tokens.to_vec());
         let mut together = Vec::new();
         for lane in self.lanes.iter_mut().filter(|l| waits(l)) {
             let policy = &self.request.policy;
@@ -227,20 +224,20 @@ impl Comparison {
     /// Whether anything runs, or is about to.
     pub fn is_busy(&self) -> bool {
         let runs = self.lanes.iter().flat_map(|l| &l.runs);
-        runs.into_iter().any(Run::is_busy)
+        runs.into_iter().any(|r| r.lane.is_busy())
     }
 
     /// Whether a lane waits for the user.
     pub fn is_paused(&self) -> bool {
         let mut runs = self.lanes.iter().flat_map(|l| &l.runs);
-        !self.is_busy() && runs.any(|r| r.state == Some(LaneState::Paused))
+        !self.is_busy() && runs.any(|r| r.lane.state == Some(LaneState::Paused))
     }
 
     /// Pauses everything that runs, or resumes everything that is paused.
     pub fn pause_or_resume(&mut self) {
         let busy = self.is_busy();
-        self.tell_each(|run| match run.state {
-            _ if busy => run.is_busy().then_some(Command::Pause(run.id)),
+        self.tell_each(|run| match run.lane.state {
+            _ if busy => run.lane.is_busy().then_some(Command::Pause(run.id)),
             Some(LaneState::Paused) => Some(Command::Run(run.id, Until::End)),
             _ => None,
         });
@@ -250,11 +247,11 @@ impl Comparison {
     pub fn stop(&mut self) {
         for lane in self.lanes.iter_mut().filter(|l| l.waits_for_natural()) {
             for run in &mut lane.runs {
-                run.refused = Some("stopped before it began".into());
+                run.lane.refused = Some("stopped before it began".into());
             }
         }
         self.tell_each(|run| {
-            let stops = run.is_busy() || run.state == Some(LaneState::Paused);
+            let stops = run.lane.is_busy() || run.lane.state == Some(LaneState::Paused);
             stops.then_some(Command::Stop(run.id))
         });
     }
@@ -264,16 +261,16 @@ impl Comparison {
         let Some(lane) = self.lanes.get(at).filter(|l| !l.hidden) else {
             return;
         };
-        let runs = lane.runs.iter().filter(|r| r.is_busy());
+        let runs = lane.runs.iter().filter(|r| r.lane.is_busy());
         let commands = runs.map(|r| (lane.origin, Command::Ask(r.id, ask.clone())));
         self.commands.extend(commands);
     }
 
     /// Tells the lanes that others do not already stand for: what holds for a lane holds for those
     /// that are computed with it.
-    fn tell_each(&mut self, command: impl Fn(&Run) -> Option<Command>) {
+    fn tell_each(&mut self, command: impl Fn(&LaneRun) -> Option<Command>) {
         for lane in &self.lanes {
-            let alone = lane.runs.iter().filter(|r| r.host.is_none());
+            let alone = lane.runs.iter().filter(|r| r.lane.host.is_none());
             let commands = alone.filter_map(|r| Some((lane.origin, command(r)?)));
             self.commands.extend(commands);
         }
@@ -292,20 +289,20 @@ impl Comparison {
         self.request.reference = reference;
         for run in self.lanes.iter_mut().flat_map(|l| &mut l.runs) {
             run.answer = None;
-            run.judge(self.request.reference.as_deref());
+            run.grade(self.request.reference.as_deref());
         }
     }
 
     /// Tokens that had to be computed, the hidden lanes' included.
     pub fn computed(&self) -> usize {
         let runs = self.lanes.iter().flat_map(|l| &l.runs);
-        runs.map(|r| r.computed).sum()
+        runs.map(|r| r.lane.computed).sum()
     }
 
     /// Tokens that stand in the lanes shown, every sample counted.
     pub fn shown(&self) -> usize {
         let runs = self.lanes().flat_map(|l| &l.runs);
-        runs.map(|r| r.tokens.len()).sum()
+        runs.map(|r| r.lane.tokens.len()).sum()
     }
 
     /// The first token of the `at`-th lane shown that its left neighbour does not have; `None`
@@ -314,7 +311,7 @@ impl Comparison {
     pub fn departs(&self, at: usize) -> Option<usize> {
         let mut lanes = self.lanes().skip(at.checked_sub(1)?);
         let (left, right) = (lanes.next()?, lanes.next()?);
-        let (a, b) = (&left.run().tokens, &right.run().tokens);
+        let (a, b) = (&*left.run().lane.tokens, &*right.run().lane.tokens);
         if left.origin == right.origin {
             let same = |(a, b): &(&Token, &Token)| (a.id, a.phase) == (b.id, b.phase);
             let same = a.iter().zip(b).take_while(same).count();
@@ -327,7 +324,7 @@ impl Comparison {
             return None;
         }
         let mut end = 0;
-        right.run().tokens.iter().position(|t| {
+        right.run().lane.tokens.iter().position(|t| {
             end += t.text.len();
             end > same
         })
@@ -345,13 +342,5 @@ fn policy_of(request: &Request, strategy: &Strategy, limit: Option<usize>) -> Po
             .clone()
             .unwrap_or_else(|| request.policy.wait_text.clone()),
         ..request.policy.clone()
-    }
-}
-
-/// How a run came to its end, in a word.
-pub fn ending(run: &Run) -> Option<StopReason> {
-    match run.state {
-        Some(LaneState::Stopped(reason)) => Some(reason),
-        _ => None,
     }
 }

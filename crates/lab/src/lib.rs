@@ -16,6 +16,7 @@
 //!
 //! Not here: the pictures, the screens, and the database ([`s1_store`]).
 
+pub mod answer;
 pub mod compare;
 pub mod curate;
 pub mod lanes;

@@ -5,14 +5,11 @@
 //!
 //! [`Command::StartRow`]: s1_core::protocol::Command::StartRow
 
-use std::collections::BTreeMap;
-
+use crate::answer::Answer;
 use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
-use s1_core::trace::{
-    POLICY_WAITS, Phase, Reason, StopReason, Token, phase_text, thinking_tokens, wait_positions,
-};
-use s1_engine::traces::Traces;
+use s1_core::trace::{POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
+use s1_core::view::LaneView;
 use s1_store::run::{NewRow, Sample, Settings};
 
 /// The requests of a row, by lane from `first` on: all samples of the first point, then those of
@@ -46,83 +43,70 @@ pub fn question(settings: &Settings, problem: &Problem) -> String {
 
 /// What became of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct TraceResult {
     /// Thinking tokens.
     pub thinking: usize,
     /// Tokens of the answer, the delimiter included.
     pub answer_tokens: usize,
-    /// Waits of the policy's that took effect (an empty wait text leaves no sign).
+    /// Waits of the policy's that took effect.
     pub waits_used: usize,
     /// Whether the thinking was cut off.
     pub forced: bool,
-    /// The answer that was read out of the text.
-    pub answer: Option<String>,
-    /// Whether it equals the reference.
-    pub correct: Option<bool>,
+    /// The answer.
+    pub answer: Answer,
 }
 
-/// Counts and grades a trace.
-pub fn judge(tokens: &[Token], reference: Option<&str>) -> Judged {
-    let thinking = thinking_tokens(tokens);
-    let waits = wait_positions(tokens, POLICY_WAITS).len();
-    let cut = [
-        Reason::Budget,
-        Reason::Cut,
-        Reason::SentenceCut,
-        Reason::Loop,
-    ];
-    let text = phase_text(tokens, Phase::Answer);
-    let (answer, correct) = match reference {
-        Some(reference) => {
-            let graded = s1_grading::grade(reference, &text);
-            (graded.extracted, Some(graded.verdict.equal))
+impl TraceResult {
+    /// Counts and grades a trace.
+    pub fn of(tokens: &[Token], reference: Option<&str>) -> TraceResult {
+        let thinking = thinking_tokens(tokens);
+        let cut = [
+            Reason::Budget,
+            Reason::Cut,
+            Reason::SentenceCut,
+            Reason::Loop,
+        ];
+        let is_cut = |token: &Token| token.reason.is_some_and(|r| cut.contains(&r));
+        TraceResult {
+            thinking,
+            answer_tokens: tokens.len() - thinking,
+            waits_used: wait_positions(tokens, POLICY_WAITS).len(),
+            forced: tokens.iter().any(is_cut),
+            answer: Answer::of(tokens, reference),
         }
-        None => (s1_grading::extract(&text, None), None),
-    };
-    Judged {
-        thinking,
-        answer_tokens: tokens.len() - thinking,
-        waits_used: waits,
-        forced: tokens
-            .iter()
-            .any(|token| token.reason.is_some_and(|r| cut.contains(&r))),
-        answer: answer.map(|found| found.text),
-        correct,
     }
 }
 
-/// Puts a finished row together. `lanes` are those of [`requests`], `stops` says why each ended
-/// (one that is not in it was refused and leaves no sample), `computed` is what the engine counted.
+/// Puts a finished row together. `lanes` are those of [`requests`], in their order (one that was
+/// refused leaves no sample), `computed` is what the engine counted.
 pub fn finish(
     settings: &Settings,
     (index, problem): (usize, &Problem),
-    prompt: Vec<u32>,
-    lanes: std::ops::Range<LaneId>,
-    traces: &Traces,
-    stops: &BTreeMap<LaneId, StopReason>,
+    lanes: &[LaneView],
     computed: usize,
 ) -> NewRow {
+    let prompt = lanes.first().map_or(&[][..], |lane| &lane.prompt);
     let mut distinct: Vec<Vec<Token>> = Vec::new();
-    let mut judged: Vec<Judged> = Vec::new();
+    let mut results: Vec<TraceResult> = Vec::new();
     let mut samples = Vec::new();
     let mut pointwise = 0;
-    for (i, lane) in lanes.enumerate() {
-        let Some(&stop) = stops.get(&lane) else {
+    for (i, lane) in lanes.iter().enumerate() {
+        let Some(stop) = lane.stop else {
             continue;
         };
-        let mut tokens = traces.get(lane).to_vec();
+        let mut tokens = lane.tokens.to_vec();
         for token in &mut tokens {
             // Not stored, and in the way of seeing what two traces share.
             token.top = Vec::new();
         }
         let at = distinct.iter().position(|other| *other == tokens);
         let at = at.unwrap_or_else(|| {
-            judged.push(judge(&tokens, problem.reference.as_deref()));
+            results.push(TraceResult::of(&tokens, problem.reference.as_deref()));
             distinct.push(tokens);
             distinct.len() - 1
         });
         pointwise += prompt.len() + distinct[at].len();
-        let found = judged[at].clone();
+        let found = results[at].clone();
         samples.push(Sample {
             point: i / settings.samples.max(1),
             sample: i % settings.samples.max(1),
@@ -131,8 +115,8 @@ pub fn finish(
             answer_tokens: found.answer_tokens,
             waits_used: found.waits_used,
             forced: found.forced,
-            answer: found.answer,
-            correct: found.correct,
+            answer: found.answer.text,
+            correct: found.answer.correct,
             stop,
         });
     }
@@ -146,7 +130,7 @@ pub fn finish(
         } else {
             prompt.len() + different(&distinct)
         },
-        prompt,
+        prompt: prompt.to_vec(),
         computed,
         pointwise,
         traces: distinct,
@@ -170,7 +154,7 @@ fn different(traces: &[Vec<Token>]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s1_core::trace::Origin;
+    use s1_core::trace::{Origin, Phase};
 
     fn trace(ids: &[u32]) -> Vec<Token> {
         ids.iter()
@@ -212,13 +196,16 @@ mod tests {
         for token in &mut tokens[6..] {
             token.phase = Phase::Answer;
         }
-        let judged = judge(&tokens, Some("42"));
-        assert_eq!((judged.thinking, judged.answer_tokens), (6, 2));
-        assert_eq!(judged.waits_used, 3, "two wait texts, and an end ignored");
-        assert!(judged.forced);
-        assert_eq!(judged.answer.as_deref(), Some("42"));
-        assert_eq!(judged.correct, Some(true));
-        assert_eq!(judge(&tokens, None).correct, None);
-        assert_eq!(judge(&tokens, Some("41")).correct, Some(false));
+        let found = TraceResult::of(&tokens, Some("42"));
+        assert_eq!((found.thinking, found.answer_tokens), (6, 2));
+        assert_eq!(found.waits_used, 3, "two wait texts, and an end ignored");
+        assert!(found.forced);
+        assert_eq!(found.answer.text.as_deref(), Some("42"));
+        assert_eq!(found.answer.correct, Some(true));
+        assert_eq!(TraceResult::of(&tokens, None).answer.correct, None);
+        assert_eq!(
+            TraceResult::of(&tokens, Some("41")).answer.correct,
+            Some(false)
+        );
     }
 }

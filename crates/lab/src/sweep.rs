@@ -23,9 +23,8 @@ use crate::row;
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, LaneId, LaneState, ModelInfo};
 use s1_core::sampling::Sampling;
-use s1_core::trace::StopReason;
+use s1_core::view::{LaneView, LaneViews};
 use s1_data::assets;
-use s1_engine::traces::Traces;
 use s1_engine::{Engine, LoadOptions};
 use s1_model::adapter::WEIGHTS;
 use s1_store::Db;
@@ -218,15 +217,12 @@ pub fn run_some(
         engine,
         queue: queue.into_iter().rev().collect(),
         flying: BTreeMap::new(),
-        traces: Traces::default(),
-        stops: BTreeMap::new(),
-        prompts: BTreeMap::new(),
+        lanes: LaneViews::default(),
         next: 0,
         total,
         done,
         finished: 0,
         tokens: 0,
-        riding: BTreeSet::new(),
         started: Instant::now(),
         paused_for: Duration::ZERO,
         committed: Duration::ZERO,
@@ -358,9 +354,7 @@ struct Sweep<'a> {
     queue: Vec<usize>,
     /// Rows under way: the problem, by the id of its first lane.
     flying: BTreeMap<LaneId, usize>,
-    traces: Traces,
-    stops: BTreeMap<LaneId, StopReason>,
-    prompts: BTreeMap<LaneId, Vec<u32>>,
+    lanes: LaneViews,
     /// First lane of the next row.
     next: LaneId,
     done: usize,
@@ -368,10 +362,8 @@ struct Sweep<'a> {
     total: usize,
     /// Rows done in this sitting.
     finished: usize,
-    /// Tokens written in this sitting.
+    /// Tokens computed in this sitting for rows that are done.
     tokens: usize,
-    /// Lanes that are computed with another one.
-    riding: BTreeSet<LaneId>,
     started: Instant,
     paused_for: Duration,
     /// How much of the time spent is in the database.
@@ -454,15 +446,9 @@ impl Sweep<'_> {
     }
 
     fn take(&mut self, event: Event, tell: &mut dyn FnMut(Progress)) -> Result<()> {
-        self.traces.follow(&event);
+        self.lanes.apply(&event);
         match event {
             Event::Failed(why) => bail!("{why}"),
-            Event::Prompt { lane, ids, .. } => {
-                self.prompts.insert(lane, ids);
-            }
-            Event::State(lane, LaneState::Stopped(stop)) => {
-                self.stops.insert(lane, stop);
-            }
             Event::State(_, LaneState::Paused) => {
                 bail!("the model cannot go on: {}", self.last_notice)
             }
@@ -482,18 +468,6 @@ impl Sweep<'_> {
                     tell(Progress::Notice(why));
                 }
             }
-            Event::Rides {
-                lane,
-                host: Some(_),
-            } => {
-                self.riding.insert(lane);
-            }
-            Event::Rides { lane, host: None } => {
-                self.riding.remove(&lane);
-            }
-            Event::Tokens { lane, tokens, .. } if !self.riding.contains(&lane) => {
-                self.tokens += tokens.len();
-            }
             Event::Finished { row, computed } => self.commit(row, computed, tell)?,
             _ => {}
         }
@@ -511,27 +485,16 @@ impl Sweep<'_> {
             return Ok(());
         };
         self.refill();
-        let lanes = first..first + self.members();
+        let lanes =
+            (first..first + self.members()).map(|id| self.lanes.take(id).unwrap_or_default());
+        let lanes: Vec<LaneView> = lanes.collect();
+        self.tokens += lanes.iter().map(|lane| lane.computed).sum::<usize>();
         let problem = &self.plan.problems.problems[index];
-        let new = row::finish(
-            &self.settings,
-            (index, problem),
-            self.prompts.remove(&first).unwrap_or_default(),
-            lanes.clone(),
-            &self.traces,
-            &self.stops,
-            computed,
-        );
+        let new = row::finish(&self.settings, (index, problem), &lanes, computed);
         let spent = self.spent();
         self.db
             .add_row(&self.plan.name, &new, spent.saturating_sub(self.committed))?;
         self.committed = spent;
-        for lane in lanes {
-            self.traces.forget(lane);
-            self.stops.remove(&lane);
-            self.riding.remove(&lane);
-            self.prompts.remove(&lane);
-        }
         self.done += 1;
         self.finished += 1;
         tell(Progress::Row {
@@ -549,7 +512,8 @@ impl Sweep<'_> {
         let spent = self.spent();
         let open = self.total - self.done;
         tell(Progress::Speed {
-            tokens_per_s: self.tokens as f64 / spent.as_secs_f64().max(1e-9),
+            tokens_per_s: (self.tokens + self.lanes.computed()) as f64
+                / spent.as_secs_f64().max(1e-9),
             left: (self.finished > 0).then(|| spent.mul_f64(open as f64 / self.finished as f64)),
         });
     }

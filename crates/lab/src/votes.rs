@@ -1,5 +1,6 @@
 //! Several samples per problem: pass@k, majority@k, and the majority vote at equal total tokens.
 
+use crate::answer::majority;
 use crate::report::samples_at;
 use crate::stats;
 use s1_store::run::{Run, Sample};
@@ -49,7 +50,9 @@ fn vote_of(k: usize, problems: &[Vec<&Sample>]) -> Votes {
             continue;
         };
         n += 1;
-        correct += usize::from(elected(first).is_some_and(|s| s.correct == Some(true)));
+        let answers: Vec<Option<&str>> = first.iter().map(|s| s.answer.as_deref()).collect();
+        let elected = majority(&answers).map(|(i, _)| first[i]);
+        correct += usize::from(elected.is_some_and(|s| s.correct == Some(true)));
         tokens += first.iter().map(|s| s.thinking).sum::<usize>();
         let right = samples.iter().filter(|s| s.correct == Some(true)).count();
         pass += stats::pass_at(k, samples.len(), right).unwrap_or(0.0);
@@ -66,32 +69,6 @@ fn vote_of(k: usize, problems: &[Vec<&Sample>]) -> Votes {
         avg_total_thinking_tokens: mean(tokens as f64),
         pass: mean(pass),
     }
-}
-
-/// The first sample with the answer that most samples give, by value. Among equals the answer that
-/// was given first wins; samples without an answer do not vote.
-fn elected<'a>(samples: &[&'a Sample]) -> Option<&'a Sample> {
-    let mut candidates: Vec<(&Sample, usize)> = Vec::new();
-    for sample in samples {
-        let Some(answer) = &sample.answer else {
-            continue;
-        };
-        let same = candidates.iter_mut().find(|(candidate, _)| {
-            candidate
-                .answer
-                .as_ref()
-                .is_some_and(|given| given == answer || s1_grading::equal(given, answer).equal)
-        });
-        match same {
-            Some((_, count)) => *count += 1,
-            None => candidates.push((sample, 1)),
-        }
-    }
-    let most = candidates.iter().map(|(_, count)| *count).max()?;
-    candidates
-        .into_iter()
-        .find(|(_, count)| *count == most)
-        .map(|(sample, _)| sample)
 }
 
 #[cfg(test)]

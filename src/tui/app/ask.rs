@@ -79,7 +79,7 @@ impl App {
         };
         self.begin(|base, number| Live::new(request.clone(), card, base, number));
         if let Some(live) = self.live.as_mut() {
-            live.lane_mut().state = Some(LaneState::Prefill);
+            live.branch_mut().lane.state = Some(LaneState::Prefill);
             let lane = live.lane_id(live.active);
             self.send(Command::Start {
                 lane,

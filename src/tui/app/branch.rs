@@ -11,9 +11,9 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return self.refuse("Ask a question first.");
         };
-        let end = live.branch().tokens.len();
-        let at = live.lane().view.cursor().unwrap_or(end);
-        let ended = live.branch().stop.is_some();
+        let end = live.lane().tokens.len();
+        let at = live.branch().view.cursor().unwrap_or(end);
+        let ended = live.lane().stop.is_some();
         if at == end && ended {
             return self.refuse(
                 "This branch has ended. Move the cursor to where it should go another way.",
@@ -38,7 +38,7 @@ impl App {
     fn run_branch(&mut self, id: BranchId) {
         if let Some(live) = self.live.as_mut() {
             let lane = live.lane_id(id);
-            live.lane_mut().state = Some(LaneState::Running);
+            live.branch_mut().lane.state = Some(LaneState::Running);
             self.send(Command::Run(lane, Until::End));
         }
     }
@@ -47,8 +47,8 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return self.ask_from_trace();
         };
-        let at = live.lane().view.focus(&live.branch().tokens);
-        let Some((at, token)) = at.and_then(|at| Some((at, live.branch().tokens.get(at)?))) else {
+        let at = live.branch().view.focus(&live.lane().tokens);
+        let Some((at, token)) = at.and_then(|at| Some((at, live.lane().tokens.get(at)?))) else {
             return self.refuse("There is no token yet.");
         };
         if token.top.is_empty() {
@@ -68,7 +68,7 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return;
         };
-        let stands = live.branch().tokens.get(at).map(|t| t.id);
+        let stands = live.lane().tokens.get(at).map(|t| t.id);
         if stands == Some(id) {
             return self.say(Tone::Info, "That is what stands there.");
         }
@@ -91,7 +91,7 @@ impl App {
 
     /// Shows another branch. What runs goes on.
     pub(super) fn switch(&mut self, id: BranchId) {
-        if let Some(live) = self.live.as_mut().filter(|l| id < l.lanes.len()) {
+        if let Some(live) = self.live.as_mut().filter(|l| id < l.branches.len()) {
             live.active = id;
         }
     }
@@ -100,7 +100,7 @@ impl App {
         let Some(live) = self.live.as_mut() else {
             return;
         };
-        let order: Vec<BranchId> = live.tree.walk().into_iter().map(|(_, id)| id).collect();
+        let order: Vec<BranchId> = live.walk().into_iter().map(|(_, id)| id).collect();
         if order.len() < 2 {
             return self.refuse("There is one branch. b makes another at the cursor.");
         }

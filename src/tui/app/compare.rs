@@ -14,7 +14,8 @@ use crate::tui::sanitize::clean_line;
 use crate::tui::screen::Screen;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{self, Event, LaneId};
-use s1_lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy, ending};
+use s1_core::view::LaneView;
+use s1_lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy};
 use s1_store::session::ModelCard;
 
 mod choose;
@@ -304,9 +305,22 @@ impl App {
             self.refuse(sentence);
             return true;
         }
-        run.apply(own, event.clone());
-        self.tell_lanes();
+        self.apply_to_lanes(own, event);
         true
+    }
+
+    fn apply_to_lanes(&mut self, origin: usize, event: &Event) {
+        let changed = self
+            .compare
+            .run
+            .as_mut()
+            .and_then(|run| run.apply(origin, event));
+        if let Some((lane, from)) = changed
+            && let Some(view) = self.compare.views.get_mut(lane)
+        {
+            view.text_changed(from);
+        }
+        self.tell_lanes();
     }
 
     /// Takes an event of an engine started beside the one in use.
@@ -321,9 +335,7 @@ impl App {
         match event {
             Event::Loaded(info) => run.ready(origin, *info),
             Event::Failed(sentence) => run.fail(origin, &sentence),
-            event => {
-                run.apply(origin, event);
-            }
+            event => return self.apply_to_lanes(origin, &event),
         }
         self.tell_lanes();
     }
@@ -374,7 +386,7 @@ impl App {
         else {
             return self.refuse("This lane has nothing to open yet.");
         };
-        let shown = lane.run();
+        let shown = &lane.run().lane;
         if shown.tokens.is_empty() {
             return self.refuse("This lane has nothing to open yet.");
         }
@@ -383,17 +395,20 @@ impl App {
             .filter(|_| lane.strategy.limit != Default::default());
         let limit = limit.or(run.request.policy.max_thinking);
         let request = lane.request(&run.request, limit, lane.sample);
-        let (tokens, prompt, stop) = (shown.tokens.clone(), shown.prompt.clone(), ending(shown));
+        let stop = shown.stop;
+        let written = LaneView {
+            tokens: shown.tokens.clone(),
+            stop,
+            ..LaneView::default()
+        };
+        let prompt = shown.prompt.clone();
         let card = ModelCard::of(info);
         self.keep_now();
         self.forget_live();
         self.begin(|base, number| {
             let mut live = Live::new(request, card, base, number);
             live.prompt_ids = prompt;
-            if let Some(branch) = live.tree.get_mut(0) {
-                branch.tokens = tokens;
-                branch.stop = stop;
-            }
+            live.branch_mut().lane = written;
             live.judge(0);
             live.revision += 1;
             live
@@ -440,24 +455,17 @@ impl App {
         let Some(run) = &compare.run else { return };
         for (i, (view, lane)) in compare.views.iter_mut().zip(run.lanes()).enumerate() {
             if compare.linked || i == at {
-                view.look_at(&lane.run().tokens, token);
+                view.look_at(&lane.run().lane.tokens, token);
             }
         }
     }
 
     fn show_sample(&mut self, step: isize) {
         let at = self.compare.selected;
-        let lane = self
-            .compare
-            .run
-            .as_mut()
-            .and_then(|r| r.lanes_mut().nth(at));
-        let Some(lane) = lane.filter(|l| l.runs.len() > 1) else {
+        let run = self.compare.run.as_mut();
+        if !run.is_some_and(|run| run.show_sample(at, step)) {
             return self.refuse("This lane has one sample; only a vote has several.");
-        };
-        let n = lane.runs.len() as isize;
-        lane.sample = (lane.sample as isize + step).rem_euclid(n) as usize;
-        lane.run_mut().unchanged = 0;
+        }
         if let Some(view) = self.compare.views.get_mut(at) {
             *view = View::default();
         }

@@ -1,9 +1,10 @@
 //! Engine events: what they change, and when they are a reason to save.
 
-use super::live::Change;
 use super::{App, Model, Tone};
 use crate::tui::sanitize::clean_line;
+use s1_core::loops::Loop;
 use s1_core::protocol::{Command, Event, LaneState};
+use s1_core::view::Change;
 use s1_data::hub::Download;
 
 impl App {
@@ -33,47 +34,31 @@ impl App {
                     self.refuse(clean_line(&sentence).into_owned());
                 }
             }
-            Event::Refused(lane, sentence) => self.lane_refused(lane, &sentence),
-            event => self.change_live(event),
+            event => self.change_live(&event),
         }
     }
 
-    /// A lane that could not be made: its branch stays as text, without the engine.
-    fn lane_refused(&mut self, lane: usize, sentence: &str) {
+    /// A lane that could not be made stays as text, without the engine.
+    fn change_live(&mut self, event: &Event) {
         let Some(live) = self.live.as_mut() else {
             return;
         };
-        let Some(known) = lane
-            .checked_sub(live.base)
-            .and_then(|id| live.lanes.get_mut(id))
-        else {
-            return;
-        };
-        known.state = None;
-        known.prefill = None;
-        self.refuse(clean_line(sentence).into_owned());
-    }
-
-    fn change_live(&mut self, event: Event) {
-        let repeats = matches!(event, Event::Loop { .. });
-        let Some(live) = self.live.as_mut() else {
-            return;
-        };
-        match live.apply(event) {
-            Change::None | Change::Seen | Change::Text => {}
-            Change::Rest => {
+        let shown = event.lane() == Some(live.lane_id(live.active));
+        match (live.apply(event), event) {
+            (Change::Refused, Event::Refused(_, sentence)) => {
+                self.refuse(clean_line(sentence).into_owned());
+            }
+            (Change::Repeats(Loop { period, repeats }), _) if shown => self.say(
+                Tone::Warning,
+                format!("It repeats itself: {repeats} times the same {period} tokens."),
+            ),
+            (Change::State(LaneState::Paused | LaneState::Stopped(_)), _) => {
                 while let Some((lane, until)) = live.next_step() {
                     self.commands.push(Command::Run(lane, until));
                 }
                 self.keep();
             }
-        }
-        let shown = self.live.as_ref().map(|l| l.lane());
-        if let Some((period, times)) = shown.and_then(|l| l.repeats).filter(|_| repeats) {
-            self.say(
-                Tone::Warning,
-                format!("It repeats itself: {times} times the same {period} tokens."),
-            );
+            _ => {}
         }
     }
 
@@ -98,13 +83,10 @@ impl App {
 
     /// Whether anything moves on the screen by itself: the engine writes, reads or loads.
     pub fn is_busy(&self) -> bool {
-        let writes = |state: &Option<LaneState>| {
-            matches!(state, Some(LaneState::Running | LaneState::Prefill))
-        };
         matches!(self.model, Model::Loading(_))
             || self
                 .live
                 .as_ref()
-                .is_some_and(|l| l.lanes.iter().any(|lane| writes(&lane.state)))
+                .is_some_and(|l| l.branches.iter().any(|branch| branch.lane.is_busy()))
     }
 }

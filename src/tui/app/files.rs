@@ -45,7 +45,7 @@ impl App {
     /// Whether something would be lost if the program ended now.
     pub fn has_unsaved(&self) -> bool {
         self.live.as_ref().is_some_and(|live| {
-            live.revision > live.saved && live.tree.branches().iter().any(|b| !b.tokens.is_empty())
+            live.revision > live.saved && live.branches.iter().any(|b| !b.lane.tokens.is_empty())
         })
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::compare::{Kind, Place};
-use super::live::Live;
+use super::live::{Live, LiveBranch};
 use super::settings::Setting;
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::bars::bar;
@@ -268,12 +268,10 @@ pub fn quoted(text: &str, columns: usize) -> String {
 
 /// One row per branch, as a tree.
 fn branch_rows(live: &Live) -> Vec<(BranchId, Row)> {
-    let order = live.tree.walk();
+    let order = live.walk();
     let mut rows = Vec::with_capacity(order.len());
     for (i, &(depth, id)) in order.iter().enumerate() {
-        let Some(branch) = live.tree.get(id) else {
-            continue;
-        };
+        let branch = &live.branches[id];
         let mut stem = String::new();
         for level in 1..depth.min(24) {
             // A line goes on where the branch at this level has a sister further down.
@@ -290,14 +288,15 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, Row)> {
                 "╰─ "
             });
         }
-        let at = branch.fork.map_or(0, |f| f.at.min(branch.tokens.len()));
-        let own = branch.tokens.get(at..).unwrap_or_default();
+        let tokens = &branch.lane.tokens;
+        let at = branch.fork.map_or(0, |f| f.at.min(tokens.len()));
+        let own = &tokens[at..];
         let words: String = own.iter().take(12).map(|t| t.text.as_str()).collect();
         let words = fit(label(words.trim()).trim_end(), 28).into_owned();
         let from = branch
             .fork
             .map_or(String::new(), |f| format!("from {}", f.at));
-        let answer = answer(live, id);
+        let answer = answer(branch);
         let row = Row::new(
             format!("{stem}{}  {words}", branch.name),
             format!("{answer}  {from:>10}  {:>5} tokens", own.len()),
@@ -308,11 +307,8 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, Row)> {
 }
 
 /// What has become of a branch: its answer, or what it is doing.
-fn answer(live: &Live, id: BranchId) -> String {
-    let Some(lane) = live.lanes.get(id) else {
-        return String::new();
-    };
-    match (&lane.verdict, lane.state) {
+fn answer(branch: &LiveBranch) -> String {
+    match (&branch.verdict, branch.lane.state) {
         (Some(verdict), _) => {
             let sign = match verdict.correct {
                 Some(true) => " ✓",

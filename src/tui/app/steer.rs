@@ -28,9 +28,9 @@ impl App {
             let restore = Command::Restore {
                 lane,
                 request: live.request.clone(),
-                tokens: live.branch().tokens.clone(),
+                tokens: live.lane().tokens.to_vec(),
             };
-            live.lane_mut().state = Some(LaneState::Paused);
+            live.branch_mut().lane.state = Some(LaneState::Paused);
             self.send(restore);
         }
         Some(lane)
@@ -64,16 +64,16 @@ impl App {
         let known = live.lane().state;
         let from = live.lane_id(live.active);
         let busy = live.is_busy();
-        let at = at.min(live.branch().tokens.len());
-        let id = live.fork(at)?;
+        let at = at.min(live.lane().tokens.len());
+        let id = live.fork(at);
         let to = live.lane_id(id);
-        live.lane_mut().state = Some(LaneState::Paused);
+        live.branch_mut().lane.state = Some(LaneState::Paused);
         let command = match known {
             Some(_) => Command::Fork { from, to, at },
             None => Command::Restore {
                 lane: to,
                 request: live.request.clone(),
-                tokens: live.branch().tokens.clone(),
+                tokens: live.lane().tokens.to_vec(),
             },
         };
         if busy {
@@ -86,10 +86,10 @@ impl App {
     fn run(&mut self, until: Until) {
         if let Some(live) = self.live.as_mut() {
             let lane = live.lane_id(live.active);
-            let known = live.lane_mut();
-            known.state = Some(LaneState::Running);
-            known.stepping = until != Until::End;
-            known.steps.clear();
+            let branch = live.branch_mut();
+            branch.lane.state = Some(LaneState::Running);
+            branch.stepping = until != Until::End;
+            branch.steps.clear();
             self.send(Command::Run(lane, until));
         }
     }
@@ -104,7 +104,7 @@ impl App {
     /// Where the cursor stands inside the thought, if it has left the end.
     fn cursor_in_thought(&self) -> Option<usize> {
         let live = self.live.as_ref()?;
-        live.lane()
+        live.branch()
             .view
             .cursor()
             .filter(|&c| c < live.thought_end())
@@ -114,7 +114,7 @@ impl App {
         let state = self.live.as_ref().map(|l| l.lane().state);
         self.live
             .as_ref()
-            .is_some_and(|l| l.thought_is_over() || l.branch().stop.is_some())
+            .is_some_and(|l| l.thought_is_over() || l.lane().stop.is_some())
             || matches!(state, Some(Some(LaneState::Stopped(_))))
     }
 
@@ -159,7 +159,7 @@ impl App {
             return;
         }
         let lane = live.lane_id(live.active);
-        live.lane_mut().budget = Some(wanted);
+        live.branch_mut().lane.budget = Some(wanted);
         self.send(Command::Budget(lane, Some(wanted)));
         self.say(
             Tone::Info,
@@ -204,11 +204,11 @@ impl App {
             return self.refuse("Ask a question first.");
         };
         if live.is_busy() {
-            live.lane_mut().steps.clear();
+            live.branch_mut().steps.clear();
             let lane = live.lane_id(live.active);
             return self.send(Command::Pause(lane));
         }
-        if live.branch().stop.is_some() {
+        if live.lane().stop.is_some() {
             return self.refuse(
                 "This branch has ended. w thinks on, r answers again, u goes on from the cursor.",
             );
@@ -227,10 +227,10 @@ impl App {
         let Some(live) = self.live.as_mut() else {
             return self.refuse("Ask a question first.");
         };
-        if live.is_busy() && live.lane().stepping {
+        if live.is_busy() && live.branch().stepping {
             // Typed faster than it writes: every key is a step, but a key held down must not run
             // on for long after it is let go.
-            let steps = &mut live.lane_mut().steps;
+            let steps = &mut live.branch_mut().steps;
             if steps.len() < MOST_STEPS {
                 steps.push_back(until);
             }
@@ -240,7 +240,7 @@ impl App {
             let lane = live.lane_id(live.active);
             return self.send(Command::Pause(lane));
         }
-        if live.branch().stop.is_some() {
+        if live.lane().stop.is_some() {
             return self.refuse("This branch has ended. u goes on from the cursor.");
         }
         if self.lane().is_some() {
@@ -336,9 +336,9 @@ impl App {
         let before = self.live.as_ref().and_then(|live| {
             let end = match self.is_ended() {
                 true => self.cursor_in_thought().unwrap_or(live.thought_end()),
-                false => live.branch().tokens.len(),
+                false => live.lane().tokens.len(),
             };
-            let tokens = live.branch().tokens.get(..end)?;
+            let tokens = live.lane().tokens.get(..end)?;
             tokens.iter().rev().find_map(|t| t.text.chars().next_back())
         });
         let joins = before.is_none_or(char::is_whitespace) || text.starts_with(char::is_whitespace);

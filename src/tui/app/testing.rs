@@ -161,7 +161,7 @@ pub fn token(i: usize, text: &str, origin: Origin, phase: Phase, reason: Option<
 
 /// Streams words as tokens of the lane on screen.
 pub fn stream(app: &mut App, text: &str, origin: Origin, phase: Phase, reason: Option<Reason>) {
-    let start = app.live.as_ref().unwrap().branch().tokens.len();
+    let start = app.live.as_ref().unwrap().lane().tokens.len();
     // As tokenizers do it, a space belongs to the word behind it.
     let starts = text.match_indices(' ').map(|(i, _)| i).filter(|&i| i > 0);
     let cuts: Vec<usize> = [0].into_iter().chain(starts).chain([text.len()]).collect();
@@ -171,12 +171,7 @@ pub fn stream(app: &mut App, text: &str, origin: Origin, phase: Phase, reason: O
         .map(|(i, cut)| token(start + i, &text[cut[0]..cut[1]], origin, phase, reason))
         .collect();
     let lane = lane(app);
-    app.on_event(Event::Tokens {
-        lane,
-        drop: 0,
-        relabel: 0,
-        tokens,
-    });
+    app.on_event(Event::Tokens(lane, tokens.into()));
 }
 
 pub fn think(app: &mut App, text: &str) {
@@ -187,16 +182,14 @@ pub fn think(app: &mut App, text: &str) {
 pub fn play(app: &mut App, to: usize) {
     let live = app.live.as_ref().unwrap();
     let recorded = &recording::explored().tree.branches()[live.active];
-    let from = live.branch().tokens.len();
+    let from = live.lane().tokens.len();
     let to = to.min(recorded.tokens.len());
     let lane = lane(app);
     let told = |app: &mut App, from: usize, to: usize| {
-        app.on_event(Event::Tokens {
+        app.on_event(Event::Tokens(
             lane,
-            drop: 0,
-            relabel: 0,
-            tokens: recorded.tokens[from..to].to_vec(),
-        });
+            recorded.tokens[from..to].to_vec().into(),
+        ));
     };
     let mut at = from;
     for probe in recorded.probes.iter().filter(|p| p.at > from && p.at <= to) {
@@ -220,7 +213,7 @@ pub fn midway(app: &mut App) {
     app.on_event(Event::Speed(lane, speed));
     app.on_event(Event::Context(
         lane,
-        38 + app.live.as_ref().unwrap().branch().tokens.len(),
+        38 + app.live.as_ref().unwrap().lane().tokens.len(),
     ));
     app.drain();
 }

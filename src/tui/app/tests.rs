@@ -3,7 +3,7 @@
 use super::testing::*;
 use super::*;
 use s1_core::protocol::{LaneState, Until};
-use s1_core::trace::{Origin, Phase, Reason, StopReason, Token};
+use s1_core::trace::{Delta, Origin, Phase, Reason, StopReason, Token};
 
 mod branches;
 mod sessions;
@@ -47,7 +47,7 @@ fn paused(app: &mut App) {
 }
 
 fn tokens(app: &App) -> &[Token] {
-    &app.live.as_ref().unwrap().branch().tokens
+    &app.live.as_ref().unwrap().lane().tokens
 }
 
 fn said(app: &App) -> &str {
@@ -182,28 +182,34 @@ fn a_dropped_delimiter_and_a_late_one_change_what_stands() {
         Phase::Thinking,
         Some(Reason::Wait),
     )];
-    app.on_event(Event::Tokens {
+    app.on_event(Event::Tokens(
         lane,
-        drop: 2,
-        relabel: 0,
-        tokens: new,
-    });
+        Delta {
+            drop: 2,
+            relabel: 0,
+            tokens: new,
+        },
+    ));
     assert_eq!(tokens(&app).len(), n - 1);
-    app.on_event(Event::Tokens {
+    app.on_event(Event::Tokens(
         lane,
-        drop: 0,
-        relabel: 1,
-        tokens: vec![],
-    });
+        Delta {
+            drop: 0,
+            relabel: 1,
+            tokens: vec![],
+        },
+    ));
     let last = tokens(&app).last().unwrap();
     assert!(last.is_delimiter() && last.phase == Phase::Answer);
     // More than there is must not hurt.
-    app.on_event(Event::Tokens {
+    app.on_event(Event::Tokens(
         lane,
-        drop: 10_000,
-        relabel: 10_000,
-        tokens: vec![],
-    });
+        Delta {
+            drop: 10_000,
+            relabel: 10_000,
+            tokens: vec![],
+        },
+    ));
     assert!(tokens(&app).is_empty());
 }
 
@@ -213,12 +219,10 @@ fn late_events_of_the_question_before_change_nothing() {
     midway(&mut app);
     let old = lane(&app);
     ask(&mut app, "Another?");
-    app.on_event(Event::Tokens {
-        lane: old,
-        drop: 0,
-        relabel: 0,
-        tokens: vec![token(0, "old", Origin::Sampled, Phase::Thinking, None)],
-    });
+    app.on_event(Event::Tokens(
+        old,
+        vec![token(0, "old", Origin::Sampled, Phase::Thinking, None)].into(),
+    ));
     app.on_event(Event::State(old, LaneState::Stopped(StopReason::EndOfTurn)));
     assert!(tokens(&app).is_empty());
     assert!(app.live.as_ref().unwrap().is_busy());
@@ -250,14 +254,14 @@ fn copying_is_bounded_and_clean() {
 fn the_answer_is_read_and_graded_again_when_the_reference_changes() {
     let mut app = ready();
     answered(&mut app);
-    let verdict = |app: &App| app.live.as_ref().unwrap().lane().verdict.clone().unwrap();
+    let verdict = |app: &App| app.live.as_ref().unwrap().branch().verdict.clone().unwrap();
     assert_eq!(
         (verdict(&app).answer.as_str(), verdict(&app).correct),
         ("3", Some(true))
     );
     press(&mut app, "R ctrl-u 4 enter");
     assert_eq!(verdict(&app).correct, Some(false));
-    let probes = &app.live.as_ref().unwrap().branch().probes;
+    let probes = &app.live.as_ref().unwrap().lane().probes;
     assert!(probes.iter().all(|p| p.correct == Some(false)));
     press(&mut app, "R ctrl-u enter");
     assert_eq!(verdict(&app).correct, None);

@@ -40,7 +40,7 @@ impl App {
         let at = self.live.as_ref().and_then(|l| {
             let end = l.thought_end();
             let over = l.thought_is_over().then_some(end);
-            l.lane().view.cursor().map(|c| c.min(end)).or(over)
+            l.branch().view.cursor().map(|c| c.min(end)).or(over)
         });
         if let Some(lane) = self.lane() {
             self.send(Command::Probe(lane, at));

@@ -76,19 +76,17 @@ pub fn prepare(app: &mut App) {
     let theme = app.theme().clone();
     app.question.dress(app.focus == Focus::Question, &theme);
     let compare = &mut app.compare;
-    let Some(run) = compare.run.as_mut() else {
+    let Some(run) = &compare.run else {
         return;
     };
     let places = compare.places.iter();
-    for ((lane, view), place) in run.lanes_mut().zip(&mut compare.views).zip(places) {
+    for ((lane, view), place) in run.lanes().zip(&mut compare.views).zip(places) {
         let tail = verdict(lane).map_or(0, |_| Verdict::LINES);
         let size = (
             usize::from(place.text.width),
             usize::from(place.text.height),
         );
-        let shown = lane.run_mut();
-        view.update(&shown.tokens, shown.unchanged, size, false, tail);
-        shown.unchanged = shown.tokens.len();
+        view.update(&lane.run().lane.tokens, size, false, tail);
     }
 }
 
@@ -284,7 +282,7 @@ fn draw_lane(
     buf: &mut Buffer,
 ) {
     let theme = app.theme();
-    let run = lane.run();
+    let run = &lane.run().lane;
     let model = comparison
         .origins()
         .get(lane.origin)
@@ -352,13 +350,13 @@ fn verdict(lane: &Lane) -> Option<Verdict> {
 
 /// What a lane is doing, or how it answered.
 fn phase(lane: &Lane, theme: &Theme) -> Line<'static> {
-    let run = lane.run();
+    let run = &lane.run().lane;
     let (text, style) = match (run.state, &run.refused) {
         (_, Some(_)) => ("✗ stopped", theme.bad),
         (None | Some(LaneState::Prefill), _) => ("…", theme.dim),
         (Some(LaneState::Running), _) => match run.tokens.last().map(|t| t.phase) {
             Some(Phase::Answer) => ("▸ answering", theme.answer),
-            _ if run.repeats => ("▸ repeats", theme.warn),
+            _ if run.repeats.is_some() => ("▸ repeats", theme.warn),
             _ => ("▸ thinking", theme.thinking),
         },
         (Some(LaneState::Paused), _) => ("paused", theme.warn),
@@ -374,13 +372,13 @@ fn phase(lane: &Lane, theme: &Theme) -> Line<'static> {
 /// `32 think · 3 answer · 210 tok/s`: tokens of thinking and of the answer, and how fast; `32 + 3`
 /// where that is too long for `room` columns.
 fn counts(lane: &Lane, room: usize, theme: &Theme) -> Line<'static> {
-    let run = lane.run();
+    let run = &lane.run().lane;
     let thinking = thinking_tokens(&run.tokens);
     let answer = run.tokens.len() - thinking;
     let short = format!("{thinking} + {answer}");
     let long = format!("{thinking} think · {answer} answer");
     let forms = if lane.runs.len() > 1 {
-        let ended = lane.runs.iter().filter(|r| r.has_ended()).count();
+        let ended = lane.runs.iter().filter(|r| r.lane.has_ended()).count();
         let (at, of) = (lane.sample + 1, lane.runs.len());
         vec![
             format!("sample {at}/{of} · {long} · {ended} done"),

@@ -106,15 +106,10 @@ pub fn prepare(app: &mut App) {
     let Some(live) = app.live.as_mut() else {
         return;
     };
-    let active = live.active;
-    let (Some(branch), Some(lane)) = (live.tree.get(active), live.lanes.get_mut(active)) else {
-        return;
-    };
-    let tail = lane.verdict.as_ref().map_or(0, |_| Verdict::LINES);
+    let branch = live.branch_mut();
+    let tail = branch.verdict.as_ref().map_or(0, |_| Verdict::LINES);
     let size = (usize::from(trace.width), usize::from(trace.height));
-    lane.view
-        .update(&branch.tokens, lane.unchanged, size, show, tail);
-    lane.unchanged = branch.tokens.len();
+    branch.view.update(&branch.lane.tokens, size, show, tail);
 }
 
 /// Draws the body; returns the panel in which notices stand.

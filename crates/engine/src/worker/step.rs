@@ -13,7 +13,7 @@ use s1_core::loops::Loop;
 use s1_core::protocol::{Event, LaneId, LaneState, Until};
 use s1_core::sampling::Sampling;
 use s1_core::sentence::ends_sentence;
-use s1_core::trace::{Origin, Phase, StopReason, Token};
+use s1_core::trace::{Delta, Origin, Phase, StopReason, Token};
 use s1_model::sampler;
 
 /// Tokens between two reports of the speed.
@@ -158,12 +158,12 @@ impl Worker<'_> {
                 lane.announced = lane.tokens.len();
                 self.mirror(id, from + relabel, relabel > 0);
                 for lane in self.with_riders(id) {
-                    self.tell(Event::Tokens {
-                        lane,
+                    let delta = Delta {
                         drop: 0,
                         relabel,
                         tokens: tokens.clone(),
-                    })?;
+                    };
+                    self.tell(Event::Tokens(lane, delta))?;
                     self.tell_loop(lane, found)?;
                 }
                 Ok(())
@@ -238,12 +238,12 @@ impl Worker<'_> {
         if drop > 0 || !tokens.is_empty() {
             self.mirror_scores(id, from);
             for lane in self.with_riders(id) {
-                self.tell(Event::Tokens {
-                    lane,
+                let delta = Delta {
                     drop,
                     relabel: 0,
                     tokens: tokens.clone(),
-                })?;
+                };
+                self.tell(Event::Tokens(lane, delta))?;
             }
         }
         Ok(())

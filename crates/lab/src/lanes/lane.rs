@@ -1,19 +1,9 @@
 //! One lane of a comparison: its strategy, and one run or several samples of it.
 
 use super::strategy::Strategy;
-use super::{LaneId, LaneState, Phase, Policy, Request, Token, policy_of};
-use s1_core::protocol::Speed;
-use s1_core::trace::{Reason, StopReason, phase_text};
-use s1_grading::{equal, extract, grade};
-
-/// An answer, read out of a run that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The extracted answer; `None` where none could be read.
-    pub text: Option<String>,
-    /// Whether it equals the reference, where there is one.
-    pub correct: Option<bool>,
-}
+use super::{LaneId, LaneState, Policy, Request, Token, policy_of};
+use crate::answer::{Answer, majority};
+use s1_core::view::LaneView;
 
 /// What several samples voted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,86 +16,23 @@ pub struct Ballot {
     pub of: usize,
 }
 
-/// One thought and its answer.
+/// One thought of a lane, and its answer.
 #[derive(Clone, Debug, Default)]
-pub struct Run {
+pub struct LaneRun {
     /// The engine's name for it.
     pub id: LaneId,
-    /// The rendered prompt.
-    pub prompt: Vec<u32>,
-    /// What was written.
-    pub tokens: Vec<Token>,
-    /// Tokens before this one are as they were when a screen last laid them out.
-    pub unchanged: usize,
-    /// What the engine does with it; `None` before it starts.
-    pub state: Option<LaneState>,
-    /// The lane it is computed with.
-    pub host: Option<LaneId>,
-    /// Tokens that were computed for it alone.
-    pub computed: usize,
-    /// The thinking budget in force.
-    pub budget: Option<usize>,
-    /// Speed so far.
-    pub speed: Speed,
-    /// It repeats itself.
-    pub repeats: bool,
+    /// What the engine has said of it.
+    pub lane: LaneView,
     /// What it answered, once it has ended.
     pub answer: Option<Answer>,
-    /// Why it cannot run. One sentence.
-    pub refused: Option<String>,
 }
 
-impl Run {
-    /// Whether it runs, or is about to.
-    pub fn is_busy(&self) -> bool {
-        matches!(self.state, Some(LaneState::Prefill | LaneState::Running))
-    }
-
-    /// Whether it will not go on by itself.
-    pub fn has_ended(&self) -> bool {
-        self.refused.is_some() || matches!(self.state, Some(LaneState::Stopped(_)))
-    }
-
-    pub(super) fn write(&mut self, drop: usize, relabel: usize, tokens: Vec<Token>) {
-        if self.host.is_none() {
-            self.computed += tokens.len();
-        }
-        let kept = self.tokens.len().saturating_sub(drop);
-        self.tokens.truncate(kept);
-        let relabelled = kept.saturating_sub(relabel);
-        for token in &mut self.tokens[relabelled..] {
-            token.phase = Phase::Answer;
-            token.reason = Some(Reason::NaturalEnd);
-        }
-        self.unchanged = self.unchanged.min(relabelled);
-        self.tokens.extend(tokens);
-    }
-
+impl LaneRun {
     /// Reads the answer, once there is one.
-    pub(super) fn judge(&mut self, reference: Option<&str>) {
-        let Some(LaneState::Stopped(reason)) = self.state else {
-            return;
-        };
-        if self.answer.is_some() {
-            return;
+    pub(super) fn grade(&mut self, reference: Option<&str>) {
+        if self.answer.is_none() {
+            self.answer = Answer::of_ended(&self.lane.tokens, self.lane.stop, reference);
         }
-        let text = phase_text(&self.tokens, Phase::Answer);
-        // Stopped by the user before there was anything to judge.
-        if reason == StopReason::User && text.trim().is_empty() {
-            return;
-        }
-        let reference = reference.filter(|r| !r.trim().is_empty());
-        let (found, correct) = match reference {
-            Some(reference) => {
-                let graded = grade(reference, &text);
-                (graded.extracted, Some(graded.verdict.equal))
-            }
-            None => (extract(&text, None), None),
-        };
-        self.answer = Some(Answer {
-            text: found.map(|a| a.text),
-            correct,
-        });
     }
 }
 
@@ -117,7 +44,7 @@ pub struct Lane {
     /// Index of its source.
     pub origin: usize,
     /// Its samples; one, unless it is a vote.
-    pub runs: Vec<Run>,
+    pub runs: Vec<LaneRun>,
     /// The sample that is shown.
     pub sample: usize,
     /// It only measures the natural length.
@@ -128,7 +55,7 @@ pub struct Lane {
 impl Lane {
     pub(super) fn new(strategy: Strategy, origin: usize) -> Lane {
         Lane {
-            runs: vec![Run::default(); strategy.samples.clamp(1, super::MOST_SAMPLES)],
+            runs: vec![LaneRun::default(); strategy.samples.clamp(1, super::MOST_SAMPLES)],
             strategy,
             origin,
             sample: 0,
@@ -138,19 +65,15 @@ impl Lane {
     }
 
     /// The sample that is shown.
-    pub fn run(&self) -> &Run {
+    pub fn run(&self) -> &LaneRun {
         &self.runs[self.sample.min(self.runs.len() - 1)]
-    }
-
-    /// The same, to change what a screen keeps with it.
-    pub fn run_mut(&mut self) -> &mut Run {
-        let at = self.sample.min(self.runs.len() - 1);
-        &mut self.runs[at]
     }
 
     /// Whether it cannot start before the natural length is known.
     pub fn waits_for_natural(&self) -> bool {
-        !self.began && self.strategy.needs_natural() && !self.runs.iter().any(Run::has_ended)
+        !self.began
+            && self.strategy.needs_natural()
+            && !self.runs.iter().any(|r| r.lane.has_ended())
     }
 
     /// What it asks of the engine, sample by sample.
@@ -164,7 +87,7 @@ impl Lane {
         let asked = (0..self.runs.len()).map(|i| (self.runs[i].id, of(i)));
         let asked = asked.collect();
         for run in &mut self.runs {
-            run.state = Some(LaneState::Prefill);
+            run.lane.state = Some(LaneState::Prefill);
         }
         asked
     }
@@ -178,12 +101,11 @@ impl Lane {
     ) -> (LaneId, Policy) {
         self.began = true;
         let policy = policy_of(request, &self.strategy, limit);
-        let run = self.run_mut();
-        run.state = Some(LaneState::Prefill);
-        run.tokens = thought.to_vec();
-        run.unchanged = 0;
+        let run = &mut self.runs[0];
+        run.lane.state = Some(LaneState::Prefill);
+        run.lane.tokens = thought.to_vec().into();
         // Its last token is read once more, for what comes after it.
-        run.computed = 1;
+        run.lane.computed = 1;
         (run.id, policy)
     }
 
@@ -205,28 +127,12 @@ impl Lane {
     /// single run, its answer.
     pub fn ballot(&self) -> Option<Ballot> {
         let answers: Vec<&Answer> = self.runs.iter().filter_map(|r| r.answer.as_ref()).collect();
-        let mut kinds: Vec<(&Answer, usize)> = Vec::new();
-        for answer in &answers {
-            let same = |(known, _): &&mut (&Answer, usize)| match (&known.text, &answer.text) {
-                (Some(a), Some(b)) => equal(a, b).equal,
-                (a, b) => a == b,
-            };
-            match kinds.iter_mut().find(same) {
-                Some((_, votes)) => *votes += 1,
-                None => kinds.push((answer, 1)),
-            }
-        }
-        // No answer is no vote, unless nobody has one.
-        let with_text = |k: &(&Answer, usize)| k.0.text.is_some();
-        let voted = kinds.iter().any(with_text);
-        let best = kinds
-            .iter()
-            .filter(|k| !voted || with_text(k))
-            .rev()
-            .max_by_key(|(_, votes)| *votes)?;
+        let texts: Vec<Option<&str>> = answers.iter().map(|a| a.text.as_deref()).collect();
+        // Without any vote, they agree on no answer.
+        let (first, votes) = majority(&texts).unwrap_or((0, answers.len()));
         Some(Ballot {
-            answer: best.0.clone(),
-            votes: best.1,
+            answer: (*answers.get(first)?).clone(),
+            votes,
             of: answers.len(),
         })
     }

@@ -1,5 +1,5 @@
 use super::*;
-use s1_core::trace::{Origin as Writer, Reason};
+use s1_core::trace::{Origin, Reason, StopReason};
 
 fn request() -> Request {
     Request {
@@ -18,7 +18,7 @@ fn token(id: u32, text: &str, phase: Phase) -> Token {
     Token {
         id,
         text: text.into(),
-        origin: Writer::Sampled,
+        origin: Origin::Sampled,
         phase,
         reason: None,
         logprob: 0.0,
@@ -33,16 +33,7 @@ fn model() -> ModelInfo {
 }
 
 fn say(run: &mut Comparison, origin: usize, lane: LaneId, tokens: Vec<Token>) {
-    let (drop, relabel) = (0, 0);
-    run.apply(
-        origin,
-        Event::Tokens {
-            lane,
-            drop,
-            relabel,
-            tokens,
-        },
-    );
+    run.apply(origin, &Event::Tokens(lane, tokens.into()));
 }
 
 fn thoughts(n: usize) -> Vec<Token> {
@@ -108,7 +99,7 @@ fn the_majority_answers_and_no_answer_is_no_vote() {
         );
         run.apply(
             0,
-            Event::State(lane, LaneState::Stopped(StopReason::EndOfTurn)),
+            &Event::State(lane, LaneState::Stopped(StopReason::EndOfTurn)),
         );
     }
     let ballot = run.lanes().next().unwrap().ballot().unwrap();
@@ -133,7 +124,7 @@ fn lanes_of_two_models_are_compared_by_their_text() {
     assert_eq!(run.departs(0), None);
     // What one source says of another's lane is not believed.
     say(&mut run, 0, MOST_SAMPLES, vec![word(8, "?")]);
-    assert_eq!(run.lanes().nth(1).unwrap().run().tokens.len(), 2);
+    assert_eq!(run.lanes().nth(1).unwrap().run().lane.tokens.len(), 2);
 }
 
 #[test]
@@ -147,15 +138,15 @@ fn pausing_and_stopping_reach_each_group_once() {
     let id = |i: usize| i * MOST_SAMPLES;
     for i in 1..3 {
         let (lane, host) = (id(i), Some(id(0)));
-        run.apply(0, Event::Rides { lane, host });
+        run.apply(0, &Event::Rides { lane, host });
     }
     for i in 0..3 {
-        run.apply(0, Event::State(id(i), LaneState::Running));
+        run.apply(0, &Event::State(id(i), LaneState::Running));
     }
     run.pause_or_resume();
     assert_eq!(run.drain(), [(0, Command::Pause(0))]);
     for i in 0..3 {
-        run.apply(0, Event::State(id(i), LaneState::Paused));
+        run.apply(0, &Event::State(id(i), LaneState::Paused));
     }
     assert!(run.is_paused());
     run.pause_or_resume();
@@ -163,7 +154,7 @@ fn pausing_and_stopping_reach_each_group_once() {
     run.stop();
     assert_eq!(run.drain(), [(0, Command::Stop(0))]);
     let waiting = run.lanes().nth(3).unwrap();
-    assert!(waiting.run().has_ended(), "it never begins");
+    assert!(waiting.run().lane.has_ended(), "it never begins");
 }
 
 #[test]
@@ -172,7 +163,7 @@ fn a_source_that_fails_says_so_in_its_lanes_alone() {
     let mut run = Comparison::new(request(), &[Strategy::natural(), other], 0);
     run.ready(0, model());
     run.fail(1, "there is no such file");
-    let refused = |run: &Comparison, i| run.lanes().nth(i).unwrap().run().refused.clone();
+    let refused = |run: &Comparison, i| run.lanes().nth(i).unwrap().run().lane.refused.clone();
     assert_eq!(refused(&run, 0), None);
     assert_eq!(refused(&run, 1).as_deref(), Some("there is no such file"));
 }

@@ -6,12 +6,12 @@ use anyhow::{Result, bail};
 use tokio::sync::mpsc::Receiver;
 
 use crate::problems::{Options, ProblemSet};
-use crate::row::judge;
+use crate::row::TraceResult;
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
-use s1_core::trace::{Phase, Token, phase_text};
-use s1_engine::traces::Traces;
+use s1_core::trace::{Phase, Trace, phase_text};
+use s1_core::view::LaneViews;
 use s1_engine::{Engine, LoadOptions};
 use s1_store::training::What;
 
@@ -72,7 +72,7 @@ impl Exam {
             return Ok(None);
         };
         let traces = answers(model, threads, vec![request(question.clone(), "")])?;
-        let trace = traces.first().map_or(&[][..], Vec::as_slice);
+        let trace = traces.first().map_or(&[][..], |trace| trace);
         Ok(Some(What::Sample {
             question: question.clone(),
             thinking: phase_text(trace, Phase::Thinking).trim().to_owned(),
@@ -93,12 +93,11 @@ impl Exam {
             request(question, &set.prompt.system)
         });
         let traces = answers(model, threads, asked.collect())?;
-        let judged = set.problems.iter().zip(&traces);
-        let judged = judged.map(|(problem, trace)| judge(trace, problem.reference.as_deref()));
         let (mut correct, mut thinking) = (0, 0);
-        for one in judged {
-            correct += usize::from(one.correct == Some(true));
-            thinking += one.thinking;
+        for (problem, trace) in set.problems.iter().zip(&traces) {
+            let found = TraceResult::of(trace, problem.reference.as_deref());
+            correct += usize::from(found.answer.correct == Some(true));
+            thinking += found.thinking;
         }
         Ok(Some(What::Accuracy {
             n: traces.len(),
@@ -127,7 +126,7 @@ fn request(question: String, system: &str) -> Request {
 }
 
 /// The traces of some questions, in their order; one that was refused has none.
-fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Vec<Token>>> {
+fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Trace>> {
     let options = LoadOptions {
         path: model,
         ..LoadOptions::default()
@@ -139,22 +138,23 @@ fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Ve
     for (lane, request) in asked.into_iter().enumerate() {
         engine.send(Command::StartRow(vec![(lane, request)]));
     }
-    let traces = follow(&mut events, n);
+    let lanes = follow(&mut events, n);
     // The channel is closed first: an engine that waits to be heard must not wait for ever.
     drop(events);
     engine.shutdown();
-    let traces = traces?;
-    Ok((0..n).map(|lane| traces.get(lane).to_vec()).collect())
+    let mut lanes = lanes?;
+    let trace = |lane| lanes.take(lane).unwrap_or_default().tokens;
+    Ok((0..n).map(trace).collect())
 }
 
-fn follow(events: &mut Receiver<Event>, n: usize) -> Result<Traces> {
-    let mut traces = Traces::default();
+fn follow(events: &mut Receiver<Event>, n: usize) -> Result<LaneViews> {
+    let mut lanes = LaneViews::default();
     let mut open = n;
     while open > 0 {
         let Some(event) = events.blocking_recv() else {
             bail!("the engine ended before it had answered");
         };
-        traces.follow(&event);
+        lanes.apply(&event);
         match event {
             Event::Failed(why) => bail!("{why}"),
             Event::State(_, LaneState::Paused) => bail!("the model cannot go on"),
@@ -162,5 +162,5 @@ fn follow(events: &mut Receiver<Event>, n: usize) -> Result<Traces> {
             _ => {}
         }
     }
-    Ok(traces)
+    Ok(lanes)
 }

@@ -1,7 +1,7 @@
 use super::*;
 use s1_core::forcing::Policy;
 use s1_core::trace::{Alternative, Origin, Phase, Token};
-use s1_core::tree::Probe;
+use s1_core::tree::{Branch, Fork, Probe};
 
 fn document() -> Document {
     let mut tree = Tree::new();
@@ -28,7 +28,14 @@ fn document() -> Document {
         text: "3".into(),
         correct: Some(true),
     }];
-    tree.fork(0, 4);
+    let main = tree.branches()[0].clone();
+    let branch = Branch {
+        name: "b1".into(),
+        fork: Some(Fork { parent: 0, at: 4 }),
+        tokens: main.tokens[..4].to_vec(),
+        ..main.clone()
+    };
+    let tree = Tree::of(vec![main, branch]);
     let request = Request {
         question: "How many r?\n".into(),
         system: String::new(),

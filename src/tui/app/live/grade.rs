@@ -2,70 +2,52 @@
 
 use super::Live;
 use crate::tui::widgets::trace::Verdict;
-use s1_core::trace::{Phase, StopReason, phase_text};
-use s1_core::tree::{BranchId, Probe};
-use s1_grading::{equal, extract, grade};
+use s1_core::trace::{Phase, Token, phase_text};
+use s1_core::tree::BranchId;
+use s1_grading::equal;
+use s1_lab::answer::Answer;
 
 impl Live {
     /// Reads the final answer of a branch that has ended, and grades it.
     pub fn judge(&mut self, id: BranchId) {
-        let (Some(branch), Some(lane)) = (self.tree.get(id), self.lanes.get_mut(id)) else {
+        let Some(branch) = self.branches.get_mut(id) else {
             return;
         };
+        let lane = &branch.lane;
         let reference = self.request.reference.as_deref();
-        let text = phase_text(&branch.tokens, Phase::Answer);
-        lane.verdict = match branch.stop {
-            None => None,
-            // Stopped by the user before there was anything to judge.
-            Some(StopReason::User) if text.trim().is_empty() => None,
-            Some(_) => verdict(reference, &text),
-        };
+        let answer = Answer::of_ended(&lane.tokens, lane.stop, reference);
+        branch.verdict = answer.and_then(|answer| verdict(answer, &lane.tokens));
     }
 
     /// Grades every probe and every answer again, after the reference has changed.
     pub fn grade_again(&mut self) {
         self.regrade = true;
-        for id in 0..self.lanes.len() {
+        for id in 0..self.branches.len() {
             self.judge(id);
-            for probe in self
-                .tree
-                .get_mut(id)
-                .into_iter()
-                .flat_map(|b| &mut b.probes)
-            {
-                grade_probe(self.request.reference.as_deref(), probe);
-            }
+            self.grade_probes(id);
+        }
+    }
+
+    /// Grades the probes of a branch by the reference of today.
+    pub(super) fn grade_probes(&mut self, id: BranchId) {
+        let reference = self.request.reference.as_deref();
+        let probes = self.branches.get_mut(id).map(|b| &mut b.lane.probes);
+        for probe in probes.into_iter().flatten() {
+            let answer = probe.answer.as_deref();
+            probe.correct = reference.map(|r| answer.is_some_and(|a| equal(r, a).equal));
         }
     }
 }
 
-pub(super) fn grade_probe(reference: Option<&str>, probe: &mut Probe) {
-    let answer = probe.answer.as_deref();
-    probe.correct = reference.map(|r| answer.is_some_and(|a| equal(r, a).equal));
-}
-
-/// The answer in a text, graded if there is a reference.
-fn verdict(reference: Option<&str>, text: &str) -> Option<Verdict> {
-    let reference = reference.filter(|r| !r.trim().is_empty());
-    let (answer, correct) = match reference {
-        Some(reference) => {
-            let graded = grade(reference, text);
-            (graded.extracted, Some(graded.verdict.equal))
-        }
-        None => (extract(text, None), None),
+/// What is shown of an answer: one that was looked for and not found, too.
+fn verdict(answer: Answer, tokens: &[Token]) -> Option<Verdict> {
+    let blank = || phase_text(tokens, Phase::Answer).trim().is_empty();
+    let correct = answer.correct;
+    let answer = match answer.text {
+        Some(text) => text,
+        None if blank() => "none".into(),
+        None if correct.is_some() => "none found".into(),
+        None => return None,
     };
-    match answer {
-        Some(answer) => Some(Verdict {
-            answer: answer.text,
-            correct,
-        }),
-        None if text.trim().is_empty() => Some(Verdict {
-            answer: "none".into(),
-            correct,
-        }),
-        None => correct.map(|_| Verdict {
-            answer: "none found".into(),
-            correct,
-        }),
-    }
+    Some(Verdict { answer, correct })
 }

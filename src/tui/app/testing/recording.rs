@@ -57,12 +57,10 @@ pub fn long(app: &mut App) {
     let lane = lane(app);
     let tokens = compared().tree.branches()[WAITS.len() - 1].tokens.iter();
     let thought = tokens.take_while(|t| t.phase == Phase::Thinking);
-    app.on_event(Event::Tokens {
+    app.on_event(Event::Tokens(
         lane,
-        drop: 0,
-        relabel: 0,
-        tokens: thought.cloned().collect(),
-    });
+        thought.cloned().collect::<Vec<_>>().into(),
+    ));
     app.drain();
 }
 
@@ -87,7 +85,7 @@ pub fn steer(app: &mut App, mut go_on: impl FnMut(&mut App, usize)) {
 pub fn steered(app: &mut App) {
     answered(app);
     steer(app, |app, n| {
-        let stands = app.live.as_ref().unwrap().branch().tokens.len();
+        let stands = app.live.as_ref().unwrap().lane().tokens.len();
         play(app, stands + n);
     });
     app.drain();
@@ -96,8 +94,8 @@ pub fn steered(app: &mut App) {
 mod model {
     use super::*;
     use s1_core::forcing::OnLoop;
-    use s1_core::tree::{Branch, Tree};
-    use s1_engine::traces::Traces;
+    use s1_core::tree::{Branch, Fork, Tree};
+    use s1_core::view::LaneViews;
     use s1_engine::{Engine, LoadOptions};
     use s1_lab::problems::ProblemSet;
     use s1_lab::sweep::{self, Plan};
@@ -152,7 +150,7 @@ mod model {
 
         /// Lets the branch on screen go on by so many tokens, or to its end.
         fn go_on(&mut self, app: &mut App, tokens: usize) {
-            let stands = |app: &App| app.live.as_ref().unwrap().branch().tokens.len();
+            let stands = |app: &App| app.live.as_ref().unwrap().lane().tokens.len();
             let (on, to) = (lane(app), stands(app).saturating_add(tokens));
             self.relay(app);
             self.engine.send(Command::Run(on, Until::Tokens(tokens)));
@@ -163,7 +161,7 @@ mod model {
                     Event::State(lane, LaneState::Paused) if lane == on && stands(app) >= to => {
                         return;
                     }
-                    event @ (Event::Prompt { .. } | Event::Tokens { .. } | Event::Probe(..)) => {
+                    event @ (Event::Prompt { .. } | Event::Tokens(..) | Event::Probe(..)) => {
                         app.on_event(event);
                     }
                     _ => {}
@@ -204,32 +202,43 @@ mod model {
         reasoner
             .engine
             .send(Command::StartTogether(lanes.collect()));
-        let (mut traces, mut prompt, mut ended) = (Traces::default(), Vec::new(), 0);
+        let (mut lanes, mut ended) = (LaneViews::default(), 0);
         while ended < WAITS.len() {
             let event = reasoner.events.blocking_recv().unwrap();
-            traces.follow(&event);
+            lanes.apply(&event);
             match event {
                 Event::Refused(_, why) | Event::Notice(_, why) => panic!("{why}"),
-                Event::Prompt { ids, .. } => prompt = ids,
                 Event::State(_, LaneState::Stopped(_)) => ended += 1,
                 _ => {}
             }
         }
-        let mut tree = Tree::new();
-        for lane in 0..WAITS.len() {
-            let (first, own) = (traces.get(0), traces.get(lane));
-            let same = first.iter().zip(own).take_while(|(a, b)| a == b).count();
-            let branch = match lane {
-                0 => 0,
-                _ => tree.fork(0, same).unwrap(),
+        let first = lanes.get(0).unwrap();
+        let branch = |lane: usize| {
+            let own = &lanes.get(lane).unwrap().tokens;
+            let same = first.tokens.iter().zip(&**own).take_while(|(a, b)| a == b);
+            let fork = Fork {
+                parent: 0,
+                at: same.count(),
             };
             let own = own.iter().cloned().map(|token| Token {
                 // Not seen beside other lanes, and most of the file.
                 top: Vec::new(),
                 ..token
             });
-            tree.get_mut(branch).unwrap().tokens = own.collect();
-        }
+            Branch {
+                name: if lane == 0 {
+                    "main".into()
+                } else {
+                    format!("b{lane}")
+                },
+                fork: (lane > 0).then_some(fork),
+                tokens: own.collect(),
+                probes: vec![],
+                stop: None,
+            }
+        };
+        let tree = Tree::of((0..WAITS.len()).map(branch).collect());
+        let prompt = first.prompt.clone();
         let card = ModelCard::of(&reasoner.info);
         Document::new(card, request, prompt, tree)
     }

@@ -142,14 +142,14 @@ fn a_session_replays_without_a_model() {
     app.on_opened("a.s1.json".into(), Ok(document()));
     let live = app.live.as_ref().unwrap();
     assert_eq!(
-        live.lane().view.cursor(),
+        live.branch().view.cursor(),
         Some(0),
         "the cursor stands where it stood"
     );
-    assert_eq!(live.lane().verdict.as_ref().unwrap().correct, Some(true));
+    assert_eq!(live.branch().verdict.as_ref().unwrap().correct, Some(true));
     press(&mut app, ") right");
     assert_eq!(
-        app.live.as_ref().unwrap().lane().view.cursor(),
+        app.live.as_ref().unwrap().branch().view.cursor(),
         Some(SECOND + 1)
     );
     press(&mut app, "end w");

@@ -41,7 +41,11 @@ fn wait_on_an_ended_thought_thinks_on_in_a_branch() {
         ]
     );
     let live = app.live.as_ref().unwrap();
-    assert_eq!(live.tree.get(0).unwrap().tokens, all, "nothing is lost");
+    assert_eq!(
+        live.branches[0].lane.tokens.to_vec(),
+        all,
+        "nothing is lost"
+    );
     assert_eq!(
         tokens(&app).len(),
         end,

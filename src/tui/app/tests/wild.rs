@@ -190,7 +190,7 @@ impl Dice {
     }
     fn event(&mut self, app: &App) -> Event {
         let live = app.live.as_ref();
-        let lanes = live.map_or(1, |l| l.lanes.len() + 1);
+        let lanes = live.map_or(1, |l| l.branches.len() + 1);
         let lane = live.map_or(0, |l| l.base) + self.roll(lanes);
         let states = [
             LaneState::Prefill,
@@ -232,12 +232,12 @@ impl Dice {
                 let tokens = (0..self.roll(6)).map(|_| self.token(answer)).collect();
                 let drop = if self.roll(9) == 0 { self.roll(8) } else { 0 };
                 let relabel = if self.roll(19) == 0 { self.roll(4) } else { 0 };
-                Event::Tokens {
-                    lane,
+                let delta = Delta {
                     drop,
                     relabel,
                     tokens,
-                }
+                };
+                Event::Tokens(lane, delta)
             }
         }
     }

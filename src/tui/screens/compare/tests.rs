@@ -49,15 +49,10 @@ fn state(app: &mut App, lane: usize, state: LaneState) {
 fn play(app: &mut App, lane: usize, as_lane: usize, to: usize) {
     let recorded = &compared().tree.branches()[as_lane].tokens;
     let run = app.compare.run.as_ref().unwrap();
-    let stands = run.lanes().nth(lane).unwrap().run().tokens.len();
+    let stands = run.lanes().nth(lane).unwrap().run().lane.tokens.len();
     let tokens = recorded[stands..to.min(recorded.len())].to_vec();
     let lane = id(app, lane);
-    app.on_event(Event::Tokens {
-        lane,
-        drop: 0,
-        relabel: 0,
-        tokens,
-    });
+    app.on_event(Event::Tokens(lane, tokens.into()));
 }
 
 /// Tokens of the thought that nobody makes wait.
@@ -149,7 +144,7 @@ fn a_share_of_the_natural_length_waits_for_it() {
         ]
     );
     let run = app.compare.run.as_ref().unwrap();
-    let shown = run.lanes().map(|l| l.run().tokens.len());
+    let shown = run.lanes().map(|l| l.run().lane.tokens.len());
     assert_eq!(
         shown.collect::<Vec<_>>(),
         [natural / 4, natural / 2, natural + 1, natural],
@@ -165,7 +160,7 @@ fn a_lane_opens_in_the_explorer_where_it_stands() {
     press(&mut app, "right enter");
     let live = app.live.as_ref().unwrap();
     assert_eq!(live.request.policy.waits, 1);
-    assert!(live.branch().stop.is_none());
+    assert!(live.lane().stop.is_none());
     let buf = drawn(&mut app, 120, 32);
     assert!(text(&buf).contains("⟲ Wait"), "{}", text(&buf));
     // Steering it is a matter of the explorer: the engine gets it with its tokens.
@@ -238,12 +233,7 @@ fn a_vote_counts_its_samples() {
     for (sample, answer) in ["It is 3.", "It is 2.", "It is 3.0."].iter().enumerate() {
         let lane = base + sample;
         let tokens = vec![token(0, answer, Origin::Sampled, Phase::Answer, None)];
-        app.on_event(Event::Tokens {
-            lane,
-            drop: 0,
-            relabel: 0,
-            tokens,
-        });
+        app.on_event(Event::Tokens(lane, tokens.into()));
         let ended = LaneState::Stopped(StopReason::EndOfTurn);
         app.on_event(Event::State(lane, ended));
     }

@@ -18,9 +18,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(live) = &app.live else { return };
     let theme = app.theme();
     let lane = live.lane();
-    let tokens = &live.branch().tokens;
+    let tokens = &live.lane().tokens;
     let thinking = thinking_tokens(tokens);
-    let token = lane.view.focus(tokens).and_then(|at| tokens.get(at));
+    let token = live
+        .branch()
+        .view
+        .focus(tokens)
+        .and_then(|at| tokens.get(at));
 
     let mut parts: Vec<Vec<Span>> = Vec::new();
     let budget = lane.budget.or(live.request.policy.max_thinking);
@@ -56,7 +60,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         Span::styled("p(end) ", theme.dim),
         Span::styled(format!("{end:.2}"), theme.text),
     ]);
-    let runs = probes::runs(&live.branch().probes);
+    let runs = probes::runs(&live.lane().probes);
     if let Some(last) = runs.last() {
         parts.push(vec![
             Span::styled("if cut ", theme.dim),

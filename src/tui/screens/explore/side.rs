@@ -43,7 +43,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     rows.now(live);
     // Sparklines take what the rest leaves.
     let alternatives = live
-        .branch()
+        .lane()
         .tokens
         .last()
         .map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
@@ -134,7 +134,7 @@ impl Rows<'_> {
         let theme = self.app.theme();
         let lane = live.lane();
         let columns = usize::from(self.inner.width.saturating_sub(2));
-        let thinking = thinking_tokens(&live.branch().tokens);
+        let thinking = thinking_tokens(&live.lane().tokens);
         let budget = lane.budget.or(live.request.policy.max_thinking);
 
         let mut line = vec![self.label("budget")];
@@ -184,7 +184,7 @@ impl Rows<'_> {
         };
         let used = lane
             .context
-            .max(live.prompt_ids.len() + live.branch().tokens.len());
+            .max(live.prompt_ids.len() + live.lane().tokens.len());
         let mut line = vec![self.label("context")];
         if context > 0 {
             let percent = used as f64 / context as f64 * 100.0;
@@ -201,9 +201,13 @@ impl Rows<'_> {
     }
 
     fn sparks(&mut self, live: &Live, rows: u16) {
-        let tokens = &live.branch().tokens;
-        let cursor = live.lane().view.cursor();
-        let at = live.lane().view.focus(tokens).and_then(|at| tokens.get(at));
+        let tokens = &live.lane().tokens;
+        let cursor = live.branch().view.cursor();
+        let at = live
+            .branch()
+            .view
+            .focus(tokens)
+            .and_then(|at| tokens.get(at));
         let end = at.map_or(0.0, |t| finite(t.p_end));
         let entropy = at.map_or(0.0, |t| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
@@ -252,7 +256,7 @@ impl Rows<'_> {
         if !self.section(self.heading("If cut here"), 2) {
             return;
         }
-        let runs = probes::runs(&live.branch().probes);
+        let runs = probes::runs(&live.lane().probes);
         let Some(last) = runs.last() else {
             let key = self
                 .app

@@ -39,21 +39,21 @@ pub fn draw(app: &App, places: &ExploreAreas, buf: &mut Buffer) {
         block.render(places.panel, buf);
     }
     match &app.live {
-        Some(live) if !live.branch().tokens.is_empty() => trace(app, live, places.trace, buf),
+        Some(live) if !live.lane().tokens.is_empty() => trace(app, live, places.trace, buf),
         Some(live) => blank::waiting(app, live, places.trace, buf),
         None => blank::empty(app, places.trace, buf),
     }
 }
 
 fn trace(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
-    let lane = live.lane();
+    let branch = live.branch();
     let how = Paint {
         theme: app.theme(),
         heat: app.heat,
-        running: lane.state == Some(LaneState::Running),
-        verdict: lane.verdict.as_ref(),
+        running: branch.lane.state == Some(LaneState::Running),
+        verdict: branch.verdict.as_ref(),
     };
-    paint(&lane.view, &live.branch().tokens, &how, area, buf);
+    paint(&branch.view, &branch.lane.tokens, &how, area, buf);
 }
 
 /// `Thought ─ thinking ▸ 61 / 256 tokens`.
@@ -82,7 +82,7 @@ fn title(app: &App) -> Line<'static> {
 pub fn status(app: &App, live: &Live) -> (String, Style, String) {
     let theme = app.theme();
     let lane = live.lane();
-    let tokens = &live.branch().tokens;
+    let tokens = &live.lane().tokens;
     let thinking = thinking_tokens(tokens);
     let answer = tokens.len() - thinking;
     let budget = match lane.budget.or(live.request.policy.max_thinking) {
@@ -112,12 +112,12 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
         }
         Some(LaneState::Running) if over => ("answering".into(), theme.answer, both),
         Some(LaneState::Running) => ("thinking".into(), theme.text, budget),
-        Some(LaneState::Paused) if live.branch().stop.is_none() => (
+        Some(LaneState::Paused) if live.lane().stop.is_none() => (
             "❚❚ paused".into(),
             theme.key,
             if over { both } else { budget },
         ),
-        _ => match live.branch().stop {
+        _ => match live.lane().stop {
             Some(StopReason::EndOfTurn) => ("■ done".into(), theme.text, both),
             Some(StopReason::AnswerMax) => ("■ answer at its limit".into(), theme.warn, both),
             Some(StopReason::ContextFull) => ("■ context full".into(), theme.warn, both),
@@ -131,7 +131,7 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
 /// What lies below the screen, and what colours mean.
 fn below(app: &App, live: &Live) -> Line<'static> {
     let theme = app.theme();
-    let view = &live.lane().view;
+    let view = &live.branch().view;
     let mut parts: Vec<Span> = Vec::new();
     if app.heat != Heat::Off {
         parts.push(Span::styled(
@@ -157,7 +157,7 @@ fn below(app: &App, live: &Live) -> Line<'static> {
 /// `main ▸ 2 branches`.
 fn branches(app: &App, live: &Live) -> Line<'static> {
     let theme = app.theme();
-    let n = live.tree.branches().len();
+    let n = live.branches.len();
     let count = if n == 1 {
         "1 branch".into()
     } else {

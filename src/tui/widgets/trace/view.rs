@@ -39,6 +39,8 @@ pub enum Way {
 #[derive(Clone, Debug, Default)]
 pub struct View {
     layout: Layout,
+    /// Tokens before this one are as they were laid out.
+    unchanged: usize,
     /// Token under the cursor; `None` is the end of the stream.
     cursor: Option<usize>,
     /// The place at the top of the screen; `None` follows the end.
@@ -50,18 +52,22 @@ pub struct View {
 }
 
 impl View {
-    /// Brings the view up to date. `tokens` before `changed_from` are as at the last call;
-    /// `tail` is the number of lines that will be drawn below the text.
+    /// The text has changed from this token on. Appending needs no call.
+    pub fn text_changed(&mut self, from: usize) {
+        self.unchanged = self.unchanged.min(from);
+    }
+
+    /// Brings the view up to date; `tail` is the number of lines that will be drawn below the text.
     pub fn update(
         &mut self,
         tokens: &[Token],
-        changed_from: usize,
         (width, height): (usize, usize),
         show_delimiters: bool,
         tail: usize,
     ) {
         self.layout
-            .update(tokens, changed_from, width, show_delimiters);
+            .update(tokens, self.unchanged, width, show_delimiters);
+        self.unchanged = tokens.len();
         self.tail = tail;
         if self.cursor.is_some_and(|c| c >= tokens.len()) {
             self.cursor = None;

@@ -15,9 +15,9 @@ use s1_core::trace::{Origin, Token};
 impl Rows<'_> {
     pub(super) fn cursor(&mut self, live: &Live) {
         let theme = self.app.theme();
-        let tokens = &live.branch().tokens;
-        let cursor = live.lane().view.cursor();
-        let at = live.lane().view.focus(tokens);
+        let tokens = &live.lane().tokens;
+        let cursor = live.branch().view.cursor();
+        let at = live.branch().view.focus(tokens);
         let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else {
             return;
         };

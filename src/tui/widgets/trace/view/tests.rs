@@ -30,13 +30,14 @@ fn top_token(view: &View) -> usize {
 fn a_pinned_view_does_not_move_while_text_streams() {
     let mut tokens = prose(400);
     let mut view = View::default();
-    view.update(&tokens, 0, (40, 10), false, 0);
+    view.update(&tokens, (40, 10), false, 0);
     view.scroll(-15);
     let (line, token) = (view.first_line(), top_token(&view));
     for _ in 0..300 {
         tokens.push(prose(1).remove(0));
         let n = tokens.len();
-        view.update(&tokens, n - 1, (40, 10), false, 2);
+        view.text_changed(n - 1);
+        view.update(&tokens, (40, 10), false, 2);
         assert_eq!((view.first_line(), top_token(&view)), (line, token));
     }
 }
@@ -45,11 +46,12 @@ fn a_pinned_view_does_not_move_while_text_streams() {
 fn a_pinned_view_stays_on_its_text_when_the_width_changes() {
     let tokens = prose(600);
     let mut view = View::default();
-    view.update(&tokens, 0, (40, 10), false, 0);
+    view.update(&tokens, (40, 10), false, 0);
     view.put(&tokens, Some(300));
     let top = view.top.unwrap();
     for width in [20, 90, 7, 200, 40] {
-        view.update(&tokens, 600, (width, 10), false, 0);
+        view.text_changed(600);
+        view.update(&tokens, (width, 10), false, 0);
         let first = view.layout().lines()[view.first_line()].start;
         let next = view
             .layout()
@@ -74,12 +76,13 @@ fn a_pinned_view_stays_on_its_text_when_the_width_changes() {
 fn at_the_end_the_view_follows_and_end_returns_to_it() {
     let mut tokens = prose(200);
     let mut view = View::default();
-    view.update(&tokens, 0, (40, 10), false, 0);
+    view.update(&tokens, (40, 10), false, 0);
     assert!(view.follows());
     view.go(&tokens, Motion::Token(Way::Back));
     assert_eq!((view.cursor(), view.follows()), (Some(199), false));
     tokens.extend(prose(200));
-    view.update(&tokens, 200, (40, 10), false, 0);
+    view.text_changed(200);
+    view.update(&tokens, (40, 10), false, 0);
     assert_eq!(view.cursor(), Some(199));
     view.go(&tokens, Motion::End);
     assert!(view.follows() && view.cursor().is_none());
@@ -94,7 +97,7 @@ fn at_the_end_the_view_follows_and_end_returns_to_it() {
 fn the_cursor_moves_by_tokens_words_sentences_and_lines() {
     let tokens = prose(30);
     let mut view = View::default();
-    view.update(&tokens, 0, (60, 10), false, 0);
+    view.update(&tokens, (60, 10), false, 0);
     view.go(&tokens, Motion::Start);
     view.go(&tokens, Motion::Sentence(Way::On));
     assert_eq!(view.cursor(), Some(6), "' Is'");
@@ -129,7 +132,7 @@ fn the_delimiter_is_one_stop() {
         ..token("3")
     });
     let mut view = View::default();
-    view.update(&tokens, 0, (60, 10), false, 0);
+    view.update(&tokens, (60, 10), false, 0);
     view.go(&tokens, Motion::Token(Way::Back));
     view.go(&tokens, Motion::Token(Way::Back));
     assert_eq!(view.cursor(), Some(5));
@@ -146,7 +149,7 @@ fn the_delimiter_is_one_stop() {
 fn nothing_is_fine_too() {
     let mut view = View::default();
     for size in [(0, 0), (1, 1), (80, 24)] {
-        view.update(&[], 0, size, false, 0);
+        view.update(&[], size, false, 0);
         view.go(&[], Motion::Line(Way::Back));
         view.go(&[], Motion::End);
         view.scroll(-3);
