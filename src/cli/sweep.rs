@@ -16,7 +16,7 @@ use s1_core::format;
 use s1_data::sanitize;
 use s1_engine::{LoadOptions, catalog};
 use s1_lab::problems::{Options, ProblemSet};
-use s1_lab::report::{Point, Report};
+use s1_lab::report::{PointStats, Report};
 use s1_lab::sweep::{self, Control, Plan, Progress};
 use s1_store::Db;
 use s1_store::run::{Budget, PointSpec, PromptTemplate, Run};
@@ -384,11 +384,11 @@ impl Meter {
                     done => format!(", {done} of them done before"),
                 };
                 say(&format!(
-                    "run {run}: {total} problems{again}, {} ({})",
-                    model.name, model.quantization
+                    "run {}: {total} problems{again}, {} ({})",
+                    run.name, model.name, model.quantization
                 ));
             }
-            Progress::Row { done, total } => {
+            Progress::Row { done, total, .. } => {
                 (self.done, self.total) = (done, total);
                 self.line();
                 // A log of thousands of rows is not read: a hundred lines tell as much.
@@ -424,7 +424,8 @@ impl Meter {
 }
 
 fn output(run: &Run) -> Output {
-    let point = |point: Point| OutputPoint {
+    let report = Report::of(run);
+    let point = |point: &PointStats| OutputPoint {
         budget: point.spec.budget,
         waits: point.spec.waits,
         n: point.n,
@@ -436,9 +437,9 @@ fn output(run: &Run) -> Output {
     };
     Output {
         run: run.name.clone(),
-        points: Report::of(run).points.into_iter().map(point).collect(),
-        tokens_computed: run.tokens_computed(),
-        tokens_pointwise: run.tokens_pointwise(),
+        points: report.points.iter().map(point).collect(),
+        tokens_computed: report.computed,
+        tokens_pointwise: report.pointwise,
         wall_s: run.wall.as_secs_f64(),
     }
 }
@@ -466,7 +467,7 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
             point.forced
         )?;
     }
-    for line in &report.lines {
+    for line in report.metrics() {
         let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1} %", x * 100.0));
         let slope =
             |x: Option<f64>| x.map_or("–".into(), |x| format!("{:+.2} %/token", x * 100.0));
@@ -479,8 +480,7 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
             share(Some(line.performance))
         )?;
     }
-    let (computed, pointwise) = (run.tokens_computed(), run.tokens_pointwise());
-    let floor = run.tokens_floor();
+    let (computed, pointwise, floor) = (report.computed, report.pointwise, report.floor);
     let share = |a: usize, b: usize| a as f64 / b.max(1) as f64 * 100.0;
     writeln!(
         out,

@@ -100,6 +100,13 @@ pub enum Effect {
     FindRuns,
     /// Read a run; answered by [`App::on_run`].
     ReadRun(String),
+    /// Read what a run has got beside the problems that are known; answered by [`App::on_rows`].
+    ReadRows {
+        /// The run.
+        name: String,
+        /// The problems whose rows are known, in order.
+        known: Vec<usize>,
+    },
     /// Read the trace of a sample; answered by [`App::on_trace`].
     ReadTrace {
         /// The run.

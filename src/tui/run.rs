@@ -23,7 +23,7 @@ use s1_lab::curate::Chosen;
 use s1_lab::sweep::Control;
 use s1_lab::training::{self, Preview};
 use s1_store::db;
-use s1_store::run::{Run, RunSummary};
+use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::{self, Document, Saved};
 use s1_store::training::Training;
 
@@ -99,6 +99,7 @@ enum Done {
     Models(Vec<catalog::Entry>),
     Runs(Result<Vec<RunSummary>, String>),
     Run(String, Result<Box<Run>, String>),
+    Rows(String, Result<Vec<Row>, String>),
     Trace(Result<Box<Document>, String>),
     Figure(Result<PathBuf, String>),
     Sweep(Said),
@@ -321,6 +322,7 @@ impl Loop {
             Done::Models(entries) => self.app.on_models(entries),
             Done::Runs(listed) => self.app.on_runs(listed),
             Done::Run(name, read) => self.app.on_run(&name, read.map(|run| *run)),
+            Done::Rows(name, read) => self.app.on_rows(&name, read),
             Done::Trace(read) => self.app.on_trace(read.map(|document| *document)),
             Done::Sweep(Said::Progress(progress)) => self.app.on_sweep(progress),
             Done::Sweep(Said::Ended(outcome)) => {
@@ -426,6 +428,13 @@ impl Loop {
                     self.aside(move || {
                         let read = runs::read(&database, &name).map(Box::new);
                         Done::Run(name, read)
+                    });
+                }
+                Effect::ReadRows { name, known } => {
+                    let database = self.database.clone();
+                    self.aside(move || {
+                        let read = runs::rows(&database, &name, &known);
+                        Done::Rows(name, read)
                     });
                 }
                 Effect::ReadTrace { run, row, sample } => {

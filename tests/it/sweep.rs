@@ -13,6 +13,7 @@ use s1_core::trace::Token;
 use s1_core::view::LaneView;
 use s1_engine::{Engine, LoadOptions};
 use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::report::Report;
 use s1_lab::row;
 use s1_lab::sweep::{self, Control, Plan, Progress};
 use s1_store::Db;
@@ -146,13 +147,14 @@ fn a_sweep_gives_token_by_token_what_every_point_gives_by_itself() {
             plan.samples = samples;
             let (run, stored) = swept(&plan);
             assert_same(&stored, &one_by_one(&plan, &run), what);
-            let (computed, floor) = (run.tokens_computed(), run.tokens_floor());
+            let report = Report::of(&run);
+            let (computed, floor) = (report.computed, report.floor);
             assert!(floor <= computed, "{what}: {computed} below {floor}");
             assert!(
                 computed * 100 <= floor * 102,
                 "{what}, {lanes} lanes: {computed} tokens computed, {floor} would do"
             );
-            assert!(run.tokens_pointwise() > 2 * computed, "{what}");
+            assert!(report.pointwise > 2 * computed, "{what}");
             if temperature > 0.0 {
                 let waited = run.rows.iter().flat_map(|r| &r.samples);
                 let waited = waited.filter(|s| s.waits_used > 0).count();
@@ -201,7 +203,8 @@ fn a_real_model_gives_by_sweep_what_it_gives_by_point() {
         plan.load.context = Some(224);
         let (run, stored) = swept(&plan);
         assert_same(&stored, &one_by_one(&plan, &run), "SmolLM2");
-        assert!(run.tokens_computed() * 100 <= run.tokens_floor() * 102);
+        let report = Report::of(&run);
+        assert!(report.computed * 100 <= report.floor * 102);
     }
 }
 
@@ -212,7 +215,7 @@ fn a_sweep_pauses_and_is_cancelled_between_two_tokens() {
     let control = Control::default();
     let (mut rows, mut paused) = (0, false);
     let complete = sweep::run(&plan, &control, &mut |progress| match progress {
-        Progress::Row { done, total } => {
+        Progress::Row { done, total, .. } => {
             (rows, _) = (done, total);
             if rows == 3 {
                 control.pause(true);

@@ -48,19 +48,37 @@ impl Answer {
 /// The majority among answers, by value: the index of the first that gives it, and how many do.
 /// Where two have as many votes, the one that was given first wins; no answer is no vote.
 pub fn majority(answers: &[Option<&str>]) -> Option<(usize, usize)> {
-    let mut candidates: Vec<(usize, &str, usize)> = Vec::new();
-    for (i, answer) in answers.iter().enumerate() {
-        let Some(answer) = answer else { continue };
+    let mut count = VoteCount::default();
+    answers.iter().for_each(|answer| count.push(*answer));
+    count.leader()
+}
+
+/// Answers counted one after another, as [`majority`] counts them.
+#[derive(Default)]
+pub(crate) struct VoteCount<'a> {
+    /// For every value: the first answer that gives it, by its index, and how many do.
+    candidates: Vec<(usize, &'a str, usize)>,
+    given: usize,
+}
+
+impl<'a> VoteCount<'a> {
+    pub(crate) fn push(&mut self, answer: Option<&'a str>) {
+        self.given += 1;
+        let Some(answer) = answer else { return };
         let same = |(_, known, _): &&mut (usize, &str, usize)| {
-            known == answer || equal(known, answer).equal
+            *known == answer || equal(known, answer).equal
         };
-        match candidates.iter_mut().find(same) {
+        match self.candidates.iter_mut().find(same) {
             Some((_, _, votes)) => *votes += 1,
-            None => candidates.push((i, answer, 1)),
+            None => self.candidates.push((self.given - 1, answer, 1)),
         }
     }
-    let (first, _, votes) = candidates.into_iter().rev().max_by_key(|c| c.2)?;
-    Some((first, votes))
+
+    /// The first answer of those with the most votes, by its index, and their number.
+    pub(crate) fn leader(&self) -> Option<(usize, usize)> {
+        let leader = self.candidates.iter().rev().max_by_key(|c| c.2)?;
+        Some((leader.0, leader.2))
+    }
 }
 
 #[cfg(test)]

@@ -1,61 +1,53 @@
 //! Two points, of one run or of two, against each other: which problems did one get right and the
 //! other wrong?
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use crate::report::samples_at;
 use crate::stats;
-use s1_store::run::Run;
+use s1_store::run::Sample;
 
-/// A paired comparison.
-#[derive(Clone, Debug, PartialEq)]
+/// A paired comparison, counted problem by problem.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Paired {
     /// Pairs that both got right.
     pub both: usize,
     /// Pairs that both got wrong.
     pub neither: usize,
-    /// Problems (by id) that only the first got right, once per sample.
-    pub only_first: Vec<String>,
-    /// Problems (by id) that only the second got right, once per sample.
-    pub only_second: Vec<String>,
-    /// McNemar's exact two-sided p.
-    pub p: f64,
+    /// Problems (by id) and samples that only the first got right.
+    pub only_first: BTreeSet<(String, usize)>,
+    /// Problems (by id) and samples that only the second got right.
+    pub only_second: BTreeSet<(String, usize)>,
 }
 
 impl Paired {
+    /// Counts what both have of one problem, each at its point. Samples are paired by their index;
+    /// those without a partner or a grade are left out.
+    pub fn push(&mut self, id: &str, first: &[Sample], second: &[Sample]) {
+        for sample in first {
+            let partner = second.binary_search_by_key(&sample.sample, |s| s.sample);
+            let partner = partner.ok().and_then(|at| second[at].correct);
+            let (Some(one), Some(other)) = (sample.correct, partner) else {
+                continue;
+            };
+            let key = || (id.to_owned(), sample.sample);
+            match (one, other) {
+                (true, true) => self.both += 1,
+                (false, false) => self.neither += 1,
+                (true, false) => _ = self.only_first.insert(key()),
+                (false, true) => _ = self.only_second.insert(key()),
+            }
+        }
+    }
+
     /// Number of pairs.
     pub fn n(&self) -> usize {
         self.both + self.neither + self.only_first.len() + self.only_second.len()
     }
-}
 
-/// Compares point `a` of one run with point `b` of another (or the same). Samples are paired by
-/// the problem's id and the sample's index; those without a partner or a grade are left out.
-pub fn paired(first: &Run, a: usize, second: &Run, b: usize) -> Paired {
-    let graded = |run: &Run, point: usize| -> BTreeMap<(String, usize), bool> {
-        samples_at(run, point)
-            .filter_map(|(row, s)| Some(((run.rows[row].id.clone(), s.sample), s.correct?)))
-            .collect()
-    };
-    let theirs = graded(second, b);
-    let mut paired = Paired {
-        both: 0,
-        neither: 0,
-        only_first: Vec::new(),
-        only_second: Vec::new(),
-        p: 1.0,
-    };
-    for (key, right) in graded(first, a) {
-        match (right, theirs.get(&key)) {
-            (_, None) => {}
-            (true, Some(true)) => paired.both += 1,
-            (false, Some(false)) => paired.neither += 1,
-            (true, Some(false)) => paired.only_first.push(key.0),
-            (false, Some(true)) => paired.only_second.push(key.0),
-        }
+    /// McNemar's exact two-sided p.
+    pub fn p(&self) -> f64 {
+        stats::mcnemar(self.only_first.len(), self.only_second.len())
     }
-    paired.p = stats::mcnemar(paired.only_first.len(), paired.only_second.len());
-    paired
 }
 
 #[cfg(test)]
@@ -78,13 +70,16 @@ mod tests {
                 row(false, true),
             ],
         );
-        let found = paired(&one, 0, &one, 1);
+        let mut found = Paired::default();
+        for row in &one.rows {
+            found.push(&row.id, row.at(0), row.at(1));
+        }
         assert_eq!((found.both, found.neither, found.n()), (1, 1, 5));
-        assert_eq!(found.only_first, ["2"]);
-        assert_eq!(found.only_second, ["1", "4"]);
-        assert_eq!(found.p, 1.0);
-        let mut fewer = one.clone();
-        fewer.rows.truncate(2);
-        assert_eq!(paired(&one, 0, &fewer, 1).n(), 2);
+        let ids = |of: &BTreeSet<(String, usize)>| -> Vec<String> {
+            of.iter().map(|(id, _)| id.clone()).collect()
+        };
+        assert_eq!(ids(&found.only_first), ["2"]);
+        assert_eq!(ids(&found.only_second), ["1", "4"]);
+        assert_eq!(found.p(), 1.0);
     }
 }

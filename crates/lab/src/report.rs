@@ -1,27 +1,33 @@
-//! A stored run as figures. Everything is computed from the stored samples, so an interrupted run
-//! gives the figures of the rows it has.
+//! A stored run as figures. Everything is counted row by row from the stored samples: a run that is
+//! still going on gives the figures of the rows it has, and one more row costs that row alone.
 //!
 //! Not here: how they are drawn.
 
-use crate::stats;
-use s1_store::run::{Budget, PointSpec, Run, Sample};
+use crate::stats::{self, Histogram};
+use crate::votes::{Ballots, Votes};
+use s1_store::run::{Budget, PointSpec, Row, Run, Sample, Settings};
 
 /// A run in figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// One entry per point of the run, in its order.
-    pub points: Vec<Point>,
-    /// One row per problem that is done, in the order of the set.
-    pub items: Vec<Item>,
+    pub points: Vec<PointStats>,
+    /// One row per problem that is done, in the order of the set: those of [`Run::rows`].
+    pub items: Vec<MatrixRow>,
     /// What one more wait changed, for every budget.
     pub flips: Vec<Flips>,
-    /// One entry per number of waits: the paper's metrics of that line.
-    pub lines: Vec<Line>,
+    /// Tokens that went through the model.
+    pub computed: usize,
+    /// Tokens that would have gone through the model, had every point been evaluated by itself.
+    pub pointwise: usize,
+    /// Fewest tokens with which the run can be computed.
+    pub floor: usize,
+    ballots: Vec<Ballots>,
 }
 
 /// One point of the curve.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
+pub struct PointStats {
     /// Budget and waits.
     pub spec: PointSpec,
     /// Graded samples: problems with a reference times samples per problem.
@@ -37,37 +43,60 @@ pub struct Point {
     pub high: f64,
     /// Mean thinking tokens of all samples, graded or not.
     pub avg_thinking_tokens: f64,
-    /// Thinking tokens of every sample, sorted.
-    pub thinking: Vec<usize>,
+    /// Thinking tokens of every sample.
+    pub thinking: Histogram,
     /// Samples whose thinking was cut off.
     pub forced: usize,
-    /// Mean tokens of the answer.
-    pub avg_answer_tokens: f64,
+    /// Samples whose thinking keeps to the budget.
+    within: usize,
 }
 
-impl Point {
-    /// A quantile of the thinking tokens, `q` from 0 to 1; `None` without samples.
-    pub fn thinking_quantile(&self, q: f64) -> Option<f64> {
-        stats::quantile(&self.thinking, q)
+impl PointStats {
+    fn new(spec: PointSpec) -> PointStats {
+        let (low, high) = stats::wilson(0, 0);
+        PointStats {
+            spec,
+            n: 0,
+            correct: 0,
+            accuracy: 0.0,
+            low,
+            high,
+            avg_thinking_tokens: 0.0,
+            thinking: Histogram::default(),
+            forced: 0,
+            within: 0,
+        }
+    }
+
+    fn push(&mut self, samples: &[Sample]) {
+        let bound = self.spec.budget.max_thinking().unwrap_or(usize::MAX);
+        for sample in samples {
+            self.n += usize::from(sample.correct.is_some());
+            self.correct += usize::from(sample.correct == Some(true));
+            self.thinking.push(sample.thinking);
+            self.forced += usize::from(sample.forced);
+            self.within += usize::from(sample.thinking <= bound);
+        }
+        self.accuracy = self.correct as f64 / self.n.max(1) as f64;
+        (self.low, self.high) = stats::wilson(self.correct, self.n);
+        self.avg_thinking_tokens = self.thinking.mean();
     }
 }
 
 /// One problem at all points.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Item {
+pub struct MatrixRow {
     /// Index in the problem set.
     pub problem: usize,
     /// The problem's id.
     pub id: String,
-    /// Index of its row in [`Run::rows`].
-    pub row: usize,
     /// One cell per point.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<MatrixCell>,
 }
 
 /// One problem at one point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cell {
+pub struct MatrixCell {
     /// Samples there.
     pub n: usize,
     /// Right ones.
@@ -76,13 +105,11 @@ pub struct Cell {
     pub wrong: usize,
     /// Samples whose thinking was cut off.
     pub forced: usize,
-    /// Index of the first of them in the row's samples.
-    pub first: Option<usize>,
 }
 
 /// What a cell shows in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum CellMark {
     /// Not computed yet.
     Missing,
     /// Most samples are right.
@@ -95,19 +122,29 @@ pub enum Mark {
     Ungraded,
 }
 
-impl Cell {
+impl MatrixCell {
+    fn of(samples: &[Sample]) -> MatrixCell {
+        let count = |wanted: &dyn Fn(&Sample) -> bool| samples.iter().filter(|s| wanted(s)).count();
+        MatrixCell {
+            n: samples.len(),
+            right: count(&|s| s.correct == Some(true)),
+            wrong: count(&|s| s.correct == Some(false)),
+            forced: count(&|s| s.forced),
+        }
+    }
+
     /// The cell in one word.
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> CellMark {
         if self.n == 0 {
-            Mark::Missing
+            CellMark::Missing
         } else if self.right + self.wrong == 0 {
-            Mark::Ungraded
+            CellMark::Ungraded
         } else if self.right > self.wrong {
-            Mark::Right
+            CellMark::Right
         } else if 2 * self.forced >= self.n {
-            Mark::Forced
+            CellMark::Forced
         } else {
-            Mark::Wrong
+            CellMark::Wrong
         }
     }
 }
@@ -131,11 +168,33 @@ pub struct Flips {
     pub changed: usize,
     /// Pairs in which a further wait took effect (the budget may leave no room for it).
     pub applied: usize,
+    /// The two points, by their index.
+    points: (usize, usize),
+}
+
+impl Flips {
+    fn push(&mut self, row: &Row) {
+        let later = row.at(self.points.1);
+        for before in row.at(self.points.0) {
+            let Ok(at) = later.binary_search_by_key(&before.sample, |s| s.sample) else {
+                continue;
+            };
+            let after = &later[at];
+            let (Some(was), Some(is)) = (before.correct, after.correct) else {
+                continue;
+            };
+            self.n += 1;
+            self.gained += usize::from(!was && is);
+            self.lost += usize::from(was && !is);
+            self.changed += usize::from(!same_answer(before, after));
+            self.applied += usize::from(after.waits_used > before.waits_used);
+        }
+    }
 }
 
 /// The metrics of the s1 paper (section 3.2) for the points with one number of waits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub struct PaperMetrics {
     /// The number of waits.
     pub waits: usize,
     /// Control: share of samples at points with a numeric budget whose thinking keeps to it;
@@ -149,140 +208,91 @@ pub struct Line {
 }
 
 impl Report {
+    /// The figures of a run without rows.
+    pub fn new(settings: &Settings) -> Report {
+        let points = &settings.points;
+        Report {
+            points: points.iter().copied().map(PointStats::new).collect(),
+            items: Vec::new(),
+            flips: flips(points),
+            computed: 0,
+            pointwise: 0,
+            floor: 0,
+            ballots: vec![Ballots::default(); points.len()],
+        }
+    }
+
     /// The figures of a run.
     pub fn of(run: &Run) -> Report {
-        let points: Vec<Point> = (0..run.settings.points.len())
-            .map(|at| point(run, at))
-            .collect();
-        let items = run
-            .rows
-            .iter()
-            .enumerate()
-            .map(|(i, row)| {
-                let mut cells = vec![Cell::default(); points.len()];
-                for (at, sample) in row.samples.iter().enumerate() {
-                    if let Some(cell) = cells.get_mut(sample.point) {
-                        cell.n += 1;
-                        cell.right += usize::from(sample.correct == Some(true));
-                        cell.wrong += usize::from(sample.correct == Some(false));
-                        cell.forced += usize::from(sample.forced);
-                        cell.first.get_or_insert(at);
-                    }
-                }
-                Item {
-                    problem: row.problem,
-                    id: row.id.clone(),
-                    row: i,
-                    cells,
-                }
-            })
-            .collect();
-        let mut waits: Vec<usize> = points.iter().map(|p| p.spec.waits).collect();
+        let mut report = Report::new(&run.settings);
+        run.rows.iter().for_each(|row| report.push(row));
+        report
+    }
+
+    /// Counts one more row; rows may come in any order, each once.
+    pub fn push(&mut self, row: &Row) {
+        self.computed += row.computed;
+        self.pointwise += row.pointwise;
+        self.floor += row.floor;
+        let mut cells = Vec::with_capacity(self.points.len());
+        for (at, point) in self.points.iter_mut().enumerate() {
+            let samples = row.at(at);
+            point.push(samples);
+            self.ballots[at].push(samples);
+            cells.push(MatrixCell::of(samples));
+        }
+        for flips in &mut self.flips {
+            flips.push(row);
+        }
+        let place = self.items.partition_point(|i| i.problem < row.problem);
+        let item = MatrixRow {
+            problem: row.problem,
+            id: row.id.clone(),
+            cells,
+        };
+        self.items.insert(place, item);
+    }
+
+    /// The paper's metrics, one entry per number of waits.
+    pub fn metrics(&self) -> Vec<PaperMetrics> {
+        let mut waits: Vec<usize> = self.points.iter().map(|p| p.spec.waits).collect();
         waits.sort_unstable();
         waits.dedup();
-        Report {
-            flips: flips(run, &waits),
-            lines: waits.iter().map(|&w| line(w, &points)).collect(),
-            points,
-            items,
-        }
+        waits.iter().map(|&w| metrics(w, &self.points)).collect()
+    }
+
+    /// The votes at one point for k = 1, 2, … up to the samples of the run: the equal-token
+    /// majority line.
+    pub fn votes(&self, point: usize) -> Vec<Votes> {
+        self.ballots.get(point).map_or(Vec::new(), Ballots::votes)
     }
 }
 
-fn point(run: &Run, at: usize) -> Point {
-    let samples = || samples_at(run, at).map(|(_, sample)| sample);
-    let n = samples().filter(|s| s.correct.is_some()).count();
-    let correct = samples().filter(|s| s.correct == Some(true)).count();
-    let mut thinking: Vec<usize> = samples().map(|s| s.thinking).collect();
-    thinking.sort_unstable();
-    let all = thinking.len();
-    let mean = |sum: usize| {
-        if all == 0 {
-            0.0
-        } else {
-            sum as f64 / all as f64
-        }
-    };
-    let (low, high) = stats::wilson(correct, n);
-    Point {
-        spec: run.settings.points[at],
-        n,
-        correct,
-        accuracy: if n == 0 {
-            0.0
-        } else {
-            correct as f64 / n as f64
-        },
-        low,
-        high,
-        avg_thinking_tokens: mean(thinking.iter().sum()),
-        avg_answer_tokens: mean(samples().map(|s| s.answer_tokens).sum()),
-        forced: samples().filter(|s| s.forced).count(),
-        thinking,
-    }
-}
-
-/// The samples of a point, each with its row's index.
-pub(super) fn samples_at(run: &Run, point: usize) -> impl Iterator<Item = (usize, &Sample)> {
-    run.rows
-        .iter()
-        .enumerate()
-        .flat_map(|(i, row)| row.samples.iter().map(move |s| (i, s)))
-        .filter(move |(_, s)| s.point == point)
-}
-
-fn flips(run: &Run, waits: &[usize]) -> Vec<Flips> {
-    let points = &run.settings.points;
-    let mut budgets: Vec<Budget> = points.iter().map(|p| p.budget).collect();
-    budgets.sort_unstable();
-    budgets.dedup();
-    let index = |budget, waits| {
-        points
-            .iter()
-            .position(|p| *p == PointSpec { budget, waits })
-    };
-    let mut found = Vec::new();
-    for budget in budgets {
-        for pair in waits.windows(2) {
-            let (Some(a), Some(b)) = (index(budget, pair[0]), index(budget, pair[1])) else {
-                continue;
-            };
-            let mut flips = Flips {
-                budget,
-                from: pair[0],
-                to: pair[1],
-                n: 0,
-                gained: 0,
-                lost: 0,
-                changed: 0,
-                applied: 0,
-            };
-            for (before, after) in pairs(run, a, b) {
-                let (Some(was), Some(is)) = (before.correct, after.correct) else {
-                    continue;
-                };
-                flips.n += 1;
-                flips.gained += usize::from(!was && is);
-                flips.lost += usize::from(was && !is);
-                flips.changed += usize::from(!same_answer(before, after));
-                flips.applied += usize::from(after.waits_used > before.waits_used);
-            }
-            found.push(flips);
-        }
-    }
-    found
-}
-
-/// Samples of the same problem and the same index at two points.
-fn pairs(run: &Run, a: usize, b: usize) -> impl Iterator<Item = (&Sample, &Sample)> {
-    run.rows.iter().flat_map(move |row| {
-        let at = move |point: usize, sample: usize| {
-            let mut samples = row.samples.iter();
-            samples.find(move |s| s.point == point && s.sample == sample)
-        };
-        let first = row.samples.iter().filter(move |s| s.point == a);
-        first.filter_map(move |s| Some((s, at(b, s.sample)?)))
-    })
+/// Neighbouring numbers of waits, for every budget.
+fn flips(points: &[PointSpec]) -> Vec<Flips> {
+    let mut sorted: Vec<(PointSpec, usize)> =
+        points.iter().enumerate().map(|(i, p)| (*p, i)).collect();
+    sorted.sort_unstable();
+    sorted.dedup_by_key(|(point, _)| *point);
+    let mut waits: Vec<usize> = points.iter().map(|p| p.waits).collect();
+    waits.sort_unstable();
+    waits.dedup();
+    let neighbours = |a: usize, b: usize| waits.windows(2).any(|w| w == [a, b]);
+    let pairs = sorted.windows(2).map(|pair| (pair[0], pair[1]));
+    pairs
+        .filter(|((a, _), (b, _))| a.budget == b.budget && neighbours(a.waits, b.waits))
+        .map(|((a, first), (b, second))| Flips {
+            budget: a.budget,
+            from: a.waits,
+            to: b.waits,
+            n: 0,
+            gained: 0,
+            lost: 0,
+            changed: 0,
+            applied: 0,
+            points: (first, second),
+        })
+        .collect()
 }
 
 fn same_answer(a: &Sample, b: &Sample) -> bool {
@@ -293,22 +303,18 @@ fn same_answer(a: &Sample, b: &Sample) -> bool {
     }
 }
 
-fn line(waits: usize, points: &[Point]) -> Line {
+fn metrics(waits: usize, points: &[PointStats]) -> PaperMetrics {
     let own = || points.iter().filter(|p| p.spec.waits == waits);
-    let (mut kept, mut bounded) = (0, 0);
-    for point in own() {
-        if let Budget::Tokens(budget) = point.spec.budget {
-            bounded += point.thinking.len();
-            kept += point.thinking.iter().filter(|&&t| t <= budget).count();
-        }
-    }
+    let bounded = || own().filter(|p| p.spec.budget != Budget::Natural);
+    let samples: usize = bounded().map(|p| p.thinking.len()).sum();
+    let within: usize = bounded().map(|p| p.within).sum();
     let curve: Vec<(f64, f64)> = own()
         .filter(|p| p.n > 0)
         .map(|p| (p.avg_thinking_tokens, p.accuracy))
         .collect();
-    Line {
+    PaperMetrics {
         waits,
-        control: (bounded > 0).then(|| kept as f64 / bounded as f64),
+        control: (samples > 0).then(|| within as f64 / samples as f64),
         scaling: stats::mean_slope(&curve),
         performance: own().map(|p| p.accuracy).fold(0.0, f64::max),
     }
@@ -320,7 +326,6 @@ pub(super) mod tests {
 
     use super::*;
     use s1_core::trace::StopReason;
-    use s1_store::run::{Row, Settings};
 
     pub(crate) fn spec(budget: Budget, waits: usize) -> PointSpec {
         PointSpec { budget, waits }
@@ -389,16 +394,17 @@ pub(super) mod tests {
         assert_eq!((first.n, first.correct, first.accuracy), (2, 1, 0.5));
         assert_eq!((first.low, first.high), stats::wilson(1, 2));
         assert!((first.avg_thinking_tokens - 8.0 / 3.0).abs() < 1e-12);
-        assert_eq!(first.thinking, [1, 3, 4]);
-        assert_eq!(first.thinking_quantile(0.5), Some(3.0));
-        let marks: Vec<Vec<Mark>> = report
+        let thinking: Vec<(usize, usize)> = first.thinking.iter().collect();
+        assert_eq!(thinking, [(1, 1), (3, 1), (4, 1)]);
+        assert_eq!(first.thinking.quantile(0.5), Some(3.0));
+        let marks: Vec<Vec<CellMark>> = report
             .items
             .iter()
-            .map(|i| i.cells.iter().map(Cell::mark).collect())
+            .map(|i| i.cells.iter().map(MatrixCell::mark).collect())
             .collect();
-        use Mark::{Missing, Right, Ungraded, Wrong};
+        use CellMark::{Missing, Right, Ungraded, Wrong};
         assert_eq!(marks, [[Right, Right], [Wrong, Right], [Ungraded, Missing]]);
-        let line = &report.lines[0];
+        let line = &report.metrics()[0];
         assert_eq!(line.control, Some(1.0));
         assert_eq!(line.performance, 1.0);
         let slope = 0.5 / (14.5 - 8.0 / 3.0);
@@ -413,8 +419,8 @@ pub(super) mod tests {
         right.forced = true;
         let points = vec![spec(Budget::Tokens(4), 0), spec(Budget::Tokens(5), 0)];
         let report = Report::of(&run(points, vec![vec![cut, right]]));
-        let marks: Vec<Mark> = report.items[0].cells.iter().map(Cell::mark).collect();
-        assert_eq!(marks, [Mark::Forced, Mark::Right]);
+        let marks: Vec<CellMark> = report.items[0].cells.iter().map(MatrixCell::mark).collect();
+        assert_eq!(marks, [CellMark::Forced, CellMark::Right]);
     }
 
     #[test]
@@ -446,6 +452,7 @@ pub(super) mod tests {
                 lost: 1,
                 changed: 2,
                 applied: 2,
+                points: (0, 1),
             }]
         );
     }
@@ -455,6 +462,24 @@ pub(super) mod tests {
         let report = Report::of(&run(vec![spec(Budget::Natural, 0)], vec![]));
         let point = &report.points[0];
         assert_eq!((point.n, point.low, point.high), (0, 0.0, 1.0));
-        assert_eq!(report.lines[0].scaling, None);
+        assert_eq!(report.metrics()[0].scaling, None);
+    }
+
+    #[test]
+    fn rows_give_the_same_figures_in_whatever_order_they_come() {
+        let points = vec![spec(Budget::Tokens(4), 0), spec(Budget::Tokens(4), 1)];
+        let row = |i: usize| {
+            let at = |point| (0..3).map(move |s| sample(point, s, i + s, (i + s + point) % 3 == 0));
+            at(0).chain(at(1)).collect()
+        };
+        let run = run(points, (0..20).map(row).collect());
+        let whole = Report::of(&run);
+        let mut grown = Report::new(&run.settings);
+        for i in 0..20 {
+            grown.push(&run.rows[i * 7 % 20]);
+        }
+        assert_eq!(grown, whole);
+        assert_eq!(grown.votes(1), whole.votes(1));
+        assert_eq!(whole.votes(0).len(), 3);
     }
 }

@@ -10,7 +10,7 @@ use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
 use s1_core::trace::{POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
 use s1_core::view::LaneView;
-use s1_store::run::{NewRow, Sample, Settings};
+use s1_store::run::{NewRow, Row, Sample, Settings};
 
 /// The requests of a row, by lane from `first` on: all samples of the first point, then those of
 /// the second, and so on.
@@ -120,21 +120,24 @@ pub fn finish(
             stop,
         });
     }
+    let floor = match distinct.is_empty() {
+        true => 0,
+        false => prompt.len() + different(&distinct),
+    };
     NewRow {
-        problem: index,
-        id: problem.id.clone(),
-        question: question(settings, problem),
-        reference: problem.reference.clone(),
-        floor: if distinct.is_empty() {
-            0
-        } else {
-            prompt.len() + different(&distinct)
+        row: Row {
+            problem: index,
+            id: problem.id.clone(),
+            question: question(settings, problem),
+            reference: problem.reference.clone(),
+            computed,
+            pointwise,
+            floor,
+            prompt_tokens: prompt.len(),
+            samples,
         },
         prompt: prompt.to_vec(),
-        computed,
-        pointwise,
         traces: distinct,
-        samples,
     }
 }
 

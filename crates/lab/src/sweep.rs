@@ -29,7 +29,7 @@ use s1_engine::{Engine, LoadOptions};
 use s1_model::adapter::WEIGHTS;
 use s1_store::Db;
 use s1_store::run::{
-    Budget, ModelRecord, PointSpec, ProblemRecord, PromptTemplate, Settings, Sources,
+    Budget, ModelRecord, PointSpec, ProblemRecord, PromptTemplate, Row, Run, Settings, Sources,
 };
 use s1_store::session::ModelCard;
 
@@ -107,8 +107,8 @@ pub enum Progress {
     Loading(f32),
     /// The run exists in the database.
     Started {
-        /// Its name.
-        run: String,
+        /// The run, with the rows that were done before.
+        run: Box<Run>,
         /// The model.
         model: Box<ModelInfo>,
         /// Rows that were done before.
@@ -118,6 +118,8 @@ pub enum Progress {
     },
     /// A row is in the database.
     Row {
+        /// The row, as it is there.
+        row: Box<Row>,
         /// Rows that are done.
         done: usize,
         /// Rows in all.
@@ -179,25 +181,20 @@ pub fn run_some(
         return Ok(false);
     };
     let settings = with_model(settings, plan, &info)?;
-    if plan.resume {
-        if let Some(difference) = db.run(&plan.name)?.settings.difference(&settings) {
+    let run = if plan.resume {
+        let earlier = db.run(&plan.name)?;
+        if let Some(difference) = earlier.settings.difference(&settings) {
             bail!(
                 "run {:?} cannot go on with other settings: {difference}; start a new run",
                 plan.name
             );
         }
+        earlier
     } else {
-        let sources = Sources {
-            model: absolute(&plan.load.path),
-            adapter: plan.load.adapter.as_deref().map(absolute),
-            problems: match plan.source.starts_with("hf:") {
-                true => plan.source.clone(),
-                false => absolute(Path::new(&plan.source)),
-            },
-        };
-        db.create_run(&plan.name, &settings, &sources)?;
-    }
-    let done: BTreeSet<usize> = db.done(&plan.name)?.into_iter().collect();
+        db.create_run(&plan.name, &settings, &sources(plan))?;
+        db.run(&plan.name)?
+    };
+    let done: BTreeSet<usize> = run.rows.iter().map(|row| row.problem).collect();
     let chosen: Vec<usize> = (0..plan.problems.problems.len())
         .filter(|&i| wanted(i))
         .collect();
@@ -205,7 +202,7 @@ pub fn run_some(
     let queue: Vec<usize> = chosen.into_iter().filter(|i| !done.contains(i)).collect();
     let done = total - queue.len();
     tell(Progress::Started {
-        run: plan.name.clone(),
+        run: Box::new(run),
         model: Box::new(info),
         done,
         total,
@@ -253,6 +250,18 @@ fn check(plan: &Plan) -> Result<()> {
         bail!("at temperature 0 all samples are the same; give a temperature, such as --temp 0.7");
     }
     Ok(())
+}
+
+/// Where the files of the run are.
+fn sources(plan: &Plan) -> Sources {
+    Sources {
+        model: absolute(&plan.load.path),
+        adapter: plan.load.adapter.as_deref().map(absolute),
+        problems: match plan.source.starts_with("hf:") {
+            true => plan.source.clone(),
+            false => absolute(Path::new(&plan.source)),
+        },
+    }
 }
 
 fn absolute(path: &Path) -> String {
@@ -492,12 +501,13 @@ impl Sweep<'_> {
         let problem = &self.plan.problems.problems[index];
         let new = row::finish(&self.settings, (index, problem), &lanes, computed);
         let spent = self.spent();
-        self.db
-            .add_row(&self.plan.name, &new, spent.saturating_sub(self.committed))?;
+        let spent_on = spent.saturating_sub(self.committed);
+        let row = self.db.add_row(&self.plan.name, &new, spent_on)?;
         self.committed = spent;
         self.done += 1;
         self.finished += 1;
         tell(Progress::Row {
+            row: Box::new(row),
             done: self.done,
             total: self.total,
         });

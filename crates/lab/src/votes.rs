@@ -1,9 +1,10 @@
 //! Several samples per problem: pass@k, majority@k, and the majority vote at equal total tokens.
 
-use crate::answer::majority;
-use crate::report::samples_at;
+use std::collections::BTreeMap;
+
+use crate::answer::VoteCount;
 use crate::stats;
-use s1_store::run::{Run, Sample};
+use s1_store::run::Sample;
 
 /// The vote of the first `k` samples of every problem at one point.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub struct Votes {
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// Mean of the thinking tokens of all `k` samples together: where the vote stands on an axis
+    /// Mean of the thinking tokens of all `k` samples together: the place of the vote on an axis
     /// of tokens spent.
     pub avg_total_thinking_tokens: f64,
     /// Share of problems that at least one of `k` samples gets right, estimated from all samples:
@@ -28,52 +29,71 @@ pub struct Votes {
     pub pass: f64,
 }
 
-/// The votes at one point for k = 1, 2, … up to the samples of the run: the equal-token majority
-/// line.
-pub fn votes(run: &Run, point: usize) -> Vec<Votes> {
-    let mut problems: Vec<Vec<&Sample>> = vec![Vec::new(); run.rows.len()];
-    for (row, sample) in samples_at(run, point) {
-        problems[row].push(sample);
-    }
-    problems.retain(|samples| samples.iter().any(|s| s.correct.is_some()));
-    for samples in &mut problems {
-        samples.sort_by_key(|s| s.sample);
-    }
-    let most = problems.iter().map(Vec::len).max().unwrap_or(0);
-    (1..=most).map(|k| vote_of(k, &problems)).collect()
+/// The votes at one point, counted problem by problem.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Ballots {
+    /// For k = 1, 2, …: problems whose elected answer is right, and the thinking tokens of all.
+    of_first: Vec<(usize, usize)>,
+    /// Problems by their number of samples and of right ones.
+    problems: BTreeMap<(usize, usize), usize>,
 }
 
-fn vote_of(k: usize, problems: &[Vec<&Sample>]) -> Votes {
-    let (mut n, mut correct, mut tokens, mut pass) = (0, 0, 0, 0.0);
-    for samples in problems {
-        let Some(first) = samples.get(..k) else {
-            continue;
-        };
-        n += 1;
-        let answers: Vec<Option<&str>> = first.iter().map(|s| s.answer.as_deref()).collect();
-        let elected = majority(&answers).map(|(i, _)| first[i]);
-        correct += usize::from(elected.is_some_and(|s| s.correct == Some(true)));
-        tokens += first.iter().map(|s| s.thinking).sum::<usize>();
+impl Ballots {
+    /// Counts the samples of a problem; without a grade they are left out.
+    pub(crate) fn push(&mut self, samples: &[Sample]) {
+        if samples.iter().all(|s| s.correct.is_none()) {
+            return;
+        }
         let right = samples.iter().filter(|s| s.correct == Some(true)).count();
-        pass += stats::pass_at(k, samples.len(), right).unwrap_or(0.0);
+        *self.problems.entry((samples.len(), right)).or_default() += 1;
+        if self.of_first.len() < samples.len() {
+            self.of_first.resize(samples.len(), (0, 0));
+        }
+        let mut tokens = 0;
+        let mut count = VoteCount::default();
+        for (sample, (correct, total)) in samples.iter().zip(&mut self.of_first) {
+            tokens += sample.thinking;
+            count.push(sample.answer.as_deref());
+            let elected = count.leader().map(|(at, _)| &samples[at]);
+            *total += tokens;
+            *correct += usize::from(elected.is_some_and(|s| s.correct == Some(true)));
+        }
     }
-    let (low, high) = stats::wilson(correct, n);
-    let mean = |sum: f64| if n == 0 { 0.0 } else { sum / n as f64 };
-    Votes {
-        k,
-        n,
-        correct,
-        accuracy: mean(correct as f64),
-        low,
-        high,
-        avg_total_thinking_tokens: mean(tokens as f64),
-        pass: mean(pass),
+
+    /// The votes for k = 1, 2, … up to the most samples of a problem: the equal-token majority
+    /// line.
+    pub(crate) fn votes(&self) -> Vec<Votes> {
+        (1..=self.of_first.len()).map(|k| self.of(k)).collect()
+    }
+
+    fn of(&self, k: usize) -> Votes {
+        let (correct, tokens) = self.of_first[k - 1];
+        let (mut n, mut pass) = (0, 0.0);
+        for (&(samples, right), &problems) in &self.problems {
+            if let Some(share) = stats::pass_at(k, samples, right) {
+                n += problems;
+                pass += share * problems as f64;
+            }
+        }
+        let (low, high) = stats::wilson(correct, n);
+        let mean = |sum: f64| if n == 0 { 0.0 } else { sum / n as f64 };
+        Votes {
+            k,
+            n,
+            correct,
+            accuracy: mean(correct as f64),
+            low,
+            high,
+            avg_total_thinking_tokens: mean(tokens as f64),
+            pass: mean(pass),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Report;
     use crate::report::tests::{run, sample, spec};
     use s1_store::run::Budget;
 
@@ -97,7 +117,7 @@ mod tests {
                 answer(2, Some("7"), true),
             ],
         ];
-        let votes = votes(&run(vec![spec(Budget::Natural, 0)], rows), 0);
+        let votes = Report::of(&run(vec![spec(Budget::Natural, 0)], rows)).votes(0);
         let right: Vec<usize> = votes.iter().map(|v| v.correct).collect();
         assert_eq!(right, [0, 0, 1]);
         let tokens: Vec<f64> = votes.iter().map(|v| v.avg_total_thinking_tokens).collect();

@@ -1,8 +1,9 @@
 //! Runs as figures: accuracy against thinking tokens, and how long the thoughts are.
 
 use super::{Axis, Dash, Figure, Marker, Note, Point, Scale, Series, Unit};
-use s1_lab::report::{Point as Measured, Report};
-use s1_lab::votes::{Votes, votes};
+use s1_lab::report::{PointStats, Report};
+use s1_lab::stats::Histogram;
+use s1_lab::votes::Votes;
 use s1_store::run::{Budget, Run};
 
 /// Where a point of the drawing comes from: which of the runs, and which of its points.
@@ -81,7 +82,7 @@ pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
 fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
     let source = |point| Source { run: index, point };
     let mut line = |name: String, dash, hidden, picked: Vec<usize>| {
-        let mut picked: Vec<(usize, &Measured)> = picked
+        let mut picked: Vec<(usize, &PointStats)> = picked
             .into_iter()
             .filter_map(|i| Some((i, report.points.get(i)?)))
             .filter(|(_, p)| p.n > 0)
@@ -98,8 +99,8 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
         curves.push(series, picked.iter().map(|(i, _)| source(*i)).collect());
     };
     let points = || report.points.iter().enumerate();
-    let at = |waits| move |p: &Measured| p.spec.waits == waits;
-    let pick = |wanted: &dyn Fn(&Measured) -> bool| -> Vec<usize> {
+    let at = |waits| move |p: &PointStats| p.spec.waits == waits;
+    let pick = |wanted: &dyn Fn(&PointStats) -> bool| -> Vec<usize> {
         points()
             .filter(|(_, p)| wanted(p))
             .map(|(i, _)| i)
@@ -121,8 +122,7 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
             natural.clone(),
         );
     }
-    for of_waits in report.lines.iter().filter(|l| l.waits > 0) {
-        let waits = of_waits.waits;
+    for waits in report.metrics().iter().map(|m| m.waits).filter(|w| *w > 0) {
         let bounded = pick(&|p| p.spec.waits == waits && p.spec.budget != Budget::Natural);
         if !bounded.is_empty() {
             let name = format!("{}, budgets with Wait ×{waits}", run.name);
@@ -152,7 +152,7 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
         .filter(|(_, p)| p.spec.waits == 0 && p.avg_thinking_tokens > 0.0)
         .min_by(|a, b| a.1.avg_thinking_tokens.total_cmp(&b.1.avg_thinking_tokens));
     if let (Some((at, point)), true) = (shortest, run.settings.samples > 1) {
-        let votes: Vec<Votes> = votes(run, at).into_iter().filter(|v| v.n > 0).collect();
+        let votes: Vec<Votes> = report.votes(at).into_iter().filter(|v| v.n > 0).collect();
         let sources = vec![source(at); votes.len()];
         let series = Series {
             name: format!(
@@ -168,7 +168,7 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
     }
 }
 
-fn measured(point: &Measured) -> Point {
+fn measured(point: &PointStats) -> Point {
     Point {
         x: point.avg_thinking_tokens,
         y: point.accuracy,
@@ -179,7 +179,7 @@ fn measured(point: &Measured) -> Point {
 }
 
 /// A point in a few words: `64`, `natural`, `Wait ×1`, `64, Wait ×1`.
-pub fn name(point: &Measured) -> String {
+pub fn name(point: &PointStats) -> String {
     match (point.spec.budget, point.spec.waits) {
         (budget, 0) => budget.to_string(),
         (Budget::Natural, waits) => format!("Wait ×{waits}"),
@@ -231,7 +231,8 @@ fn subtitle(runs: &[(&Run, &Report)]) -> String {
 /// The paper's three metrics of each run's budgets; of many runs the best accuracy alone.
 fn metrics(runs: &[(&Run, &Report)]) -> String {
     let of_run = |(run, report): &(&Run, &Report)| {
-        let line = report.lines.iter().find(|l| l.waits == 0)?;
+        let metrics = report.metrics();
+        let line = metrics.iter().find(|m| m.waits == 0)?;
         report.points.iter().any(|p| p.n > 0).then_some(())?;
         let mut parts = Vec::new();
         let few = runs.len() < 3;
@@ -241,11 +242,7 @@ fn metrics(runs: &[(&Run, &Report)]) -> String {
         if let (Some(scaling), true) = (line.scaling, few) {
             parts.push(format!("scaling {:+.2} %/token", scaling * 100.0));
         }
-        let best = report
-            .lines
-            .iter()
-            .map(|l| l.performance)
-            .fold(0.0, f64::max);
+        let best = metrics.iter().map(|m| m.performance).fold(0.0, f64::max);
         parts.push(format!("performance {:.1} %", best * 100.0));
         let name = if runs.len() > 1 {
             format!("{}: ", run.name)
@@ -282,7 +279,7 @@ pub fn lengths(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
     let longest = runs
         .iter()
         .flat_map(|(_, report)| &report.points)
-        .filter_map(|p| p.thinking.last().copied())
+        .filter_map(|p| p.thinking.max())
         .max()
         .unwrap_or(0);
     let edges = bins(longest, scale);
@@ -292,7 +289,7 @@ pub fn lengths(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
         };
         let of_budget = report.points.iter().enumerate();
         for (at, point) in of_budget.filter(|(_, p)| p.spec.budget == budget) {
-            let median = point.thinking_quantile(0.5).unwrap_or(0.0);
+            let median = point.thinking.quantile(0.5).unwrap_or(0.0);
             let points = outline(&point.thinking, &edges);
             let sources = vec![
                 Source {
@@ -339,16 +336,18 @@ fn bins(longest: usize, scale: Scale) -> Vec<f64> {
 
 /// The outline of a histogram; it breaks where bins are empty. What lies before the first edge
 /// counts to the first bin.
-fn outline(sorted: &[usize], edges: &[f64]) -> Vec<Point> {
+fn outline(numbers: &Histogram, edges: &[f64]) -> Vec<Point> {
     let Some(last) = edges.last() else {
         return Vec::new();
     };
     let mut points = Vec::new();
-    let (mut before, mut drawing) = (0, false);
+    let mut rest = numbers.iter().peekable();
+    let mut drawing = false;
     for pair in edges.windows(2) {
-        let below = sorted.partition_point(|t| (*t as f64) < pair[1]);
-        let count = below - before;
-        before = below;
+        let mut count = 0;
+        while let Some((_, times)) = rest.next_if(|(t, _)| (*t as f64) < pair[1]) {
+            count += times;
+        }
         if count == 0 {
             if drawing {
                 points.push(Point::new(pair[0], 0.0));
@@ -364,8 +363,8 @@ fn outline(sorted: &[usize], edges: &[f64]) -> Vec<Point> {
         for x in pair {
             points.push(Point {
                 name: format!("{:.0} to {:.0}", pair[0], pair[1]),
-                detail: format!("{count} of {}", sorted.len()),
-                ..Point::new(*x, count as f64 / sorted.len() as f64)
+                detail: format!("{count} of {}", numbers.len()),
+                ..Point::new(*x, count as f64 / numbers.len() as f64)
             });
         }
     }

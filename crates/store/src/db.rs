@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params,
+};
 
 use super::run::{NewRow, Row, Run, RunSummary, Sample, Settings, Sources};
 use super::session::Document;
@@ -180,8 +182,7 @@ impl Db {
                 },
             )?;
             let settings = settings(&text)?;
-            let mut rows = read_rows(&view, id)?;
-            read_samples(&view, id, &mut rows, settings.points.len())?;
+            let rows = read_rows(&view, id, settings.points.len(), &mut |_| true)?;
             Ok(Run {
                 name: name.to_string(),
                 created_at: count(created_at) as u64,
@@ -189,6 +190,22 @@ impl Db {
                 sources,
                 rows,
                 wall: Duration::from_millis(count(wall) as u64),
+            })
+        })())
+    }
+
+    /// The rows of a run whose problems are not among the `known` ones, which are in order.
+    ///
+    /// # Errors
+    /// As [`Db::run`].
+    pub fn rows_beyond(&self, name: &str, known: &[usize]) -> Result<Vec<Row>> {
+        let id = self.id_of(name)?;
+        self.told((|| {
+            let view = self.connection.unchecked_transaction()?;
+            let sql = "SELECT count(*) FROM points WHERE run = ?";
+            let points = count(view.query_row(sql, [id], |r| r.get(0))?);
+            read_rows(&view, id, points, &mut |problem| {
+                known.binary_search(&problem).is_err()
             })
         })())
     }
@@ -355,14 +372,20 @@ impl Db {
     }
 
     /// Writes a row in one transaction. A row that is there already stays as it is: another
-    /// program was faster, with the same result. `spent` is added to the run's time.
+    /// program was faster, with the same result. `spent` is added to the run's time. Returns the row
+    /// as it is in the database.
     ///
     /// # Errors
     /// If there is no such run, or the database cannot be written; nothing of the row is then.
-    pub fn add_row(&mut self, name: &str, row: &NewRow, spent: Duration) -> Result<()> {
+    pub fn add_row(&mut self, name: &str, new: &NewRow, spent: Duration) -> Result<Row> {
         let run = self.id_of(name)?;
         let path = self.path.clone();
-        let mut add = || -> Result<()> {
+        let NewRow {
+            row,
+            prompt,
+            traces,
+        } = new;
+        let mut add = || -> Result<Row> {
             let t = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -370,7 +393,7 @@ impl Db {
                 "UPDATE runs SET wall_ms = wall_ms + ? WHERE id = ?",
                 params![spent.as_millis() as i64, run],
             )?;
-            let new = t.execute(
+            let inserted = t.execute(
                 "INSERT OR IGNORE INTO rows
                     (run, problem, id, question, reference, prompt, prompt_tokens, computed,
                      pointwise, floor)
@@ -381,18 +404,22 @@ impl Db {
                     row.id,
                     row.question,
                     row.reference,
-                    blob::ids(&row.prompt),
-                    signed(row.prompt.len()),
+                    blob::ids(prompt),
+                    signed(prompt.len()),
                     signed(row.computed),
                     signed(row.pointwise),
                     signed(row.floor)
                 ],
             )?;
-            if new > 0 {
-                write_samples(&t, run, row)?;
-            }
+            let stored = if inserted > 0 {
+                write_samples(&t, run, row, traces)?
+            } else {
+                let mut of_problem = |problem| problem == row.problem;
+                let mut found = read_rows(&t, run, usize::MAX, &mut of_problem)?;
+                found.pop().context("a row is missing")?
+            };
             t.commit()?;
-            Ok(())
+            Ok(stored)
         };
         add().map_err(|e| sentence(e, &path))
     }
@@ -411,16 +438,31 @@ impl Db {
     }
 }
 
-fn read_rows(db: &Connection, run: i64) -> Result<Vec<Row>> {
+/// The wanted rows of a run of so many points, in the order of the problem set.
+fn read_rows(
+    db: &Connection,
+    run: i64,
+    points: usize,
+    wanted: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<Row>> {
     let mut query = db.prepare(
         "SELECT problem, id, question, reference, computed, pointwise, floor, prompt_tokens
          FROM rows WHERE run = ? ORDER BY problem",
     )?;
+    let mut samples = db.prepare(
+        "SELECT point, sample, trace, thinking, answer_tokens, waits_used, forced, answer, correct,
+                stop
+         FROM samples WHERE run = ? AND problem = ? ORDER BY point, sample",
+    )?;
     let mut found = query.query([run])?;
     let mut rows = Vec::new();
     while let Some(r) = found.next()? {
+        let problem = count(r.get(0)?);
+        if !wanted(problem) {
+            continue;
+        }
         rows.push(Row {
-            problem: count(r.get(0)?),
+            problem,
             id: r.get(1)?,
             question: r.get(2)?,
             reference: r.get(3)?,
@@ -428,51 +470,48 @@ fn read_rows(db: &Connection, run: i64) -> Result<Vec<Row>> {
             pointwise: count(r.get(5)?),
             floor: count(r.get(6)?),
             prompt_tokens: count(r.get(7)?),
-            samples: Vec::new(),
+            samples: read_samples(&mut samples, (run, problem), points)?,
         });
     }
     Ok(rows)
 }
 
-fn read_samples(db: &Connection, run: i64, rows: &mut [Row], points: usize) -> Result<()> {
-    let mut query = db.prepare(
-        "SELECT problem, point, sample, trace, thinking, answer_tokens, waits_used, forced,
-                answer, correct, stop
-         FROM samples WHERE run = ? ORDER BY problem, point, sample",
-    )?;
-    let mut found = query.query([run])?;
+fn read_samples(
+    query: &mut Statement<'_>,
+    (run, problem): (i64, usize),
+    points: usize,
+) -> Result<Vec<Sample>> {
+    let mut found = query.query(params![run, signed(problem)])?;
+    let mut samples = Vec::new();
     while let Some(r) = found.next()? {
-        let problem = count(r.get(0)?);
-        let Ok(at) = rows.binary_search_by_key(&problem, |row| row.problem) else {
-            bail!("it holds samples of a problem that it does not hold; it is damaged");
-        };
-        let point = count(r.get(1)?);
+        let point = count(r.get(0)?);
         if point >= points {
             bail!("it holds samples of a point that the run does not have; it is damaged");
         }
-        let stop: String = r.get(10)?;
-        rows[at].samples.push(Sample {
+        let stop: String = r.get(9)?;
+        samples.push(Sample {
             point,
-            sample: count(r.get(2)?),
-            trace: r.get(3)?,
-            thinking: count(r.get(4)?),
-            answer_tokens: count(r.get(5)?),
-            waits_used: count(r.get(6)?),
-            forced: r.get(7)?,
-            answer: r.get(8)?,
-            correct: r.get(9)?,
+            sample: count(r.get(1)?),
+            trace: r.get(2)?,
+            thinking: count(r.get(3)?),
+            answer_tokens: count(r.get(4)?),
+            waits_used: count(r.get(5)?),
+            forced: r.get(6)?,
+            answer: r.get(7)?,
+            correct: r.get(8)?,
             stop: serde_json::from_value::<StopReason>(stop.into())?,
         });
     }
-    Ok(())
+    Ok(samples)
 }
 
-fn write_samples(db: &Connection, run: i64, row: &NewRow) -> Result<()> {
-    let mut ids: Vec<i64> = Vec::with_capacity(row.traces.len());
-    for (i, trace) in row.traces.iter().enumerate() {
+/// Writes the traces and samples of a row; returns it with the numbers the traces were given.
+fn write_samples(db: &Connection, run: i64, row: &Row, traces: &[Vec<Token>]) -> Result<Row> {
+    let mut ids: Vec<i64> = Vec::with_capacity(traces.len());
+    for (i, trace) in traces.iter().enumerate() {
         let shared = |other: &[Token]| trace.iter().zip(other).take_while(|(a, b)| a == b).count();
         // The longest beginning that an earlier trace has, too, is stored once.
-        let parent = row.traces[..i]
+        let parent = traces[..i]
             .iter()
             .enumerate()
             .map(|(j, other)| (shared(other), j))
@@ -491,8 +530,10 @@ fn write_samples(db: &Connection, run: i64, row: &NewRow) -> Result<()> {
         )?;
         ids.push(db.last_insert_rowid());
     }
-    for s in &row.samples {
+    let mut stored = row.clone();
+    for s in &mut stored.samples {
         let trace = usize::try_from(s.trace).ok().and_then(|i| ids.get(i));
+        s.trace = *trace.context("a sample has no trace")?;
         db.execute(
             "INSERT INTO samples (run, problem, point, sample, trace, thinking, answer_tokens,
                                   waits_used, forced, answer, correct, stop)
@@ -502,7 +543,7 @@ fn write_samples(db: &Connection, run: i64, row: &NewRow) -> Result<()> {
                 signed(row.problem),
                 signed(s.point),
                 signed(s.sample),
-                trace.context("a sample has no trace")?,
+                s.trace,
                 signed(s.thinking),
                 signed(s.answer_tokens),
                 signed(s.waits_used),
@@ -513,7 +554,7 @@ fn write_samples(db: &Connection, run: i64, row: &NewRow) -> Result<()> {
             ],
         )?;
     }
-    Ok(())
+    Ok(stored)
 }
 
 fn settings(text: &str) -> Result<Settings> {

@@ -275,19 +275,16 @@ pub struct Run {
 }
 
 impl Run {
-    /// Tokens that went through the model.
-    pub fn tokens_computed(&self) -> usize {
-        self.rows.iter().map(|r| r.computed).sum()
-    }
-
-    /// Tokens that would have gone through the model, had every point been evaluated by itself.
-    pub fn tokens_pointwise(&self) -> usize {
-        self.rows.iter().map(|r| r.pointwise).sum()
-    }
-
-    /// Fewest tokens with which the run can be computed.
-    pub fn tokens_floor(&self) -> usize {
-        self.rows.iter().map(|r| r.floor).sum()
+    /// Adds a row at its place; `false` if the run has it already.
+    pub fn insert(&mut self, row: Row) -> bool {
+        let place = self.rows.binary_search_by_key(&row.problem, |r| r.problem);
+        match place {
+            Ok(_) => false,
+            Err(at) => {
+                self.rows.insert(at, row);
+                true
+            }
+        }
     }
 
     /// What the engine was asked for one sample.
@@ -329,8 +326,17 @@ pub struct Row {
     pub floor: usize,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// One entry per point and sample.
+    /// One entry per point and sample, in their order.
     pub samples: Vec<Sample>,
+}
+
+impl Row {
+    /// The samples of one point.
+    pub fn at(&self, point: usize) -> &[Sample] {
+        let from = self.samples.partition_point(|s| s.point < point);
+        let to = self.samples.partition_point(|s| s.point <= point);
+        &self.samples[from..to]
+    }
 }
 
 /// One answer at one point.
@@ -361,27 +367,12 @@ pub struct Sample {
 /// A row to be written.
 #[derive(Clone, Debug)]
 pub struct NewRow {
-    /// Index in the problem set, from 0.
-    pub problem: usize,
-    /// The problem's own id.
-    pub id: String,
-    /// The question as it was asked.
-    pub question: String,
-    /// The right answer.
-    pub reference: Option<String>,
+    /// The row; the `trace` of its samples is an index into `traces`.
+    pub row: Row,
     /// Token ids of the rendered prompt.
     pub prompt: Vec<u32>,
-    /// Tokens that went through the model for this row.
-    pub computed: usize,
-    /// Tokens that would have, had every point been evaluated by itself.
-    pub pointwise: usize,
-    /// Fewest tokens with which the row can be computed: the prompt, the longest trace, and what
-    /// every other trace has that no other trace begins with.
-    pub floor: usize,
     /// The distinct traces.
     pub traces: Vec<Vec<Token>>,
-    /// The samples; their `trace` is an index into `traces`.
-    pub samples: Vec<Sample>,
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The plots: which runs are laid over one another, which panel has the keys, and where in it.
 //!
-//! Everything shown is computed from stored runs; a run that is still going on is read again row by
-//! row. Not here: drawing (`screens::plots`) and the database (the event loop reads it).
+//! Everything shown is counted row by row: a run is read once when it is opened, and a row that is
+//! finished later changes the figures by what it adds. Not here: drawing (`screens::plots`) and the
+//! database (the event loop reads it).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 mod act;
@@ -11,13 +12,14 @@ pub mod pair;
 pub mod sweep;
 
 use crate::tui::action::Action;
+use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
-use s1_lab::compare::{Paired, paired};
+use s1_lab::compare::Paired;
 use s1_lab::report::Report;
 use s1_plot::curves::{self, Curves, Source};
 use s1_plot::terminal::View;
 use s1_plot::{Figure, Scale};
-use s1_store::run::{Run, RunSummary};
+use s1_store::run::{Row, Run, RunSummary};
 
 /// More runs over one another cannot be told apart.
 const MOST_SHOWN: usize = 6;
@@ -76,6 +78,46 @@ pub struct Shown {
     pub run: Arc<Run>,
     /// Its figures.
     pub report: Report,
+    /// Columns of the widest id of a problem.
+    pub id_width: usize,
+    /// The problems by their id.
+    problems: HashMap<String, usize>,
+}
+
+impl Shown {
+    fn new(run: Run) -> Shown {
+        let report = Report::of(&run);
+        let id = |row: &Row| (row.id.clone(), row.problem);
+        Shown {
+            id_width: run.rows.iter().map(|r| width(&r.id)).max().unwrap_or(0),
+            problems: run.rows.iter().map(id).collect(),
+            run: Arc::new(run),
+            report,
+        }
+    }
+
+    /// Counts a row in; `false` if it is there already.
+    fn push(&mut self, row: &Row) -> bool {
+        // Nobody else holds the run but a trace that is just being read out of it.
+        let new = Arc::make_mut(&mut self.run).insert(row.clone());
+        if new {
+            self.report.push(row);
+            self.id_width = self.id_width.max(width(&row.id));
+            self.problems.insert(row.id.clone(), row.problem);
+        }
+        new
+    }
+
+    /// Where the problem with this id is among the rows.
+    fn place_of(&self, id: &str) -> Option<usize> {
+        let problem = self.problems.get(id)?;
+        let rows = &self.run.rows;
+        rows.binary_search_by_key(problem, |row| row.problem).ok()
+    }
+
+    fn row(&self, id: &str) -> Option<&Row> {
+        self.run.rows.get(self.place_of(id)?)
+    }
 }
 
 /// One point against the anchor.
@@ -169,11 +211,7 @@ impl Plots {
 
     /// Takes a run in: in place of its older self, or over those that are there.
     fn put(&mut self, run: Run) {
-        let report = Report::of(&run);
-        let shown = Shown {
-            run: Arc::new(run),
-            report,
-        };
+        let shown = Shown::new(run);
         match self.shown_as(&shown.run.name) {
             Some(at) => self.shown[at] = shown,
             None => {
@@ -184,6 +222,28 @@ impl Plots {
         self.refresh();
     }
 
+    /// Counts rows in that one of the runs has got since; each costs what it adds.
+    fn grow(&mut self, at: usize, rows: &[Row]) {
+        for row in rows {
+            if self.shown.get_mut(at).is_some_and(|shown| shown.push(row)) {
+                self.compare_row(at, row);
+            }
+        }
+        self.draw();
+        self.clamp();
+    }
+
+    /// Takes a row in that the sweep has finished.
+    fn on_row(&mut self, name: &str, row: Row) {
+        let list = self.list.iter_mut().flatten();
+        for listed in list.filter(|run| run.name == name) {
+            listed.rows += 1;
+        }
+        if let Some(at) = self.shown_as(name) {
+            self.grow(at, &[row]);
+        }
+    }
+
     fn remove(&mut self, at: usize) {
         self.shown.remove(at);
         self.anchor = None;
@@ -191,8 +251,15 @@ impl Plots {
         self.refresh();
     }
 
-    /// Draws the figures anew from the runs.
+    /// Draws the figures anew, and compares anew.
     fn refresh(&mut self) {
+        self.draw();
+        self.compare();
+        self.clamp();
+    }
+
+    /// Draws the figures anew from what was counted.
+    fn draw(&mut self) {
         self.current = self.current.min(self.shown.len().saturating_sub(1));
         let runs: Vec<(&Run, &Report)> = self.shown.iter().map(|s| (&*s.run, &s.report)).collect();
         let scale = if self.log { Scale::Log } else { Scale::Linear };
@@ -213,8 +280,6 @@ impl Plots {
             Some((series, point))
         });
         self.lengths_view.cursor = None;
-        self.compare();
-        self.clamp();
     }
 
     fn clamp(&mut self) {
@@ -238,24 +303,33 @@ impl Plots {
         self.anchor.filter(exists).or(Some(first).filter(exists))
     }
 
+    /// Compares every point with the anchor, over all problems.
     fn compare(&mut self) {
         self.pairs.clear();
         let Some(anchor) = self.anchor() else { return };
-        let Some(from) = self.shown.get(anchor.run) else {
-            return;
-        };
-        for (run, shown) in self.shown.iter().enumerate() {
-            for point in 0..shown.report.points.len() {
-                let source = Source { run, point };
-                if source == anchor {
-                    continue;
+        let Plots { shown, pairs, .. } = self;
+        let from = &shown[anchor.run];
+        for (run, other) in shown.iter().enumerate() {
+            for row in &other.run.rows {
+                if let Some(at_anchor) = from.row(&row.id) {
+                    pair(pairs, anchor, at_anchor, run, row);
                 }
-                let paired = paired(&from.run, anchor.point, &shown.run, point);
-                if paired.n() > 0 {
-                    self.pairs.push(Pair {
-                        point: source,
-                        paired,
-                    });
+            }
+        }
+    }
+
+    /// Adds to the comparisons what a new row of one of the runs gives.
+    fn compare_row(&mut self, run: usize, row: &Row) {
+        let Some(anchor) = self.anchor() else { return };
+        let Plots { shown, pairs, .. } = self;
+        if let Some(at_anchor) = shown[anchor.run].row(&row.id) {
+            pair(pairs, anchor, at_anchor, run, row);
+        }
+        if run == anchor.run {
+            let others = shown.iter().enumerate().filter(|(other, _)| *other != run);
+            for (other, shown) in others {
+                if let Some(theirs) = shown.row(&row.id) {
+                    pair(pairs, anchor, row, other, theirs);
                 }
             }
         }
@@ -326,6 +400,31 @@ impl Plots {
             _ => *row,
         };
         self.clamp();
+    }
+}
+
+/// Counts one problem in the comparisons of a run's points with the anchor.
+fn pair(pairs: &mut Vec<Pair>, anchor: Source, at_anchor: &Row, run: usize, row: &Row) {
+    let first = at_anchor.at(anchor.point);
+    for samples in row.samples.chunk_by(|a, b| a.point == b.point) {
+        let point = Source {
+            run,
+            point: samples[0].point,
+        };
+        if point == anchor {
+            continue;
+        }
+        let order = |pair: &Pair| (pair.point.run, pair.point.point);
+        match pairs.binary_search_by_key(&(run, point.point), order) {
+            Ok(at) => pairs[at].paired.push(&row.id, first, samples),
+            Err(at) => {
+                let mut paired = Paired::default();
+                paired.push(&row.id, first, samples);
+                if paired.n() > 0 {
+                    pairs.insert(at, Pair { point, paired });
+                }
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::said;
 use s1_store::Db;
-use s1_store::run::{Run, RunSummary};
+use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
 
 /// The runs; none where there is no database yet.
@@ -18,6 +18,11 @@ pub fn list(database: &Path) -> Result<Vec<RunSummary>, String> {
 /// One run with its figures, without its traces.
 pub fn read(database: &Path, name: &str) -> Result<Run, String> {
     said(open(database).and_then(|db| db.run(name)))
+}
+
+/// The rows of a run whose problems are not known yet.
+pub fn rows(database: &Path, name: &str, known: &[usize]) -> Result<Vec<Row>, String> {
+    said(open(database).and_then(|db| db.rows_beyond(name, known)))
 }
 
 /// The trace of one sample.

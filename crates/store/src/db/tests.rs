@@ -49,16 +49,19 @@ fn row(problem: usize) -> NewRow {
         stop: StopReason::AnswerMax,
     };
     NewRow {
-        problem,
-        id: format!("p{problem}"),
-        question: "1+1?".into(),
-        reference: Some("2".into()),
+        row: Row {
+            problem,
+            id: format!("p{problem}"),
+            question: "1+1?".into(),
+            reference: Some("2".into()),
+            computed: 12,
+            pointwise: 17,
+            floor: 12,
+            prompt_tokens: 3,
+            samples: vec![sample(0, 0, 2), sample(1, 1, 7)],
+        },
         prompt: vec![1, 2, 3],
-        computed: 12,
-        pointwise: 17,
-        floor: 12,
         traces: vec![short, long],
-        samples: vec![sample(0, 0, 2), sample(1, 1, 7)],
     }
 }
 
@@ -74,25 +77,30 @@ fn a_run_comes_back_as_it_was_written() {
     let mut db = Db::open(&path).unwrap();
     db.create_run("a", &settings(), &Sources::default())
         .unwrap();
+    let mut told = Vec::new();
     for problem in [3, 0] {
         let spent = Duration::from_millis(5);
-        db.add_row("a", &row(problem), spent).unwrap();
+        told.push(db.add_row("a", &row(problem), spent).unwrap());
     }
     drop(db);
     let db = Db::open_to_read(&path).unwrap().unwrap();
     let run = db.run("a").unwrap();
     assert_eq!(run.settings, settings());
     assert_eq!(run.wall, Duration::from_millis(10));
-    assert_eq!((run.tokens_computed(), run.tokens_pointwise()), (24, 34));
-    let problems: Vec<usize> = run.rows.iter().map(|r| r.problem).collect();
-    assert_eq!(problems, [0, 3]);
+    told.reverse();
+    assert_eq!(
+        run.rows, told,
+        "in the order of the set, as adding them said"
+    );
+    assert_eq!(db.rows_beyond("a", &[]).unwrap(), told);
+    assert_eq!(db.rows_beyond("a", &[0, 1]).unwrap(), told[1..]);
     assert_eq!(db.done("a").unwrap(), [0, 3]);
     let written = row(3);
     let read = &run.rows[1];
     for (sample, (new, trace)) in read
         .samples
         .iter()
-        .zip(written.samples.iter().zip(&written.traces))
+        .zip(written.row.samples.iter().zip(&written.traces))
     {
         assert_eq!(&db.trace(sample.trace).unwrap(), trace);
         let expected = Sample {
@@ -116,9 +124,9 @@ fn a_row_written_twice_counts_once() {
     let mut two = Db::open(&path).unwrap();
     one.create_run("a", &settings(), &Sources::default())
         .unwrap();
-    for db in [&mut one, &mut two] {
-        db.add_row("a", &row(0), Duration::ZERO).unwrap();
-    }
+    let [first, second] =
+        [&mut one, &mut two].map(|db| db.add_row("a", &row(0), Duration::ZERO).unwrap());
+    assert_eq!(first, second, "the second is told what the first wrote");
     let run = two.run("a").unwrap();
     assert_eq!(run.rows.len(), 1);
     assert_eq!(run.rows[0].samples.len(), 2);
@@ -288,7 +296,7 @@ fn a_full_disk_and_a_read_only_file_are_said_and_lose_nothing() {
     };
     limit(&db, pages);
     let mut large = row(1);
-    large.question = "?".repeat(100_000);
+    large.row.question = "?".repeat(100_000);
     let error = db.add_row("a", &large, Duration::ZERO).unwrap_err();
     assert!(error.to_string().contains("disk is full"), "{error}");
     assert_eq!(db.run("a").unwrap(), before);

@@ -9,10 +9,10 @@ use crate::tui::app::overlay::{Ask, Overlay, Pick};
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
-use crate::tui::widgets::list::{List, Row};
+use crate::tui::widgets::list::{List, Row as ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_plot::curves::Source;
-use s1_store::run::{Run, RunSummary};
+use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
 
 impl App {
@@ -151,21 +151,14 @@ impl App {
                 {
                     self.plots.remove(at);
                 }
-                let grown: Vec<String> = list
-                    .iter()
-                    .filter(|r| {
-                        let shown = self.plots.shown.iter().find(|s| s.run.name == r.name);
-                        shown.is_some_and(|s| s.run.rows.len() != r.rows)
-                    })
-                    .map(|r| r.name.clone())
-                    .collect();
+                self.read_what_is_new(&list);
                 let newest = list.iter().max_by_key(|r| (r.rows > 0, r.created_at));
                 let first = newest
                     .filter(|_| self.plots.shown.is_empty())
                     .map(|r| r.name.clone());
                 self.plots.list = Some(list);
                 self.plots.clamp();
-                for name in grown.into_iter().chain(first) {
+                if let Some(name) = first {
                     self.read_run(name);
                 }
             }
@@ -173,11 +166,41 @@ impl App {
         }
     }
 
+    /// Reads what other programs have added to the runs on the screen; a run that was made anew
+    /// under its old name is read as a whole.
+    fn read_what_is_new(&mut self, list: &[RunSummary]) {
+        for listed in list {
+            let Some(at) = self.plots.shown_as(&listed.name) else {
+                continue;
+            };
+            let run = &self.plots.shown[at].run;
+            if run.created_at != listed.created_at || run.settings != listed.settings {
+                self.read_run(listed.name.clone());
+            } else if listed.rows > run.rows.len() {
+                let known = run.rows.iter().map(|row| row.problem).collect();
+                let name = listed.name.clone();
+                if self.awaits(&name) {
+                    self.wish(Effect::ReadRows { name, known });
+                }
+            }
+        }
+    }
+
+    /// Reads a run as a whole.
     pub(super) fn read_run(&mut self, name: String) {
-        if !self.plots.awaited.contains(&name) {
-            self.plots.awaited.push(name.clone());
+        if self.awaits(&name) {
             self.wish(Effect::ReadRun(name));
         }
+    }
+
+    /// Whether a run is to be read now; `false` if it is being read.
+    fn awaits(&mut self, name: &str) -> bool {
+        let awaited = &mut self.plots.awaited;
+        let new = !awaited.iter().any(|n| n == name);
+        if new {
+            awaited.push(name.to_owned());
+        }
+        new
     }
 
     /// Takes a run in.
@@ -189,6 +212,17 @@ impl App {
                 self.bring_together();
             }
             Err(sentence) => self.refuse(sentence),
+        }
+    }
+
+    /// Takes rows in that a run on the screen has got since.
+    pub fn on_rows(&mut self, name: &str, read: Result<Vec<Row>, String>) {
+        self.plots.awaited.retain(|n| n != name);
+        match (read, self.plots.shown_as(name)) {
+            (Ok(rows), Some(at)) => self.plots.grow(at, &rows),
+            // It was taken away meanwhile.
+            (Ok(_), None) => {}
+            (Err(sentence), _) => self.refuse(sentence),
         }
     }
 
@@ -225,14 +259,13 @@ impl App {
     fn open_cell(&mut self) {
         let plots = &self.plots;
         let Some(shown) = plots.current() else { return };
-        let (row, column) = plots.cell;
-        let Some(item) = shown.report.items.get(row) else {
+        let (row, point) = plots.cell;
+        let Some(samples) = shown.run.rows.get(row).map(|row| &row.samples) else {
             return;
         };
-        match item.cells.get(column).and_then(|c| c.first) {
+        match samples.iter().position(|s| s.point == point) {
             Some(sample) => {
                 let run = shown.run.clone();
-                let row = item.row;
                 self.wish(Effect::ReadTrace { run, row, sample });
             }
             None => self.refuse("This problem has no answer at this point yet."),
@@ -245,12 +278,12 @@ impl App {
             return;
         };
         let lost = pair.paired.only_first.first();
-        let Some(id) = lost.or(pair.paired.only_second.first()) else {
+        let Some((id, _)) = lost.or(pair.paired.only_second.first()) else {
             return self.refuse("They agree on every problem.");
         };
         let point = pair.point;
-        let items = self.plots.shown.get(point.run).map(|s| &s.report.items);
-        let row = items.and_then(|items| items.iter().position(|i| i.id == *id));
+        let shown = self.plots.shown.get(point.run);
+        let row = shown.and_then(|shown| shown.place_of(id));
         self.plots.current = point.run;
         self.plots.cell = (row.unwrap_or(0), point.point);
         self.plots.focus(Pane::Items);
@@ -316,7 +349,7 @@ impl App {
         let rows = figure.series.iter().map(|s| {
             let sign = if s.hidden { "  " } else { "✓ " };
             let glyph = s.marker.glyph(false);
-            Row::new(format!("{sign}{glyph} {}", s.name), "")
+            ListRow::new(format!("{sign}{glyph} {}", s.name), "")
         });
         let rows = rows.collect();
         let empty = "There is nothing to show yet.";

@@ -116,8 +116,12 @@ impl App {
             None => {
                 self.plots.meet.clone_from(&both.runs);
                 for run in both.runs {
-                    self.read_run(run);
+                    // It is not there if the user has taken it away.
+                    if self.plots.shown_as(&run).is_none() {
+                        self.read_run(run);
+                    }
                 }
+                self.bring_together();
                 self.say(
                     Tone::Info,
                     "Before and after, in one plot; below, what was won and what was lost.",

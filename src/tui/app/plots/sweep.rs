@@ -338,7 +338,7 @@ impl App {
         self.wish(Effect::CancelSweep);
     }
 
-    /// Hears how far the sweep is; with a new row, its run is read again.
+    /// Hears how far the sweep is; a new row changes the curve by what it adds.
     pub fn on_sweep(&mut self, told: Told) {
         let Some(sweep) = self.plots.sweep.as_mut() else {
             return;
@@ -348,14 +348,15 @@ impl App {
             Told::Started {
                 run, done, total, ..
             } => {
-                sweep.name = run;
+                sweep.name.clone_from(&run.name);
                 (sweep.done, sweep.total) = (done, total);
+                self.plots.put(*run);
                 self.look_for_runs();
-                self.show_sweep();
             }
-            Told::Row { done, total } => {
+            Told::Row { row, done, total } => {
                 (sweep.done, sweep.total) = (done, total);
-                self.show_sweep();
+                let name = sweep.name.clone();
+                self.plots.on_row(&name, *row);
             }
             Told::Speed { tokens_per_s, left } => {
                 sweep.tokens_per_s = tokens_per_s;
@@ -363,14 +364,6 @@ impl App {
             }
             Told::Paused(paused) => sweep.paused = paused,
             Told::Notice(sentence) => self.refuse(clean_line(&sentence).into_owned()),
-        }
-    }
-
-    /// Reads the run of the sweep again: its curve grows row by row. One reading at a time.
-    fn show_sweep(&mut self) {
-        if let Some(sweep) = &self.plots.sweep {
-            let name = sweep.name.clone();
-            self.read_run(name);
         }
     }
 
@@ -394,9 +387,6 @@ impl App {
             Err(sentence) => self.refuse(sentence),
         }
         self.look_for_runs();
-        if !sweep.name.is_empty() {
-            self.read_run(sweep.name);
-        }
     }
 }
 

@@ -516,9 +516,9 @@ fn launched(app: &mut App) -> plots::pair::Launch {
     .unwrap()
 }
 
-fn swept(app: &mut App, name: &str) {
+fn swept(app: &mut App, run: s1_store::run::Run) {
     app.on_sweep(s1_lab::sweep::Progress::Started {
-        run: name.into(),
+        run: Box::new(run),
         model: Box::new(crate::tui::app::testing::info()),
         done: 0,
         total: 100,
@@ -550,14 +550,23 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
     assert_eq!(first.plan.points().len(), 5);
     assert_eq!(first.plan.limit, Some(100));
     assert_eq!(app.plots.plan, own, "single sweeps keep their own");
-    swept(&mut app, "base-1-before-x");
+    swept(&mut app, run("base-1-before-x", 100, 60, 1));
     let second = launched(&mut app);
     assert_eq!(second.model, Path::new("/tuned.gguf"));
     assert_eq!(second.prefix.as_deref(), Some("base-1-after"));
-    swept(&mut app, "base-1-after-x");
-    for (name, share) in [("base-1-after-x", 20), ("base-1-before-x", 60)] {
-        app.on_run(name, Ok(run(name, 100, share, 1)));
-    }
+    // One of them taken away comes back, by itself and in its place.
+    app.plots.focus(plots::Pane::Runs);
+    app.on_runs(Ok(vec![plots::tests::summary(&run(
+        "base-1-before-x",
+        100,
+        60,
+        1,
+    ))]));
+    press(&mut app, "space");
+    swept(&mut app, run("base-1-after-x", 100, 20, 1));
+    let name = "base-1-before-x";
+    assert!(app.drain().1.contains(&Effect::ReadRun(name.into())));
+    app.on_run(name, Ok(run(name, 100, 60, 1)));
     let names: Vec<&str> = app
         .plots
         .shown
@@ -582,7 +591,7 @@ fn a_first_sweep_that_is_cancelled_brings_no_second() {
     press(&mut app, "enter");
     launched(&mut app);
     press(&mut app, "x");
-    swept(&mut app, "base-1-before-x");
+    swept(&mut app, run("base-1-before-x", 100, 60, 1));
     assert!(app.plots.sweep.is_none() && app.plots.both.is_none());
     assert!(said(&app).contains("--resume base-1-before-x"));
     // The form of a single sweep is itself again, also where the other was left.

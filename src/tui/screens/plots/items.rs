@@ -10,7 +10,7 @@ use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
-use s1_lab::report::{Cell, Item, Mark, Point};
+use s1_lab::report::{CellMark, MatrixCell, MatrixRow, PointStats};
 use s1_store::run::Budget;
 
 /// Columns of a point.
@@ -25,7 +25,7 @@ enum Turn {
 }
 
 /// The name of a point in at most four columns.
-fn short(point: &Point) -> String {
+fn short(point: &PointStats) -> String {
     match (point.spec.budget, point.spec.waits) {
         (Budget::Natural, 0) => "nat".into(),
         (Budget::Natural, waits) => format!("W{waits}"),
@@ -45,7 +45,7 @@ fn short(point: &Point) -> String {
 }
 
 /// Whether going to this point from the one with fewer waits changed right to wrong.
-fn turn(shown: &Shown, item: &Item, column: usize) -> Turn {
+fn turn(shown: &Shown, item: &MatrixRow, column: usize) -> Turn {
     let points = &shown.report.points;
     let Some(spec) = points.get(column).map(|p| p.spec) else {
         return Turn::None;
@@ -55,21 +55,21 @@ fn turn(shown: &Shown, item: &Item, column: usize) -> Turn {
         .enumerate()
         .filter(|(_, p)| p.spec.budget == spec.budget && p.spec.waits < spec.waits)
         .max_by_key(|(_, p)| p.spec.waits);
-    let mark = |at: usize| item.cells.get(at).map(Cell::mark);
+    let mark = |at: usize| item.cells.get(at).map(MatrixCell::mark);
     match before.map(|(at, _)| (mark(at), mark(column))) {
-        Some((Some(Mark::Right), Some(Mark::Wrong | Mark::Forced))) => Turn::Lost,
+        Some((Some(CellMark::Right), Some(CellMark::Wrong | CellMark::Forced))) => Turn::Lost,
         _ => Turn::None,
     }
 }
 
-fn sign(mark: Mark, turn: Turn, theme: &Theme) -> (&'static str, Style) {
+fn sign(mark: CellMark, turn: Turn, theme: &Theme) -> (&'static str, Style) {
     match (mark, turn) {
         (_, Turn::Lost) => ("✗", theme.bad),
-        (Mark::Right, _) => ("✓", theme.good),
-        (Mark::Wrong, _) => ("·", theme.text),
-        (Mark::Forced, _) => ("✂", theme.forced),
-        (Mark::Ungraded, _) => ("?", theme.dim),
-        (Mark::Missing, _) => (" ", theme.dim),
+        (CellMark::Right, _) => ("✓", theme.good),
+        (CellMark::Wrong, _) => ("·", theme.text),
+        (CellMark::Forced, _) => ("✂", theme.forced),
+        (CellMark::Ungraded, _) => ("?", theme.dim),
+        (CellMark::Missing, _) => (" ", theme.dim),
     }
 }
 
@@ -99,8 +99,7 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         buf,
     );
     let items = &shown.report.items;
-    let ids = items.iter().map(|i| width(&i.id)).max().unwrap_or(0);
-    let gutter = (ids as u16 + 2).min(inner.width / 4);
+    let gutter = (shown.id_width as u16 + 2).min(inner.width / 4);
     let columns = usize::from((inner.width.saturating_sub(gutter)) / CELL);
     let rows = usize::from(inner.height.saturating_sub(1));
     if columns == 0 || rows == 0 {
@@ -156,8 +155,8 @@ fn about(shown: &Shown, row: usize, column: usize) -> Option<String> {
     let point = shown.report.points.get(column)?;
     let cell = item.cells.get(column)?;
     let name = s1_plot::curves::name(point);
-    let stored = shown.run.rows.get(item.row)?;
-    let Some(sample) = cell.first.and_then(|s| stored.samples.get(s)) else {
+    let stored = shown.run.rows.get(row)?;
+    let Some(sample) = stored.at(column).first() else {
         return Some(format!("{} at {name}: not done yet", item.id));
     };
     let answer = sample.answer.as_deref().unwrap_or("no answer");

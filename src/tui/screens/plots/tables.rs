@@ -1,5 +1,7 @@
 //! Tables: what each Wait changed, points against one another, the runs.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -146,10 +148,13 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let selected = plots.pairs.get(plots.pair).filter(|_| focused);
     let below = match selected {
         Some(pair) => {
-            let ids = |ids: &[String]| match ids {
-                [] => "none".into(),
-                ids if ids.len() > 8 => format!("{} …", ids[..8].join(" ")),
-                ids => ids.join(" "),
+            let ids = |of: &BTreeSet<(String, usize)>| {
+                let ids: Vec<&str> = of.iter().take(8).map(|(id, _)| id.as_str()).collect();
+                match of.len() {
+                    0 => "none".into(),
+                    9.. => format!("{} …", ids.join(" ")),
+                    _ => ids.join(" "),
+                }
             };
             let paired = &pair.paired;
             format!(
@@ -179,7 +184,8 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         .map(|pair| {
             let p = &pair.paired;
             let n = p.n();
-            let small = p.p < 0.05;
+            let chance_of = p.p();
+            let small = chance_of < 0.05;
             vec![
                 left(plots.name_of(pair.point), theme.text),
                 left(counted(p.only_second.len(), n, "+"), theme.good),
@@ -187,7 +193,10 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
                 right(p.both.to_string(), theme.text),
                 right(p.neither.to_string(), theme.text),
                 right(n.to_string(), theme.text),
-                right(chance(p.p), if small { theme.title } else { theme.text }),
+                right(
+                    chance(chance_of),
+                    if small { theme.title } else { theme.text },
+                ),
             ]
         })
         .collect();
@@ -218,7 +227,7 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
             plots
                 .shown_as(&run.name)
                 .and_then(|i| plots.shown.get(i))
-                .map(|s| (s.run.tokens_computed(), s.run.tokens_pointwise())),
+                .map(|s| (s.report.computed, s.report.pointwise)),
         ),
         (None, None) => String::new(),
     };
