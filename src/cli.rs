@@ -13,6 +13,7 @@ mod args;
 mod curate;
 mod explore;
 mod export;
+mod given;
 mod grade;
 mod plot;
 mod run;

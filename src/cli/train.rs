@@ -1,27 +1,38 @@
 //! `s1-tui train`: supervised fine-tuning, headless.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
 use super::args::DbArgs;
+use super::given::{Apply, FlagGroup, Given};
 use s1_core::format;
+use s1_core::param::{Setting, settings};
+use s1_core::training::{TRAIN, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
 use s1_data::sanitize::clean_line;
 use s1_lab::training::{
     self,
-    watched::{self, Job, Told},
+    process::{self, TrainJob},
 };
-use s1_store::training::What;
-use s1_train::arguments::Arguments;
-use s1_train::control::{Control, Event, Step};
-use s1_train::plan::Plan;
-use s1_train::run::{Outcome, Run};
+use s1_train::{TrainControl, TrainOutcome};
 
 /// Exit code of a training that was told to end at once: that of a killed process.
 const KILLED: i32 = 137;
+
+/// The flags of a training's settings.
+pub struct TrainFlags;
+
+impl FlagGroup for TrainFlags {
+    type Whole = TrainConfig;
+    const HEADING: &'static str = "Training";
+
+    fn settings() -> Vec<&'static dyn Setting<TrainConfig>> {
+        settings(TRAIN).collect()
+    }
+}
 
 /// What to train, and how the command behaves.
 #[derive(Debug, clap::Args)]
@@ -29,8 +40,10 @@ const KILLED: i32 = 137;
     after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 1024 --batch 2 --epochs 6 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16"
 )]
 pub struct Args {
-    #[command(flatten)]
-    arguments: Arguments,
+    /// Settings to begin with, as s1-tui trainings --json prints them ("config"); - is standard
+    /// input. Flags go over them.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Name of the training in the list [default: the folder's, numbered if it is taken].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -49,69 +62,79 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     db: DbArgs,
+    #[command(flatten)]
+    flags: Given<TrainFlags>,
+}
+
+impl Args {
+    fn config(&self) -> Result<TrainConfig> {
+        let mut config = match &self.config {
+            Some(path) => read_config(path)
+                .with_context(|| format!("cannot read the settings in {}", path.display()))?,
+            None => TrainConfig::default(),
+        };
+        self.flags.apply(&mut config)?;
+        Ok(config)
+    }
+}
+
+fn read_config(path: &Path) -> Result<TrainConfig> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_string(&mut text)?;
+    } else {
+        text = std::fs::read_to_string(path)?;
+    }
+    Ok(serde_json::from_str(&text)?)
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let config = args.config()?;
     let db = args.db.path()?;
     if args.detach {
-        return detach(&args, &db);
-    }
-    if args.plan {
-        let run = Run::prepare(args.arguments.settings()?, args.resume)?;
-        tell_plan(&run, args.json)?;
+        let name = training::start(config, args.name.as_deref(), &db, args.resume)?;
+        eprintln!(
+            "training {} goes on in the background; s1-tui trainings shows how far it is",
+            clean_line(&name)
+        );
         return Ok(ExitCode::SUCCESS);
     }
-    let control = Arc::new(Control::default());
+    let mut progress = ProgressPrinter::new(args.json);
+    if args.plan {
+        let trainer = s1_train::prepare(&config, args.resume)?;
+        let (plan, done) = (trainer.plan().clone(), trainer.done());
+        progress.on_event(&TrainEvent::Plan { plan, done });
+        return progress.finish();
+    }
+    let control = Arc::new(TrainControl::default());
     stop_on_signals(&control)?;
-    let mut progress = Progress::new(args.json);
-    let job = Job {
-        arguments: args.arguments,
+    let job = TrainJob {
+        config,
         name: args.name,
         db,
         resume: args.resume,
     };
     let mut steps = (0, 0);
     let kill = || std::process::exit(KILLED);
-    let outcome = watched::train(job, &control, kill, &mut |run, told| {
-        steps = (run.done(), run.steps());
-        progress.tell(run, &told);
+    let outcome = process::train(job, &control, kill, &mut |event| {
+        match event {
+            TrainEvent::Plan { plan, done } => steps = (*done, plan.steps),
+            event => steps.0 = event.step(),
+        }
+        progress.on_event(event);
     })?;
-    progress.finish()?;
-    if outcome == Outcome::Stopped {
+    let code = progress.finish()?;
+    if outcome == TrainOutcome::Stopped {
         let (done, all) = steps;
         eprintln!("stopped after step {done} of {all}; --resume goes on from there");
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Starts the training in the background.
-fn detach(args: &Args, db: &Path) -> Result<ExitCode> {
-    let words = args.arguments.words();
-    let name = training::start(&words, args.name.as_deref(), db, args.resume)?;
-    eprintln!(
-        "training {} goes on in the background; s1-tui trainings shows how far it is",
-        clean_line(&name)
-    );
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tell_plan(run: &Run, json: bool) -> Result<()> {
-    for broken in run.data().broken.iter().take(10) {
-        eprintln!("left out: {}", clean_line(broken));
-    }
-    if json {
-        let plan = serde_json::json!({"event": "plan", "plan": run.plan(), "done": run.done()});
-        writeln!(io::stdout(), "{plan}")?;
-    } else {
-        eprint!("{}", describe(run.plan(), run.done()));
-    }
-    Ok(())
+    Ok(code)
 }
 
 /// The first interrupt ends the run after its step, with a checkpoint; the second ends the
 /// program.
-fn stop_on_signals(control: &Arc<Control>) -> Result<()> {
+fn stop_on_signals(control: &Arc<TrainControl>) -> Result<()> {
     let control = Arc::clone(control);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -123,7 +146,7 @@ fn stop_on_signals(control: &Arc<Control>) -> Result<()> {
             runtime.block_on(async {
                 if interrupted().await.is_ok() {
                     eprintln!("\nstopping after this step (again: at once)");
-                    control.stop();
+                    control.order(TrainOrder::Stop);
                     if interrupted().await.is_ok() {
                         std::process::exit(130);
                     }
@@ -150,7 +173,7 @@ async fn interrupted() -> io::Result<()> {
 }
 
 /// The plan in words.
-fn describe(plan: &Plan, done: usize) -> String {
+fn describe(plan: &TrainPlan, done: usize) -> String {
     let share = |n: usize| 100.0 * n as f64 / plan.examples.max(1) as f64;
     let mut text = format!(
         "{} examples, {} tokens ({} carry loss), the longest {}\n",
@@ -181,7 +204,7 @@ fn describe(plan: &Plan, done: usize) -> String {
 }
 
 /// Tells of a run: JSON lines, a line that is written over on a terminal, or a line now and then.
-struct Progress {
+struct ProgressPrinter {
     json: bool,
     terminal: bool,
     /// An error in writing to standard output; the run goes on without it.
@@ -190,7 +213,7 @@ struct Progress {
     open: bool,
 }
 
-impl Progress {
+impl ProgressPrinter {
     fn new(json: bool) -> Self {
         Self {
             json,
@@ -201,33 +224,27 @@ impl Progress {
         }
     }
 
-    fn tell(&mut self, run: &Run, told: &Told) {
+    fn on_event(&mut self, event: &TrainEvent) {
+        if let TrainEvent::Plan { plan, .. } = event {
+            for broken in &plan.left_out {
+                eprintln!("left out: {}", clean_line(broken));
+            }
+        }
         if self.json {
-            if let Err(error) = json(run, told) {
+            if let Err(error) = print_json(event) {
                 self.failed.get_or_insert(error);
             }
             return;
         }
-        match told {
-            Told::Ready => {
-                if let Err(error) = tell_plan(run, false) {
-                    self.line(&format!("{error:#}"));
-                }
-            }
-            Told::Run(Event::Step(step)) => self.bar(step),
-            Told::Run(Event::Eval { step, loss }) => {
-                self.line(&format!("step {step}: held-out loss {loss:.4}"));
-            }
-            Told::Run(Event::Saved { step, path }) => {
-                self.line(&format!("step {step}: saved {}", path.display()));
-            }
-            Told::Run(Event::Paused { step }) => self.line(&format!("step {step}: paused")),
-            Told::Run(Event::Resumed { step }) => self.line(&format!("step {step}: goes on")),
-            Told::Note(step, what) => self.line(&note(*step, what)),
+        match event {
+            TrainEvent::Plan { plan, done } => eprint!("{}", describe(plan, *done)),
+            TrainEvent::Step(step) => self.bar(step),
+            TrainEvent::Writing { .. } => {}
+            event => self.line(&log_line(event)),
         }
     }
 
-    fn bar(&mut self, step: &Step) {
+    fn bar(&mut self, step: &TrainStep) {
         // The mean of about the last twenty steps.
         let smooth = self
             .smooth
@@ -261,61 +278,24 @@ impl Progress {
         eprintln!("{text}");
     }
 
-    fn finish(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<ExitCode> {
         if std::mem::take(&mut self.open) {
             eprintln!();
         }
         match self.failed {
             Some(error) => Err(error.into()),
-            None => Ok(()),
+            None => Ok(ExitCode::SUCCESS),
         }
     }
 }
 
-/// Prints one event as a line.
-fn json(run: &Run, told: &Told) -> io::Result<()> {
-    let line = match told {
-        Told::Ready => return tell_plan(run, true).map_err(io::Error::other),
-        // The fields are at the top level, as a log wants them.
-        Told::Run(Event::Step(step)) => serde_json::to_string(step),
-        Told::Run(other) => serde_json::to_string(other),
-        Told::Note(_, What::Written { path }) => {
-            serde_json::to_string(&serde_json::json!({"event": "written", "path": path}))
-        }
-        Told::Note(step, what) => {
-            let mut value = serde_json::to_value(what)?;
-            if let Some(fields) = value.as_object_mut() {
-                let event = fields.remove("what").unwrap_or_default();
-                fields.insert("event".into(), event);
-                fields.insert("step".into(), (*step).into());
-            }
-            serde_json::to_string(&value)
-        }
-    };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", line?)
+fn print_json(event: &TrainEvent) -> io::Result<()> {
+    let line = serde_json::to_string(event)?;
+    writeln!(io::stdout().lock(), "{line}")
 }
 
-/// What came of a training, in one line.
-pub fn note(step: usize, what: &What) -> String {
-    let text = match what {
-        What::Loss { loss } => format!("held-out loss {loss:.4}"),
-        What::Accuracy {
-            n,
-            correct,
-            thinking,
-        } => format!(
-            "{correct} of {n} held-out problems right ({:.1} %), {thinking:.0} thinking tokens",
-            100.0 * *correct as f64 / (*n).max(1) as f64
-        ),
-        What::Sample {
-            question,
-            thinking,
-            answer,
-        } => format!("{question} ▏ {thinking} ▸ {answer}"),
-        What::Saved { path } => format!("saved {}", path.display()),
-        What::Written { path } => format!("wrote {}", path.display()),
-        What::Said { text } => text.clone(),
-    };
-    clean_line(&format!("step {step}: {text}")).into_owned()
+/// An event in one line.
+pub fn log_line(event: &TrainEvent) -> String {
+    let text = format!("step {}: {}", event.step(), event.sentence());
+    clean_line(&text).into_owned()
 }

@@ -7,11 +7,12 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args::DbArgs;
-use super::train::note;
+use super::train::log_line;
 use s1_core::format;
+use s1_core::training::{TrainConfig, TrainOrder, arguments, command_line};
 use s1_data::sanitize::clean_line;
 use s1_store::Db;
-use s1_store::training::{Order, Training};
+use s1_store::training::Training;
 
 /// Which training, and what to tell it.
 #[derive(Debug, clap::Args)]
@@ -26,8 +27,8 @@ pub struct Args {
     #[arg(long, requires = "name", group = "order")]
     pause: bool,
     /// Go on after a pause.
-    #[arg(long, requires = "name", group = "order")]
-    go_on: bool,
+    #[arg(long, alias = "go-on", requires = "name", group = "order")]
+    resume: bool,
     /// Finish the step, write a checkpoint, and end.
     #[arg(long, requires = "name", group = "order")]
     stop: bool,
@@ -51,18 +52,20 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct TrainingLine<'a> {
     training: &'a str,
     created_at: u64,
     folder: &'a std::path::Path,
-    base: &'a str,
-    data: &'a str,
+    base: &'a std::path::Path,
+    data: &'a std::path::Path,
     state: &'a str,
     step: usize,
     steps: usize,
     rate: f64,
     fault: Option<&'a str>,
-    arguments: &'a [String],
+    /// Arguments of `s1-tui train` that repeat it.
+    arguments: Vec<String>,
+    config: &'a TrainConfig,
 }
 
 /// Runs the command. Errors where the database cannot be used, or has no such training.
@@ -94,22 +97,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn order(args: &Args) -> Result<Option<Order>> {
+fn order(args: &Args) -> Result<Option<TrainOrder>> {
     if let Some(rate) = args.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
         bail!("--rate is {rate}; the learning rate is multiplied by a positive number");
     }
     let flags = [
-        (args.pause, Order::Pause),
-        (args.go_on, Order::Resume),
-        (args.stop, Order::Stop),
-        (args.kill, Order::Kill),
-        (args.save, Order::Save),
+        (args.pause, TrainOrder::Pause),
+        (args.resume, TrainOrder::Resume),
+        (args.stop, TrainOrder::Stop),
+        (args.kill, TrainOrder::Kill),
+        (args.save, TrainOrder::Save),
     ];
     let flag = flags.into_iter().find(|(set, _)| *set);
-    Ok(flag.map(|(_, order)| order).or(args.rate.map(Order::Rate)))
+    Ok(flag
+        .map(|(_, order)| order)
+        .or(args.rate.map(TrainOrder::Rate)))
 }
 
-fn tell(path: &std::path::Path, training: &Training, order: Order) -> Result<()> {
+fn tell(path: &std::path::Path, training: &Training, order: TrainOrder) -> Result<()> {
     if !training.state.is_open() || training.is_interrupted() {
         bail!(
             "training {:?} is not at work ({}); go on with it by s1-tui train --resume",
@@ -131,18 +136,19 @@ fn list(db: &Db, json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     for training in db.trainings()? {
         if json {
-            let line = Line {
+            let line = TrainingLine {
                 training: &training.name,
                 created_at: training.created_at,
-                folder: &training.folder,
-                base: &training.base,
-                data: &training.data,
+                folder: training.folder(),
+                base: training.config.base(),
+                data: &training.config.data,
                 state: state(&training),
                 step: training.step,
                 steps: training.steps,
                 rate: training.rate,
                 fault: training.fault.as_deref(),
-                arguments: &training.arguments,
+                arguments: arguments(&training.config),
+                config: &training.config,
             };
             serde_json::to_writer(&mut out, &line)?;
             writeln!(out)?;
@@ -160,9 +166,9 @@ fn list(db: &Db, json: bool) -> Result<()> {
             state(&training),
             training.step,
             training.steps,
-            training.base,
-            training.data,
-            training.folder.display()
+            training.config.base().display(),
+            training.config.data.display(),
+            training.folder().display()
         );
         writeln!(out, "{}", clean_line(&line))?;
     }
@@ -173,19 +179,18 @@ fn list(db: &Db, json: bool) -> Result<()> {
 fn log(db: &Db, training: &Training) -> Result<()> {
     let mut out = io::stdout().lock();
     let head = format!(
-        "{}: {}, step {} of {}\ns1-tui train {} --name={}",
+        "{}: {}, step {} of {}\n{}",
         training.name,
         state(training),
         training.step,
         training.steps,
-        training.arguments.join(" "),
-        training.name
+        command_line(&training.config, &training.name)
     );
     for line in head.lines() {
         writeln!(out, "{}", clean_line(line))?;
     }
-    for entry in db.training_notes(&training.name, 0)? {
-        writeln!(out, "{}", note(entry.step, &entry.what))?;
+    for recorded in db.training_events(&training.name, 0)? {
+        writeln!(out, "{}", log_line(&recorded.event))?;
     }
     if let Some(fault) = &training.fault {
         writeln!(out, "{}", clean_line(fault))?;

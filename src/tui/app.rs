@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use s1_core::protocol::{Command, Event, ModelInfo, Request};
+use s1_core::training::{TrainConfig, TrainOrder};
 use s1_data::hub::Download;
-use s1_lab::training::Product;
 use s1_plot::Figure;
 use s1_store::run::Run;
 use s1_store::session::{Document, ModelCard};
-use s1_store::training::{Order, Training};
+use s1_store::training::Training;
+use s1_train::Product;
 
 use super::action::Action;
 use super::keymap::Keymap;
@@ -67,7 +68,7 @@ pub struct Options {
     /// The model that is being loaded already, if any.
     pub model: Option<PathBuf>,
     /// What the form of a training depends on.
-    pub place: train::form::Place,
+    pub place: train::form::FormDefaults,
 }
 
 /// What the application wants of the world.
@@ -139,20 +140,20 @@ pub enum Effect {
     LookAtTrainings(Option<(String, (usize, i64))>),
     /// Work out what `s1-tui train` with these arguments will take; answered by
     /// [`App::on_training_planned`].
-    PlanTraining(Vec<String>),
+    PlanTraining(Box<TrainConfig>),
     /// Read how data were chosen; answered by [`App::on_curation`].
     ReadCuration(PathBuf),
     /// Start a training as a process of its own; answered by [`App::on_training_started`].
     StartTraining {
-        /// Arguments of `s1-tui train`.
-        arguments: Vec<String>,
+        /// Its settings.
+        config: Box<TrainConfig>,
         /// Its name.
         name: String,
         /// Go on from its newest checkpoint.
         resume: bool,
     },
     /// Tell a training something; answered by [`App::on_ordered`].
-    OrderTraining(String, Order),
+    OrderTraining(String, TrainOrder),
     /// Find what a training made, or one of its checkpoints, as a model to load; answered by
     /// [`App::on_trained`].
     OpenTrained {

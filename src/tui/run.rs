@@ -27,8 +27,8 @@ use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::{self, Document, Saved};
 use s1_store::training::Training;
 
-use super::app::train::form::Place;
-use super::app::train::{Look, Purpose};
+use super::app::train::form::FormDefaults;
+use super::app::train::{Purpose, TrainingsSnapshot};
 use super::app::{App, Effect, Options, SaveResult};
 use super::frame::Frames;
 use super::keymap::Keymap;
@@ -103,7 +103,7 @@ enum Done {
     Trace(Result<Box<Document>, String>),
     Figure(Result<PathBuf, String>),
     Sweep(Said),
-    Trainings(Result<Box<Look>, String>),
+    Trainings(Result<Box<TrainingsSnapshot>, String>),
     TrainingPlanned(Result<Box<Preview>, String>),
     Curation(Result<Box<Chosen>, String>),
     TrainingStarted(String, Result<(), String>),
@@ -166,7 +166,7 @@ impl Loop {
             themes: setup.themes,
             history: files.history(),
             model: setup.model.clone(),
-            place: Place {
+            place: FormDefaults {
                 folder: setup.dirs.data.join("trainings"),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
                 price: setup.price,
@@ -497,21 +497,21 @@ impl Loop {
                         Done::Trainings(trainings::look(&database, of).map(Box::new))
                     });
                 }
-                Effect::PlanTraining(arguments) => self.aside(move || {
-                    let plan = training::preview(&arguments, EXAMPLES);
+                Effect::PlanTraining(config) => self.aside(move || {
+                    let plan = training::preview(&config, EXAMPLES);
                     Done::TrainingPlanned(said(plan).map(Box::new))
                 }),
                 Effect::ReadCuration(data) => {
                     self.aside(move || Done::Curation(said(Chosen::read(&data)).map(Box::new)))
                 }
                 Effect::StartTraining {
-                    arguments,
+                    config,
                     name,
                     resume,
                 } => {
                     let database = self.database.clone();
                     self.aside(move || {
-                        let started = training::start(&arguments, Some(&name), &database, resume);
+                        let started = training::start(*config, Some(&name), &database, resume);
                         Done::TrainingStarted(name, said(started.map(|_| ())))
                     });
                 }

@@ -20,3 +20,4 @@ mod together;
 mod tokenization;
 mod train;
 mod train_detached;
+mod train_records;

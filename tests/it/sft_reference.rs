@@ -7,16 +7,16 @@ use std::path::Path;
 use crate::common::golden;
 use s1_model::adapter::PeftAdapter;
 use s1_model::gguf::Gguf;
-use s1_train::network::{Document, Keep, Network, Scope};
-use s1_train::optim::{Moments, Optim, norm, update};
-use s1_train::params::Params;
-use s1_train::step::Shards;
+use s1_train::native::network::{Example, Keep, Network, Scope};
+use s1_train::native::optim::{Moments, Optim, norm, update};
+use s1_train::native::params::Params;
+use s1_train::native::step::Shards;
 use serde_json::Value;
 
-fn documents(reference: &Value, batch: usize) -> Vec<Document> {
+fn documents(reference: &Value, batch: usize) -> Vec<Example> {
     let rows = reference["batches"][batch].as_array().unwrap();
     let masks = reference["loss_mask"][batch].as_array().unwrap();
-    let document = |(ids, mask): (&Value, &Value)| Document {
+    let document = |(ids, mask): (&Value, &Value)| Example {
         ids: serde_json::from_value(ids.clone()).unwrap(),
         mask: mask
             .as_array()

@@ -3,7 +3,7 @@
 //! If these fail, a user loses a night's training to a crash, or gets weights other than those
 //! they asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -208,8 +208,8 @@ fn a_run_killed_at_any_moment_and_resumed_ends_with_the_same_weights() {
     );
 }
 
-fn checkpoints(home: &Home) -> Vec<PathBuf> {
-    s1_train::checkpoint::list(&home.path("killed"))
+fn checkpoints(home: &Home) -> Vec<s1_train::CheckpointFile> {
+    s1_train::checkpoints(&home.path("killed"))
 }
 
 #[test]

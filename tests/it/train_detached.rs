@@ -6,8 +6,9 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use s1_core::training::{TrainEvent, TrainOrder};
 use s1_store::Db;
-use s1_store::training::{Lease, Order, State, Training, What};
+use s1_store::training::{Lease, Training, TrainingState};
 
 use crate::common::Home;
 
@@ -71,7 +72,7 @@ fn wait_until(home: &Home, name: &str, what: impl Fn(&Training) -> bool) -> Trai
     }
 }
 
-fn order(home: &Home, name: &str, order: Order) {
+fn order(home: &Home, name: &str, order: TrainOrder) {
     let mut db = Db::open(&home.path("t.db")).unwrap();
     db.order_training(name, order).unwrap();
 }
@@ -85,20 +86,25 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
         &["--sample", "How many r in raspberry?"],
     ));
     let whole = read(&home, "whole").unwrap();
-    assert_eq!((whole.state, whole.step), (State::Finished, 24));
+    assert_eq!((whole.state, whole.step), (TrainingState::Finished, 24));
     let db = Db::open_to_read(&home.path("t.db")).unwrap().unwrap();
     assert_eq!(db.training_steps("whole", 0).unwrap().len(), 24);
-    let notes = db.training_notes("whole", 0).unwrap();
-    let samples = notes
+    let events = db.training_events("whole", 0).unwrap();
+    let events: Vec<TrainEvent> = events.into_iter().map(|e| e.event).collect();
+    let samples = events
         .iter()
-        .filter(|n| matches!(n.what, What::Sample { .. }));
-    assert!(samples.count() >= 12, "{notes:?}");
-    assert!(notes.iter().any(|n| matches!(n.what, What::Written { .. })));
+        .filter(|e| matches!(e, TrainEvent::Sample { .. }));
+    assert!(samples.count() >= 12, "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, TrainEvent::Written { .. }))
+    );
 
     done(train(&home, "parts", &["--detach"]));
-    order(&home, "parts", Order::Pause);
-    let paused = wait_until(&home, "parts", |t| t.state == State::Paused);
-    assert!(Lease::is_held(&paused.folder) && !paused.is_interrupted());
+    order(&home, "parts", TrainOrder::Pause);
+    let paused = wait_until(&home, "parts", |t| t.state == TrainingState::Paused);
+    assert!(Lease::is_held(paused.folder()) && !paused.is_interrupted());
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(read(&home, "parts").unwrap().step, paused.step);
     // A second one in the same folder is refused.
@@ -107,9 +113,9 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
         .unwrap();
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("a training is at work in"), "{said}");
-    order(&home, "parts", Order::Resume);
-    order(&home, "parts", Order::Stop);
-    let stopped = wait_until(&home, "parts", |t| t.state == State::Stopped);
+    order(&home, "parts", TrainOrder::Resume);
+    order(&home, "parts", TrainOrder::Stop);
+    let stopped = wait_until(&home, "parts", |t| t.state == TrainingState::Stopped);
     assert!(stopped.step < 24 && stopped.can_resume(false));
     let list = done({
         let mut command = home.command();
@@ -127,14 +133,14 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
         "{said}"
     );
     done(train(&home, "parts", &["--detach", "--resume"]));
-    let finished = wait_until(&home, "parts", |t| t.state == State::Finished);
+    let finished = wait_until(&home, "parts", |t| t.state == TrainingState::Finished);
     assert_eq!(finished.step, 24);
     let weights = |out: &str| std::fs::read(home.path(out).join("model.safetensors")).unwrap();
     assert!(weights("whole") == weights("parts"));
 
     done(train(&home, "slow", &["--detach"]));
-    order(&home, "slow", Order::Rate(0.25));
-    wait_until(&home, "slow", |t| t.state == State::Finished);
+    order(&home, "slow", TrainOrder::Rate(0.25));
+    wait_until(&home, "slow", |t| t.state == TrainingState::Finished);
     let (fast, slow) = (
         db.training_steps("whole", 23).unwrap(),
         db.training_steps("slow", 23).unwrap(),
@@ -158,11 +164,11 @@ fn killed_at_any_moment_and_resumed_it_ends_with_the_same_weights() {
         child.kill().unwrap();
         child.wait().unwrap();
         if let Some(training) = read(&home, &out) {
-            assert!(training.is_interrupted() || training.state == State::Finished);
+            assert!(training.is_interrupted() || training.state == TrainingState::Finished);
         }
         done(train(&home, &out, &["--resume"]));
         let ended = read(&home, &out).unwrap();
-        assert_eq!((ended.state, ended.step), (State::Finished, 24));
+        assert_eq!((ended.state, ended.step), (TrainingState::Finished, 24));
         let weights = |out: &str| std::fs::read(home.path(out).join("model.safetensors")).unwrap();
         assert!(
             weights("whole") == weights(&out),
@@ -179,10 +185,10 @@ fn killed_at_any_moment_and_resumed_it_ends_with_the_same_weights() {
 fn a_pause_ends_when_its_folder_is_gone() {
     let home = Home::new();
     done(train(&home, "gone", &["--detach"]));
-    order(&home, "gone", Order::Pause);
-    let paused = wait_until(&home, "gone", |t| t.state == State::Paused);
-    std::fs::remove_dir_all(&paused.folder).unwrap();
-    let failed = wait_until(&home, "gone", |t| t.state == State::Failed);
+    order(&home, "gone", TrainOrder::Pause);
+    let paused = wait_until(&home, "gone", |t| t.state == TrainingState::Paused);
+    std::fs::remove_dir_all(paused.folder()).unwrap();
+    let failed = wait_until(&home, "gone", |t| t.state == TrainingState::Failed);
     assert!(failed.fault.unwrap().contains("gone is gone"));
 }
 
@@ -190,9 +196,12 @@ fn a_pause_ends_when_its_folder_is_gone() {
 fn a_kill_order_ends_it_at_once_and_faults_are_told_to_whoever_started_it() {
     let home = Home::new();
     done(train(&home, "k", &["--detach"]));
-    order(&home, "k", Order::Kill);
+    order(&home, "k", TrainOrder::Kill);
     let killed = wait_until(&home, "k", |t| !t.state.is_open());
-    assert!(matches!(killed.state, State::Killed | State::Finished));
+    assert!(matches!(
+        killed.state,
+        TrainingState::Killed | TrainingState::Finished
+    ));
 
     std::fs::write(home.path("bad.jsonl"), "{\"question\":\"q\"}\n").unwrap();
     let mut command = home.command();
@@ -206,7 +215,7 @@ fn a_kill_order_ends_it_at_once_and_faults_are_told_to_whoever_started_it() {
         "{said}"
     );
     let failed = read(&home, "bad").unwrap();
-    assert_eq!(failed.state, State::Failed);
+    assert_eq!(failed.state, TrainingState::Failed);
     assert!(failed.fault.unwrap().contains("line 1"));
 
     // Its fault is not that of another one which asks for its name.

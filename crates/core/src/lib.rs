@@ -18,5 +18,6 @@ pub mod rng;
 pub mod sampling;
 pub mod sentence;
 pub mod trace;
+pub mod training;
 pub mod tree;
 pub mod view;

@@ -12,7 +12,7 @@
 //! | [`lanes`] | one question, several strategies side by side |
 //! | [`votes`] | several samples: pass@k, majority@k, equal-token majority |
 //! | [`stats`] | the formulas |
-//! | [`training`] | trainings that are watched, from another process if need be |
+//! | [`training`] | trainings in the background: started, recorded, asked questions |
 //!
 //! Not here: the pictures, the screens, and the database ([`s1_store`]).
 

@@ -1,13 +1,14 @@
-//! Trainings that are watched: a run of [`s1_train`] as a process of its own, which records in
-//! the store what it does and obeys what the store tells it.
+//! Trainings in the background: a trainer in a process of its own, which records in the store what
+//! happens and follows the orders that it finds there.
 //!
 //! | file | subject |
 //! |---|---|
 //! | this one | starting one in the background, a look before the start, checkpoints and exports |
-//! | [`watched`] | the process's side: recording, orders |
-//! | [`exam`] | questions to the model as it is: the sample answer, held-out problems |
+//! | [`process`] | the process's side: training, and questions to the model meanwhile |
+//! | `recorder` | its thread that writes to the store and reads orders |
+//! | [`exam`] | the questions: the sample, and held-out problems |
 //!
-//! Not here: what a step computes, and the screen.
+//! Not here: what a step computes (`s1-train`), and the screen.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -16,45 +17,33 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use s1_core::training::{Quantization, TrainConfig, TrainPlan};
 use s1_store::Db;
-use s1_store::training::{Lease, State, Training};
-use s1_train::arguments::Arguments;
-use s1_train::checkpoint;
-pub use s1_train::export::Product;
-use s1_train::export::Quantization;
-use s1_train::plan::Plan;
-use s1_train::run::Run;
+use s1_store::training::{Lease, Training, TrainingState};
+use s1_train::{ExamplePiece, Product};
 
 pub mod exam;
-pub mod watched;
+pub mod process;
+mod recorder;
 
 /// What the process prints, in its folder.
 pub const LOG: &str = "train.log";
 /// How long a start is waited for; a large model may take longer to read, and is then on its way.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What there is to say where neither a name nor a folder gives one.
 const NAMELESS: &str = "the folder has no name; give the training one with --name";
 /// Between two looks whether it has started.
-const LOOK: Duration = Duration::from_millis(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// A training before it starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
     /// What it will take.
-    pub plan: Plan,
+    pub plan: TrainPlan,
     /// The first examples, rendered as the model will see them.
-    pub examples: Vec<Vec<Piece>>,
+    pub examples: Vec<Vec<ExamplePiece>>,
     /// The base's own name.
     pub model: String,
-}
-
-/// A piece of a rendered example.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// The text.
-    pub text: String,
-    /// Whether the model learns to write it.
-    pub loss: bool,
 }
 
 /// Reads base and data as a training would, and says what it will take.
@@ -62,17 +51,12 @@ pub struct Piece {
 /// # Errors
 /// As the training itself: a base or data that cannot be used, and what cannot fit, with what
 /// would make it fit.
-pub fn preview(arguments: &[String], examples: usize) -> Result<Preview> {
-    let settings = Arguments::parse(arguments)?.settings()?;
-    let run = Run::prepare(settings, true)?;
-    let piece = |(text, loss)| Piece { text, loss };
-    let examples = run.examples(examples).into_iter();
+pub fn preview(config: &TrainConfig, examples: usize) -> Result<Preview> {
+    let trainer = s1_train::prepare(config, true)?;
     Ok(Preview {
-        plan: run.plan().clone(),
-        examples: examples
-            .map(|pieces| pieces.into_iter().map(piece).collect())
-            .collect(),
-        model: run.model_name().to_owned(),
+        plan: trainer.plan().clone(),
+        examples: trainer.examples(examples),
+        model: trainer.model_name().to_owned(),
     })
 }
 
@@ -82,42 +66,46 @@ pub fn preview(arguments: &[String], examples: usize) -> Result<Preview> {
 ///
 /// # Errors
 /// If it could not be started, or ended at once with a fault of its own.
-pub fn start(arguments: &[String], name: Option<&str>, db: &Path, resume: bool) -> Result<String> {
-    let arguments = Arguments::parse(arguments)?.absolute();
-    // Taken here and given back at once: whoever is in the way is named before a process is made.
-    drop(Lease::take(&arguments.out)?);
+pub fn start(config: TrainConfig, name: Option<&str>, db: &Path, resume: bool) -> Result<String> {
+    config.check()?;
+    let config = s1_train::resolved(config);
+    // Taken here and released at once: who is in the way is named before a process is made.
+    drop(Lease::take(&config.out)?);
     // Made here if there is none: half made by the process it could not be read below.
     let mut store = Db::open(db)?;
     let name = match name {
         Some(name) => name.to_owned(),
-        None => store.training_name(&arguments.out)?.context(NAMELESS)?,
+        None => store.training_name(&config.out)?.context(NAMELESS)?,
     };
     // What an earlier process said of itself is not this one's word.
     let known = store.training(&name)?;
-    if known.is_some_and(|known| known.folder == arguments.out) {
-        store.record_training(&name, State::Preparing, None, &[], &[])?;
+    if known.is_some_and(|known| known.folder() == config.out) {
+        store.record_training(&name, TrainingState::Preparing, None, &[])?;
     }
     drop(store);
-    let log = arguments.out.join(LOG);
+    let log = config.out.join(LOG);
     let file = OpenOptions::new().create(true).append(true).open(&log);
     let file = file.with_context(|| format!("cannot write {}", log.display()))?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut command = Command::new(program);
     command
-        .arg("train")
-        .args(arguments.words())
+        .args(["train", "--config=-"])
         .arg(format!("--name={name}"))
         .arg(format!("--db={}", std::path::absolute(db)?.display()))
         .args(resume.then_some("--resume"))
-        .current_dir(&arguments.out)
-        .stdin(Stdio::null())
+        .current_dir(&config.out)
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(file);
     // A group of its own: an interrupt or a hangup of this terminal is not meant for it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().context("cannot start the training")?;
-    let outcome = at_work(&mut child, &name, db, &arguments.out);
+    if let Some(stdin) = child.stdin.take() {
+        // A process that ended already says why below.
+        let _ = serde_json::to_writer(stdin, &config);
+    }
+    let outcome = at_work(&mut child, &name, db, &config.out);
     // Somebody has to take note of its end, or it stays in the system's list while we live.
     std::thread::spawn(move || child.wait());
     outcome.map(|()| name)
@@ -133,7 +121,7 @@ fn at_work(child: &mut Child, name: &str, db: &Path, folder: &Path) -> Result<()
             None => None,
         };
         // Another folder's training of that name is in the way, and has nothing to say of this one.
-        let training = training.filter(|training| training.folder == *folder);
+        let training = training.filter(|training| training.folder() == folder);
         match (ended, training) {
             (Some(status), _) if status.success() => return Ok(()),
             (
@@ -145,13 +133,15 @@ fn at_work(child: &mut Child, name: &str, db: &Path, folder: &Path) -> Result<()
             (Some(_), _) => bail!("{}", last_words(&folder.join(LOG))),
             // A fault is recorded before the process ends; its end is waited for.
             (None, Some(training))
-                if !matches!(training.state, State::Preparing | State::Failed)
-                    && training.step > 0 =>
+                if !matches!(
+                    training.state,
+                    TrainingState::Preparing | TrainingState::Failed
+                ) && training.step > 0 =>
             {
                 return Ok(());
             }
-            _ if since.elapsed() > PATIENCE => return Ok(()),
-            _ => std::thread::sleep(LOOK),
+            _ if since.elapsed() > STARTUP_TIMEOUT => return Ok(()),
+            _ => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }
@@ -160,31 +150,8 @@ fn at_work(child: &mut Child, name: &str, db: &Path, folder: &Path) -> Result<()
 fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let last = text.lines().rfind(|line| !line.trim().is_empty());
-    let last = last.unwrap_or("the training ended at once, without a word");
+    let last = last.unwrap_or("the training ended at once, without a message");
     last.trim_start_matches("s1-tui: ").to_owned()
-}
-
-/// A checkpoint on the disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckpointFile {
-    /// Steps done.
-    pub step: usize,
-    /// The file.
-    pub path: PathBuf,
-    /// Its size.
-    pub bytes: u64,
-}
-
-/// The checkpoints of a training's folder, oldest first.
-pub fn checkpoints(folder: &Path) -> Vec<CheckpointFile> {
-    let found = checkpoint::list(folder).into_iter();
-    found
-        .filter_map(|path| {
-            let step = checkpoint::step_of(&path)?;
-            let bytes = path.metadata().map_or(0, |m| m.len());
-            Some(CheckpointFile { step, path, bytes })
-        })
-        .collect()
 }
 
 /// Writes the model of a training as it was after `step` steps (`None`: its newest checkpoint) and
@@ -194,16 +161,15 @@ pub fn checkpoints(folder: &Path) -> Vec<CheckpointFile> {
 /// If the base or the checkpoint is gone or belongs to another run, if there is no adapter to
 /// write, or if nothing can be written.
 pub fn export(training: &Training, step: Option<usize>, product: Product) -> Result<PathBuf> {
-    let settings = Arguments::parse(&training.arguments)?.settings()?;
-    let mut run = Run::prepare(settings, true)?;
+    let mut trainer = s1_train::prepare(&training.config, true)?;
     if let Some(step) = step {
-        run.go_to(step)?;
+        trainer.go_to(step)?;
     }
     let folder = match step {
-        Some(step) => training.folder.join(format!("step-{step:07}")),
-        None => training.folder.clone(),
+        Some(step) => training.folder().join(format!("step-{step:07}")),
+        None => training.folder().to_path_buf(),
     };
-    run.export_as(&folder, product)
+    trainer.export(&folder, product)
 }
 
 /// What to load to ask the model of a training: a GGUF file, or an adapter's folder. What is not
@@ -212,18 +178,20 @@ pub fn export(training: &Training, step: Option<usize>, product: Product) -> Res
 /// # Errors
 /// As [`export`].
 pub fn opened(training: &Training, step: Option<usize>) -> Result<PathBuf> {
-    let arguments = Arguments::parse(&training.arguments)?;
-    let finished = training.state == State::Finished && step.is_none_or(|s| s == training.step);
+    let finished =
+        training.state == TrainingState::Finished && step.is_none_or(|s| s == training.step);
     let step = step.filter(|_| !finished);
-    if arguments.lora_rank.is_some() {
+    if training.config.lora_rank.is_some() {
         if finished {
-            return Ok(training.folder.clone());
+            return Ok(training.folder().to_path_buf());
         }
         let weights = export(training, step, Product::Adapter)?;
         return Ok(weights.parent().map(Path::to_path_buf).unwrap_or_default());
     }
     let kind = Quantization::Q8_0;
-    let written = training.folder.join(format!("model-{}.gguf", kind.name()));
+    let written = training
+        .folder()
+        .join(format!("model-{}.gguf", kind.name()));
     if finished && written.exists() {
         return Ok(written);
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`session`] | one question with all its branches, as a JSON file |
 //! | [`run`] | a sweep over a problem set as plain data: settings, points, rows, samples |
-//! | [`training`] | a training as plain data: state, steps, notes, orders |
+//! | [`training`] | a training as plain data: its settings, how far it is, whether it is alive |
 //! | [`db`] | the SQLite database of runs and trainings |
 //! | `schema` | its tables, and how older ones become newer ones |
 //! | `blob` | traces as compact bytes |

@@ -111,6 +111,13 @@ const STEPS: &[&str] = &[
         what     TEXT NOT NULL                -- JSON: store::training::Order
     );
 ",
+    // What was stored before is read as it is: see `training::legacy`.
+    "
+    ALTER TABLE trainings RENAME COLUMN arguments TO config;      -- JSON: core::training::TrainConfig
+    ALTER TABLE training_steps ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE training_notes RENAME TO training_events;
+    ALTER TABLE training_events RENAME COLUMN what TO event;      -- JSON: core::training::TrainEvent
+",
 ];
 
 /// The version this program writes.

@@ -1,18 +1,21 @@
-//! A training as plain data: what was started, how far it is, what came out, and what it is told.
+//! A training as it is recorded: its settings, how far it is, and whether its process is alive.
 //!
-//! A training is a process of its own: it writes here, and whoever watches reads here, so that it
-//! outlives the program that started it and is found again after a restart. Orders go the same way
-//! back. Whether the process still lives is told by a lock on a file in its folder
-//! ([`Lease`]), which the system gives back however the process ends.
+//! A training is a process of its own that writes to the database; watchers read from there, so
+//! that it outlives the program that started it and is found again after a restart. Orders go the
+//! same way back. Whether the process is alive is told by a lock on a file in its folder
+//! ([`Lease`]), which the system releases however the process ends.
 //!
-//! Not here: what a step computes ([`s1_train`]), and who starts the process.
+//! Not here: computing the steps (`s1-train`), and starting the process (`s1-lab`).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use s1_core::training::{TrainConfig, TrainEvent};
 use serde::{Deserialize, Serialize};
+
+pub(crate) mod legacy;
 
 /// The file in a training's folder that its process holds locked.
 const LOCK: &str = "training.lock";
@@ -23,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// [`Training::is_interrupted`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum TrainingState {
     /// Reads base and data.
     #[default]
     Preparing,
@@ -43,18 +46,18 @@ pub enum State {
     Failed,
 }
 
-impl State {
+impl TrainingState {
     /// The word for it, as it is stored and shown.
     pub fn name(self) -> &'static str {
         match self {
-            State::Preparing => "preparing",
-            State::Running => "running",
-            State::Paused => "paused",
-            State::Writing => "writing",
-            State::Finished => "finished",
-            State::Stopped => "stopped",
-            State::Killed => "killed",
-            State::Failed => "failed",
+            TrainingState::Preparing => "preparing",
+            TrainingState::Running => "running",
+            TrainingState::Paused => "paused",
+            TrainingState::Writing => "writing",
+            TrainingState::Finished => "finished",
+            TrainingState::Stopped => "stopped",
+            TrainingState::Killed => "killed",
+            TrainingState::Failed => "failed",
         }
     }
 
@@ -62,27 +65,12 @@ impl State {
     pub fn is_open(self) -> bool {
         matches!(
             self,
-            State::Preparing | State::Running | State::Paused | State::Writing
+            TrainingState::Preparing
+                | TrainingState::Running
+                | TrainingState::Paused
+                | TrainingState::Writing
         )
     }
-}
-
-/// What a training is told.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// Holds after the step; a checkpoint is written.
-    Pause,
-    /// Goes on.
-    Resume,
-    /// Finishes the step, writes a checkpoint, and ends.
-    Stop,
-    /// Ends at once; what came after the last checkpoint is computed again by a resumed run.
-    Kill,
-    /// Writes a checkpoint after the step.
-    Save,
-    /// Multiplies the scheduled learning rate from the next step on.
-    Rate(f64),
 }
 
 /// A training.
@@ -92,16 +80,10 @@ pub struct Training {
     pub name: String,
     /// When it was started, in seconds since 1970 (UTC).
     pub created_at: u64,
-    /// Its folder: checkpoints, results, log.
-    pub folder: PathBuf,
-    /// The base: a model's path or name.
-    pub base: String,
-    /// The data: a file's path or name.
-    pub data: String,
-    /// Arguments of `s1-tui train` that repeat it.
-    pub arguments: Vec<String>,
+    /// Its settings.
+    pub config: TrainConfig,
     /// What it says of itself.
-    pub state: State,
+    pub state: TrainingState,
     /// Steps done.
     pub step: usize,
     /// Steps in all; 0 until it is known.
@@ -113,89 +95,35 @@ pub struct Training {
 }
 
 impl Training {
+    /// Its folder: checkpoints, results, log.
+    pub fn folder(&self) -> &Path {
+        &self.config.out
+    }
+
     /// Whether its process is gone without having said so: killed from outside, or the machine
     /// went down. It goes on from its last checkpoint.
     pub fn is_interrupted(&self) -> bool {
-        self.state.is_open() && !Lease::is_held(&self.folder)
+        self.state.is_open() && !Lease::is_held(self.folder())
     }
 
     /// Whether it can be taken up from a checkpoint or from its beginning; `interrupted` is what
     /// [`Training::is_interrupted`] said, for those who have looked already.
     pub fn can_resume(&self, interrupted: bool) -> bool {
-        interrupted || matches!(self.state, State::Stopped | State::Killed | State::Failed)
+        interrupted
+            || matches!(
+                self.state,
+                TrainingState::Stopped | TrainingState::Killed | TrainingState::Failed
+            )
     }
 }
 
-/// One step.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct StepRecord {
-    /// Steps done, this one included.
-    pub step: usize,
-    /// Mean loss of the step's targets, before the update.
-    pub loss: f64,
-    /// Learning rate.
-    pub lr: f64,
-    /// Norm of the gradient, before clipping.
-    pub grad_norm: f64,
-    /// Tokens a second.
-    pub tok_s: f64,
-    /// Seconds to go.
-    pub eta_s: f64,
-}
-
-/// Something that happened after a step.
+/// An event as it is recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Note {
+pub struct RecordedEvent {
     /// Its number, in the order of happening; later ones are larger.
     pub id: i64,
-    /// Steps done.
-    pub step: usize,
-    /// What.
-    pub what: What,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum What {
-    /// The loss on held-out data.
-    Loss {
-        /// Mean loss.
-        loss: f64,
-    },
-    /// Held-out problems, answered at natural length.
-    Accuracy {
-        /// Problems asked.
-        n: usize,
-        /// Right answers.
-        correct: usize,
-        /// Mean thinking tokens.
-        thinking: f64,
-    },
-    /// The sample question, answered.
-    Sample {
-        /// The question.
-        question: String,
-        /// The thought.
-        thinking: String,
-        /// The answer.
-        answer: String,
-    },
-    /// A checkpoint is on the disk.
-    Saved {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A result is on the disk.
-    Written {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Something for the log. One sentence.
-    Said {
-        /// The sentence.
-        text: String,
-    },
+    /// What happened.
+    pub event: TrainEvent,
 }
 
 /// The right to work in a training's folder, held by its process.
@@ -262,8 +190,11 @@ mod tests {
         drop(lease);
         assert!(!Lease::is_held(&folder));
         let training = Training {
-            folder,
-            state: State::Running,
+            config: TrainConfig {
+                out: folder,
+                ..TrainConfig::default()
+            },
+            state: TrainingState::Running,
             ..Training::default()
         };
         assert!(training.is_interrupted());

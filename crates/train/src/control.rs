@@ -1,78 +1,23 @@
-//! What passes between a run and whoever watches it: events one way, orders the other.
+//! Orders on their way to a running trainer.
 //!
-//! Not here: what a run does about an order ([`super::run`]), and how either crosses from one
-//! process to another.
+//! Not here: what a trainer does about an order, and how one crosses from process to process.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use serde::Serialize;
+use s1_core::training::TrainOrder;
 
-/// What happens, in order.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A step is done.
-    Step(Step),
-    /// The loss on held-out data.
-    Eval {
-        /// Steps done.
-        step: usize,
-        /// Mean loss.
-        loss: f64,
-    },
-    /// It holds, until it is told to go on.
-    Paused {
-        /// Steps done.
-        step: usize,
-    },
-    /// It goes on after a pause.
-    Resumed {
-        /// Steps done.
-        step: usize,
-    },
-    /// A checkpoint is on the disk.
-    Saved {
-        /// Steps done.
-        step: usize,
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Step {
-    /// Steps done, this one included.
-    pub step: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// Pass over the data, from 1.
-    pub epoch: usize,
-    /// Mean loss of the step's targets, before the update.
-    pub loss: f64,
-    /// Learning rate.
-    pub lr: f64,
-    /// Norm of the gradient, before clipping.
-    pub grad_norm: f64,
-    /// Tokens a second.
-    pub tok_s: f64,
-    /// Seconds to go.
-    pub eta_s: f64,
-}
-
-/// What may be asked of a run while it goes on.
+/// What a trainer looks at between two steps; orders may come from any thread.
 #[derive(Debug)]
-pub struct Control {
-    order: AtomicU8,
+pub struct TrainControl {
+    next: AtomicU8,
     /// Bits of the factor on the scheduled learning rate.
     rate: AtomicU64,
 }
 
-/// What a run does after its step.
+/// What a trainer does after its step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Order {
+pub(crate) enum NextMove {
     /// The next step.
     Go,
     /// Nothing, until it is told otherwise.
@@ -83,67 +28,56 @@ pub(super) enum Order {
     Save,
 }
 
-impl Order {
-    fn from_bits(bits: u8) -> Order {
-        let all = [Order::Go, Order::Pause, Order::Stop, Order::Save];
-        all.into_iter()
-            .find(|o| *o as u8 == bits)
-            .unwrap_or(Order::Go)
+impl NextMove {
+    fn from_bits(bits: u8) -> NextMove {
+        let all = [Self::Go, Self::Pause, Self::Stop, Self::Save];
+        let found = all.into_iter().find(|next| *next as u8 == bits);
+        found.unwrap_or(NextMove::Go)
     }
 }
 
-impl Default for Control {
+impl Default for TrainControl {
     fn default() -> Self {
         Self {
-            order: AtomicU8::new(Order::Go as u8),
+            next: AtomicU8::new(NextMove::Go as u8),
             rate: AtomicU64::new(1f64.to_bits()),
         }
     }
 }
 
-impl Control {
-    /// Holds after the step, or goes on. Who was told to stop stops all the same.
-    pub fn pause(&self, pause: bool) {
-        let order = if pause { Order::Pause } else { Order::Go };
-        self.put(order, |now| now != Order::Stop);
-    }
-
-    /// Finishes the step, writes a checkpoint, and ends.
-    pub fn stop(&self) {
-        self.put(Order::Stop, |_| true);
-    }
-
-    /// Writes a checkpoint after the step. A stop or a pause that was asked for meanwhile is not
-    /// forgotten for this.
-    pub fn save(&self) {
-        self.put(Order::Save, |now| now == Order::Go);
-    }
-
-    /// Multiplies the scheduled learning rate from the next step on.
-    pub fn rate(&self, factor: f64) {
-        self.rate.store(factor.to_bits(), Ordering::Relaxed);
+impl TrainControl {
+    /// Passes an order on. A stop is final; a pause is not forgotten for a checkpoint.
+    /// [`TrainOrder::Kill`] is for the owner of the process: to a trainer it is a stop.
+    pub fn order(&self, order: TrainOrder) {
+        match order {
+            TrainOrder::Pause => self.put(NextMove::Pause, |now| now != NextMove::Stop),
+            TrainOrder::Resume => self.put(NextMove::Go, |now| now != NextMove::Stop),
+            TrainOrder::Stop | TrainOrder::Kill => self.put(NextMove::Stop, |_| true),
+            TrainOrder::Save => self.put(NextMove::Save, |now| now == NextMove::Go),
+            TrainOrder::Rate(factor) => self.rate.store(factor.to_bits(), Ordering::Relaxed),
+        }
     }
 
     /// The factor on the scheduled learning rate.
-    pub(super) fn factor(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         f64::from_bits(self.rate.load(Ordering::Relaxed))
     }
 
     /// What is to be done now.
-    pub(super) fn order(&self) -> Order {
-        Order::from_bits(self.order.load(Ordering::Relaxed))
+    pub(crate) fn next(&self) -> NextMove {
+        NextMove::from_bits(self.next.load(Ordering::Relaxed))
     }
 
     /// The checkpoint that was asked for is written.
-    pub(super) fn saved(&self) {
-        self.put(Order::Go, |now| now == Order::Save);
+    pub(crate) fn saved(&self) {
+        self.put(NextMove::Go, |now| now == NextMove::Save);
     }
 
-    fn put(&self, order: Order, over: impl Fn(Order) -> bool) {
+    fn put(&self, next: NextMove, over: impl Fn(NextMove) -> bool) {
         let _ = self
-            .order
+            .next
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                over(Order::from_bits(now)).then_some(order as u8)
+                over(NextMove::from_bits(now)).then_some(next as u8)
             });
     }
 }
@@ -154,20 +88,20 @@ mod tests {
 
     #[test]
     fn a_stop_is_not_forgotten_for_a_pause_nor_a_pause_for_a_checkpoint() {
-        let control = Control::default();
-        control.save();
-        assert_eq!(control.order(), Order::Save);
+        let control = TrainControl::default();
+        control.order(TrainOrder::Save);
+        assert_eq!(control.next(), NextMove::Save);
         control.saved();
-        assert_eq!(control.order(), Order::Go);
-        control.pause(true);
-        control.save();
-        assert_eq!(control.order(), Order::Pause);
-        control.pause(false);
-        assert_eq!(control.order(), Order::Go);
-        control.stop();
-        control.pause(true);
-        control.pause(false);
+        assert_eq!(control.next(), NextMove::Go);
+        control.order(TrainOrder::Pause);
+        control.order(TrainOrder::Save);
+        assert_eq!(control.next(), NextMove::Pause);
+        control.order(TrainOrder::Resume);
+        assert_eq!(control.next(), NextMove::Go);
+        control.order(TrainOrder::Stop);
+        control.order(TrainOrder::Pause);
+        control.order(TrainOrder::Resume);
         control.saved();
-        assert_eq!(control.order(), Order::Stop);
+        assert_eq!(control.next(), NextMove::Stop);
     }
 }

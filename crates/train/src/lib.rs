@@ -1,24 +1,23 @@
 //! Supervised fine-tuning: the recipe of s1 on the user's own machine.
 //!
-//! Not here: screens. Generating is the engine's.
+//! | module | subject |
+//! |---|---|
+//! | [`trainer`] | the interface: settings in, events out, orders while it runs |
+//! | [`control`] | orders on their way to a trainer |
+//! | [`native`] | the trainer of this program: data, layers with a backward pass, optimiser, export |
+//!
+//! The types that pass through the interface are in [`s1_core::training`]. Where else a training
+//! is found: `s1-store` records it (`training`, `db::trainings`), `s1-lab` runs it as a process of
+//! its own and asks the model questions meanwhile (`training`), and the program shows it
+//! (`cli::train`, `cli::trainings`, `tui::app::train`, `tui::screens::train`).
+//!
+//! Not here: generating text, which is the engine's.
 
-pub mod arguments;
-pub mod attention;
-pub mod batches;
-pub mod checkpoint;
 pub mod control;
-pub mod data;
-pub mod export;
-pub mod gate;
-pub mod linear;
-pub mod loss;
-pub mod math;
-pub mod network;
-pub mod norm;
-pub mod optim;
-pub mod params;
-pub mod plan;
-pub mod rotary;
-pub mod run;
-pub mod scratch;
-pub mod step;
+pub mod native;
+pub mod trainer;
+
+pub use control::TrainControl;
+pub use trainer::{
+    CheckpointFile, ExamplePiece, Product, TrainOutcome, Trainer, checkpoints, prepare, resolved,
+};

@@ -261,7 +261,7 @@ impl App {
     fn model_chosen(&mut self, path: PathBuf) {
         if std::mem::take(&mut self.train.wants_base) {
             let base = path.display().to_string();
-            return match self.set_train_field(Field::Base, &base) {
+            return match self.set_train_field(Field::BASE, &base) {
                 Ok(()) => {}
                 Err(sentence) => self.refuse(sentence),
             };

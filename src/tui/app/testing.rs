@@ -55,7 +55,7 @@ pub fn options() -> Options {
             .collect(),
         history: vec![],
         model: Some("bundled:reasoner".into()),
-        place: train::form::Place {
+        place: train::form::FormDefaults {
             folder: "/data/trainings".into(),
             cores: 8,
             price: 0.0,

@@ -13,12 +13,14 @@ pub mod watch;
 
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
-use s1_lab::training::{CheckpointFile, Preview};
+use s1_core::training::{TrainConfig, TrainStep};
+use s1_lab::training::Preview;
 use s1_plot::Figure;
 use s1_plot::terminal::View;
-use s1_store::training::{Note, StepRecord, Training};
+use s1_store::training::{RecordedEvent, Training};
+use s1_train::CheckpointFile;
 
-pub use after::{Purpose, rank};
+pub use after::Purpose;
 use form::Form;
 use watch::Watched;
 
@@ -107,24 +109,24 @@ impl Listed {
 
 /// What is read while trainings are watched.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Look {
+pub struct TrainingsSnapshot {
     /// All trainings, the newest first.
     pub list: Vec<Listed>,
     /// What is new of the one that is watched.
-    pub news: Option<News>,
+    pub news: Option<TrainingUpdate>,
 }
 
 /// What is new of a training.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct News {
+pub struct TrainingUpdate {
     /// Which.
     pub name: String,
-    /// What it is newer than: a step and a note.
+    /// What it is newer than: a step and an event.
     pub after: (usize, i64),
     /// Its later steps.
-    pub steps: Vec<StepRecord>,
-    /// Its later notes.
-    pub notes: Vec<Note>,
+    pub steps: Vec<TrainStep>,
+    /// What else happened later.
+    pub events: Vec<RecordedEvent>,
     /// All its checkpoints, the newest first.
     pub checkpoints: Vec<CheckpointFile>,
 }
@@ -132,10 +134,10 @@ pub struct News {
 /// What the form will take.
 #[derive(Clone, Debug, Default)]
 pub struct Planned {
-    /// The arguments that are being worked out.
-    asked: Option<Vec<String>>,
-    /// The arguments of what is shown.
-    of: Vec<String>,
+    /// The settings that are being worked out.
+    asked: Option<TrainConfig>,
+    /// The settings of what is shown.
+    of: Option<TrainConfig>,
     /// What they come to, or why they cannot be run.
     pub shown: Option<Result<Preview, String>>,
     /// Which of the examples is shown.
@@ -189,9 +191,9 @@ pub struct Train {
 
 impl Train {
     /// The trainings' part of the program as it starts.
-    pub fn new(place: form::Place) -> Train {
+    pub fn new(defaults: form::FormDefaults) -> Train {
         Train {
-            form: Form::new(place),
+            form: Form::new(defaults),
             beside: Pane::Sample,
             ..Train::default()
         }
@@ -285,7 +287,7 @@ impl Train {
             }
             Pane::Log => {
                 let below = step(action, self.log, usize::MAX / 2, true);
-                self.log = below.min(self.watched.notes.len().saturating_sub(1));
+                self.log = below.min(self.watched.events.len().saturating_sub(1));
                 return;
             }
             Pane::Checkpoints => self.watched.checkpoints.len(),

@@ -11,9 +11,9 @@ use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Phase, Trace, phase_text};
+use s1_core::training::{TrainConfig, TrainEvent};
 use s1_core::view::LaneViews;
 use s1_engine::{Engine, LoadOptions};
-use s1_store::training::What;
 
 /// Questions that are thought about at the same time.
 const LANES: usize = 8;
@@ -36,16 +36,12 @@ impl Exam {
     ///
     /// # Errors
     /// If they cannot be read, or none of them has a reference answer.
-    pub fn new(
-        sample: Option<&str>,
-        problems: Option<&std::path::Path>,
-        limit: usize,
-    ) -> Result<Exam> {
+    pub fn new(config: &TrainConfig) -> Result<Exam> {
         let options = Options {
-            limit: Some(limit),
+            limit: Some(config.eval_limit),
             ..Options::default()
         };
-        let problems = match problems {
+        let problems = match &config.eval_problems {
             None => None,
             Some(path) => {
                 let source = path.display().to_string();
@@ -58,33 +54,44 @@ impl Exam {
             }
         };
         Ok(Exam {
-            sample: sample.map(str::to_owned),
+            sample: config.sample.clone(),
             problems,
         })
     }
 
-    /// Asks the sample question.
+    /// Asks the sample question of the model after a step.
     ///
     /// # Errors
     /// If the model cannot be used.
-    pub fn ask_sample(&self, model: PathBuf, threads: usize) -> Result<Option<What>> {
+    pub fn ask_sample(
+        &self,
+        step: usize,
+        model: PathBuf,
+        threads: usize,
+    ) -> Result<Option<TrainEvent>> {
         let Some(question) = &self.sample else {
             return Ok(None);
         };
         let traces = answers(model, threads, vec![request(question.clone(), "")])?;
         let trace = traces.first().map_or(&[][..], |trace| trace);
-        Ok(Some(What::Sample {
+        Ok(Some(TrainEvent::Sample {
+            step,
             question: question.clone(),
             thinking: phase_text(trace, Phase::Thinking).trim().to_owned(),
             answer: phase_text(trace, Phase::Answer).trim().to_owned(),
         }))
     }
 
-    /// Asks the problems, and counts the right answers.
+    /// Asks the problems of the model after a step, and counts the right answers.
     ///
     /// # Errors
     /// If the model cannot be used.
-    pub fn ask_problems(&self, model: PathBuf, threads: usize) -> Result<Option<What>> {
+    pub fn ask_problems(
+        &self,
+        step: usize,
+        model: PathBuf,
+        threads: usize,
+    ) -> Result<Option<TrainEvent>> {
         let Some(set) = &self.problems else {
             return Ok(None);
         };
@@ -99,7 +106,8 @@ impl Exam {
             correct += usize::from(found.answer.correct == Some(true));
             thinking += found.thinking;
         }
-        Ok(Some(What::Accuracy {
+        Ok(Some(TrainEvent::Accuracy {
+            step,
             n: traces.len(),
             correct,
             thinking: thinking as f64 / traces.len().max(1) as f64,

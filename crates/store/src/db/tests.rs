@@ -7,6 +7,7 @@ use super::*;
 use crate::run::{Budget, PointSpec};
 use crate::training::Training;
 use s1_core::trace::{Origin, Phase, Reason};
+use s1_core::training::TrainConfig;
 
 fn token(id: u32, phase: Phase, reason: Option<Reason>) -> Token {
     Token {
@@ -226,7 +227,7 @@ fn a_newer_database_is_refused_and_an_older_one_moves_forward() {
     assert!(Db::open(&path).unwrap().runs().unwrap().is_empty());
     // One of version 1, as the first release that had a database left it.
     let db = Db::open(&path).unwrap();
-    for table in ["orders", "notes", "steps"] {
+    for table in ["orders", "events", "steps"] {
         let sql = format!("DROP TABLE training_{table}");
         db.connection.execute(&sql, []).unwrap();
     }
@@ -264,7 +265,10 @@ fn a_training_is_named_after_its_folder_and_after_no_other_ones() {
     for (name, folder) in [("base", "/a/base"), ("mine", "/b/base")] {
         db.begin_training(&Training {
             name: name.into(),
-            folder: folder.into(),
+            config: TrainConfig {
+                out: folder.into(),
+                ..TrainConfig::default()
+            },
             ..Training::default()
         })
         .unwrap();

@@ -1,16 +1,17 @@
 //! Trainings in the database: the process writes, watchers read, orders go the other way.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+use serde_json::Value;
 
 use super::{Db, count, sentence, signed};
-use crate::training::{Note, Order, State, StepRecord, Training, What};
+use crate::training::{RecordedEvent, Training, TrainingState, legacy};
+use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainStep};
 use s1_data::files;
 
-const COLUMNS: &str =
-    "name, created_at, folder, base, data, arguments, state, step, steps, rate, fault";
+const COLUMNS: &str = "name, created_at, folder, config, state, step, steps, rate, fault";
 
 impl Db {
     /// All trainings, newest first.
@@ -54,7 +55,7 @@ impl Db {
             return Ok(None);
         };
         let trainings = self.trainings()?;
-        if let Some(known) = trainings.iter().find(|t| t.folder == folder) {
+        if let Some(known) = trainings.iter().find(|t| t.folder() == folder) {
             return Ok(Some(known.name.clone()));
         }
         let free = |name: &String| !trainings.iter().any(|t| t.name == *name);
@@ -77,27 +78,27 @@ impl Db {
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             t.execute(
-                "INSERT INTO trainings (name, created_at, folder, base, data, arguments, state, step,
+                "INSERT INTO trainings (name, created_at, folder, base, data, config, state, step,
                                         steps, rate, fault)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
                  ON CONFLICT (name) DO UPDATE SET folder = excluded.folder, base = excluded.base,
-                    data = excluded.data, arguments = excluded.arguments, state = excluded.state,
+                    data = excluded.data, config = excluded.config, state = excluded.state,
                     step = excluded.step, steps = excluded.steps, rate = excluded.rate,
                     fault = NULL",
                 params![
                     training.name,
                     now,
-                    training.folder.to_string_lossy(),
-                    training.base,
-                    training.data,
-                    serde_json::to_string(&training.arguments)?,
+                    training.folder().to_string_lossy(),
+                    training.config.base().to_string_lossy(),
+                    training.config.data.to_string_lossy(),
+                    serde_json::to_string(&training.config)?,
                     training.state.name(),
                     signed(training.step),
                     signed(training.steps),
                     training.rate
                 ],
             )?;
-            for table in ["training_steps", "training_notes"] {
+            for table in ["training_steps", "training_events"] {
                 t.execute(
                     &format!(
                         "DELETE FROM {table} WHERE step > ?
@@ -117,18 +118,17 @@ impl Db {
         begin().map_err(|e| sentence(e, &path))
     }
 
-    /// Writes what happened since the last time: state, steps and notes (whose ids are given here)
-    /// in one transaction.
+    /// Writes what happened since the last time, in one transaction: the state, and events with
+    /// the ids that they get here. Steps are kept apart from other events.
     ///
     /// # Errors
     /// If there is no such training, or the database cannot be written.
     pub fn record_training(
         &mut self,
         name: &str,
-        state: State,
+        state: TrainingState,
         fault: Option<&str>,
-        steps: &[StepRecord],
-        notes: &[(usize, What)],
+        events: &[TrainEvent],
     ) -> Result<()> {
         let id = self.training_id(name)?;
         let path = self.path.clone();
@@ -136,29 +136,32 @@ impl Db {
             let t = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for s in steps {
-                t.execute(
-                    "INSERT OR REPLACE INTO training_steps
-                        (training, step, loss, lr, grad_norm, tok_s, eta_s)
-                     VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    params![
-                        id,
-                        signed(s.step),
-                        s.loss,
-                        s.lr,
-                        s.grad_norm,
-                        s.tok_s,
-                        s.eta_s
-                    ],
-                )?;
+            let mut last = None;
+            for event in events {
+                if let TrainEvent::Step(s) = event {
+                    last = Some(signed(s.step));
+                    t.execute(
+                        "INSERT OR REPLACE INTO training_steps
+                            (training, step, epoch, loss, lr, grad_norm, tok_s, eta_s)
+                         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                        params![
+                            id,
+                            signed(s.step),
+                            signed(s.epoch),
+                            s.loss,
+                            s.lr,
+                            s.grad_norm,
+                            s.tok_s,
+                            s.eta_s
+                        ],
+                    )?;
+                } else {
+                    t.execute(
+                        "INSERT INTO training_events (training, step, event) VALUES (?, ?, ?)",
+                        params![id, signed(event.step()), serde_json::to_string(event)?],
+                    )?;
+                }
             }
-            for (step, what) in notes {
-                t.execute(
-                    "INSERT INTO training_notes (training, step, what) VALUES (?, ?, ?)",
-                    params![id, signed(*step), serde_json::to_string(what)?],
-                )?;
-            }
-            let last = steps.last().map(|s| signed(s.step));
             t.execute(
                 "UPDATE trainings SET state = ?, fault = ?, step = ifnull(?, step) WHERE id = ?",
                 params![state.name(), fault, last, id],
@@ -173,49 +176,51 @@ impl Db {
     ///
     /// # Errors
     /// If there is no such training, or the database cannot be read.
-    pub fn training_steps(&self, name: &str, after: usize) -> Result<Vec<StepRecord>> {
+    pub fn training_steps(&self, name: &str, after: usize) -> Result<Vec<TrainStep>> {
         let id = self.training_id(name)?;
         self.told((|| {
             let mut query = self.connection.prepare(
-                "SELECT step, loss, lr, grad_norm, tok_s, eta_s FROM training_steps
-                 WHERE training = ? AND step > ? ORDER BY step",
+                "SELECT s.step, t.steps, s.epoch, s.loss, s.lr, s.grad_norm, s.tok_s, s.eta_s
+                 FROM training_steps s JOIN trainings t ON t.id = s.training
+                 WHERE s.training = ? AND s.step > ? ORDER BY s.step",
             )?;
             let rows = query.query_map(params![id, signed(after)], |r| {
-                Ok(StepRecord {
+                Ok(TrainStep {
                     step: count(r.get(0)?),
-                    loss: real(r, 1)?,
-                    lr: real(r, 2)?,
-                    grad_norm: real(r, 3)?,
-                    tok_s: real(r, 4)?,
-                    eta_s: real(r, 5)?,
+                    steps: count(r.get(1)?),
+                    epoch: count(r.get(2)?),
+                    loss: real(r, 3)?,
+                    lr: real(r, 4)?,
+                    grad_norm: real(r, 5)?,
+                    tok_s: real(r, 6)?,
+                    eta_s: real(r, 7)?,
                 })
             })?;
             rows.map(|r| Ok(r?)).collect()
         })())
     }
 
-    /// The notes of a training after note `after`, in order.
+    /// What else happened in a training after the event `after`, in order.
     ///
     /// # Errors
     /// As [`Db::training_steps`].
-    pub fn training_notes(&self, name: &str, after: i64) -> Result<Vec<Note>> {
+    pub fn training_events(&self, name: &str, after: i64) -> Result<Vec<RecordedEvent>> {
         let id = self.training_id(name)?;
         self.told((|| {
             let mut query = self.connection.prepare(
-                "SELECT id, step, what FROM training_notes
+                "SELECT id, step, event FROM training_events
                  WHERE training = ? AND id > ? ORDER BY id",
             )?;
             let mut found = query.query(params![id, after])?;
-            let mut notes = Vec::new();
+            let mut events = Vec::new();
             while let Some(r) = found.next()? {
-                notes.push(Note {
+                let event = event(count(r.get(1)?), &r.get::<_, String>(2)?);
+                events.push(RecordedEvent {
                     id: r.get(0)?,
-                    step: count(r.get(1)?),
-                    what: serde_json::from_str(&r.get::<_, String>(2)?)
-                        .context("a note of a training is damaged")?,
+                    event: event.context("an event of a training is damaged")?,
                 });
             }
-            Ok(notes)
+            Ok(events)
         })())
     }
 
@@ -223,14 +228,14 @@ impl Db {
     ///
     /// # Errors
     /// If there is no such training, or the database cannot be written.
-    pub fn order_training(&mut self, name: &str, order: Order) -> Result<()> {
+    pub fn order_training(&mut self, name: &str, order: TrainOrder) -> Result<()> {
         let id = self.training_id(name)?;
         self.told((|| {
             self.connection.execute(
                 "INSERT INTO training_orders (training, what) VALUES (?, ?)",
                 params![id, serde_json::to_string(&order)?],
             )?;
-            if let Order::Rate(rate) = order {
+            if let TrainOrder::Rate(rate) = order {
                 let sql = "UPDATE trainings SET rate = ? WHERE id = ?";
                 self.connection.execute(sql, params![rate, id])?;
             }
@@ -242,10 +247,10 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::order_training`].
-    pub fn take_training_orders(&mut self, name: &str) -> Result<Vec<Order>> {
+    pub fn take_training_orders(&mut self, name: &str) -> Result<Vec<TrainOrder>> {
         let id = self.training_id(name)?;
         let path = self.path.clone();
-        let take = || -> Result<Vec<Order>> {
+        let take = || -> Result<Vec<TrainOrder>> {
             let waiting: Vec<(i64, String)> = {
                 let sql = "SELECT id, what FROM training_orders WHERE training = ? ORDER BY id";
                 let mut query = self.connection.prepare(sql)?;
@@ -299,22 +304,37 @@ fn real(row: &Row, column: usize) -> rusqlite::Result<f64> {
 }
 
 fn training(row: &Row) -> Result<Training> {
-    let state: String = row.get(6)?;
+    let state: String = row.get(4)?;
     Ok(Training {
         name: row.get(0)?,
         created_at: count(row.get(1)?) as u64,
-        folder: PathBuf::from(row.get::<_, String>(2)?),
-        base: row.get(3)?,
-        data: row.get(4)?,
-        arguments: serde_json::from_str(&row.get::<_, String>(5)?)
-            .context("the arguments of a training are damaged")?,
+        config: TrainConfig {
+            out: row.get::<_, String>(2)?.into(),
+            ..config(&row.get::<_, String>(3)?).context("the settings of a training are damaged")?
+        },
         state: serde_json::from_value(state.into())
             .context("the state of a training is damaged")?,
-        step: count(row.get(7)?),
-        steps: count(row.get(8)?),
-        rate: real(row, 9)?,
-        fault: row.get(10)?,
+        step: count(row.get(5)?),
+        steps: count(row.get(6)?),
+        rate: real(row, 7)?,
+        fault: row.get(8)?,
     })
+}
+
+fn config(text: &str) -> Result<TrainConfig> {
+    match serde_json::from_str(text)? {
+        Value::Array(words) => {
+            legacy::config(&serde_json::from_value::<Vec<String>>(words.into())?)
+        }
+        settings => Ok(serde_json::from_value(settings)?),
+    }
+}
+
+fn event(step: usize, text: &str) -> Result<TrainEvent> {
+    match serde_json::from_str(text)? {
+        Value::Object(note) if note.contains_key("what") => legacy::event(step, note),
+        event => Ok(serde_json::from_value(event)?),
+    }
 }
 
 #[cfg(test)]
@@ -325,9 +345,11 @@ mod tests {
         Db::open(&folder.path().join("runs.db")).unwrap()
     }
 
-    fn step(step: usize) -> StepRecord {
-        StepRecord {
+    fn step(step: usize) -> TrainStep {
+        TrainStep {
             step,
+            steps: 10,
+            epoch: 1,
             loss: 1.0 / step as f64,
             lr: 1e-3,
             grad_norm: 0.5,
@@ -342,32 +364,40 @@ mod tests {
         let (mut process, watcher) = (open(&folder), open(&folder));
         let mut training = Training {
             name: "nano".into(),
-            folder: "/somewhere/nano".into(),
-            base: "bundled:base".into(),
-            data: "bundled:traces".into(),
-            arguments: vec!["--model".into(), "bundled:base".into()],
-            state: State::Running,
+            config: TrainConfig {
+                model: Some("bundled:base".into()),
+                data: "bundled:traces".into(),
+                out: "/somewhere/nano".into(),
+                lr: 1e-3,
+                ..TrainConfig::default()
+            },
+            state: TrainingState::Running,
             steps: 10,
             rate: 1.0,
             ..Training::default()
         };
         process.begin_training(&training).unwrap();
-        let said = What::Said {
+        let said = TrainEvent::Message {
+            step: 4,
             text: "so far".into(),
         };
-        let steps: Vec<StepRecord> = (1..=4).map(step).collect();
-        let told =
-            process.record_training("nano", State::Running, None, &steps, &[(4, said.clone())]);
+        let steps = (1..=4).map(step).map(TrainEvent::Step);
+        let events: Vec<TrainEvent> = steps.chain([said.clone()]).collect();
+        let told = process.record_training("nano", TrainingState::Running, None, &events);
         told.unwrap();
         assert_eq!(
             watcher.training_steps("nano", 2).unwrap(),
             [step(3), step(4)]
         );
-        let notes = watcher.training_notes("nano", 0).unwrap();
-        assert_eq!(notes.len(), 1);
-        assert_eq!((notes[0].step, &notes[0].what), (4, &said));
+        let events = watcher.training_events("nano", 0).unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].event, said);
         let seen = watcher.training("nano").unwrap().unwrap();
-        assert_eq!((seen.step, seen.steps, seen.state), (4, 10, State::Running));
+        assert_eq!(seen.config, training.config);
+        assert_eq!(
+            (seen.step, seen.steps, seen.state),
+            (4, 10, TrainingState::Running)
+        );
         assert_eq!(watcher.training("other").unwrap(), None);
 
         training.step = 2;
@@ -376,7 +406,7 @@ mod tests {
             watcher.training_steps("nano", 0).unwrap(),
             [step(1), step(2)]
         );
-        assert_eq!(watcher.training_notes("nano", 0).unwrap(), []);
+        assert_eq!(watcher.training_events("nano", 0).unwrap(), []);
         assert_eq!(watcher.trainings().unwrap().len(), 1);
         process.remove_training("nano").unwrap();
         assert_eq!(watcher.trainings().unwrap(), []);
@@ -391,15 +421,15 @@ mod tests {
             ..Training::default()
         };
         process.begin_training(&training).unwrap();
-        panel.order_training("nano", Order::Rate(0.5)).unwrap();
-        panel.order_training("nano", Order::Pause).unwrap();
+        panel.order_training("nano", TrainOrder::Rate(0.5)).unwrap();
+        panel.order_training("nano", TrainOrder::Pause).unwrap();
         let orders = process.take_training_orders("nano").unwrap();
-        assert_eq!(orders, [Order::Rate(0.5), Order::Pause]);
+        assert_eq!(orders, [TrainOrder::Rate(0.5), TrainOrder::Pause]);
         assert_eq!(process.take_training_orders("nano").unwrap(), []);
         assert_eq!(panel.training("nano").unwrap().unwrap().rate, 0.5);
-        panel.order_training("nano", Order::Kill).unwrap();
+        panel.order_training("nano", TrainOrder::Kill).unwrap();
         process.begin_training(&training).unwrap();
         assert_eq!(process.take_training_orders("nano").unwrap(), []);
-        assert!(panel.order_training("none", Order::Stop).is_err());
+        assert!(panel.order_training("none", TrainOrder::Stop).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Anything at all, at any size: the program must survive it, and the screen must stay clean.
 
 use super::*;
-use crate::tui::app::train::{Listed, Look, News};
+use crate::tui::app::train::{Listed, TrainingUpdate, TrainingsSnapshot};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
 use s1_core::tree::Probe;
@@ -89,25 +89,29 @@ impl Dice {
         token
     }
     /// Trainings as a damaged database, or another program, may tell of them.
-    fn look(&mut self, app: &App) -> Look {
-        use s1_store::training::{Note, State, StepRecord, Training, What};
+    fn look(&mut self, app: &App) -> TrainingsSnapshot {
+        use s1_core::training::{TrainConfig, TrainEvent, TrainStep};
+        use s1_store::training::{RecordedEvent, Training, TrainingState};
         let numbers = [0.0, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300];
         let number = |dice: &mut Dice| numbers[dice.roll(numbers.len())];
         let states = [
-            State::Preparing,
-            State::Running,
-            State::Paused,
-            State::Finished,
-            State::Failed,
+            TrainingState::Preparing,
+            TrainingState::Running,
+            TrainingState::Paused,
+            TrainingState::Finished,
+            TrainingState::Failed,
         ];
         let list = (0..self.roll(3))
             .map(|i| Listed {
                 training: Training {
                     name: if i == 0 { "a".into() } else { self.text() },
-                    folder: self.text().into(),
-                    base: self.text(),
-                    data: self.text(),
-                    arguments: vec![self.text(), "--lora-rank".into()],
+                    config: TrainConfig {
+                        model: Some(self.text().into()),
+                        data: self.text().into(),
+                        out: self.text().into(),
+                        sample: Some(self.text()),
+                        ..TrainConfig::default()
+                    },
                     state: states[self.roll(states.len())],
                     step: self.roll(40),
                     steps: [0, 7, 40, usize::MAX][self.roll(4)],
@@ -120,8 +124,10 @@ impl Dice {
             .collect();
         let after = app.train.watched.after();
         let first = after.0 + 1;
-        let steps = (first..first + self.roll(30)).map(|step| StepRecord {
+        let steps = (first..first + self.roll(30)).map(|step| TrainStep {
             step,
+            steps: self.roll(40),
+            epoch: 1,
             loss: number(self),
             lr: number(self),
             grad_norm: number(self),
@@ -129,33 +135,40 @@ impl Dice {
             eta_s: number(self),
         });
         let steps = steps.collect();
-        let notes = (1..=self.roll(4) as i64).map(|i| Note {
+        let events = (1..=self.roll(4) as i64).map(|i| RecordedEvent {
             id: after.1 + i,
-            step: self.roll(40),
-            what: match self.roll(4) {
-                0 => What::Loss { loss: number(self) },
-                1 => What::Accuracy {
+            event: match self.roll(4) {
+                0 => TrainEvent::Eval {
+                    step: self.roll(40),
+                    loss: number(self),
+                },
+                1 => TrainEvent::Accuracy {
+                    step: self.roll(40),
                     n: self.roll(3),
                     correct: self.roll(5),
                     thinking: number(self),
                 },
-                2 => What::Said { text: self.text() },
-                _ => What::Sample {
+                2 => TrainEvent::Message {
+                    step: self.roll(40),
+                    text: self.text(),
+                },
+                _ => TrainEvent::Sample {
+                    step: self.roll(40),
                     question: self.text(),
                     thinking: self.text(),
                     answer: self.text(),
                 },
             },
         });
-        let notes = notes.collect();
-        let news = app.train.current.clone().map(|name| News {
+        let events = events.collect();
+        let news = app.train.current.clone().map(|name| TrainingUpdate {
             name,
             after,
             steps,
-            notes,
+            events,
             checkpoints: Vec::new(),
         });
-        Look { list, news }
+        TrainingsSnapshot { list, news }
     }
     fn key(&mut self) -> KeyEvent {
         let named = [

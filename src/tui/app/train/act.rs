@@ -1,12 +1,13 @@
 //! What keys do on the train screen while a training is watched, and what comes back of it.
 
-use super::{Look, Pane};
+use super::{Pane, TrainingsSnapshot};
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Overlay, Sure};
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
-use s1_store::training::{Order, State};
+use s1_core::training::TrainOrder;
+use s1_store::training::TrainingState;
 
 /// The learning rate may be multiplied and divided by this much.
 const MOST_RATE: f64 = 1024.0;
@@ -44,9 +45,9 @@ impl App {
     }
 
     /// Hears what was read of the trainings.
-    pub fn on_trainings(&mut self, read: Result<Look, String>) {
+    pub fn on_trainings(&mut self, read: Result<TrainingsSnapshot, String>) {
         self.train.looking = false;
-        let Look { list, news } = match read {
+        let TrainingsSnapshot { list, news } = match read {
             Ok(look) => look,
             Err(sentence) => {
                 self.train.trouble = Some(sentence);
@@ -86,7 +87,7 @@ impl App {
                 train.current.as_deref() == Some(&news.name) && news.after == train.watched.after();
             if fits {
                 train.watched.checkpoints = news.checkpoints;
-                train.watched.add(news.steps, news.notes, total);
+                train.watched.add(news.steps, news.events, total);
             }
         }
         train.clamp();
@@ -110,11 +111,11 @@ impl App {
                     "The training {name} was interrupted; R takes it up from its last checkpoint."
                 ),
             ),
-            State::Finished => self.say(
+            TrainingState::Finished => self.say(
                 Tone::Info,
                 format!("The training {name} is done; c compares it with its base."),
             ),
-            State::Failed => self.say(
+            TrainingState::Failed => self.say(
                 Tone::Warning,
                 fault.unwrap_or("The training has failed.").to_owned(),
             ),
@@ -147,12 +148,13 @@ impl App {
             A::LogAxis => self.train.watched.turn_axis(),
             A::TrainEnter => self.enter_pane(),
             A::PauseTraining => self.pause_training(),
-            A::StopTraining => {
-                self.order(Order::Stop, "It ends after this step, with a checkpoint.")
-            }
+            A::StopTraining => self.order(
+                TrainOrder::Stop,
+                "It ends after this step, with a checkpoint.",
+            ),
             A::KillTraining => self.ask_to_kill(),
             A::SaveCheckpoint => {
-                self.order(Order::Save, "A checkpoint is written after this step.")
+                self.order(TrainOrder::Save, "A checkpoint is written after this step.")
             }
             A::RateDown => self.change_rate(0.5),
             A::RateUp => self.change_rate(2.0),
@@ -239,7 +241,7 @@ impl App {
     }
 
     /// Gives an order to the training that is watched, if it is at work.
-    fn order(&mut self, order: Order, said: &str) {
+    fn order(&mut self, order: TrainOrder, said: &str) {
         let Some(current) = self.train.current() else {
             return self.refuse("There is no training yet; n plans one.");
         };
@@ -256,9 +258,9 @@ impl App {
     fn pause_training(&mut self) {
         let paused = self.train.current().map(|l| l.training.state);
         match paused {
-            Some(State::Paused) => self.order(Order::Resume, "It goes on."),
+            Some(TrainingState::Paused) => self.order(TrainOrder::Resume, "It goes on."),
             _ => self.order(
-                Order::Pause,
+                TrainOrder::Pause,
                 "It pauses after this step, with a checkpoint.",
             ),
         }
@@ -266,7 +268,7 @@ impl App {
 
     fn ask_to_kill(&mut self) {
         let Some(current) = self.train.current().filter(|l| l.is_open()) else {
-            return self.order(Order::Kill, "");
+            return self.order(TrainOrder::Kill, "");
         };
         let question = format!("Kill the training {}?", current.training.name);
         let detail = "It ends at once; R goes on from its last checkpoint. t ends it in order.";
@@ -278,19 +280,19 @@ impl App {
 
     /// The user is sure.
     pub(in crate::tui::app) fn kill_training(&mut self) {
-        self.order(Order::Kill, "It ends at once.");
+        self.order(TrainOrder::Kill, "It ends at once.");
     }
 
     /// Multiplies the scheduled learning rate.
     fn change_rate(&mut self, factor: f64) {
         let Some(current) = self.train.current() else {
-            return self.order(Order::Rate(factor), "");
+            return self.order(TrainOrder::Rate(factor), "");
         };
         let rate = (current.training.rate * factor).clamp(1.0 / MOST_RATE, MOST_RATE);
         let said = format!("The learning rate is × {rate} from the next step on.");
         let name = current.training.name.clone();
         let open = current.is_open();
-        self.order(Order::Rate(rate), &said);
+        self.order(TrainOrder::Rate(rate), &said);
         let mut list = self.train.list.iter_mut().flatten();
         if let Some(listed) = list.find(|l| open && l.training.name == name) {
             // The next press multiplies this one, read back or not.
@@ -315,14 +317,14 @@ impl App {
             return self.refuse(sentence);
         }
         let name = current.training.name.clone();
-        let arguments = current.training.arguments.clone();
+        let config = Box::new(current.training.config.clone());
         self.say(
             Tone::Info,
             format!("{name} goes on from its last checkpoint."),
         );
         self.train.starting = Some(name.clone());
         self.wish(Effect::StartTraining {
-            arguments,
+            config,
             name,
             resume: true,
         });

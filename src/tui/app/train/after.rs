@@ -9,12 +9,11 @@ use crate::tui::app::plots::sweep::Plan;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::list::{List, Row};
+use s1_core::training::Quantization;
 use s1_data::assets;
-use s1_lab::training::Product;
 use s1_store::run::Budget;
-use s1_store::training::{State, Training};
-use s1_train::arguments::Arguments;
-use s1_train::export::Quantization;
+use s1_store::training::{Training, TrainingState};
+use s1_train::Product;
 
 use super::Pane;
 
@@ -54,16 +53,11 @@ const PRODUCTS: [(&str, &str, Product); 5] = [
     ),
 ];
 
-/// The rank of the adapter that a training makes; `None` where all weights are trained.
-pub fn rank(training: &Training) -> Option<u32> {
-    Arguments::parse(&training.arguments).ok()?.lora_rank
-}
-
 impl App {
     /// The training that is watched, and the checkpoint that is meant: the selected one where the
     /// checkpoints have the keys, otherwise the result, or the newest checkpoint where there is no
     /// result yet.
-    fn meant(&self) -> Result<(Box<Training>, Option<usize>), String> {
+    fn target_checkpoint(&self) -> Result<(Box<Training>, Option<usize>), String> {
         let Some(current) = self.train.current() else {
             return Err("There is no training yet; n plans one.".into());
         };
@@ -71,12 +65,12 @@ impl App {
         let selected = checkpoints.get(self.train.checkpoint);
         let step = if self.train.pane == Pane::Checkpoints {
             selected.map(|c| c.step)
-        } else if current.training.state == State::Finished {
+        } else if current.training.state == TrainingState::Finished {
             None
         } else {
             checkpoints.first().map(|c| c.step)
         };
-        if step.is_none() && current.training.state != State::Finished {
+        if step.is_none() && current.training.state != TrainingState::Finished {
             return Err("It has no checkpoint yet; w writes one after this step.".into());
         }
         Ok((Box::new(current.training.clone()), step))
@@ -84,7 +78,7 @@ impl App {
 
     /// Opens what the training made.
     pub(super) fn open_trained(&mut self, purpose: Purpose) {
-        match self.meant() {
+        match self.target_checkpoint() {
             Ok((training, step)) => {
                 self.say(Tone::Info, "Fetching the trained model …");
                 self.wish(Effect::OpenTrained {
@@ -132,8 +126,8 @@ impl App {
 
     /// What can be written.
     pub(super) fn open_export(&mut self) {
-        let (training, step) = match self.meant() {
-            Ok(meant) => meant,
+        let (training, step) = match self.target_checkpoint() {
+            Ok(target) => target,
             Err(sentence) => return self.refuse(sentence),
         };
         let of = step.map_or("the result".into(), |step| format!("step {step}"));
@@ -145,8 +139,8 @@ impl App {
 
     /// A product was chosen.
     pub(in crate::tui::app) fn export_trained(&mut self, row: usize) {
-        let (training, step) = match self.meant() {
-            Ok(meant) => meant,
+        let (training, step) = match self.target_checkpoint() {
+            Ok(target) => target,
             Err(sentence) => return self.refuse(sentence),
         };
         let Some((_, _, product)) = products(&training).nth(row) else {
@@ -171,7 +165,7 @@ impl App {
 
 /// The products that a training can give.
 fn products(training: &Training) -> impl Iterator<Item = (&'static str, &'static str, Product)> {
-    let adapter = rank(training).is_some();
+    let adapter = training.config.lora_rank.is_some();
     PRODUCTS
         .into_iter()
         .filter(move |(_, _, p)| adapter || *p != Product::Adapter)
@@ -179,10 +173,11 @@ fn products(training: &Training) -> impl Iterator<Item = (&'static str, &'static
 
 /// The sweep before and after a training, with the budgets of a small model.
 fn before(training: &Training, tuned: PathBuf) -> Before {
-    let bundled = Path::new(&training.base) == Path::new(assets::BASE);
+    let base = training.config.base();
+    let bundled = base == Path::new(assets::BASE);
     Before {
         name: training.name.clone(),
-        base: PathBuf::from(&training.base),
+        base: base.to_path_buf(),
         tuned,
         plan: Plan {
             problems: bundled.then(|| assets::HELD_OUT.into()),

@@ -1,8 +1,8 @@
-//! The form of a new training: its fields, their defaults, and the command line they make.
+//! The form of a new training: its fields, their defaults, and the settings they make.
 //!
-//! Every value is the text that a person would type. A field that was not touched has its default,
-//! which may depend on the base: the bundled base comes with the recipe that makes the bundled
-//! reasoner of it, every other one with s1's. Not here: the keys, and whether the run fits.
+//! A field that was not touched has its default, which may depend on the base: the bundled base
+//! comes with the recipe that makes the bundled reasoner of it, every other one with s1's. Not
+//! here: the keys, and whether the run fits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,12 @@ mod field;
 
 pub use field::Field;
 use field::read;
+use s1_core::training::{self, TrainConfig};
 use s1_data::assets;
 
 /// A row of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Row {
+pub enum FormRow {
     /// Starts it.
     Start,
     /// A field.
@@ -29,7 +30,7 @@ const SAMPLE: &str = assets::FIRST_QUESTION.0;
 
 /// What the defaults depend on besides the form itself.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Place {
+pub struct FormDefaults {
     /// The folder in which trainings have theirs.
     pub folder: PathBuf,
     /// Cores of this machine.
@@ -42,7 +43,7 @@ pub struct Place {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Form {
     /// What the defaults depend on.
-    pub place: Place,
+    pub defaults: FormDefaults,
     /// Names that are taken.
     pub taken: Vec<String>,
     /// The fields that rarely matter are shown.
@@ -54,19 +55,25 @@ pub struct Form {
 
 impl Form {
     /// A form in which everything has its default.
-    pub fn new(place: Place) -> Form {
+    pub fn new(defaults: FormDefaults) -> Form {
         Form {
-            place,
+            defaults,
             ..Form::default()
         }
     }
 
     /// The rows, from the top.
-    pub fn rows(&self) -> Vec<Row> {
-        let fields = |fields: &[Field]| fields.iter().copied().map(Row::Field).collect::<Vec<_>>();
-        let mut rows = vec![Row::Start];
+    pub fn rows(&self) -> Vec<FormRow> {
+        let fields = |fields: &[Field]| {
+            fields
+                .iter()
+                .copied()
+                .map(FormRow::Field)
+                .collect::<Vec<_>>()
+        };
+        let mut rows = vec![FormRow::Start];
         rows.extend(fields(&Field::FIRST));
-        rows.push(Row::Advanced);
+        rows.push(FormRow::Advanced);
         if self.advanced {
             rows.extend(fields(&Field::ADVANCED));
         }
@@ -74,16 +81,18 @@ impl Form {
     }
 
     /// The selected row.
-    pub fn row(&self) -> Row {
+    pub fn row(&self) -> FormRow {
         let rows = self.rows();
-        rows.get(self.selected).copied().unwrap_or(Row::Start)
+        rows.get(self.selected).copied().unwrap_or(FormRow::Start)
     }
 
-    /// A field as text; empty where it is off or open.
+    /// A field as text.
     pub fn text(&self, field: Field) -> String {
-        match self.own.get(&field) {
-            Some(text) => text.clone(),
-            None => self.usual(field),
+        match (self.own.get(&field), field.setting()) {
+            (Some(text), _) => text.clone(),
+            (None, Some(setting)) => setting.text(&self.recipe()),
+            (None, None) if field == Field::Price => self.defaults.price.to_string(),
+            (None, None) => self.free_name(),
         }
     }
 
@@ -92,59 +101,63 @@ impl Form {
         self.own.contains_key(&field)
     }
 
-    fn usual(&self, field: Field) -> String {
-        let bundled = self.text_of_base() == assets::BASE;
-        let of = |recipe: &str, s1: &str| if bundled { recipe } else { s1 }.to_owned();
-        match field {
-            Field::Base => assets::BASE.into(),
-            Field::Data => assets::TRACES.into(),
-            Field::Weights => "full".into(),
-            Field::Epochs => of("6", "5"),
-            Field::Rate => match self.rank() {
-                // An addition starts at nothing and bears larger steps.
-                Some(_) => of("3e-3", "2e-4"),
-                None => of("1e-3", "1e-5"),
-            },
-            Field::Batch => of("2", "16"),
-            Field::Block => of("1024", ""),
-            Field::Threads => (self.place.cores / 2).max(1).to_string(),
-            Field::Warmup => "0.05".into(),
-            Field::Decay => "1e-4".into(),
-            Field::Clip => "1".into(),
-            Field::Accumulation => "1".into(),
-            Field::Pack => of("on", ""),
-            Field::Checkpointing | Field::MaxSteps | Field::EvalData => String::new(),
-            Field::Seed => "0".into(),
-            Field::SaveEvery => of("50", "100"),
-            Field::EvalProblems => of(assets::HELD_OUT, ""),
-            Field::EvalLimit => "40".into(),
-            Field::EvalEvery => "50".into(),
-            Field::Sample => SAMPLE.into(),
-            Field::SampleEvery => "25".into(),
-            Field::Price => self.place.price.to_string(),
-            Field::Name => self.free_name(),
-            Field::Out => {
-                let folder = self.place.folder.join(self.text(Field::Name));
-                folder.display().to_string()
-            }
+    /// The defaults that go with the base.
+    fn recipe(&self) -> TrainConfig {
+        let lora = self.own.get(&Field::WEIGHTS).is_some_and(|w| w != "full");
+        let every_recipe = TrainConfig {
+            model: Some(self.base().into()),
+            data: assets::TRACES.into(),
+            out: self.defaults.folder.join(self.text(Field::Name)),
+            threads: Some((self.defaults.cores / 2).max(1)),
+            save_every: Some(100),
+            eval_every: Some(50),
+            sample: Some(SAMPLE.into()),
+            sample_every: Some(25),
+            // LoRA weights start at zero and tolerate a higher learning rate.
+            lr: if lora { 2e-4 } else { 1e-5 },
+            ..TrainConfig::default()
+        };
+        if self.base() != assets::BASE {
+            return every_recipe;
+        }
+        TrainConfig {
+            epochs: 6,
+            lr: if lora { 3e-3 } else { 1e-3 },
+            batch: 2,
+            block_size: Some(1024),
+            pack: true,
+            save_every: Some(50),
+            eval_problems: Some(assets::HELD_OUT.into()),
+            ..every_recipe
         }
     }
 
-    fn text_of_base(&self) -> &str {
-        self.own
-            .get(&Field::Base)
-            .map_or(assets::BASE, String::as_str)
+    /// The settings of the training.
+    pub fn config(&self) -> TrainConfig {
+        let mut config = self.recipe();
+        for (field, text) in &self.own {
+            if let Some(setting) = field.setting() {
+                // What was typed was checked then.
+                let _ = setting.set(&mut config, text);
+            }
+        }
+        if config.eval_problems.is_none() && config.eval_data.is_none() {
+            config.eval_every = None;
+        }
+        if config.sample.is_none() {
+            config.sample_every = None;
+        }
+        config
     }
 
-    /// The rank of the addition; `None` where all weights are trained.
-    fn rank(&self) -> Option<&str> {
-        let own = self.own.get(&Field::Weights)?;
-        (own != "full").then_some(own)
+    fn base(&self) -> &str {
+        let own = self.own.get(&Field::BASE);
+        own.map_or(assets::BASE, String::as_str)
     }
 
     /// A name from the base's that nobody has: `base-1`.
     fn free_name(&self) -> String {
-        let base = self.text_of_base();
+        let base = self.base();
         let base = base.strip_prefix(assets::PREFIX).unwrap_or(base);
         let stem = Path::new(base).file_stem().map(|s| s.to_string_lossy());
         let mut stem: String = stem
@@ -169,38 +182,34 @@ impl Form {
             self.own.remove(&field);
             return Ok(());
         }
-        let value = if text == "off" && field.may_be_off() {
-            String::new()
-        } else {
-            read(field, text)?
-        };
+        let value = read(field, text)?;
         if field == Field::Name && self.taken.contains(&value) {
             return Err(format!(
                 "There is a training {value} already; write another name."
             ));
         }
-        self.own.insert(field, value);
-        // What is the default again needs no remembering: it follows the base then.
-        if self.own.get(&field) == Some(&self.usual(field)) {
-            self.own.remove(&field);
-        }
+        self.put(field, value);
         Ok(())
     }
 
     /// Turns a switch.
     pub fn turn(&mut self, field: Field) {
-        let on = self.text(field).is_empty();
-        let value = if on { "on" } else { "" };
-        self.own.insert(field, value.into());
-        if self.usual(field) == value {
-            self.own.remove(&field);
+        let on = self.text(field) == "true";
+        self.put(field, (!on).to_string());
+    }
+
+    /// Remembers a value, unless it is the default: that follows the base.
+    fn put(&mut self, field: Field, value: String) {
+        self.own.remove(&field);
+        if self.text(field) != value {
+            self.own.insert(field, value);
         }
     }
 
     /// What goes back to its default for the next training.
     pub fn started(&mut self) {
         self.own.remove(&Field::Name);
-        self.own.remove(&Field::Out);
+        self.own.remove(&Field::Param("out"));
     }
 
     /// The price of an hour.
@@ -208,100 +217,13 @@ impl Form {
         self.text(Field::Price).parse().unwrap_or(0.0)
     }
 
-    /// The arguments of `s1-tui train`, without the name.
-    pub fn arguments(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        let mut flag = |name: &str, value: String| match value.starts_with('-') {
-            // It would be taken for a flag.
-            true => out.push(format!("{name}={value}")),
-            false => out.extend([name.to_owned(), value]),
-        };
-        let text = |field| self.text(field);
-        flag("--model", text(Field::Base));
-        flag("--data", text(Field::Data));
-        flag("--out", text(Field::Out));
-        if let Some(rank) = self.rank() {
-            flag("--lora-rank", rank.to_owned());
-        }
-        for (name, field) in [
-            ("--epochs", Field::Epochs),
-            ("--lr", Field::Rate),
-            ("--batch", Field::Batch),
-            ("--block-size", Field::Block),
-            ("--threads", Field::Threads),
-            ("--max-steps", Field::MaxSteps),
-            ("--save-every", Field::SaveEvery),
-        ] {
-            if !text(field).is_empty() {
-                flag(name, text(field));
-            }
-        }
-        // The command has the same defaults.
-        for (name, field) in [
-            ("--warmup", Field::Warmup),
-            ("--weight-decay", Field::Decay),
-            ("--clip", Field::Clip),
-            ("--grad-accum", Field::Accumulation),
-            ("--seed", Field::Seed),
-        ] {
-            if self.is_own(field) {
-                flag(name, text(field));
-            }
-        }
-        let problems = text(Field::EvalProblems);
-        if !problems.is_empty() {
-            flag("--eval-problems", problems.clone());
-            if !text(Field::EvalLimit).is_empty() {
-                flag("--eval-limit", text(Field::EvalLimit));
-            }
-        }
-        let held_out = text(Field::EvalData);
-        if !held_out.is_empty() {
-            flag("--eval-data", held_out.clone());
-        }
-        if !(problems.is_empty() && held_out.is_empty()) {
-            flag("--eval-every", text(Field::EvalEvery));
-        }
-        let sample = text(Field::Sample);
-        if !sample.is_empty() {
-            flag("--sample", sample);
-            flag("--sample-every", text(Field::SampleEvery));
-        }
-        for (name, field) in [
-            ("--pack", Field::Pack),
-            ("--checkpointing", Field::Checkpointing),
-        ] {
-            if !text(field).is_empty() {
-                out.push(name.to_owned());
-            }
-        }
-        out
-    }
-
     /// The command line that does the same.
     pub fn command(&self) -> String {
-        let arguments = self.arguments();
-        let name = ["--name".to_owned(), self.text(Field::Name)];
-        command(arguments.iter().chain(&name))
+        training::command_line(&self.config(), &self.text(Field::Name))
     }
 }
 
-/// `s1-tui train` with arguments, as a shell reads it.
-pub fn command<'a>(arguments: impl Iterator<Item = &'a String>) -> String {
-    let mut out = String::from("s1-tui train");
-    for argument in arguments {
-        let plain = |c: char| is_plain(c) || "/:=,+@".contains(c);
-        out.push(' ');
-        if !argument.is_empty() && argument.chars().all(plain) {
-            out.push_str(argument);
-        } else {
-            out.push_str(&format!("'{}'", argument.replace('\'', r"'\''")));
-        }
-    }
-    out
-}
-
-/// Whether a character stands in a name, and in a shell, as it is.
+/// Whether a character may be in a name.
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
@@ -312,7 +234,7 @@ mod tests {
 
     fn form() -> Form {
         Form {
-            place: Place {
+            defaults: FormDefaults {
                 folder: "/data/trainings".into(),
                 cores: 8,
                 price: 0.0,
@@ -328,32 +250,28 @@ mod tests {
     #[test]
     fn untouched_it_is_the_recipe_of_the_bundled_reasoner() {
         assert_eq!(
-            form().arguments().join(" "),
-            "--model bundled:base --data bundled:traces --out /data/trainings/base-1 --epochs 6 \
-             --lr 1e-3 --batch 2 --block-size 1024 --threads 4 --save-every 50 \
-             --eval-problems bundled:held-out --eval-limit 40 --eval-every 50 \
-             --sample How many r in raspberry? --sample-every 25 --pack"
+            form().command(),
+            "s1-tui train --model bundled:base --data bundled:traces \
+             --out /data/trainings/base-1 --epochs 6 --lr 0.001 --batch 2 --block-size 1024 \
+             --threads 4 --pack --save-every 50 --eval-problems bundled:held-out --eval-every 50 \
+             --sample 'How many r in raspberry?' --sample-every 25 --name base-1"
         );
-        assert!(form().command().ends_with("--pack --name base-1"));
-        assert!(
-            form()
-                .command()
-                .contains("--sample 'How many r in raspberry?'")
-        );
+        form().config().check().unwrap();
     }
 
     #[test]
     fn another_base_brings_the_settings_of_the_paper_and_its_own_name() {
         let mut form = form();
-        set(&mut form, Field::Base, "/models/Qwen2.5 0.5B.gguf");
-        set(&mut form, Field::Data, "/data/s1K.jsonl");
-        set(&mut form, Field::Sample, "off");
+        set(&mut form, Field::BASE, "/models/Qwen2.5 0.5B.gguf");
+        set(&mut form, Field::DATA, "/data/s1K.jsonl");
+        set(&mut form, Field::Param("sample"), "off");
         assert_eq!(
-            form.arguments().join(" "),
-            "--model /models/Qwen2.5 0.5B.gguf --data /data/s1K.jsonl \
-             --out /data/trainings/qwen2.5-0.5b-1 --epochs 5 --lr 1e-5 --batch 16 --threads 4 \
-             --save-every 100"
+            form.command(),
+            "s1-tui train --model '/models/Qwen2.5 0.5B.gguf' --data /data/s1K.jsonl \
+             --out /data/trainings/qwen2.5-0.5b-1 --threads 4 --save-every 100 \
+             --name qwen2.5-0.5b-1"
         );
+        assert_eq!((form.config().epochs, form.config().lr), (5, 1e-5));
         form.taken = vec!["qwen2.5-0.5b-1".into()];
         assert_eq!(form.text(Field::Name), "qwen2.5-0.5b-2");
     }
@@ -362,39 +280,40 @@ mod tests {
     fn every_setting_reaches_the_command() {
         let mut form = form();
         for (field, text) in [
-            (Field::Data, "lines.jsonl"),
-            (Field::Weights, "lora 16"),
-            (Field::Epochs, "2"),
-            (Field::Rate, "5e-4"),
-            (Field::Batch, "8"),
-            (Field::Block, "off"),
-            (Field::Threads, "3"),
+            (Field::DATA, "lines.jsonl"),
+            (Field::WEIGHTS, "lora 16"),
+            (Field::Param("epochs"), "2"),
+            (Field::Param("lr"), "5e-4"),
+            (Field::Param("batch"), "8"),
+            (Field::Param("block_size"), "off"),
+            (Field::Param("threads"), "3"),
             (Field::Name, "mine"),
-            (Field::Out, "/elsewhere"),
-            (Field::MaxSteps, "12"),
-            (Field::Warmup, "0.1"),
-            (Field::Decay, "0"),
-            (Field::Clip, "0.5"),
-            (Field::Accumulation, "2"),
-            (Field::Seed, "7"),
-            (Field::SaveEvery, "off"),
-            (Field::EvalProblems, "off"),
-            (Field::EvalData, "held.jsonl"),
-            (Field::EvalEvery, "6"),
-            (Field::Sample, "Is it's?"),
-            (Field::SampleEvery, "4"),
+            (Field::Param("out"), "/elsewhere"),
+            (Field::Param("max_steps"), "12"),
+            (Field::Param("warmup"), "0.1"),
+            (Field::Param("weight_decay"), "0"),
+            (Field::Param("clip"), "0.5"),
+            (Field::Param("grad_accum"), "2"),
+            (Field::Param("seed"), "7"),
+            (Field::Param("save_every"), "off"),
+            (Field::Param("eval_problems"), "off"),
+            (Field::Param("eval_data"), "held.jsonl"),
+            (Field::Param("eval_every"), "6"),
+            (Field::Param("sample"), "Is it's?"),
+            (Field::Param("sample_every"), "4"),
             (Field::Price, "2.5"),
         ] {
             set(&mut form, field, text);
         }
-        form.turn(Field::Pack);
-        form.turn(Field::Checkpointing);
+        form.turn(Field::Param("pack"));
+        form.turn(Field::Param("checkpointing"));
         assert_eq!(
             form.command(),
             "s1-tui train --model bundled:base --data lines.jsonl --out /elsewhere --lora-rank 16 \
              --epochs 2 --lr 5e-4 --batch 8 --threads 3 --max-steps 12 --warmup 0.1 \
-             --weight-decay 0 --clip 0.5 --grad-accum 2 --seed 7 --eval-data held.jsonl \
-             --eval-every 6 --sample 'Is it'\\''s?' --sample-every 4 --checkpointing --name mine"
+             --weight-decay 0 --clip 0.5 --grad-accum 2 --checkpointing --seed 7 \
+             --eval-data held.jsonl --eval-every 6 --sample 'Is it'\\''s?' --sample-every 4 \
+             --name mine"
         );
         assert_eq!(form.price(), 2.5);
     }
@@ -402,21 +321,25 @@ mod tests {
     #[test]
     fn what_was_not_touched_follows_the_base_and_what_was_stays() {
         let mut form = form();
-        set(&mut form, Field::Epochs, "3");
-        set(&mut form, Field::Batch, "2");
-        set(&mut form, Field::Base, "/m.gguf");
-        assert_eq!(form.text(Field::Epochs), "3");
-        assert_eq!(form.text(Field::Batch), "16", "2 was the recipe's own");
-        set(&mut form, Field::Epochs, "");
+        set(&mut form, Field::Param("epochs"), "3");
+        set(&mut form, Field::Param("batch"), "2");
+        set(&mut form, Field::BASE, "/m.gguf");
+        assert_eq!(form.text(Field::Param("epochs")), "3");
         assert_eq!(
-            form.text(Field::Epochs),
+            form.text(Field::Param("batch")),
+            "16",
+            "2 was the recipe's own"
+        );
+        set(&mut form, Field::Param("epochs"), "");
+        assert_eq!(
+            form.text(Field::Param("epochs")),
             "5",
             "nothing typed is the default"
         );
-        set(&mut form, Field::Weights, "8");
-        assert_eq!(form.text(Field::Rate), "2e-4");
+        set(&mut form, Field::WEIGHTS, "8");
+        assert_eq!(form.text(Field::Param("lr")), "2e-4");
         form.started();
-        assert_eq!(form.text(Field::Weights), "8", "for the next training, too");
+        assert_eq!(form.text(Field::WEIGHTS), "8", "for the next training, too");
     }
 
     #[test]
@@ -424,23 +347,23 @@ mod tests {
         let mut form = form();
         form.taken = vec!["mine".into()];
         for (field, text) in [
-            (Field::Weights, "0"),
-            (Field::Weights, "half"),
-            (Field::Epochs, "0"),
-            (Field::Rate, "0"),
-            (Field::Rate, "NaN"),
-            (Field::Rate, "off"),
-            (Field::Batch, "-1"),
-            (Field::Block, "7"),
-            (Field::Threads, "many"),
-            (Field::Warmup, "1.1"),
-            (Field::Clip, "-1"),
+            (Field::WEIGHTS, "0"),
+            (Field::WEIGHTS, "half"),
+            (Field::Param("epochs"), "0"),
+            (Field::Param("lr"), "0"),
+            (Field::Param("lr"), "NaN"),
+            (Field::Param("lr"), "off"),
+            (Field::Param("batch"), "-1"),
+            (Field::Param("block_size"), "7"),
+            (Field::Param("threads"), "many"),
+            (Field::Param("warmup"), "1.1"),
+            (Field::Param("clip"), "-1"),
             (Field::Price, "inf"),
             (Field::Name, "../up"),
             (Field::Name, "a b"),
             (Field::Name, ".hidden"),
             (Field::Name, "mine"),
-            (Field::Pack, "maybe"),
+            (Field::Param("pack"), "maybe"),
         ] {
             let before = form.clone();
             assert!(form.set(field, text).is_err(), "{field:?} {text:?}");
@@ -452,7 +375,7 @@ mod tests {
     fn every_field_has_a_row_once() {
         let mut form = form();
         assert_eq!(form.rows().len(), 10);
-        assert_eq!(form.row(), Row::Start, "one press starts");
+        assert_eq!(form.row(), FormRow::Start, "one press starts");
         form.advanced = true;
         let rows = form.rows();
         assert_eq!(rows.len(), 28);

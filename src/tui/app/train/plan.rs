@@ -1,12 +1,13 @@
 //! The form of a new training: its keys, what it will take, and the start.
 
-use super::form::{Field, Row};
+use super::form::{Field, FormRow};
 use crate::tui::action::Action;
 use crate::tui::app::overlay::{Ask, Overlay};
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_core::training::command_line;
 use s1_lab::curate::Chosen;
 use s1_lab::training::Preview;
 
@@ -62,20 +63,20 @@ impl App {
 
     fn enter_row(&mut self) {
         match self.train.form.row() {
-            Row::Start => self.start_training(),
-            Row::Advanced => {
+            FormRow::Start => self.start_training(),
+            FormRow::Advanced => {
                 let form = &mut self.train.form;
                 form.advanced = !form.advanced;
             }
-            Row::Field(Field::Base) => {
+            FormRow::Field(Field::BASE) => {
                 self.open_models();
                 self.train.wants_base = true;
             }
-            Row::Field(field) if field.is_switch() => {
+            FormRow::Field(field) if field.is_switch() => {
                 self.train.form.turn(field);
                 self.plan_again();
             }
-            Row::Field(field) => {
+            FormRow::Field(field) => {
                 let now = self.train.form.text(field);
                 let line = PromptLine::new(field.name(), field.note(), &now);
                 self.overlay = Some(Overlay::Line(Ask::Train(field), line));
@@ -99,17 +100,18 @@ impl App {
         if self.screen != Screen::Train || !self.train.shows_form() {
             return;
         }
-        let arguments = self.train.form.arguments();
+        let config = self.train.form.config();
         let planned = &mut self.train.planned;
-        if planned.asked.is_none() && (planned.of != arguments || planned.shown.is_none()) {
-            planned.asked = Some(arguments.clone());
-            self.wish(Effect::PlanTraining(arguments));
+        let is_shown = planned.of.as_ref() == Some(&config) && planned.shown.is_some();
+        if planned.asked.is_none() && !is_shown {
+            planned.asked = Some(config.clone());
+            self.wish(Effect::PlanTraining(Box::new(config)));
         }
     }
 
     /// Whether what is shown of the plan belongs to the form as it is now.
     pub fn plan_is_current(&self) -> bool {
-        self.train.planned.of == self.train.form.arguments()
+        self.train.planned.of == Some(self.train.form.config())
     }
 
     /// Hears what the form will take.
@@ -118,7 +120,7 @@ impl App {
         let Some(asked) = planned.asked.take() else {
             return;
         };
-        planned.of = asked;
+        planned.of = Some(asked);
         if let Ok(preview) = &worked_out {
             planned.example = planned
                 .example
@@ -141,11 +143,11 @@ impl App {
             return self.refuse(sentence);
         }
         let name = self.train.form.text(Field::Name);
-        let arguments = self.train.form.arguments();
+        let config = Box::new(self.train.form.config());
         self.say(Tone::Info, format!("{name} starts …"));
         self.train.starting = Some(name.clone());
         self.wish(Effect::StartTraining {
-            arguments,
+            config,
             name,
             resume: false,
         });
@@ -154,16 +156,16 @@ impl App {
     /// Shows how the data of the form were chosen, or of the training that is watched.
     pub(super) fn show_curation(&mut self) {
         let data = match self.train.current() {
-            Some(current) if !self.train.shows_form() => current.training.data.clone(),
-            _ => self.train.form.text(Field::Data),
+            Some(current) if !self.train.shows_form() => current.training.config.data.clone(),
+            _ => self.train.form.config().data,
         };
-        self.wish(Effect::ReadCuration(data.into()));
+        self.wish(Effect::ReadCuration(data));
     }
 
     /// Hears how they were.
     pub fn on_curation(&mut self, read: Result<Box<Chosen>, String>) {
         match read {
-            // Whoever has gone on to something else meanwhile is not interrupted.
+            // A user who has turned to something else meanwhile is not interrupted.
             Ok(_) if self.overlay.is_some() || self.screen != Screen::Train => {}
             Ok(chosen) => self.overlay = Some(Overlay::Curation(Curation::new(chosen))),
             Err(sentence) => self.refuse(sentence),
@@ -174,7 +176,7 @@ impl App {
     pub(super) fn copy_command(&mut self) {
         let command = match self.train.current() {
             Some(current) if !self.train.shows_form() => {
-                super::form::command(current.training.arguments.iter())
+                command_line(&current.training.config, &current.training.name)
             }
             _ => self.train.form.command(),
         };

@@ -6,18 +6,19 @@ use super::*;
 use crate::tui::app::testing::{press, ready};
 use crate::tui::app::{App, Effect, plots};
 use crate::tui::screen::Screen;
-use s1_lab::training::{Piece, Product};
+use s1_core::training::{Quantization, TrainConfig, TrainEvent, TrainOrder, TrainPlan};
 use s1_plot::fixtures::run;
 use s1_store::run::Budget;
-use s1_store::training::{Order, State, What};
-use s1_train::export::Quantization;
-use s1_train::plan::Plan;
+use s1_store::training::TrainingState;
+use s1_train::{ExamplePiece, Product};
 
 /// A loss as a small model's: it falls, and jitters.
-pub fn step(step: usize) -> StepRecord {
+pub fn step(step: usize) -> TrainStep {
     let jitter = ((step * 7919) % 100) as f64 / 400.0;
-    StepRecord {
+    TrainStep {
         step,
+        steps: 315,
+        epoch: 1,
         loss: 0.2 + 1.9 / (1.0 + step as f64 / 25.0) + jitter,
         lr: 1e-3 * (1.0 - step as f64 / 400.0),
         grad_norm: 0.4 + jitter,
@@ -26,55 +27,51 @@ pub fn step(step: usize) -> StepRecord {
     }
 }
 
-fn note(id: i64, step: usize, what: What) -> Note {
-    Note { id, step, what }
-}
-
-pub fn notes() -> Vec<Note> {
-    let accuracy = |correct| What::Accuracy {
+pub fn events() -> Vec<RecordedEvent> {
+    let accuracy = |step, correct| TrainEvent::Accuracy {
+        step,
         n: 40,
         correct,
         thinking: 41.5,
     };
-    let sample = |thinking: &str, answer: &str| What::Sample {
+    let sample = |step, thinking: &str, answer: &str| TrainEvent::Sample {
+        step,
         question: "How many r in raspberry?".into(),
         thinking: thinking.into(),
         answer: answer.into(),
     };
-    vec![
-        note(1, 0, accuracy(5)),
-        note(2, 25, sample("", "2")),
-        note(
-            3,
-            50,
-            What::Saved {
-                path: "/data/trainings/base-1/checkpoints/step-0000050.safetensors".into(),
-            },
-        ),
-        note(4, 50, accuracy(12)),
-        note(5, 100, accuracy(23)),
-        note(
-            6,
+    let happened = [
+        accuracy(0, 5),
+        sample(25, "", "2"),
+        TrainEvent::Saved {
+            step: 50,
+            path: "/data/trainings/base-1/checkpoints/step-0000050.safetensors".into(),
+        },
+        accuracy(50, 12),
+        accuracy(100, 23),
+        sample(
             200,
-            sample(
-                " r1 a1 s1 p1 b1 e1 r2 r3 y3: 3\nWait, y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 same",
-                "3",
-            ),
+            " r1 a1 s1 p1 b1 e1 r2 r3 y3: 3\nWait, y0 r1 r2 e2 b2 p2 s2 a2 r3: 3 same",
+            "3",
         ),
-        note(7, 200, accuracy(30)),
-    ]
+        accuracy(200, 30),
+    ];
+    let numbered = (1..).zip(happened);
+    numbered
+        .map(|(id, event)| RecordedEvent { id, event })
+        .collect()
 }
 
-pub fn training(name: &str, state: State, step: usize) -> Listed {
+pub fn training(name: &str, state: TrainingState, step: usize) -> Listed {
     let form = Form::default();
     Listed {
         training: Training {
             name: name.into(),
             created_at: 1,
-            folder: format!("/data/trainings/{name}").into(),
-            base: "bundled:base".into(),
-            data: "bundled:traces".into(),
-            arguments: form.arguments(),
+            config: TrainConfig {
+                out: format!("/data/trainings/{name}").into(),
+                ..form.config()
+            },
             state,
             step,
             steps: 315,
@@ -89,13 +86,13 @@ pub fn training(name: &str, state: State, step: usize) -> Listed {
 fn answer(app: &mut App, list: Vec<Listed>, upto: usize) {
     let name = app.train.current.clone();
     let after = app.train.watched.after();
-    let news = name.map(|name| News {
+    let news = name.map(|name| TrainingUpdate {
         name,
         after,
         steps: (after.0 + 1..=upto).map(step).collect(),
-        notes: notes()
+        events: events()
             .into_iter()
-            .filter(|n| n.id > after.1 && n.step <= upto)
+            .filter(|e| e.id > after.1 && e.event.step() <= upto)
             .collect(),
         checkpoints: [50, 100]
             .into_iter()
@@ -108,11 +105,11 @@ fn answer(app: &mut App, list: Vec<Listed>, upto: usize) {
             })
             .collect(),
     });
-    app.on_trainings(Ok(Look { list, news }));
+    app.on_trainings(Ok(TrainingsSnapshot { list, news }));
 }
 
 /// The screen of a training of 315 steps that is in a state after `upto` of them.
-pub fn watching(state: State, upto: usize) -> App {
+pub fn watching(state: TrainingState, upto: usize) -> App {
     let mut app = ready();
     app.act(Action::ShowTrain);
     let list = || vec![training("base-1", state, upto)];
@@ -124,18 +121,19 @@ pub fn watching(state: State, upto: usize) -> App {
 }
 
 pub fn preview() -> Preview {
-    let piece = |text: &str, loss| Piece {
+    let piece = |text: &str, loss| ExamplePiece {
         text: text.into(),
         loss,
     };
     Preview {
-        plan: Plan {
+        plan: TrainPlan {
             examples: 1000,
             tokens: 102_431,
             targets: 64_102,
             longest: 311,
             cut: 12,
             broken: 0,
+            left_out: Vec::new(),
             parameters: 1_140_000,
             steps: 315,
             total_tokens: 819_448,
@@ -164,7 +162,7 @@ pub fn preview() -> Preview {
 pub fn planning() -> App {
     let mut app = ready();
     app.act(Action::ShowTrain);
-    app.on_trainings(Ok(Look::default()));
+    app.on_trainings(Ok(TrainingsSnapshot::default()));
     app.on_training_planned(Ok(preview()));
     app.drain();
     app
@@ -179,15 +177,15 @@ fn where_there_is_no_training_the_form_is_there_and_one_press_starts_the_bundled
     let mut app = ready();
     press(&mut app, "esc 4");
     assert_eq!(app.drain().1, [Effect::LookAtTrainings(None)]);
-    app.on_trainings(Ok(Look::default()));
+    app.on_trainings(Ok(TrainingsSnapshot::default()));
     assert!(app.train.shows_form());
-    let arguments = app.train.form.arguments();
-    assert_eq!(app.drain().1, [Effect::PlanTraining(arguments.clone())]);
+    let config = Box::new(app.train.form.config());
+    assert_eq!(app.drain().1, [Effect::PlanTraining(config.clone())]);
     press(&mut app, "enter");
     assert_eq!(
         app.drain().1,
         [Effect::StartTraining {
-            arguments,
+            config,
             name: "base-1".into(),
             resume: false
         }]
@@ -209,7 +207,7 @@ fn a_start_that_fails_says_why_and_leaves_the_form() {
     app.on_training_started("base-1", Err("cannot open s1K.jsonl".into()));
     assert_eq!(said(&app), "cannot open s1K.jsonl");
     assert!(app.train.shows_form() && app.train.starting.is_none());
-    app.on_trainings(Ok(Look::default()));
+    app.on_trainings(Ok(TrainingsSnapshot::default()));
     app.train.planned.shown = Some(Err("this run needs 9 GiB; use --lora-rank".into()));
     app.drain();
     press(&mut app, "enter");
@@ -232,16 +230,17 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     }
     app.on_paste("16");
     press(&mut app, "enter");
-    let arguments = app.train.form.arguments();
-    assert!(arguments.contains(&"--lora-rank".to_owned()));
-    assert_eq!(app.drain().1, [Effect::PlanTraining(arguments)]);
+    let config = Box::new(app.train.form.config());
+    assert_eq!(config.lora_rank, Some(16));
+    assert_eq!(app.drain().1, [Effect::PlanTraining(config)]);
     assert!(!app.plan_is_current());
     // A second change while the first is being worked out waits for it.
-    app.set_train_field(form::Field::Epochs, "2").unwrap();
+    app.set_train_field(form::Field::Param("epochs"), "2")
+        .unwrap();
     assert_eq!(app.drain().1, []);
     app.on_training_planned(Ok(preview()));
-    let arguments = app.train.form.arguments();
-    assert_eq!(app.drain().1, [Effect::PlanTraining(arguments)]);
+    let config = Box::new(app.train.form.config());
+    assert_eq!(app.drain().1, [Effect::PlanTraining(config)]);
     app.on_training_planned(Ok(preview()));
     assert!(app.plan_is_current());
     assert_eq!(app.drain().1, []);
@@ -254,8 +253,8 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     assert_eq!(app.drain().1, [Effect::FindModels]);
     app.on_models(s1_engine::catalog::bundled().collect());
     press(&mut app, "enter");
-    assert_eq!(app.train.form.text(form::Field::Base), "bundled:reasoner");
-    assert_eq!(app.train.form.text(form::Field::Epochs), "5");
+    assert_eq!(app.train.form.text(form::Field::BASE), "bundled:reasoner");
+    assert_eq!(app.train.form.text(form::Field::Param("epochs")), "5");
     assert_eq!(
         app.model_path,
         Some("bundled:reasoner".into()),
@@ -270,7 +269,7 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
 
 #[test]
 fn steps_are_read_once_and_the_axis_is_the_whole_training() {
-    let app = watching(State::Running, 214);
+    let app = watching(TrainingState::Running, 214);
     assert_eq!(app.train.watched.steps.len(), 214);
     assert_eq!(app.train.watched.after(), (214, 7));
     assert_eq!(app.train.watched.loss.x.to, Some(315.0));
@@ -280,14 +279,18 @@ fn steps_are_read_once_and_the_axis_is_the_whole_training() {
 
 #[test]
 fn readings_never_overlap_and_are_rare_while_another_screen_is_shown() {
-    let mut app = watching(State::Running, 60);
+    let mut app = watching(TrainingState::Running, 60);
     app.look_at_trainings();
     app.look_at_trainings();
     assert_eq!(
         app.drain().1,
         [Effect::LookAtTrainings(Some(("base-1".into(), (60, 4))))]
     );
-    answer(&mut app, vec![training("base-1", State::Running, 61)], 61);
+    answer(
+        &mut app,
+        vec![training("base-1", TrainingState::Running, 61)],
+        61,
+    );
     app.screen = Screen::Explore;
     for _ in 0..8 {
         app.look_at_trainings();
@@ -295,7 +298,7 @@ fn readings_never_overlap_and_are_rare_while_another_screen_is_shown() {
     assert_eq!(app.drain().1.len(), 1);
     answer(
         &mut app,
-        vec![training("base-1", State::Finished, 315)],
+        vec![training("base-1", TrainingState::Finished, 315)],
         315,
     );
     assert!(
@@ -310,27 +313,27 @@ fn readings_never_overlap_and_are_rare_while_another_screen_is_shown() {
 
 #[test]
 fn orders_reach_the_training_that_is_watched() {
-    let mut app = watching(State::Running, 60);
+    let mut app = watching(TrainingState::Running, 60);
     let order = |order| Effect::OrderTraining("base-1".into(), order);
     press(&mut app, "space - - + w t");
     assert_eq!(
         app.drain().1,
         [
-            order(Order::Pause),
-            order(Order::Rate(0.5)),
-            order(Order::Rate(0.25)),
-            order(Order::Rate(0.5)),
-            order(Order::Save),
-            order(Order::Stop),
+            order(TrainOrder::Pause),
+            order(TrainOrder::Rate(0.5)),
+            order(TrainOrder::Rate(0.25)),
+            order(TrainOrder::Rate(0.5)),
+            order(TrainOrder::Save),
+            order(TrainOrder::Stop),
         ]
     );
     press(&mut app, "K n");
     assert_eq!(app.drain().1, []);
     press(&mut app, "K y");
-    assert_eq!(app.drain().1, [order(Order::Kill)]);
-    let mut app = watching(State::Paused, 60);
+    assert_eq!(app.drain().1, [order(TrainOrder::Kill)]);
+    let mut app = watching(TrainingState::Paused, 60);
     press(&mut app, "space");
-    assert_eq!(app.drain().1, [order(Order::Resume)]);
+    assert_eq!(app.drain().1, [order(TrainOrder::Resume)]);
     app.on_ordered(Err("cannot write the database".into()));
     assert_eq!(said(&app), "cannot write the database");
 }
@@ -338,7 +341,7 @@ fn orders_reach_the_training_that_is_watched() {
 #[test]
 fn a_training_that_has_ended_takes_no_orders() {
     for key in ["space", "t", "K", "w", "-", "+", "R"] {
-        let mut app = watching(State::Finished, 315);
+        let mut app = watching(TrainingState::Finished, 315);
         press(&mut app, key);
         assert_eq!(app.drain().1, [], "{key}");
         assert!(said(&app).contains("is finished"), "{key}: {}", said(&app));
@@ -348,8 +351,8 @@ fn a_training_that_has_ended_takes_no_orders() {
 
 #[test]
 fn an_interrupted_training_says_so_and_is_taken_up_again() {
-    let mut app = watching(State::Running, 120);
-    let mut gone = training("base-1", State::Running, 120);
+    let mut app = watching(TrainingState::Running, 120);
+    let mut gone = training("base-1", TrainingState::Running, 120);
     gone.interrupted = true;
     answer(&mut app, vec![gone.clone()], 120);
     assert!(said(&app).contains("was interrupted; R"), "{}", said(&app));
@@ -360,7 +363,7 @@ fn an_interrupted_training_says_so_and_is_taken_up_again() {
     assert_eq!(
         app.drain().1,
         [Effect::StartTraining {
-            arguments: gone.training.arguments,
+            config: Box::new(gone.training.config),
             name: "base-1".into(),
             resume: true
         }]
@@ -368,28 +371,40 @@ fn an_interrupted_training_says_so_and_is_taken_up_again() {
     // It goes on from step 100: what came after is computed, and read, again.
     app.on_training_started("base-1", Ok(()));
     assert_eq!(app.train.watched.after(), (0, 0));
-    answer(&mut app, vec![training("base-1", State::Running, 101)], 101);
+    answer(
+        &mut app,
+        vec![training("base-1", TrainingState::Running, 101)],
+        101,
+    );
     assert_eq!(app.train.watched.steps.len(), 101);
 }
 
 #[test]
 fn one_taken_up_from_elsewhere_is_read_anew() {
-    let mut app = watching(State::Stopped, 120);
+    let mut app = watching(TrainingState::Stopped, 120);
     app.look_at_trainings();
-    answer(&mut app, vec![training("base-1", State::Running, 101)], 120);
+    answer(
+        &mut app,
+        vec![training("base-1", TrainingState::Running, 101)],
+        120,
+    );
     assert!(app.train.watched.steps.is_empty());
     app.look_at_trainings();
-    answer(&mut app, vec![training("base-1", State::Running, 102)], 102);
+    answer(
+        &mut app,
+        vec![training("base-1", TrainingState::Running, 102)],
+        102,
+    );
     assert_eq!(app.train.watched.steps.len(), 102);
 }
 
 #[test]
 fn another_training_is_chosen_from_the_list() {
-    let mut app = watching(State::Running, 60);
+    let mut app = watching(TrainingState::Running, 60);
     let both = || {
         vec![
-            training("base-2", State::Running, 0),
-            training("base-1", State::Finished, 315),
+            training("base-2", TrainingState::Running, 0),
+            training("base-1", TrainingState::Finished, 315),
         ]
     };
     answer(&mut app, both(), 60);
@@ -412,7 +427,7 @@ fn another_training_is_chosen_from_the_list() {
 
 #[test]
 fn earlier_answers_are_walked_through_and_the_newest_is_followed() {
-    let mut app = watching(State::Running, 214);
+    let mut app = watching(TrainingState::Running, 214);
     app.train.focus(Pane::Sample);
     press(&mut app, "left");
     assert_eq!(app.train.sample(), (Some(0), 2));
@@ -423,16 +438,16 @@ fn earlier_answers_are_walked_through_and_the_newest_is_followed() {
 
 #[test]
 fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
-    let mut app = watching(State::Running, 120);
+    let mut app = watching(TrainingState::Running, 120);
     app.train.focus(Pane::Checkpoints);
     press(&mut app, "down enter");
     let opened = |step, purpose| Effect::OpenTrained {
-        training: Box::new(training("base-1", State::Running, 120).training),
+        training: Box::new(training("base-1", TrainingState::Running, 120).training),
         step,
         purpose,
     };
     assert_eq!(app.drain().1, [opened(Some(50), Purpose::Explore)]);
-    let of = training("base-1", State::Running, 120).training;
+    let of = training("base-1", TrainingState::Running, 120).training;
     app.on_trained(&of, Purpose::Explore, Ok("/x".into()));
     assert_eq!(app.screen, Screen::Explore);
     assert_eq!(app.drain().1, [Effect::LoadModel("/x".into())]);
@@ -447,14 +462,14 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
     app.on_trained(&of, Purpose::Lane, Ok("/x.gguf".into()));
     assert_eq!(app.screen, Screen::Compare);
     assert!(format!("{:?}", app.compare.plan.last()).contains("/x.gguf"));
-    let mut app = watching(State::Running, 20);
+    let mut app = watching(TrainingState::Running, 20);
     press(&mut app, "O");
     assert!(said(&app).contains("no checkpoint yet"));
 }
 
 #[test]
 fn only_what_a_training_can_give_is_offered_for_export() {
-    let mut app = watching(State::Finished, 315);
+    let mut app = watching(TrainingState::Finished, 315);
     press(&mut app, "e enter");
     let product = |app: &mut App| match app.drain().1.as_slice() {
         [Effect::ExportTrained { step, product, .. }] => (*step, *product),
@@ -463,12 +478,9 @@ fn only_what_a_training_can_give_is_offered_for_export() {
     assert_eq!(product(&mut app), (None, Product::Gguf(Quantization::Q8_0)));
     press(&mut app, "e end enter");
     assert_eq!(product(&mut app), (None, Product::SafeTensors));
-    let mut tuned = training("base-1", State::Finished, 315);
-    tuned
-        .training
-        .arguments
-        .extend(["--lora-rank".into(), "8".into()]);
-    app.on_trainings(Ok(Look {
+    let mut tuned = training("base-1", TrainingState::Finished, 315);
+    tuned.training.config.lora_rank = Some(8);
+    app.on_trainings(Ok(TrainingsSnapshot {
         list: vec![tuned],
         news: None,
     }));
@@ -480,12 +492,12 @@ fn only_what_a_training_can_give_is_offered_for_export() {
 
 #[test]
 fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
-    let mut app = watching(State::Finished, 315);
+    let mut app = watching(TrainingState::Finished, 315);
     let asked = |app: &mut App| match app.drain().1.as_slice() {
         [Effect::ReadCuration(data)] => data.clone(),
         other => panic!("{other:?}"),
     };
-    let watched = app.train.current().unwrap().training.data.clone();
+    let watched = app.train.current().unwrap().training.config.data.clone();
     press(&mut app, "v");
     assert_eq!(asked(&mut app), Path::new(&watched));
     app.on_curation(Err("x.jsonl was not curated here".into()));
@@ -498,7 +510,7 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
     press(&mut app, "n");
     app.train
         .form
-        .set(form::Field::Data, "/d/kept.jsonl")
+        .set(form::Field::DATA, "/d/kept.jsonl")
         .unwrap();
     app.drain();
     press(&mut app, "v");
@@ -528,10 +540,10 @@ fn swept(app: &mut App, run: s1_store::run::Run) {
 
 #[test]
 fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
-    let mut app = watching(State::Finished, 315);
+    let mut app = watching(TrainingState::Finished, 315);
     let own = app.plots.plan.clone();
     press(&mut app, "c");
-    let training = training("base-1", State::Finished, 315).training;
+    let training = training("base-1", TrainingState::Finished, 315).training;
     assert!(matches!(
         app.drain().1.as_slice(),
         [Effect::OpenTrained {
@@ -585,8 +597,8 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
 
 #[test]
 fn a_first_sweep_that_is_cancelled_brings_no_second() {
-    let mut app = watching(State::Finished, 315);
-    let training = training("base-1", State::Finished, 315).training;
+    let mut app = watching(TrainingState::Finished, 315);
+    let training = training("base-1", TrainingState::Finished, 315).training;
     app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "enter");
     launched(&mut app);
@@ -614,9 +626,9 @@ fn no_key_does_harm_whatever_is_on_the_screen() {
         unread,
         broken,
         planning(),
-        watching(State::Preparing, 0),
-        watching(State::Running, 214),
-        watching(State::Failed, 3),
+        watching(TrainingState::Preparing, 0),
+        watching(TrainingState::Running, 214),
+        watching(TrainingState::Failed, 3),
     ];
     for mut app in apps {
         for _ in 0..Pane::ALL.len() * 2 {

@@ -1,10 +1,11 @@
-//! One training as it is watched: its steps and notes so far, and the figures they make.
+//! One training as it is watched: its steps and events so far, and the figures they make.
 
 use super::curve::{smooth, span, thin};
+use s1_core::training::{TrainEvent, TrainStep};
 use s1_lab::stats::wilson;
-use s1_lab::training::CheckpointFile;
 use s1_plot::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
-use s1_store::training::{Note, StepRecord, What};
+use s1_store::training::RecordedEvent;
+use s1_train::CheckpointFile;
 
 /// Colours of the lines; the first is dimmed by whoever draws them.
 pub const RAW: usize = 0;
@@ -15,9 +16,9 @@ const HELD_OUT: usize = 2;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Watched {
     /// Its steps, in order.
-    pub steps: Vec<StepRecord>,
+    pub steps: Vec<TrainStep>,
     /// What else happened, in order.
-    pub notes: Vec<Note>,
+    pub events: Vec<RecordedEvent>,
     /// Its checkpoints, the newest first.
     pub checkpoints: Vec<CheckpointFile>,
     /// Loss, raw and smoothed, and the loss on held-out data.
@@ -37,7 +38,7 @@ pub struct Watched {
 
 /// An answer to the sample question.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample<'a> {
+pub struct SampleAnswer<'a> {
     /// Steps done.
     pub step: usize,
     /// The question.
@@ -49,20 +50,21 @@ pub struct Sample<'a> {
 }
 
 impl Watched {
-    /// What is here already: the last step and the last note.
+    /// What is here already: the last step and the last event.
     pub fn after(&self) -> (usize, i64) {
         let step = self.steps.last().map_or(0, |s| s.step);
-        let note = self.notes.last().map_or(0, |n| n.id);
-        (step, note)
+        let event = self.events.last().map_or(0, |e| e.id);
+        (step, event)
     }
 
-    /// Takes later steps and notes in. `total` is the number of steps in all.
-    pub fn add(&mut self, steps: Vec<StepRecord>, notes: Vec<Note>, total: usize) {
-        let (step, note) = self.after();
-        let news = !steps.is_empty() || !notes.is_empty() || total != self.total;
+    /// Takes later steps and events in. `total` is the number of steps in all.
+    pub fn add(&mut self, steps: Vec<TrainStep>, events: Vec<RecordedEvent>, total: usize) {
+        let (step, event) = self.after();
+        let news = !steps.is_empty() || !events.is_empty() || total != self.total;
         self.steps
             .extend(steps.into_iter().filter(|s| s.step > step));
-        self.notes.extend(notes.into_iter().filter(|n| n.id > note));
+        self.events
+            .extend(events.into_iter().filter(|e| e.id > event));
         self.total = total;
         if news {
             self.draw();
@@ -76,8 +78,8 @@ impl Watched {
     }
 
     /// The answers to the sample question, the oldest first.
-    pub fn samples(&self) -> Vec<Sample<'_>> {
-        self.notes.iter().filter_map(sample).collect()
+    pub fn samples(&self) -> Vec<SampleAnswer<'_>> {
+        self.events.iter().filter_map(sample).collect()
     }
 
     /// The smoothed loss so far.
@@ -101,7 +103,7 @@ impl Watched {
         sum
     }
 
-    fn line(&self, of: impl Fn(&StepRecord) -> f64) -> Vec<(usize, f64)> {
+    fn line(&self, of: impl Fn(&TrainStep) -> f64) -> Vec<(usize, f64)> {
         self.steps.iter().map(|s| (s.step, of(s))).collect()
     }
 
@@ -124,8 +126,8 @@ impl Watched {
             ..blank(title, axis("", None))
         };
         let raw = self.line(|s| s.loss);
-        let held_out = self.notes.iter().filter_map(|n| match n.what {
-            What::Loss { loss } => Some(Point::new(n.step as f64, loss)),
+        let held_out = self.events.iter().filter_map(|e| match e.event {
+            TrainEvent::Eval { step, loss } => Some(Point::new(step as f64, loss)),
             _ => None,
         });
         let held_out: Vec<Point> = held_out.collect();
@@ -151,13 +153,13 @@ impl Watched {
             loss.series.push(dots("held-out", held_out));
         }
         self.loss = loss;
-        let right = self.notes.iter().filter_map(|n| match n.what {
-            What::Accuracy {
-                n: asked, correct, ..
-            } if asked > 0 => Some(Point {
-                interval: Some(wilson(correct, asked)),
-                detail: format!("{correct}/{asked}"),
-                ..Point::new(n.step as f64, correct as f64 / asked as f64)
+        let right = self.events.iter().filter_map(|e| match e.event {
+            TrainEvent::Accuracy {
+                step, n, correct, ..
+            } if n > 0 => Some(Point {
+                interval: Some(wilson(correct, n)),
+                detail: format!("{correct}/{n}"),
+                ..Point::new(step as f64, correct as f64 / n as f64)
             }),
             _ => None,
         });
@@ -198,14 +200,15 @@ fn rungs(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     Some((below, if above > below { above } else { 2.0 * below }))
 }
 
-fn sample(note: &Note) -> Option<Sample<'_>> {
-    match &note.what {
-        What::Sample {
+fn sample(recorded: &RecordedEvent) -> Option<SampleAnswer<'_>> {
+    match &recorded.event {
+        TrainEvent::Sample {
+            step,
             question,
             thinking,
             answer,
-        } => Some(Sample {
-            step: note.step,
+        } => Some(SampleAnswer {
+            step: *step,
             question,
             thinking,
             answer,
@@ -236,9 +239,11 @@ fn dots(name: &str, points: Vec<Point>) -> Series {
 mod tests {
     use super::*;
 
-    fn step(step: usize) -> StepRecord {
-        StepRecord {
+    fn step(step: usize) -> TrainStep {
+        TrainStep {
             step,
+            steps: 10,
+            epoch: 1,
             loss: 2.0 / step as f64,
             lr: 1e-3,
             grad_norm: 0.5,
@@ -247,29 +252,30 @@ mod tests {
         }
     }
 
-    fn note(id: i64, step: usize, what: What) -> Note {
-        Note { id, step, what }
+    fn recorded(id: i64, event: TrainEvent) -> RecordedEvent {
+        RecordedEvent { id, event }
     }
 
     #[test]
     fn it_grows_by_what_is_new_and_knows_what_it_has() {
         let mut watched = Watched::default();
         assert_eq!(watched.after(), (0, 0));
-        let right = What::Accuracy {
+        let right = TrainEvent::Accuracy {
+            step: 4,
             n: 40,
             correct: 30,
             thinking: 41.0,
         };
         watched.add(
             (1..=4).map(step).collect(),
-            vec![note(7, 4, right.clone())],
+            vec![recorded(7, right.clone())],
             10,
         );
         assert_eq!(watched.after(), (4, 7));
         // The same again, as two readings that overlap would bring it.
-        watched.add((3..=5).map(step).collect(), vec![note(7, 4, right)], 10);
+        watched.add((3..=5).map(step).collect(), vec![recorded(7, right)], 10);
         assert_eq!(watched.steps.len(), 5);
-        assert_eq!(watched.notes.len(), 1);
+        assert_eq!(watched.events.len(), 1);
         assert_eq!(watched.loss.series[0].points.len(), 5);
         assert_eq!(
             watched.loss.x.to,
@@ -294,7 +300,7 @@ mod tests {
         assert_eq!(rungs([f64::NAN, 0.0, -1.0].into_iter()), None);
         // Without a value above zero the axis is linear, and nothing is lost.
         let mut watched = Watched::default();
-        let nothing = StepRecord {
+        let nothing = TrainStep {
             loss: f64::NAN,
             ..step(1)
         };
@@ -309,23 +315,24 @@ mod tests {
     #[test]
     fn held_out_loss_stands_beside_the_loss_and_samples_are_found() {
         let mut watched = Watched::default();
-        let sample = What::Sample {
+        let sample = TrainEvent::Sample {
+            step: 1,
             question: "q".into(),
             thinking: "t".into(),
             answer: "a".into(),
         };
-        let notes = vec![
-            note(1, 1, What::Loss { loss: 1.5 }),
-            note(2, 1, sample),
-            note(
+        let events = vec![
+            recorded(1, TrainEvent::Eval { step: 1, loss: 1.5 }),
+            recorded(2, sample),
+            recorded(
                 3,
-                2,
-                What::Written {
+                TrainEvent::Written {
+                    step: 2,
                     path: "/x.gguf".into(),
                 },
             ),
         ];
-        watched.add(vec![step(1), step(2)], notes, 2);
+        watched.add(vec![step(1), step(2)], events, 2);
         assert_eq!(watched.loss.series[2].name, "held-out");
         let samples = watched.samples();
         assert_eq!((samples[0].step, samples[0].answer), (1, "a"));

@@ -7,13 +7,14 @@ use ratatui::style::Style;
 use super::pieces;
 use super::strip::cost;
 use crate::tui::app::App;
-use crate::tui::app::train::form::{Field, Form, Row};
+use crate::tui::app::train::form::{Field, Form, FormRow};
 use crate::tui::sanitize::fit_end;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
 use s1_core::format;
-use s1_lab::training::{Piece, Preview};
+use s1_lab::training::Preview;
+use s1_train::ExamplePiece;
 
 /// The smallest body with form and plan side by side, and one below the other.
 const BESIDE_FROM: u16 = 90;
@@ -73,7 +74,7 @@ pub fn draw(app: &App, body: Rect, buf: &mut Buffer) -> Option<Rect> {
 /// The command line that does the same, at the bottom of an area; the rows it takes.
 fn command(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
     let theme = app.theme();
-    let text = [Piece {
+    let text = [ExamplePiece {
         text: app.train.form.command(),
         loss: false,
     }];
@@ -95,16 +96,18 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
     let form = &train.form;
     let selected = form.row();
     let below = match selected {
-        Row::Field(field) => field.note(),
-        Row::Start => "It runs as a process of its own, and goes on when this program has ended.",
-        Row::Advanced => "What rarely needs a change.",
+        FormRow::Field(field) => field.note(),
+        FormRow::Start => {
+            "It runs as a process of its own, and goes on when this program has ended."
+        }
+        FormRow::Advanced => "What rarely needs a change.",
     };
     let rows_of_note = area.height >= NOTE_FROM;
     let border = if rows_of_note { "" } else { below };
     let mut inner = panel("a new training", border, true, theme, area, buf);
     if rows_of_note {
         inner.height -= 3;
-        let text = [Piece {
+        let text = [ExamplePiece {
             text: below.into(),
             loss: false,
         }];
@@ -139,7 +142,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
             style(theme.text),
         );
         match row {
-            Row::Start => {
+            FormRow::Start => {
                 let text = match &train.starting {
                     Some(name) => format!("{name} starts …"),
                     None => format!("Start {}", form.text(Field::Name)),
@@ -154,13 +157,13 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
                     style(theme.title),
                 );
             }
-            Row::Advanced => {
+            FormRow::Advanced => {
                 let sign = if form.advanced { "▾" } else { "▹" };
                 let n = Field::ADVANCED.len();
                 let text = format!("{sign} advanced, {n} more");
                 put(buf, place, x, place.y, place.width, &text, style(theme.dim));
             }
-            Row::Field(field) => value(form, *field, x, place, style, app, buf),
+            FormRow::Field(field) => value(form, *field, x, place, style, app, buf),
         }
     }
 }
@@ -179,13 +182,7 @@ fn value(
     let y = place.y;
     put(buf, place, x, y, LABEL, field.name(), style(theme.dim));
     let x = x + LABEL;
-    let text = form.text(field);
-    let (text, own) = match field {
-        _ if !text.is_empty() => (text, form.is_own(field)),
-        Field::Block => ("the model's context".into(), false),
-        Field::MaxSteps => ("after the epochs".into(), false),
-        _ => ("off".into(), form.is_own(field)),
-    };
+    let (text, own) = (field.shown(&form.text(field)), form.is_own(field));
     let left = place.right().saturating_sub(x);
     let wide = if left > VALUE + 24 { VALUE } else { left };
     let shown = fit_end(&text, usize::from(wide.saturating_sub(1))).into_owned();
@@ -218,7 +215,7 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
         }
         Some(Err(sentence)) => {
             let inner = panel("what it will take", "", false, theme, area, buf);
-            let text = [Piece {
+            let text = [ExamplePiece {
                 text: format!("✗ {sentence}"),
                 loss: false,
             }];

@@ -12,37 +12,38 @@ use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::list::{Row, Selection};
 use crate::tui::widgets::overlay::put;
 use s1_core::format;
-use s1_store::training::{Note, What};
+use s1_core::training::TrainEvent;
 
 /// What happened, the newest last.
 pub fn log(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
     let inner = panel("log", "", focused, theme, area, buf);
-    let notes = &train.watched.notes;
-    if notes.is_empty() {
+    let events = &train.watched.events;
+    if events.is_empty() {
         return words(app, "Nothing yet.", inner, buf);
     }
-    let last = notes.len() - train.log.min(notes.len() - 1);
+    let last = events.len() - train.log.min(events.len() - 1);
     let first = last.saturating_sub(usize::from(inner.height));
-    for (note, place) in notes.iter().take(last).skip(first).zip(inner.rows()) {
-        let at = format!("{:>6}  ", note.step);
+    for (recorded, place) in events.iter().take(last).skip(first).zip(inner.rows()) {
+        let at = format!("{:>6}  ", recorded.event.step());
         let x = put(buf, place, place.x, place.y, place.width, &at, theme.dim);
-        let (text, style) = entry(note, theme);
+        let (text, style) = entry(&recorded.event, theme);
         put(buf, place, x, place.y, place.width, &text, style);
     }
 }
 
-fn entry(note: &Note, theme: &Theme) -> (String, Style) {
+fn entry(event: &TrainEvent, theme: &Theme) -> (String, Style) {
     let file = |path: &std::path::Path| {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
         name.unwrap_or_default()
     };
-    match &note.what {
-        What::Loss { loss } => (format!("◆ held-out loss {loss:.4}"), theme.text),
-        What::Accuracy {
+    match event {
+        TrainEvent::Eval { loss, .. } => (format!("◆ held-out loss {loss:.4}"), theme.text),
+        TrainEvent::Accuracy {
             n,
             correct,
             thinking,
+            ..
         } => (
             format!(
                 "◆ held-out {correct}/{n} = {:.1} %, {thinking:.0} thinking tokens",
@@ -50,13 +51,13 @@ fn entry(note: &Note, theme: &Theme) -> (String, Style) {
             ),
             theme.text,
         ),
-        What::Sample { answer, .. } => {
+        TrainEvent::Sample { answer, .. } => {
             let last = answer.trim().lines().last().unwrap_or_default();
             (format!("▸ {last}"), theme.answer)
         }
-        What::Saved { path } => (format!("saved {}", file(path)), theme.dim),
-        What::Written { path } => (format!("wrote {}", file(path)), theme.good),
-        What::Said { text } => (text.clone(), theme.text),
+        TrainEvent::Saved { path, .. } => (format!("saved {}", file(path)), theme.dim),
+        TrainEvent::Written { path, .. } => (format!("wrote {}", file(path)), theme.good),
+        other => (other.sentence(), theme.text),
     }
 }
 
@@ -81,7 +82,7 @@ pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
     let list = train.list.as_deref().unwrap_or_default();
     let selected = list.get(train.row);
-    let below = selected.map_or(String::new(), |l| l.training.folder.display().to_string());
+    let below = selected.map_or(String::new(), |l| l.training.folder().display().to_string());
     let title = format!("trainings ─ {}", list.len());
     let inner = panel(&title, &below, focused, theme, area, buf);
     let rows: Vec<Row> = list

@@ -6,19 +6,19 @@ use ratatui::style::{Modifier, Style};
 
 use crate::tui::sanitize::{clean, graphemes, width};
 use crate::tui::widgets::overlay::put;
-use s1_lab::training::Piece;
+use s1_train::ExamplePiece;
 
 /// The bar at a row that carries loss.
 const BAR: &str = "▌ ";
 
 /// One row: its parts, and whether each carries loss.
-pub type Row = Vec<(String, bool)>;
+pub type MarkedRow = Vec<(String, bool)>;
 
 /// Breaks at line breaks and wherever a row of `columns` is full, after a space where there is one
 /// in the second half of the row.
-pub fn rows(pieces: &[Piece], columns: usize) -> Vec<Row> {
+pub fn rows(pieces: &[ExamplePiece], columns: usize) -> Vec<MarkedRow> {
     let columns = columns.max(1);
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<MarkedRow> = Vec::new();
     let mut row: Vec<(String, bool)> = Vec::new();
     let mut used = 0;
     for piece in pieces {
@@ -47,8 +47,8 @@ pub fn rows(pieces: &[Piece], columns: usize) -> Vec<Row> {
     rows
 }
 
-fn joined(clusters: Vec<(String, bool)>) -> Row {
-    let mut out: Row = Vec::new();
+fn joined(clusters: Vec<(String, bool)>) -> MarkedRow {
+    let mut out: MarkedRow = Vec::new();
     for (cluster, loss) in clusters {
         match out.last_mut() {
             Some((text, same)) if *same == loss => text.push_str(&cluster),
@@ -60,7 +60,7 @@ fn joined(clusters: Vec<(String, bool)>) -> Row {
 
 /// Draws rows from `first` on.
 pub fn draw(
-    rows: &[Row],
+    rows: &[MarkedRow],
     first: usize,
     (with, without, bar): (Style, Style, Style),
     area: Rect,
@@ -85,8 +85,8 @@ pub fn draw(
 mod tests {
     use super::*;
 
-    fn piece(text: &str, loss: bool) -> Piece {
-        Piece {
+    fn piece(text: &str, loss: bool) -> ExamplePiece {
+        ExamplePiece {
             text: text.into(),
             loss,
         }

@@ -7,7 +7,7 @@ use super::{pieces, words};
 use crate::tui::app::App;
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::put;
-use s1_lab::training::Piece;
+use s1_train::ExamplePiece;
 
 pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
@@ -28,7 +28,7 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     };
     line(buf, sample.question, theme.user);
     let piece = |text: &str| {
-        [Piece {
+        [ExamplePiece {
             text: text.trim_matches('\n').to_owned(),
             loss: false,
         }]
@@ -37,7 +37,7 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let thought = pieces::rows(&piece(sample.thinking), columns);
     // The beginning of a long thought, and its end, leave room for the answer.
     let room = usize::from(inner.bottom().saturating_sub(inner.y)).saturating_sub(2);
-    let text = |row: &pieces::Row| row.iter().map(|(t, _)| t.as_str()).collect::<String>();
+    let text = |row: &pieces::MarkedRow| row.iter().map(|(t, _)| t.as_str()).collect::<String>();
     if thought.len() <= room {
         for row in &thought {
             line(buf, &format!("▏ {}", text(row)), theme.thinking);

@@ -1,29 +1,31 @@
 //! The strip over a training: what it is, how far, and its last figures.
 
+use std::path::Path;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::tui::app::App;
-use crate::tui::app::train::{Listed, rank};
+use crate::tui::app::train::Listed;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{cells, put};
 use s1_core::format;
 use s1_plot::Unit;
-use s1_store::training::State;
+use s1_store::training::TrainingState;
 
 /// A sign and a style for what became of a training.
 pub fn sign(listed: &Listed, theme: &Theme) -> (&'static str, Style) {
     match listed.training.state {
         _ if listed.interrupted => ("!", theme.warn),
-        State::Preparing | State::Writing => ("…", theme.dim),
-        State::Running => ("▸", theme.good),
-        State::Paused => ("‖", theme.warn),
-        State::Finished => ("✓", theme.good),
-        State::Stopped => ("■", theme.text),
-        State::Killed | State::Failed => ("✗", theme.bad),
+        TrainingState::Preparing | TrainingState::Writing => ("…", theme.dim),
+        TrainingState::Running => ("▸", theme.good),
+        TrainingState::Paused => ("‖", theme.warn),
+        TrainingState::Finished => ("✓", theme.good),
+        TrainingState::Stopped => ("■", theme.text),
+        TrainingState::Killed | TrainingState::Failed => ("✗", theme.bad),
     }
 }
 
@@ -41,16 +43,20 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     };
     let training = &current.training;
-    let how = match rank(training) {
+    let how = match training.config.lora_rank {
         Some(rank) => format!("LoRA {rank}"),
         None => "full".into(),
     };
-    let name = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+    let name = |path: &Path| {
+        let path = path.to_string_lossy();
+        let name = path.rsplit(['/', '\\']).next();
+        name.unwrap_or_default().to_owned()
+    };
     let title = format!(
         "{} ─ {} on {} · {how}",
         training.name,
-        name(&training.base),
-        name(&training.data)
+        name(training.config.base()),
+        name(&training.config.data)
     );
     let price = train.form.price();
     let below = if price > 0.0 {
@@ -163,16 +169,16 @@ fn hint(app: &App, current: &Listed) -> (String, Style) {
         return (format!("✗ {fault}"), theme.bad);
     }
     let text = match current.training.state {
-        State::Preparing => "It reads the model and the data.".into(),
-        State::Writing => "It writes the model.".into(),
-        State::Paused => format!("Paused; {} goes on.", key(A::PauseTraining)),
-        State::Finished => format!(
+        TrainingState::Preparing => "It reads the model and the data.".into(),
+        TrainingState::Writing => "It writes the model.".into(),
+        TrainingState::Paused => format!("Paused; {} goes on.", key(A::PauseTraining)),
+        TrainingState::Finished => format!(
             "Done: {} compares before and after, {} opens it in the explorer, {} exports it.",
             key(A::BeforeAfter),
             key(A::OpenTrained),
             key(A::ExportTrained)
         ),
-        State::Stopped | State::Killed => {
+        TrainingState::Stopped | TrainingState::Killed => {
             format!(
                 "{} goes on from its last checkpoint.",
                 key(A::ResumeTraining)

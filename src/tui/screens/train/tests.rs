@@ -10,7 +10,7 @@ use crate::tui::app::train::Pane;
 use crate::tui::app::train::tests::{planning, watching};
 use crate::tui::screens;
 use crate::tui::widgets::overlay::testing::{SIZES, picture};
-use s1_store::training::State;
+use s1_store::training::TrainingState;
 
 fn shot(app: &mut App, width: u16, height: u16) -> String {
     picture(width, height, |buf, area| {
@@ -40,7 +40,7 @@ fn pictures_of_the_form() {
 #[test]
 fn pictures_of_a_training_under_way() {
     for (w, h) in SIZES {
-        let mut app = watching(State::Running, 214);
+        let mut app = watching(TrainingState::Running, 214);
         insta::assert_snapshot!(format!("running_{w}x{h}"), shot(&mut app, w, h));
         press(&mut app, "right left left");
         app.train.beside = Pane::Checkpoints;
@@ -51,11 +51,11 @@ fn pictures_of_a_training_under_way() {
 #[test]
 fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
     for (w, h) in SIZES {
-        let mut app = watching(State::Finished, 315);
+        let mut app = watching(TrainingState::Finished, 315);
         app.train.focus(Pane::List);
         insta::assert_snapshot!(format!("finished_{w}x{h}"), shot(&mut app, w, h));
         if let Some(listed) = app.train.list.iter_mut().flatten().next() {
-            listed.training.state = State::Running;
+            listed.training.state = TrainingState::Running;
             listed.interrupted = true;
         }
         app.train.focus(Pane::Log);
@@ -65,7 +65,7 @@ fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
 
 #[test]
 fn a_small_screen_shows_the_panel_that_has_the_keys() {
-    let mut app = watching(State::Running, 214);
+    let mut app = watching(TrainingState::Running, 214);
     insta::assert_snapshot!("small_40x12", shot(&mut app, 40, 12));
     let mut app = planning();
     insta::assert_snapshot!("small_form_40x12", shot(&mut app, 40, 12));
@@ -75,12 +75,12 @@ fn a_small_screen_shows_the_panel_that_has_the_keys() {
 fn every_size_draws() {
     let mut form = planning();
     form.train.form.advanced = true;
-    let mut fresh = watching(State::Preparing, 0);
+    let mut fresh = watching(TrainingState::Preparing, 0);
     fresh.train.watched = Default::default();
-    let running = watching(State::Running, 214);
+    let running = watching(TrainingState::Running, 214);
     let mut apps = vec![form, fresh];
     for pane in Pane::ALL {
-        let mut app = watching(State::Running, 214);
+        let mut app = watching(TrainingState::Running, 214);
         app.train.focus(pane);
         press(&mut app, "left");
         apps.push(app);

@@ -19,15 +19,15 @@ const MOST_PARAMETERS: usize = 1 << 30;
 /// The file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {
-    model: Model,
-    tokenizer: Tokenizer,
+struct ScratchConfig {
+    model: ScratchModel,
+    tokenizer: ScratchTokenizer,
 }
 
 /// A Llama with tied embeddings.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Model {
+struct ScratchModel {
     name: String,
     dim: usize,
     layers: usize,
@@ -56,7 +56,7 @@ fn init_std() -> f32 {
 /// A vocabulary as GGUF stores it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Tokenizer {
+struct ScratchTokenizer {
     model: String,
     pre: String,
     tokens: Vec<String>,
@@ -79,7 +79,7 @@ pub fn model(path: &Path, seed: u64) -> Result<Vec<u8>> {
 }
 
 fn from_text(text: &str, seed: u64) -> Result<Vec<u8>> {
-    let Config { model, tokenizer } = toml::from_str(text)?;
+    let ScratchConfig { model, tokenizer } = toml::from_str(text)?;
     let mut w = GgufWriter::new();
     model.check(tokenizer.tokens.len())?;
     w.string("general.architecture", "llama");
@@ -105,7 +105,7 @@ fn from_text(text: &str, seed: u64) -> Result<Vec<u8>> {
     Ok(w.finish())
 }
 
-impl Model {
+impl ScratchModel {
     fn check(&self, vocab: usize) -> Result<()> {
         let sizes = [
             ("dim", self.dim),
@@ -121,7 +121,7 @@ impl Model {
                 bail!("{name} is {size}; 1 to {LARGEST} is accepted");
             }
         }
-        let Model { dim, heads, .. } = *self;
+        let ScratchModel { dim, heads, .. } = *self;
         if !dim.is_multiple_of(2 * heads) || !heads.is_multiple_of(self.kv_heads) {
             bail!(
                 "dim {dim} has to be an even multiple of heads {heads}, and heads a multiple of kv_heads {}",
@@ -180,7 +180,7 @@ impl Model {
     }
 }
 
-impl Tokenizer {
+impl ScratchTokenizer {
     fn write(&self, w: &mut GgufWriter) -> Result<()> {
         if self.types.len() != self.tokens.len() {
             bail!(

@@ -4,28 +4,28 @@ use anyhow::Result;
 
 use s1_model::config::ModelConfig;
 
-use super::super::attention::{self, Attention, Gradients, Operands};
-use super::super::linear::{Context, Linear};
-use super::super::math::{Write, add_scaled};
+use super::super::attention::{AttentionScratch, AttentionShape, Gradients, Operands};
+use super::super::linear::{ProductContext, TrainableLinear};
+use super::super::math::{WriteMode, add_scaled};
 use super::super::params::Vector;
 use super::super::{gate, norm, rotary};
-use super::{Layout, Loader};
+use super::{BatchLayout, Loader};
 
 /// The weights of one layer.
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(super) struct NetworkLayer {
     attention_norm: Vector,
-    pub(super) query: Linear,
-    key: Linear,
-    value: Linear,
+    pub(super) query: TrainableLinear,
+    key: TrainableLinear,
+    value: TrainableLinear,
     query_norm: Option<Vector>,
     key_norm: Option<Vector>,
-    attention_output: Linear,
+    attention_output: TrainableLinear,
     post_attention_norm: Option<Vector>,
     ffn_norm: Vector,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+    gate: TrainableLinear,
+    up: TrainableLinear,
+    down: TrainableLinear,
     post_ffn_norm: Option<Vector>,
 }
 
@@ -51,9 +51,9 @@ pub struct LayerTape {
     fed: Vec<f32>,
 }
 
-/// Room for what is not kept.
+/// Buffers for what is not kept.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct LayerScratch {
     normed: Vec<f32>,
     a: Vec<f32>,
     b: Vec<f32>,
@@ -61,10 +61,19 @@ pub(super) struct Room {
     dk: Vec<f32>,
     dv: Vec<f32>,
     dmiddle: Vec<f32>,
-    scores: attention::Room,
+    scores: AttentionScratch,
 }
 
-impl Layer {
+/// What a pass through a layer reads, and where it works.
+pub(super) struct LayerPass<'a> {
+    pub(super) config: &'a ModelConfig,
+    pub(super) params: &'a [f32],
+    pub(super) layout: &'a BatchLayout<'a>,
+    pub(super) scratch: &'a mut LayerScratch,
+    pub(super) context: &'a mut ProductContext,
+}
+
+impl NetworkLayer {
     pub(super) fn load(loader: &mut Loader, c: &ModelConfig, index: usize) -> Result<Self> {
         let name = |part: &str| format!("blk.{index}.{part}");
         Ok(Self {
@@ -89,8 +98,8 @@ impl Layer {
         })
     }
 
-    fn attention(&self, c: &ModelConfig, window: Option<usize>) -> Attention {
-        Attention {
+    fn attention(&self, c: &ModelConfig, window: Option<usize>) -> AttentionShape {
+        AttentionShape {
             heads: c.heads,
             kv_heads: c.kv_heads,
             dim: c.head_dim,
@@ -102,27 +111,25 @@ impl Layer {
     }
 
     /// Fills the tape from the layer's input `x` `[rows, hidden]`.
-    #[expect(clippy::too_many_arguments, reason = "operands and room")]
-    pub(super) fn forward(
-        &self,
-        c: &ModelConfig,
-        params: &[f32],
-        layout: &Layout,
-        x: &[f32],
-        tape: &mut LayerTape,
-        room: &mut Room,
-        context: &mut Context,
-    ) {
+    pub(super) fn forward(&self, pass: &mut LayerPass, x: &[f32], tape: &mut LayerTape) {
+        let LayerPass {
+            config: c,
+            params,
+            layout,
+            scratch,
+            context,
+        } = pass;
         let rows = x.len() / c.hidden;
         // What another layer left here must not pass for this one's.
         tape.fed.clear();
         let norm_weight = self.attention_norm.get(params);
-        norm::forward(x, norm_weight, c.norm_eps, &mut room.normed);
+        norm::forward(x, norm_weight, c.norm_eps, &mut scratch.normed);
         self.query
-            .forward(params, &room.normed, &mut tape.q, context);
-        self.key.forward(params, &room.normed, &mut tape.k, context);
+            .forward(params, &scratch.normed, &mut tape.q, context);
+        self.key
+            .forward(params, &scratch.normed, &mut tape.k, context);
         self.value
-            .forward(params, &room.normed, &mut tape.v, context);
+            .forward(params, &scratch.normed, &mut tape.v, context);
         for (weight, raw, normed) in [
             (&self.query_norm, &mut tape.q_raw, &mut tape.q),
             (&self.key_norm, &mut tape.k_raw, &mut tape.k),
@@ -158,7 +165,7 @@ impl Layer {
             operands,
             &mut tape.heads,
             &mut tape.log_sums,
-            &mut room.scores,
+            &mut scratch.scores,
         );
 
         self.attention_output
@@ -171,25 +178,25 @@ impl Layer {
         add_scaled(&mut tape.middle, x, 1.0);
 
         let norm_weight = self.ffn_norm.get(params);
-        norm::forward(&tape.middle, norm_weight, c.norm_eps, &mut room.normed);
+        norm::forward(&tape.middle, norm_weight, c.norm_eps, &mut scratch.normed);
         self.gate
-            .forward(params, &room.normed, &mut tape.gate, context);
-        self.up.forward(params, &room.normed, &mut tape.up, context);
+            .forward(params, &scratch.normed, &mut tape.gate, context);
+        self.up
+            .forward(params, &scratch.normed, &mut tape.up, context);
     }
 
     /// The layer's output from its tape (the last product is not needed on the way back, unless
     /// a norm follows it).
-    pub(super) fn output(
-        &self,
-        c: &ModelConfig,
-        params: &[f32],
-        tape: &mut LayerTape,
-        y: &mut Vec<f32>,
-        room: &mut Room,
-        context: &mut Context,
-    ) {
-        gate::forward(c.activation, &tape.gate, &tape.up, &mut room.a);
-        self.down.forward(params, &room.a, y, context);
+    pub(super) fn output(&self, pass: &mut LayerPass, tape: &mut LayerTape, y: &mut Vec<f32>) {
+        let LayerPass {
+            config: c,
+            params,
+            scratch,
+            context,
+            ..
+        } = pass;
+        gate::forward(c.activation, &tape.gate, &tape.up, &mut scratch.a);
+        self.down.forward(params, &scratch.a, y, context);
         if let Some(weight) = &self.post_ffn_norm {
             std::mem::swap(&mut tape.fed, y);
             norm::forward(&tape.fed, weight.get(params), c.norm_eps, y);
@@ -199,55 +206,58 @@ impl Layer {
 
     /// Turns `dx`, the gradient of the layer's output, into that of its input, and adds to the
     /// parameters' gradients. `wanted` is false where the input's gradient is of no use.
-    #[expect(clippy::too_many_arguments, reason = "operands and room")]
     pub(super) fn backward(
         &self,
-        c: &ModelConfig,
-        params: &[f32],
+        pass: &mut LayerPass,
         grads: &mut [f32],
-        layout: &Layout,
         x: &[f32],
         tape: &mut LayerTape,
         dx: &mut [f32],
         wanted: bool,
-        room: &mut Room,
-        context: &mut Context,
     ) {
+        let LayerPass {
+            config: c,
+            params,
+            layout,
+            scratch,
+            context,
+        } = pass;
         let eps = c.norm_eps;
         // The feed-forward half.
-        gate::forward(c.activation, &tape.gate, &tape.up, &mut room.a);
-        room.b.resize(room.a.len(), 0.0);
+        gate::forward(c.activation, &tape.gate, &tape.up, &mut scratch.a);
+        scratch.b.resize(scratch.a.len(), 0.0);
         let dfed = match &self.post_ffn_norm {
             None => &*dx,
             Some(weight) => {
                 if tape.fed.is_empty() {
                     // With only inputs kept, the layer's last product has not been formed.
-                    self.down.forward(params, &room.a, &mut tape.fed, context);
+                    self.down
+                        .forward(params, &scratch.a, &mut tape.fed, context);
                 }
-                room.dmiddle.clear();
-                room.dmiddle.resize(dx.len(), 0.0);
+                scratch.dmiddle.clear();
+                scratch.dmiddle.resize(dx.len(), 0.0);
                 let dweight = weight.grad(grads);
                 let weight = weight.get(params);
-                norm::backward(&tape.fed, weight, eps, dx, &mut room.dmiddle, dweight);
-                &room.dmiddle
+                norm::backward(&tape.fed, weight, eps, dx, &mut scratch.dmiddle, dweight);
+                &scratch.dmiddle
             }
         };
-        let back = Some((&mut room.b[..], Write::Set));
+        let back = Some((&mut scratch.b[..], WriteMode::Set));
         self.down
-            .backward(params, grads, &room.a, dfed, back, context);
+            .backward(params, grads, &scratch.a, dfed, back, context);
         // `b` becomes the gradient of `up`, `a` that of `gate`.
         let kind = c.activation;
-        gate::backward(kind, &tape.gate, &tape.up, &mut room.b, &mut room.a);
+        gate::backward(kind, &tape.gate, &tape.up, &mut scratch.b, &mut scratch.a);
         let weight = self.ffn_norm.get(params);
-        norm::forward(&tape.middle, weight, eps, &mut room.normed);
-        room.dq.resize(dx.len(), 0.0);
-        let dnormed = &mut room.dq;
-        let back = Some((&mut dnormed[..], Write::Set));
+        norm::forward(&tape.middle, weight, eps, &mut scratch.normed);
+        scratch.dq.resize(dx.len(), 0.0);
+        let dnormed = &mut scratch.dq;
+        let back = Some((&mut dnormed[..], WriteMode::Set));
         self.gate
-            .backward(params, grads, &room.normed, &room.a, back, context);
-        let back = Some((&mut dnormed[..], Write::Add));
+            .backward(params, grads, &scratch.normed, &scratch.a, back, context);
+        let back = Some((&mut dnormed[..], WriteMode::Add));
         self.up
-            .backward(params, grads, &room.normed, &room.b, back, context);
+            .backward(params, grads, &scratch.normed, &scratch.b, back, context);
         let dweight = self.ffn_norm.grad(grads);
         norm::backward(&tape.middle, weight, eps, dnormed, dx, dweight);
 
@@ -255,22 +265,29 @@ impl Layer {
         let dattended = match &self.post_attention_norm {
             None => &*dx,
             Some(weight) => {
-                room.dmiddle.clear();
-                room.dmiddle.resize(dx.len(), 0.0);
+                scratch.dmiddle.clear();
+                scratch.dmiddle.resize(dx.len(), 0.0);
                 let dweight = weight.grad(grads);
                 let weight = weight.get(params);
-                norm::backward(&tape.attended, weight, eps, dx, &mut room.dmiddle, dweight);
-                &room.dmiddle
+                norm::backward(
+                    &tape.attended,
+                    weight,
+                    eps,
+                    dx,
+                    &mut scratch.dmiddle,
+                    dweight,
+                );
+                &scratch.dmiddle
             }
         };
-        room.a.resize(tape.heads.len(), 0.0);
-        let back = Some((&mut room.a[..], Write::Set));
+        scratch.a.resize(tape.heads.len(), 0.0);
+        let back = Some((&mut scratch.a[..], WriteMode::Set));
         self.attention_output
             .backward(params, grads, &tape.heads, dattended, back, context);
         for (d, len) in [
-            (&mut room.dq, tape.q.len()),
-            (&mut room.dk, tape.k.len()),
-            (&mut room.dv, tape.v.len()),
+            (&mut scratch.dq, tape.q.len()),
+            (&mut scratch.dk, tape.k.len()),
+            (&mut scratch.dv, tape.v.len()),
         ] {
             d.clear();
             d.resize(len, 0.0);
@@ -284,43 +301,43 @@ impl Layer {
             },
             &tape.heads,
             &tape.log_sums,
-            &room.a,
+            &scratch.a,
             &mut Gradients {
-                q: &mut room.dq,
-                k: &mut room.dk,
-                v: &mut room.dv,
+                q: &mut scratch.dq,
+                k: &mut scratch.dk,
+                v: &mut scratch.dv,
             },
-            &mut room.scores,
+            &mut scratch.scores,
         );
         for (d, raw, weight, heads) in [
-            (&mut room.dq, &tape.q_raw, &self.query_norm, c.heads),
-            (&mut room.dk, &tape.k_raw, &self.key_norm, c.kv_heads),
+            (&mut scratch.dq, &tape.q_raw, &self.query_norm, c.heads),
+            (&mut scratch.dk, &tape.k_raw, &self.key_norm, c.kv_heads),
         ] {
             let (dim, of) = (c.head_dim, c.rope.layout);
             rotary::turn(d, dim, heads * dim, of, layout.angles, true);
             if let Some(weight) = weight {
-                room.b.clear();
-                room.b.resize(d.len(), 0.0);
+                scratch.b.clear();
+                scratch.b.resize(d.len(), 0.0);
                 let dweight = weight.grad(grads);
-                norm::backward(raw, weight.get(params), eps, d, &mut room.b, dweight);
-                std::mem::swap(d, &mut room.b);
+                norm::backward(raw, weight.get(params), eps, d, &mut scratch.b, dweight);
+                std::mem::swap(d, &mut scratch.b);
             }
         }
         let weight = self.attention_norm.get(params);
-        norm::forward(x, weight, eps, &mut room.normed);
-        room.a.resize(x.len(), 0.0);
+        norm::forward(x, weight, eps, &mut scratch.normed);
+        scratch.a.resize(x.len(), 0.0);
         let trains_below = wanted || matches!(self.attention_norm, Vector::Trained(_));
         for (linear, dy, write) in [
-            (&self.query, &room.dq, Write::Set),
-            (&self.key, &room.dk, Write::Add),
-            (&self.value, &room.dv, Write::Add),
+            (&self.query, &scratch.dq, WriteMode::Set),
+            (&self.key, &scratch.dk, WriteMode::Add),
+            (&self.value, &scratch.dv, WriteMode::Add),
         ] {
-            let back = trains_below.then_some((&mut room.a[..], write));
-            linear.backward(params, grads, &room.normed, dy, back, context);
+            let back = trains_below.then_some((&mut scratch.a[..], write));
+            linear.backward(params, grads, &scratch.normed, dy, back, context);
         }
         if trains_below {
             let dweight = self.attention_norm.grad(grads);
-            norm::backward(x, weight, eps, &room.a, dx, dweight);
+            norm::backward(x, weight, eps, &scratch.a, dx, dweight);
         }
     }
 }

@@ -10,8 +10,8 @@ const LOW_RANK: Scope = Scope::LowRank {
     dropout: 0.0,
 };
 
-fn documents() -> Vec<Document> {
-    let document = |len: usize, prompt: usize, seed: u64| Document {
+fn documents() -> Vec<Example> {
+    let document = |len: usize, prompt: usize, seed: u64| Example {
         ids: (0..len)
             .map(|i| (mix(seed, i as u64) % 256) as u32)
             .collect(),
@@ -36,7 +36,7 @@ fn load(arch: &str, scope: Scope) -> (Network, Params) {
 
 fn gradient(network: &Network, params: &Params, keep: Keep, dropout: Option<u64>) -> Vec<f32> {
     let documents = documents();
-    let documents: Vec<&Document> = documents.iter().collect();
+    let documents: Vec<&Example> = documents.iter().collect();
     let mut grads = vec![0.0; params.values.len()];
     let mut tape = Tape::new(keep, 1);
     let grads_and_factor = Some((&mut grads[..], 0.1));
@@ -53,7 +53,7 @@ fn gradient(network: &Network, params: &Params, keep: Keep, dropout: Option<u64>
 /// The slope along a random direction within one tensor, by central differences.
 fn slope(network: &Network, params: &Params, name: &str, direction: &[f32]) -> f64 {
     let documents = documents();
-    let documents: Vec<&Document> = documents.iter().collect();
+    let documents: Vec<&Example> = documents.iter().collect();
     let (param, _) = params.get(name).unwrap();
     let mut tape = Tape::new(Keep::All, 1);
     let mut at = |step: f32| {
@@ -125,7 +125,7 @@ fn documents_of_a_batch_do_not_see_each_other() {
     let (network, params) = load("llama", Scope::Full);
     let documents = documents();
     let mut tape = Tape::new(Keep::All, 1);
-    let mut loss = |d: &[&Document]| network.loss(&params.values, d, None, None, &mut tape);
+    let mut loss = |d: &[&Example]| network.loss(&params.values, d, None, None, &mut tape);
     let together = loss(&documents.iter().collect::<Vec<_>>());
     let alone: f64 = documents.iter().map(|d| loss(&[d])).sum();
     assert!(

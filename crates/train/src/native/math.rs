@@ -7,7 +7,7 @@ use gemm::Parallelism;
 
 /// A matrix inside a slice.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub struct MatrixView<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
@@ -15,7 +15,7 @@ pub struct View<'a> {
     column_stride: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> MatrixView<'a> {
     /// A dense matrix.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
@@ -47,14 +47,14 @@ impl<'a> View<'a> {
 
 /// A matrix inside a slice that is written to.
 #[derive(Debug)]
-pub struct ViewMut<'a> {
+pub struct MatrixViewMut<'a> {
     data: &'a mut [f32],
     rows: usize,
     columns: usize,
     row_stride: usize,
 }
 
-impl<'a> ViewMut<'a> {
+impl<'a> MatrixViewMut<'a> {
     /// A dense matrix.
     pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
@@ -83,7 +83,7 @@ fn reach(rows: usize, columns: usize, row_stride: usize) -> usize {
 
 /// What happens to what the destination holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write {
+pub enum WriteMode {
     /// It is replaced.
     Set,
     /// It is added to.
@@ -91,7 +91,14 @@ pub enum Write {
 }
 
 /// `out (+)= scale · a · b`, on `threads` threads.
-pub fn product(out: ViewMut, a: View, b: View, write: Write, scale: f32, threads: usize) {
+pub fn product(
+    out: MatrixViewMut,
+    a: MatrixView,
+    b: MatrixView,
+    write: WriteMode,
+    scale: f32,
+    threads: usize,
+) {
     assert!(a.rows == out.rows && b.columns == out.columns && a.columns == b.rows);
     let parallelism = match threads {
         0 | 1 => Parallelism::None,
@@ -107,7 +114,7 @@ pub fn product(out: ViewMut, a: View, b: View, write: Write, scale: f32, threads
             out.data.as_mut_ptr(),
             1,
             out.row_stride as isize,
-            write == Write::Add,
+            write == WriteMode::Add,
             a.data.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
@@ -213,19 +220,19 @@ mod tests {
         let b = [1., 0., 1., 2., 1., 0.]; // 2 × 3
         let mut out = [10.0; 6]; // 2 × 2 in rows of 3
         product(
-            ViewMut::strided(&mut out, 2, 2, 3),
-            View::new(&a, 2, 3),
-            View::new(&b, 2, 3).t(),
-            Write::Set,
+            MatrixViewMut::strided(&mut out, 2, 2, 3),
+            MatrixView::new(&a, 2, 3),
+            MatrixView::new(&b, 2, 3).t(),
+            WriteMode::Set,
             2.0,
             1,
         );
         assert_eq!(out, [8., 8., 10., 20., 26., 10.]);
         product(
-            ViewMut::strided(&mut out, 2, 2, 3),
-            View::new(&a, 2, 3),
-            View::new(&b, 2, 3).t(),
-            Write::Add,
+            MatrixViewMut::strided(&mut out, 2, 2, 3),
+            MatrixView::new(&a, 2, 3),
+            MatrixView::new(&b, 2, 3).t(),
+            WriteMode::Add,
             -2.0,
             1,
         );

@@ -1,4 +1,4 @@
-//! Linear layers with a backward pass: trained, or frozen with a trained low-rank addition (LoRA).
+//! TrainableLinear layers with a backward pass: trained, or frozen with a trained low-rank addition (LoRA).
 //!
 //! A frozen weight stays in its file's type and is widened to f32 for each product; its own
 //! gradient is never formed, so nothing is kept for it (the QLoRA shape). What a backward pass
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use s1_model::weights::rows::WeightRows;
 
-use super::math::{View, ViewMut, Write, add_scaled, product};
+use super::math::{MatrixView, MatrixViewMut, WriteMode, add_scaled, product};
 use super::params::Vector;
 use s1_core::rng::{mix, unit};
 
@@ -41,7 +41,7 @@ impl Weight {
 
 /// `y += scale · B · A · dropout(x)`, with `A` `[rank, in]` and `B` `[out, rank]`.
 #[derive(Clone, Debug)]
-pub struct LowRank {
+pub struct LowRankAddition {
     /// Where `A` lies in the parameters.
     pub a: Range<usize>,
     /// Where `B` lies.
@@ -58,7 +58,7 @@ pub struct LowRank {
 
 /// What every layer needs besides its operands.
 #[derive(Debug, Default)]
-pub struct Context {
+pub struct ProductContext {
     /// Threads for one product.
     pub threads: usize,
     /// Seed of this step's dropout; `None` outside training.
@@ -70,7 +70,7 @@ pub struct Context {
     dropped_grad: Vec<f32>,
 }
 
-impl Context {
+impl ProductContext {
     /// A context whose products use this many threads.
     pub fn new(threads: usize) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Context {
 
 /// `y = x · Wᵀ + b`, with an optional low-rank addition.
 #[derive(Debug)]
-pub struct Linear {
+pub struct TrainableLinear {
     /// Width of the output.
     pub out: usize,
     /// Width of the input.
@@ -97,12 +97,18 @@ pub struct Linear {
     /// The bias `[out]`.
     pub bias: Option<Vector>,
     /// The low-rank addition.
-    pub low_rank: Option<LowRank>,
+    pub low_rank: Option<LowRankAddition>,
 }
 
-impl Linear {
+impl TrainableLinear {
     /// `y` `[n, out]` from `x` `[n, in]`.
-    pub fn forward(&self, params: &[f32], x: &[f32], y: &mut Vec<f32>, context: &mut Context) {
+    pub fn forward(
+        &self,
+        params: &[f32],
+        x: &[f32],
+        y: &mut Vec<f32>,
+        context: &mut ProductContext,
+    ) {
         let n = x.len() / self.input;
         y.resize(n * self.out, 0.0);
         let threads = context.threads;
@@ -110,10 +116,10 @@ impl Linear {
             .weight
             .rows(params, 0..self.out, self.input, &mut context.weight);
         product(
-            ViewMut::new(y, n, self.out),
-            View::new(x, n, self.input),
-            View::new(weight, self.out, self.input).t(),
-            Write::Set,
+            MatrixViewMut::new(y, n, self.out),
+            MatrixView::new(x, n, self.input),
+            MatrixView::new(weight, self.out, self.input).t(),
+            WriteMode::Set,
             1.0,
             threads,
         );
@@ -127,10 +133,10 @@ impl Linear {
             let x = dropped(low, x, context.dropout, &mut context.dropped);
             low.down(params, x, n, self.input, &mut context.low, threads);
             product(
-                ViewMut::new(y, n, self.out),
-                View::new(&context.low, n, low.rank),
-                View::new(&params[low.b.clone()], self.out, low.rank).t(),
-                Write::Add,
+                MatrixViewMut::new(y, n, self.out),
+                MatrixView::new(&context.low, n, low.rank),
+                MatrixView::new(&params[low.b.clone()], self.out, low.rank).t(),
+                WriteMode::Add,
                 low.scale,
                 threads,
             );
@@ -144,17 +150,17 @@ impl Linear {
         grads: &mut [f32],
         x: &[f32],
         dy: &[f32],
-        dx: Option<(&mut [f32], Write)>,
-        context: &mut Context,
+        dx: Option<(&mut [f32], WriteMode)>,
+        context: &mut ProductContext,
     ) {
         let n = x.len() / self.input;
         let threads = context.threads;
         if let Weight::Trained(range) = &self.weight {
             product(
-                ViewMut::new(&mut grads[range.clone()], self.out, self.input),
-                View::new(dy, n, self.out).t(),
-                View::new(x, n, self.input),
-                Write::Add,
+                MatrixViewMut::new(&mut grads[range.clone()], self.out, self.input),
+                MatrixView::new(dy, n, self.out).t(),
+                MatrixView::new(x, n, self.input),
+                WriteMode::Add,
                 1.0,
                 threads,
             );
@@ -170,9 +176,9 @@ impl Linear {
                 .weight
                 .rows(params, 0..self.out, self.input, &mut context.weight);
             product(
-                ViewMut::new(dx, n, self.input),
-                View::new(dy, n, self.out),
-                View::new(weight, self.out, self.input),
+                MatrixViewMut::new(dx, n, self.input),
+                MatrixView::new(dy, n, self.out),
+                MatrixView::new(weight, self.out, self.input),
                 *write,
                 1.0,
                 threads,
@@ -187,13 +193,13 @@ impl Linear {
     #[expect(clippy::too_many_arguments, reason = "the operands of one formula")]
     fn backward_low_rank(
         &self,
-        low: &LowRank,
+        low: &LowRankAddition,
         params: &[f32],
         grads: &mut [f32],
         x: &[f32],
         dy: &[f32],
         dx: Option<&mut [f32]>,
-        context: &mut Context,
+        context: &mut ProductContext,
     ) {
         let n = x.len() / self.input;
         let threads = context.threads;
@@ -201,42 +207,42 @@ impl Linear {
         let x = dropped(low, x, seed, &mut context.dropped);
         low.down(params, x, n, self.input, &mut context.low, threads);
         product(
-            ViewMut::new(&mut grads[low.b.clone()], self.out, low.rank),
-            View::new(dy, n, self.out).t(),
-            View::new(&context.low, n, low.rank),
-            Write::Add,
+            MatrixViewMut::new(&mut grads[low.b.clone()], self.out, low.rank),
+            MatrixView::new(dy, n, self.out).t(),
+            MatrixView::new(&context.low, n, low.rank),
+            WriteMode::Add,
             low.scale,
             threads,
         );
         context.low_grad.resize(n * low.rank, 0.0);
         product(
-            ViewMut::new(&mut context.low_grad, n, low.rank),
-            View::new(dy, n, self.out),
-            View::new(&params[low.b.clone()], self.out, low.rank),
-            Write::Set,
+            MatrixViewMut::new(&mut context.low_grad, n, low.rank),
+            MatrixView::new(dy, n, self.out),
+            MatrixView::new(&params[low.b.clone()], self.out, low.rank),
+            WriteMode::Set,
             low.scale,
             threads,
         );
         product(
-            ViewMut::new(&mut grads[low.a.clone()], low.rank, self.input),
-            View::new(&context.low_grad, n, low.rank).t(),
-            View::new(x, n, self.input),
-            Write::Add,
+            MatrixViewMut::new(&mut grads[low.a.clone()], low.rank, self.input),
+            MatrixView::new(&context.low_grad, n, low.rank).t(),
+            MatrixView::new(x, n, self.input),
+            WriteMode::Add,
             1.0,
             threads,
         );
         let Some(dx) = dx else { return };
-        let a = View::new(&params[low.a.clone()], low.rank, self.input);
-        let dlow = View::new(&context.low_grad, n, low.rank);
+        let a = MatrixView::new(&params[low.a.clone()], low.rank, self.input);
+        let dlow = MatrixView::new(&context.low_grad, n, low.rank);
         match seed.filter(|_| low.dropout > 0.0) {
             None => {
-                let dx = ViewMut::new(dx, n, self.input);
-                product(dx, dlow, a, Write::Add, 1.0, threads);
+                let dx = MatrixViewMut::new(dx, n, self.input);
+                product(dx, dlow, a, WriteMode::Add, 1.0, threads);
             }
             Some(seed) => {
                 context.dropped_grad.resize(n * self.input, 0.0);
-                let grad = ViewMut::new(&mut context.dropped_grad, n, self.input);
-                product(grad, dlow, a, Write::Set, 1.0, threads);
+                let grad = MatrixViewMut::new(&mut context.dropped_grad, n, self.input);
+                product(grad, dlow, a, WriteMode::Set, 1.0, threads);
                 for (i, (dx, grad)) in dx.iter_mut().zip(&context.dropped_grad).enumerate() {
                     *dx += grad * low.keeps(seed, i);
                 }
@@ -245,7 +251,7 @@ impl Linear {
     }
 }
 
-impl LowRank {
+impl LowRankAddition {
     /// `x · Aᵀ`, `[n, rank]`.
     fn down(
         &self,
@@ -258,10 +264,10 @@ impl LowRank {
     ) {
         low.resize(n * self.rank, 0.0);
         product(
-            ViewMut::new(low, n, self.rank),
-            View::new(x, n, input),
-            View::new(&params[self.a.clone()], self.rank, input).t(),
-            Write::Set,
+            MatrixViewMut::new(low, n, self.rank),
+            MatrixView::new(x, n, input),
+            MatrixView::new(&params[self.a.clone()], self.rank, input).t(),
+            WriteMode::Set,
             1.0,
             threads,
         );
@@ -279,7 +285,7 @@ impl LowRank {
 }
 
 fn dropped<'a>(
-    low: &LowRank,
+    low: &LowRankAddition,
     x: &'a [f32],
     seed: Option<u64>,
     room: &'a mut Vec<f32>,

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// One tensor among the parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Param {
+pub struct TrainedTensor {
     /// GGUF's name of the tensor.
     pub name: String,
     /// Row-major shape.
@@ -17,7 +17,7 @@ pub struct Param {
     pub range: Range<usize>,
 }
 
-impl Param {
+impl TrainedTensor {
     /// Weight decay falls on matrices only.
     pub fn decays(&self) -> bool {
         self.shape.len() > 1
@@ -28,7 +28,7 @@ impl Param {
 #[derive(Clone, Debug, Default)]
 pub struct Params {
     /// The tensors in the order of the vector.
-    pub list: Vec<Param>,
+    pub list: Vec<TrainedTensor>,
     /// The values.
     pub values: Vec<f32>,
 }
@@ -38,7 +38,7 @@ impl Params {
     pub fn add(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Range<usize> {
         let range = self.values.len()..self.values.len() + values.len();
         self.values.extend_from_slice(values);
-        self.list.push(Param {
+        self.list.push(TrainedTensor {
             name: name.to_owned(),
             shape: shape.to_vec(),
             range: range.clone(),
@@ -47,7 +47,7 @@ impl Params {
     }
 
     /// The tensor of a name.
-    pub fn get(&self, name: &str) -> Option<(&Param, &[f32])> {
+    pub fn get(&self, name: &str) -> Option<(&TrainedTensor, &[f32])> {
         let param = self.list.iter().find(|p| p.name == name)?;
         Some((param, &self.values[param.range.clone()]))
     }

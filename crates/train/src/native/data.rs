@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::network::Document;
+use super::network::Example;
 use s1_core::delimiters::Family;
 use s1_engine::dialogue::Dialogue;
 use s1_model::template::Message;
@@ -30,7 +30,7 @@ const LONGEST_LINE: u64 = 4 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
     /// One document for each example, none longer than the block.
-    pub documents: Vec<Document>,
+    pub documents: Vec<Example>,
     /// Examples that the block size cut short.
     pub cut: usize,
     /// Examples that lost everything that carries loss to the cut; they are left out.
@@ -49,13 +49,13 @@ impl Dataset {
 
     /// Tokens that carry loss.
     pub fn targets(&self) -> usize {
-        self.documents.iter().map(Document::targets).sum()
+        self.documents.iter().map(Example::targets).sum()
     }
 }
 
 /// One piece of a thought.
 #[derive(Debug, Deserialize)]
-struct Piece {
+struct ThoughtPiece {
     text: String,
     #[serde(default = "yes")]
     loss: bool,
@@ -119,7 +119,7 @@ pub fn parse(
 }
 
 impl Dataset {
-    fn add(&mut self, mut document: Document, block: usize) {
+    fn add(&mut self, mut document: Example, block: usize) {
         self.longest = self.longest.max(document.ids.len());
         if document.ids.len() > block {
             self.cut += 1;
@@ -135,7 +135,7 @@ impl Dataset {
 }
 
 /// Renders one line.
-fn example(line: &[u8], dialogue: &Dialogue) -> Result<Document> {
+fn example(line: &[u8], dialogue: &Dialogue) -> Result<Example> {
     let value: Value = serde_json::from_slice(line).context("it is not JSON")?;
     if let Some(messages) = value.get("messages") {
         let messages: Vec<Message> = serde_json::from_value(messages.clone())
@@ -143,7 +143,7 @@ fn example(line: &[u8], dialogue: &Dialogue) -> Result<Document> {
         return conversation(&messages, dialogue);
     }
     if let Some(text) = value.get("text").and_then(Value::as_str) {
-        let mut document = Document::default();
+        let mut document = Example::default();
         document.push(&dialogue.tokenizer.encode_prompt(text)?, true);
         document.end(dialogue);
         return Ok(document);
@@ -169,7 +169,7 @@ fn text_of(value: &Value, names: &[&str]) -> Option<String> {
 }
 
 /// The thought in pieces; none where there is no thought.
-fn thinking(value: &Value) -> Result<Vec<Piece>> {
+fn thinking(value: &Value) -> Result<Vec<ThoughtPiece>> {
     let names = [
         "thinking",
         "deepseek_thinking_trajectory",
@@ -179,9 +179,9 @@ fn thinking(value: &Value) -> Result<Vec<Piece>> {
     let Some(found) = names.iter().find_map(|name| value.get(name)) else {
         return Ok(Vec::new());
     };
-    let pieces: Vec<Piece> = match found {
+    let pieces: Vec<ThoughtPiece> = match found {
         Value::Null => Vec::new(),
-        Value::String(text) => vec![Piece {
+        Value::String(text) => vec![ThoughtPiece {
             text: text.clone(),
             loss: true,
         }],
@@ -189,7 +189,7 @@ fn thinking(value: &Value) -> Result<Vec<Piece>> {
         Value::Array(items) if items.iter().all(Value::is_string) => items
             .first()
             .and_then(Value::as_str)
-            .map(|text| Piece {
+            .map(|text| ThoughtPiece {
                 text: text.to_owned(),
                 loss: true,
             })
@@ -202,10 +202,15 @@ fn thinking(value: &Value) -> Result<Vec<Piece>> {
 }
 
 /// Question, thought and answer as the model will see and write them.
-fn traced(question: &str, pieces: &[Piece], answer: &str, dialogue: &Dialogue) -> Result<Document> {
+fn traced(
+    question: &str,
+    pieces: &[ThoughtPiece],
+    answer: &str,
+    dialogue: &Dialogue,
+) -> Result<Example> {
     let think = !pieces.is_empty();
     let prompt = dialogue.prompt(&[Message::new("user", question)], think)?;
-    let mut document = Document::default();
+    let mut document = Example::default();
     document.push(&dialogue.tokenizer.encode_prompt(&prompt)?, false);
     let spec = &dialogue.delimiters.spec;
     if think {
@@ -234,7 +239,7 @@ fn traced(question: &str, pieces: &[Piece], answer: &str, dialogue: &Dialogue) -
 }
 
 /// Byte ranges of the thought that carry no loss.
-fn silent_ranges(pieces: &[Piece]) -> Vec<std::ops::Range<usize>> {
+fn silent_ranges(pieces: &[ThoughtPiece]) -> Vec<std::ops::Range<usize>> {
     let mut at = 0;
     let mut ranges = Vec::new();
     for piece in pieces {
@@ -248,8 +253,8 @@ fn silent_ranges(pieces: &[Piece]) -> Vec<std::ops::Range<usize>> {
 }
 
 /// A conversation, with loss on every turn of the assistant.
-fn conversation(messages: &[Message], dialogue: &Dialogue) -> Result<Document> {
-    let mut document = Document::default();
+fn conversation(messages: &[Message], dialogue: &Dialogue) -> Result<Example> {
+    let mut document = Example::default();
     let mut written = String::new();
     let mut turns = 0;
     for (index, message) in messages.iter().enumerate() {
@@ -262,7 +267,7 @@ fn conversation(messages: &[Message], dialogue: &Dialogue) -> Result<Document> {
         let fresh = match prompt.strip_prefix(&written) {
             Some(fresh) if turns > 0 => dialogue.tokenizer.encode(fresh, false)?,
             _ => {
-                document = Document::default();
+                document = Example::default();
                 dialogue.tokenizer.encode_prompt(&prompt)?
             }
         };
@@ -285,7 +290,7 @@ fn conversation(messages: &[Message], dialogue: &Dialogue) -> Result<Document> {
     Ok(document)
 }
 
-impl Document {
+impl Example {
     fn push(&mut self, ids: &[u32], loss: bool) {
         self.ids.extend_from_slice(ids);
         self.mask.resize(self.ids.len(), loss);
@@ -343,7 +348,7 @@ mod tests {
     }
 
     /// The document's text, with what carries no loss in brackets.
-    fn shown(document: &Document) -> String {
+    fn shown(document: &Example) -> String {
         let dialogue = dialogue();
         let mut out = String::new();
         let mut silent = false;

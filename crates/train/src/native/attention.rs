@@ -6,14 +6,14 @@
 
 use std::ops::Range;
 
-use super::math::{View, ViewMut, Write, dot, exp, product, vectorised};
+use super::math::{MatrixView, MatrixViewMut, WriteMode, dot, exp, product, vectorised};
 
 /// Queries whose scores are held at once.
 const BLOCK: usize = 64;
 
 /// Shapes and constants of a layer's attention.
 #[derive(Clone, Copy, Debug)]
-pub struct Attention {
+pub struct AttentionShape {
     /// Query heads.
     pub heads: usize,
     /// Key/value heads; divides `heads`.
@@ -30,9 +30,9 @@ pub struct Attention {
     pub window: Option<usize>,
 }
 
-/// Room for scores.
+/// AttentionScratch for scores.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct AttentionScratch {
     scores: Vec<f32>,
     grads: Vec<f32>,
     slopes: Vec<f32>,
@@ -71,7 +71,7 @@ struct Block {
     keys: usize,
 }
 
-impl Attention {
+impl AttentionShape {
     /// Outputs `[rows, heads · value_dim]`, and for every row and head the logarithm of the sum of
     /// its exponentials.
     pub fn forward(
@@ -80,22 +80,22 @@ impl Attention {
         x: Operands,
         out: &mut [f32],
         log_sums: &mut [f32],
-        room: &mut Room,
+        scratch: &mut AttentionScratch,
     ) {
         let width = self.heads * self.value_dim;
         self.blocks(documents, |block| {
-            self.scores(&block, x, room);
-            for (i, scores) in room.scores.chunks_exact_mut(block.keys).enumerate() {
+            self.scores(&block, x, scratch);
+            for (i, scores) in scratch.scores.chunks_exact_mut(block.keys).enumerate() {
                 let seen = self.seen(&block, i);
                 let log_sum = softmax(scores, seen.start, seen.end);
                 log_sums[(block.row + i) * self.heads + block.head] = log_sum;
             }
             let at = block.row * width + block.head * self.value_dim;
             product(
-                ViewMut::strided(&mut out[at..], block.rows, self.value_dim, width),
-                View::new(&room.scores, block.rows, block.keys),
+                MatrixViewMut::strided(&mut out[at..], block.rows, self.value_dim, width),
+                MatrixView::new(&scratch.scores, block.rows, block.keys),
                 self.values(&block, x.v),
-                Write::Set,
+                WriteMode::Set,
                 1.0,
                 1,
             );
@@ -112,25 +112,25 @@ impl Attention {
         log_sums: &[f32],
         dout: &[f32],
         dx: &mut Gradients,
-        room: &mut Room,
+        scratch: &mut AttentionScratch,
     ) {
         let width = self.heads * self.value_dim;
         self.blocks(documents, |block| {
-            self.scores(&block, x, room);
+            self.scores(&block, x, scratch);
             let at = block.row * width + block.head * self.value_dim;
-            room.grads.resize(block.rows * block.keys, 0.0);
-            let dout_block = View::strided(&dout[at..], block.rows, self.value_dim, width);
+            scratch.grads.resize(block.rows * block.keys, 0.0);
+            let dout_block = MatrixView::strided(&dout[at..], block.rows, self.value_dim, width);
             product(
-                ViewMut::new(&mut room.grads, block.rows, block.keys),
+                MatrixViewMut::new(&mut scratch.grads, block.rows, block.keys),
                 dout_block,
                 self.values(&block, x.v).t(),
-                Write::Set,
+                WriteMode::Set,
                 1.0,
                 1,
             );
-            let rows = room.scores.chunks_exact_mut(block.keys);
+            let rows = scratch.scores.chunks_exact_mut(block.keys);
             for (i, (scores, grads)) in rows
-                .zip(room.grads.chunks_exact_mut(block.keys))
+                .zip(scratch.grads.chunks_exact_mut(block.keys))
                 .enumerate()
             {
                 let row = (block.row + i) * width + block.head * self.value_dim;
@@ -141,50 +141,50 @@ impl Attention {
                 softmax_backward(scores, grads, seen.start, seen.end, log_sum, mean);
             }
             if self.softcap.is_some() {
-                for (grad, slope) in room.grads.iter_mut().zip(&room.slopes) {
+                for (grad, slope) in scratch.grads.iter_mut().zip(&scratch.slopes) {
                     *grad *= slope;
                 }
             }
             let kv = block.head / (self.heads / self.kv_heads);
             let value = block.key * self.kv_heads * self.value_dim + kv * self.value_dim;
             product(
-                ViewMut::strided(
+                MatrixViewMut::strided(
                     &mut dx.v[value..],
                     block.keys,
                     self.value_dim,
                     self.kv_heads * self.value_dim,
                 ),
-                View::new(&room.scores, block.rows, block.keys).t(),
+                MatrixView::new(&scratch.scores, block.rows, block.keys).t(),
                 dout_block,
-                Write::Add,
+                WriteMode::Add,
                 1.0,
                 1,
             );
             let query = block.row * self.heads * self.dim + block.head * self.dim;
             product(
-                ViewMut::strided(
+                MatrixViewMut::strided(
                     &mut dx.q[query..],
                     block.rows,
                     self.dim,
                     self.heads * self.dim,
                 ),
-                View::new(&room.grads, block.rows, block.keys),
+                MatrixView::new(&scratch.grads, block.rows, block.keys),
                 self.keys(&block, x.k),
-                Write::Add,
+                WriteMode::Add,
                 self.scale,
                 1,
             );
             let key = block.key * self.kv_heads * self.dim + kv * self.dim;
             product(
-                ViewMut::strided(
+                MatrixViewMut::strided(
                     &mut dx.k[key..],
                     block.keys,
                     self.dim,
                     self.kv_heads * self.dim,
                 ),
-                View::new(&room.grads, block.rows, block.keys).t(),
+                MatrixView::new(&scratch.grads, block.rows, block.keys).t(),
                 self.queries(&block, x.q),
-                Write::Add,
+                WriteMode::Add,
                 self.scale,
                 1,
             );
@@ -220,42 +220,42 @@ impl Attention {
     }
 
     /// Scaled (and capped) scores of all of a block's pairs, seen or not.
-    fn scores(&self, block: &Block, x: Operands, room: &mut Room) {
-        room.scores.resize(block.rows * block.keys, 0.0);
+    fn scores(&self, block: &Block, x: Operands, scratch: &mut AttentionScratch) {
+        scratch.scores.resize(block.rows * block.keys, 0.0);
         product(
-            ViewMut::new(&mut room.scores, block.rows, block.keys),
+            MatrixViewMut::new(&mut scratch.scores, block.rows, block.keys),
             self.queries(block, x.q),
             self.keys(block, x.k).t(),
-            Write::Set,
+            WriteMode::Set,
             self.scale,
             1,
         );
         if let Some(cap) = self.softcap {
-            room.slopes.clear();
-            for score in &mut room.scores {
+            scratch.slopes.clear();
+            for score in &mut scratch.scores {
                 let t = (*score / cap).tanh();
-                room.slopes.push(1.0 - t * t);
+                scratch.slopes.push(1.0 - t * t);
                 *score = cap * t;
             }
         }
     }
 
-    fn queries<'a>(&self, block: &Block, q: &'a [f32]) -> View<'a> {
+    fn queries<'a>(&self, block: &Block, q: &'a [f32]) -> MatrixView<'a> {
         let width = self.heads * self.dim;
         let at = block.row * width + block.head * self.dim;
-        View::strided(&q[at..], block.rows, self.dim, width)
+        MatrixView::strided(&q[at..], block.rows, self.dim, width)
     }
 
-    fn keys<'a>(&self, block: &Block, k: &'a [f32]) -> View<'a> {
+    fn keys<'a>(&self, block: &Block, k: &'a [f32]) -> MatrixView<'a> {
         let width = self.kv_heads * self.dim;
         let at = block.key * width + block.head / (self.heads / self.kv_heads) * self.dim;
-        View::strided(&k[at..], block.keys, self.dim, width)
+        MatrixView::strided(&k[at..], block.keys, self.dim, width)
     }
 
-    fn values<'a>(&self, block: &Block, v: &'a [f32]) -> View<'a> {
+    fn values<'a>(&self, block: &Block, v: &'a [f32]) -> MatrixView<'a> {
         let width = self.kv_heads * self.value_dim;
         let at = block.key * width + block.head / (self.heads / self.kv_heads) * self.value_dim;
-        View::strided(&v[at..], block.keys, self.value_dim, width)
+        MatrixView::strided(&v[at..], block.keys, self.value_dim, width)
     }
 }
 

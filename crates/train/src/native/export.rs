@@ -14,9 +14,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 use super::checkpoint::{to_bytes, write_whole};
-use super::math::{View, ViewMut, Write as Into, product};
+use super::math::{MatrixView, MatrixViewMut, WriteMode as Into, product};
 use super::network::Scope;
 use super::params::Params;
+use s1_core::training::Quantization;
 use s1_model::adapter::{self, PeftAdapter, PeftConfig};
 use s1_model::config::{Activation, ModelConfig, RopeScaling};
 use s1_model::gguf::write::GgufWriter;
@@ -24,65 +25,28 @@ use s1_model::gguf::{Gguf, TensorKind};
 use s1_model::names::{self, Direction};
 use s1_model::weights::rows::WeightRows;
 
-/// The type a GGUF export is stored in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quantization {
-    /// As trained.
-    F32,
-    /// Half precision.
-    F16,
-    /// 8.5 bits a weight.
-    Q8_0,
-    /// 4.5 bits a weight; embedding and output stay in Q8_0.
-    Q4_0,
-}
-
-impl Quantization {
-    /// For flags and file names.
-    pub fn name(self) -> &'static str {
-        match self {
-            Quantization::F32 => "f32",
-            Quantization::F16 => "f16",
-            Quantization::Q8_0 => "q8_0",
-            Quantization::Q4_0 => "q4_0",
-        }
-    }
-
-    /// llama.cpp's number for the type of most weights.
-    fn file_type(self) -> u32 {
-        match self {
-            Quantization::F32 => 0,
-            Quantization::F16 => 1,
-            Quantization::Q4_0 => 2,
-            Quantization::Q8_0 => 7,
-        }
-    }
-
-    /// The type of one tensor: vectors stay in f32, and rows that are no whole blocks in f16.
-    fn of(self, name: &str, shape: &[usize]) -> GgmlDType {
-        let columns = shape.last().copied().unwrap_or(1);
-        let outer = matches!(name, "token_embd.weight" | "output.weight");
-        match self {
-            _ if shape.len() < 2 => GgmlDType::F32,
-            Quantization::F32 => GgmlDType::F32,
-            Quantization::F16 => GgmlDType::F16,
-            _ if !columns.is_multiple_of(32) => GgmlDType::F16,
-            Quantization::Q4_0 if !outer => GgmlDType::Q4_0,
-            _ => GgmlDType::Q8_0,
-        }
+/// llama.cpp's number for the type of most weights.
+fn file_type(kind: Quantization) -> u32 {
+    match kind {
+        Quantization::F32 => 0,
+        Quantization::F16 => 1,
+        Quantization::Q4_0 => 2,
+        Quantization::Q8_0 => 7,
     }
 }
 
-/// What can be made of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Product {
-    /// A LoRA adapter in PEFT's layout.
-    Adapter,
-    /// The whole model as safetensors, in Hugging Face's layout.
-    SafeTensors,
-    /// The whole model as a GGUF file.
-    Gguf(Quantization),
+/// The type of one tensor: vectors stay in f32, and rows that are no whole blocks in f16.
+fn tensor_type(kind: Quantization, name: &str, shape: &[usize]) -> GgmlDType {
+    let columns = shape.last().copied().unwrap_or(1);
+    let outer = matches!(name, "token_embd.weight" | "output.weight");
+    match kind {
+        _ if shape.len() < 2 => GgmlDType::F32,
+        Quantization::F32 => GgmlDType::F32,
+        Quantization::F16 => GgmlDType::F16,
+        _ if !columns.is_multiple_of(32) => GgmlDType::F16,
+        Quantization::Q4_0 if !outer => GgmlDType::Q4_0,
+        _ => GgmlDType::Q8_0,
+    }
 }
 
 /// A model with what was trained in place: trained weights, or an adapter merged.
@@ -123,9 +87,9 @@ impl<'a> Merged<'a> {
         let low = self.adapter.and_then(|a| a.layers.get(prefix));
         if let Some(low) = low {
             product(
-                ViewMut::new(&mut values, rows.rows, rows.columns),
-                View::new(&low.b, rows.rows, low.rank),
-                View::new(&low.a, low.rank, rows.columns),
+                MatrixViewMut::new(&mut values, rows.rows, rows.columns),
+                MatrixView::new(&low.b, rows.rows, low.rank),
+                MatrixView::new(&low.a, low.rank, rows.columns),
                 Into::Add,
                 low.scale,
                 1,
@@ -157,13 +121,13 @@ impl<'a> Merged<'a> {
             )
         });
         w.string("general.name", name);
-        w.u32("general.file_type", to.file_type());
+        w.u32("general.file_type", file_type(to));
         w.u32("general.quantization_version", 2);
         for name in self.names() {
             let Some(info) = self.gguf.tensor(name) else {
                 continue;
             };
-            let kind = to.of(name, &info.shape);
+            let kind = tensor_type(to, name, &info.shape);
             let (values, changed) = self.values(name)?;
             let data = if !changed && info.kind.dtype() == kind {
                 self.gguf.data(info).to_vec()

@@ -16,8 +16,8 @@ use s1_model::decoder::Rope;
 use s1_model::gguf::Gguf;
 use s1_model::weights::rows::WeightRows;
 
-use super::linear::{Context, LowRank, Weight};
-use super::loss::{self, Head};
+use super::linear::{LowRankAddition, ProductContext, Weight};
+use super::loss::{LossScratch, OutputHead};
 use super::norm;
 use super::params::{Params, Vector};
 use super::rotary::Angles;
@@ -25,18 +25,18 @@ use super::rotary::Angles;
 mod layer;
 
 pub use layer::LayerTape;
-use layer::{Layer, Room};
+use layer::{LayerPass, LayerScratch, NetworkLayer};
 
 /// A row of tokens that is trained on, or the part of it that fits.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Document {
+pub struct Example {
     /// Token ids.
     pub ids: Vec<u32>,
     /// Whether each token carries loss (the prediction *of* it does).
     pub mask: Vec<bool>,
 }
 
-impl Document {
+impl Example {
     /// Tokens that carry loss; the first never does, as nothing predicts it.
     pub fn targets(&self) -> usize {
         self.mask.iter().skip(1).filter(|m| **m).count()
@@ -65,7 +65,7 @@ pub enum Scope {
 pub struct Network {
     config: ModelConfig,
     embedding: Weight,
-    layers: Vec<Layer>,
+    layers: Vec<NetworkLayer>,
     norm: Vector,
     /// `None` where the embedding serves as output too.
     output: Option<Weight>,
@@ -83,16 +83,16 @@ pub enum Keep {
     Inputs,
 }
 
-/// What one pass keeps, and room for it to work in; made once and used for every step.
+/// What one pass keeps, and its buffers; made once and used for every step.
 #[derive(Debug)]
 pub struct Tape {
     /// What is kept.
     pub keep: Keep,
     inputs: Vec<Vec<f32>>,
     kept: Vec<LayerTape>,
-    room: Room,
-    loss_room: loss::Room,
-    context: Context,
+    scratch: LayerScratch,
+    loss_scratch: LossScratch,
+    context: ProductContext,
 }
 
 impl Tape {
@@ -102,9 +102,9 @@ impl Tape {
             keep,
             inputs: Vec::new(),
             kept: Vec::new(),
-            room: Room::default(),
-            loss_room: loss::Room::default(),
-            context: Context::new(threads),
+            scratch: LayerScratch::default(),
+            loss_scratch: LossScratch::default(),
+            context: ProductContext::new(threads),
         }
     }
 }
@@ -152,7 +152,12 @@ impl Loader<'_> {
         }
     }
 
-    fn linear(&mut self, prefix: &str, out: usize, input: usize) -> Result<super::linear::Linear> {
+    fn linear(
+        &mut self,
+        prefix: &str,
+        out: usize,
+        input: usize,
+    ) -> Result<super::linear::TrainableLinear> {
         let weight = self.weight(&format!("{prefix}.weight"), out, input)?;
         let bias = self.optional_vector(&format!("{prefix}.bias"), out)?;
         let low_rank = match self.scope {
@@ -163,7 +168,7 @@ impl Loader<'_> {
                 dropout,
             } => Some(self.low_rank(prefix, out, input, (rank, alpha, dropout))),
         };
-        Ok(super::linear::Linear {
+        Ok(super::linear::TrainableLinear {
             out,
             input,
             weight,
@@ -179,14 +184,14 @@ impl Loader<'_> {
         out: usize,
         input: usize,
         (rank, alpha, dropout): (usize, f32, f32),
-    ) -> LowRank {
+    ) -> LowRankAddition {
         let key = s1_core::rng::mix(self.seed, self.params.values.len() as u64);
         let bound = (1.0 / input as f32).sqrt();
         let a: Vec<f32> = (0..rank * input)
             .map(|i| (2.0 * s1_core::rng::unit(s1_core::rng::mix(key, i as u64)) - 1.0) * bound)
             .collect();
         let b = vec![0.0; out * rank];
-        LowRank {
+        LowRankAddition {
             a: self
                 .params
                 .add(&format!("{prefix}.lora_a"), &[rank, input], &a),
@@ -219,7 +224,7 @@ impl Network {
         let embedding = loader.weight("token_embd.weight", vocab, config.hidden)?;
         let mut layers = Vec::new();
         for index in 0..config.layers {
-            layers.push(Layer::load(&mut loader, &config, index)?);
+            layers.push(NetworkLayer::load(&mut loader, &config, index)?);
         }
         let norm = loader.vector("output_norm.weight", config.hidden)?;
         let output = match gguf.tensor("output.weight") {
@@ -255,7 +260,7 @@ impl Network {
     pub fn loss(
         &self,
         params: &[f32],
-        documents: &[&Document],
+        documents: &[&Example],
         mut grads: Option<(&mut [f32], f32)>,
         dropout: Option<u64>,
         tape: &mut Tape,
@@ -278,23 +283,16 @@ impl Network {
         for (index, layer) in self.layers.iter().enumerate() {
             let (inputs, outputs) = tape.inputs.split_at_mut(index + 1);
             let kept = &mut tape.kept[index.min(kept - 1)];
-            layer.forward(
-                c,
+            let layout = &batch.rows_of(c, index);
+            let mut pass = LayerPass {
+                config: c,
                 params,
-                &batch.rows_of(c, index),
-                &inputs[index],
-                kept,
-                &mut tape.room,
-                &mut tape.context,
-            );
-            layer.output(
-                c,
-                params,
-                kept,
-                &mut outputs[0],
-                &mut tape.room,
-                &mut tape.context,
-            );
+                layout,
+                scratch: &mut tape.scratch,
+                context: &mut tape.context,
+            };
+            layer.forward(&mut pass, &inputs[index], kept);
+            layer.output(&mut pass, kept, &mut outputs[0]);
         }
 
         // Only rows that predict a target go through the output layer.
@@ -305,7 +303,7 @@ impl Network {
         }
         let mut x = Vec::new();
         norm::forward(&chosen, self.norm.get(params), c.norm_eps, &mut x);
-        let head = Head {
+        let head = OutputHead {
             weight: self.output.as_ref().unwrap_or(&self.embedding),
             vocab: c.vocab,
             hidden: c.hidden,
@@ -315,8 +313,8 @@ impl Network {
         let back = grads
             .as_mut()
             .map(|(grads, factor)| (&mut **grads, &mut dx[..], *factor));
-        let (room, context) = (&mut tape.loss_room, &mut tape.context);
-        let loss = head.loss(params, &x, &batch.targets, back, room, context);
+        let (scratch, context) = (&mut tape.loss_scratch, &mut tape.context);
+        let loss = head.loss(params, &x, &batch.targets, back, scratch, context);
         let Some((grads, _)) = grads else {
             return loss;
         };
@@ -330,27 +328,22 @@ impl Network {
             dx[row * c.hidden..(row + 1) * c.hidden].copy_from_slice(d);
         }
         for (index, layer) in self.layers.iter().enumerate().rev() {
-            let rows = batch.rows_of(c, index);
+            let layout = &batch.rows_of(c, index);
             let kept = &mut tape.kept[index.min(kept - 1)];
             let input = &tape.inputs[index];
+            let mut pass = LayerPass {
+                config: c,
+                params,
+                layout,
+                scratch: &mut tape.scratch,
+                context: &mut tape.context,
+            };
             if tape.keep == Keep::Inputs && index + 1 < c.layers {
-                let (room, context) = (&mut tape.room, &mut tape.context);
-                layer.forward(c, params, &rows, input, kept, room, context);
+                layer.forward(&mut pass, input, kept);
             }
             // Below the first layer there is only the embedding.
             let wanted = index > 0 || matches!(self.embedding, Weight::Trained(_));
-            layer.backward(
-                c,
-                params,
-                grads,
-                &rows,
-                input,
-                kept,
-                &mut dx,
-                wanted,
-                &mut tape.room,
-                &mut tape.context,
-            );
+            layer.backward(&mut pass, grads, input, kept, &mut dx, wanted);
         }
         if let Weight::Trained(range) = &self.embedding {
             let grads = &mut grads[range.clone()];
@@ -362,7 +355,7 @@ impl Network {
         loss
     }
 
-    fn embed(&self, params: &[f32], ids: &[u32], x: &mut Vec<f32>, context: &mut Context) {
+    fn embed(&self, params: &[f32], ids: &[u32], x: &mut Vec<f32>, context: &mut ProductContext) {
         x.clear();
         for &id in ids {
             let id = id as usize;
@@ -387,14 +380,14 @@ struct Batch {
 }
 
 /// What a layer needs to know of the rows.
-struct Layout<'a> {
+struct BatchLayout<'a> {
     documents: &'a [Range<usize>],
     angles: &'a Angles,
     window: Option<usize>,
 }
 
 impl Batch {
-    fn new(network: &Network, documents: &[&Document]) -> Self {
+    fn new(network: &Network, documents: &[&Example]) -> Self {
         let mut ids = Vec::new();
         let mut positions = Vec::new();
         let mut spans = Vec::new();
@@ -425,13 +418,13 @@ impl Batch {
         }
     }
 
-    fn rows_of(&self, config: &ModelConfig, layer: usize) -> Layout<'_> {
+    fn rows_of(&self, config: &ModelConfig, layer: usize) -> BatchLayout<'_> {
         let window = config.window_of(layer);
         let angles = match (&self.local_angles, window) {
             (Some(local), Some(_)) => local,
             _ => &self.angles,
         };
-        Layout {
+        BatchLayout {
             documents: &self.documents,
             angles,
             window,

@@ -3,8 +3,8 @@
 //! Logits are formed for a few rows at a time, and the vocabulary is widened in tiles, so that
 //! neither a long batch nor a vocabulary of 150,000 tokens dominates memory.
 
-use super::linear::{Context, Weight};
-use super::math::{View, ViewMut, Write, exp, product, vectorised};
+use super::linear::{ProductContext, Weight};
+use super::math::{MatrixView, MatrixViewMut, WriteMode, exp, product, vectorised};
 
 /// Logits held at once, in elements (16 MiB).
 const LOGITS: usize = 4 << 20;
@@ -13,7 +13,7 @@ const TILE: usize = 4096;
 
 /// The output layer: final hidden states to logits.
 #[derive(Debug)]
-pub struct Head<'a> {
+pub struct OutputHead<'a> {
     /// The matrix `[vocab, hidden]`.
     pub weight: &'a Weight,
     /// Rows of the matrix.
@@ -24,13 +24,13 @@ pub struct Head<'a> {
     pub softcap: Option<f32>,
 }
 
-/// Room for logits.
+/// LossScratch for logits.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct LossScratch {
     logits: Vec<f32>,
 }
 
-impl Head<'_> {
+impl OutputHead<'_> {
     /// The sum of `-log p(target)` over the rows of `x` `[n, hidden]`.
     ///
     /// If `back` is given, as gradients of the parameters, of `x` (set), and the factor on the
@@ -41,8 +41,8 @@ impl Head<'_> {
         x: &[f32],
         targets: &[u32],
         mut back: Option<(&mut [f32], &mut [f32], f32)>,
-        room: &mut Room,
-        context: &mut Context,
+        scratch: &mut LossScratch,
+        context: &mut ProductContext,
     ) -> f64 {
         let rows_at_once = (LOGITS / self.vocab.max(1)).max(1);
         let mut sum = 0.0;
@@ -50,21 +50,28 @@ impl Head<'_> {
             let n = targets.len();
             let first = chunk * rows_at_once;
             let x = &x[first * self.hidden..(first + n) * self.hidden];
-            room.logits.resize(n * self.vocab, 0.0);
-            self.logits(params, x, n, &mut room.logits, context);
+            scratch.logits.resize(n * self.vocab, 0.0);
+            self.logits(params, x, n, &mut scratch.logits, context);
             let factor = back.as_ref().map(|(_, _, factor)| *factor);
-            for (logits, &target) in room.logits.chunks_exact_mut(self.vocab).zip(targets) {
+            for (logits, &target) in scratch.logits.chunks_exact_mut(self.vocab).zip(targets) {
                 sum += self.row(logits, target as usize, factor);
             }
             if let Some((grads, dx, _)) = &mut back {
                 let dx = &mut dx[first * self.hidden..(first + n) * self.hidden];
-                self.backward(params, grads, x, n, dx, room, context);
+                self.backward(params, grads, x, n, dx, scratch, context);
             }
         }
         sum
     }
 
-    fn logits(&self, params: &[f32], x: &[f32], n: usize, out: &mut [f32], context: &mut Context) {
+    fn logits(
+        &self,
+        params: &[f32],
+        x: &[f32],
+        n: usize,
+        out: &mut [f32],
+        context: &mut ProductContext,
+    ) {
         let threads = context.threads;
         for first in (0..self.vocab).step_by(TILE) {
             let tile = TILE.min(self.vocab - first);
@@ -72,10 +79,10 @@ impl Head<'_> {
                 self.weight
                     .rows(params, first..first + tile, self.hidden, context.scratch());
             product(
-                ViewMut::strided(&mut out[first..], n, tile, self.vocab),
-                View::new(x, n, self.hidden),
-                View::new(weight, tile, self.hidden).t(),
-                Write::Set,
+                MatrixViewMut::strided(&mut out[first..], n, tile, self.vocab),
+                MatrixView::new(x, n, self.hidden),
+                MatrixView::new(weight, tile, self.hidden).t(),
+                WriteMode::Set,
                 1.0,
                 threads,
             );
@@ -120,20 +127,20 @@ impl Head<'_> {
         x: &[f32],
         n: usize,
         dx: &mut [f32],
-        room: &Room,
-        context: &mut Context,
+        scratch: &LossScratch,
+        context: &mut ProductContext,
     ) {
         let threads = context.threads;
         for first in (0..self.vocab).step_by(TILE) {
             let tile = TILE.min(self.vocab - first);
-            let dlogits = View::strided(&room.logits[first..], n, tile, self.vocab);
+            let dlogits = MatrixView::strided(&scratch.logits[first..], n, tile, self.vocab);
             if let Weight::Trained(range) = self.weight {
                 let at = range.start + first * self.hidden;
                 product(
-                    ViewMut::new(&mut grads[at..at + tile * self.hidden], tile, self.hidden),
+                    MatrixViewMut::new(&mut grads[at..at + tile * self.hidden], tile, self.hidden),
                     dlogits.t(),
-                    View::new(x, n, self.hidden),
-                    Write::Add,
+                    MatrixView::new(x, n, self.hidden),
+                    WriteMode::Add,
                     1.0,
                     threads,
                 );
@@ -142,10 +149,14 @@ impl Head<'_> {
                 self.weight
                     .rows(params, first..first + tile, self.hidden, context.scratch());
             product(
-                ViewMut::new(dx, n, self.hidden),
+                MatrixViewMut::new(dx, n, self.hidden),
                 dlogits,
-                View::new(weight, tile, self.hidden),
-                if first == 0 { Write::Set } else { Write::Add },
+                MatrixView::new(weight, tile, self.hidden),
+                if first == 0 {
+                    WriteMode::Set
+                } else {
+                    WriteMode::Add
+                },
                 1.0,
                 threads,
             );

@@ -6,40 +6,17 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::data::Dataset;
-use super::math::{View, ViewMut, Write, product};
+use super::math::{MatrixView, MatrixViewMut, WriteMode, product};
 use super::network::{Keep, Network, Scope};
+use s1_core::training::TrainPlan;
 use s1_model::memory;
 
-/// What will be done, and what it will take.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Plan {
-    /// Examples that are trained on.
-    pub examples: usize,
-    /// Their tokens.
-    pub tokens: usize,
-    /// Tokens of these that carry loss.
-    pub targets: usize,
-    /// Tokens of the longest example, before the cut.
-    pub longest: usize,
-    /// Examples that the block size cuts.
-    pub cut: usize,
-    /// Lines left out because they could not be used.
-    pub broken: usize,
-    /// Parameters that are trained.
-    pub parameters: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// Tokens in all steps together, about.
-    pub total_tokens: usize,
-    /// Estimated seconds.
-    pub seconds: f64,
-    /// Estimated bytes of memory.
-    pub memory: u64,
-}
+/// Lines that were left out of which a plan tells why.
+const LEFT_OUT: usize = 10;
 
 /// What of the settings the estimates need.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub struct CostInputs {
     /// Tokens in one micro-batch, at most.
     pub batch_tokens: usize,
     /// Threads, each with its share of the batch.
@@ -53,7 +30,7 @@ pub struct Shape {
 }
 
 /// Bytes of memory that training takes besides the mapped model file.
-pub fn memory_bytes(network: &Network, parameters: usize, shape: &Shape) -> u64 {
+pub fn memory_bytes(network: &Network, parameters: usize, shape: &CostInputs) -> u64 {
     let c = network.config();
     let float = 4u64;
     let state = parameters as u64 * (3 + shape.shards as u64);
@@ -64,8 +41,8 @@ pub fn memory_bytes(network: &Network, parameters: usize, shape: &Shape) -> u64 
         Keep::All => c.layers,
         Keep::Inputs => 1,
     };
-    let room = 3 * c.ffn + 6 * c.hidden + 2 * heads;
-    let per_token = layer * kept + c.hidden * (c.layers + 4) + room;
+    let scratch = 3 * c.ffn + 6 * c.hidden + 2 * heads;
+    let per_token = layer * kept + c.hidden * (c.layers + 4) + scratch;
     let logits = (16 << 20) / 4 * shape.shards;
     let widened = match shape.scope {
         Scope::Full => 0,
@@ -77,7 +54,7 @@ pub fn memory_bytes(network: &Network, parameters: usize, shape: &Shape) -> u64 
 
 /// Estimated seconds for `tokens` tokens of which `targets` carry loss, from the operations they
 /// take and the speed of this machine's matrix product.
-pub fn seconds(network: &Network, tokens: f64, targets: f64, shape: &Shape) -> f64 {
+pub fn seconds(network: &Network, tokens: f64, targets: f64, shape: &CostInputs) -> f64 {
     let c = network.config();
     let heads = c.heads * c.head_dim;
     let kv = c.kv_heads * (c.head_dim + c.value_dim);
@@ -108,10 +85,10 @@ fn operations_per_second(rows: usize, inner: usize, columns: usize) -> f64 {
     let mut times = 0;
     while times < 2 || start.elapsed().as_millis() < 20 {
         product(
-            ViewMut::new(&mut out, rows, columns),
-            View::new(&a, rows, inner),
-            View::new(&b, columns, inner).t(),
-            Write::Set,
+            MatrixViewMut::new(&mut out, rows, columns),
+            MatrixView::new(&a, rows, inner),
+            MatrixView::new(&b, columns, inner).t(),
+            WriteMode::Set,
             1.0,
             1,
         );
@@ -121,7 +98,7 @@ fn operations_per_second(rows: usize, inner: usize, columns: usize) -> f64 {
 }
 
 /// Refuses a run whose memory the system does not have, and says what would make it fit.
-pub fn require_memory(bytes: u64, shape: &Shape) -> Result<()> {
+pub fn require_memory(bytes: u64, shape: &CostInputs) -> Result<()> {
     let advice = match (shape.keep, shape.scope) {
         (Keep::All, _) => "use --checkpointing, a smaller --batch or a smaller --block-size",
         (Keep::Inputs, Scope::Full) => "use --lora-rank, or a smaller --batch or --block-size",
@@ -130,34 +107,29 @@ pub fn require_memory(bytes: u64, shape: &Shape) -> Result<()> {
     memory::require(bytes, "this run", advice)
 }
 
-impl Plan {
-    /// The plan of a run over `data` in `steps` steps of which each takes `share` of the data.
-    pub fn new(
-        network: &Network,
-        data: &Dataset,
-        parameters: usize,
-        steps: usize,
-        epochs: f64,
-        shape: &Shape,
-    ) -> Plan {
-        let (tokens, targets) = (data.tokens(), data.targets());
-        Plan {
-            examples: data.documents.len(),
-            tokens,
-            targets,
-            longest: data.longest,
-            cut: data.cut,
-            broken: data.broken.len(),
-            parameters,
-            steps,
-            total_tokens: (tokens as f64 * epochs) as usize,
-            seconds: seconds(
-                network,
-                tokens as f64 * epochs,
-                targets as f64 * epochs,
-                shape,
-            ),
-            memory: memory_bytes(network, parameters, shape),
-        }
+/// The plan of a run over `data` in `steps` steps, which go through the data `epochs` times.
+pub fn plan(
+    network: &Network,
+    data: &Dataset,
+    parameters: usize,
+    steps: usize,
+    epochs: f64,
+    shape: &CostInputs,
+) -> TrainPlan {
+    let (tokens, targets) = (data.tokens(), data.targets());
+    let (all_tokens, all_targets) = (tokens as f64 * epochs, targets as f64 * epochs);
+    TrainPlan {
+        examples: data.documents.len(),
+        tokens,
+        targets,
+        longest: data.longest,
+        cut: data.cut,
+        broken: data.broken.len(),
+        left_out: data.broken.iter().take(LEFT_OUT).cloned().collect(),
+        parameters,
+        steps,
+        total_tokens: all_tokens as usize,
+        seconds: seconds(network, all_tokens, all_targets, shape),
+        memory: memory_bytes(network, parameters, shape),
     }
 }

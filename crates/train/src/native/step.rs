@@ -1,11 +1,11 @@
 //! The gradient of one step's documents, computed on several threads.
 //!
-//! Documents are dealt to shards, one thread each, with a tape and gradients of its own; sums are
+//! Documents are divided among shards, one thread each, with a tape and gradients of its own; sums are
 //! then formed in a fixed order. So the result depends on the number of threads, but not on how
 //! they were scheduled.
 
 use super::math::add_scaled;
-use super::network::{Document, Keep, Network, Tape};
+use super::network::{Example, Keep, Network, Tape};
 
 /// Tapes and gradients, made once and used for every step.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Shards {
         &mut self,
         network: &Network,
         params: &[f32],
-        batches: &[Vec<&Document>],
+        batches: &[Vec<&Example>],
         dropout: u64,
     ) -> (Sums, &[f32]) {
         let targets = batches.iter().flatten().map(|d| d.targets()).sum();
@@ -68,12 +68,12 @@ impl Shards {
         }
         let mut loss = 0.0;
         for (index, batch) in batches.iter().enumerate() {
-            let hands = deal(batch, self.shards.len());
+            let shares = shard(batch, self.shards.len());
             let seed = s1_core::rng::mix(dropout, index as u64);
-            loss += self.each(&hands, |shard, hand, n| {
+            loss += self.each(&shares, |shard, share, n| {
                 let grads = Some((&mut shard.grads[..], factor));
                 let seed = s1_core::rng::mix(seed, n as u64);
-                network.loss(params, hand, grads, Some(seed), &mut shard.tape)
+                network.loss(params, share, grads, Some(seed), &mut shard.tape)
             });
         }
         let (first, others) = self.shards.split_at_mut(1);
@@ -94,11 +94,12 @@ impl Shards {
     }
 
     /// The loss of documents, without gradients and dropout.
-    pub fn evaluate(&mut self, network: &Network, params: &[f32], documents: &[&Document]) -> Sums {
-        let hands = deal(documents, self.shards.len());
-        let loss = self.each(&hands, |shard, hand, _| {
+    pub fn evaluate(&mut self, network: &Network, params: &[f32], documents: &[&Example]) -> Sums {
+        let shares = shard(documents, self.shards.len());
+        let loss = self.each(&shares, |shard, share, _| {
             // A few at a time, so that evaluating needs no more memory than training.
-            hand.chunks(4)
+            share
+                .chunks(4)
                 .map(|few| network.loss(params, few, None, None, &mut shard.tape))
                 .sum()
         });
@@ -108,20 +109,20 @@ impl Shards {
         }
     }
 
-    /// Runs a shard for each hand and adds up in the order of the shards.
+    /// Runs a shard for each share and adds up in the order of the shards.
     fn each(
         &mut self,
-        hands: &[Vec<&Document>],
-        run: impl Fn(&mut Shard, &[&Document], usize) -> f64 + Sync,
+        shares: &[Vec<&Example>],
+        run: impl Fn(&mut Shard, &[&Example], usize) -> f64 + Sync,
     ) -> f64 {
         std::thread::scope(|scope| {
             let run = &run;
             let work: Vec<_> = self
                 .shards
                 .iter_mut()
-                .zip(hands)
+                .zip(shares)
                 .enumerate()
-                .map(|(n, (shard, hand))| scope.spawn(move || run(shard, hand, n)))
+                .map(|(n, (shard, share))| scope.spawn(move || run(shard, share, n)))
                 .collect();
             let sums = work.into_iter().map(|thread| match thread.join() {
                 Ok(loss) => loss,
@@ -132,39 +133,39 @@ impl Shards {
     }
 }
 
-/// Deals documents so that the hands have about the same number of tokens: the longest first,
-/// each to the lightest hand.
-fn deal<'a>(documents: &[&'a Document], hands: usize) -> Vec<Vec<&'a Document>> {
-    let mut order: Vec<&Document> = documents.to_vec();
+/// Divides documents so that the shares have about the same number of tokens: the longest first,
+/// each to the lightest share.
+fn shard<'a>(documents: &[&'a Example], shares: usize) -> Vec<Vec<&'a Example>> {
+    let mut order: Vec<&Example> = documents.to_vec();
     order.sort_by_key(|d| std::cmp::Reverse(d.ids.len()));
-    let mut dealt = vec![(0, Vec::new()); hands];
+    let mut divided = vec![(0, Vec::new()); shares];
     for document in order {
-        if let Some(lightest) = dealt.iter_mut().min_by_key(|(tokens, _)| *tokens) {
+        if let Some(lightest) = divided.iter_mut().min_by_key(|(tokens, _)| *tokens) {
             lightest.0 += document.ids.len();
             lightest.1.push(document);
         }
     }
-    dealt.into_iter().map(|(_, hand)| hand).collect()
+    divided.into_iter().map(|(_, share)| share).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Scope;
+    use crate::native::network::Scope;
     use s1_model::fixture::tiny_gguf;
     use s1_model::gguf::Gguf;
 
     #[test]
     fn the_hands_are_about_equally_heavy() {
-        let document = |n: usize| Document {
+        let document = |n: usize| Example {
             ids: vec![0; n],
             mask: vec![true; n],
         };
-        let all: Vec<Document> = [5, 9, 3, 7, 1].map(document).into();
-        let hands = deal(&all.iter().collect::<Vec<_>>(), 2);
-        let weights: Vec<Vec<usize>> = hands
+        let all: Vec<Example> = [5, 9, 3, 7, 1].map(document).into();
+        let shares = shard(&all.iter().collect::<Vec<_>>(), 2);
+        let weights: Vec<Vec<usize>> = shares
             .iter()
-            .map(|hand| hand.iter().map(|d| d.ids.len()).collect())
+            .map(|share| share.iter().map(|d| d.ids.len()).collect())
             .collect();
         assert_eq!(weights, [vec![9, 3, 1], vec![7, 5]]);
     }
@@ -173,14 +174,14 @@ mod tests {
     fn accumulated_batches_are_one_large_batch() {
         let gguf = Gguf::from_bytes(tiny_gguf("llama", 5)).unwrap();
         let (network, params) = Network::load(&gguf, Scope::Full, 1).unwrap();
-        let all: Vec<Document> = [5u32, 19, 30, 7]
-            .map(|n| Document {
+        let all: Vec<Example> = [5u32, 19, 30, 7]
+            .map(|n| Example {
                 ids: (0..n).map(|i| i * 7 % 250).collect(),
                 mask: (0..n).map(|i| i > 2).collect(),
             })
             .into();
-        let one: Vec<Vec<&Document>> = vec![all.iter().collect()];
-        let two: Vec<Vec<&Document>> = all.chunks(2).map(|c| c.iter().collect()).collect();
+        let one: Vec<Vec<&Example>> = vec![all.iter().collect()];
+        let two: Vec<Vec<&Example>> = all.chunks(2).map(|c| c.iter().collect()).collect();
         let mut shards = Shards::new(2, 4, params.values.len(), Keep::All);
         let (sums, grads) = shards.gradient(&network, &params.values, &one, 0);
         let grads = grads.to_vec();

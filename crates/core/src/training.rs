@@ -1,0 +1,286 @@
+//! A training as data: what is trained and how ([`TrainConfig`]), what happens meanwhile
+//! ([`TrainEvent`]), and what it can be told ([`TrainOrder`]).
+//!
+//! Command line, form, database, background process and screen all use these types. Not here:
+//! computing the steps (`s1-train`), and keeping records of them (`s1-store`).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+mod event;
+mod params;
+
+pub use event::{TrainEvent, TrainOrder, TrainPlan, TrainStep};
+pub use params::{TRAIN, arguments, command_line};
+
+use crate::param::validate;
+
+/// The version of [`TrainConfig`] that is written. A change of what a stored configuration means
+/// raises it, and adds the reading of the version before.
+pub const CONFIG_VERSION: u32 = 1;
+
+/// Longest row where nobody asks for another, in tokens: s1's.
+pub const MAX_BLOCK: usize = 32_768;
+
+/// The settings of a training. The defaults are those of s1's own fine-tuning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// [`CONFIG_VERSION`].
+    #[serde(deserialize_with = "known_version")]
+    pub version: u32,
+    /// The base model: a GGUF file, or a bundled or hub model by its name.
+    pub model: Option<PathBuf>,
+    /// Instead of a base, random weights in the shape that this TOML file describes.
+    pub from_scratch: Option<PathBuf>,
+    /// Training data.
+    pub data: PathBuf,
+    /// The folder for checkpoints and results.
+    pub out: PathBuf,
+    /// Rank of the low-rank addition that is trained; `None` trains every weight.
+    pub lora_rank: Option<u32>,
+    /// The addition is scaled by alpha / rank; `None` is twice the rank.
+    pub lora_alpha: Option<f32>,
+    /// Share of the addition's inputs that are dropped.
+    pub lora_dropout: f32,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Rows in a batch.
+    pub batch: usize,
+    /// Longest row in tokens, at most the model's context; `None` is that, at most
+    /// [`MAX_BLOCK`].
+    pub block_size: Option<usize>,
+    /// Threads; `None` is all cores.
+    pub threads: Option<usize>,
+    /// Fill rows with several examples, which do not see each other.
+    pub pack: bool,
+    /// Number of steps, instead of what the epochs come to.
+    pub max_steps: Option<usize>,
+    /// Share of the steps over which the learning rate rises.
+    pub warmup: f64,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f32,
+    /// Gradients are scaled down to this norm; 0 is off.
+    pub clip: f64,
+    /// Batches whose gradients are added up before a step.
+    pub grad_accum: usize,
+    /// Keep only the layers' inputs and compute the rest twice.
+    pub checkpointing: bool,
+    /// Seed of the data's order, of new weights and of dropout.
+    pub seed: u64,
+    /// Write a checkpoint every this many steps; one is written at the end in any case.
+    pub save_every: Option<usize>,
+    /// Held-out problems that are answered now and then.
+    pub eval_problems: Option<PathBuf>,
+    /// How many of them, from the first.
+    pub eval_limit: usize,
+    /// Held-out data whose loss is measured now and then.
+    pub eval_data: Option<PathBuf>,
+    /// Steps between two evaluations; `None` evaluates at the end.
+    pub eval_every: Option<usize>,
+    /// A question that is answered now and then.
+    pub sample: Option<String>,
+    /// Steps between two answers; `None` is about twenty answers in all.
+    pub sample_every: Option<usize>,
+    /// Leave lines of data out that cannot be used, instead of refusing the file.
+    pub skip_broken: bool,
+    /// GGUF files to write at the end; `None` is Q8_0 unless an adapter is trained.
+    pub gguf: Option<Vec<Quantization>>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            version: CONFIG_VERSION,
+            model: None,
+            from_scratch: None,
+            data: PathBuf::new(),
+            out: PathBuf::new(),
+            lora_rank: None,
+            lora_alpha: None,
+            lora_dropout: 0.0,
+            epochs: 5,
+            lr: 1e-5,
+            batch: 16,
+            block_size: None,
+            pack: false,
+            max_steps: None,
+            warmup: 0.05,
+            weight_decay: 1e-4,
+            clip: 1.0,
+            grad_accum: 1,
+            checkpointing: false,
+            seed: 0,
+            threads: None,
+            save_every: None,
+            eval_problems: None,
+            eval_limit: 40,
+            eval_data: None,
+            eval_every: None,
+            sample: None,
+            sample_every: None,
+            skip_broken: false,
+            gguf: None,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The base, as it was named.
+    pub fn base(&self) -> &Path {
+        let base = self.model.as_ref().or(self.from_scratch.as_ref());
+        base.map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// The same with a value for everything that is left open and does not depend on the data, so
+    /// that it means the same on another machine and to a later version.
+    pub fn resolved(mut self, cores: usize) -> TrainConfig {
+        self.threads.get_or_insert(cores);
+        self.block_size.get_or_insert(MAX_BLOCK);
+        match self.lora_rank {
+            Some(rank) => {
+                self.lora_alpha.get_or_insert(2.0 * rank as f32);
+                self.gguf.get_or_insert_default();
+            }
+            None => {
+                self.gguf.get_or_insert_with(|| vec![Quantization::Q8_0]);
+            }
+        }
+        self
+    }
+
+    /// Whether the settings can be trained with.
+    ///
+    /// # Errors
+    /// With a sentence that names the flag, where something is missing or makes no sense.
+    pub fn check(&self) -> Result<()> {
+        match (&self.model, &self.from_scratch) {
+            (None, None) => bail!("which model? give it with --model PATH.gguf"),
+            (Some(_), Some(_)) => bail!("give either --model or --from-scratch"),
+            (None, Some(_)) if self.lora_rank.is_some() => {
+                bail!("--from-scratch trains every weight; leave --lora-rank out")
+            }
+            _ => {}
+        }
+        if self.data.as_os_str().is_empty() {
+            bail!("which data? give it with --data FILE");
+        }
+        if self.out.as_os_str().is_empty() {
+            bail!("where to? give a folder with --out DIR");
+        }
+        validate(TRAIN, self)?;
+        if self.lora_alpha.is_some() && self.lora_rank.is_none() {
+            bail!("--lora-alpha belongs to --lora-rank");
+        }
+        if self.eval_every.is_some() && self.eval_data.is_none() && self.eval_problems.is_none() {
+            bail!("--eval-every measures on what is held out; give --eval-data or --eval-problems");
+        }
+        Ok(())
+    }
+}
+
+fn known_version<'de, D: Deserializer<'de>>(value: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(value)?;
+    if version != CONFIG_VERSION {
+        return Err(de::Error::custom(format!(
+            "settings of version {version}, and this program reads version {CONFIG_VERSION}; use a newer s1-tui"
+        )));
+    }
+    Ok(version)
+}
+
+/// How the weights of a GGUF file are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantization {
+    /// As trained.
+    F32,
+    /// Half precision.
+    F16,
+    /// 8.5 bits a weight.
+    Q8_0,
+    /// 4.5 bits a weight; embedding and output stay in Q8_0.
+    Q4_0,
+}
+
+impl Quantization {
+    /// All of them, the largest first.
+    pub const ALL: [Quantization; 4] = [Self::F32, Self::F16, Self::Q8_0, Self::Q4_0];
+
+    /// For flags and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantization::F32 => "f32",
+            Quantization::F16 => "f16",
+            Quantization::Q8_0 => "q8_0",
+            Quantization::Q4_0 => "q4_0",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TrainConfig {
+        TrainConfig {
+            model: Some("bundled:base".into()),
+            data: "d.jsonl".into(),
+            out: "o".into(),
+            ..TrainConfig::default()
+        }
+    }
+
+    #[test]
+    fn what_is_stored_has_every_value_and_is_read_back() {
+        let config = TrainConfig {
+            lora_rank: Some(8),
+            lora_dropout: 0.1,
+            sample: Some("-5+3?".into()),
+            ..config()
+        };
+        let config = config.resolved(4);
+        assert_eq!((config.threads, config.lora_alpha), (Some(4), Some(16.0)));
+        let stored = serde_json::to_value(&config).unwrap();
+        assert_eq!(stored["version"], CONFIG_VERSION);
+        assert_eq!(
+            (&stored["epochs"], &stored["lr"]),
+            (&5.into(), &1e-5.into())
+        );
+        assert_eq!(stored.as_object().unwrap().len(), 30);
+        assert_eq!(
+            serde_json::from_value::<TrainConfig>(stored).unwrap(),
+            config
+        );
+    }
+
+    #[test]
+    fn a_newer_version_is_not_guessed_at() {
+        let mut stored = serde_json::to_value(config()).unwrap();
+        stored["version"] = 2.into();
+        let error = serde_json::from_value::<TrainConfig>(stored).unwrap_err();
+        assert!(error.to_string().contains("use a newer s1-tui"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_trained_with_is_named() {
+        let refused = |change: &dyn Fn(&mut TrainConfig)| {
+            let mut config = config();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(refused(&|c| c.model = None).contains("--model"));
+        assert!(refused(&|c| c.from_scratch = Some("c.toml".into())).contains("either"));
+        assert!(refused(&|c| c.data = PathBuf::new()).contains("--data"));
+        assert!(refused(&|c| c.lr = f64::NAN).contains("lr must be"));
+        assert!(refused(&|c| c.warmup = 1.5).contains("warmup must be"));
+        assert!(refused(&|c| c.threads = Some(0)).contains("threads must be"));
+        assert!(refused(&|c| c.lora_alpha = Some(4.0)).contains("--lora-rank"));
+        assert!(refused(&|c| c.eval_every = Some(5)).contains("--eval-data"));
+        config().check().unwrap();
+    }
+}

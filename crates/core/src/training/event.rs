@@ -1,0 +1,241 @@
+//! What happens in a training, and what it can be told.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What happens, in order. Written as one JSON object: a line of `s1-tui train --json`, a record in
+/// the database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum TrainEvent {
+    /// Base and data are read; the steps begin, or go on after `done` of them.
+    Plan {
+        /// What it will take.
+        plan: TrainPlan,
+        /// Steps that are done already.
+        done: usize,
+    },
+    /// A step is done.
+    Step(TrainStep),
+    /// The loss on held-out data.
+    Eval {
+        /// Steps done.
+        step: usize,
+        /// Mean loss.
+        loss: f64,
+    },
+    /// Held-out problems, answered at natural length.
+    Accuracy {
+        /// Steps done.
+        step: usize,
+        /// Problems asked.
+        n: usize,
+        /// Right answers.
+        correct: usize,
+        /// Mean thinking tokens.
+        thinking: f64,
+    },
+    /// The sample question, answered.
+    Sample {
+        /// Steps done.
+        step: usize,
+        /// The question.
+        question: String,
+        /// The thought.
+        thinking: String,
+        /// The answer.
+        answer: String,
+    },
+    /// A checkpoint is on the disk.
+    Saved {
+        /// Steps done.
+        step: usize,
+        /// The file.
+        path: PathBuf,
+    },
+    /// It holds, until it is told to go on.
+    Paused {
+        /// Steps done.
+        step: usize,
+    },
+    /// It goes on after a pause.
+    Resumed {
+        /// Steps done.
+        step: usize,
+    },
+    /// All steps are done; the results are being written.
+    Writing {
+        /// Steps done.
+        step: usize,
+    },
+    /// A result is on the disk.
+    Written {
+        /// Steps done.
+        step: usize,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A message for the log. One sentence.
+    #[serde(rename = "said")]
+    Message {
+        /// Steps done.
+        step: usize,
+        /// The sentence.
+        text: String,
+    },
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainStep {
+    /// Steps done, this one included.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Pass over the data, from 1; 0 where an older version did not record it.
+    pub epoch: usize,
+    /// Mean loss of the step's targets, before the update.
+    pub loss: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Norm of the gradient, before clipping.
+    pub grad_norm: f64,
+    /// Tokens a second.
+    pub tok_s: f64,
+    /// Seconds to go.
+    pub eta_s: f64,
+}
+
+/// What a training will take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainPlan {
+    /// Examples that are trained on.
+    pub examples: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Tokens of these that carry loss.
+    pub targets: usize,
+    /// Tokens of the longest example, before the cut.
+    pub longest: usize,
+    /// Examples that the block size cuts.
+    pub cut: usize,
+    /// Lines left out because they could not be used.
+    pub broken: usize,
+    /// Why the first of them could not, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// Parameters that are trained.
+    pub parameters: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Tokens in all steps together, about.
+    pub total_tokens: usize,
+    /// Estimated seconds.
+    pub seconds: f64,
+    /// Estimated bytes of memory.
+    pub memory: u64,
+}
+
+/// What a training can be told while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainOrder {
+    /// Hold after the step; a checkpoint is written.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Finish the step, write a checkpoint, and end.
+    Stop,
+    /// End at once; what came after the last checkpoint is computed again by a resumed run.
+    Kill,
+    /// Write a checkpoint after the step.
+    Save,
+    /// Multiply the scheduled learning rate from the next step on.
+    Rate(f64),
+}
+
+impl TrainEvent {
+    /// Steps done when it happened.
+    pub fn step(&self) -> usize {
+        match self {
+            TrainEvent::Plan { done, .. } => *done,
+            TrainEvent::Step(TrainStep { step, .. })
+            | TrainEvent::Eval { step, .. }
+            | TrainEvent::Accuracy { step, .. }
+            | TrainEvent::Sample { step, .. }
+            | TrainEvent::Saved { step, .. }
+            | TrainEvent::Paused { step }
+            | TrainEvent::Resumed { step }
+            | TrainEvent::Writing { step }
+            | TrainEvent::Written { step, .. }
+            | TrainEvent::Message { step, .. } => *step,
+        }
+    }
+
+    /// What happened, for a log; the text may hold line breaks.
+    pub fn sentence(&self) -> String {
+        match self {
+            TrainEvent::Plan { plan, done } => format!("{done} of {} steps are done", plan.steps),
+            TrainEvent::Step(step) => format!("loss {:.4}", step.loss),
+            TrainEvent::Eval { loss, .. } => format!("held-out loss {loss:.4}"),
+            TrainEvent::Accuracy {
+                n,
+                correct,
+                thinking,
+                ..
+            } => format!(
+                "{correct} of {n} held-out problems right ({:.1} %), {thinking:.0} thinking tokens",
+                100.0 * *correct as f64 / (*n).max(1) as f64
+            ),
+            TrainEvent::Sample {
+                question,
+                thinking,
+                answer,
+                ..
+            } => format!("{question} ▏ {thinking} ▸ {answer}"),
+            TrainEvent::Saved { path, .. } => format!("saved {}", path.display()),
+            TrainEvent::Paused { .. } => "paused".into(),
+            TrainEvent::Resumed { .. } => "resumed".into(),
+            TrainEvent::Writing { .. } => "writing the model".into(),
+            TrainEvent::Written { path, .. } => format!("wrote {}", path.display()),
+            TrainEvent::Message { text, .. } => text.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_object_with_its_step_at_the_top() {
+        let step = TrainStep {
+            step: 3,
+            steps: 9,
+            epoch: 1,
+            loss: 1.5,
+            ..TrainStep::default()
+        };
+        for (event, line) in [
+            (
+                TrainEvent::Step(step),
+                r#"{"event":"step","step":3,"steps":9,"epoch":1,"loss":1.5,"lr":0.0,"grad_norm":0.0,"tok_s":0.0,"eta_s":0.0}"#,
+            ),
+            (
+                TrainEvent::Eval { step: 4, loss: 2.0 },
+                r#"{"event":"eval","step":4,"loss":2.0}"#,
+            ),
+            (
+                TrainEvent::Message {
+                    step: 4,
+                    text: "so far".into(),
+                },
+                r#"{"event":"said","step":4,"text":"so far"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&event).unwrap(), line);
+            assert_eq!(serde_json::from_str::<TrainEvent>(line).unwrap(), event);
+        }
+    }
+}

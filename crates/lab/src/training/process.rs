@@ -1,0 +1,186 @@
+//! A training as its own process sees it: every event goes into the store, every order comes out of
+//! it, and questions are asked of the model on the way.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use super::NAMELESS;
+use super::exam::Exam;
+use super::recorder::Recorder;
+use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainStep};
+use s1_data::sanitize::clean_line;
+use s1_store::Db;
+use s1_store::training::{Lease, Training, TrainingState};
+use s1_train::{TrainControl, TrainOutcome, Trainer};
+
+/// How many answers to the sample question there are in all where nobody says how often.
+const SAMPLES: usize = 20;
+/// The model as it is now, while it is asked something.
+const SNAPSHOT: &str = "now.gguf";
+
+/// What to train, and where to record it.
+#[derive(Debug)]
+pub struct TrainJob {
+    /// The training.
+    pub config: TrainConfig,
+    /// Its name in the store; `None` is a name after the folder.
+    pub name: Option<String>,
+    /// The database.
+    pub db: PathBuf,
+    /// Go on from the newest checkpoint.
+    pub resume: bool,
+}
+
+/// Trains. `kill` ends the process when the store says so; what it must leave behind is written by
+/// then.
+///
+/// # Errors
+/// As [`s1_train::prepare`] and [`Trainer::train`]; if another training has the name or the folder;
+/// and if the database cannot be opened. The fault is in the store as well.
+pub fn train(
+    job: TrainJob,
+    control: &Arc<TrainControl>,
+    kill: impl FnOnce() + Send + 'static,
+    tell: &mut dyn FnMut(&TrainEvent),
+) -> Result<TrainOutcome> {
+    job.config.check()?;
+    let config = s1_train::resolved(job.config);
+    let _lease = Lease::take(&config.out)?;
+    let mut db = Db::open(&job.db)?;
+    let name = match job.name {
+        Some(name) => name,
+        None => db.training_name(&config.out)?.context(NAMELESS)?,
+    };
+    let mut training = Training {
+        name: name.clone(),
+        config: config.clone(),
+        rate: 1.0,
+        ..Training::default()
+    };
+    let known = db.training(&name)?;
+    if let Some(known) = known.as_ref().filter(|t| t.folder() != training.folder()) {
+        bail!(
+            "there is a training {name:?} already, in {}; give another --name",
+            known.folder().display()
+        );
+    }
+    match known {
+        Some(_) => db.record_training(&name, TrainingState::Preparing, None, &[])?,
+        None => db.begin_training(&training)?,
+    }
+    let prepared =
+        Exam::new(&config).and_then(|exam| Ok((exam, s1_train::prepare(&config, job.resume)?)));
+    let (exam, mut trainer) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(failed(&mut db, &name, error)),
+    };
+    let plan = trainer.plan().clone();
+    (training.step, training.steps) = (trainer.done(), plan.steps);
+    training.rate = trainer.rate();
+    training.state = TrainingState::Running;
+    db.begin_training(&training)?;
+    let done = trainer.done();
+    let sample_every = config.sample_every.unwrap_or(plan.steps.div_ceil(SAMPLES));
+    tell(&TrainEvent::Plan { plan, done });
+
+    // Before anybody can change it.
+    control.order(TrainOrder::Rate(trainer.rate()));
+    let recorder = Recorder::start(db, name, Arc::clone(control), kill)?;
+    let mut between = BetweenSteps {
+        exam,
+        config: &config,
+        sample_every: sample_every.max(1),
+        recorder: &recorder,
+        tell,
+    };
+    let outcome = trainer.train(control, &mut |trainer, event| {
+        between.on_event(trainer, event)
+    });
+    let (state, fault) = match &outcome {
+        Ok(TrainOutcome::Finished) => (TrainingState::Finished, None),
+        Ok(TrainOutcome::Stopped) => (TrainingState::Stopped, None),
+        Err(error) => (TrainingState::Failed, Some(sentence(error))),
+    };
+    recorder.finish(state, fault);
+    outcome
+}
+
+/// An error as one line that a terminal can show.
+pub(super) fn sentence(error: &anyhow::Error) -> String {
+    clean_line(&format!("{error:#}")).into_owned()
+}
+
+/// Records a fault before the run began; the fault itself matters more than whether that worked.
+fn failed(db: &mut Db, name: &str, error: anyhow::Error) -> anyhow::Error {
+    let _ = db.record_training(name, TrainingState::Failed, Some(&sentence(&error)), &[]);
+    error
+}
+
+/// What is done between two steps: events are passed on, and questions asked.
+struct BetweenSteps<'a> {
+    exam: Exam,
+    config: &'a TrainConfig,
+    sample_every: usize,
+    recorder: &'a Recorder,
+    tell: &'a mut dyn FnMut(&TrainEvent),
+}
+
+impl BetweenSteps<'_> {
+    fn on_event(&mut self, trainer: &dyn Trainer, event: TrainEvent) {
+        let step = match &event {
+            TrainEvent::Step(step) => Some(*step),
+            _ => None,
+        };
+        self.pass_on(event);
+        let Some(TrainStep { step, steps, .. }) = step else {
+            return;
+        };
+        let last = step == steps;
+        let sample = self.exam.sample.is_some()
+            && (step == 1 || last || step.is_multiple_of(self.sample_every));
+        let every = self.config.eval_every;
+        let problems = self.exam.problems.is_some()
+            && (last || every.is_some_and(|n| step.is_multiple_of(n.max(1))));
+        if !(sample || problems) {
+            return;
+        }
+        let answers = self.ask(trainer, step, sample, problems);
+        let events = answers.unwrap_or_else(|error| {
+            let text = format!("the questions of step {step} went unanswered: {error:#}");
+            vec![TrainEvent::Message { step, text }]
+        });
+        for event in events {
+            self.pass_on(event);
+        }
+    }
+
+    fn pass_on(&mut self, event: TrainEvent) {
+        (self.tell)(&event);
+        self.recorder.record(event);
+    }
+
+    /// Asks the model as it is. What goes wrong here does not end the training.
+    fn ask(
+        &self,
+        trainer: &dyn Trainer,
+        step: usize,
+        sample: bool,
+        problems: bool,
+    ) -> Result<Vec<TrainEvent>> {
+        let path = self.config.out.join(SNAPSHOT);
+        trainer.snapshot(&path)?;
+        let threads = self.config.threads.unwrap_or(1);
+        let mut found = Vec::new();
+        if sample {
+            found.extend(self.exam.ask_sample(step, path.clone(), threads)?);
+        }
+        if problems {
+            found.extend(self.exam.ask_problems(step, path.clone(), threads)?);
+        }
+        // It can be made again at any time.
+        let _ = std::fs::remove_file(&path);
+        Ok(found)
+    }
+}
