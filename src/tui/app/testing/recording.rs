@@ -26,6 +26,13 @@ pub const TOTAL: &str = "1110";
 /// How often each of the lanes is made to wait.
 pub const WAITS: [usize; 4] = [0, 1, 2, 4];
 
+/// The text of a recording.
+macro_rules! recorded {
+    ($name:literal) => {
+        include_str!(concat!("../../../../tests/fixtures/recordings/", $name))
+    };
+}
+
 fn parsed(text: &str) -> Document {
     Document::parse(text.as_bytes()).unwrap()
 }
@@ -33,20 +40,20 @@ fn parsed(text: &str) -> Document {
 /// The explorer's session: [`QUESTION`], answered and steered.
 pub fn explored() -> &'static Document {
     static DOCUMENT: OnceLock<Document> = OnceLock::new();
-    DOCUMENT.get_or_init(|| parsed(include_str!("explored.s1.json")))
+    DOCUMENT.get_or_init(|| parsed(recorded!("explored.s1.json")))
 }
 
 /// One branch for each of [`WAITS`]: [`COMPARED`], with as many waits.
 pub fn compared() -> &'static Document {
     static DOCUMENT: OnceLock<Document> = OnceLock::new();
-    DOCUMENT.get_or_init(|| parsed(include_str!("compared.s1.json")))
+    DOCUMENT.get_or_init(|| parsed(recorded!("compared.s1.json")))
 }
 
 /// A sweep over the first held-out problems, by the `reasoner` or the `base`.
 pub fn swept(name: &str) -> Run {
     let text = match name {
-        "reasoner" => include_str!("reasoner.run.json"),
-        _ => include_str!("base.run.json"),
+        "reasoner" => recorded!("reasoner.run.json"),
+        _ => recorded!("base.run.json"),
     };
     serde_json::from_str(text).unwrap()
 }
@@ -285,7 +292,7 @@ mod model {
     }
 
     fn file(name: &str) -> PathBuf {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tui/app/testing");
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/recordings");
         here.join(name)
     }
 
