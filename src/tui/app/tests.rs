@@ -2,7 +2,8 @@
 
 use super::testing::*;
 use super::*;
-use s1_core::protocol::{LaneState, Until};
+use s1_core::protocol::{Ask, LaneState, Until};
+use s1_core::sampling::Sampling;
 use s1_core::trace::{Delta, Origin, Phase, Reason, StopReason, Token};
 
 mod branches;
@@ -10,34 +11,71 @@ mod sessions;
 mod steer;
 mod wild;
 
-/// Commands since the last call, as short text with lanes counted from the session's first.
-fn sent(app: &mut App) -> Vec<String> {
+/// Commands since the last call, with lanes counted from the session's first; those that are
+/// forgotten are of an earlier session.
+fn sent(app: &mut App) -> Vec<Command> {
     let base = app.live.as_ref().map_or(0, |l| l.base);
-    let (commands, _) = app.drain();
-    let short = |c: &Command| match c {
-        Command::Start { lane, run, .. } => format!("start {} {run}", lane - base),
-        Command::Fork { from, to, at } => format!("fork {} {} {at}", from - base, to - base),
-        Command::Restore { lane, tokens, .. } => {
-            format!("restore {} {}", lane - base, tokens.len())
+    let (mut commands, _) = app.drain();
+    for command in &mut commands {
+        match command {
+            Command::Fork { from, to, .. } => (*from, *to) = (*from - base, *to - base),
+            Command::Start { lane, .. }
+            | Command::Restore { lane, .. }
+            | Command::Ask(lane, _)
+            | Command::Run(lane, _)
+            | Command::Pause(lane)
+            | Command::Stop(lane)
+            | Command::WaitText(lane, _)
+            | Command::Budget(lane, _)
+            | Command::Policy(lane, _)
+            | Command::Sampling(lane, ..)
+            | Command::Probe(lane, _)
+            | Command::ProbeEvery(lane, _) => *lane -= base,
+            Command::StartTogether(_)
+            | Command::StartRow(_)
+            | Command::Limit(_)
+            | Command::Forget(_)
+            | Command::Shutdown => {}
         }
-        Command::Ask(lane, ask) => format!("{ask:?} {}", lane - base),
-        Command::Run(lane, Until::End) => format!("run {}", lane - base),
-        Command::Run(lane, until) => format!("run {} {until:?}", lane - base),
-        Command::Pause(lane) => format!("pause {}", lane - base),
-        Command::Stop(lane) => format!("stop {}", lane - base),
-        Command::WaitText(lane, text) => format!("wait text {} {text}", lane - base),
-        Command::Budget(lane, n) => format!("budget {} {n:?}", lane - base),
-        Command::Sampling(lane, s, n) => format!("sampling {} {} {n}", lane - base, s.temperature),
-        Command::Probe(lane, at) => format!("probe {} {at:?}", lane - base),
-        Command::ProbeEvery(lane, n) => format!("probe every {} {n:?}", lane - base),
-        Command::Forget(lanes) => format!("forget from {}", lanes.start),
-        Command::StartTogether(lanes) => format!("start together {}", lanes.len()),
-        Command::StartRow(lanes) => format!("start row {}", lanes.len()),
-        Command::Limit(lanes) => format!("limit {lanes}"),
-        Command::Policy(lane, policy) => format!("policy {} {policy:?}", lane - base),
-        Command::Shutdown => "shutdown".into(),
+    }
+    commands
+}
+
+/// The question on screen is asked.
+fn start(app: &App) -> Command {
+    let request = app.live.as_ref().unwrap().request.clone();
+    Command::Start {
+        lane: 0,
+        request,
+        run: true,
+    }
+}
+
+/// A branch on screen goes to the engine as far as its first `n` tokens.
+fn restore(app: &App, branch: usize, n: usize) -> Command {
+    let live = app.live.as_ref().unwrap();
+    Command::Restore {
+        lane: branch,
+        request: live.request.clone(),
+        tokens: live.branches[branch].lane.tokens[..n].to_vec(),
+    }
+}
+
+fn fork(from: usize, to: usize, at: usize) -> Command {
+    Command::Fork { from, to, at }
+}
+
+fn run(lane: usize) -> Command {
+    Command::Run(lane, Until::End)
+}
+
+/// The lane draws at this temperature, as another sample.
+fn sampling(app: &App, lane: usize, temperature: f32, sample: u64) -> Command {
+    let sampling = Sampling {
+        temperature,
+        ..app.request.sampling.clone()
     };
-    commands.iter().map(short).collect()
+    Command::Sampling(lane, sampling, sample)
 }
 
 fn paused(app: &mut App) {
@@ -68,13 +106,13 @@ fn a_question_starts_a_thought() {
         );
     }
     press(&mut app, "enter");
-    assert_eq!(sent(&mut app), ["start 0 true"]);
+    assert_eq!(sent(&mut app), [start(&app)]);
     assert_eq!(app.live.as_ref().unwrap().request.question, "How many?");
     assert_eq!(app.focus, Focus::Trace);
     press(&mut app, "e enter");
     assert_eq!(
         sent(&mut app),
-        ["forget from 0", "start 0 true"],
+        [Command::Forget(0..ask::LANES), start(&app)],
         "the same question again"
     );
 }
@@ -95,7 +133,7 @@ fn a_question_waits_for_the_model() {
     assert!(sent(&mut app).is_empty());
     app.on_event(Event::Loading(0.5));
     app.on_event(Event::Loaded(Box::new(info())));
-    assert_eq!(sent(&mut app), ["start 0 true"]);
+    assert_eq!(sent(&mut app), [start(&app)]);
 }
 
 #[test]
@@ -122,7 +160,10 @@ fn escape_and_a_key_right_after_it_are_two_keys() {
         crossterm::event::KeyCode::Char('w'),
         crossterm::event::KeyModifiers::ALT,
     ));
-    assert_eq!(sent(&mut app), ["stop 0", "Wait 0"]);
+    assert_eq!(
+        sent(&mut app),
+        [Command::Stop(0), Command::Ask(0, Ask::Wait)]
+    );
 }
 
 #[test]
@@ -139,13 +180,13 @@ fn settings_act_on_the_thought_on_screen() {
     press(&mut app, "ctrl-u");
     app.on_paste("0.7");
     press(&mut app, "enter");
-    assert_eq!(sent(&mut app), ["sampling 0 0.7 0"]);
+    assert_eq!(sent(&mut app), [sampling(&app, 0, 0.7, 0)]);
     assert!(
         matches!(app.overlay, Some(Overlay::Pick(overlay::Pick::Setting, _))),
         "back to the list"
     );
     press(&mut app, "esc W down enter");
-    assert_eq!(sent(&mut app), ["wait text 0 Hmm"]);
+    assert_eq!(sent(&mut app), [Command::WaitText(0, "Hmm".into())]);
 }
 
 /// A user would lose: sight of what the model was really given.

@@ -14,9 +14,9 @@ fn an_alternative_is_taken_in_a_branch() {
     assert_eq!(
         sent(&mut app),
         [
-            format!("fork 0 1 {SECOND}"),
-            format!("Choose({other}) 1"),
-            "run 1".into()
+            fork(0, 1, SECOND),
+            Command::Ask(1, Ask::Choose(other)),
+            run(1)
         ]
     );
     assert_eq!(tokens(&app).len(), SECOND);
@@ -31,7 +31,7 @@ fn an_alternative_on_a_paused_thought_leaves_it_paused() {
     press(&mut app, "home enter enter");
     assert_eq!(
         sent(&mut app),
-        ["fork 0 1 0".into(), format!("Choose({other}) 1")]
+        [fork(0, 1, 0), Command::Ask(1, Ask::Choose(other))]
     );
     press(&mut app, "[ home enter up enter");
     assert!(sent(&mut app).is_empty());
@@ -48,13 +48,10 @@ fn branch_and_rewind_start_at_the_cursor() {
         "an ended branch has no other end"
     );
     press(&mut app, "home ) b");
-    assert_eq!(sent(&mut app), [format!("fork 0 1 {SECOND}")]);
+    assert_eq!(sent(&mut app), [fork(0, 1, SECOND)]);
     assert_eq!(app.live.as_ref().unwrap().active, 1);
     press(&mut app, "[ u");
-    assert_eq!(
-        sent(&mut app),
-        [format!("fork 0 2 {SECOND}"), "run 2".into()]
-    );
+    assert_eq!(sent(&mut app), [fork(0, 2, SECOND), run(2)]);
     press(&mut app, "]");
     assert_eq!(
         app.live.as_ref().unwrap().active,
@@ -71,10 +68,7 @@ fn a_running_branch_is_paused_where_another_leaves_it() {
     midway(&mut app);
     let n = tokens(&app).len();
     press(&mut app, "b");
-    assert_eq!(
-        sent(&mut app),
-        ["pause 0".to_string(), format!("fork 0 1 {n}")]
-    );
+    assert_eq!(sent(&mut app), [Command::Pause(0), fork(0, 1, n)]);
 }
 
 #[test]

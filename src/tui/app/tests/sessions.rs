@@ -166,7 +166,7 @@ fn steering_an_opened_session_restores_its_lane() {
     press(&mut app, ") u");
     assert_eq!(
         sent(&mut app),
-        [format!("restore 1 {SECOND}"), "run 1".into()],
+        [restore(&app, 1, SECOND), run(1)],
         "only what the branch needs"
     );
     press(&mut app, "[ p");
@@ -175,8 +175,8 @@ fn steering_an_opened_session_restores_its_lane() {
     assert_eq!(
         sent(&mut app),
         [
-            format!("restore 0 {n}"),
-            format!("probe 0 Some({})", SECOND.min(end))
+            restore(&app, 0, n),
+            Command::Probe(0, Some(SECOND.min(end)))
         ]
     );
 }
@@ -209,7 +209,7 @@ fn a_new_model_leaves_the_session_as_text_that_can_be_gone_on_with() {
     app.on_event(Event::Loaded(Box::new(info())));
     press(&mut app, "space");
     let n = tokens(&app).len();
-    assert_eq!(sent(&mut app), [format!("restore 0 {n}"), "run 0".into()]);
+    assert_eq!(sent(&mut app), [restore(&app, 0, n), run(0)]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn wait_replaces_the_next_end_while_it_thinks() {
     let mut app = ready();
     midway(&mut app);
     press(&mut app, "w");
-    assert_eq!(sent(&mut app), ["Wait 0"]);
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::Wait)]);
     let lane = lane(&app);
     app.on_event(Event::PendingWaits(lane, 1));
     assert!(text(&drawn(&mut app, 120, 40)).contains("1 pending"));
@@ -20,7 +20,7 @@ fn wait_on_a_paused_thought_is_written_now_and_it_stays_paused() {
     midway(&mut app);
     paused(&mut app);
     press(&mut app, "w");
-    assert_eq!(sent(&mut app), ["WaitNow 0"]);
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::WaitNow)]);
 }
 
 #[test]
@@ -34,11 +34,7 @@ fn wait_on_an_ended_thought_thinks_on_in_a_branch() {
     press(&mut app, "w");
     assert_eq!(
         sent(&mut app),
-        [
-            format!("fork 0 1 {end}"),
-            "WaitNow 1".into(),
-            "run 1".into()
-        ]
+        [fork(0, 1, end), Command::Ask(1, Ask::WaitNow), run(1)]
     );
     let live = app.live.as_ref().unwrap();
     assert_eq!(
@@ -65,10 +61,10 @@ fn wait_at_a_used_up_budget_makes_room() {
     assert_eq!(
         sent(&mut app),
         [
-            format!("fork 0 1 {end}"),
-            format!("budget 1 Some({more})"),
-            "WaitNow 1".into(),
-            "run 1".into()
+            fork(0, 1, end),
+            Command::Budget(1, Some(more)),
+            Command::Ask(1, Ask::WaitNow),
+            run(1)
         ]
     );
 }
@@ -90,10 +86,10 @@ fn wait_while_it_answers_leaves_the_answer_paused() {
     assert_eq!(
         sent(&mut app),
         [
-            "pause 0".to_string(),
-            format!("fork 0 1 {end}"),
-            "WaitNow 1".into(),
-            "run 1".into()
+            Command::Pause(0),
+            fork(0, 1, end),
+            Command::Ask(1, Ask::WaitNow),
+            run(1)
         ]
     );
 }
@@ -104,14 +100,14 @@ fn a_stopped_thought_can_be_thought_on() {
     midway(&mut app);
     let lane = lane(&app);
     press(&mut app, "esc");
-    assert_eq!(sent(&mut app), ["stop 0"]);
+    assert_eq!(sent(&mut app), [Command::Stop(0)]);
     app.on_event(Event::State(lane, LaneState::Stopped(StopReason::User)));
     app.drain();
     press(&mut app, "w");
     let n = tokens(&app).len();
     assert_eq!(
         sent(&mut app),
-        [format!("fork 0 1 {n}"), "WaitNow 1".into(), "run 1".into()]
+        [fork(0, 1, n), Command::Ask(1, Ask::WaitNow), run(1)]
     );
 }
 
@@ -120,12 +116,12 @@ fn cutting_acts_at_once_and_a_paused_thought_answers() {
     let mut app = ready();
     midway(&mut app);
     press(&mut app, "x");
-    assert_eq!(sent(&mut app), ["Cut 0"]);
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::Cut)]);
     press(&mut app, "X");
-    assert_eq!(sent(&mut app), ["CutAtSentence(64) 0"]);
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::CutAtSentence(64))]);
     paused(&mut app);
     press(&mut app, "x");
-    assert_eq!(sent(&mut app), ["Cut 0", "run 0"]);
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::Cut), run(0)]);
 }
 
 #[test]
@@ -138,7 +134,7 @@ fn an_ended_thought_is_cut_where_the_cursor_stands() {
     press(&mut app, "home ) x");
     assert_eq!(
         sent(&mut app),
-        [format!("fork 0 1 {SECOND}"), "Cut 1".into(), "run 1".into()]
+        [fork(0, 1, SECOND), Command::Ask(1, Ask::Cut), run(1)]
     );
 }
 
@@ -147,20 +143,20 @@ fn pause_resume_and_steps() {
     let mut app = ready();
     midway(&mut app);
     press(&mut app, "space");
-    assert_eq!(sent(&mut app), ["pause 0"]);
+    assert_eq!(sent(&mut app), [Command::Pause(0)]);
     paused(&mut app);
     press(&mut app, "s");
-    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    assert_eq!(sent(&mut app), [Command::Run(0, Until::Tokens(1))]);
     paused(&mut app);
     press(&mut app, "S");
-    assert_eq!(sent(&mut app), ["run 0 Sentence"]);
+    assert_eq!(sent(&mut app), [Command::Run(0, Until::Sentence)]);
     paused(&mut app);
     press(&mut app, "space");
-    assert_eq!(sent(&mut app), ["run 0"]);
+    assert_eq!(sent(&mut app), [run(0)]);
     press(&mut app, "s");
     assert_eq!(
         sent(&mut app),
-        ["pause 0"],
+        [Command::Pause(0)],
         "the first step stops what runs"
     );
 }
@@ -171,16 +167,16 @@ fn steps_typed_fast_are_all_taken() {
     midway(&mut app);
     paused(&mut app);
     press(&mut app, "s s S");
-    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    assert_eq!(sent(&mut app), [Command::Run(0, Until::Tokens(1))]);
     let lane = lane(&app);
     app.on_event(Event::State(lane, LaneState::Paused));
-    assert_eq!(sent(&mut app), ["run 0 Tokens(1)"]);
+    assert_eq!(sent(&mut app), [Command::Run(0, Until::Tokens(1))]);
     app.on_event(Event::State(lane, LaneState::Paused));
-    assert_eq!(sent(&mut app), ["run 0 Sentence"]);
+    assert_eq!(sent(&mut app), [Command::Run(0, Until::Sentence)]);
     press(&mut app, "s space");
     assert_eq!(
         sent(&mut app),
-        ["pause 0"],
+        [Command::Pause(0)],
         "a pause takes back the steps that wait"
     );
     app.on_event(Event::State(lane, LaneState::Paused));
@@ -192,14 +188,17 @@ fn words_are_injected_with_the_thought_held_still() {
     let mut app = ready();
     midway(&mut app);
     press(&mut app, "i");
-    assert_eq!(sent(&mut app), ["pause 0"]);
+    assert_eq!(sent(&mut app), [Command::Pause(0)]);
     app.on_paste("So it is 3.");
     press(&mut app, "enter");
-    assert_eq!(sent(&mut app), [r#"Inject(" So it is 3.") 0"#, "run 0"]);
+    assert_eq!(
+        sent(&mut app),
+        [Command::Ask(0, Ask::Inject(" So it is 3.".into())), run(0)]
+    );
     press(&mut app, "i esc");
     assert_eq!(
         sent(&mut app),
-        ["pause 0", "run 0"],
+        [Command::Pause(0), run(0)],
         "left without words, it goes on"
     );
     paused(&mut app);
@@ -208,7 +207,7 @@ fn words_are_injected_with_the_thought_held_still() {
     press(&mut app, "enter");
     assert_eq!(
         sent(&mut app),
-        [r#"Inject(" Hm") 0"#],
+        [Command::Ask(0, Ask::Inject(" Hm".into()))],
         "a paused thought stays paused"
     );
 }
@@ -223,9 +222,9 @@ fn words_for_an_ended_thought_make_a_branch_at_the_cursor() {
     assert_eq!(
         sent(&mut app),
         [
-            format!("fork 0 1 {SECOND}"),
-            r#"Inject("No.") 1"#.into(),
-            "run 1".into()
+            fork(0, 1, SECOND),
+            Command::Ask(1, Ask::Inject("No.".into())),
+            run(1)
         ]
     );
 }
@@ -243,16 +242,13 @@ fn a_re_roll_keeps_the_thought_and_draws() {
     press(&mut app, "r");
     assert_eq!(
         sent(&mut app),
-        [
-            format!("fork 0 1 {at}"),
-            "sampling 1 0.8 1".into(),
-            "run 1".into()
-        ]
+        [fork(0, 1, at), sampling(&app, 1, 0.8, 1), run(1)]
     );
     press(&mut app, "[ r");
     let commands = sent(&mut app);
     assert_eq!(
-        commands[1], "sampling 2 0.8 2",
+        commands[1],
+        sampling(&app, 2, 0.8, 2),
         "every re-roll is another sample"
     );
 }
@@ -262,11 +258,11 @@ fn the_budget_moves_live_and_for_the_next_question() {
     let mut app = ready();
     midway(&mut app);
     press(&mut app, "+");
-    assert_eq!(sent(&mut app), ["budget 0 Some(320)"]);
+    assert_eq!(sent(&mut app), [Command::Budget(0, Some(320))]);
     let lane = lane(&app);
     app.on_event(Event::Budget(lane, 320));
     press(&mut app, "-");
-    assert_eq!(sent(&mut app), ["budget 0 Some(256)"]);
+    assert_eq!(sent(&mut app), [Command::Budget(0, Some(256))]);
     assert_eq!(app.request.policy.max_thinking, Some(256));
 }
 
@@ -275,9 +271,9 @@ fn a_probe_asks_about_the_place_of_the_cursor() {
     let mut app = ready();
     midway(&mut app);
     press(&mut app, "p");
-    assert_eq!(sent(&mut app), ["probe 0 None"]);
+    assert_eq!(sent(&mut app), [Command::Probe(0, None)]);
     press(&mut app, "home ) p");
-    assert_eq!(sent(&mut app), [format!("probe 0 Some({SECOND})")]);
+    assert_eq!(sent(&mut app), [Command::Probe(0, Some(SECOND))]);
     press(&mut app, "P");
-    assert_eq!(sent(&mut app), ["probe every 0 None"]);
+    assert_eq!(sent(&mut app), [Command::ProbeEvery(0, None)]);
 }
