@@ -2,8 +2,9 @@
 //! what the tests of screens and keys share.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
+use ratatui::style::Color;
 
 use super::*;
 use crate::tui::screens;
@@ -255,4 +256,24 @@ pub fn text(buf: &Buffer) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The colour in which a text is drawn, where it is first seen.
+pub fn colour(buf: &Buffer, wanted: &str) -> Option<Color> {
+    let first = |cells: &[Cell]| {
+        let mut rest = wanted;
+        for cell in cells {
+            match rest.strip_prefix(cell.symbol()) {
+                Some("") => return true,
+                Some(more) => rest = more,
+                None => return false,
+            }
+        }
+        false
+    };
+    let width = usize::from(buf.area.width);
+    let rows = buf.content().chunks(width);
+    let starts = rows.flat_map(|row| (0..row.len()).map(|x| &row[x..]));
+    let found = starts.into_iter().find(|cells| first(cells));
+    Some(found.unwrap_or_else(|| panic!("no {wanted:?} in\n{}", text(buf)))[0].fg)
 }

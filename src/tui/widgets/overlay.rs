@@ -90,9 +90,6 @@ pub mod testing {
 
     use super::*;
 
-    /// The sizes at which screens are pictured.
-    pub const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
-
     /// What a draw function leaves on a screen of a size, as text without trailing spaces.
     pub fn picture(width: u16, height: u16, draw: impl FnOnce(&mut Buffer, Rect)) -> String {
         let area = Rect::new(0, 0, width, height);

@@ -4,14 +4,9 @@ use s1_core::protocol::{Command, Event, Speed};
 use s1_core::trace::{Origin, StopReason, thinking_tokens};
 use s1_lab::lanes::{MOST_SAMPLES, Preset};
 
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
-
-fn pictures(name: &str, make: impl Fn() -> App) {
-    for (width, height) in SIZES {
-        let mut app = make();
-        let buf = drawn(&mut app, width, height);
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), text(&buf));
-    }
+fn picture(name: &str, app: &mut App, (width, height): (u16, u16)) {
+    let buf = drawn(app, width, height);
+    insta::assert_snapshot!(format!("{name}_{width}x{height}"), text(&buf));
 }
 
 /// The comparison screen with a preset, before anything is asked.
@@ -93,25 +88,27 @@ fn waiting() -> App {
 
 #[test]
 fn what_will_be_compared() {
-    pictures("planned", || planned(Preset::Budgets));
+    picture("planned", &mut planned(Preset::Budgets), (120, 40));
 }
 
 #[test]
 fn while_it_runs() {
-    pictures("waiting", waiting);
+    picture("waiting", &mut waiting(), (120, 40));
 }
 
 #[test]
 fn answered_right_and_wrong() {
-    pictures("answered", || {
-        let mut app = waiting();
-        for lane in 1..4 {
-            play(&mut app, lane, lane, usize::MAX);
-            state(&mut app, lane, LaneState::Stopped(StopReason::EndOfTurn));
-        }
-        press(&mut app, "right right");
-        app
-    });
+    let mut app = waiting();
+    for lane in 1..4 {
+        play(&mut app, lane, lane, usize::MAX);
+        state(&mut app, lane, LaneState::Stopped(StopReason::EndOfTurn));
+    }
+    press(&mut app, "right right");
+    picture("answered", &mut app, (120, 40));
+    let (theme, buf) = (app.theme().clone(), drawn(&mut app, 120, 40));
+    assert_eq!(colour(&buf, "✓"), theme.good.fg);
+    assert_eq!(colour(&buf, "✗"), theme.bad.fg);
+    picture("answered", &mut app, (80, 24));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::tui::app::plots::Pane;
 use crate::tui::app::plots::tests::{both, plots};
 use crate::tui::app::testing::{press, ready};
 use crate::tui::screens::{self, Screen};
-use crate::tui::widgets::overlay::testing::{SIZES, picture};
+use crate::tui::widgets::overlay::testing::picture;
 
 fn shot(app: &mut App, width: u16, height: u16) -> String {
     picture(width, height, |buf, area| {
@@ -19,33 +19,30 @@ fn shot(app: &mut App, width: u16, height: u16) -> String {
 
 #[test]
 fn pictures_of_two_runs() {
-    for (w, h) in SIZES {
-        let mut app = plots();
-        both(&mut app);
-        press(&mut app, "left left left");
-        insta::assert_snapshot!(format!("curve_{w}x{h}"), shot(&mut app, w, h));
-        for (pane, keys, name) in [
-            (Pane::Items, "down down right right", "items"),
-            (Pane::Lengths, "", "lengths"),
-            (Pane::Waits, "", "waits"),
-            (Pane::Pairs, "down", "pairs"),
-            (Pane::Runs, "down", "runs"),
-        ] {
-            app.plots.focus(pane);
-            press(&mut app, keys);
-            insta::assert_snapshot!(format!("{name}_{w}x{h}"), shot(&mut app, w, h));
-        }
+    let mut app = plots();
+    both(&mut app);
+    press(&mut app, "left left left");
+    insta::assert_snapshot!("curve_120x40", shot(&mut app, 120, 40));
+    insta::assert_snapshot!("curve_80x24", shot(&mut app, 80, 24));
+    for (pane, keys, name) in [
+        (Pane::Items, "down down right right", "items"),
+        (Pane::Lengths, "", "lengths"),
+        (Pane::Waits, "", "waits"),
+        (Pane::Pairs, "down", "pairs"),
+        (Pane::Runs, "down", "runs"),
+    ] {
+        app.plots.focus(pane);
+        press(&mut app, keys);
+        insta::assert_snapshot!(format!("{name}_120x40"), shot(&mut app, 120, 40));
     }
 }
 
 #[test]
 fn pictures_of_nothing_yet() {
-    for (w, h) in SIZES {
-        let mut app = ready();
-        app.screen = Screen::Plots;
-        app.on_runs(Ok(vec![]));
-        insta::assert_snapshot!(format!("empty_{w}x{h}"), shot(&mut app, w, h));
-    }
+    let mut app = ready();
+    app.screen = Screen::Plots;
+    app.on_runs(Ok(vec![]));
+    insta::assert_snapshot!("empty_120x40", shot(&mut app, 120, 40));
 }
 
 #[test]
@@ -85,20 +82,18 @@ fn marks_of_the_matrix_are_told_apart_without_colour() {
 #[test]
 fn pictures_of_a_sweep_under_way() {
     use crate::tui::app::plots::sweep::Progress;
-    for (w, h) in SIZES {
-        let mut app = plots();
-        app.plots.sweep = Some(Progress {
-            name: "bundled-0412".into(),
-            done: 134,
-            total: 200,
-            tokens_per_s: 2140.0,
-            left: Some(std::time::Duration::from_secs(41)),
-            ..Progress::default()
-        });
-        insta::assert_snapshot!(format!("sweep_{w}x{h}"), shot(&mut app, w, h));
-        app.overlay = None;
-        app.plots.sweep = None;
-        press(&mut app, "n");
-        insta::assert_snapshot!(format!("form_{w}x{h}"), shot(&mut app, w, h));
-    }
+    let mut app = plots();
+    app.plots.sweep = Some(Progress {
+        name: "bundled-0412".into(),
+        done: 134,
+        total: 200,
+        tokens_per_s: 2140.0,
+        left: Some(std::time::Duration::from_secs(41)),
+        ..Progress::default()
+    });
+    insta::assert_snapshot!("sweep_120x40", shot(&mut app, 120, 40));
+    app.overlay = None;
+    app.plots.sweep = None;
+    press(&mut app, "n");
+    insta::assert_snapshot!("form_120x40", shot(&mut app, 120, 40));
 }

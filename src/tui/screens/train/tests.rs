@@ -9,7 +9,7 @@ use crate::tui::app::testing::{drawn, press};
 use crate::tui::app::train::Pane;
 use crate::tui::app::train::tests::{planning, watching};
 use crate::tui::screens;
-use crate::tui::widgets::overlay::testing::{SIZES, picture};
+use crate::tui::widgets::overlay::testing::picture;
 use s1_store::training::TrainingState;
 
 fn shot(app: &mut App, width: u16, height: u16) -> String {
@@ -21,46 +21,41 @@ fn shot(app: &mut App, width: u16, height: u16) -> String {
 
 #[test]
 fn pictures_of_the_form() {
-    for (w, h) in SIZES {
-        let mut app = planning();
-        insta::assert_snapshot!(format!("form_{w}x{h}"), shot(&mut app, w, h));
-        app.train.form.advanced = true;
-        press(&mut app, "down down down down down");
-        insta::assert_snapshot!(format!("advanced_{w}x{h}"), shot(&mut app, w, h));
-        app.on_training_planned(Err(String::new()));
-        app.train.planned.shown = Some(Err(
-            "this run needs 9.1 GiB of memory and 3.2 GiB are free; use --checkpointing, a smaller \
-             --batch or a smaller --block-size"
-                .into(),
-        ));
-        insta::assert_snapshot!(format!("refused_{w}x{h}"), shot(&mut app, w, h));
-    }
+    let mut app = planning();
+    insta::assert_snapshot!("form_120x40", shot(&mut app, 120, 40));
+    app.train.form.advanced = true;
+    press(&mut app, "down down down down down");
+    insta::assert_snapshot!("advanced_120x40", shot(&mut app, 120, 40));
+    app.on_training_planned(Err(String::new()));
+    app.train.planned.shown = Some(Err(
+        "this run needs 9.1 GiB of memory and 3.2 GiB are free; use --checkpointing, a smaller \
+         --batch or a smaller --block-size"
+            .into(),
+    ));
+    insta::assert_snapshot!("refused_120x40", shot(&mut app, 120, 40));
 }
 
 #[test]
 fn pictures_of_a_training_under_way() {
-    for (w, h) in SIZES {
-        let mut app = watching(TrainingState::Running, 214);
-        insta::assert_snapshot!(format!("running_{w}x{h}"), shot(&mut app, w, h));
-        press(&mut app, "right left left");
-        app.train.beside = Pane::Checkpoints;
-        insta::assert_snapshot!(format!("crosshair_{w}x{h}"), shot(&mut app, w, h));
-    }
+    let mut app = watching(TrainingState::Running, 214);
+    insta::assert_snapshot!("running_120x40", shot(&mut app, 120, 40));
+    insta::assert_snapshot!("running_80x24", shot(&mut app, 80, 24));
+    press(&mut app, "right left left");
+    app.train.beside = Pane::Checkpoints;
+    insta::assert_snapshot!("crosshair_120x40", shot(&mut app, 120, 40));
 }
 
 #[test]
 fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
-    for (w, h) in SIZES {
-        let mut app = watching(TrainingState::Finished, 315);
-        app.train.focus(Pane::List);
-        insta::assert_snapshot!(format!("finished_{w}x{h}"), shot(&mut app, w, h));
-        if let Some(listed) = app.train.list.iter_mut().flatten().next() {
-            listed.training.state = TrainingState::Running;
-            listed.interrupted = true;
-        }
-        app.train.focus(Pane::Log);
-        insta::assert_snapshot!(format!("interrupted_{w}x{h}"), shot(&mut app, w, h));
+    let mut app = watching(TrainingState::Finished, 315);
+    app.train.focus(Pane::List);
+    insta::assert_snapshot!("finished_120x40", shot(&mut app, 120, 40));
+    if let Some(listed) = app.train.list.iter_mut().flatten().next() {
+        listed.training.state = TrainingState::Running;
+        listed.interrupted = true;
     }
+    app.train.focus(Pane::Log);
+    insta::assert_snapshot!("interrupted_120x40", shot(&mut app, 120, 40));
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn pictures() {
         cursor: Some((0, 4)),
         ..View::default()
     };
-    for (w, h) in [(80, 22), (50, 12), (18, 5)] {
+    for (w, h) in [(80, 22), (18, 5)] {
         let shown = picture(w, h, |buf, area| {
             draw(&curve(), &view, true, &theme, area, buf)
         });
