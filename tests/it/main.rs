@@ -5,6 +5,7 @@
 mod cli;
 mod common;
 mod curate;
+mod earlier_files;
 mod engine;
 #[cfg(any(feature = "cuda", feature = "metal"))]
 mod gpu;
