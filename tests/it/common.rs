@@ -3,7 +3,9 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -107,6 +109,9 @@ pub struct Pty {
     master: Box<dyn MasterPty + Send>,
     writer: Arc<Mutex<Box<dyn Write + Send>>>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Bytes that the program has written.
+    written: Arc<AtomicUsize>,
+    reader: JoinHandle<()>,
 }
 
 impl Pty {
@@ -147,14 +152,16 @@ impl Pty {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
-        let (answers, shown) = (writer.clone(), screen.clone());
-        std::thread::spawn(move || {
+        let written = Arc::new(AtomicUsize::new(0));
+        let (answers, shown, count) = (writer.clone(), screen.clone(), written.clone());
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(n) = reader.read(&mut bytes) {
                 if n == 0 {
                     break;
                 }
                 shown.lock().unwrap().process(&bytes[..n]);
+                count.fetch_add(n, SeqCst);
                 // A terminal answers when asked what it is.
                 if bytes[..n].windows(3).any(|w| w == b"\x1b[c") {
                     let _ = answers.lock().unwrap().write_all(b"\x1b[?1;2c");
@@ -167,6 +174,8 @@ impl Pty {
             master: pair.master,
             writer,
             screen,
+            written,
+            reader,
         }
     }
 
@@ -199,7 +208,9 @@ impl Pty {
         self
     }
 
+    /// Another size, and what the program draws at it.
     pub fn resize(&self, rows: u16, cols: u16) -> &Pty {
+        let before = self.written.load(SeqCst);
         // The emulator panics on a wide character, drawn just before, that is wider than itself.
         self.screen
             .lock()
@@ -213,7 +224,8 @@ impl Pty {
             pixel_height: 0,
         };
         self.master.resize(size).unwrap();
-        self
+        let wanted = format!("something drawn at {rows} × {cols}");
+        self.wait_until(&wanted, |_| self.written.load(SeqCst) > before)
     }
 
     pub fn signal(&self, name: &str) {
@@ -225,37 +237,29 @@ impl Pty {
         assert!(status.success());
     }
 
-    /// Waits for the end; returns the exit code.
+    /// Waits for the end and for what was written last; returns the exit code.
     pub fn end(&mut self) -> u32 {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                // What it wrote last may still be under way.
-                std::thread::sleep(Duration::from_millis(100));
-                self.turn = None;
-                return status.exit_code();
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it does not end; the screen is\n{}",
-                self.text()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.wait_until("the program's end", |_| self.reader.is_finished());
+        let code = self.child.wait().unwrap().exit_code();
+        self.turn = None;
+        code
+    }
+
+    fn any_cell(&self, is: impl Fn(&vt100::Cell) -> bool) -> bool {
+        let parser = self.screen.lock().unwrap();
+        let (rows, cols) = parser.screen().size();
+        let mut places = (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col)));
+        places.any(|(row, col)| parser.screen().cell(row, col).is_some_and(&is))
     }
 
     /// Whether any cell on the screen has a colour of its own.
     pub fn has_colours(&self) -> bool {
-        let parser = self.screen.lock().unwrap();
-        let (rows, cols) = parser.screen().size();
-        (0..rows).any(|row| {
-            (0..cols).any(|col| {
-                parser.screen().cell(row, col).is_some_and(|cell| {
-                    cell.fgcolor() != vt100::Color::Default
-                        || cell.bgcolor() != vt100::Color::Default
-                })
-            })
-        })
+        let plain = vt100::Color::Default;
+        self.any_cell(|cell| cell.fgcolor() != plain || cell.bgcolor() != plain)
+    }
+
+    pub fn has_background(&self, red: u8, green: u8, blue: u8) -> bool {
+        self.any_cell(|cell| cell.bgcolor() == vt100::Color::Rgb(red, green, blue))
     }
 
     /// Whether the terminal is as a shell needs it.

@@ -1,5 +1,7 @@
 //! The whole program in a pseudo-terminal, as a person uses it.
 
+use s1_store::session::Document;
+
 use crate::common::{Home, MODEL, MODEL_NAME, Pty};
 
 const ENTER: &str = "\r";
@@ -61,7 +63,6 @@ fn it_can_be_resized_to_nothing_and_back_while_it_thinks() {
     pty.keys(ENTER).wait_for("600");
     for (rows, cols) in [(1, 1), (2, 200), (50, 3), (10, 20), (50, 200)] {
         pty.resize(rows, cols);
-        std::thread::sleep(std::time::Duration::from_millis(60));
     }
     pty.wait_for("600");
     pty.keys("\x1b").keys("q");
@@ -89,8 +90,14 @@ fn a_kill_loses_nothing_that_was_finished() {
     let mut pty = explorer(&home, 24, 80);
     pty.keys(ENTER).wait_for("600");
     pty.keys("x").wait_for(ENDED);
-    // The pause or end is written down at once, on another thread.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    // The end is written down at once, on another thread.
+    pty.wait_until("the session's end in its file", |_| {
+        let sessions = home.sessions();
+        let saved = sessions.iter().filter_map(|file| Document::read(file).ok());
+        saved
+            .last()
+            .is_some_and(|d| d.tree.branches()[0].stop.is_some())
+    });
     pty.signal("KILL");
     pty.end();
     let sessions = home.sessions();
