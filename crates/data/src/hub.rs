@@ -1,18 +1,24 @@
 //! Files of the Hugging Face hub, kept in its own cache on disk: `hf:owner/name[:file]` wherever a
-//! model or a data file may be named. This file has the names and the cache, [`download`] what
-//! happens while one is fetched.
+//! model or a data file may be named. This file has the names, `cache` the files on disk,
+//! [`download`] what is shown while one is fetched, `fetch` and `client` how that is done (feature
+//! `hub`; without it, only what is in the cache is found).
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use hf_hub::{Cache, Repo, RepoType};
+use anyhow::{Context, Result, bail};
 
+mod cache;
+#[cfg(feature = "hub")]
+mod client;
 pub mod download;
+#[cfg(feature = "hub")]
+mod fetch;
 
-use download::Meter;
+use cache::Repo;
 pub use download::{Download, listen};
 
+/// The hub's own site.
+const SITE: &str = "https://huggingface.co";
 /// How the names of the hub's files begin.
 const PREFIX: &str = "hf:";
 
@@ -49,10 +55,11 @@ impl Kind {
         }
     }
 
-    fn repo_type(self) -> RepoType {
+    /// In the names of folders and of addresses.
+    fn plural(self) -> &'static str {
         match self {
-            Kind::Model => RepoType::Model,
-            Kind::Dataset => RepoType::Dataset,
+            Kind::Model => "models",
+            Kind::Dataset => "datasets",
         }
     }
 }
@@ -106,129 +113,82 @@ pub fn local_while(path: &Path, kind: Kind, go_on: &mut dyn FnMut() -> bool) -> 
 }
 
 /// Where files come from, and where they are kept.
+#[derive(Clone)]
 struct Hub {
-    cache: Cache,
-    /// The site; `None` is the hub's own.
-    site: Option<String>,
+    /// The cache's folder.
+    cache: PathBuf,
+    site: String,
     token: Option<String>,
 }
 
 impl Hub {
     fn from_env() -> Result<Hub> {
         let env = |name: &str| std::env::var(name).ok();
-        let nowhere = "the hub's files have no place here; set HF_HOME to a folder for them";
+        let nowhere = "there is no folder for the hub's files; set HF_HOME to one";
         let home = home(&env).context(nowhere)?;
-        let token = Cache::new(home.join("hub")).token();
+        let token = || {
+            let token = std::fs::read_to_string(home.join("token")).ok()?;
+            Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+        };
         Ok(Hub {
-            cache: Cache::new(cache_folder(env).context(nowhere)?),
-            site: variable(&env, "HF_ENDPOINT"),
-            token: variable(&env, "HF_TOKEN").or(token),
+            cache: cache_folder(env).context(nowhere)?,
+            site: variable(&env, "HF_ENDPOINT").unwrap_or_else(|| SITE.into()),
+            token: variable(&env, "HF_TOKEN").or_else(token),
         })
     }
 
     /// Finds the file in the cache, or fetches it.
     fn fetch(&self, id: &str, kind: Kind, go_on: &mut dyn FnMut() -> bool) -> Result<PathBuf> {
-        let what = kind.name();
         let (name, file) = match id.split_once(':') {
             Some((name, file)) => (name, Some(file)),
             None => (id, None),
         };
         if name.split('/').count() != 2 || inside(name).is_err() {
+            let what = kind.name();
             bail!("{name:?} is no {what} of the hub; write hf:owner/name or hf:owner/name:file");
         }
-        let repo = Repo::new(name.to_owned(), kind.repo_type());
+        let repo = Repo::new(&self.cache, kind, name);
         if let Some(file) = file {
             inside(file)?;
-            if let Some(path) = self.cache.repo(repo.clone()).get(file) {
+            if let Some(path) = repo.get(file) {
                 return Ok(path);
             }
         }
-        let place = format!("cannot fetch the {what} {name} from the hub");
-        let hub = self.api().context(place.clone())?;
-        let (cache, name, file) = (self.cache.clone(), name.to_owned(), file.map(str::to_owned));
-        let work = move |meter: &Meter| {
-            let api = hub.repo(repo.clone());
-            let file = match file {
-                Some(file) => file,
-                None => match api.info() {
-                    Ok(info) => {
-                        let files = info.siblings.into_iter().map(|file| file.rfilename);
-                        only_file(&name, kind, files)?
-                    }
-                    // Without a network, what was fetched earlier is as good.
-                    Err(error) => only_file(&name, kind, kept(&cache, &repo).into_iter())
-                        .map_err(|_| because(error))
-                        .context(place.clone())?,
-                },
-            };
-            // The hub's own list is not trusted either.
-            inside(&file)?;
-            if let Some(path) = cache.repo(repo).get(&file) {
-                return Ok(path);
-            }
-            meter.fetches(&file);
-            let place = || format!("{place}: {file}");
-            check(&hub, &api.url(&file)).with_context(place)?;
-            meter.file(&api, &file).map_err(because).with_context(place)
-        };
-        download::watched(id, work, go_on)
+        self.download(id, repo, file.map(str::to_owned), go_on)
     }
 
-    fn api(&self) -> Result<Api, ApiError> {
-        let mut builder = ApiBuilder::from_cache(self.cache.clone())
-            .with_progress(false)
-            .with_token(self.token.clone());
-        if let Some(site) = &self.site {
-            builder = builder.with_endpoint(site.clone());
-        }
-        builder.build()
+    #[cfg(feature = "hub")]
+    fn download(
+        &self,
+        id: &str,
+        repo: Repo,
+        file: Option<String>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<PathBuf> {
+        let client = client::Client::new(&self.site, self.token.as_deref());
+        let work = move |meter: &fetch::Meter| fetch::file(&client, &repo, file, meter);
+        fetch::watched(id, work, go_on)
     }
-}
 
-/// Refuses what would be kept outside the cache: the library takes the names that a file and its
-/// commit have there from the hub's answer as they are.
-fn check(hub: &Api, url: &str) -> Result<()> {
-    let known = hub.metadata(url).map_err(because)?;
-    for name in [known.etag(), known.commit_hash()] {
-        inside(name).map_err(|_| anyhow!("the hub calls it {name:?}, which names no file"))?;
-    }
-    Ok(())
-}
-
-/// The library's errors in words that say what to try.
-fn because(error: ApiError) -> anyhow::Error {
-    match &error {
-        ApiError::LockAcquisition(_) => {
-            anyhow!("it is being fetched already; try again when that is done")
-        }
-        ApiError::RequestError(why) => anyhow!(
-            "{why}; check the name and the network (what is private or gated needs HF_TOKEN)"
-        ),
-        _ => error.into(),
-    }
-}
-
-/// The files of a repository that are in the cache, by their names there.
-fn kept(cache: &Cache, repo: &Repo) -> Vec<String> {
-    let folder = cache.path().join(repo.folder_name());
-    let Ok(commit) = std::fs::read_to_string(folder.join("refs/main")) else {
-        return Vec::new();
-    };
-    let snapshot = folder.join("snapshots").join(commit.trim());
-    let (mut folders, mut files) = (vec![snapshot.clone()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            // Its folders are the repository's own: only files are links there.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(path);
-            } else if let Ok(name) = path.strip_prefix(&snapshot) {
-                files.extend(name.to_str().map(str::to_owned));
-            }
+    #[cfg(not(feature = "hub"))]
+    fn download(
+        &self,
+        _: &str,
+        repo: Repo,
+        file: Option<String>,
+        _: &mut dyn FnMut() -> bool,
+    ) -> Result<PathBuf> {
+        let kept = || repo.get(&only_file(&repo, repo.kept().into_iter()).ok()?);
+        match file {
+            None if let Some(path) = kept() => Ok(path),
+            _ => bail!(
+                "the {} {} is not in the cache, and this build cannot download it (it was made \
+                 without the feature hub); download the file and give its path",
+                repo.kind.name(),
+                repo.name
+            ),
         }
     }
-    files.sort();
-    files
 }
 
 /// Refuses the name of a file that would lie outside its repository's folder in the cache.
@@ -241,7 +201,8 @@ fn inside(file: &str) -> Result<()> {
 }
 
 /// The file that is meant when none is named: the only one, or the only preferred one.
-fn only_file(name: &str, kind: Kind, files: impl Iterator<Item = String>) -> Result<String> {
+fn only_file(repo: &Repo, files: impl Iterator<Item = String>) -> Result<String> {
+    let (kind, name) = (repo.kind, &repo.name);
     let fits = |f: &String| kind.endings().iter().any(|ending| f.ends_with(ending));
     let files: Vec<String> = files.filter(fits).collect();
     let preferred = |f: &&String| f.to_lowercase().contains(kind.preferred());

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 mod canvas;
 pub mod csv;
 pub mod curves;
+#[cfg(feature = "png")]
 pub mod png;
 pub mod sample;
 pub mod scale;
@@ -291,7 +292,13 @@ pub fn write(figure: &Figure, path: &Path) -> Result<()> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let bytes = match extension.to_ascii_lowercase().as_str() {
         "svg" => svg::draw(figure).into_bytes(),
+        #[cfg(feature = "png")]
         "png" => png::draw(figure)?,
+        #[cfg(not(feature = "png"))]
+        "png" => bail!(
+            "this build draws no PNG (it was made without the feature png); let the name end in \
+             .svg or .csv"
+        ),
         "csv" => csv::write(figure).into_bytes(),
         _ => bail!(
             "cannot tell the format of {}; let its name end in .svg, .png or .csv",

@@ -1,0 +1,96 @@
+//! The hub's cache on disk, laid out as its own tools do: `blobs` has the files by what the hub
+//! calls their content, `snapshots/COMMIT` links with their names, `refs/main` the newest commit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Kind;
+
+/// One repository and its folder in the cache.
+#[derive(Clone, Debug)]
+pub(super) struct Repo {
+    pub(super) kind: Kind,
+    /// `owner/name`.
+    pub(super) name: String,
+    folder: PathBuf,
+}
+
+impl Repo {
+    pub(super) fn new(cache: &Path, kind: Kind, name: &str) -> Repo {
+        let folder = format!("{}--{}", kind.plural(), name.replace('/', "--"));
+        Repo {
+            kind,
+            name: name.to_owned(),
+            folder: cache.join(folder),
+        }
+    }
+
+    /// The folder of the newest commit that is here.
+    fn snapshot(&self) -> Option<PathBuf> {
+        let commit = fs::read_to_string(self.folder.join("refs/main")).ok()?;
+        Some(self.folder.join("snapshots").join(commit.trim()))
+    }
+
+    /// A file that is here.
+    pub(super) fn get(&self, file: &str) -> Option<PathBuf> {
+        let path = self.snapshot()?.join(file);
+        path.exists().then_some(path)
+    }
+
+    /// The files that are here, by their names in the repository.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let Some(snapshot) = self.snapshot() else {
+            return Vec::new();
+        };
+        let (mut folders, mut files) = (vec![snapshot.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                // Its folders are the repository's own: only files are links there.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                } else if let Ok(name) = path.strip_prefix(&snapshot) {
+                    files.extend(name.to_str().map(str::to_owned));
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+/// What is written while a file is fetched.
+#[cfg(feature = "hub")]
+impl Repo {
+    /// Where a content goes when it is whole. Its folder is made.
+    pub(super) fn blob(&self, etag: &str) -> std::io::Result<PathBuf> {
+        let blobs = self.folder.join("blobs");
+        fs::create_dir_all(&blobs)?;
+        Ok(blobs.join(etag))
+    }
+
+    /// Gives a content that is here its name in a commit.
+    pub(super) fn publish(&self, etag: &str, commit: &str, file: &str) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join("snapshots").join(commit).join(file);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        if !path.exists() {
+            let up = Path::new(file).components().map(|_| "..");
+            let content: PathBuf = up.chain(["..", "blobs", etag]).collect();
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(content, &path)?;
+            // Links need a right that few users have there.
+            #[cfg(windows)]
+            if std::os::windows::fs::symlink_file(content, &path).is_err() {
+                fs::rename(self.blob(etag)?, &path)?;
+            }
+        }
+        let newest = self.folder.join("refs/main");
+        fs::create_dir_all(self.folder.join("refs"))?;
+        crate::files::replace(&newest, crate::files::Access::Usual, |out| {
+            Ok(out.write_all(commit.as_bytes())?)
+        })?;
+        Ok(path)
+    }
+}
