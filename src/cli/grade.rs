@@ -8,11 +8,10 @@ use clap::Args;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-/// The longest line of a pairs file, in bytes.
-const MAX_LINE: u64 = 1 << 20;
+use s1_data::records::Lines;
 
 /// What to compare, and how to print the verdict.
 #[derive(Debug, Args)]
@@ -89,29 +88,14 @@ pub fn run(args: &GradeArgs) -> Result<()> {
 }
 
 fn grade_lines(
-    mut input: impl BufRead,
+    input: impl BufRead,
     name: &str,
     args: &GradeArgs,
     out: &mut impl Write,
 ) -> Result<()> {
-    let mut line = Vec::new();
-    for number in 1_usize.. {
-        line.clear();
-        let read = input
-            .by_ref()
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("cannot read {name} at line {number}"))?;
-        if read == 0 {
-            break;
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        if read as u64 == MAX_LINE && !line.ends_with(b"\n") {
-            bail!("{name}, line {number}: longer than {MAX_LINE} bytes");
-        }
-        match serde_json::from_slice::<Pair>(&line) {
+    let mut lines = Lines::new(input);
+    while let Some((number, line)) = lines.next_line().with_context(|| name.to_owned())? {
+        match serde_json::from_slice::<Pair>(line) {
             Ok(pair) => print(&pair.reference, &pair.answer, args.json, out)?,
             Err(error) if args.skip_broken => eprintln!("{name}, line {number}: skipped: {error}"),
             Err(error) => bail!(

@@ -227,7 +227,7 @@ fn bad_input_is_one_sentence() {
         ("empty.jsonl", "s1-tui: empty.jsonl holds nothing"),
         (
             "broken.jsonl",
-            "s1-tui: broken.jsonl, line 2: it is no JSON",
+            "s1-tui: broken.jsonl, line 2: it is not JSON",
         ),
         (
             "bare.jsonl",

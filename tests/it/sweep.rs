@@ -387,7 +387,7 @@ fn bad_input_gets_one_sentence() {
     let junk = home.path("junk.db").display().to_string();
     std::fs::write(&junk, "no database at all ".repeat(100)).unwrap();
     for (args, says) in [
-        (vec!["--problems", &broken], "line 3: it is no JSON"),
+        (vec!["--problems", &broken], "line 3: it is not JSON"),
         (vec!["--problems", "/nowhere.jsonl"], "/nowhere.jsonl"),
         (
             vec!["--problems", &set, "--budgets", "0,320"],

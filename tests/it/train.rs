@@ -232,7 +232,7 @@ fn a_run_is_not_started_over_another_one_nor_gone_on_with_otherwise() {
         "--resume",
     ];
     let other = refusal(train(&home, "out", &more));
-    assert!(other.contains("seed was 0, now it is 9"), "{other}");
+    assert!(other.contains("seed was 0 and is now 9"), "{other}");
 }
 
 #[test]

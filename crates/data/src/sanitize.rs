@@ -142,20 +142,13 @@ fn cut(text: &str, max: usize, keep_end: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use s1_core::rng::Rng;
 
-    /// A small generator of pseudo-random numbers (xorshift), so that a failure can be repeated.
-    fn next(state: &mut u64) -> u64 {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        *state
-    }
-
-    fn random_text(state: &mut u64) -> String {
-        let length = next(state) % 40;
+    fn random_text(rng: &mut Rng) -> String {
+        let length = rng.bits() % 40;
         (0..length)
             .filter_map(|_| {
-                let range = match next(state) % 6 {
+                let range = match rng.bits() % 6 {
                     0 => 0x00..0x20,
                     1 => 0x7f..0xa0,
                     2 => 0x2000..0x2070,
@@ -163,7 +156,7 @@ mod tests {
                     4 => 0x1f300..0x1fa00,
                     _ => 0..0x11_0000,
                 };
-                let at = next(state) % (range.end - range.start) + range.start;
+                let at = rng.bits() % (range.end - range.start) + range.start;
                 char::from_u32(u32::try_from(at).unwrap())
             })
             .collect()
@@ -171,9 +164,9 @@ mod tests {
 
     #[test]
     fn no_text_reaches_the_terminal_as_a_command() {
-        let mut state = 0x5eed_5eed_5eed_5eed;
+        let mut rng = Rng::new(0x5eed);
         for _ in 0..20_000 {
-            let text = random_text(&mut state);
+            let text = random_text(&mut rng);
             let safe = clean(&text);
             for c in safe.chars() {
                 assert!(c == '\n' || c >= ' ', "{text:?} gave {c:?}");
@@ -193,9 +186,9 @@ mod tests {
         use ratatui::buffer::Buffer;
         use ratatui::layout::Rect;
         use ratatui::style::Style;
-        let mut state = 0xfeed;
+        let mut rng = Rng::new(0xfeed);
         for _ in 0..5_000 {
-            let text = random_text(&mut state);
+            let text = random_text(&mut rng);
             let safe = clean_line(&text);
             let mut buffer = Buffer::empty(Rect::new(0, 0, 500, 1));
             let (end, _) = buffer.set_stringn(0, 0, &safe, 500, Style::new());
@@ -240,9 +233,9 @@ mod tests {
         assert_eq!(fit("abc", 0), "");
         assert_eq!(fit_end("/a/b/model.gguf", 11), "…model.gguf");
         assert_eq!(fit_end("日本語", 4), "…語");
-        let mut state = 7;
+        let mut rng = Rng::new(0xbeef);
         for _ in 0..3_000 {
-            let text = clean_line(&random_text(&mut state)).into_owned();
+            let text = clean_line(&random_text(&mut rng)).into_owned();
             for max in 0..12 {
                 assert!(width(&fit(&text, max)) <= max, "{text:?} at {max}");
                 assert!(width(&fit_end(&text, max)) <= max, "{text:?} at {max}");

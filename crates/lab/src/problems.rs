@@ -6,15 +6,12 @@
 //! and only what is asked for is kept in memory.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
 
-use s1_data::assets;
-use s1_data::records;
+use s1_data::records::{self, Record};
 use s1_store::run::PromptTemplate;
 
 mod fields;
@@ -23,8 +20,6 @@ mod tests;
 
 pub(super) use fields::Layout;
 
-/// The longest line, in bytes: s1K's longest record has under a megabyte.
-const MAX_LINE: u64 = 16 << 20;
 /// Broken lines that are named one by one.
 const NAMED: usize = 5;
 
@@ -83,25 +78,7 @@ impl ProblemSet {
     pub fn load(source: &str, options: &Options) -> Result<ProblemSet> {
         let path = records::file(source.as_ref())?;
         let mut reading = Reading::new(&path, options);
-        if let Some(bytes) = assets::open_path(&path) {
-            reading.lines(bytes)?;
-            return reading.finish();
-        }
-        let shown = path.display();
-        let mut file =
-            File::open(&path).with_context(|| format!("cannot read the problems {shown}"))?;
-        if file.metadata().is_ok_and(|m| m.is_dir()) {
-            bail!("the problems {shown} are a folder; name a .jsonl or .parquet file in it");
-        }
-        if records::is_parquet(&mut file) {
-            records::parquet::each_record(&path, |record| {
-                reading.take(record)?;
-                Ok(!reading.is_full())
-            })?;
-        } else {
-            let file = File::open(&path).with_context(|| format!("cannot read {shown}"))?;
-            reading.lines(BufReader::new(file))?;
-        }
+        reading.lines(records::lines(&path)?)?;
         reading.finish()
     }
 }
@@ -140,65 +117,33 @@ impl<'a> Reading<'a> {
         self.problems.len() >= limit
     }
 
-    fn lines(&mut self, mut input: impl BufRead) -> Result<()> {
-        let mut line = Vec::new();
+    fn lines(&mut self, mut lines: records::Lines<impl BufRead>) -> Result<()> {
         while !self.is_full() {
-            line.clear();
-            let read = input
-                .by_ref()
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut line)
-                .with_context(|| format!("cannot read {}", self.path.display()))?;
-            if read == 0 {
+            let next = lines.next_line();
+            let Some((number, line)) = next.with_context(|| self.path.display().to_string())?
+            else {
                 break;
-            }
-            if read as u64 == MAX_LINE && !line.ends_with(b"\n") {
-                bail!(
-                    "{}, line {}: longer than {} MiB; is it a file of JSON lines?",
-                    self.path.display(),
-                    self.number + 1,
-                    MAX_LINE >> 20
-                );
-            }
-            let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
-            if text.iter().all(u8::is_ascii_whitespace) {
-                self.number += 1;
-                continue;
-            }
-            match serde_json::from_slice(text) {
-                Ok(Value::Object(record)) => self.take(record)?,
-                Ok(Value::Array(_)) if self.number == 0 => bail!(
-                    "{} is one JSON array; write one object per line",
-                    self.path.display()
-                ),
-                Ok(_) => {
-                    self.number += 1;
-                    self.reject("it is no JSON object".into())?;
-                }
-                Err(error) => {
-                    self.number += 1;
-                    self.reject(format!("it is no JSON ({error})"))?;
-                }
+            };
+            self.number = number;
+            match records::record(line) {
+                Ok(record) => self.take(&record)?,
+                Err(error) => self.reject(error.to_string())?,
             }
         }
         Ok(())
     }
 
     /// Takes in one record.
-    fn take(&mut self, record: Map<String, Value>) -> Result<()> {
-        self.number += 1;
-        if self.is_full() {
-            return Ok(());
-        }
+    fn take(&mut self, record: &Record) -> Result<()> {
         let layout = match &self.layout {
             Some(layout) => layout,
             None => {
-                let found = Layout::of(&record, self.options)
+                let found = Layout::of(record, self.options)
                     .with_context(|| self.path.display().to_string())?;
                 self.layout.insert(found)
             }
         };
-        let (id, question, reference) = match layout.read(&record) {
+        let (id, question, reference) = match layout.read(record) {
             Ok(read) => read,
             Err(why) => return self.reject(why),
         };

@@ -13,6 +13,7 @@ mod split;
 mod stream;
 mod vocabulary;
 
+pub use bpe::byte_to_char;
 pub use stream::StreamDecoder;
 pub use vocabulary::Vocabulary;
 

@@ -196,30 +196,8 @@ impl Settings {
     /// The first setting in which two runs differ, with both values; `None` if they are the same.
     pub fn difference(&self, other: &Settings) -> Option<String> {
         let tree = |s: &Settings| serde_json::to_value(s).unwrap_or_default();
-        differing("", &tree(self), &tree(other))
+        s1_data::records::difference(&tree(self), &tree(other))
     }
-}
-
-fn differing(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
-    use serde_json::Value;
-    if a == b {
-        return None;
-    }
-    if let (Value::Object(x), Value::Object(y)) = (a, b) {
-        let keys = x.keys().chain(y.keys().filter(|k| !x.contains_key(*k)));
-        for key in keys {
-            let inner = match path {
-                "" => key.clone(),
-                path => format!("{path}.{key}"),
-            };
-            let null = Value::Null;
-            let (x, y) = (x.get(key).unwrap_or(&null), y.get(key).unwrap_or(&null));
-            if let Some(found) = differing(&inner, x, y) {
-                return Some(found);
-            }
-        }
-    }
-    Some(format!("{path} was {a} and is now {b}"))
 }
 
 /// Where the two files of a run were. Not part of its settings: files move, their hashes tell.

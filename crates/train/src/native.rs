@@ -548,7 +548,7 @@ fn digest_of(gguf: &Gguf) -> String {
 }
 
 fn digest_of_file(path: &Path) -> Result<String> {
-    let mut file = s1_data::records::lines(path)?;
+    let mut file = s1_data::records::open(path)?;
     let mut hash = Sha256::new();
     let mut bytes = vec![0; 1 << 16];
     loop {

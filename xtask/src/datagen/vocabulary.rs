@@ -7,6 +7,8 @@
 
 use std::fmt::Write;
 
+use s1_model::tokenizer::byte_to_char;
+
 /// Words that begin a text or a line.
 const FIRST: [&str; 17] = [
     "What",
@@ -100,8 +102,8 @@ const TEMPLATE: &str = "{%- for message in messages %}{{- '<|im_start|>' + messa
 
 /// Tokens as GGUF stores them, with their types.
 pub fn tokens() -> Vec<(String, u8)> {
-    let bytes = (0..=255_u8).map(|byte| (letter(byte).to_string(), 1));
-    let spelled = |text: String| (text.bytes().map(letter).collect::<String>(), 1);
+    let bytes = (0..=255_u8).map(|byte| (byte_to_char(byte).to_string(), 1));
+    let spelled = |text: String| (text.bytes().map(byte_to_char).collect::<String>(), 1);
     let first = FIRST.iter().map(|word| spelled((*word).to_owned()));
     let later = LATER.iter().map(|word| spelled(format!(" {word}")));
     let marks = MARKS.iter().map(|(text, kind)| ((*text).to_owned(), *kind));
@@ -113,18 +115,6 @@ pub fn tokens() -> Vec<(String, u8)> {
         .chain(counted)
         .chain(marks)
         .collect()
-}
-
-/// The printable letter that stands for a byte in vocabularies of GPT-2's kind.
-fn letter(byte: u8) -> char {
-    let code = u32::from(byte);
-    let shifted = match byte {
-        0..=32 => 256 + code,
-        127..=160 => 256 + code - 127 + 33,
-        173 => 256 + 67,
-        _ => code,
-    };
-    char::from_u32(shifted).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 /// The configuration file of the bundled model (TOML).

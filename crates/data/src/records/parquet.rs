@@ -5,47 +5,30 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::SerializedFileReader;
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// Hands one record after the other to `take`, until it returns false.
-///
-/// # Errors
-/// If the file cannot be read, or as `take` does.
-pub fn each_record(
-    path: &Path,
-    mut take: impl FnMut(Map<String, Value>) -> Result<bool>,
-) -> Result<()> {
-    let place = || format!("cannot read the Parquet file {}", path.display());
-    let file = File::open(path).with_context(place)?;
-    let reader = SerializedFileReader::new(file).with_context(place)?;
-    for row in reader.get_row_iter(None).with_context(place)? {
-        if !take(object(&row.with_context(place)?))? {
-            break;
-        }
-    }
-    Ok(())
-}
+use super::Record;
 
 /// The records of a file as JSON lines, each made when it is read.
-pub struct Lines {
+pub struct Rows {
     rows: RowIter<'static>,
     line: Vec<u8>,
     at: usize,
 }
 
-impl Lines {
+impl Rows {
     /// Opens a file.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn open(path: &Path) -> Result<Lines> {
+    pub fn open(path: &Path) -> Result<Rows> {
         let place = || format!("cannot read the Parquet file {}", path.display());
         let file = File::open(path).with_context(place)?;
         let reader = SerializedFileReader::new(file).with_context(place)?;
-        Ok(Lines {
+        Ok(Rows {
             rows: RowIter::from_file_into(Box::new(reader)),
             line: Vec::new(),
             at: 0,
@@ -53,7 +36,7 @@ impl Lines {
     }
 }
 
-impl Read for Lines {
+impl Read for Rows {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.at == self.line.len() {
             let Some(row) = self.rows.next() else {
@@ -71,7 +54,7 @@ impl Read for Lines {
     }
 }
 
-fn object(row: &Row) -> Map<String, Value> {
+fn object(row: &Row) -> Record {
     row.get_column_iter()
         .map(|(name, field)| (name.clone(), value(field)))
         .collect()

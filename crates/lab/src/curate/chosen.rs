@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::pool::each_line;
 use super::result::{Domain, Judged, Reason, StageKind};
+use s1_data::records;
 
 /// Most items that are read: as many as a pool may have.
 const MAX_ITEMS: usize = 2_000_000;
@@ -70,19 +70,20 @@ impl Chosen {
             );
         }
         let mut items: Vec<Judged> = Vec::new();
-        each_line(&path, &mut |number, bytes| {
+        let mut lines = records::lines(&path)?;
+        let place = || path.display().to_string();
+        while let Some((number, bytes)) = lines.next_line().with_context(place)? {
             if items.len() == MAX_ITEMS {
                 bail!("{} has more than {MAX_ITEMS} lines", path.display());
             }
             let item: Judged = serde_json::from_slice(bytes).with_context(|| {
                 format!(
-                    "{}, line {number}: it is no line that s1-tui curate wrote",
+                    "{}, line {number}: it is not a line that s1-tui curate wrote",
                     path.display()
                 )
             })?;
             items.push(clipped(item));
-            Ok(())
-        })?;
+        }
         if items.is_empty() {
             bail!("{} is empty", path.display());
         }

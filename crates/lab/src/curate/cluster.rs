@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::text;
 use s1_core::rng::Rng;
+use s1_train::native::math::dot;
 
 /// Passes over the items; the clusters hardly move after a dozen.
 const PASSES: usize = 30;
@@ -62,19 +63,6 @@ fn normalise(row: &mut [f32]) {
     } else {
         row.fill(0.0);
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest = a8.remainder().iter().zip(b8.remainder());
-    let rest: f32 = rest.map(|(x, y)| x * y).sum();
-    for (x, y) in a8.zip(b8) {
-        for i in 0..8 {
-            sums[i] += x[i] * y[i];
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// The cluster of every item, numbered from 0, the largest first. At most `k` clusters; fewer

@@ -6,50 +6,23 @@
 //! Not here: what makes an item good ([`super::quality`]).
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::quality::Rules;
 use super::{Reason, text};
 use crate::problems::{Layout, Options};
-use s1_data::records;
+use s1_data::records::fields::{self, DOMAINS, SOLUTIONS, TRACES, get};
+use s1_data::records::{self, Record};
 use s1_model::tokenizer::Tokenizer;
 use s1_store::run::PromptTemplate;
 
-/// The longest line, in bytes.
-const MAX_LINE: u64 = 16 << 20;
 /// Most items: a pool of so many is to be split.
 const MAX_ITEMS: usize = 2_000_000;
 /// Longest name of a domain, in characters.
 const MAX_DOMAIN: usize = 80;
-/// Fields that hold a trace, as the trainer reads them.
-const TRACES: [&str; 4] = [
-    "thinking",
-    "deepseek_thinking_trajectory",
-    "thinking_trajectory",
-    "thinking_trajectories",
-];
-/// Fields that hold a worked answer, the longest kind first.
-const SOLUTIONS: [&str; 5] = [
-    "solution",
-    "answer",
-    "attempt",
-    "deepseek_attempt",
-    "output",
-];
-/// Fields that name a domain, the most telling first.
-const DOMAINS: [&str; 6] = [
-    "domain",
-    "cot_type",
-    "subject",
-    "type",
-    "family",
-    "source_type",
-];
-
 /// One line of the pool.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Item {
@@ -96,8 +69,6 @@ pub(super) struct Reader<'a> {
     pub skip_broken: bool,
 }
 
-type Record = Map<String, Value>;
-
 impl Reader<'_> {
     /// Reads a file. Errors where it cannot be read, holds nothing, or has a broken line.
     pub(super) fn read(&self, path: &Path) -> Result<Pool> {
@@ -111,7 +82,8 @@ impl Reader<'_> {
         };
         let mut layout = None;
         let mut unlike = None;
-        each_line(path, &mut |line, bytes| {
+        let mut lines = records::lines(path)?;
+        while let Some((line, bytes)) = lines.next_line().with_context(|| shown.to_string())? {
             if pool.items.len() == MAX_ITEMS {
                 bail!("{shown} has more than {MAX_ITEMS} lines; split it");
             }
@@ -120,22 +92,15 @@ impl Reader<'_> {
                 id: line.to_string(),
                 ..Item::default()
             };
-            let record = match serde_json::from_slice(bytes) {
-                Ok(Value::Object(record)) => record,
-                other => {
-                    let why = match other {
-                        Ok(Value::Array(_)) if line == 1 => {
-                            bail!("{shown} is one JSON array; write one object per line")
-                        }
-                        Ok(_) => "it is no JSON object".into(),
-                        Err(error) => format!("it is no JSON ({error})"),
-                    };
-                    if !self.skip_broken {
-                        bail!("{shown}, line {line}: {why}; --skip-broken goes on with the rest");
-                    }
-                    item.broken = Some(why);
+            let record = match records::record(bytes) {
+                Ok(record) => record,
+                Err(why) if self.skip_broken => {
+                    item.broken = Some(why.to_string());
                     pool.items.push(item);
-                    return Ok(());
+                    continue;
+                }
+                Err(why) => {
+                    bail!("{shown}, line {line}: {why}; --skip-broken goes on with the rest")
                 }
             };
             if pool.domain_field.is_none() {
@@ -152,13 +117,13 @@ impl Reader<'_> {
                         Err(error) => {
                             unlike = unlike.take().or(Some((line, error)));
                             pool.items.push(item);
-                            return Ok(());
+                            continue;
                         }
                     };
                     if let Ok((id, question, reference)) = found.read(&record) {
                         item.id = id.unwrap_or(item.id);
                         let trace = trace(&record);
-                        let answer = first_text(&record, &SOLUTIONS).unwrap_or_default();
+                        let answer = fields::text(&record, &SOLUTIONS).unwrap_or_default();
                         let talk = Talk {
                             question,
                             reference,
@@ -173,8 +138,7 @@ impl Reader<'_> {
                 }
             }
             pool.items.push(item);
-            Ok(())
-        })?;
+        }
         if pool.items.is_empty() {
             bail!("{shown} holds nothing: an empty pool cannot be curated");
         }
@@ -234,44 +198,6 @@ impl Pool {
     }
 }
 
-/// Calls `take` with the number (from 1) and the bytes of every line that is not blank, without
-/// its line end. Errors of the file's, and those of `take`.
-pub(super) fn each_line(
-    path: &Path,
-    take: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
-) -> Result<()> {
-    let shown = path.display();
-    if path.is_dir() {
-        bail!("the pool {shown} is a folder; name a .jsonl file in it");
-    }
-    let mut input = records::lines(path)?;
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let read = input
-            .by_ref()
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("cannot read {shown}"))?;
-        if read == 0 {
-            break;
-        }
-        if read as u64 == MAX_LINE && !line.ends_with(b"\n") {
-            bail!(
-                "{shown}, line {number}: longer than {} MiB; is it a file of JSON lines?",
-                MAX_LINE >> 20
-            );
-        }
-        let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        if !text.iter().all(u8::is_ascii_whitespace) {
-            take(number, text)?;
-        }
-    }
-    Ok(())
-}
-
 /// The texts of one line.
 struct Talk {
     question: String,
@@ -300,21 +226,6 @@ fn conversation(record: &Record) -> Option<Talk> {
         reference: Some(answer.clone()).filter(|a| !a.is_empty()),
         trace,
         answer,
-    })
-}
-
-fn get<'a>(record: &'a Record, name: &str) -> Option<&'a Value> {
-    let same = |(key, _): &(&String, &Value)| key.eq_ignore_ascii_case(name);
-    record
-        .get(name)
-        .or_else(|| record.iter().find(same).map(|(_, value)| value))
-}
-
-fn first_text(record: &Record, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| match get(record, name)? {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     })
 }
 

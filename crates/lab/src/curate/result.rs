@@ -7,10 +7,11 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::domains::Domains;
-use super::pool::{Pool, each_line};
+use super::pool::Pool;
 use super::sieve::Sieve;
 use super::{Method, Plan};
 use s1_data::files::{Access, Replacement};
+use s1_data::records;
 
 /// The stages, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ impl StageKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The line is no JSON object.
+    /// The line is not a JSON object.
     Broken,
     /// The pool's limit left it out.
     NotSampled,
@@ -253,12 +254,12 @@ pub(super) fn outcome(
     tally.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
     let mut wanted = items.iter().filter(|i| i.kept).map(|i| i.line).peekable();
     let mut lines = Vec::new();
-    each_line(&plan.pool, &mut |number, bytes| {
+    let mut pool = records::lines(&plan.pool)?;
+    while let Some((number, bytes)) = pool.next_line()? {
         if wanted.next_if_eq(&number).is_some() {
             lines.push(bytes.to_vec());
         }
-        Ok(())
-    })?;
+    }
     if wanted.peek().is_some() {
         bail!("{} changed while it was curated", plan.pool.display());
     }

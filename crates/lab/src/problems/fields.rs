@@ -13,33 +13,15 @@
 //! | `plain` | `question`, `problem`, `prompt` or `input`; `answer`, `target`, `solution` or `output` |
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Options;
 use s1_core::rng::uniform;
+use s1_data::records::Record;
+use s1_data::records::fields::{IDS, QUESTIONS, REFERENCES, get};
 use s1_grading::ExtractionRule;
 use s1_store::run::PromptTemplate;
 
-type Record = Map<String, Value>;
-
-const IDS: [&str; 7] = [
-    "id",
-    "unique_id",
-    "record id",
-    "problem_id",
-    "task_id",
-    "idx",
-    "index",
-];
-const QUESTIONS: [&str; 5] = ["question", "problem", "prompt", "input", "query"];
-const ANSWERS: [&str; 6] = [
-    "answer",
-    "target",
-    "final_answer",
-    "solution",
-    "output",
-    "label",
-];
 /// Most options of one question: as many as `grading` reads letters.
 const MOST_OPTIONS: usize = 10;
 
@@ -63,19 +45,6 @@ pub(crate) struct Layout {
     /// Where the answer's field is empty: a solution that boxes it.
     solution: Option<String>,
     id: Option<String>,
-}
-
-/// A value by its field's name, upper and lower case being the same.
-fn get<'a>(record: &'a Record, name: &str) -> Option<&'a Value> {
-    record
-        .get(name)
-        .or_else(|| {
-            let same = record
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name));
-            same.map(|(_, value)| value)
-        })
-        .filter(|value| !value.is_null())
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -139,7 +108,7 @@ impl Layout {
         let answer = match kind {
             Kind::Gpqa => Some("correct answer".into()),
             Kind::Choice => first(&["answer", "answerkey", "target", "label"]),
-            _ => options.answer_field.clone().or_else(|| first(&ANSWERS)),
+            _ => options.answer_field.clone().or_else(|| first(&REFERENCES)),
         };
         Ok(Layout {
             kind,

@@ -5,7 +5,7 @@ use super::*;
 
 /// A byte-level vocabulary: the 256 bytes, then these tokens with their types.
 fn byte_level(pre: &str, extra: &[(&str, i32)], merges: &[&str]) -> Vocabulary {
-    let bytes = (0..=255).map(|byte| bpe::byte_to_char(byte).to_string());
+    let bytes = (0..=255).map(|byte| byte_to_char(byte).to_string());
     Vocabulary {
         model: "gpt2".into(),
         pre: pre.into(),

@@ -160,26 +160,13 @@ fn layout(params: &Params) -> String {
     shapes.collect::<Vec<_>>().join("; ")
 }
 
-/// The first setting in which two recipes (JSON objects) differ.
+/// The first setting in which two recipes (JSON) differ.
 fn difference(theirs: &str, ours: &str) -> Option<String> {
-    if theirs == ours {
-        return None;
+    let parse = |text: &str| serde_json::from_str(text).ok();
+    match (parse(theirs), parse(ours)) {
+        (Some(theirs), Some(ours)) => s1_data::records::difference(&theirs, &ours),
+        _ => Some("the recipe cannot be read".into()),
     }
-    let parse = |text: &str| serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(text);
-    let (Ok(theirs), Ok(ours)) = (parse(theirs), parse(ours)) else {
-        return Some("the recipe cannot be read".into());
-    };
-    let keys = ours.keys().chain(theirs.keys());
-    let mut differing = keys.filter(|key| theirs.get(*key) != ours.get(*key));
-    let key = differing.next()?;
-    let of = |map: &serde_json::Map<String, serde_json::Value>| {
-        map.get(key).map_or("nothing".into(), ToString::to_string)
-    };
-    Some(format!(
-        "{key} was {}, now it is {}",
-        of(&theirs),
-        of(&ours)
-    ))
 }
 
 /// Little-endian bytes.
@@ -241,7 +228,7 @@ mod tests {
             .unwrap();
         let error = Checkpoint::load(&path, &params(), r#"{"seed":2}"#).unwrap_err();
         assert!(
-            format!("{error:#}").ends_with("with other settings: seed was 1, now it is 2"),
+            format!("{error:#}").ends_with("with other settings: seed was 1 and is now 2"),
             "{error:#}"
         );
         let mut other = params();

@@ -11,7 +11,7 @@
 //! A question is rendered by [`Dialogue::prompt`], which also renders it when the model is asked.
 //! Not here: the order in which documents are seen ([`super::batches`]).
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -20,11 +20,10 @@ use serde_json::Value;
 
 use super::network::Example;
 use s1_core::delimiters::Family;
+use s1_data::records::fields::{self, QUESTIONS, RESPONSES, TRACES, get};
+use s1_data::records::{self, Lines, Record};
 use s1_engine::dialogue::Dialogue;
 use s1_model::template::Message;
-
-/// The longest line that is read, in bytes; s1K's longest is a tenth of that.
-const LONGEST_LINE: u64 = 4 << 20;
 
 /// What a data file gave.
 #[derive(Clone, Debug, Default)]
@@ -70,36 +69,20 @@ fn yes() -> bool {
 /// `skip_broken` leaves lines out that cannot be used, and remembers them; otherwise the first
 /// one is an error that names it. Errors also where nothing is left to train on.
 pub fn read(path: &Path, dialogue: &Dialogue, block: usize, skip_broken: bool) -> Result<Dataset> {
-    parse(s1_data::records::lines(path)?, dialogue, block, skip_broken)
+    parse(records::lines(path)?, dialogue, block, skip_broken)
         .with_context(|| format!("cannot train on {}", path.display()))
 }
 
 /// As [`read`], from anything that has lines.
 pub fn parse(
-    mut lines: impl BufRead,
+    mut lines: Lines<impl BufRead>,
     dialogue: &Dialogue,
     block: usize,
     skip_broken: bool,
 ) -> Result<Dataset> {
     let mut data = Dataset::default();
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let mut limited = lines.by_ref().take(LONGEST_LINE);
-        if limited
-            .read_until(b'\n', &mut line)
-            .context("reading failed")?
-            == 0
-        {
-            break;
-        }
-        if line.len() as u64 == LONGEST_LINE {
-            bail!("line {number} is longer than {} MiB", LONGEST_LINE >> 20);
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match example(&line, dialogue) {
+    while let Some((number, line)) = lines.next_line()? {
+        match example(line, dialogue) {
             Ok(document) => data.add(document, block),
             Err(error) if skip_broken => data.broken.push(format!("line {number}: {error:#}")),
             Err(error) => {
@@ -136,51 +119,30 @@ impl Dataset {
 
 /// Renders one line.
 fn example(line: &[u8], dialogue: &Dialogue) -> Result<Example> {
-    let value: Value = serde_json::from_slice(line).context("it is not JSON")?;
-    if let Some(messages) = value.get("messages") {
+    let record = records::record(line)?;
+    if let Some(messages) = get(&record, "messages") {
         let messages: Vec<Message> = serde_json::from_value(messages.clone())
             .context("messages is not a list of {role, content}")?;
         return conversation(&messages, dialogue);
     }
-    if let Some(text) = value.get("text").and_then(Value::as_str) {
+    if let Some(text) = get(&record, "text").and_then(Value::as_str) {
         let mut document = Example::default();
         document.push(&dialogue.tokenizer.encode_prompt(text)?, true);
         document.end(dialogue);
         return Ok(document);
     }
-    let question = text_of(&value, &["question", "problem", "prompt"])
-        .ok_or_else(|| anyhow!("it has no question"))?;
-    let answer = text_of(
-        &value,
-        &["answer", "attempt", "deepseek_attempt", "solution"],
-    )
-    .ok_or_else(|| anyhow!("it has no answer"))?;
-    traced(&question, &thinking(&value)?, &answer, dialogue)
-}
-
-/// The text under the first of the names that has one.
-fn text_of(value: &Value, names: &[&str]) -> Option<String> {
-    let text = names.iter().find_map(|name| value.get(name))?;
-    match text {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
+    let question =
+        fields::text(&record, &QUESTIONS).ok_or_else(|| anyhow!("it has no question"))?;
+    let answer = fields::text(&record, &RESPONSES).ok_or_else(|| anyhow!("it has no answer"))?;
+    traced(&question, &thinking(&record)?, &answer, dialogue)
 }
 
 /// The thought in pieces; none where there is no thought.
-fn thinking(value: &Value) -> Result<Vec<ThoughtPiece>> {
-    let names = [
-        "thinking",
-        "deepseek_thinking_trajectory",
-        "thinking_trajectory",
-        "thinking_trajectories",
-    ];
-    let Some(found) = names.iter().find_map(|name| value.get(name)) else {
+fn thinking(record: &Record) -> Result<Vec<ThoughtPiece>> {
+    let Some(found) = TRACES.iter().find_map(|name| get(record, name)) else {
         return Ok(Vec::new());
     };
     let pieces: Vec<ThoughtPiece> = match found {
-        Value::Null => Vec::new(),
         Value::String(text) => vec![ThoughtPiece {
             text: text.clone(),
             loss: true,
@@ -344,7 +306,7 @@ mod tests {
     }
 
     fn read_lines(text: &str, block: usize, skip: bool) -> Result<Dataset> {
-        parse(text.as_bytes(), &dialogue(), block, skip)
+        parse(Lines::new(text.as_bytes()), &dialogue(), block, skip)
     }
 
     /// The document's text, with what carries no loss in brackets.

@@ -4,16 +4,14 @@ use super::*;
 use crate::tui::app::train::{Listed, TrainingUpdate, TrainingsSnapshot};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
+use s1_core::rng::Rng;
 use s1_core::tree::Probe;
 use std::time::{Duration, Instant};
 
-struct Dice(u64);
+struct Dice(Rng);
 impl Dice {
     fn roll(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % n.max(1)
+        self.0.below(n)
     }
     fn text(&mut self) -> String {
         const BITS: [&str; 24] = [
@@ -267,7 +265,7 @@ fn is_clean(buf: &Buffer) -> bool {
 
 /// One life of the program under random keys, events and sizes.
 fn live_through(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice(Rng::new(seed));
     let mut app = ready();
     let question = dice.text();
     app.question.set(&question);
@@ -373,7 +371,7 @@ fn a_terminal_shows_what_was_drawn() {
     use ratatui::backend::CrosstermBackend;
     use ratatui::{Terminal, TerminalOptions, Viewport};
     for seed in 1..40 {
-        let mut dice = Dice(seed * 7919);
+        let mut dice = Dice(Rng::new(seed * 7919));
         let (width, height) = [(80, 24), (120, 32), (37, 11)][dice.roll(3)];
         let bytes = Bytes::default();
         let options = TerminalOptions {
