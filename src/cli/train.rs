@@ -47,10 +47,10 @@ pub struct Args {
     /// Name of the training in the list [default: the folder's, numbered if it is taken].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Go on from the newest checkpoint in --out.
+    /// Continue from the newest checkpoint in --out.
     #[arg(long)]
     resume: bool,
-    /// Start it in the background and return: it goes on when this terminal is closed. The train
+    /// Start it in the background and return: it keeps running when this terminal is closed. The train
     /// screen and s1-tui trainings find it again.
     #[arg(long)]
     detach: bool,
@@ -95,7 +95,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.detach {
         let name = training::start(config, args.name.as_deref(), &db, args.resume)?;
         eprintln!(
-            "training {} goes on in the background; s1-tui trainings shows how far it is",
+            "training {} runs in the background; s1-tui trainings shows its progress",
             clean_line(&name)
         );
         return Ok(ExitCode::SUCCESS);
@@ -127,7 +127,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let code = progress.finish()?;
     if outcome == TrainOutcome::Stopped {
         let (done, all) = steps;
-        eprintln!("stopped after step {done} of {all}; --resume goes on from there");
+        eprintln!("stopped after step {done} of {all}; --resume continues from there");
     }
     Ok(code)
 }
@@ -207,7 +207,7 @@ fn describe(plan: &TrainPlan, done: usize) -> String {
 struct ProgressPrinter {
     json: bool,
     terminal: bool,
-    /// An error in writing to standard output; the run goes on without it.
+    /// An error in writing to standard output; the run continues without it.
     failed: Option<io::Error>,
     smooth: Option<f64>,
     open: bool,

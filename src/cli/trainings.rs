@@ -26,7 +26,7 @@ pub struct Args {
     /// Hold after the step, with a checkpoint.
     #[arg(long, requires = "name", group = "order")]
     pause: bool,
-    /// Go on after a pause.
+    /// Continue after a pause.
     #[arg(long, alias = "go-on", requires = "name", group = "order")]
     resume: bool,
     /// Finish the step, write a checkpoint, and end.
@@ -117,7 +117,7 @@ fn order(args: &Args) -> Result<Option<TrainOrder>> {
 fn tell(path: &std::path::Path, training: &Training, order: TrainOrder) -> Result<()> {
     if !training.state.is_open() || training.is_interrupted() {
         bail!(
-            "training {:?} is not at work ({}); go on with it by s1-tui train --resume",
+            "training {:?} is not running ({}); s1-tui train --resume continues it",
             training.name,
             state(training)
         );

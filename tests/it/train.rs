@@ -219,7 +219,7 @@ fn a_run_is_not_started_over_another_one_nor_gone_on_with_otherwise() {
     done(train(&home, "out", &more));
     let again = refusal(train(&home, "out", &more));
     assert!(
-        again.contains("holds an earlier run; go on with it by --resume"),
+        again.contains("holds an earlier run; continue it with --resume"),
         "{again}"
     );
     let more = [
@@ -233,6 +233,45 @@ fn a_run_is_not_started_over_another_one_nor_gone_on_with_otherwise() {
     ];
     let other = refusal(train(&home, "out", &more));
     assert!(other.contains("seed was 0 and is now 9"), "{other}");
+}
+
+#[test]
+fn a_training_is_repeated_from_its_recorded_settings() {
+    let home = home();
+    let more = ["--model", "llama.gguf", "--max-steps", "3", "--seed", "4"];
+    let output = done(train(&home, "first", &more));
+    for event in events(&output) {
+        assert!(event["event"].is_string(), "{event}");
+    }
+    let list = done({
+        let mut command = home.command();
+        command.args(["trainings", "--json"]);
+        command
+    });
+    let listed: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(listed["config"]["seed"], 4);
+    assert_eq!(
+        listed["config"]["weight_decay"], 1e-4,
+        "defaults are written out"
+    );
+    std::fs::write(home.path("c.json"), listed["config"].to_string()).unwrap();
+    let mut again = home.command();
+    again.args(["train", "--config", "c.json", "--out", "again"]);
+    done(again);
+    assert!(weights(&home.path("first")) == weights(&home.path("again")));
+
+    std::fs::write(home.path("c.json"), "{\"version\":99}").unwrap();
+    let mut newer = home.command();
+    newer.args(["train", "--config", "c.json"]);
+    let refused = refusal(newer);
+    assert!(refused.contains("use a newer s1-tui"), "{refused}");
+    // The order's earlier name still reaches the training; this one has ended.
+    for flag in ["--resume", "--go-on"] {
+        let mut command = home.command();
+        command.args(["trainings", "first", flag]);
+        let refused = refusal(command);
+        assert!(refused.contains("is not running (finished)"), "{refused}");
+    }
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(said.contains("a training is at work in"), "{said}");
+    assert!(said.contains("a training is running in"), "{said}");
     // While that was refused, no step was done.
     assert_eq!(read(&home, "parts").unwrap().step, paused.step);
     order(&home, "parts", TrainOrder::Resume);

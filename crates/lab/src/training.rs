@@ -6,7 +6,7 @@
 //! | this one | starting one in the background, a look before the start, checkpoints and exports |
 //! | [`process`] | the process's side: training, and questions to the model meanwhile |
 //! | `recorder` | its thread that writes to the store and reads orders |
-//! | [`exam`] | the questions: the sample, and held-out problems |
+//! | [`evaluator`] | the questions: the sample, and held-out problems |
 //!
 //! Not here: what a step computes (`s1-train`), and the screen.
 
@@ -22,7 +22,7 @@ use s1_store::Db;
 use s1_store::training::{Lease, Training, TrainingState};
 use s1_train::{ExamplePiece, Product};
 
-pub mod exam;
+pub mod evaluator;
 pub mod process;
 mod recorder;
 
@@ -60,9 +60,9 @@ pub fn preview(config: &TrainConfig, examples: usize) -> Result<Preview> {
     })
 }
 
-/// Starts a training as a process of its own, which outlives this one; with `resume`, it goes on
-/// from its last checkpoint, or begins again where there is none. Returns its name once it is at
-/// work; without one given it is [`Db::training_name`].
+/// Starts a training as a process of its own, which outlives this one; with `resume`, it
+/// continues from its last checkpoint, or begins again where there is none. Returns its name once it
+/// is running; without one given it is [`Db::training_name`].
 ///
 /// # Errors
 /// If it could not be started, or ended at once with a fault of its own.

@@ -20,7 +20,7 @@ pub(crate) mod legacy;
 /// The file in a training's folder that its process holds locked.
 const LOCK: &str = "training.lock";
 /// How long a folder that is held is asked for again.
-const PATIENCE: Duration = Duration::from_millis(300);
+const LOCK_RETRY: Duration = Duration::from_millis(300);
 
 /// What a training says of itself. A process that was killed cannot say so: see
 /// [`Training::is_interrupted`].
@@ -101,12 +101,12 @@ impl Training {
     }
 
     /// Whether its process is gone without having said so: killed from outside, or the machine
-    /// went down. It goes on from its last checkpoint.
+    /// went down. It can be resumed from its last checkpoint.
     pub fn is_interrupted(&self) -> bool {
         self.state.is_open() && !Lease::is_held(self.folder())
     }
 
-    /// Whether it can be taken up from a checkpoint or from its beginning; `interrupted` is what
+    /// Whether it can be resumed from a checkpoint or from its beginning; `interrupted` is what
     /// [`Training::is_interrupted`] said, for those who have looked already.
     pub fn can_resume(&self, interrupted: bool) -> bool {
         interrupted
@@ -152,11 +152,11 @@ impl Lease {
             match file.try_lock() {
                 Ok(()) => return Ok(Lease { _file: file }),
                 // Somebody may just be looking whether it is held.
-                Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => {
+                Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_RETRY => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err(TryLockError::WouldBlock) => bail!(
-                    "a training is at work in {shown}; stop it first (s1-tui trainings lists them), or give another --out"
+                    "a training is running in {shown}; stop it first (s1-tui trainings lists them), or give another --out"
                 ),
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock a file in {shown}"));
@@ -186,7 +186,7 @@ mod tests {
         let lease = Lease::take(&folder).unwrap();
         assert!(Lease::is_held(&folder));
         let refused = Lease::take(&folder).unwrap_err().to_string();
-        assert!(refused.contains("is at work in"), "{refused}");
+        assert!(refused.contains("is running in"), "{refused}");
         drop(lease);
         assert!(!Lease::is_held(&folder));
         let training = Training {

@@ -222,7 +222,7 @@ impl NativeTrainer {
         match earlier.last() {
             Some(path) if resume => run.resume_from(&earlier, path)?,
             Some(_) => bail!(
-                "{} holds an earlier run; go on with it by --resume, or give another --out",
+                "{} holds an earlier run; continue it with --resume, or give another --out",
                 run.config.out.display()
             ),
             None => {}
@@ -230,7 +230,7 @@ impl NativeTrainer {
         Ok(run)
     }
 
-    /// Goes on from the newest checkpoint that is whole.
+    /// Continues from the newest checkpoint that is whole.
     fn resume_from(&mut self, earlier: &[PathBuf], newest: &Path) -> Result<()> {
         let mut first_error = None;
         for path in earlier.iter().rev() {

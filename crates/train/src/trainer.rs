@@ -111,7 +111,7 @@ pub fn checkpoints(folder: &Path) -> Vec<CheckpointFile> {
         .collect()
 }
 
-/// Reads base and data, and refuses what cannot fit. With `resume`, it goes on from the newest
+/// Reads base and data, and refuses what cannot fit. With `resume`, it continues from the newest
 /// whole checkpoint in its folder, if there is one.
 ///
 /// # Errors

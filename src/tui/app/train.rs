@@ -1,8 +1,8 @@
 //! The trainings: the form of a new one, which one is watched, and which panel has the keys.
 //!
 //! A training is a process of its own that writes into the database; what is shown here was read
-//! from there, and orders go there too. So it goes on while another screen is shown, and after the
-//! program has ended. Not here: drawing (`screens::train`), files and processes (the event loop).
+//! from there, and orders go there too. So it keeps running while another screen is shown, and after
+//! the program has ended. Not here: drawing (`screens::train`), files and processes (the event loop).
 
 mod act;
 mod after;
@@ -101,7 +101,7 @@ impl Listed {
         self.training.state.is_open() && !self.interrupted
     }
 
-    /// Whether it can be taken up again.
+    /// Whether it can be resumed.
     pub fn can_resume(&self) -> bool {
         self.training.can_resume(self.interrupted)
     }
@@ -169,8 +169,8 @@ pub struct Train {
     pub pane: Pane,
     /// The chart that was looked at last.
     pub chart: Pane,
-    /// Whatever was looked at last beside the charts.
-    pub beside: Pane,
+    /// The panel that was looked at last, of those that are not charts.
+    pub side: Pane,
     /// How the charts are looked at: the crosshair of the one that has the keys.
     pub view: View,
     /// Selected row of the list of trainings.
@@ -194,7 +194,7 @@ impl Train {
     pub fn new(defaults: form::FormDefaults) -> Train {
         Train {
             form: Form::new(defaults),
-            beside: Pane::Sample,
+            side: Pane::Sample,
             ..Train::default()
         }
     }
@@ -240,7 +240,7 @@ impl Train {
         if pane.is_chart() {
             self.chart = pane;
         } else {
-            self.beside = pane;
+            self.side = pane;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Trainings beside the loop: read out of the database, told there, started, opened, exported.
+//! Trainings, off the event loop's thread: read from the database, and given orders there.
 
 use std::path::Path;
 

@@ -75,14 +75,14 @@ fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
         ..area
     };
     if area.width < ALL_FROM.0 || area.height < ALL_FROM.1 {
-        let beside = match train.beside {
+        let side = match train.side {
             Pane::Loss => Pane::Sample,
             pane => pane,
         };
         let top = area.height.div_ceil(2);
         return vec![
             (train.chart, row(0, top)),
-            (beside, row(top, area.height - top)),
+            (side, row(top, area.height - top)),
         ];
     }
     let small = (area.height / 4).max(8);
@@ -97,7 +97,7 @@ fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
     };
     let (first, second) = (row(0, upper), row(upper, lower));
     let third = row(upper + lower, small);
-    let beside = match train.beside {
+    let side = match train.side {
         pane if pane == Pane::Sample || pane.is_chart() => Pane::Log,
         pane => pane,
     };
@@ -115,7 +115,7 @@ fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
         (Pane::Loss, left(first)),
         (Pane::HeldOut, left(second)),
         (Pane::Sample, right(first)),
-        (beside, right(second)),
+        (side, right(second)),
         (Pane::Rate, part(0)),
         (Pane::Gradient, part(1)),
         (Pane::Speed, part(2)),

@@ -47,7 +47,7 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
     Param::new(
         "lora_rank",
         "Weights",
-        "full trains all of them; a rank, e.g. 16, trains a LoRA addition: less memory, a small file.",
+        "full trains every weight; a rank, e.g. 16, trains a LoRA addition: less memory, a small file.",
         Access::Int(1, 4096, field!(TrainConfig.lora_rank)),
     )
     .none("full")
@@ -104,7 +104,7 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
     Param::new(
         "threads",
         "Threads",
-        "How many it computes with; the rest stays for the explorer.",
+        "How many threads it computes with; the rest stays for the explorer.",
         Access::Int(1, 1024, field!(TrainConfig.threads)),
     )
     .none("all")
@@ -171,7 +171,7 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
     Param::new(
         "save_every",
         "Checkpoint every",
-        "Steps between two checkpoints; a killed run goes on from the last. off: at the end only.",
+        "Steps between two checkpoints; a killed run resumes from the last. off: at the end only.",
         Access::Int(1, MAX_STEPS, field!(TrainConfig.save_every)),
     )
     .none("off")

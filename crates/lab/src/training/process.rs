@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::NAMELESS;
-use super::exam::Exam;
+use super::evaluator::Evaluator;
 use super::recorder::Recorder;
 use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainStep};
 use s1_data::sanitize::clean_line;
@@ -70,9 +70,9 @@ pub fn train(
         Some(_) => db.record_training(&name, TrainingState::Preparing, None, &[])?,
         None => db.begin_training(&training)?,
     }
-    let prepared =
-        Exam::new(&config).and_then(|exam| Ok((exam, s1_train::prepare(&config, job.resume)?)));
-    let (exam, mut trainer) = match prepared {
+    let prepared = Evaluator::new(&config)
+        .and_then(|evaluator| Ok((evaluator, s1_train::prepare(&config, job.resume)?)));
+    let (evaluator, mut trainer) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return Err(failed(&mut db, &name, error)),
     };
@@ -89,7 +89,7 @@ pub fn train(
     control.order(TrainOrder::Rate(trainer.rate()));
     let recorder = Recorder::start(db, name, Arc::clone(control), kill)?;
     let mut between = BetweenSteps {
-        exam,
+        evaluator,
         config: &config,
         sample_every: sample_every.max(1),
         recorder: &recorder,
@@ -120,7 +120,7 @@ fn failed(db: &mut Db, name: &str, error: anyhow::Error) -> anyhow::Error {
 
 /// What is done between two steps: events are passed on, and questions asked.
 struct BetweenSteps<'a> {
-    exam: Exam,
+    evaluator: Evaluator,
     config: &'a TrainConfig,
     sample_every: usize,
     recorder: &'a Recorder,
@@ -138,10 +138,10 @@ impl BetweenSteps<'_> {
             return;
         };
         let last = step == steps;
-        let sample = self.exam.sample.is_some()
+        let sample = self.evaluator.sample.is_some()
             && (step == 1 || last || step.is_multiple_of(self.sample_every));
         let every = self.config.eval_every;
-        let problems = self.exam.problems.is_some()
+        let problems = self.evaluator.problems.is_some()
             && (last || every.is_some_and(|n| step.is_multiple_of(n.max(1))));
         if !(sample || problems) {
             return;
@@ -174,10 +174,10 @@ impl BetweenSteps<'_> {
         let threads = self.config.threads.unwrap_or(1);
         let mut found = Vec::new();
         if sample {
-            found.extend(self.exam.ask_sample(step, path.clone(), threads)?);
+            found.extend(self.evaluator.ask_sample(step, path.clone(), threads)?);
         }
         if problems {
-            found.extend(self.exam.ask_problems(step, path.clone(), threads)?);
+            found.extend(self.evaluator.ask_problems(step, path.clone(), threads)?);
         }
         // It can be made again at any time.
         let _ = std::fs::remove_file(&path);

@@ -65,7 +65,7 @@ impl Db {
             .find(free))
     }
 
-    /// Writes a training: a new one, or one that is taken up after `training.step` steps; records
+    /// Writes a training: a new one, or one that is resumed after `training.step` steps; records
     /// of later steps, which will be computed again, and orders that are too late are dropped.
     ///
     /// # Errors
@@ -293,12 +293,12 @@ impl Db {
         })())?;
         match found {
             Some(id) => Ok(id),
-            None => bail!("there is no training {name:?}; s1-tui trainings lists those there are"),
+            None => bail!("there is no training {name:?}; s1-tui trainings lists them"),
         }
     }
 }
 
-/// SQLite stores what is no number as nothing.
+/// SQLite stores NaN as NULL.
 fn real(row: &Row, column: usize) -> rusqlite::Result<f64> {
     Ok(row.get::<_, Option<f64>>(column)?.unwrap_or(f64::NAN))
 }

@@ -1,4 +1,4 @@
-//! Checkpoints: everything a run needs to go on as if nothing had happened.
+//! Checkpoints: everything a run needs to continue as if nothing had happened.
 //!
 //! A checkpoint is one safetensors file with the parameters and both moments; its metadata holds
 //! the step and the recipe. The order of the data and all randomness follow from those
@@ -15,7 +15,7 @@ use super::optim::Moments;
 use super::params::Params;
 use s1_data::files::{self, Access};
 
-/// Checkpoints that are kept beside the newest.
+/// Checkpoints that are kept in addition to the newest.
 const KEPT: usize = 2;
 /// Name of the folder inside a run's.
 const FOLDER: &str = "checkpoints";
@@ -82,7 +82,7 @@ impl Checkpoint {
     pub fn load(path: &Path, params: &Params, recipe: &str) -> Result<Checkpoint> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&bytes, params, recipe)
-            .with_context(|| format!("cannot go on from {}", path.display()))
+            .with_context(|| format!("cannot resume from {}", path.display()))
     }
 
     fn parse(bytes: &[u8], params: &Params, recipe: &str) -> Result<Checkpoint> {
@@ -110,11 +110,13 @@ impl Checkpoint {
             Ok(whole.iter().map(|b| f32::from_le_bytes(*b)).collect())
         };
         Ok(Checkpoint {
-            step: of("step")?.parse().context("its step is no number")?,
-            tokens: of("tokens")?.parse().context("its tokens are no number")?,
+            step: of("step")?.parse().context("its step is not a number")?,
+            tokens: of("tokens")?
+                .parse()
+                .context("its tokens are not a number")?,
             lr: of("lr")?
                 .parse()
-                .context("its learning rate is no number")?,
+                .context("its learning rate is not a number")?,
             values: floats("values")?,
             moments: Moments {
                 first: floats("first")?,

@@ -12,9 +12,9 @@ use s1_core::rng::{mix, unit};
 use s1_model::gguf::write::GgufWriter;
 
 /// Largest values accepted; beyond them a model is not made from scratch on one machine.
-const LARGEST: usize = 1 << 16;
+const MAX_SIZE: usize = 1 << 16;
 /// Parameters that are accepted.
-const MOST_PARAMETERS: usize = 1 << 30;
+const MAX_PARAMETERS: usize = 1 << 30;
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -95,7 +95,7 @@ fn from_text(text: &str, seed: u64) -> Result<Vec<u8>> {
         ("rope.dimension_count", model.dim / model.heads),
         ("vocab_size", tokenizer.tokens.len()),
     ] {
-        // Checked to be at most `LARGEST`.
+        // Checked to be at most `MAX_SIZE`.
         w.u32(&key(name), value as u32);
     }
     w.f32(&key("attention.layer_norm_rms_epsilon"), model.norm_eps);
@@ -117,8 +117,8 @@ impl ScratchModel {
             ("the number of tokens", vocab),
         ];
         for (name, size) in sizes {
-            if !(1..=LARGEST).contains(&size) {
-                bail!("{name} is {size}; 1 to {LARGEST} is accepted");
+            if !(1..=MAX_SIZE).contains(&size) {
+                bail!("{name} is {size}; 1 to {MAX_SIZE} is accepted");
             }
         }
         let ScratchModel { dim, heads, .. } = *self;
@@ -136,10 +136,8 @@ impl ScratchModel {
         let parameters = block
             .saturating_mul(self.layers)
             .saturating_add(vocab * self.dim);
-        if parameters > MOST_PARAMETERS {
-            bail!(
-                "it would have {parameters} parameters, more than the {MOST_PARAMETERS} accepted"
-            );
+        if parameters > MAX_PARAMETERS {
+            bail!("it would have {parameters} parameters, more than the {MAX_PARAMETERS} accepted");
         }
         Ok(())
     }

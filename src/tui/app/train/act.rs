@@ -10,7 +10,7 @@ use s1_core::training::TrainOrder;
 use s1_store::training::TrainingState;
 
 /// The learning rate may be multiplied and divided by this much.
-const MOST_RATE: f64 = 1024.0;
+const MAX_RATE: f64 = 1024.0;
 /// While another screen is shown, trainings are looked at every so many calls.
 const IDLE: usize = 8;
 
@@ -59,7 +59,7 @@ impl App {
         let train = &mut self.train;
         let anew = match (train.current(), &train.current) {
             (Some(old), Some(name)) => list.iter().find(|l| l.training.name == *name).is_none_or(
-                // Taken up again: its last steps are computed and written once more.
+                // Resumed: its last steps are computed and written once more.
                 |new| {
                     new.training.step < train.watched.after().0 || (new.is_open() && !old.is_open())
                 },
@@ -108,7 +108,7 @@ impl App {
             _ if ended.interrupted => self.say(
                 Tone::Warning,
                 format!(
-                    "The training {name} was interrupted; R takes it up from its last checkpoint."
+                    "The training {name} was interrupted; R resumes it from its last checkpoint."
                 ),
             ),
             TrainingState::Finished => self.say(
@@ -121,10 +121,7 @@ impl App {
             ),
             _ => self.say(
                 Tone::Info,
-                format!(
-                    "The training {name} is {}; R goes on with it.",
-                    ended.state()
-                ),
+                format!("The training {name} is {}; R resumes it.", ended.state()),
             ),
         }
     }
@@ -247,7 +244,7 @@ impl App {
         };
         if !current.is_open() {
             let (name, state) = (&current.training.name, current.state());
-            let sentence = format!("The training {name} is {state}: nothing is at work.");
+            let sentence = format!("The training {name} is {state}: it takes no orders.");
             return self.refuse(sentence);
         }
         let name = current.training.name.clone();
@@ -258,7 +255,7 @@ impl App {
     fn pause_training(&mut self) {
         let paused = self.train.current().map(|l| l.training.state);
         match paused {
-            Some(TrainingState::Paused) => self.order(TrainOrder::Resume, "It goes on."),
+            Some(TrainingState::Paused) => self.order(TrainOrder::Resume, "It resumes."),
             _ => self.order(
                 TrainOrder::Pause,
                 "It pauses after this step, with a checkpoint.",
@@ -271,7 +268,7 @@ impl App {
             return self.order(TrainOrder::Kill, "");
         };
         let question = format!("Kill the training {}?", current.training.name);
-        let detail = "It ends at once; R goes on from its last checkpoint. t ends it in order.";
+        let detail = "It ends at once; R resumes from its last checkpoint. t stops it cleanly.";
         self.overlay = Some(Overlay::Sure(
             Sure::KillTraining,
             Confirm::new(&question, detail),
@@ -288,7 +285,7 @@ impl App {
         let Some(current) = self.train.current() else {
             return self.order(TrainOrder::Rate(factor), "");
         };
-        let rate = (current.training.rate * factor).clamp(1.0 / MOST_RATE, MOST_RATE);
+        let rate = (current.training.rate * factor).clamp(1.0 / MAX_RATE, MAX_RATE);
         let said = format!("The learning rate is × {rate} from the next step on.");
         let name = current.training.name.clone();
         let open = current.is_open();
@@ -320,7 +317,7 @@ impl App {
         let config = Box::new(current.training.config.clone());
         self.say(
             Tone::Info,
-            format!("{name} goes on from its last checkpoint."),
+            format!("{name} resumes from its last checkpoint."),
         );
         self.train.starting = Some(name.clone());
         self.wish(Effect::StartTraining {

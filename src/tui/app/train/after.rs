@@ -48,7 +48,7 @@ const PRODUCTS: [(&str, &str, Product); 5] = [
     ),
     (
         "adapter",
-        "a folder for PEFT, beside its base",
+        "a folder for PEFT, used with its base",
         Product::Adapter,
     ),
 ];

@@ -12,7 +12,7 @@ use s1_plot::sample;
 const BUCKETS: usize = 1024;
 
 /// Points of a line over `steps` steps in all: per bucket of steps the first, lowest, highest and
-/// last value. A value that is no number breaks the line.
+/// last value. NaN breaks the line.
 pub fn thin(values: &[(usize, f64)], steps: usize) -> Vec<Point> {
     let bucket = steps.div_ceil(BUCKETS).max(1);
     let points: Vec<(f64, f64)> = values.iter().map(|&(s, v)| (s as f64, v)).collect();

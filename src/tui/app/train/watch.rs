@@ -7,7 +7,7 @@ use s1_plot::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
 use s1_store::training::RecordedEvent;
 use s1_train::CheckpointFile;
 
-/// Colours of the lines; the first is dimmed by whoever draws them.
+/// Colours of the lines; the first is drawn dimmed.
 pub const RAW: usize = 0;
 const SMOOTH: usize = 1;
 const HELD_OUT: usize = 2;

@@ -1,4 +1,4 @@
-//! The form of a new training, and beside it what it will take.
+//! The form of a new training, and what it will take.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -17,7 +17,7 @@ use s1_lab::training::Preview;
 use s1_train::ExamplePiece;
 
 /// The smallest body with form and plan side by side, and one below the other.
-const BESIDE_FROM: u16 = 90;
+const SIDE_BY_SIDE_FROM: u16 = 90;
 const BELOW_FROM: u16 = 16;
 /// Columns of the labels, and of the values.
 const LABEL: u16 = 20;
@@ -40,7 +40,7 @@ pub fn draw(app: &App, body: Rect, buf: &mut Buffer) -> Option<Rect> {
         fields(app, rest, buf);
         return Some(rest);
     }
-    if rest.width < BESIDE_FROM {
+    if rest.width < SIDE_BY_SIDE_FROM {
         // As many rows as the form has, as long as the plan keeps its own.
         let rows = app.train.form.rows().len() as u16 + 2;
         let top = rows.min(rest.height * 3 / 5);
@@ -98,7 +98,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
     let below = match selected {
         FormRow::Field(field) => field.note(),
         FormRow::Start => {
-            "It runs as a process of its own, and goes on when this program has ended."
+            "It runs as a process of its own, and keeps running after this program has ended."
         }
         FormRow::Advanced => "What rarely needs a change.",
     };

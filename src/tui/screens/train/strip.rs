@@ -160,7 +160,7 @@ fn hint(app: &App, current: &Listed) -> (String, Style) {
     }
     if current.interrupted {
         let text = format!(
-            "Its process is gone; {} goes on from its last checkpoint.",
+            "Its process is gone; {} resumes from its last checkpoint.",
             key(A::ResumeTraining)
         );
         return (text, theme.warn);
@@ -171,7 +171,7 @@ fn hint(app: &App, current: &Listed) -> (String, Style) {
     let text = match current.training.state {
         TrainingState::Preparing => "It reads the model and the data.".into(),
         TrainingState::Writing => "It writes the model.".into(),
-        TrainingState::Paused => format!("Paused; {} goes on.", key(A::PauseTraining)),
+        TrainingState::Paused => format!("Paused; {} resumes.", key(A::PauseTraining)),
         TrainingState::Finished => format!(
             "Done: {} compares before and after, {} opens it in the explorer, {} exports it.",
             key(A::BeforeAfter),
@@ -180,11 +180,11 @@ fn hint(app: &App, current: &Listed) -> (String, Style) {
         ),
         TrainingState::Stopped | TrainingState::Killed => {
             format!(
-                "{} goes on from its last checkpoint.",
+                "{} resumes from its last checkpoint.",
                 key(A::ResumeTraining)
             )
         }
-        _ => "It goes on by itself, even after this program has ended.".into(),
+        _ => "It keeps running, even after this program has ended.".into(),
     };
     (text, theme.dim)
 }

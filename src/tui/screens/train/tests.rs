@@ -41,7 +41,7 @@ fn pictures_of_a_training_under_way() {
     insta::assert_snapshot!("running_120x40", shot(&mut app, 120, 40));
     insta::assert_snapshot!("running_80x24", shot(&mut app, 80, 24));
     press(&mut app, "right left left");
-    app.train.beside = Pane::Checkpoints;
+    app.train.side = Pane::Checkpoints;
     insta::assert_snapshot!("crosshair_120x40", shot(&mut app, 120, 40));
 }
 

@@ -18,25 +18,25 @@ use s1_engine::{Engine, LoadOptions};
 /// Questions that are thought about at the same time.
 const LANES: usize = 8;
 /// A thought of a model in the making may never end.
-const MOST_THINKING: usize = 1024;
+const MAX_THINKING: usize = 1024;
 /// Nor may its answer.
-const MOST_ANSWER: usize = 128;
+const MAX_ANSWER: usize = 128;
 
 /// What is asked now and then while a model is trained.
 #[derive(Clone, Debug, Default)]
-pub struct Exam {
+pub struct Evaluator {
     /// The question whose answer is shown.
     pub sample: Option<String>,
     /// The problems that are counted.
     pub problems: Option<ProblemSet>,
 }
 
-impl Exam {
+impl Evaluator {
     /// Reads the problems.
     ///
     /// # Errors
     /// If they cannot be read, or none of them has a reference answer.
-    pub fn new(config: &TrainConfig) -> Result<Exam> {
+    pub fn new(config: &TrainConfig) -> Result<Evaluator> {
         let options = Options {
             limit: Some(config.eval_limit),
             ..Options::default()
@@ -53,7 +53,7 @@ impl Exam {
                 Some(set)
             }
         };
-        Ok(Exam {
+        Ok(Evaluator {
             sample: config.sample.clone(),
             problems,
         })
@@ -121,8 +121,8 @@ fn request(question: String, system: &str) -> Request {
         system: system.to_owned(),
         raw: false,
         policy: Policy {
-            max_thinking: Some(MOST_THINKING),
-            answer_max: MOST_ANSWER,
+            max_thinking: Some(MAX_THINKING),
+            answer_max: MAX_ANSWER,
             on_loop: OnLoop::Answer,
             ..Policy::default()
         },
