@@ -15,6 +15,7 @@ mod explore;
 mod export;
 mod given;
 mod grade;
+mod interrupt;
 mod plot;
 mod run;
 mod runs;

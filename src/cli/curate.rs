@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args::DbArgs;
+use super::interrupt;
 use super::settings;
-use super::sweep::{INTERRUPTED, Meter, on_interrupt, say};
+use super::sweep::{Meter, say};
 use s1_data::sanitize;
 use s1_engine::LoadOptions;
 use s1_lab::curate::{self, Domain, Method, Outcome, Plan, Progress, Stage};
@@ -181,7 +182,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         ));
     }
     let control = Control::default();
-    on_interrupt(control.clone())?;
+    let cancelled = control.clone();
+    interrupt::on_first(move || cancelled.cancel())?;
     let mut meter = Meter::new();
     eprintln!(
         "{:<16} {:>7} {:>7} {:>9}  why",
@@ -202,7 +204,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     meter.clear();
     let Some(outcome) = outcome? else {
         say("stopped; nothing was written, and the same command goes on where it was");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(interrupt::INTERRUPTED));
     };
     outcome.save(&args.out, &reasons)?;
     summary(&outcome);

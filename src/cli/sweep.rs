@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::args::{ConfigArgs, DbArgs, ModelArgs, SampleArgs, ThinkArgs, parse_cut_at};
-use super::settings;
+use super::{interrupt, settings};
 use crate::config::Config;
 use s1_core::delimiters::Family;
 use s1_core::forcing::CutAt;
@@ -23,8 +23,6 @@ use s1_store::run::{Budget, PointSpec, PromptTemplate, Run};
 
 /// Problems that decode at once, unless told otherwise: more gain little on a CPU.
 const LANES: usize = 8;
-/// What a shell expects of a program that Ctrl-C has ended.
-pub(super) const INTERRUPTED: u8 = 130;
 
 /// What to compute.
 #[derive(Debug, clap::Args)]
@@ -132,7 +130,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         say(warning);
     }
     let control = Control::default();
-    on_interrupt(control.clone())?;
+    let cancelled = control.clone();
+    interrupt::on_first(move || cancelled.cancel())?;
     let mut meter = Meter::new();
     let complete = sweep::run(&plan, &control, &mut |progress| meter.show(progress));
     meter.clear();
@@ -151,7 +150,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             )),
             None => say("stopped before it began"),
         }
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(interrupt::INTERRUPTED));
     }
     let db = Db::open_to_read(&plan.db)?.context("the database is gone")?;
     let run = db.run(&plan.name)?;
@@ -320,26 +319,6 @@ fn free_name(db: &Path, model: &Path, problems: &str) -> Result<String> {
         name = format!("{base}-{number}");
     }
     Ok(name)
-}
-
-/// Ctrl-C ends the sweep after what is written; a second one ends the program.
-pub(super) fn on_interrupt(control: Control) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    std::thread::Builder::new()
-        .name("interrupt".into())
-        .spawn(move || {
-            runtime.block_on(async {
-                while tokio::signal::ctrl_c().await.is_ok() {
-                    if control.is_cancelled() {
-                        std::process::exit(i32::from(INTERRUPTED));
-                    }
-                    control.cancel();
-                }
-            });
-        })?;
-    Ok(())
 }
 
 pub(super) fn say(text: &str) {

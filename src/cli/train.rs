@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::args::DbArgs;
 use super::given::{Apply, FlagGroup, Given};
+use super::interrupt;
 use s1_core::format;
 use s1_core::param::{Setting, settings};
 use s1_core::training::{TRAIN, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
@@ -108,7 +109,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return progress.finish();
     }
     let control = Arc::new(TrainControl::default());
-    stop_on_signals(&control)?;
+    let stopped = Arc::clone(&control);
+    interrupt::on_first(move || {
+        eprintln!("\nstopping after this step (again: at once)");
+        stopped.order(TrainOrder::Stop);
+    })?;
     let job = TrainJob {
         config,
         name: args.name,
@@ -130,46 +135,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         eprintln!("stopped after step {done} of {all}; --resume continues from there");
     }
     Ok(code)
-}
-
-/// The first interrupt ends the run after its step, with a checkpoint; the second ends the
-/// program.
-fn stop_on_signals(control: &Arc<TrainControl>) -> Result<()> {
-    let control = Arc::clone(control);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot listen for signals")?;
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || {
-            runtime.block_on(async {
-                if interrupted().await.is_ok() {
-                    eprintln!("\nstopping after this step (again: at once)");
-                    control.order(TrainOrder::Stop);
-                    if interrupted().await.is_ok() {
-                        std::process::exit(130);
-                    }
-                }
-            });
-        })
-        .context("cannot listen for signals")?;
-    Ok(())
-}
-
-#[cfg(unix)]
-async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn interrupted() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
 }
 
 /// The plan in words.
