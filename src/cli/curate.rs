@@ -13,7 +13,9 @@ use super::settings;
 use super::sweep::{Meter, say};
 use s1_data::sanitize;
 use s1_engine::LoadOptions;
-use s1_lab::curate::{self, Domain, Method, Outcome, Plan, Progress, Stage};
+use s1_lab::curate::{
+    self, CurationMethod, CurationOutcome, CurationPlan, CurationProgress, Domain, Stage,
+};
 use s1_lab::sweep::Control;
 use s1_store::run::Budget;
 
@@ -135,13 +137,13 @@ enum MethodArg {
     Diverse,
 }
 
-impl From<MethodArg> for Method {
-    fn from(arg: MethodArg) -> Method {
+impl From<MethodArg> for CurationMethod {
+    fn from(arg: MethodArg) -> CurationMethod {
         match arg {
-            MethodArg::S1 => Method::S1,
-            MethodArg::Random => Method::Random,
-            MethodArg::Longest => Method::Longest,
-            MethodArg::Diverse => Method::Diverse,
+            MethodArg::S1 => CurationMethod::S1,
+            MethodArg::Random => CurationMethod::Random,
+            MethodArg::Longest => CurationMethod::Longest,
+            MethodArg::Diverse => CurationMethod::Diverse,
         }
     }
 }
@@ -153,7 +155,7 @@ struct Output<'a> {
     kept: usize,
     domains: &'a [Domain],
     domains_by: &'a str,
-    method: Method,
+    method: CurationMethod,
     seed: u64,
     length_unit: &'a str,
     out: String,
@@ -190,13 +192,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         "stage", "in", "out", "time"
     );
     let outcome = curate::run(&plan, &control, &mut |progress| match progress {
-        Progress::Began(_) => {}
-        Progress::Solving { progress, .. } => meter.show(progress),
-        Progress::Stage(stage) => {
+        CurationProgress::Began(_) => {}
+        CurationProgress::Solving { progress, .. } => meter.show(progress),
+        CurationProgress::Stage(stage) => {
             meter.clear();
             eprintln!("{}", row(&stage));
         }
-        Progress::Notice(why) => {
+        CurationProgress::Notice(why) => {
             meter.clear();
             say(&why);
         }
@@ -234,13 +236,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(args: &Args) -> Result<Plan> {
+fn plan(args: &Args) -> Result<CurationPlan> {
     let load = |path: &PathBuf| LoadOptions {
         path: path.clone(),
         context: args.context,
         ..LoadOptions::default()
     };
-    Ok(Plan {
+    Ok(CurationPlan {
         pool: args.pool.clone(),
         keep: args.keep,
         seed: args.seed,
@@ -287,7 +289,7 @@ fn row(stage: &Stage) -> String {
 }
 
 /// The largest domains.
-fn summary(outcome: &Outcome) {
+fn summary(outcome: &CurationOutcome) {
     if outcome.domains.is_empty() {
         return;
     }

@@ -14,7 +14,7 @@ use crate::tui::theme::Theme;
 use s1_core::protocol::Request;
 use s1_data::assets;
 use s1_data::hub;
-use s1_engine::catalog::Places;
+use s1_engine::catalog::ModelFolders;
 
 /// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
 /// cannot be used.
@@ -59,7 +59,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
         keymap,
         themes,
         mouse: config.mouse,
-        models: Places {
+        models: ModelFolders {
             given: None,
             folders: config.model_folders,
             own: Some(dirs.models()),

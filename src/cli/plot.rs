@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::Dirs;
 use s1_lab::report::Report;
-use s1_plot::terminal::{Ink, View, text};
+use s1_plot::terminal::{ChartView, Ink, text};
 use s1_plot::{Scale, curves};
 use s1_store::db::{self, Db};
 use s1_store::run::Run;
@@ -94,13 +94,13 @@ pub fn run(args: &PlotArgs) -> Result<ExitCode> {
     match &args.out {
         Some(out) => s1_plot::write(&figure, out)?,
         None => {
-            let view = View {
+            let view = ChartView {
                 ink: if args.ascii {
                     Ink::Ascii
                 } else {
                     Ink::default()
                 },
-                ..View::default()
+                ..ChartView::default()
             };
             let columns = columns();
             let drawn = text(&figure, &view, columns, (columns / 4).clamp(12, 30));

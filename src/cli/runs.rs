@@ -34,7 +34,7 @@ struct Line<'a> {
     rows: usize,
     problems: usize,
     complete: bool,
-    settings: &'a s1_store::run::Settings,
+    settings: &'a s1_store::run::RunSettings,
 }
 
 /// Runs the command. Errors where the database cannot be read, or has no such run.

@@ -15,7 +15,7 @@ use s1_core::forcing::CutAt;
 use s1_core::format;
 use s1_data::sanitize;
 use s1_engine::{LoadOptions, catalog};
-use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::report::{PointStats, Report};
 use s1_lab::sweep::{self, Control, Plan, Progress};
 use s1_store::Db;
@@ -188,7 +188,7 @@ fn plan(args: &Args) -> Result<Plan> {
         .or_else(|| Some(earlier.as_ref()?.sources.problems.clone()))
         .context("which problems? give them with --problems FILE")?;
     let set = was.map(|s| &s.problems);
-    let options = Options {
+    let options = ProblemOptions {
         question_field: or(&args.question_field, set.map(|s| &s.question_field)),
         answer_field: or(&args.answer_field, set.map(|s| &s.answer_field)),
         id_field: or(&args.id_field, set.map(|s| &s.id_field)),

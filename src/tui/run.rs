@@ -19,7 +19,7 @@ use crate::config::Dirs;
 use s1_core::protocol::{Event, Request};
 use s1_data::hub::{self, Download};
 use s1_engine::{Engine, LoadOptions, catalog};
-use s1_lab::curate::Chosen;
+use s1_lab::curate::CurationReport;
 use s1_lab::sweep::Control;
 use s1_lab::training::{self, Preview};
 use s1_store::db;
@@ -72,7 +72,7 @@ pub struct Setup {
     /// Where sessions and the history live.
     pub dirs: Dirs,
     /// Where the picker looks for models.
-    pub models: catalog::Places,
+    pub models: catalog::ModelFolders,
     /// How to load a model; the path is replaced by the picker's choice.
     pub load: LoadOptions,
     /// The model to load at once.
@@ -96,7 +96,7 @@ enum Done {
     Saved(SaveResult),
     Sessions(Vec<Saved>),
     Opened(PathBuf, Result<Box<Document>, String>),
-    Models(Vec<catalog::Entry>),
+    Models(Vec<catalog::CatalogEntry>),
     Runs(Result<Vec<RunSummary>, String>),
     Run(String, Result<Box<Run>, String>),
     Rows(String, Result<Vec<Row>, String>),
@@ -105,7 +105,7 @@ enum Done {
     Sweep(Said),
     Trainings(Result<Box<TrainingsSnapshot>, String>),
     TrainingPlanned(Result<Box<Preview>, String>),
-    Curation(Result<Box<Chosen>, String>),
+    Curation(Result<Box<CurationReport>, String>),
     TrainingStarted(String, Result<(), String>),
     Ordered(Result<(), String>),
     Trained(Box<Training>, Purpose, Result<PathBuf, String>),
@@ -137,7 +137,7 @@ struct Loop {
     /// Counts the engines started; what an earlier one still says is passed over.
     generation: u64,
     load: LoadOptions,
-    models: catalog::Places,
+    models: catalog::ModelFolders,
     sessions: PathBuf,
     database: PathBuf,
     /// Pauses and cancels the sweep that is under way.
@@ -501,9 +501,8 @@ impl Loop {
                     let plan = training::preview(&config, EXAMPLES);
                     Done::TrainingPlanned(said(plan).map(Box::new))
                 }),
-                Effect::ReadCuration(data) => {
-                    self.aside(move || Done::Curation(said(Chosen::read(&data)).map(Box::new)))
-                }
+                Effect::ReadCuration(data) => self
+                    .aside(move || Done::Curation(said(CurationReport::read(&data)).map(Box::new))),
                 Effect::StartTraining {
                     config,
                     name,

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::common::Home;
 use s1_store::Db;
-use s1_store::run::{Settings, Sources};
+use s1_store::run::{RunSettings, Sources};
 use serde_json::Value;
 
 /// Sweeps 20 problems at three budgets; what the sweep says of its points.
@@ -97,7 +97,7 @@ fn what_cannot_be_drawn_is_said_in_one_sentence() {
             .contains("cannot write no/such/a.svg")
     );
     let mut db = Db::open(&home.path("data/s1-tui/runs.db")).unwrap();
-    db.create_run("empty", &Settings::default(), &Sources::default())
+    db.create_run("empty", &RunSettings::default(), &Sources::default())
         .unwrap();
     assert!(fails(&home, &["empty"]).contains("no problem done yet"));
 }

@@ -12,7 +12,7 @@ use s1_core::sampling::Sampling;
 use s1_core::trace::Token;
 use s1_core::view::LaneView;
 use s1_engine::{Engine, LoadOptions};
-use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::report::Report;
 use s1_lab::row;
 use s1_lab::sweep::{self, Control, Plan, Progress};
@@ -50,7 +50,7 @@ fn points(budgets: &[usize], waits: usize) -> Vec<PointSpec> {
 
 fn plan(model: &Path, folder: &Path, n: usize, lanes: usize) -> Plan {
     let source = problems(folder, n).display().to_string();
-    let options = Options::default();
+    let options = ProblemOptions::default();
     let problems = ProblemSet::load(&source, &options).unwrap();
     Plan {
         load: LoadOptions {

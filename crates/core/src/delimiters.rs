@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What the delimiters need to know of a tokenizer.
-pub trait Vocabulary {
+pub trait TokenLookup {
     /// Ids of a text, special tokens parsed, without a begin-of-text token.
     fn encode(&self, text: &str) -> Vec<u32>;
     /// Id of the single token that is exactly this text, if there is one.
@@ -46,7 +46,7 @@ impl Family {
     /// Tells the family from the tokenizer, the chat template's source and the model's name.
     ///
     /// s1 models have the tokenizer and template of Qwen2.5-Instruct, so only their name tells.
-    pub fn detect(vocabulary: &dyn Vocabulary, template: &str, name: &str) -> Family {
+    pub fn detect(vocabulary: &dyn TokenLookup, template: &str, name: &str) -> Family {
         if is_s1_name(name) && vocabulary.token("<|im_start|>").is_some() {
             Family::S1
         } else if template.contains("<｜Assistant｜>")
@@ -171,7 +171,7 @@ pub struct Delimiters {
 impl Delimiters {
     /// Resolves the texts through the tokenizer. Errors, as one sentence, where a delimiter has
     /// no tokens at all, since a budget could then never take effect.
-    pub fn resolve(spec: Spec, vocabulary: &dyn Vocabulary) -> Result<Delimiters, String> {
+    pub fn resolve(spec: Spec, vocabulary: &dyn TokenLookup) -> Result<Delimiters, String> {
         let forced_close = vocabulary.encode(&spec.forced_close);
         if forced_close.is_empty() {
             return Err(format!(
@@ -231,7 +231,7 @@ pub(crate) mod tests {
     /// A made-up vocabulary: a few whole tokens, every other character its own token.
     pub(crate) struct Toy(pub &'static [(&'static str, u32)]);
 
-    impl Vocabulary for Toy {
+    impl TokenLookup for Toy {
         fn encode(&self, text: &str) -> Vec<u32> {
             let mut ids = Vec::new();
             let mut rest = text;

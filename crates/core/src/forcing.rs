@@ -25,7 +25,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Edit, Next, Verdict};
+pub use decision::{Edit, ForcingDecision, Next};
 pub use policy::{CutAt, OnLoop, Policy};
 
 /// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
@@ -288,8 +288,8 @@ impl Machine {
     }
 
     /// What becomes of `id`, which the model proposes and which would add `text`.
-    pub fn judge(&mut self, id: u32, text: &str) -> Verdict {
-        let accept = Verdict::Accept {
+    pub fn judge(&mut self, id: u32, text: &str) -> ForcingDecision {
+        let accept = ForcingDecision::Accept {
             phase: self.phase,
             reason: self.ignored,
             relabel: 0,
@@ -300,7 +300,7 @@ impl Machine {
             let over =
                 d.turn_ids.contains(&id) || (d.natural_close.is_some() && d.end_ids.contains(&id));
             return if over {
-                Verdict::Stop(StopReason::EndOfTurn)
+                ForcingDecision::Stop(StopReason::EndOfTurn)
             } else {
                 accept
             };
@@ -322,20 +322,20 @@ impl Machine {
             return self.retry(drop, keep, first);
         }
         self.wait_instead(drop, &keep)
-            .map_or_else(|| self.end_by_itself(id, drop, keep), Verdict::Edit)
+            .map_or_else(|| self.end_by_itself(id, drop, keep), ForcingDecision::Edit)
     }
 
     /// What becomes of `id` when the user picks it: like [`Machine::judge`], but no wait replaces
     /// an end the user wants.
-    pub fn choose(&self, id: u32) -> Verdict {
+    pub fn choose(&self, id: u32) -> ForcingDecision {
         match self.phase {
             Phase::Answer if self.delimiters.turn_ids.contains(&id) => {
-                Verdict::Stop(StopReason::EndOfTurn)
+                ForcingDecision::Stop(StopReason::EndOfTurn)
             }
             Phase::Thinking if self.delimiters.ends().any(|end| end == id) => {
                 self.end_by_itself(id, 0, String::new())
             }
-            phase => Verdict::Accept {
+            phase => ForcingDecision::Accept {
                 phase,
                 reason: Some(Reason::Chosen),
                 relabel: 0,
@@ -383,10 +383,10 @@ impl Machine {
         })
     }
 
-    fn end_by_itself(&self, id: u32, drop: usize, keep: String) -> Verdict {
+    fn end_by_itself(&self, id: u32, drop: usize, keep: String) -> ForcingDecision {
         let d = &self.delimiters;
         let edit = |ids: &[u32], reason| {
-            Verdict::Edit(Edit {
+            ForcingDecision::Edit(Edit {
                 drop,
                 keep: keep.clone(),
                 ids: ids.to_vec(),
@@ -403,7 +403,7 @@ impl Machine {
             // The delimiter began inside a token: write it anew, on a token boundary.
             edit(&d.turn_close, Reason::NaturalEnd)
         } else {
-            Verdict::Accept {
+            ForcingDecision::Accept {
                 phase: Phase::Answer,
                 reason: Some(Reason::NaturalEnd),
                 relabel: drop,
@@ -412,11 +412,11 @@ impl Machine {
     }
 
     /// Takes back the last `drop` tokens and goes on from there by another way than `first`.
-    fn retry(&mut self, drop: usize, keep: String, first: u32) -> Verdict {
+    fn retry(&mut self, drop: usize, keep: String, first: u32) -> ForcingDecision {
         if keep.is_empty() {
             self.ban = Some((self.len - drop, first));
         }
-        Verdict::Edit(Edit {
+        ForcingDecision::Edit(Edit {
             drop,
             keep,
             ids: Vec::new(),

@@ -24,25 +24,25 @@ const PREFIX: &str = "hf:";
 
 /// What a repository of the hub holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RepoKind {
     /// Models: GGUF files.
     Model,
     /// Data: JSON lines or Parquet.
     Dataset,
 }
 
-impl Kind {
+impl RepoKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::Model => "model",
-            Kind::Dataset => "dataset",
+            RepoKind::Model => "model",
+            RepoKind::Dataset => "dataset",
         }
     }
 
     fn endings(self) -> &'static [&'static str] {
         match self {
-            Kind::Model => &[".gguf"],
-            Kind::Dataset => &[".jsonl", ".parquet"],
+            RepoKind::Model => &[".gguf"],
+            RepoKind::Dataset => &[".jsonl", ".parquet"],
         }
     }
 
@@ -50,16 +50,16 @@ impl Kind {
     fn preferred(self) -> &'static str {
         match self {
             // What a laptop runs without a loss that anybody sees.
-            Kind::Model => "q8_0",
-            Kind::Dataset => "test",
+            RepoKind::Model => "q8_0",
+            RepoKind::Dataset => "test",
         }
     }
 
     /// In the names of folders and of addresses.
     fn plural(self) -> &'static str {
         match self {
-            Kind::Model => "models",
-            Kind::Dataset => "datasets",
+            RepoKind::Model => "models",
+            RepoKind::Dataset => "datasets",
         }
     }
 }
@@ -97,7 +97,7 @@ fn variable(env: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String>
 /// # Errors
 /// If the hub cannot be reached, has no such repository or file, or has several files that could be
 /// meant (the sentence lists them).
-pub fn local(path: &Path, kind: Kind) -> Result<PathBuf> {
+pub fn local(path: &Path, kind: RepoKind) -> Result<PathBuf> {
     local_while(path, kind, &mut || true)
 }
 
@@ -105,7 +105,11 @@ pub fn local(path: &Path, kind: Kind) -> Result<PathBuf> {
 ///
 /// # Errors
 /// As [`local`], and if it is not to go on.
-pub fn local_while(path: &Path, kind: Kind, go_on: &mut dyn FnMut() -> bool) -> Result<PathBuf> {
+pub fn local_while(
+    path: &Path,
+    kind: RepoKind,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<PathBuf> {
     match path.to_str().and_then(|path| path.strip_prefix(PREFIX)) {
         Some(id) => Hub::from_env()?.fetch(id, kind, go_on),
         None => Ok(path.to_path_buf()),
@@ -138,7 +142,7 @@ impl Hub {
     }
 
     /// Finds the file in the cache, or fetches it.
-    fn fetch(&self, id: &str, kind: Kind, go_on: &mut dyn FnMut() -> bool) -> Result<PathBuf> {
+    fn fetch(&self, id: &str, kind: RepoKind, go_on: &mut dyn FnMut() -> bool) -> Result<PathBuf> {
         let (name, file) = match id.split_once(':') {
             Some((name, file)) => (name, Some(file)),
             None => (id, None),

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use crate::assets;
-use crate::hub::{self, Kind};
+use crate::hub::{self, RepoKind};
 
 pub mod fields;
 #[cfg(feature = "parquet")]
@@ -29,7 +29,7 @@ pub type Record = Map<String, Value>;
 /// # Errors
 /// As [`hub::local`].
 pub fn file(source: &Path) -> Result<PathBuf> {
-    hub::local(source, Kind::Dataset)
+    hub::local(source, RepoKind::Dataset)
 }
 
 /// Whether a source means the same from any folder: it is bundled, or of the hub.

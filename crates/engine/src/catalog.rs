@@ -13,7 +13,7 @@ use s1_model::adapter;
 
 /// Where a model was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum ModelSource {
     /// Named by the user.
     Given,
     /// A folder from the settings.
@@ -28,23 +28,23 @@ pub enum Source {
     Bundled,
 }
 
-impl Source {
+impl ModelSource {
     /// The source in a few words.
     pub fn name(self) -> &'static str {
         match self {
-            Source::Given => "given",
-            Source::Folder => "model folder",
-            Source::Own => "own models",
-            Source::Hub => "Hugging Face cache",
-            Source::Here => "current folder",
-            Source::Bundled => "bundled",
+            ModelSource::Given => "given",
+            ModelSource::Folder => "model folder",
+            ModelSource::Own => "own models",
+            ModelSource::Hub => "Hugging Face cache",
+            ModelSource::Here => "current folder",
+            ModelSource::Bundled => "bundled",
         }
     }
 }
 
 /// A model file, or the folder of an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct CatalogEntry {
     /// The file or folder, as it was found (in the Hugging Face cache: the link with the readable name).
     pub path: PathBuf,
     /// File name without `.gguf`.
@@ -54,12 +54,12 @@ pub struct Entry {
     /// Size in bytes.
     pub bytes: u64,
     /// Where it was found.
-    pub source: Source,
+    pub source: ModelSource,
 }
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct ModelFolders {
     /// A file or folder named by the user.
     pub given: Option<PathBuf>,
     /// Folders from the settings.
@@ -86,18 +86,18 @@ const MAX_ENTRIES: usize = 1_000;
 
 /// All model files in all places, each file once (under the first place that has it), in the order
 /// of the places and by path within each. What cannot be read is passed over.
-pub fn find(places: &Places) -> Vec<Entry> {
+pub fn find(places: &ModelFolders) -> Vec<CatalogEntry> {
     let mut search = Search::default();
     if let Some(given) = &places.given {
-        search.place(given, Source::Given, MAX_DEPTH);
+        search.place(given, ModelSource::Given, MAX_DEPTH);
     }
     for folder in &places.folders {
-        search.place(folder, Source::Folder, MAX_DEPTH);
+        search.place(folder, ModelSource::Folder, MAX_DEPTH);
     }
     let others = [
-        (&places.own, Source::Own, MAX_DEPTH),
-        (&places.hub, Source::Hub, MAX_DEPTH),
-        (&places.here, Source::Here, MAX_DEPTH_HERE),
+        (&places.own, ModelSource::Own, MAX_DEPTH),
+        (&places.hub, ModelSource::Hub, MAX_DEPTH),
+        (&places.here, ModelSource::Here, MAX_DEPTH_HERE),
     ];
     for (place, source, depth) in others {
         if let Some(place) = place {
@@ -108,25 +108,25 @@ pub fn find(places: &Places) -> Vec<Entry> {
 }
 
 /// The models inside the program; their path is their name.
-pub fn bundled() -> impl Iterator<Item = Entry> {
-    assets::MODELS.into_iter().map(|name| Entry {
+pub fn bundled() -> impl Iterator<Item = CatalogEntry> {
+    assets::MODELS.into_iter().map(|name| CatalogEntry {
         path: PathBuf::from(name),
         name: name.to_owned(),
-        origin: Source::Bundled.name().to_owned(),
+        origin: ModelSource::Bundled.name().to_owned(),
         bytes: assets::open(name).map_or(0, |bytes| bytes.len() as u64),
-        source: Source::Bundled,
+        source: ModelSource::Bundled,
     })
 }
 
 #[derive(Default)]
 struct Search {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogEntry>,
     /// Real paths of files that are listed.
     files: HashSet<PathBuf>,
 }
 
 impl Search {
-    fn place(&mut self, place: &Path, source: Source, max_depth: usize) {
+    fn place(&mut self, place: &Path, source: ModelSource, max_depth: usize) {
         if place.is_file() {
             self.file(place, place, source);
             return;
@@ -173,7 +173,7 @@ impl Search {
         }
     }
 
-    fn file(&mut self, path: &Path, place: &Path, source: Source) {
+    fn file(&mut self, path: &Path, place: &Path, source: ModelSource) {
         if self.entries.len() >= MAX_ENTRIES {
             return;
         }
@@ -191,7 +191,7 @@ impl Search {
             return;
         }
         if self.files.insert(real) {
-            self.entries.push(Entry {
+            self.entries.push(CatalogEntry {
                 origin: origin(path, place, source),
                 path: path.to_path_buf(),
                 name,
@@ -235,8 +235,8 @@ pub fn called(path: &Path) -> String {
 }
 
 /// What a file belongs to: in the Hugging Face cache `models--org--name` says `org/name`.
-fn origin(path: &Path, place: &Path, source: Source) -> String {
-    if source == Source::Hub {
+fn origin(path: &Path, place: &Path, source: ModelSource) -> String {
+    if source == ModelSource::Hub {
         let below = path.strip_prefix(place).unwrap_or(path);
         let first = below.iter().next().map(|f| f.to_string_lossy());
         if let Some(repository) = first.as_deref().and_then(|f| f.strip_prefix("models--")) {
@@ -256,7 +256,7 @@ mod tests {
         fs::write(path, vec![0; bytes]).unwrap();
     }
 
-    fn names(entries: &[Entry]) -> Vec<&str> {
+    fn names(entries: &[CatalogEntry]) -> Vec<&str> {
         entries.iter().map(|e| e.name.as_str()).collect()
     }
 
@@ -284,7 +284,7 @@ mod tests {
         write(at("own/d.gguf"), 30);
         write(at("here/e.gguf"), 40);
         write(at("given.gguf"), 50);
-        let entries = find(&Places {
+        let entries = find(&ModelFolders {
             given: Some(at("given.gguf")),
             folders: vec![at("folder"), at("missing")],
             own: Some(at("own")),
@@ -294,11 +294,11 @@ mod tests {
         assert_eq!(names(&entries), ["given", "a", "b", "d", "e"]);
         assert_eq!(entries[2].bytes, 20);
         assert_eq!(entries[2].origin, at("folder/sub").display().to_string());
-        assert_eq!(entries[3].source, Source::Own);
+        assert_eq!(entries[3].source, ModelSource::Own);
 
-        let twice = Places {
+        let twice = ModelFolders {
             folders: vec![at("folder"), at("folder/sub")],
-            ..Places::default()
+            ..ModelFolders::default()
         };
         assert_eq!(names(&find(&twice)), ["a", "b"]);
     }
@@ -325,9 +325,9 @@ mod tests {
             model.join("snapshots/aaa/Qwen3-0.6B-Q8_0.gguf"),
         )
         .unwrap();
-        let entries = find(&Places {
+        let entries = find(&ModelFolders {
             hub: Some(root.path().into()),
-            ..Places::default()
+            ..ModelFolders::default()
         });
         assert_eq!(names(&entries), ["Qwen3-0.6B-Q8_0"]);
         assert_eq!(entries[0].origin, "Qwen/Qwen3-0.6B-GGUF");
@@ -346,9 +346,9 @@ mod tests {
         write(root.path().join(deep).join("too-deep.gguf"), 1);
         let folders = vec![root.path().to_path_buf()];
         assert_eq!(
-            names(&find(&Places {
+            names(&find(&ModelFolders {
                 folders,
-                ..Places::default()
+                ..ModelFolders::default()
             })),
             ["m"]
         );

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use super::LoadOptions;
-use s1_core::delimiters::{Delimiters, Family, Spec, Vocabulary};
+use s1_core::delimiters::{Delimiters, Family, Spec, TokenLookup};
 use s1_model::gguf::Gguf;
 use s1_model::template::{ChatTemplate, Message};
 use s1_model::tokenizer::{self, Tokenizer};
 
 /// A tokenizer as the delimiters ask it.
-pub(crate) struct Words<'a>(pub &'a Tokenizer);
+pub(crate) struct TokenizerLookup<'a>(pub &'a Tokenizer);
 
-impl Vocabulary for Words<'_> {
+impl TokenLookup for TokenizerLookup<'_> {
     fn encode(&self, text: &str) -> Vec<u32> {
         // Only a text of many megabytes can fail here; it then has no tokens.
         self.0.encode(text, false).unwrap_or_default()
@@ -70,7 +70,11 @@ impl Dialogue {
         let tokenizer = tokenizer_for(gguf, &options.path)?;
         let source = gguf.string("tokenizer.chat_template");
         let family = options.family.unwrap_or_else(|| {
-            Family::detect(&Words(&tokenizer), source.unwrap_or_default(), name)
+            Family::detect(
+                &TokenizerLookup(&tokenizer),
+                source.unwrap_or_default(),
+                name,
+            )
         });
         let mut spec = Spec::of(family);
         if let Some(open) = &options.think_open {
@@ -84,7 +88,7 @@ impl Dialogue {
             spec.forced_close = close.clone();
         }
         let delimiters =
-            Delimiters::resolve(spec, &Words(&tokenizer)).map_err(anyhow::Error::msg)?;
+            Delimiters::resolve(spec, &TokenizerLookup(&tokenizer)).map_err(anyhow::Error::msg)?;
         let literal = |id: Option<u32>| {
             let bytes = id.map(|id| tokenizer.token_bytes(id)).unwrap_or_default();
             String::from_utf8_lossy(bytes).into_owned()

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::catalog;
-use super::dialogue::{Dialogue, Words};
-use s1_core::delimiters::{Delimiters, Family, Vocabulary as _};
+use super::dialogue::{Dialogue, TokenizerLookup};
+use s1_core::delimiters::{Delimiters, Family, TokenLookup as _};
 use s1_core::protocol::{ModelInfo, Request};
-use s1_data::hub::{self, Kind};
+use s1_data::hub::{self, RepoKind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
 use s1_model::decoder::Decoder;
 use s1_model::device::{self, DeviceChoice};
@@ -51,7 +51,7 @@ impl LoadOptions {
     /// If the hub does not give the file, or it is not waited for; if the folder is none of an
     /// adapter, or its base is not a file on this machine.
     pub fn resolved(&self, go_on: &mut dyn FnMut() -> bool) -> Result<LoadOptions> {
-        let path = hub::local_while(&self.path, Kind::Model, go_on)?;
+        let path = hub::local_while(&self.path, RepoKind::Model, go_on)?;
         if self.adapter.is_some() || !path.is_dir() {
             return Ok(LoadOptions {
                 path,
@@ -66,7 +66,7 @@ impl LoadOptions {
             )
         })?;
         let base = config.base_model_name_or_path.unwrap_or_default();
-        let path = hub::local_while(Path::new(&base), Kind::Model, go_on)?;
+        let path = hub::local_while(Path::new(&base), RepoKind::Model, go_on)?;
         if !path.is_file() && s1_data::assets::open_path(&path).is_none() {
             bail!(
                 "the adapter {} belongs to {base:?}, which is no file here; give its base with --model and the adapter with --adapter",
@@ -145,7 +145,11 @@ impl Loaded {
         let mut think_ends: Vec<u32> = delimiters.ends().collect();
         if delimiters.end_ids.is_empty() {
             // Written as text, the end begins with this token.
-            think_ends.extend(Words(tokenizer).encode(&delimiters.spec.end_tag).first());
+            think_ends.extend(
+                TokenizerLookup(tokenizer)
+                    .encode(&delimiters.spec.end_tag)
+                    .first(),
+            );
         }
         let warnings = [tokenizer.warning(), template.warning()];
         let warnings = warnings.into_iter().flatten().map(str::to_string).collect();

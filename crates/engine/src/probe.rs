@@ -17,7 +17,7 @@ use s1_model::tokenizer::StreamDecoder;
 /// Longest answer a probe waits for, in tokens. Enough for "The answer is …".
 const LONGEST: usize = 48;
 
-pub(super) enum Outcome {
+pub(super) enum ProbeOutcome {
     Done(Probe),
     /// A command arrived first.
     Interrupted,
@@ -32,7 +32,7 @@ pub(super) fn run(
     lane: &mut Lane,
     at: usize,
     interrupted: &dyn Fn() -> bool,
-) -> Result<Outcome> {
+) -> Result<ProbeOutcome> {
     let thinking = |t: &Token| t.phase == Phase::Thinking;
     if !lane.request.policy.think || !lane.tokens[..at].iter().all(thinking) {
         anyhow::bail!("a probe needs a place inside the thinking; move the cursor there");
@@ -48,7 +48,7 @@ pub(super) fn run(
         return answer(model, lane, &mut copy, at, interrupted);
     }
     let Some(mut cache) = lane.cache.take() else {
-        return Ok(Outcome::Interrupted);
+        return Ok(ProbeOutcome::Interrupted);
     };
     let outcome = answer(model, lane, &mut cache, at, interrupted);
     cache.truncate(held);
@@ -64,7 +64,7 @@ fn answer(
     cache: &mut Cache,
     at: usize,
     interrupted: &dyn Fn() -> bool,
-) -> Result<Outcome> {
+) -> Result<ProbeOutcome> {
     let d = &model.delimiters;
     let before = lane.tokens[..at].iter().rev().find(|t| !t.text.is_empty());
     let mut ids = if before.is_some_and(|t| t.text.ends_with('\n')) {
@@ -76,7 +76,7 @@ fn answer(
     let mut text = String::new();
     for _ in 0..LONGEST {
         if interrupted() {
-            return Ok(Outcome::Interrupted);
+            return Ok(ProbeOutcome::Interrupted);
         }
         if cache.len() + ids.len() > cache.capacity() {
             break;
@@ -110,7 +110,7 @@ fn answer(
         .reference
         .as_deref()
         .map(|reference| s1_grading::grade(reference, &text).verdict.equal);
-    Ok(Outcome::Done(Probe {
+    Ok(ProbeOutcome::Done(Probe {
         at,
         answer,
         text,

@@ -18,7 +18,7 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub(super) use fields::Layout;
+pub(super) use fields::RecordLayout;
 
 /// Broken lines that are named one by one.
 const NAMED: usize = 5;
@@ -36,7 +36,7 @@ pub struct Problem {
 
 /// How a set is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ProblemOptions {
     /// Field of the question, if it is not to be recognised.
     pub question_field: Option<String>,
     /// Field of the answer, if it is not to be recognised.
@@ -75,7 +75,7 @@ impl ProblemSet {
     /// # Errors
     /// If it cannot be read, a line is broken (and `skip_broken` is not set), or no field is
     /// recognised as the question; the sentence names the file, the line, and what to do.
-    pub fn load(source: &str, options: &Options) -> Result<ProblemSet> {
+    pub fn load(source: &str, options: &ProblemOptions) -> Result<ProblemSet> {
         let path = records::file(source.as_ref())?;
         let mut reading = Reading::new(&path, options);
         reading.lines(records::lines(&path)?)?;
@@ -86,8 +86,8 @@ impl ProblemSet {
 /// A set that is being read.
 struct Reading<'a> {
     path: &'a Path,
-    options: &'a Options,
-    layout: Option<Layout>,
+    options: &'a ProblemOptions,
+    layout: Option<RecordLayout>,
     problems: Vec<Problem>,
     ids: BTreeSet<String>,
     /// Number of the record at hand, from 1: the line's, in JSON lines.
@@ -98,7 +98,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(path: &'a Path, options: &'a Options) -> Reading<'a> {
+    fn new(path: &'a Path, options: &'a ProblemOptions) -> Reading<'a> {
         Reading {
             path,
             options,
@@ -138,7 +138,7 @@ impl<'a> Reading<'a> {
         let layout = match &self.layout {
             Some(layout) => layout,
             None => {
-                let found = Layout::of(record, self.options)
+                let found = RecordLayout::of(record, self.options)
                     .with_context(|| self.path.display().to_string())?;
                 self.layout.insert(found)
             }

@@ -5,7 +5,7 @@
 
 use crate::stats::{self, Histogram};
 use crate::votes::{Ballots, Votes};
-use s1_store::run::{Budget, PointSpec, Row, Run, Sample, Settings};
+use s1_store::run::{Budget, PointSpec, Row, Run, Sample, RunSettings};
 
 /// A run in figures.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,7 +209,7 @@ pub struct PaperMetrics {
 
 impl Report {
     /// The figures of a run without rows.
-    pub fn new(settings: &Settings) -> Report {
+    pub fn new(settings: &RunSettings) -> Report {
         let points = &settings.points;
         Report {
             points: points.iter().copied().map(PointStats::new).collect(),
@@ -350,10 +350,10 @@ pub(super) mod tests {
         Run {
             name: "r".into(),
             created_at: 0,
-            settings: Settings {
+            settings: RunSettings {
                 points,
                 samples: 1,
-                ..Settings::default()
+                ..RunSettings::default()
             },
             sources: Default::default(),
             rows: rows

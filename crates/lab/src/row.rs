@@ -10,11 +10,15 @@ use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
 use s1_core::trace::{POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
 use s1_core::view::LaneView;
-use s1_store::run::{NewRow, Row, Sample, Settings};
+use s1_store::run::{NewRow, Row, Sample, RunSettings};
 
 /// The requests of a row, by lane from `first` on: all samples of the first point, then those of
 /// the second, and so on.
-pub fn requests(settings: &Settings, problem: &Problem, first: LaneId) -> Vec<(LaneId, Request)> {
+pub fn requests(
+    settings: &RunSettings,
+    problem: &Problem,
+    first: LaneId,
+) -> Vec<(LaneId, Request)> {
     let question = question(settings, problem);
     let points = settings.points.iter();
     let members = points.flat_map(|&point| (0..settings.samples).map(move |s| (point, s)));
@@ -37,7 +41,7 @@ pub fn requests(settings: &Settings, problem: &Problem, first: LaneId) -> Vec<(L
 }
 
 /// The question as it is asked.
-pub fn question(settings: &Settings, problem: &Problem) -> String {
+pub fn question(settings: &RunSettings, problem: &Problem) -> String {
     format!("{}{}", problem.question, settings.problems.prompt.suffix)
 }
 
@@ -80,7 +84,7 @@ impl TraceResult {
 /// Puts a finished row together. `lanes` are those of [`requests`], in their order (one that was
 /// refused leaves no sample), `computed` is what the engine counted.
 pub fn finish(
-    settings: &Settings,
+    settings: &RunSettings,
     (index, problem): (usize, &Problem),
     lanes: &[LaneView],
     computed: usize,

@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::problems::{Options, ProblemSet};
+use crate::problems::{ProblemOptions, ProblemSet};
 use crate::row;
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, LaneId, LaneState, ModelInfo};
@@ -29,7 +29,7 @@ use s1_engine::{Engine, LoadOptions};
 use s1_model::adapter::WEIGHTS;
 use s1_store::Db;
 use s1_store::run::{
-    Budget, ModelRecord, PointSpec, ProblemRecord, PromptTemplate, Row, Run, Settings, Sources,
+    Budget, ModelRecord, PointSpec, ProblemRecord, PromptTemplate, Row, Run, RunSettings, Sources,
 };
 use s1_store::session::ModelCard;
 
@@ -50,7 +50,7 @@ pub struct Plan {
     /// Where it was read from, as the user named it.
     pub source: String,
     /// How it was read.
-    pub options: Options,
+    pub options: ProblemOptions,
     /// How a problem becomes a prompt.
     pub prompt: PromptTemplate,
     /// Budget forcing; budget and waits are those of each point.
@@ -273,8 +273,8 @@ fn absolute(path: &Path) -> String {
 }
 
 /// The settings but for what only the loaded model knows.
-fn settings(plan: &Plan, db: &Db) -> Result<Settings> {
-    Ok(Settings {
+fn settings(plan: &Plan, db: &Db) -> Result<RunSettings> {
+    Ok(RunSettings {
         model: ModelRecord {
             sha256: db.file_hash(&plan.load.path)?,
             adapter_sha256: match &plan.load.adapter {
@@ -309,7 +309,7 @@ fn settings(plan: &Plan, db: &Db) -> Result<Settings> {
     })
 }
 
-fn with_model(mut settings: Settings, plan: &Plan, info: &ModelInfo) -> Result<Settings> {
+fn with_model(mut settings: RunSettings, plan: &Plan, info: &ModelInfo) -> Result<RunSettings> {
     for point in &plan.points {
         if let Budget::Tokens(budget) = point.budget
             && budget >= info.context
@@ -356,7 +356,7 @@ fn loaded(
 
 struct Sweep<'a> {
     plan: &'a Plan,
-    settings: Settings,
+    settings: RunSettings,
     db: Db,
     engine: Engine,
     /// Problems to do, the next one last.

@@ -1,6 +1,6 @@
 //! Runs as figures: accuracy against thinking tokens, and how long the thoughts are.
 
-use super::{Axis, Dash, Figure, Marker, Note, Point, Scale, Series, Unit};
+use super::{Axis, Dash, Figure, Marker, Annotation, DataPoint, Scale, Series, Unit};
 use s1_lab::report::{PointStats, Report};
 use s1_lab::stats::Histogram;
 use s1_lab::votes::Votes;
@@ -8,7 +8,7 @@ use s1_store::run::{Budget, Run};
 
 /// Where a point of the drawing comes from: which of the runs, and which of its points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct CurveSource {
     /// Index among the runs that were given.
     pub run: usize,
     /// Index into the run's points.
@@ -21,16 +21,16 @@ pub struct Curves {
     /// What is drawn.
     pub figure: Figure,
     /// For every series and point, where it comes from.
-    pub sources: Vec<Vec<Source>>,
+    pub sources: Vec<Vec<CurveSource>>,
 }
 
 impl Curves {
     /// Where a point comes from.
-    pub fn source(&self, series: usize, point: usize) -> Option<Source> {
+    pub fn source(&self, series: usize, point: usize) -> Option<CurveSource> {
         self.sources.get(series)?.get(point).copied()
     }
 
-    fn push(&mut self, series: Series, sources: Vec<Source>) {
+    fn push(&mut self, series: Series, sources: Vec<CurveSource>) {
         if !series.points.is_empty() {
             self.figure.series.push(series);
             self.sources.push(sources);
@@ -80,7 +80,7 @@ pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
 }
 
 fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
-    let source = |point| Source { run: index, point };
+    let source = |point| CurveSource { run: index, point };
     let mut line = |name: String, dash, hidden, picked: Vec<usize>| {
         let mut picked: Vec<(usize, &PointStats)> = picked
             .into_iter()
@@ -140,7 +140,7 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
         .rposition(|s| s.color == index && s.dash == Dash::Dashed);
     for point in natural.iter().filter_map(|i| report.points.get(*i)) {
         if point.spec.waits > 0 && point.n > 0 {
-            curves.figure.notes.push(Note {
+            curves.figure.notes.push(Annotation {
                 x: point.avg_thinking_tokens,
                 y: point.accuracy,
                 text: name(point),
@@ -168,8 +168,8 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
     }
 }
 
-fn measured(point: &PointStats) -> Point {
-    Point {
+fn measured(point: &PointStats) -> DataPoint {
+    DataPoint {
         x: point.avg_thinking_tokens,
         y: point.accuracy,
         interval: Some((point.low, point.high)),
@@ -187,8 +187,8 @@ pub fn name(point: &PointStats) -> String {
     }
 }
 
-fn vote(votes: &Votes) -> Point {
-    Point {
+fn vote(votes: &Votes) -> DataPoint {
+    DataPoint {
         x: votes.avg_total_thinking_tokens,
         y: votes.accuracy,
         interval: Some((votes.low, votes.high)),
@@ -292,7 +292,7 @@ pub fn lengths(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
             let median = point.thinking.quantile(0.5).unwrap_or(0.0);
             let points = outline(&point.thinking, &edges);
             let sources = vec![
-                Source {
+                CurveSource {
                     run: index,
                     point: at
                 };
@@ -336,7 +336,7 @@ fn bins(longest: usize, scale: Scale) -> Vec<f64> {
 
 /// The outline of a histogram; it breaks where bins are empty. What lies before the first edge
 /// counts to the first bin.
-fn outline(numbers: &Histogram, edges: &[f64]) -> Vec<Point> {
+fn outline(numbers: &Histogram, edges: &[f64]) -> Vec<DataPoint> {
     let Some(last) = edges.last() else {
         return Vec::new();
     };
@@ -350,26 +350,26 @@ fn outline(numbers: &Histogram, edges: &[f64]) -> Vec<Point> {
         }
         if count == 0 {
             if drawing {
-                points.push(Point::new(pair[0], 0.0));
-                points.push(Point::new(f64::NAN, f64::NAN));
+                points.push(DataPoint::new(pair[0], 0.0));
+                points.push(DataPoint::new(f64::NAN, f64::NAN));
             }
             drawing = false;
             continue;
         }
         if !drawing {
-            points.push(Point::new(pair[0], 0.0));
+            points.push(DataPoint::new(pair[0], 0.0));
         }
         drawing = true;
         for x in pair {
-            points.push(Point {
+            points.push(DataPoint {
                 name: format!("{:.0} to {:.0}", pair[0], pair[1]),
                 detail: format!("{count} of {}", numbers.len()),
-                ..Point::new(*x, count as f64 / numbers.len() as f64)
+                ..DataPoint::new(*x, count as f64 / numbers.len() as f64)
             });
         }
     }
     if drawing {
-        points.push(Point::new(*last, 0.0));
+        points.push(DataPoint::new(*last, 0.0));
     }
     points
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use s1_core::trace::StopReason;
-use s1_store::run::{Budget, PointSpec, Row, Run, Sample, Settings};
+use s1_store::run::{Budget, PointSpec, Row, Run, RunSettings, Sample};
 
 use crate::*;
 
@@ -12,7 +12,7 @@ pub fn curve() -> Figure {
     let point = |x: f64, right: usize, name: &str| {
         let p = right as f64 / 200.0;
         let half = 1.96 * (p * (1.0 - p) / 200.0).sqrt();
-        Point {
+        DataPoint {
             x,
             y: p,
             interval: Some(((p - half).max(0.0), (p + half).min(1.0))),
@@ -80,7 +80,7 @@ pub fn curve() -> Figure {
                 2,
             ),
         ],
-        notes: vec![Note {
+        notes: vec![Annotation {
             x: 131.0,
             y: 0.865,
             text: "Wait ×2".into(),
@@ -93,8 +93,8 @@ pub fn curve() -> Figure {
 pub fn loss(steps: usize) -> Figure {
     let noise = |i: usize| ((i * 2_654_435_761) % 1000) as f64 / 1000.0 - 0.5;
     let value = |i: usize| 0.25 + 1.9 * (-(i as f64) / 900.0).exp();
-    let raw = (0..steps).map(|i| Point::new(i as f64, value(i) + 0.2 * noise(i)));
-    let smooth = (0..steps).map(|i| Point::new(i as f64, value(i)));
+    let raw = (0..steps).map(|i| DataPoint::new(i as f64, value(i) + 0.2 * noise(i)));
+    let smooth = (0..steps).map(|i| DataPoint::new(i as f64, value(i)));
     let series = |name: &str, points, color| Series {
         name: name.into(),
         points,
@@ -170,10 +170,10 @@ pub fn run(name: &str, problems: usize, needs: usize, samples: usize) -> Run {
             samples: made,
         }
     };
-    let mut settings = Settings {
+    let mut settings = RunSettings {
         samples,
         points: points.clone(),
-        ..Settings::default()
+        ..RunSettings::default()
     };
     settings.model.card.name = "s1-nano".into();
     settings.problems.name = "bundled".into();

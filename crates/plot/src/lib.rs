@@ -41,7 +41,7 @@ pub struct Figure {
     /// What is drawn, first below last.
     pub series: Vec<Series>,
     /// Words at places.
-    pub notes: Vec<Note>,
+    pub notes: Vec<Annotation>,
 }
 
 /// One axis.
@@ -88,7 +88,7 @@ pub struct Series {
     pub name: String,
     /// Its points, in the order in which the line visits them. A point that is no number breaks
     /// the line.
-    pub points: Vec<Point>,
+    pub points: Vec<DataPoint>,
     /// The sign at its points.
     pub marker: Marker,
     /// The line between its points.
@@ -101,7 +101,7 @@ pub struct Series {
 
 /// One point.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Point {
+pub struct DataPoint {
     /// Horizontal.
     pub x: f64,
     /// Vertical.
@@ -114,13 +114,13 @@ pub struct Point {
     pub detail: String,
 }
 
-impl Point {
+impl DataPoint {
     /// A point without name and interval.
-    pub fn new(x: f64, y: f64) -> Point {
-        Point {
+    pub fn new(x: f64, y: f64) -> DataPoint {
+        DataPoint {
             x,
             y,
-            ..Point::default()
+            ..DataPoint::default()
         }
     }
 
@@ -192,7 +192,7 @@ pub enum Dash {
 
 /// Words at a place.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Note {
+pub struct Annotation {
     /// Horizontal.
     pub x: f64,
     /// Vertical.
@@ -219,8 +219,8 @@ impl Figure {
     }
 
     /// The notes that are drawn, with their colour.
-    fn words(&self) -> impl Iterator<Item = (&Note, Option<usize>)> {
-        let series = move |note: &Note| note.series.and_then(|i| self.series.get(i));
+    fn words(&self) -> impl Iterator<Item = (&Annotation, Option<usize>)> {
+        let series = move |note: &Annotation| note.series.and_then(|i| self.series.get(i));
         self.notes
             .iter()
             .filter(move |n| series(n).is_none_or(|s| !s.hidden))
@@ -229,8 +229,8 @@ impl Figure {
 
     /// The points of a series whose bars are to be drawn, with them. A point that an earlier series
     /// has too (two strategies that begin at the same one) has its bar there.
-    fn bars(&self, index: usize) -> impl Iterator<Item = (&Point, (f64, f64))> {
-        let earlier = move |point: &Point| {
+    fn bars(&self, index: usize) -> impl Iterator<Item = (&DataPoint, (f64, f64))> {
+        let earlier = move |point: &DataPoint| {
             let mut earlier = self.shown().filter(move |(i, _)| *i < index);
             earlier.any(|(_, s)| s.points.contains(point))
         };

@@ -9,7 +9,7 @@
 /// a point that is no number stays, because it breaks the line.
 pub fn thin(points: &[(f64, f64)], column: impl Fn(f64) -> i64) -> Vec<(f64, f64)> {
     let mut out = Vec::new();
-    let mut group = Group::default();
+    let mut group = SampleGroup::default();
     let mut current = None;
     for (index, &(x, y)) in points.iter().enumerate() {
         if !(x.is_finite() && y.is_finite()) {
@@ -31,9 +31,9 @@ pub fn thin(points: &[(f64, f64)], column: impl Fn(f64) -> i64) -> Vec<(f64, f64
 
 /// The points of one column: indices of the first, lowest, highest and last.
 #[derive(Default)]
-struct Group(Option<[(usize, f64); 4]>);
+struct SampleGroup(Option<[(usize, f64); 4]>);
 
-impl Group {
+impl SampleGroup {
     fn add(&mut self, index: usize, y: f64) {
         let Some([_, low, high, last]) = &mut self.0 else {
             self.0 = Some([(index, y); 4]);

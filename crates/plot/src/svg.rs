@@ -37,7 +37,7 @@ fn color(index: usize) -> &'static str {
 }
 
 /// The area of the lines, and what it covers.
-struct Plot {
+struct SvgPlot {
     left: f64,
     right: f64,
     top: f64,
@@ -46,7 +46,7 @@ struct Plot {
     y: Range,
 }
 
-impl Plot {
+impl SvgPlot {
     fn x(&self, value: f64) -> f64 {
         self.left + self.x.place(value) * (self.right - self.left)
     }
@@ -97,7 +97,7 @@ pub fn draw(figure: &Figure) -> String {
         top += 2.0;
     }
     let (x, y) = figure.ranges(None);
-    let mut plot = Plot {
+    let mut plot = SvgPlot {
         left: MARGIN,
         right: WIDTH - MARGIN,
         top: top + 12.0,
@@ -180,7 +180,7 @@ fn legend(figure: &Figure, page: &mut Page, top: f64) -> f64 {
 }
 
 /// Grid, axes and labels; makes room for the labels at the left.
-fn axes(plot: &mut Plot, page: &mut Page) {
+fn axes(plot: &mut SvgPlot, page: &mut Page) {
     let rows = plot.y.ticks_that_fit(plot.bottom - plot.top, |_| 40.0);
     let widest = rows
         .iter()
@@ -236,7 +236,7 @@ fn dash(dash: Dash) -> &'static str {
     }
 }
 
-fn line(plot: &Plot, series: &Series, page: &mut Page, labels: &mut Labels) {
+fn line(plot: &SvgPlot, series: &Series, page: &mut Page, labels: &mut Labels) {
     if series.dash == Dash::None {
         return;
     }
@@ -273,7 +273,7 @@ fn line(plot: &Plot, series: &Series, page: &mut Page, labels: &mut Labels) {
 struct Shifts(Vec<(usize, f64)>);
 
 impl Shifts {
-    fn new(figure: &Figure, plot: &Plot) -> Shifts {
+    fn new(figure: &Figure, plot: &SvgPlot) -> Shifts {
         let places = figure.shown().flat_map(|(index, _)| {
             let bars = figure.bars(index);
             bars.map(move |(p, _)| (index, plot.x(p.x)))
@@ -296,7 +296,7 @@ impl Shifts {
     }
 }
 
-fn bars(plot: &Plot, figure: &Figure, index: usize, shifts: &Shifts, page: &mut Page) {
+fn bars(plot: &SvgPlot, figure: &Figure, index: usize, shifts: &Shifts, page: &mut Page) {
     let ink = color(figure.series.get(index).map_or(0, |s| s.color));
     for (point, (low, high)) in figure.bars(index) {
         let place = plot.x(point.x);

@@ -21,7 +21,7 @@ use s1_data::sanitize::{clean_line, fit, width};
 
 /// How a figure is looked at.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct View {
+pub struct ChartView {
     /// The part that is shown; `None` for all.
     pub window: Option<Window>,
     /// What lines are made of.
@@ -56,13 +56,13 @@ impl Styles {
 
 /// The area of the lines themselves, and what it covers.
 #[derive(Clone, Copy, Debug)]
-struct Plot {
+struct TerminalPlot {
     area: Rect,
     x: Range,
     y: Range,
 }
 
-impl Plot {
+impl TerminalPlot {
     /// The cell of a point, if it lies inside.
     fn cell(&self, x: f64, y: f64) -> Option<Position> {
         let (px, py) = (self.x.place(x), self.y.place(y));
@@ -86,7 +86,7 @@ fn along(place: f64, cells: u16) -> u16 {
 }
 
 /// Draws a figure without its title and caption. The area must be blank.
-pub fn draw(figure: &Figure, view: &View, styles: &Styles, buf: &mut Buffer, area: Rect) {
+pub fn draw(figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer, area: Rect) {
     let area = area.intersection(buf.area);
     if area.is_empty() {
         return;
@@ -95,7 +95,7 @@ pub fn draw(figure: &Figure, view: &View, styles: &Styles, buf: &mut Buffer, are
     let (legend, area) = legend::split(figure, area);
     let (x, y) = figure.ranges(view.window);
     let frame = Frame::new(area, x, y);
-    let plot = Plot {
+    let plot = TerminalPlot {
         area: frame.plot,
         x,
         y,
@@ -127,7 +127,7 @@ pub fn draw(figure: &Figure, view: &View, styles: &Styles, buf: &mut Buffer, are
 }
 
 /// A whole figure as lines of text: title, drawing, caption.
-pub fn text(figure: &Figure, view: &View, columns: u16, rows: u16) -> String {
+pub fn text(figure: &Figure, view: &ChartView, columns: u16, rows: u16) -> String {
     let area = Rect::new(0, 0, columns, rows);
     let mut buf = Buffer::empty(area);
     let mut out = String::new();
@@ -168,7 +168,7 @@ fn is_blank(buf: &Buffer, at: Position) -> bool {
     buf.cell(at).is_some_and(|cell| cell.symbol() == " ")
 }
 
-fn lines(figure: &Figure, plot: &Plot, ink: Ink, styles: &Styles, buf: &mut Buffer) {
+fn lines(figure: &Figure, plot: &TerminalPlot, ink: Ink, styles: &Styles, buf: &mut Buffer) {
     let mut canvas = Canvas::new(ink, plot.area.width, plot.area.height);
     let (dots, _) = canvas.size();
     for (index, series) in figure.shown().filter(|(_, s)| s.dash != Dash::None) {
@@ -198,7 +198,7 @@ fn lines(figure: &Figure, plot: &Plot, ink: Ink, styles: &Styles, buf: &mut Buff
 
 /// The interval of a point, as a bar with ends. Its parts outside the window are cut off.
 fn bar(
-    plot: &Plot,
+    plot: &TerminalPlot,
     x: f64,
     (low, high): (f64, f64),
     dash: Dash,
@@ -235,7 +235,13 @@ fn bar(
     }
 }
 
-fn crosshair(figure: &Figure, view: &View, plot: &Plot, styles: &Styles, buf: &mut Buffer) {
+fn crosshair(
+    figure: &Figure,
+    view: &ChartView,
+    plot: &TerminalPlot,
+    styles: &Styles,
+    buf: &mut Buffer,
+) {
     let Some((series, point)) = view.cursor else {
         return;
     };
@@ -269,7 +275,7 @@ fn crosshair(figure: &Figure, view: &View, plot: &Plot, styles: &Styles, buf: &m
 }
 
 /// Words beside a place, where every cell that they need is blank; nowhere otherwise.
-fn words(plot: &Plot, (x, y): (f64, f64), text: &str, style: Style, buf: &mut Buffer) {
+fn words(plot: &TerminalPlot, (x, y): (f64, f64), text: &str, style: Style, buf: &mut Buffer) {
     let Some(at) = plot.cell(x, y) else { return };
     let text = clean_line(text);
     let size = u16::try_from(width(&text)).unwrap_or(u16::MAX);

@@ -15,7 +15,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params,
 };
 
-use super::run::{NewRow, Row, Run, RunSummary, Sample, Settings, Sources};
+use super::run::{NewRow, Row, Run, RunSettings, RunSummary, Sample, Sources};
 use super::session::Document;
 use super::{blob, schema};
 use s1_core::trace::{StopReason, Token};
@@ -328,7 +328,12 @@ impl Db {
     ///
     /// # Errors
     /// If the name is taken, or the database cannot be written.
-    pub fn create_run(&mut self, name: &str, settings: &Settings, sources: &Sources) -> Result<()> {
+    pub fn create_run(
+        &mut self,
+        name: &str,
+        settings: &RunSettings,
+        sources: &Sources,
+    ) -> Result<()> {
         if self.has_run(name)? {
             bail!(
                 "there is a run {name:?} already; go on with it by --resume {name}, or give another --name"
@@ -557,7 +562,7 @@ fn write_samples(db: &Connection, run: i64, row: &Row, traces: &[Vec<Token>]) ->
     Ok(stored)
 }
 
-fn settings(text: &str) -> Result<Settings> {
+fn settings(text: &str) -> Result<RunSettings> {
     serde_json::from_str(text).context("the settings of a run are damaged")
 }
 

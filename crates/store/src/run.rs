@@ -166,7 +166,7 @@ pub struct ProblemRecord {
 
 /// Everything that decides what a run computes; with the two files, enough to repeat it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct RunSettings {
     /// The model.
     pub model: ModelRecord,
     /// The problems.
@@ -183,7 +183,7 @@ pub struct Settings {
     pub program_version: String,
 }
 
-impl Settings {
+impl RunSettings {
     /// The rules of one point.
     pub fn policy_of(&self, point: PointSpec) -> Policy {
         Policy {
@@ -194,8 +194,8 @@ impl Settings {
     }
 
     /// The first setting in which two runs differ, with both values; `None` if they are the same.
-    pub fn difference(&self, other: &Settings) -> Option<String> {
-        let tree = |s: &Settings| serde_json::to_value(s).unwrap_or_default();
+    pub fn difference(&self, other: &RunSettings) -> Option<String> {
+        let tree = |s: &RunSettings| serde_json::to_value(s).unwrap_or_default();
         s1_data::records::difference(&tree(self), &tree(other))
     }
 }
@@ -219,7 +219,7 @@ pub struct RunSummary {
     /// When it was started, in seconds since 1970 (UTC).
     pub created_at: u64,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// Rows that are done; of [`ProblemRecord::count`].
     pub rows: usize,
     /// Samples with a reference answer.
@@ -243,7 +243,7 @@ pub struct Run {
     /// When it was started, in seconds since 1970 (UTC).
     pub created_at: u64,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// Where its files were.
     pub sources: Sources,
     /// The rows that are done, in the order of the problem set.
@@ -320,7 +320,7 @@ impl Row {
 /// One answer at one point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Index into [`Settings::points`].
+    /// Index into [`RunSettings::points`].
     pub point: usize,
     /// Which of several independent samples, from 0.
     pub sample: usize,
@@ -374,9 +374,9 @@ mod tests {
 
     #[test]
     fn the_setting_that_differs_is_named_with_both_values() {
-        let a = Settings {
+        let a = RunSettings {
             samples: 1,
-            ..Settings::default()
+            ..RunSettings::default()
         };
         let mut b = a.clone();
         assert_eq!(a.difference(&b), None);

@@ -16,7 +16,7 @@ const STEPS: &[&str] = &[
         id         INTEGER PRIMARY KEY,
         name       TEXT NOT NULL UNIQUE,
         created_at INTEGER NOT NULL,          -- seconds since 1970, UTC
-        settings   TEXT NOT NULL,             -- JSON: store::run::Settings
+        settings   TEXT NOT NULL,             -- JSON: store::run::RunSettings
         model      TEXT NOT NULL,             -- where the model was
         adapter    TEXT,                      -- where its adapter was
         problems   TEXT NOT NULL,             -- where the problem set was

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use super::control::{NextMove, TrainControl};
 use super::trainer::{ExamplePiece, Product, TrainListener, TrainOutcome, Trainer};
 use s1_core::training::{Quantization, TrainConfig, TrainEvent, TrainPlan, TrainStep};
-use s1_data::hub::{self, Kind};
+use s1_data::hub::{self, RepoKind};
 use s1_engine::LoadOptions;
 use s1_engine::dialogue::Dialogue;
 use s1_model::adapter::PeftAdapter;
@@ -128,7 +128,7 @@ impl NativeTrainer {
             }
             (model, _) => {
                 let model = model.as_deref().unwrap_or(Path::new(""));
-                let path = hub::local(model, Kind::Model)?;
+                let path = hub::local(model, RepoKind::Model)?;
                 (Gguf::open(&path)?, path)
             }
         };

@@ -14,7 +14,7 @@ use crate::tui::screen::Screen;
 use crate::tui::widgets::model_picker::Picker;
 use crate::tui::widgets::palette::Palette;
 use crate::tui::widgets::prompt_line::Outcome;
-use s1_engine::catalog::Entry;
+use s1_engine::catalog::CatalogEntry;
 
 impl App {
     /// Takes a key in.
@@ -284,7 +284,7 @@ impl App {
     }
 
     /// Shows the models that were found.
-    pub fn on_models(&mut self, entries: Vec<Entry>) {
+    pub fn on_models(&mut self, entries: Vec<CatalogEntry>) {
         if let Some(Overlay::Models(picker)) = &mut self.overlay {
             picker.set_entries(entries);
         }

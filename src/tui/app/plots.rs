@@ -16,8 +16,8 @@ use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
-use s1_plot::curves::{self, Curves, Source};
-use s1_plot::terminal::View;
+use s1_plot::curves::{self, CurveSource, Curves};
+use s1_plot::terminal::ChartView;
 use s1_plot::{Figure, Scale};
 use s1_store::run::{Row, Run, RunSummary};
 
@@ -124,7 +124,7 @@ impl Shown {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
     /// The point.
-    pub point: Source,
+    pub point: CurveSource,
     /// The anchor first, the point second.
     pub paired: Paired,
 }
@@ -151,9 +151,9 @@ pub struct Plots {
     /// Lengths of thoughts.
     pub lengths: Curves,
     /// How the curve is looked at.
-    pub view: View,
+    pub view: ChartView,
     /// How the lengths are.
-    pub lengths_view: View,
+    pub lengths_view: ChartView,
     /// A logarithmic axis of tokens.
     pub log: bool,
     /// Selected row of the list of runs.
@@ -161,7 +161,7 @@ pub struct Plots {
     /// Selected problem and point of the item matrix.
     pub cell: (usize, usize),
     /// The point that all others are compared with.
-    pub anchor: Option<Source>,
+    pub anchor: Option<CurveSource>,
     /// The comparisons.
     pub pairs: Vec<Pair>,
     /// The selected one.
@@ -196,7 +196,7 @@ impl Plots {
     }
 
     /// What a point is called where several runs may be meant.
-    pub fn name_of(&self, source: Source) -> String {
+    pub fn name_of(&self, source: CurveSource) -> String {
         let Some(shown) = self.shown.get(source.run) else {
             return String::new();
         };
@@ -294,12 +294,12 @@ impl Plots {
     }
 
     /// The point that others are compared with: the one chosen, or the first run's first.
-    pub fn anchor(&self) -> Option<Source> {
-        let exists = |s: &Source| {
+    pub fn anchor(&self) -> Option<CurveSource> {
+        let exists = |s: &CurveSource| {
             let shown = self.shown.get(s.run);
             shown.is_some_and(|shown| s.point < shown.report.points.len())
         };
-        let first = Source { run: 0, point: 0 };
+        let first = CurveSource { run: 0, point: 0 };
         self.anchor.filter(exists).or(Some(first).filter(exists))
     }
 
@@ -356,7 +356,7 @@ impl Plots {
     }
 
     /// The figure that the keys are about, with its view.
-    fn chart(&mut self) -> (&Figure, &mut View) {
+    fn chart(&mut self) -> (&Figure, &mut ChartView) {
         match self.pane {
             Pane::Lengths => (&self.lengths.figure, &mut self.lengths_view),
             _ => (&self.curves.figure, &mut self.view),

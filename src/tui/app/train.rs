@@ -16,7 +16,7 @@ use crate::tui::widgets::chart;
 use s1_core::training::{TrainConfig, TrainStep};
 use s1_lab::training::Preview;
 use s1_plot::Figure;
-use s1_plot::terminal::View;
+use s1_plot::terminal::ChartView;
 use s1_store::training::{RecordedEvent, Training};
 use s1_train::CheckpointFile;
 
@@ -172,7 +172,7 @@ pub struct Train {
     /// The panel that was looked at last, of those that are not charts.
     pub side: Pane,
     /// How the charts are looked at: the crosshair of the one that has the keys.
-    pub view: View,
+    pub view: ChartView,
     /// Selected row of the list of trainings.
     pub row: usize,
     /// Selected checkpoint.

@@ -10,7 +10,7 @@ use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_data::files;
 use s1_engine::LoadOptions;
-use s1_lab::problems::{Options, ProblemSet};
+use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::sweep::{self, Control, Progress};
 
 /// What a sweep needs beside its plan.
@@ -56,9 +56,9 @@ fn work(job: Job, control: &Control, mut tell: impl FnMut(Progress)) -> Result<(
     } = job;
     let path = plan.problems.as_ref().context("choose the problems")?;
     let source = path.display().to_string();
-    let options = Options {
+    let options = ProblemOptions {
         limit: plan.limit,
-        ..Options::default()
+        ..ProblemOptions::default()
     };
     let problems = ProblemSet::load(&source, &options)?;
     for warning in &problems.warnings {

@@ -17,7 +17,7 @@ use crate::tui::app::train::{Pane, Train};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::prose::prose;
-use s1_plot::terminal::View;
+use s1_plot::terminal::ChartView;
 
 mod form;
 mod lists;
@@ -152,7 +152,7 @@ fn draw_chart(app: &App, pane: Pane, focused: bool, area: Rect, buf: &mut Buffer
     let view = if focused {
         train.view.clone()
     } else {
-        View::default()
+        ChartView::default()
     };
     chart::draw_styled(figure, &view, &styles, focused, theme, area, buf);
 }

@@ -13,7 +13,7 @@ use ratatui::widgets::{Block, BorderType, Widget};
 use super::overlay::put;
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
-use s1_plot::terminal::{self, Ink, Styles, View};
+use s1_plot::terminal::{self, ChartView, Ink, Styles};
 use s1_plot::{Figure, Window};
 
 /// From this size on the panel has a border.
@@ -34,7 +34,7 @@ pub fn styles(theme: &Theme) -> Styles {
 /// the lines alone are drawn.
 pub fn draw(
     figure: &Figure,
-    view: &View,
+    view: &ChartView,
     focused: bool,
     theme: &Theme,
     area: Rect,
@@ -46,7 +46,7 @@ pub fn draw(
 /// As [`draw`], with styles of one's own for what is inside.
 pub fn draw_styled(
     figure: &Figure,
-    view: &View,
+    view: &ChartView,
     styles: &Styles,
     focused: bool,
     theme: &Theme,
@@ -122,7 +122,7 @@ const CLOSEST: f64 = 1e-3;
 
 /// Zooms a view in (`closer`) or out, around the crosshair or the middle; all the way out is no
 /// window at all.
-pub fn zoom(figure: &Figure, view: &mut View, closer: bool) {
+pub fn zoom(figure: &Figure, view: &mut ChartView, closer: bool) {
     let (whole, whole_y) = figure.ranges(None);
     let (x, y) = figure.ranges(view.window);
     let at = view
@@ -152,7 +152,7 @@ pub fn zoom(figure: &Figure, view: &mut View, closer: bool) {
 
 /// Moves the crosshair to the next or the last point of its series, or puts it on the last point of
 /// the first series that is shown.
-pub fn step_point(figure: &Figure, view: &mut View, on: bool) {
+pub fn step_point(figure: &Figure, view: &mut ChartView, on: bool) {
     let Some((series, point)) = current(figure, view) else {
         view.cursor = first(figure);
         return;
@@ -173,7 +173,7 @@ pub fn step_point(figure: &Figure, view: &mut View, on: bool) {
 }
 
 /// Moves the crosshair to the next or the last series that is shown, to its point nearest in x.
-pub fn step_series(figure: &Figure, view: &mut View, on: bool) {
+pub fn step_series(figure: &Figure, view: &mut ChartView, on: bool) {
     let Some((series, point)) = current(figure, view) else {
         view.cursor = first(figure);
         return;
@@ -200,7 +200,7 @@ pub fn step_series(figure: &Figure, view: &mut View, on: bool) {
 }
 
 /// The crosshair, if it stands on something that is shown.
-fn current(figure: &Figure, view: &View) -> Option<(usize, usize)> {
+fn current(figure: &Figure, view: &ChartView) -> Option<(usize, usize)> {
     let (series, point) = view.cursor?;
     let on = figure.series.get(series).filter(|s| !s.hidden)?;
     (point < on.points.len()).then_some((series, point))

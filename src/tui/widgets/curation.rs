@@ -13,7 +13,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
 use crate::tui::widgets::list::{Row, Selection};
 use crate::tui::widgets::overlay::{boxed, centered, put, scroll_to};
-use s1_lab::curate::{Chosen, Judged, Passage, StageKind};
+use s1_lab::curate::{CurationReport, ItemDecision, StageKind, StageSummary};
 
 /// Columns that read well.
 const WIDTH: u16 = 124;
@@ -27,7 +27,7 @@ const BOTH_FROM: u16 = 12;
 /// The view and what is selected in it.
 #[derive(Clone, Debug)]
 pub struct Curation {
-    chosen: Box<Chosen>,
+    chosen: Box<CurationReport>,
     stage: Selection,
     item: Selection,
     /// The items have the keys.
@@ -36,7 +36,7 @@ pub struct Curation {
 
 impl Curation {
     /// Starts at the last stage: what was kept.
-    pub fn new(chosen: Box<Chosen>) -> Curation {
+    pub fn new(chosen: Box<CurationReport>) -> Curation {
         Curation {
             stage: Selection::at(chosen.stages.len().saturating_sub(1)),
             chosen,
@@ -45,7 +45,7 @@ impl Curation {
         }
     }
 
-    fn passage(&self) -> Option<&Passage> {
+    fn passage(&self) -> Option<&StageSummary> {
         let stages = &self.chosen.stages;
         stages.get(self.stage.get(stages.len())?)
     }
@@ -207,7 +207,7 @@ impl Curation {
     }
 
     /// A row of the lower part.
-    fn row(&self, passage: &Passage, index: usize, columns: usize) -> Row {
+    fn row(&self, passage: &StageSummary, index: usize, columns: usize) -> Row {
         let domains = &self.chosen.domains;
         if passage.stage != StageKind::Diversity {
             let item = passage.items.get(index).map(|&i| &self.chosen.items[i]);
@@ -223,7 +223,7 @@ impl Curation {
 }
 
 /// Why a stage dropped what it dropped, the commonest first.
-fn why(passage: &Passage) -> String {
+fn why(passage: &StageSummary) -> String {
     let mut reasons: Vec<_> = passage.reasons.iter().collect();
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     let words = reasons
@@ -232,7 +232,7 @@ fn why(passage: &Passage) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn heading(passage: &Passage, domains: usize) -> String {
+fn heading(passage: &StageSummary, domains: usize) -> String {
     let n = |n: usize| grouped(n as u64);
     match passage.stage {
         StageKind::Diversity => format!("{} domains, the largest first", n(domains)),
@@ -246,7 +246,7 @@ fn heading(passage: &Passage, domains: usize) -> String {
 }
 
 /// An item in a row: where it is, how long, and its question; why, at the right.
-fn row(item: &Judged, columns: usize) -> Row {
+fn row(item: &ItemDecision, columns: usize) -> Row {
     let mark = if item.kept { '✓' } else { '✗' };
     let question = match item.question.is_empty() {
         true => item.id.as_str(),
@@ -264,7 +264,7 @@ fn row(item: &Judged, columns: usize) -> Row {
 }
 
 /// Everything about an item but its question.
-fn detail(item: &Judged) -> String {
+fn detail(item: &ItemDecision) -> String {
     let mut parts = vec![
         format!("line {}", item.line),
         format!("id {}", item.id),
@@ -288,24 +288,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("kept.jsonl");
         let stages = [
-            (StageKind::Quality, Reason::Duplicate, Some("line 2")),
+            (
+                StageKind::Quality,
+                DecisionReason::Duplicate,
+                Some("line 2"),
+            ),
             (
                 StageKind::Decontamination,
-                Reason::Overlap,
+                DecisionReason::Overlap,
                 Some("how many clips did she"),
             ),
-            (StageKind::Small, Reason::SolvedBySmall, None),
-            (StageKind::Draw, Reason::NotDrawn, None),
-            (StageKind::Draw, Reason::Drawn, None),
+            (StageKind::Small, DecisionReason::SolvedBySmall, None),
+            (StageKind::Draw, DecisionReason::NotDrawn, None),
+            (StageKind::Draw, DecisionReason::Drawn, None),
         ];
         let mut lines = String::new();
         for line in 1..=60 {
             let (stage, reason, detail) = stages[line % 5];
-            let item = Judged {
+            let item = ItemDecision {
                 line,
                 id: format!("gsm8k-{line}"),
                 stage,
-                kept: reason == Reason::Drawn,
+                kept: reason == DecisionReason::Drawn,
                 reason,
                 detail: detail.map(Into::into),
                 domain: (stage == StageKind::Draw).then(|| format!("0{} money", line % 3)),
@@ -317,7 +321,7 @@ mod tests {
             lines += &(serde_json::to_string(&item).unwrap() + "\n");
         }
         std::fs::write(folder.path().join("kept.reasons.jsonl"), lines).unwrap();
-        Curation::new(Box::new(Chosen::read(&data).unwrap()))
+        Curation::new(Box::new(CurationReport::read(&data).unwrap()))
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::tui::widgets::palette::{score, types};
 use crate::tui::widgets::prompt_line::Outcome;
 use s1_core::format;
 use s1_data::hub;
-use s1_engine::catalog::Entry;
+use s1_engine::catalog::CatalogEntry;
 
 /// How to get a first model, in one line.
 pub const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf";
@@ -28,7 +28,7 @@ pub const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf
 /// The picker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picker {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogEntry>,
     /// What is typed: letters that narrow the list, or a path.
     input: Input,
     selection: Selection,
@@ -42,7 +42,7 @@ pub struct Picker {
 
 impl Picker {
     /// A picker over the files that were found.
-    pub fn new(entries: Vec<Entry>) -> Picker {
+    pub fn new(entries: Vec<CatalogEntry>) -> Picker {
         Picker {
             entries,
             ..Picker::default()
@@ -50,15 +50,15 @@ impl Picker {
     }
 
     /// Replaces the files, once they have been looked for.
-    pub fn set_entries(&mut self, entries: Vec<Entry>) {
+    pub fn set_entries(&mut self, entries: Vec<CatalogEntry>) {
         self.entries = entries;
         self.searching = false;
     }
 
     /// The files that match what is typed, best first.
-    fn matches(&self) -> Vec<&Entry> {
+    fn matches(&self) -> Vec<&CatalogEntry> {
         let query = self.input.text();
-        let mut scored: Vec<(i32, &Entry)> = self
+        let mut scored: Vec<(i32, &CatalogEntry)> = self
             .entries
             .iter()
             .filter_map(|e| Some((score(query, &format!("{} {}", e.name, e.origin))?, e)))
@@ -228,7 +228,7 @@ impl Picker {
         } else if matches.is_empty() {
             self.draw_empty(buf, area, theme);
         } else {
-            let name = |e: &Entry| {
+            let name = |e: &CatalogEntry| {
                 let here = self.current.as_ref() == Some(&e.path);
                 format!(
                     "{:>7}  {}{}",
@@ -273,37 +273,37 @@ mod tests {
     use super::*;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyModifiers};
-    use s1_engine::catalog::Source;
+    use s1_engine::catalog::ModelSource;
 
-    fn entries() -> Vec<Entry> {
+    fn entries() -> Vec<CatalogEntry> {
         [
             (
                 "Qwen3-0.6B-Q8_0",
                 "Qwen/Qwen3-0.6B-GGUF",
                 639_446_688,
-                Source::Hub,
+                ModelSource::Hub,
             ),
             (
                 "SmolLM2-135M-Instruct-Q4_1",
                 "/home/ada/models",
                 98_314_272,
-                Source::Folder,
+                ModelSource::Folder,
             ),
             (
                 "s1.1-1.5B-Q4_K_M",
                 "/home/ada/models/s1",
                 1_117_320_736,
-                Source::Folder,
+                ModelSource::Folder,
             ),
             (
                 "gemma-3-1b-it-Q4_0",
                 "google/gemma-3-1b-it-qat-q4_0-gguf",
                 1_002_000_000,
-                Source::Hub,
+                ModelSource::Hub,
             ),
         ]
         .into_iter()
-        .map(|(name, origin, bytes, source)| Entry {
+        .map(|(name, origin, bytes, source)| CatalogEntry {
             path: PathBuf::from(format!("/models/{name}.gguf")),
             name: name.into(),
             origin: origin.into(),

@@ -18,7 +18,7 @@ pub enum Next {
 
 /// What becomes of a token the model proposed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum ForcingDecision {
     /// It is appended.
     Accept {
         /// The phase it belongs to.

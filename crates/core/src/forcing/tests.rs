@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::delimiters::tests::{CHATML, PLAIN, QWEN3, Toy};
-use crate::delimiters::{Family, Spec, Vocabulary};
+use crate::delimiters::{Family, Spec, TokenLookup};
 use crate::trace::Token;
 
 /// A model that says what it is told to, one token at a time, under a machine: the engine's loop
@@ -77,7 +77,7 @@ impl Play {
                         let id = if mask.contains(&id) { '.' as u32 } else { id };
                         let text = self.text_of(id);
                         match self.machine.judge(id, &text) {
-                            Verdict::Accept {
+                            ForcingDecision::Accept {
                                 phase,
                                 reason,
                                 relabel,
@@ -93,8 +93,8 @@ impl Play {
                                 }
                                 self.write(id, Origin::Sampled, phase, reason);
                             }
-                            Verdict::Edit(edit) => self.edit(edit),
-                            Verdict::Stop(reason) => self.stop = Some(reason),
+                            ForcingDecision::Edit(edit) => self.edit(edit),
+                            ForcingDecision::Stop(reason) => self.stop = Some(reason),
                         }
                         break;
                     }
@@ -590,7 +590,7 @@ fn an_end_the_user_picks_is_not_replaced_by_a_wait() {
     );
     assert_eq!(
         p.machine.choose(1002),
-        Verdict::Accept {
+        ForcingDecision::Accept {
             phase: Phase::Answer,
             reason: Some(Reason::NaturalEnd),
             relabel: 0
@@ -598,7 +598,7 @@ fn an_end_the_user_picks_is_not_replaced_by_a_wait() {
     );
     assert!(matches!(
         p.machine.choose('q' as u32),
-        Verdict::Accept {
+        ForcingDecision::Accept {
             reason: Some(Reason::Chosen),
             ..
         }

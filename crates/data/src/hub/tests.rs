@@ -103,7 +103,7 @@ fn hub(folder: &Path, site: String) -> Hub {
 }
 
 fn fetch(hub: &Hub, id: &str) -> Result<PathBuf> {
-    hub.fetch(id, Kind::Model, &mut || true)
+    hub.fetch(id, RepoKind::Model, &mut || true)
 }
 
 /// The sentence of a download that must fail.
@@ -154,7 +154,7 @@ fn a_download_that_stands_still_can_be_left_and_goes_on_later() {
     };
     let hub = hub(folder.path(), site.open());
     let (since, mut looks) = (Instant::now(), 0);
-    let left = hub.fetch("a/b", Kind::Model, &mut || {
+    let left = hub.fetch("a/b", RepoKind::Model, &mut || {
         looks += 1;
         looks < 5
     });
@@ -229,7 +229,7 @@ fn no_file_outside_the_repository_is_touched() {
     assert!(inside("gguf/m-q8_0.gguf").is_ok());
 }
 
-fn pick(kind: Kind, files: &[&str]) -> Result<String> {
+fn pick(kind: RepoKind, files: &[&str]) -> Result<String> {
     only_file(
         &Repo::new(Path::new(""), kind, "a/b"),
         files.iter().map(ToString::to_string),
@@ -239,25 +239,28 @@ fn pick(kind: Kind, files: &[&str]) -> Result<String> {
 #[test]
 fn the_test_split_is_meant_and_doubt_is_said() {
     let split = ["README.md", "main/train.parquet", "main/test.parquet"];
-    assert_eq!(pick(Kind::Dataset, &split).unwrap(), "main/test.parquet");
+    assert_eq!(
+        pick(RepoKind::Dataset, &split).unwrap(),
+        "main/test.parquet"
+    );
     let one = ["data.jsonl", "x.py"];
-    assert_eq!(pick(Kind::Dataset, &one).unwrap(), "data.jsonl");
-    let error = pick(Kind::Dataset, &["a.jsonl", "b.jsonl"]).unwrap_err();
+    assert_eq!(pick(RepoKind::Dataset, &one).unwrap(), "data.jsonl");
+    let error = pick(RepoKind::Dataset, &["a.jsonl", "b.jsonl"]).unwrap_err();
     assert!(error.to_string().contains("hf:a/b:FILE"), "{error}");
-    assert!(pick(Kind::Dataset, &["README.md"]).is_err());
+    assert!(pick(RepoKind::Dataset, &["README.md"]).is_err());
 }
 
 #[test]
 fn of_a_models_quantizations_q8_is_meant() {
     let files = ["m-Q4_K_M.gguf", "m-Q8_0.gguf", "config.json"];
-    assert_eq!(pick(Kind::Model, &files).unwrap(), "m-Q8_0.gguf");
-    assert!(pick(Kind::Model, &["model.safetensors"]).is_err());
+    assert_eq!(pick(RepoKind::Model, &files).unwrap(), "m-Q8_0.gguf");
+    assert!(pick(RepoKind::Model, &["model.safetensors"]).is_err());
 }
 
 #[test]
 fn only_names_of_the_hub_are_looked_for_there() {
     let path = Path::new("models/m.gguf");
-    assert_eq!(local(path, Kind::Model).unwrap(), path);
+    assert_eq!(local(path, RepoKind::Model).unwrap(), path);
     assert!(is_hub(Path::new("hf:a/b")) && !is_hub(path));
 }
 

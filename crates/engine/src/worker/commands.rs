@@ -3,7 +3,7 @@
 
 use super::{Gone, Worker};
 use crate::lane::Lane;
-use s1_core::forcing::{Edit, Verdict};
+use s1_core::forcing::{Edit, ForcingDecision};
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::trace::{Origin, StopReason, Token};
 
@@ -259,12 +259,12 @@ impl Worker<'_> {
             return self.notice(id, "this token is not in the model's vocabulary");
         }
         match lane.machine.choose(token) {
-            Verdict::Accept { phase, reason, .. } => {
+            ForcingDecision::Accept { phase, reason, .. } => {
                 lane.append(&self.model, token, Origin::User, phase, reason);
                 self.refresh(id)
             }
-            Verdict::Edit(edit) => self.apply(id, edit),
-            Verdict::Stop(reason) => self.set_state(id, LaneState::Stopped(reason)),
+            ForcingDecision::Edit(edit) => self.apply(id, edit),
+            ForcingDecision::Stop(reason) => self.set_state(id, LaneState::Stopped(reason)),
         }
     }
 

@@ -11,7 +11,7 @@
 //! nothing pending; its host rides on nobody.
 
 use super::{Gone, Worker};
-use s1_core::forcing::Verdict;
+use s1_core::forcing::ForcingDecision;
 use s1_core::protocol::{Event, LaneId, LaneState, Request};
 
 impl Worker<'_> {
@@ -144,7 +144,13 @@ impl Worker<'_> {
         host: LaneId,
         token: u32,
         mask: &[u32],
-    ) -> Result<(Option<Verdict>, Vec<(LaneId, (u32, Verdict))>), Gone> {
+    ) -> Result<
+        (
+            Option<ForcingDecision>,
+            Vec<(LaneId, (u32, ForcingDecision))>,
+        ),
+        Gone,
+    > {
         let mut others = Vec::new();
         let Some(lane) = self.lanes.get_mut(&host) else {
             return Ok((None, others));

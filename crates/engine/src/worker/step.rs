@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{CHUNK, Gone, Worker};
 use crate::lane::Lane;
 use crate::probe;
-use s1_core::forcing::{Edit, Next, Verdict};
+use s1_core::forcing::{Edit, ForcingDecision, Next};
 use s1_core::loops::Loop;
 use s1_core::protocol::{Event, LaneId, LaneState, Until};
 use s1_core::sampling::Sampling;
@@ -134,12 +134,12 @@ impl Worker<'_> {
     }
 
     /// Writes a proposed token, or what its lane wants instead, to the lane and its riders.
-    fn settle(&mut self, id: LaneId, token: u32, verdict: Verdict) -> Result<(), Gone> {
+    fn settle(&mut self, id: LaneId, token: u32, verdict: ForcingDecision) -> Result<(), Gone> {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return Ok(());
         };
         match verdict {
-            Verdict::Accept {
+            ForcingDecision::Accept {
                 phase,
                 reason,
                 relabel,
@@ -168,12 +168,12 @@ impl Worker<'_> {
                 }
                 Ok(())
             }
-            Verdict::Edit(edit) => {
+            ForcingDecision::Edit(edit) => {
                 let pending = lane.machine.pending_waits();
                 self.tell(Event::PendingWaits(id, pending))?;
                 self.write(id, edit)
             }
-            Verdict::Stop(reason) => self.set_state(id, LaneState::Stopped(reason)),
+            ForcingDecision::Stop(reason) => self.set_state(id, LaneState::Stopped(reason)),
         }
     }
 
@@ -327,8 +327,8 @@ impl Worker<'_> {
         // a probe the user asked for is made again afterwards.
         let interrupted = || !self.inbox.is_empty() || self.cancelled.load(Ordering::Relaxed);
         match probe::run(&self.model, lane, at, &interrupted) {
-            Ok(probe::Outcome::Done(probe)) => self.tell(Event::Probe(id, probe)),
-            Ok(probe::Outcome::Interrupted) => {
+            Ok(probe::ProbeOutcome::Done(probe)) => self.tell(Event::Probe(id, probe)),
+            Ok(probe::ProbeOutcome::Interrupted) => {
                 if !due {
                     lane.probe_wanted = Some(at);
                 }

@@ -11,9 +11,10 @@ use std::path::Path;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 
+use super::plan::{CurationPlan, CurationProgress};
 use super::pool::Pool;
-use super::{Plan, Progress, StageKind};
-use crate::problems::{Options, Problem, ProblemSet};
+use super::result::StageKind;
+use crate::problems::{Problem, ProblemOptions, ProblemSet};
 use crate::sweep::{self, Control};
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::sampling::Sampling;
@@ -25,8 +26,8 @@ use s1_store::run::{Budget, PointSpec};
 const MAX_NAME: usize = 30;
 
 /// The pool as a problem set: item i is problem i.
-pub(super) fn problems(plan: &Plan, pool: &Pool) -> ProblemSet {
-    let problem = |item: &super::pool::Item| Problem {
+pub(super) fn problems(plan: &CurationPlan, pool: &Pool) -> ProblemSet {
+    let problem = |item: &super::item::PoolItem| Problem {
         id: item.id.clone(),
         question: item.question.clone(),
         reference: item.reference.clone(),
@@ -47,13 +48,13 @@ pub(super) fn problems(plan: &Plan, pool: &Pool) -> ProblemSet {
 ///
 /// Errors as [`sweep::run`].
 pub(super) fn solved(
-    plan: &Plan,
+    plan: &CurationPlan,
     load: &LoadOptions,
     stage: StageKind,
     set: ProblemSet,
     open: &[bool],
     control: &Control,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut dyn FnMut(CurationProgress),
 ) -> Result<Option<HashSet<usize>>> {
     let policy = Policy {
         // No thinking is not the same as a thought of no tokens: nothing is opened then.
@@ -66,12 +67,12 @@ pub(super) fn solved(
     let name = name(plan, load, &set, &policy, &db)?;
     let resume = db.has_run(&name)?;
     drop(db);
-    let sweep = sweep::Plan {
+    let sweep = sweep::CurationPlan {
         load: load.clone(),
         prompt: set.prompt.clone(),
         problems: set,
         source: plan.pool.display().to_string(),
-        options: Options::default(),
+        options: ProblemOptions::default(),
         policy,
         sampling: Sampling::default(),
         samples: 1,
@@ -84,7 +85,7 @@ pub(super) fn solved(
         resume,
         db: plan.db.clone(),
     };
-    let mut pass = |progress| tell(Progress::Solving { stage, progress });
+    let mut pass = |progress| tell(CurationProgress::Solving { stage, progress });
     if !sweep::run_some(&sweep, &|i| open[i], control, &mut pass)? {
         return Ok(None);
     }
@@ -99,7 +100,7 @@ pub(super) fn solved(
 /// The run's name: what people know the pool and the model by, and a hash of all that decides the
 /// answers.
 fn name(
-    plan: &Plan,
+    plan: &CurationPlan,
     load: &LoadOptions,
     set: &ProblemSet,
     policy: &Policy,

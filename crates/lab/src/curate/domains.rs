@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::plan::CurationPlan;
 use super::pool::Pool;
-use super::{Plan, cluster, embed};
+use super::{cluster, embed};
 
 /// Name of the domain of items whose field is empty.
 const UNNAMED: &str = "(none)";
@@ -34,7 +35,7 @@ impl Domains {
 
 /// The domains of the items at `left`. Errors where the model that lends its embeddings cannot be
 /// used.
-pub(super) fn of(plan: &Plan, pool: &Pool, left: &[usize]) -> Result<Domains> {
+pub(super) fn of(plan: &CurationPlan, pool: &Pool, left: &[usize]) -> Result<Domains> {
     if let Some(field) = &pool.domain_field {
         let found = by_field(field, pool, left);
         // A field that says the same of all tells nothing, unless the user wants it so.

@@ -8,7 +8,7 @@ use s1_core::rng::Rng;
 
 /// An item that can be drawn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
+pub(super) struct DrawCandidate {
     /// The number of its domain.
     pub domain: usize,
     /// The length of its trace.
@@ -18,7 +18,7 @@ pub(super) struct Candidate {
 /// Draws `keep` positions (all of them, if there are fewer), in the order in which they were
 /// drawn: a domain uniformly, then one item of it, by rank or (`!longer`) uniformly.
 pub(super) fn by_domain(
-    items: &[Candidate],
+    items: &[DrawCandidate],
     keep: usize,
     longer: bool,
     rng: &mut Rng,
@@ -46,7 +46,7 @@ pub(super) fn by_domain(
 }
 
 /// The `keep` longest, the longest first; of the same length, the first in the pool first.
-pub(super) fn longest(items: &[Candidate], keep: usize) -> Vec<usize> {
+pub(super) fn longest(items: &[DrawCandidate], keep: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(items[at].length));
     order.truncate(keep);
@@ -112,10 +112,10 @@ mod tests {
         assert_eq!(halving(1, &mut rng), 0);
     }
 
-    fn pool() -> Vec<Candidate> {
+    fn pool() -> Vec<DrawCandidate> {
         // Domain 0 has ninety items, domain 1 ten; the later ones are longer.
         (0..100)
-            .map(|i| Candidate {
+            .map(|i| DrawCandidate {
                 domain: usize::from(i >= 90),
                 length: i,
             })
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_other_draws_are_what_they_are_called() {
-        let item = |length| Candidate { domain: 0, length };
+        let item = |length| DrawCandidate { domain: 0, length };
         let items = [item(5), item(9), item(5), item(7)];
         assert_eq!(longest(&items, 3), [1, 3, 0]);
         let drawn = uniform(10, 10, &mut Rng::new(2));

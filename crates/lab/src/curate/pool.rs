@@ -11,9 +11,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::item::PoolItem;
 use super::quality::Rules;
 use super::{Reason, text};
-use crate::problems::{Layout, Options};
+use crate::problems::{RecordLayout, ProblemOptions};
 use s1_data::records::fields::{self, DOMAINS, SOLUTIONS, TRACES, get};
 use s1_data::records::{self, Record};
 use s1_model::tokenizer::Tokenizer;
@@ -49,7 +50,7 @@ pub(super) struct Item {
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Pool {
-    pub items: Vec<Item>,
+    pub items: Vec<PoolItem>,
     /// The layout that was recognised, e.g. `gsm8k`.
     pub layout: &'static str,
     /// How a question is put to a model.
@@ -60,7 +61,7 @@ pub(super) struct Pool {
 
 /// How a pool is read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct PoolReader<'a> {
     /// Measures traces; without one they are measured in words.
     pub tokenizer: Option<&'a Tokenizer>,
     /// The field of the domain, if it is not to be recognised.
@@ -87,10 +88,10 @@ impl Reader<'_> {
             if pool.items.len() == MAX_ITEMS {
                 bail!("{shown} has more than {MAX_ITEMS} lines; split it");
             }
-            let mut item = Item {
+            let mut item = PoolItem {
                 line,
                 id: line.to_string(),
-                ..Item::default()
+                ..PoolItem::default()
             };
             let record = match records::record(bytes) {
                 Ok(record) => record,
@@ -112,7 +113,7 @@ impl Reader<'_> {
                 Some(talk) => self.take(&mut item, &rules, talk)?,
                 None => {
                     // Line by line: the first may lack the very field that tells the layout.
-                    let found = match Layout::of(&record, &Options::default()) {
+                    let found = match RecordLayout::of(&record, &ProblemOptions::default()) {
                         Ok(found) => found,
                         Err(error) => {
                             unlike = unlike.take().or(Some((line, error)));
@@ -158,7 +159,7 @@ impl Reader<'_> {
         Ok(pool)
     }
 
-    fn take(&self, item: &mut Item, rules: &Rules, talk: Talk) -> Result<()> {
+    fn take(&self, item: &mut PoolItem, rules: &Rules, talk: Talk) -> Result<()> {
         item.traced = !talk.trace.trim().is_empty();
         let measured = match item.traced {
             true => &talk.trace,
@@ -177,7 +178,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn domain_field_of(&self, record: &Record) -> Option<String> {
+    fn domain_field_of(&self, record: &Map<String, Value>) -> Option<String> {
         let named = |name: &&str| get(record, name).is_some_and(|v| short_text(v).is_some());
         match self.domain_field {
             Some(name) => Some(name).filter(named).map(str::to_owned),
@@ -207,7 +208,7 @@ struct Talk {
 }
 
 /// The first question and the last answer of `messages`, if it is a conversation.
-fn conversation(record: &Record) -> Option<Talk> {
+fn conversation(record: &Map<String, Value>) -> Option<Talk> {
     let messages = record.get("messages")?.as_array()?;
     let said = |message: &Value, by: &str| -> Option<String> {
         (message.get("role")?.as_str()? == by)
@@ -230,7 +231,7 @@ fn conversation(record: &Record) -> Option<Talk> {
 }
 
 /// The trace: a text, the first of several texts, or pieces in one.
-fn trace(record: &Record) -> String {
+fn trace(record: &Map<String, Value>) -> String {
     let found = TRACES.iter().find_map(|name| get(record, name));
     match found {
         Some(Value::String(text)) => text.clone(),

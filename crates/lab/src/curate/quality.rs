@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use anyhow::Result;
 use regex::Regex;
 
-use super::pool::Item;
+use super::item::PoolItem;
+use super::result::{Decision, DecisionReason, StageKind};
 use super::text;
-use super::{Fate, Reason, StageKind};
 
 /// An error message is short; a long text that speaks of errors is none.
 const ERROR_LENGTH: usize = 400;
@@ -54,17 +54,22 @@ impl Rules {
     }
 
     /// The first fault of an item's texts.
-    pub(super) fn fault(&self, question: &str, trace: &str, answer: &str) -> Option<Reason> {
+    pub(super) fn fault(
+        &self,
+        question: &str,
+        trace: &str,
+        answer: &str,
+    ) -> Option<DecisionReason> {
         if [question, trace, answer].iter().any(|t| self.is_error(t)) {
-            Some(Reason::ApiError)
+            Some(DecisionReason::ApiError)
         } else if is_garbled(question) || is_garbled(trace) || is_garbled(answer) {
-            Some(Reason::Garbled)
+            Some(DecisionReason::Garbled)
         } else if is_art(question) {
-            Some(Reason::AsciiArt)
+            Some(DecisionReason::AsciiArt)
         } else if self.needs_image(question) {
-            Some(Reason::ImageReference)
+            Some(DecisionReason::ImageReference)
         } else if self.miscounts(question) {
-            Some(Reason::Numbering)
+            Some(DecisionReason::Numbering)
         } else {
             None
         }
@@ -115,7 +120,7 @@ fn is_art(text: &str) -> bool {
 
 /// What becomes of each item, in order; `None` goes on. Of items that ask the same, the first
 /// one without a fault goes on.
-pub(super) fn judge(items: &[Item], open: &[bool]) -> Vec<Option<Fate>> {
+pub(super) fn filter(items: &[PoolItem], open: &[bool]) -> Vec<Option<Decision>> {
     let asked = || items.iter().zip(open).filter(|(_, open)| **open);
     let traced = asked().filter(|(item, _)| item.traced).count();
     // A pool with traces is one in which most items have one.
@@ -129,15 +134,15 @@ pub(super) fn judge(items: &[Item], open: &[bool]) -> Vec<Option<Fate>> {
             if !open {
                 return None;
             }
-            let fate = |reason| Some(Fate::new(StageKind::Quality, reason, None));
+            let decision = |reason| Some(Decision::new(StageKind::Quality, reason, None));
             if item.question.is_empty() {
-                return fate(Reason::MissingQuestion);
+                return decision(DecisionReason::MissingQuestion);
             } else if item.reference.is_none() {
-                return fate(Reason::MissingAnswer);
+                return decision(DecisionReason::MissingAnswer);
             } else if has_traces && !item.traced {
-                return fate(Reason::MissingTrace);
+                return decision(DecisionReason::MissingTrace);
             } else if let Some(fault) = item.fault {
-                return fate(fault);
+                return decision(fault);
             }
             let words = text::words(&item.question);
             let normal = text::hash(words.iter().map(String::as_str));
@@ -151,12 +156,12 @@ pub(super) fn judge(items: &[Item], open: &[bool]) -> Vec<Option<Fate>> {
             };
             let twin = |reason, line: usize| {
                 let of = Some(format!("of line {line}"));
-                Some(Fate::new(StageKind::Quality, reason, of))
+                Some(Decision::new(StageKind::Quality, reason, of))
             };
             if *same != item.line {
-                twin(Reason::Duplicate, *same)
+                twin(DecisionReason::Duplicate, *same)
             } else if alike != item.line {
-                twin(Reason::NearDuplicate, alike)
+                twin(DecisionReason::NearDuplicate, alike)
             } else {
                 None
             }
@@ -168,7 +173,7 @@ pub(super) fn judge(items: &[Item], open: &[bool]) -> Vec<Option<Fate>> {
 mod tests {
     use super::*;
 
-    fn fault(question: &str) -> Option<Reason> {
+    fn fault(question: &str) -> Option<DecisionReason> {
         Rules::new().unwrap().fault(question, "", "4")
     }
 
@@ -186,58 +191,61 @@ mod tests {
             ("It weighs\n3.5 kg and\n1.5 kg", None),
             (
                 "As shown in the figure, AB = 3.",
-                Some(Reason::ImageReference),
+                Some(DecisionReason::ImageReference),
             ),
             (
                 "Find the area of the figure below.",
-                Some(Reason::ImageReference),
+                Some(DecisionReason::ImageReference),
             ),
-            ("![](a.png) What is x?", Some(Reason::ImageReference)),
+            (
+                "![](a.png) What is x?",
+                Some(DecisionReason::ImageReference),
+            ),
             (
                 "In the diagram below [asy] draw((0,0)); [/asy] find x.",
                 None,
             ),
             (
                 " /\\_/\\\n( o o )\n |---|\n/|___|\\\n=====",
-                Some(Reason::AsciiArt),
+                Some(DecisionReason::AsciiArt),
             ),
-            ("┌──┐\n│  │\n└──┘\nwhat?", Some(Reason::AsciiArt)),
-            ("Do:\n1. a\n3. b", Some(Reason::Numbering)),
-            ("(4) a\n(5) b", Some(Reason::Numbering)),
-            ("What is caf\u{fffd}?", Some(Reason::Garbled)),
-            ("Error: 429", Some(Reason::ApiError)),
-            ("Error: 429 is thrown. Why?", Some(Reason::ApiError)),
+            ("┌──┐\n│  │\n└──┘\nwhat?", Some(DecisionReason::AsciiArt)),
+            ("Do:\n1. a\n3. b", Some(DecisionReason::Numbering)),
+            ("(4) a\n(5) b", Some(DecisionReason::Numbering)),
+            ("What is caf\u{fffd}?", Some(DecisionReason::Garbled)),
+            ("Error: 429", Some(DecisionReason::ApiError)),
+            ("Error: 429 is thrown. Why?", Some(DecisionReason::ApiError)),
             ("Why is the error: 3?", None),
         ] {
             assert_eq!(fault(question), expected, "{question}");
         }
         let rules = Rules::new().unwrap();
         let trace = rules.fault("q", "Rate limit reached for requests", "4");
-        assert_eq!(trace, Some(Reason::ApiError));
+        assert_eq!(trace, Some(DecisionReason::ApiError));
         let long = format!("Error: {}", "the standard error of a mean ".repeat(30));
         assert_eq!(rules.fault("q", &long, "4"), None);
     }
 
-    fn item(line: usize, question: &str) -> Item {
-        Item {
+    fn item(line: usize, question: &str) -> PoolItem {
+        PoolItem {
             line,
             question: question.into(),
             reference: Some("4".into()),
-            ..Item::default()
+            ..PoolItem::default()
         }
     }
 
-    fn judged(items: &[Item]) -> Vec<Option<(Reason, Option<String>)>> {
-        judge(items, &vec![true; items.len()])
+    fn judged(items: &[PoolItem]) -> Vec<Option<(DecisionReason, Option<String>)>> {
+        filter(items, &vec![true; items.len()])
             .into_iter()
-            .map(|fate| fate.map(|f| (f.reason, f.detail)))
+            .map(|decision| decision.map(|f| (f.reason, f.detail)))
             .collect()
     }
 
     #[test]
     fn duplicates_go_and_name_the_line_that_stays() {
         let mut faulty = item(1, "What is 2+2?");
-        faulty.fault = Some(Reason::Garbled);
+        faulty.fault = Some(DecisionReason::Garbled);
         let items = [
             faulty,
             item(2, "What is 2+2?"),
@@ -251,10 +259,10 @@ mod tests {
         assert_eq!(
             judged(&items),
             [
-                Some((Reason::Garbled, None)),
+                Some((DecisionReason::Garbled, None)),
                 None,
-                Some((Reason::Duplicate, of(2))),
-                Some((Reason::NearDuplicate, of(2))),
+                Some((DecisionReason::Duplicate, of(2))),
+                Some((DecisionReason::NearDuplicate, of(2))),
                 None,
                 None,
                 None,
@@ -266,13 +274,13 @@ mod tests {
     fn a_trace_is_missed_only_where_most_items_have_one() {
         let mut items = [item(1, "a"), item(2, "b"), item(3, "c"), item(4, "")];
         items[2].reference = None;
-        let missing = Some((Reason::MissingAnswer, None));
-        let question = Some((Reason::MissingQuestion, None));
+        let missing = Some((DecisionReason::MissingAnswer, None));
+        let question = Some((DecisionReason::MissingQuestion, None));
         let none = [None, None, missing.clone(), question.clone()];
         assert_eq!(judged(&items), none);
         items[0].traced = true;
         items[3].traced = true;
-        let trace = Some((Reason::MissingTrace, None));
+        let trace = Some((DecisionReason::MissingTrace, None));
         assert_eq!(judged(&items), [None, trace, missing, question]);
     }
 }

@@ -88,45 +88,49 @@ pub enum Reason {
     Drawn,
 }
 
-impl Reason {
+impl DecisionReason {
     /// The reason in a few words.
     pub fn text(self) -> &'static str {
         match self {
-            Reason::Broken => "broken line",
-            Reason::NotSampled => "not in the sample",
-            Reason::MissingQuestion => "no question",
-            Reason::MissingAnswer => "no answer",
-            Reason::MissingTrace => "no trace",
-            Reason::ApiError => "API error",
-            Reason::Garbled => "garbled",
-            Reason::AsciiArt => "ASCII art",
-            Reason::ImageReference => "image missing",
-            Reason::Numbering => "numbering",
-            Reason::Duplicate => "duplicate",
-            Reason::NearDuplicate => "near duplicate",
-            Reason::Overlap => "in an evaluation set",
-            Reason::SolvedBySmall => "solved by the small model",
-            Reason::SolvedByLarge => "solved by the large model",
-            Reason::NotDrawn => "not drawn",
-            Reason::Drawn => "drawn",
+            DecisionReason::Broken => "broken line",
+            DecisionReason::NotSampled => "not in the sample",
+            DecisionReason::MissingQuestion => "no question",
+            DecisionReason::MissingAnswer => "no answer",
+            DecisionReason::MissingTrace => "no trace",
+            DecisionReason::ApiError => "API error",
+            DecisionReason::Garbled => "garbled",
+            DecisionReason::AsciiArt => "ASCII art",
+            DecisionReason::ImageReference => "image missing",
+            DecisionReason::Numbering => "numbering",
+            DecisionReason::Duplicate => "duplicate",
+            DecisionReason::NearDuplicate => "near duplicate",
+            DecisionReason::Overlap => "in an evaluation set",
+            DecisionReason::SolvedBySmall => "solved by the small model",
+            DecisionReason::SolvedByLarge => "solved by the large model",
+            DecisionReason::NotDrawn => "not drawn",
+            DecisionReason::Drawn => "drawn",
         }
     }
 }
 
 /// What became of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fate {
+pub struct Decision {
     /// The stage that decided.
     pub stage: StageKind,
     /// Why.
-    pub reason: Reason,
+    pub reason: DecisionReason,
     /// More about it: the line of the twin, the words of the overlap.
     pub detail: Option<String>,
 }
 
-impl Fate {
-    pub(super) fn new(stage: StageKind, reason: Reason, detail: Option<String>) -> Fate {
-        Fate {
+impl Decision {
+    pub(super) fn new(
+        stage: StageKind,
+        reason: DecisionReason,
+        detail: Option<String>,
+    ) -> Decision {
+        Decision {
             stage,
             reason,
             detail,
@@ -146,7 +150,7 @@ pub struct Stage {
     #[serde(rename = "out")]
     pub output: usize,
     /// How many went, by the reason.
-    pub reasons: BTreeMap<Reason, usize>,
+    pub reasons: BTreeMap<DecisionReason, usize>,
     /// Time it took.
     pub seconds: f64,
     /// How it was done, in a few words.
@@ -166,7 +170,7 @@ pub struct Domain {
 
 /// An item with what became of it: one line of the reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct ItemDecision {
     /// Its line in the pool, from 1.
     pub line: usize,
     /// Its own id, else the line.
@@ -176,7 +180,7 @@ pub struct Judged {
     /// Whether it is kept.
     pub kept: bool,
     /// Why.
-    pub reason: Reason,
+    pub reason: DecisionReason,
     /// More about it.
     pub detail: Option<String>,
     /// Its domain, as far as it is known.
@@ -188,12 +192,9 @@ pub struct Judged {
     pub question: String,
 }
 
-/// Characters of a question that are kept with its reason.
-const QUESTION: usize = 200;
-
 /// The result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct CurationOutcome {
     /// The stages.
     pub stages: Vec<Stage>,
     /// The domains, the largest first; none for methods that draw without them.
@@ -201,11 +202,11 @@ pub struct Outcome {
     /// What tells the domains apart.
     pub domains_by: String,
     /// Every item of the pool, in its order.
-    pub items: Vec<Judged>,
+    pub items: Vec<ItemDecision>,
     /// The lines that are kept, byte by byte as in the pool, without their line ends.
     pub lines: Vec<Vec<u8>>,
     /// How they were drawn.
-    pub method: Method,
+    pub method: CurationMethod,
     /// The seed of every random choice.
     pub seed: u64,
     /// What lengths are counted in: `tokens` or `words`.

@@ -21,21 +21,21 @@ impl Place {
         path
     }
 
-    fn plan(&self, pool: &str, keep: usize) -> Plan {
+    fn plan(&self, pool: &str, keep: usize) -> CurationPlan {
         let pool = self.file("pool.jsonl", pool);
-        Plan::new(pool, keep, self.folder.path().join("runs.db"))
+        CurationPlan::new(pool, keep, self.folder.path().join("runs.db"))
     }
 }
 
-fn curated(plan: &Plan) -> Result<Outcome> {
+fn curated(plan: &CurationPlan) -> Result<CurationOutcome> {
     let outcome = run(plan, &Control::default(), &mut |_| {})?;
     Ok(outcome.unwrap())
 }
 
 /// Stage, in, out and reasons.
-type Count = (StageKind, usize, usize, Vec<(Reason, usize)>);
+type Count = (StageKind, usize, usize, Vec<(DecisionReason, usize)>);
 
-fn counts(outcome: &Outcome) -> Vec<Count> {
+fn counts(outcome: &CurationOutcome) -> Vec<Count> {
     let stages = outcome.stages.iter();
     stages
         .map(|s| {
@@ -84,11 +84,19 @@ fn every_stage_accounts_for_every_item() {
                 StageKind::Quality,
                 9,
                 7,
-                vec![(Reason::MissingAnswer, 1), (Reason::NearDuplicate, 1)]
+                vec![
+                    (DecisionReason::MissingAnswer, 1),
+                    (DecisionReason::NearDuplicate, 1)
+                ]
             ),
-            (StageKind::Decontamination, 7, 6, vec![(Reason::Overlap, 1)]),
+            (
+                StageKind::Decontamination,
+                7,
+                6,
+                vec![(DecisionReason::Overlap, 1)]
+            ),
             (StageKind::Diversity, 6, 6, vec![]),
-            (StageKind::Draw, 6, 3, vec![(Reason::NotDrawn, 3)]),
+            (StageKind::Draw, 6, 3, vec![(DecisionReason::NotDrawn, 3)]),
         ]
     );
     assert_eq!(outcome.domains_by, "the field subject");
@@ -101,7 +109,10 @@ fn every_stage_accounts_for_every_item() {
     assert_eq!(outcome.domains.iter().map(|d| d.kept).sum::<usize>(), 3);
     assert_eq!(outcome.items.len(), 9);
     assert_eq!(outcome.items.iter().filter(|i| i.kept).count(), 3);
-    let leaked = outcome.items.iter().find(|i| i.reason == Reason::Overlap);
+    let leaked = outcome
+        .items
+        .iter()
+        .find(|i| i.reason == DecisionReason::Overlap);
     let leaked = leaked.unwrap();
     assert_eq!(leaked.line, 5);
     assert_eq!(
@@ -120,7 +131,7 @@ fn every_stage_accounts_for_every_item() {
 fn kept_lines_are_the_pool_s_own_bytes_in_its_order() {
     let place = Place::new();
     let mut plan = place.plan(&pool(), 7);
-    plan.method = Method::Random;
+    plan.method = CurationMethod::Random;
     let outcome = curated(&plan).unwrap();
     let first = "{\"question\": \"Zero?\",  \"answer\": \"0\", \"subject\":\"a\"}";
     assert_eq!(String::from_utf8_lossy(&outcome.lines[0]), first);
@@ -149,14 +160,18 @@ fn the_ablations_choose_what_they_are_called() {
         let kept = outcome.items.into_iter().filter(|i| i.kept);
         (kept.map(|i| i.line).collect::<Vec<_>>(), outcome.stages)
     };
-    let (longest, stages) = lines(Method::Longest, 1);
+    let (longest, stages) = lines(CurationMethod::Longest, 1);
     assert_eq!(longest, [8, 9], "three and four words");
     let kinds: Vec<StageKind> = stages.iter().map(|s| s.stage).collect();
     assert_eq!(
         kinds,
         [StageKind::Pool, StageKind::Quality, StageKind::Draw]
     );
-    for method in [Method::S1, Method::Random, Method::Diverse] {
+    for method in [
+        CurationMethod::S1,
+        CurationMethod::Random,
+        CurationMethod::Diverse,
+    ] {
         let of_seed: Vec<_> = (0..8).map(|seed| lines(method, seed).0).collect();
         assert_eq!(of_seed[0], lines(method, 0).0, "{method:?}");
         assert!(of_seed.iter().any(|l| *l != of_seed[0]), "{method:?}");
@@ -166,7 +181,7 @@ fn the_ablations_choose_what_they_are_called() {
 #[test]
 fn what_makes_no_sense_is_one_sentence() {
     let place = Place::new();
-    let error = |change: &dyn Fn(&mut Plan)| {
+    let error = |change: &dyn Fn(&mut CurationPlan)| {
         let mut plan = place.plan(&pool(), 3);
         change(&mut plan);
         let error = curated(&plan).unwrap_err();
@@ -218,5 +233,5 @@ fn a_limit_looks_at_as_many_items_by_the_seed() {
     let outcome = curated(&plan).unwrap();
     let first = &outcome.stages[0];
     assert_eq!((first.input, first.output), (9, 6));
-    assert_eq!(first.reasons[&Reason::NotSampled], 3);
+    assert_eq!(first.reasons[&DecisionReason::NotSampled], 3);
 }

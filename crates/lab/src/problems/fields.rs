@@ -15,9 +15,9 @@
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use super::Options;
+use super::ProblemOptions;
 use s1_core::rng::uniform;
-use s1_data::records::Record;
+use s1_data::records::Map<String, Value>;
 use s1_data::records::fields::{IDS, QUESTIONS, REFERENCES, get};
 use s1_grading::ExtractionRule;
 use s1_store::run::PromptTemplate;
@@ -26,7 +26,7 @@ use s1_store::run::PromptTemplate;
 const MOST_OPTIONS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum LayoutKind {
     Gsm8k,
     Math,
     Gpqa,
@@ -38,8 +38,8 @@ enum Kind {
 
 /// How the records of one set are read.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout {
-    kind: Kind,
+pub(crate) struct RecordLayout {
+    kind: LayoutKind,
     question: String,
     answer: Option<String>,
     /// Where the answer's field is empty: a solution that boxes it.
@@ -59,10 +59,13 @@ fn text(value: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-impl Layout {
+impl RecordLayout {
     /// Recognises the layout from a record. Errors, naming the fields there are, where there is no
     /// question in it or a field of the user's is not there.
-    pub(crate) fn of(record: &Record, options: &Options) -> Result<Layout> {
+    pub(crate) fn of(
+        record: &Map<String, Value>,
+        options: &ProblemOptions,
+    ) -> Result<RecordLayout> {
         let has = |name: &str| get(record, name).is_some();
         let first = |names: &[&str]| names.iter().find(|n| has(n)).map(ToString::to_string);
         let there = || {
@@ -86,31 +89,31 @@ impl Layout {
             );
         };
         let kind = if options.question_field.is_some() || options.answer_field.is_some() {
-            Kind::Plain
+            LayoutKind::Plain
         } else if has("correct answer") && has("incorrect answer 1") {
-            Kind::Gpqa
+            LayoutKind::Gpqa
         } else if has("choices") || has("options") {
-            Kind::Choice
+            LayoutKind::Choice
         } else if has("body") {
-            Kind::Svamp
+            LayoutKind::Svamp
         } else if has("problem") && (has("answer") || has("solution")) {
-            Kind::Math
+            LayoutKind::Math
         } else if has("solution") && !has("answer") {
-            Kind::S1k
+            LayoutKind::S1k
         } else if get(record, "answer")
             .and_then(Value::as_str)
             .is_some_and(|answer| answer.contains("####"))
         {
-            Kind::Gsm8k
+            LayoutKind::Gsm8k
         } else {
-            Kind::Plain
+            LayoutKind::Plain
         };
         let answer = match kind {
-            Kind::Gpqa => Some("correct answer".into()),
-            Kind::Choice => first(&["answer", "answerkey", "target", "label"]),
+            LayoutKind::Gpqa => Some("correct answer".into()),
+            LayoutKind::Choice => first(&["answer", "answerkey", "target", "label"]),
             _ => options.answer_field.clone().or_else(|| first(&REFERENCES)),
         };
-        Ok(Layout {
+        Ok(RecordLayout {
             kind,
             question,
             answer,
@@ -121,21 +124,23 @@ impl Layout {
 
     pub(crate) fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Gsm8k => "gsm8k",
-            Kind::Math => "math",
-            Kind::Gpqa => "gpqa",
-            Kind::Choice => "choice",
-            Kind::S1k => "s1k",
-            Kind::Svamp => "svamp",
-            Kind::Plain => "plain",
+            LayoutKind::Gsm8k => "gsm8k",
+            LayoutKind::Math => "math",
+            LayoutKind::Gpqa => "gpqa",
+            LayoutKind::Choice => "choice",
+            LayoutKind::S1k => "s1k",
+            LayoutKind::Svamp => "svamp",
+            LayoutKind::Plain => "plain",
         }
     }
 
     /// The prompt that suits the layout: where to put the answer so that it can be read.
     pub(crate) fn prompt(&self) -> PromptTemplate {
         let suffix = match self.kind {
-            Kind::Gpqa | Kind::Choice => "\n\nPut the letter of the right option within \\boxed{}.",
-            Kind::Plain => "",
+            LayoutKind::Gpqa | LayoutKind::Choice => {
+                "\n\nPut the letter of the right option within \\boxed{}."
+            }
+            LayoutKind::Plain => "",
             _ => "\n\nPut your final answer within \\boxed{}.",
         };
         PromptTemplate {
@@ -148,7 +153,7 @@ impl Layout {
     /// or its options make no sense.
     pub(crate) fn read(
         &self,
-        record: &Record,
+        record: &Map<String, Value>,
     ) -> Result<(Option<String>, String, Option<String>), String> {
         let field = |name: &str| get(record, name).and_then(text);
         let Some(mut question) = field(&self.question) else {
@@ -156,7 +161,7 @@ impl Layout {
         };
         let answer = self.answer.as_deref().and_then(field);
         let reference = match self.kind {
-            Kind::Gpqa => {
+            LayoutKind::Gpqa => {
                 let mut options: Vec<String> = (1..MOST_OPTIONS)
                     .map_while(|i| field(&format!("incorrect answer {i}")))
                     .collect();
@@ -167,7 +172,7 @@ impl Layout {
                 question.push_str(&listed(&options));
                 Some(letter(at))
             }
-            Kind::Choice => {
+            LayoutKind::Choice => {
                 let options = get(record, "choices").or_else(|| get(record, "options"));
                 let (labels, options) = options_of(options)?;
                 question.push_str(&listed(&options));
@@ -176,7 +181,7 @@ impl Layout {
                     Some(answer) => Some(chosen(&answer, &labels, &options)?),
                 }
             }
-            Kind::Svamp => {
+            LayoutKind::Svamp => {
                 if let Some(body) = field("body") {
                     question = format!("{body} {question}");
                 }

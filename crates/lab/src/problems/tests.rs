@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::*;
 
-fn read(text: &str, options: &Options) -> Result<ProblemSet> {
+fn read(text: &str, options: &ProblemOptions) -> Result<ProblemSet> {
     let mut file = tempfile::Builder::new()
         .suffix(".jsonl")
         .tempfile()
@@ -14,7 +14,7 @@ fn read(text: &str, options: &Options) -> Result<ProblemSet> {
 }
 
 fn one(text: &str) -> (&'static str, Problem) {
-    let set = read(text, &Options::default()).unwrap();
+    let set = read(text, &ProblemOptions::default()).unwrap();
     (set.layout, set.problems[0].clone())
 }
 
@@ -117,14 +117,14 @@ fn the_right_option_of_gpqa_stands_at_a_fixed_place_of_its_own() {
 #[test]
 fn other_fields_are_named_by_flag_and_missing_ones_listed() {
     let text = r#"{"ask": "1+1?", "gold": "2", "nr": 7}"#;
-    let error = format!("{:#}", read(text, &Options::default()).unwrap_err());
+    let error = format!("{:#}", read(text, &ProblemOptions::default()).unwrap_err());
     assert!(error.contains("--question-field"), "{error}");
     assert!(error.contains("ask, gold, nr"), "{error}");
-    let mut options = Options {
+    let mut options = ProblemOptions {
         question_field: Some("ask".into()),
         answer_field: Some("gold".into()),
         id_field: Some("nr".into()),
-        ..Options::default()
+        ..ProblemOptions::default()
     };
     let set = read(text, &options).unwrap();
     assert_eq!(set.problems[0].id, "7");
@@ -137,12 +137,12 @@ fn other_fields_are_named_by_flag_and_missing_ones_listed() {
 #[test]
 fn a_broken_line_is_named_and_refused_or_left_out() {
     let text = "{\"question\": \"a?\", \"answer\": \"1\"}\n\n{\"question\": oops\n{\"answer\": \"3\"}\n[]\n{\"question\": \"b?\", \"answer\": \"2\"}\n";
-    let error = read(text, &Options::default()).unwrap_err().to_string();
+    let error = read(text, &ProblemOptions::default()).unwrap_err().to_string();
     assert!(error.contains("line 3: it is not JSON"), "{error}");
     assert!(error.contains("--skip-broken"), "{error}");
-    let options = Options {
+    let options = ProblemOptions {
         skip_broken: true,
-        ..Options::default()
+        ..ProblemOptions::default()
     };
     let set = read(text, &options).unwrap();
     let questions: Vec<&str> = set.problems.iter().map(|p| p.question.as_str()).collect();
@@ -151,9 +151,9 @@ fn a_broken_line_is_named_and_refused_or_left_out() {
     assert!(set.warnings[1].contains("line 4: it has no \"question\""));
     assert!(set.warnings[2].contains("line 5: it is a JSON array"));
     // Without the skipping, a broken line behind the limit does not matter.
-    let limit = Options {
+    let limit = ProblemOptions {
         limit: Some(1),
-        ..Options::default()
+        ..ProblemOptions::default()
     };
     assert_eq!(read(text, &limit).unwrap().problems.len(), 1);
 }
@@ -161,7 +161,7 @@ fn a_broken_line_is_named_and_refused_or_left_out() {
 #[test]
 fn missing_answers_and_doubled_ids_are_said() {
     let text = "{\"id\": 1, \"question\": \"a?\", \"answer\": \"1\"}\n{\"id\": 1, \"question\": \"b?\", \"answer\": \"\"}\n";
-    let set = read(text, &Options::default()).unwrap();
+    let set = read(text, &ProblemOptions::default()).unwrap();
     assert_eq!(set.problems[1].reference, None);
     assert_eq!(set.problems[1].id, "1#2");
     let all = set.warnings.join(" ");
@@ -177,10 +177,10 @@ fn what_is_no_problem_set_gets_a_sentence() {
         ("[{\"question\": \"a\"}]", "it is a JSON array"),
         ("PAR1 and nothing more", "Parquet"),
     ] {
-        let error = format!("{:#}", read(text, &Options::default()).unwrap_err());
+        let error = format!("{:#}", read(text, &ProblemOptions::default()).unwrap_err());
         assert!(error.contains(says), "{text:?}: {error}");
     }
-    let error = ProblemSet::load("/nowhere.jsonl", &Options::default()).unwrap_err();
+    let error = ProblemSet::load("/nowhere.jsonl", &ProblemOptions::default()).unwrap_err();
     assert!(error.to_string().contains("/nowhere.jsonl"));
 }
 
@@ -189,7 +189,7 @@ fn parquet_holds_the_same_problems() {
     let columns: [&[&str]; 2] = [&["1+1?", "2+2?"], &["#### 2", "#### 4"]];
     let file = s1_data::fixtures::parquet_file(["question", "answer"], columns);
     let path = file.path().display().to_string();
-    let set = ProblemSet::load(&path, &Options::default()).unwrap();
+    let set = ProblemSet::load(&path, &ProblemOptions::default()).unwrap();
     assert_eq!(set.layout, "gsm8k");
     assert_eq!(set.problems[1].question, "2+2?");
     assert_eq!(set.problems[1].reference.as_deref(), Some("4"));

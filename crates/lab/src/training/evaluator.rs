@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use tokio::sync::mpsc::Receiver;
 
-use crate::problems::{Options, ProblemSet};
+use crate::problems::{ProblemOptions, ProblemSet};
 use crate::row::TraceResult;
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
@@ -37,9 +37,9 @@ impl Evaluator {
     /// # Errors
     /// If they cannot be read, or none of them has a reference answer.
     pub fn new(config: &TrainConfig) -> Result<Evaluator> {
-        let options = Options {
+        let options = ProblemOptions {
             limit: Some(config.eval_limit),
-            ..Options::default()
+            ..ProblemOptions::default()
         };
         let problems = match &config.eval_problems {
             None => None,

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Ink, Styles, View};
+use super::{ChartView, Ink, Styles};
 use crate::{Dash, Figure, Marker, Series};
 use s1_data::sanitize::{clean_line, fit, width};
 
@@ -89,7 +89,7 @@ fn rows(sizes: &[usize], room: usize) -> usize {
 
 impl Legend {
     /// Draws it. Entries for which there is no room are counted at the end.
-    pub fn draw(&self, figure: &Figure, view: &View, styles: &Styles, buf: &mut Buffer) {
+    pub fn draw(&self, figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer) {
         let (area, beside) = match self {
             Legend::None => return,
             Legend::Beside(area) => (*area, true),

@@ -4,16 +4,16 @@ use super::*;
 use crate::fixtures::{curve, loss};
 use crate::{Scale, Series};
 
-fn picture(figure: &Figure, view: &View, columns: u16, rows: u16) -> String {
+fn picture(figure: &Figure, view: &ChartView, columns: u16, rows: u16) -> String {
     text(figure, view, columns, rows)
 }
 
 #[test]
 fn pictures() {
     let figure = curve();
-    let view = View {
+    let view = ChartView {
         cursor: Some((0, 4)),
-        ..View::default()
+        ..ChartView::default()
     };
     for (columns, rows) in [(80, 20), (40, 10)] {
         insta::assert_snapshot!(
@@ -22,7 +22,7 @@ fn pictures() {
         );
     }
     for ink in [Ink::Block, Ink::Ascii] {
-        let view = View {
+        let view = ChartView {
             ink,
             ..view.clone()
         };
@@ -31,17 +31,17 @@ fn pictures() {
     let mut log = figure.clone();
     log.x.scale = Scale::Log;
     insta::assert_snapshot!("curve_log", picture(&log, &view, 80, 20));
-    insta::assert_snapshot!("loss", picture(&loss(6000), &View::default(), 80, 16));
+    insta::assert_snapshot!("loss", picture(&loss(6000), &ChartView::default(), 80, 16));
 }
 
 #[test]
 fn a_closer_look_cuts_lines_at_its_edges() {
-    let view = View {
+    let view = ChartView {
         window: Some(Window {
             x: (40.0, 70.0),
             y: Some((0.5, 0.9)),
         }),
-        ..View::default()
+        ..ChartView::default()
     };
     insta::assert_snapshot!("curve_zoomed", picture(&curve(), &view, 80, 16));
 }
@@ -49,7 +49,7 @@ fn a_closer_look_cuts_lines_at_its_edges() {
 #[test]
 fn a_step_more_of_training_moves_nothing_that_was_there() {
     let rows = |steps| {
-        let shown = picture(&loss(steps), &View::default(), 80, 16);
+        let shown = picture(&loss(steps), &ChartView::default(), 80, 16);
         shown.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let (before, after) = (rows(5000), rows(5001));
@@ -77,10 +77,10 @@ fn every_size_every_ink_and_every_number_draws() {
     for figure in &figures {
         for ink in [Ink::Braille, Ink::Block, Ink::Ascii] {
             for (series, point) in [(0, 0), (2, 3), (9, 9)] {
-                let view = View {
+                let view = ChartView {
                     ink,
                     cursor: Some((series, point)),
-                    ..View::default()
+                    ..ChartView::default()
                 };
                 for (columns, rows) in (0..50).flat_map(|w| (0..16).map(move |h| (w * 3, h))) {
                     let whole = Rect::new(0, 0, columns + 2, rows + 2);
@@ -108,10 +108,10 @@ fn every_size_every_ink_and_every_number_draws() {
 
 #[test]
 fn ascii_is_ascii() {
-    let view = View {
+    let view = ChartView {
         ink: Ink::Ascii,
         cursor: Some((1, 1)),
-        ..View::default()
+        ..ChartView::default()
     };
     let mut figure = curve();
     figure.notes.clear();
@@ -129,7 +129,7 @@ fn a_hidden_series_keeps_its_name_and_moves_no_axis() {
     let before = figure.ranges(None);
     figure.series[1].hidden = true;
     assert_eq!(figure.ranges(None), before);
-    let shown = picture(&figure, &View::default(), 120, 26);
+    let shown = picture(&figure, &ChartView::default(), 120, 26);
     assert!(!shown.contains("Wait ×2"), "its note is hidden with it");
     assert!(shown.contains("reasoner + Wait (hidden)"));
     let count = |s: &Series| s.marker.glyph(false).to_owned();

@@ -23,12 +23,12 @@ fn token(id: u32, phase: Phase, reason: Option<Reason>) -> Token {
     }
 }
 
-fn settings() -> Settings {
+fn settings() -> RunSettings {
     let point = |budget, waits| PointSpec { budget, waits };
-    Settings {
+    RunSettings {
         points: vec![point(Budget::Tokens(2), 0), point(Budget::Natural, 1)],
         samples: 1,
-        ..Settings::default()
+        ..RunSettings::default()
     }
 }
 

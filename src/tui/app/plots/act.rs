@@ -11,7 +11,7 @@ use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{List, Row as ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_plot::curves::Source;
+use s1_plot::curves::CurveSource;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
 
@@ -328,7 +328,7 @@ impl App {
                 .cursor
                 .and_then(|(s, p)| plots.curves.source(s, p)),
             Pane::Pairs => plots.pairs.get(plots.pair).map(|p| p.point),
-            Pane::Items => Some(Source {
+            Pane::Items => Some(CurveSource {
                 run: plots.current,
                 point: plots.cell.1,
             }),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Pane;
 use super::sweep::{Plan, Progress};
 use crate::tui::app::{App, Effect, Tone};
-use s1_plot::curves::Source;
+use s1_plot::curves::CurveSource;
 use s1_store::run::Budget;
 
 /// A sweep of two models that waits for its form.
@@ -150,7 +150,7 @@ impl App {
                 .iter()
                 .position(|p| p.spec.budget == Budget::Natural && p.spec.waits == 0)
         });
-        plots.anchor = natural.map(|point| Source { run: 0, point });
+        plots.anchor = natural.map(|point| CurveSource { run: 0, point });
         plots.current = plots.shown.len().saturating_sub(1);
         plots.refresh();
         // The last is natural length against natural length.

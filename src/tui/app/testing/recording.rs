@@ -253,7 +253,7 @@ mod model {
     fn swept_now(name: &str, problems: usize) -> Run {
         let folder = tempfile::tempdir().unwrap();
         let source = s1_data::assets::HELD_OUT.to_owned();
-        let options = s1_lab::problems::Options {
+        let options = s1_lab::problems::ProblemOptions {
             limit: Some(problems),
             ..Default::default()
         };

@@ -5,7 +5,7 @@
 //! the smoothing looks back only, and the buckets of the thinning depend on the number of steps of
 //! the whole training and not on how many are done.
 
-use s1_plot::Point;
+use s1_plot::DataPoint;
 use s1_plot::sample;
 
 /// Buckets along the whole training: more than any screen has columns of dots.
@@ -19,7 +19,9 @@ pub fn thin(values: &[(usize, f64)], steps: usize) -> Vec<Point> {
     // Steps count from 1; the first bucket is as wide as the others.
     let of = |step: f64| (step as usize).saturating_sub(1) / bucket;
     let kept = sample::thin(&points, |step| of(step) as i64);
-    kept.into_iter().map(|(x, y)| Point::new(x, y)).collect()
+    kept.into_iter()
+        .map(|(x, y)| DataPoint::new(x, y))
+        .collect()
 }
 
 /// How many steps the smoothing of a training of `steps` steps looks back on, about.

@@ -163,7 +163,7 @@ impl App {
     }
 
     /// Hears how they were.
-    pub fn on_curation(&mut self, read: Result<Box<Chosen>, String>) {
+    pub fn on_curation(&mut self, read: Result<Box<CurationReport>, String>) {
         match read {
             // A user who has turned to something else meanwhile is not interrupted.
             Ok(_) if self.overlay.is_some() || self.screen != Screen::Train => {}

@@ -3,7 +3,7 @@
 use super::curve::{smooth, span, thin};
 use s1_core::training::{TrainEvent, TrainStep};
 use s1_lab::stats::wilson;
-use s1_plot::{Axis, Dash, Figure, Marker, Point, Scale, Series, Unit};
+use s1_plot::{Axis, Dash, Figure, Marker, DataPoint, Scale, Series, Unit};
 use s1_store::training::RecordedEvent;
 use s1_train::CheckpointFile;
 
@@ -127,10 +127,10 @@ impl Watched {
         };
         let raw = self.line(|s| s.loss);
         let held_out = self.events.iter().filter_map(|e| match e.event {
-            TrainEvent::Eval { step, loss } => Some(Point::new(step as f64, loss)),
+            TrainEvent::Eval { step, loss } => Some(DataPoint::new(step as f64, loss)),
             _ => None,
         });
-        let held_out: Vec<Point> = held_out.collect();
+        let held_out: Vec<DataPoint> = held_out.collect();
         let losses = raw.iter().map(|(_, loss)| *loss);
         let losses = losses.chain(held_out.iter().map(|p| p.y));
         let (from, to) = rungs(losses).filter(|_| !self.linear).unzip();
@@ -156,14 +156,14 @@ impl Watched {
         let right = self.events.iter().filter_map(|e| match e.event {
             TrainEvent::Accuracy {
                 step, n, correct, ..
-            } if n > 0 => Some(Point {
+            } if n > 0 => Some(DataPoint {
                 interval: Some(wilson(correct, n)),
                 detail: format!("{correct}/{n}"),
-                ..Point::new(step as f64, correct as f64 / n as f64)
+                ..DataPoint::new(step as f64, correct as f64 / n as f64)
             }),
             _ => None,
         });
-        let right: Vec<Point> = right.collect();
+        let right: Vec<DataPoint> = right.collect();
         self.held_out = blank(
             "held-out problems",
             Axis {
@@ -217,7 +217,7 @@ fn sample(recorded: &RecordedEvent) -> Option<SampleAnswer<'_>> {
     }
 }
 
-fn line(name: &str, points: Vec<Point>, color: usize) -> Series {
+fn line(name: &str, points: Vec<DataPoint>, color: usize) -> Series {
     Series {
         name: name.into(),
         points,
@@ -227,7 +227,7 @@ fn line(name: &str, points: Vec<Point>, color: usize) -> Series {
 }
 
 /// Evaluations now and then. Dots alone would be lost where there are more than columns.
-fn dots(name: &str, points: Vec<Point>) -> Series {
+fn dots(name: &str, points: Vec<DataPoint>) -> Series {
     Series {
         marker: Marker::Diamond,
         dash: Dash::Dotted,

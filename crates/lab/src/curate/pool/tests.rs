@@ -5,7 +5,7 @@ use super::*;
 fn read_with(text: &str, domain_field: Option<&str>, skip_broken: bool) -> Result<Pool> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    let reader = Reader {
+    let reader = PoolReader {
         tokenizer: None,
         domain_field,
         skip_broken,
@@ -16,7 +16,7 @@ fn read_with(text: &str, domain_field: Option<&str>, skip_broken: bool) -> Resul
     })
 }
 
-fn one(text: &str) -> (Pool, Item) {
+fn one(text: &str) -> (Pool, PoolItem) {
     let pool = read_with(text, None, false).unwrap();
     let item = pool.items[0].clone();
     (pool, item)

@@ -3,73 +3,76 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::Progress;
-use super::result::{Fate, Reason, Stage, StageKind};
+use super::plan::CurationProgress;
+use super::result::{Decision, DecisionReason, Stage, StageKind};
 
 /// A pool on its way through the stages.
 #[derive(Debug)]
-pub(super) struct Sieve {
+pub(super) struct FilterPipeline {
     /// What became of each item; `None` while it goes on.
-    pub fates: Vec<Option<Fate>>,
+    pub decisions: Vec<Option<Decision>>,
     /// The stages that are done.
     pub stages: Vec<Stage>,
     began: Instant,
 }
 
-impl Default for Sieve {
-    fn default() -> Sieve {
-        Sieve {
-            fates: Vec::new(),
+impl Default for FilterPipeline {
+    fn default() -> FilterPipeline {
+        FilterPipeline {
+            decisions: Vec::new(),
             stages: Vec::new(),
             began: Instant::now(),
         }
     }
 }
 
-impl Sieve {
+impl FilterPipeline {
     /// The number of items, once it is known.
     pub(super) fn fill(&mut self, items: usize) {
-        self.fates = vec![None; items];
+        self.decisions = vec![None; items];
     }
 
     /// Which items go on.
     pub(super) fn open(&self) -> Vec<bool> {
-        self.fates.iter().map(Option::is_none).collect()
+        self.decisions.iter().map(Option::is_none).collect()
     }
 
     /// The indexes of those.
     pub(super) fn left(&self) -> Vec<usize> {
-        let fates = self.fates.iter().enumerate();
-        fates.filter(|(_, f)| f.is_none()).map(|(i, _)| i).collect()
+        let decisions = self.decisions.iter().enumerate();
+        decisions
+            .filter(|(_, f)| f.is_none())
+            .map(|(i, _)| i)
+            .collect()
     }
 
-    pub(super) fn begin(&mut self, stage: StageKind, tell: &mut dyn FnMut(Progress)) {
+    pub(super) fn begin(&mut self, stage: StageKind, tell: &mut dyn FnMut(CurationProgress)) {
         self.began = Instant::now();
-        tell(Progress::Began(stage));
+        tell(CurationProgress::Began(stage));
     }
 
     /// Ends a stage with what it decided for each item; items that are gone stay as they are.
     pub(super) fn end(
         &mut self,
         stage: StageKind,
-        fates: Vec<Option<Fate>>,
+        decisions: Vec<Option<Decision>>,
         note: Option<String>,
-        tell: &mut dyn FnMut(Progress),
+        tell: &mut dyn FnMut(CurationProgress),
     ) {
         let input = self.left().len();
-        let mut reasons: BTreeMap<Reason, usize> = BTreeMap::new();
-        for (fate, new) in self.fates.iter_mut().zip(fates) {
-            if fate.is_some() {
+        let mut reasons: BTreeMap<DecisionReason, usize> = BTreeMap::new();
+        for (decision, new) in self.decisions.iter_mut().zip(decisions) {
+            if decision.is_some() {
                 continue;
             }
             if let Some(reason) = new
                 .as_ref()
                 .map(|f| f.reason)
-                .filter(|r| *r != Reason::Drawn)
+                .filter(|r| *r != DecisionReason::Drawn)
             {
                 *reasons.entry(reason).or_default() += 1;
             }
-            *fate = new;
+            *decision = new;
         }
         let done = Stage {
             stage,
@@ -80,6 +83,6 @@ impl Sieve {
             note,
         };
         self.stages.push(done.clone());
-        tell(Progress::Stage(done));
+        tell(CurationProgress::Stage(done));
     }
 }

@@ -19,20 +19,20 @@ const ENDING: &str = "reasons.jsonl";
 
 /// What became of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub struct CurationReport {
     /// The file of reasons.
     pub path: PathBuf,
     /// The stages that say something, in their order; the draw is the last.
-    pub stages: Vec<Passage>,
+    pub stages: Vec<StageSummary>,
     /// The domains, the largest first.
     pub domains: Vec<Domain>,
     /// Every item of the pool.
-    pub items: Vec<Judged>,
+    pub items: Vec<ItemDecision>,
 }
 
 /// A stage, and the items that end there: it drops them, or it is the draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passage {
+pub struct StageSummary {
     /// Which.
     pub stage: StageKind,
     /// Items that came in.
@@ -40,8 +40,8 @@ pub struct Passage {
     /// Items that went on; of the draw: that are kept.
     pub output: usize,
     /// How many went, by the reason.
-    pub reasons: BTreeMap<Reason, usize>,
-    /// Those that end here, as indices into [`Chosen::items`].
+    pub reasons: BTreeMap<DecisionReason, usize>,
+    /// Those that end here, as indices into [`CurationReport::items`].
     pub items: Vec<usize>,
 }
 
@@ -55,12 +55,12 @@ pub fn reasons_of(data: &Path) -> PathBuf {
     }
 }
 
-impl Chosen {
+impl CurationReport {
     /// Reads how data were chosen.
     ///
     /// # Errors
     /// If there are no reasons beside the data, or a line of them is none.
-    pub fn read(data: &Path) -> Result<Chosen> {
+    pub fn read(data: &Path) -> Result<CurationReport> {
         let path = reasons_of(data);
         if !path.is_file() {
             bail!(
@@ -76,7 +76,7 @@ impl Chosen {
             if items.len() == MAX_ITEMS {
                 bail!("{} has more than {MAX_ITEMS} lines", path.display());
             }
-            let item: Judged = serde_json::from_slice(bytes).with_context(|| {
+            let item: ItemDecision = serde_json::from_slice(bytes).with_context(|| {
                 format!(
                     "{}, line {number}: it is not a line that s1-tui curate wrote",
                     path.display()
@@ -87,8 +87,8 @@ impl Chosen {
         if items.is_empty() {
             bail!("{} is empty", path.display());
         }
-        Ok(Chosen {
-            stages: passages(&items),
+        Ok(CurationReport {
+            stages: summaries(&items),
             domains: domains(&items),
             path,
             items,
@@ -97,7 +97,7 @@ impl Chosen {
 }
 
 /// An item with no more text than a curation writes, whoever wrote it.
-fn clipped(mut item: Judged) -> Judged {
+fn clipped(mut item: ItemDecision) -> ItemDecision {
     let texts = [Some(&mut item.id), Some(&mut item.question)];
     let more = [item.detail.as_mut(), item.domain.as_mut()];
     for text in texts.into_iter().chain(more).flatten() {
@@ -109,7 +109,7 @@ fn clipped(mut item: Judged) -> Judged {
     item
 }
 
-fn passages(items: &[Judged]) -> Vec<Passage> {
+fn summaries(items: &[ItemDecision]) -> Vec<StageSummary> {
     use StageKind as S;
     let mut left = items.len();
     let mut stages = Vec::new();
@@ -139,7 +139,7 @@ fn passages(items: &[Judged]) -> Vec<Passage> {
             *reasons.entry(item.reason).or_insert(0) += 1;
             dropped += 1;
         }
-        stages.push(Passage {
+        stages.push(StageSummary {
             stage,
             input: left,
             output: left - dropped,
@@ -152,7 +152,7 @@ fn passages(items: &[Judged]) -> Vec<Passage> {
 }
 
 /// The domains of what could be drawn.
-fn domains(items: &[Judged]) -> Vec<Domain> {
+fn domains(items: &[ItemDecision]) -> Vec<Domain> {
     let mut tally: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for item in items.iter().filter(|i| i.stage == StageKind::Draw) {
         if let Some(domain) = &item.domain {
@@ -186,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("kept.jsonl");
         std::fs::write(folder.path().join("kept.reasons.jsonl"), LINES).unwrap();
-        let chosen = Chosen::read(&data).unwrap();
+        let chosen = CurationReport::read(&data).unwrap();
         let flow: Vec<_> = chosen
             .stages
             .iter()
@@ -201,11 +201,11 @@ mod tests {
                 ("draw", 2, 1, vec![1, 2]),
             ]
         );
-        assert_eq!(chosen.stages[0].reasons[&Reason::Duplicate], 1);
+        assert_eq!(chosen.stages[0].reasons[&DecisionReason::Duplicate], 1);
         assert_eq!((chosen.domains[0].pool, chosen.domains[0].kept), (2, 1));
         assert_eq!(chosen.items[3].question, "", "an older file has none");
         // The file itself may be named, too.
-        let again = Chosen::read(&folder.path().join("kept.reasons.jsonl")).unwrap();
+        let again = CurationReport::read(&folder.path().join("kept.reasons.jsonl")).unwrap();
         assert_eq!(again, chosen);
     }
 
@@ -213,10 +213,10 @@ mod tests {
     fn what_was_not_curated_is_said_and_a_strange_line_named() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("plain.jsonl");
-        let error = Chosen::read(&data).unwrap_err().to_string();
+        let error = CurationReport::read(&data).unwrap_err().to_string();
         assert!(error.contains("was not curated here"), "{error}");
         std::fs::write(reasons_of(&data), "{}\n").unwrap();
-        let error = Chosen::read(&data).unwrap_err().to_string();
+        let error = CurationReport::read(&data).unwrap_err().to_string();
         assert!(error.contains("line 1"), "{error}");
     }
 }
