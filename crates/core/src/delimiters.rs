@@ -61,7 +61,7 @@ impl Family {
     }
 }
 
-/// `s1`, `s1.1`, as a word of its own: `s1-32B`, `simplescaling_s1.1-7B`, not `rows10`.
+/// `s1`, `s1.1`, as a separate word: `s1-32B`, `simplescaling_s1.1-7B`, not `rows10`.
 fn is_s1_name(name: &str) -> bool {
     name.to_lowercase()
         .split(|c: char| !(c.is_alphanumeric() || c == '.'))
@@ -81,7 +81,7 @@ pub struct Spec {
     pub open_tag: String,
     /// The text with which the model ends its thinking.
     pub end_tag: String,
-    /// What follows when the model ended by itself. `None`: its own delimiter stays and it goes on.
+    /// What follows when the model ended by itself. `None`: its own delimiter stays and generation continues.
     pub natural_close: Option<String>,
     /// What is appended when the thinking is ended for it, or when it ended its turn.
     pub forced_close: String,

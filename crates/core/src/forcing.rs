@@ -48,7 +48,7 @@ pub struct Machine {
     waits: Vec<usize>,
     /// Where the last wait of any kind ended; an attempt to end there does not count.
     after_wait: Option<usize>,
-    /// An attempt to end was ignored and nothing stands in its place: the next token will tell.
+    /// An attempt to end was ignored and nothing replaces it: the next token carries the reason.
     ignored: Option<Reason>,
     /// Ids that cannot be chosen at one position, and that position.
     ban: Option<(usize, u32)>,
@@ -351,8 +351,8 @@ impl Machine {
             return None;
         }
         // A text has at most as many tokens as bytes.
-        let stands = self.thinking - drop + keep.len();
-        if stands + self.wait.len() >= self.budget() {
+        let kept = self.thinking - drop + keep.len();
+        if kept + self.wait.len() >= self.budget() {
             return None;
         }
         let at = self.len - drop;
@@ -411,7 +411,7 @@ impl Machine {
         }
     }
 
-    /// Takes back the last `drop` tokens and goes on from there by another way than `first`.
+    /// Removes the last `drop` tokens and continues from there with a token other than `first`.
     fn retry(&mut self, drop: usize, keep: String, first: u32) -> ForcingDecision {
         if keep.is_empty() {
             self.ban = Some((self.len - drop, first));

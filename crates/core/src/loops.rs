@@ -3,7 +3,7 @@
 
 /// Longest repeated piece that is looked for, in tokens.
 pub const MAX_PERIOD: usize = 64;
-/// How often a piece must stand in a row to be called a loop.
+/// How often in a row a piece must occur to be called a loop.
 pub const MIN_REPEATS: usize = 4;
 /// Fewest tokens a loop covers: short runs such as `0000` or `......` are ordinary text.
 pub const MIN_COVER: usize = 32;

@@ -2,7 +2,7 @@
 //!
 //! Commands are looked at between two tokens; events travel through a bounded channel. A lane is
 //! one continuation (one branch of the explorer, one column of a comparison, one problem of a
-//! sweep); its id is chosen by whoever starts it.
+//! sweep); its id is chosen by the caller that starts it.
 
 use std::ops::Range;
 
@@ -85,7 +85,7 @@ pub enum Command {
     /// As [`Command::StartTogether`], for lanes that nobody steers, such as all points of a problem:
     /// they wait for their turn ([`Command::Limit`]), take over each other's caches instead of
     /// copying them where they can, share nothing with other questions (so that their numbers do
-    /// not depend on what runs beside them), and are forgotten once all have stopped
+    /// not depend on what runs at the same time), and are forgotten once all have stopped
     /// ([`Event::Finished`]).
     StartRow(Vec<(LaneId, Request)>),
     /// At most this many lanes compute at once; 0 pauses all. Unlimited at first.
@@ -129,7 +129,7 @@ pub enum Command {
     Probe(LaneId, Option<usize>),
     /// Probes every this many thinking tokens from here on.
     ProbeEvery(LaneId, Option<usize>),
-    /// Forgets the lanes of a range: whoever starts lanes takes their ids from a range of its own.
+    /// Forgets the lanes of a range: each caller takes its ids from a separate range.
     Forget(Range<LaneId>),
     /// Ends the engine.
     Shutdown,
@@ -208,7 +208,7 @@ pub enum Event {
         lane: LaneId,
         /// Its token ids.
         ids: Vec<u32>,
-        /// What they stand for, special tokens written out.
+        /// Their text, special tokens written out.
         text: String,
     },
     /// Something was written.

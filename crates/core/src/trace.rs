@@ -30,7 +30,7 @@ pub enum Origin {
     User,
 }
 
-/// Why a token stands where it stands, for every token that is more than plain sampling.
+/// Why a token was written, for every token that was not simply sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -59,7 +59,7 @@ pub enum Reason {
     EndIgnored,
     /// The same, because the user asked for the wait.
     UserEndIgnored,
-    /// Text that stood before a delimiter inside the same token and was written again.
+    /// Text that preceded a delimiter inside the same token and was written again.
     Kept,
 }
 

@@ -22,7 +22,7 @@ pub struct Fork {
 /// What a probe found: the answer the model would give if its thinking were cut at a position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Number of tokens of the trace that stood when the probe was made.
+    /// Number of tokens of the trace when the probe was made.
     pub at: usize,
     /// The extracted answer, or `None` where none could be read.
     pub answer: Option<String>,

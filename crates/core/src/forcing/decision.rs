@@ -39,7 +39,7 @@ pub enum ForcingDecision {
 pub struct Edit {
     /// Number of tokens to take off first: pieces of a delimiter that had arrived already.
     pub drop: usize,
-    /// Text of the dropped tokens that stood before the delimiter; written again as thinking.
+    /// Text of the dropped tokens that precedes the delimiter; written again as thinking.
     pub keep: String,
     /// Tokens to append. May be empty (an empty wait text).
     pub ids: Vec<u32>,

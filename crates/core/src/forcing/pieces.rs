@@ -13,7 +13,7 @@ impl Machine {
     }
 
     /// Whether `text`, coming next, completes `tag`: how many tokens before it belong to the tag,
-    /// and what text of the first of them stands before it.
+    /// and what text of the first of them precedes it.
     pub(super) fn completes(&self, tag: &str, text: &str) -> Option<(usize, String)> {
         if tag.is_empty() || text.is_empty() {
             return None;
@@ -45,7 +45,7 @@ impl Machine {
         (0, String::new())
     }
 
-    /// Pieces of an end-of-thinking tag at the end of the text: tokens, and what stands before it.
+    /// Pieces of an end-of-thinking tag at the end of the text: tokens, and what precedes it.
     /// A lone `<` is ordinary text.
     pub(super) fn begun_delimiter(&self) -> (usize, String) {
         let tag = &self.delimiters.spec.end_tag;

@@ -21,7 +21,7 @@ pub enum CutAt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLoop {
-    /// Report it and go on.
+    /// Report it and continue.
     #[default]
     Report,
     /// Cut the thinking off, so that the model answers.

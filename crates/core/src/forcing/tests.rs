@@ -263,7 +263,7 @@ fn an_empty_wait_text_drops_the_end_and_goes_on() {
     );
     p.says("a</think></think></think>1<|im_end|>");
     assert_eq!(p.text(), "a.</think>1");
-    // Nothing stands in place of the end, so the token after it tells of it.
+    // Nothing replaces the end, so the token after it carries the reason.
     let reasons: Vec<_> = p.trace.iter().map(|t| (t.origin, t.reason)).collect();
     assert_eq!(reasons[1], (Origin::Sampled, Some(Reason::EndIgnored)));
     assert_eq!(reasons[0], (Origin::Sampled, None));
