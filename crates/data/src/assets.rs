@@ -1,6 +1,6 @@
 //! What the program carries with it: the bundled models and their data, by name.
 //!
-//! A name such as `bundled:reasoner` stands wherever a file may: `--model`, problem sets,
+//! A name such as `bundled:reasoner` is accepted wherever a file is: `--model`, problem sets,
 //! training data. Not here: what is in the files, and how they were made (`docs/bundled-model.md`).
 
 use std::path::Path;

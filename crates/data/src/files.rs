@@ -17,7 +17,7 @@ pub fn now() -> u64 {
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever the system's settings allow.
+    /// Readable by everyone that the system's settings allow.
     Usual,
     /// Its owner alone.
     Private,

@@ -196,10 +196,10 @@ impl Hub {
 }
 
 /// Refuses the name of a file that would lie outside its repository's folder in the cache.
-fn inside(file: &str) -> Result<()> {
+fn check_relative_path(file: &str) -> Result<()> {
     let plain = |part| matches!(part, Component::Normal(_));
     if file.is_empty() || !Path::new(file).components().all(plain) {
-        bail!("{file:?} is no file of a repository; name one that is, such as model.gguf");
+        bail!("{file:?} is not a path inside a repository; name a file such as model.gguf");
     }
     Ok(())
 }

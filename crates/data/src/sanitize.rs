@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// A tab, wherever it stands: a stream of tokens knows no columns.
+/// A tab at any position: a stream of tokens has no columns.
 const TAB: &str = "    ";
 
 /// More accents on one letter than any script uses; the rest of the pile is left out.
@@ -68,7 +68,7 @@ pub fn clean_line(text: &str) -> Cow<'_, str> {
 }
 
 fn is_wide(c: char) -> bool {
-    // The variation selector stands between a picture and its joiner: ❤️‍🔥.
+    // The variation selector comes between a picture and its joiner: ❤️‍🔥.
     c.width() == Some(2) || ('\u{2600}'..='\u{27bf}').contains(&c)
 }
 

@@ -41,7 +41,7 @@ impl Site {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let site = site.clone();
-                // Whoever asked may be gone before the answer's end.
+                // The client may disconnect before the end of the response.
                 std::thread::spawn(move || drop(site.answer(stream.unwrap())));
             }
         });
@@ -162,7 +162,7 @@ fn a_download_that_stands_still_can_be_left_and_goes_on_later() {
     let sentence = left.unwrap_err().to_string();
     assert_eq!(
         sentence,
-        "fetching m.gguf was cancelled; the next time it goes on from here"
+        "fetching m.gguf was cancelled; the next attempt continues from here"
     );
     let path = fetch(&hub, "a/b:m.gguf").unwrap();
     assert_eq!(std::fs::read(path).unwrap(), site.bytes);
@@ -220,13 +220,13 @@ fn no_file_outside_the_repository_is_touched() {
     let hub = hub(folder.path(), NOBODY.to_owned());
     for file in ["../../../secret", "/etc/passwd", "a/../../b.gguf", ""] {
         let sentence = refusal(&hub, &format!("a/b:{file}"));
-        assert!(sentence.contains("is no file of a"), "{sentence}");
+        assert!(sentence.contains("is not a path inside a"), "{sentence}");
     }
     for name in ["gsm8k", "../b", "a/b/c", "/b"] {
         let sentence = refusal(&hub, name);
         assert!(sentence.contains("write hf:owner/name"), "{sentence}");
     }
-    assert!(inside("gguf/m-q8_0.gguf").is_ok());
+    assert!(check_relative_path("gguf/m-q8_0.gguf").is_ok());
 }
 
 fn pick(kind: RepoKind, files: &[&str]) -> Result<String> {
