@@ -78,7 +78,7 @@ const MAX_DEPTH: usize = 6;
 /// Levels below the current folder, which may be anything, a home folder too.
 const MAX_DEPTH_HERE: usize = 2;
 
-/// Names read in one place; a folder with more of them is no folder of models.
+/// The most names read from one folder; one with more is not a folder of models.
 const MAX_VISITED: usize = 50_000;
 
 /// Files listed; more cannot be chosen from by eye.
@@ -162,7 +162,7 @@ impl Search {
                 } else if meta.is_file() && is_gguf(&path) {
                     found.push(path);
                 } else if meta.is_file() && path.ends_with(adapter::WEIGHTS) {
-                    // An adapter stands for its base with it; its folder is what is loaded.
+                    // An adapter implies its base; the adapter's folder is what is loaded.
                     found.extend(path.parent().map(Path::to_path_buf));
                 }
             }
@@ -207,7 +207,7 @@ fn weights_bytes(folder: &Path) -> u64 {
     fs::metadata(folder.join(adapter::WEIGHTS)).map_or(0, |m| m.len())
 }
 
-/// A model file by its name; projectors for pictures (`mmproj`) are no models of their own.
+/// A model file by its name; projectors for images (`mmproj`) are not models by themselves.
 fn is_gguf(path: &Path) -> bool {
     let extension = path
         .extension()

@@ -31,19 +31,19 @@ impl TokenLookup for TokenizerLookup<'_> {
     }
 }
 
-/// The tokenizer of a model file: its own vocabulary, or a `tokenizer.json` beside it.
+/// The tokenizer of a model file: its own vocabulary, or a `tokenizer.json` in the same folder.
 ///
 /// Errors where neither exists.
 pub fn tokenizer_for(gguf: &Gguf, path: &Path) -> Result<Tokenizer> {
     if gguf.get("tokenizer.ggml.tokens").is_some() {
         return Tokenizer::from_vocabulary(tokenizer::Vocabulary::from_gguf(gguf));
     }
-    let beside = path.with_file_name("tokenizer.json");
-    if beside.is_file() {
-        return Tokenizer::from_file(&beside);
+    let json = path.with_file_name("tokenizer.json");
+    if json.is_file() {
+        return Tokenizer::from_file(&json);
     }
     bail!(
-        "{} has no vocabulary; put its tokenizer.json beside it",
+        "{} has no vocabulary; put its tokenizer.json in the same folder",
         path.display()
     )
 }

@@ -69,7 +69,7 @@ impl LoadOptions {
         let path = hub::local_while(Path::new(&base), RepoKind::Model, go_on)?;
         if !path.is_file() && s1_data::assets::open_path(&path).is_none() {
             bail!(
-                "the adapter {} belongs to {base:?}, which is no file here; give its base with --model and the adapter with --adapter",
+                "the adapter {} belongs to {base:?}, which is not a file here; give its base with --model and the adapter with --adapter",
                 folder.display()
             );
         }
@@ -110,7 +110,7 @@ impl Loaded {
                 true => format!("cannot load {}", path.display()),
                 // Most likely it is too large for it.
                 false => format!(
-                    "cannot load {} onto the GPU (--device cpu does without)",
+                    "cannot load {} onto the GPU; try --device cpu",
                     path.display()
                 ),
             })?;
@@ -124,7 +124,7 @@ impl Loaded {
         let config = decoder.config();
         let context = match options.context {
             None => config.context_length.min(DEFAULT_CONTEXT),
-            Some(0) => bail!("a context of 0 tokens holds nothing; give --context a larger number"),
+            Some(0) => bail!("a context of 0 tokens is too small; give --context a larger number"),
             Some(n) if n > config.context_length => bail!(
                 "a context of {n} tokens is more than the {} this model was made for; give --context a smaller number",
                 config.context_length

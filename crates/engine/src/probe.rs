@@ -15,7 +15,7 @@ use s1_model::sampler;
 use s1_model::tokenizer::StreamDecoder;
 
 /// Longest answer a probe waits for, in tokens. Enough for "The answer is …".
-const LONGEST: usize = 48;
+const MAX_PROBE_TOKENS: usize = 48;
 
 pub(super) enum ProbeOutcome {
     Done(Probe),
@@ -35,11 +35,11 @@ pub(super) fn run(
 ) -> Result<ProbeOutcome> {
     let thinking = |t: &Token| t.phase == Phase::Thinking;
     if !lane.request.policy.think || !lane.tokens[..at].iter().all(thinking) {
-        anyhow::bail!("a probe needs a place inside the thinking; move the cursor there");
+        anyhow::bail!("a probe needs a position inside the thinking; move the cursor there");
     }
     let base = lane.prompt.len() + at;
     let Some(cache) = lane.cache.as_mut() else {
-        anyhow::bail!("this branch is not computed; resume it before probing");
+        anyhow::bail!("this branch has not been computed; resume it before probing");
     };
     let held = cache.len();
     if base < held {
@@ -74,7 +74,7 @@ fn answer(
     };
     let mut decoder = StreamDecoder::new();
     let mut text = String::new();
-    for _ in 0..LONGEST {
+    for _ in 0..MAX_PROBE_TOKENS {
         if interrupted() {
             return Ok(ProbeOutcome::Interrupted);
         }
@@ -96,7 +96,7 @@ fn answer(
             break;
         }
         text.push_str(&decoder.push(model.tokenizer.token_bytes(id)));
-        // One line is an answer; going on would only delay the thought.
+        // One line is an answer; more would only delay the thinking.
         if text.trim_start().contains('\n') {
             break;
         }
