@@ -20,7 +20,7 @@ use super::weights::LowRankFactors;
 pub const CONFIG: &str = "adapter_config.json";
 /// Name of the weights inside an adapter's folder.
 pub const WEIGHTS: &str = "adapter_model.safetensors";
-/// Ranks beyond this are no longer low.
+/// The highest rank that is accepted.
 const MAX_RANK: usize = 4096;
 
 /// The part of PEFT's settings that changes what is computed, and what PEFT itself wants to read.
@@ -73,7 +73,7 @@ impl PeftConfig {
     /// Reads the settings in an adapter's folder.
     ///
     /// # Errors
-    /// If there are none, or they are not an adapter's.
+    /// If the file is missing, or does not hold an adapter's settings.
     pub fn read(folder: &Path) -> Result<PeftConfig> {
         let path = folder.join(CONFIG);
         let text = std::fs::read_to_string(&path).with_context(|| {
@@ -110,7 +110,7 @@ impl PeftAdapter {
         }
         if !(1..=MAX_RANK).contains(&config.r) || !config.lora_alpha.is_finite() {
             bail!(
-                "{} has rank {} and alpha {}, which make no sense",
+                "{} has rank {} and alpha {}; a rank of 1 to {MAX_RANK} and a finite alpha are expected",
                 path.display(),
                 config.r,
                 config.lora_alpha
@@ -152,7 +152,7 @@ impl PeftAdapter {
                 .tensor(&format!("{prefix}.weight"))
                 .map(|t| &t.shape[..])
             else {
-                bail!("the adapter has {layer}, which the model has not");
+                bail!("the adapter has {layer}, which the model does not have");
             };
             let a = tensors.tensor(name)?;
             let b = tensors

@@ -93,7 +93,7 @@ impl Cache {
         self.len = self.len.min(len);
     }
 
-    /// A cache of its own that remembers the first `len` tokens and has room for `capacity`.
+    /// An independent cache that remembers the first `len` tokens and has room for `capacity`.
     ///
     /// Fails if this cache remembers fewer tokens, or if they do not fit the capacity.
     pub fn fork(&self, len: usize, capacity: usize) -> Result<Cache> {

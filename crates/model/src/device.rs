@@ -9,7 +9,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, DeviceLocation};
 
-/// A wish for where to compute.
+/// Where the user wants to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// A GPU, if this program was built for one, there is one, and the model is large enough to be
@@ -50,12 +50,14 @@ impl FromStr for DeviceChoice {
             },
             Some(_) => None,
         };
-        known.with_context(|| format!("{text:?} is none of auto, cpu, cuda, cuda:N and metal"))
+        known.with_context(|| {
+            format!("unknown device {text:?}; expected auto, cpu, cuda, cuda:N or metal")
+        })
     }
 }
 
-/// Weights from which on a GPU is chosen without being named, in bytes. A step of a smaller model
-/// takes a CPU less time than it takes to tell a GPU what to do.
+/// The size of weights, in bytes, from which a GPU is chosen automatically. For a smaller model
+/// launching a GPU's kernels takes longer than the computation on a CPU.
 const WORTH_A_GPU: u64 = 50_000_000;
 
 impl DeviceChoice {
@@ -69,7 +71,7 @@ impl DeviceChoice {
             DeviceChoice::Cuda(number) => cuda(number),
             DeviceChoice::Metal => metal(),
             DeviceChoice::Auto if weights < WORTH_A_GPU => Ok(Device::Cpu),
-            // Whatever is wrong with a GPU nobody asked for, there is the CPU.
+            // If the GPU cannot be used and nobody asked for it, use the CPU.
             DeviceChoice::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Device::Cpu)),
         }
     }
@@ -114,7 +116,7 @@ mod tests {
         );
         for text in ["", "gpu", "cuda:", "cuda:x", "cpu:0"] {
             let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
-            assert!(error.contains("is none of auto"), "{error}");
+            assert!(error.contains("expected auto"), "{error}");
         }
     }
 

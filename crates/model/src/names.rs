@@ -1,7 +1,7 @@
 //! Tensor names and row orders of GGUF and of Hugging Face, and the way between them.
 //!
 //! Converters to GGUF rename every tensor, and for Llama reorder the rows of queries and keys, so
-//! that a rotated pair lies side by side. Whoever reads or writes Hugging Face's files beside a
+//! that a rotated pair is adjacent. Code that reads or writes Hugging Face's files next to a
 //! GGUF model comes through here. Not here: reading or writing the files.
 
 /// GGUF's and Hugging Face's names of a block's parts. The two norms around the feed-forward

@@ -31,17 +31,17 @@ const SHARE: usize = 4;
 /// How long a thread that waits stays awake. The gaps between the loops of a pass are shorter.
 const AWAKE: Duration = Duration::from_micros(50);
 /// More threads than this never help.
-const MOST: usize = 1024;
+const MAX_THREADS: usize = 1024;
 
 /// Threads to compute with where nobody asks for a number: the cores this process may use, each
 /// counted once; or what `RAYON_NUM_THREADS` says.
 pub fn default_threads() -> usize {
     let cores = candle_core::utils::get_num_threads();
     if std::env::var_os("RAYON_NUM_THREADS").is_some() {
-        return cores.clamp(1, MOST);
+        return cores.clamp(1, MAX_THREADS);
     }
     let usable = std::thread::available_parallelism().map_or(cores, usize::from);
-    cores.min(usable).clamp(1, MOST)
+    cores.min(usable).clamp(1, MAX_THREADS)
 }
 
 /// Threads that compute together. Each engine has its own, so that two engines share a machine in
@@ -107,7 +107,7 @@ impl Pool {
         fn nothing(_: usize) {}
         Arc::new(Pool {
             common: Arc::new(Common {
-                threads: AtomicUsize::new(threads.clamp(1, MOST)),
+                threads: AtomicUsize::new(threads.clamp(1, MAX_THREADS)),
                 untaken: Line(AtomicUsize::new(0)),
                 undone: Line(AtomicUsize::new(0)),
                 job: UnsafeCell::new(Job {
@@ -130,7 +130,9 @@ impl Pool {
 
     /// Sets the number of threads, from the next loop on.
     pub fn set_threads(&self, threads: usize) {
-        self.common.threads.store(threads.clamp(1, MOST), Relaxed);
+        self.common
+            .threads
+            .store(threads.clamp(1, MAX_THREADS), Relaxed);
     }
 
     /// The loops of the calling thread use this pool from now on.
@@ -139,7 +141,7 @@ impl Pool {
     }
 
     /// Calls `work` once for each number below `pieces`, on the pool's threads, and returns when
-    /// all calls have. A panic in one of them goes on in the calling thread.
+    /// all calls have. A panic in one of them continues in the calling thread.
     fn run(&self, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
         // A loop that is running already (of another thread, or around this one) keeps the workers.
         let workers = if INSIDE.get() || pieces < 2 {
@@ -261,7 +263,7 @@ impl Common {
                 }
             }
             asleep.store(true, SeqCst);
-            // Whoever starts a loop after this look sees that this thread sleeps.
+            // A thread that starts a loop after this check sees that this one sleeps.
             if !(stopped() || wanted() && self.untaken.0.load(SeqCst) > 0) {
                 std::thread::park();
             }
@@ -270,7 +272,7 @@ impl Common {
     }
 }
 
-/// Looks at `condition` for [`AWAKE`]. Whether it came true. Whoever else wants to run on this core
+/// Polls `condition` for [`AWAKE`] and says whether it came true. Another thread that wants to run on this core
 /// comes first: on a busy machine that is often the very thread that is waited for.
 fn awake_until(condition: impl Fn() -> bool) -> bool {
     let started = Instant::now();
@@ -406,7 +408,7 @@ mod tests {
         }
     }
 
-    /// A user would lose: an engine that goes on after an error, instead of hanging.
+    /// A user would lose: an engine that keeps running after an error, instead of hanging.
     #[test]
     fn a_panic_comes_back_and_the_pool_goes_on() {
         let pool = Pool::new(3);

@@ -13,9 +13,9 @@ use minijinja::{Environment, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
 
 /// Templates of real models stay below 32 KiB.
-const LARGEST_SOURCE: usize = 256 << 10;
+const MAX_SOURCE_BYTES: usize = 256 << 10;
 /// The longest conversation a render may produce.
-const LARGEST_OUTPUT: usize = 1 << 20;
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
 /// One unit pays for one instruction or 64 bytes, so this bounds the time (well under a second)
 /// and the memory (some 20 MiB) of a render.
 const FUEL: u64 = 300_000;
@@ -183,7 +183,7 @@ impl ChatTemplate {
             .iter()
             .map(|message| message.content.len() + message.role.len())
             .sum();
-        if said > LARGEST_OUTPUT {
+        if said > MAX_OUTPUT_BYTES {
             bail!("the conversation is longer than 1 MiB; shorten it");
         }
         let template = self
@@ -209,8 +209,8 @@ impl ChatTemplate {
             let died = |_| anyhow!("the model's chat template broke the template engine");
             thread.join().map_err(died)?
         })?;
-        if text.len() > LARGEST_OUTPUT {
-            bail!("the model's chat template makes more than 1 MiB of text of this conversation");
+        if text.len() > MAX_OUTPUT_BYTES {
+            bail!("the model's chat template makes more than 1 MiB of text from this conversation");
         }
         Ok(text)
     }
@@ -221,11 +221,11 @@ const NAME: &str = "chat";
 
 /// Reads a template into the environment.
 fn add(environment: &mut Environment<'static>, source: &str) -> Result<()> {
-    if source.len() > LARGEST_SOURCE {
+    if source.len() > MAX_SOURCE_BYTES {
         bail!(
             "the model's chat template has {} KiB, more than the {} KiB allowed",
             source.len() >> 10,
-            LARGEST_SOURCE >> 10
+            MAX_SOURCE_BYTES >> 10
         );
     }
     let added = environment.add_template_owned(NAME, source.to_owned());
@@ -247,7 +247,7 @@ fn failed(error: &minijinja::Error) -> anyhow::Error {
         );
     }
     if error.kind() == ErrorKind::OutOfFuel {
-        return anyhow!("the model's chat template takes too much work on this conversation");
+        return anyhow!("the model's chat template takes too long on this conversation");
     }
     anyhow!(
         "the model's chat template failed in line {}: {}",

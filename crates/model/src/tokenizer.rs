@@ -28,7 +28,7 @@ use vocabulary::{Spelling, Table, TokenType};
 
 /// The longest text one call takes. A context holds far less; a longer text is a mistake, and
 /// merging it would take memory many times its size.
-const LONGEST_TEXT: usize = 16 << 20;
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// One vocabulary with its rules. Immutable, so that threads can share it.
 #[derive(Debug)]
@@ -163,11 +163,11 @@ impl Tokenizer {
     }
 
     fn encode_into(&self, text: &str, control: bool, out: &mut Vec<u32>) -> Result<()> {
-        if text.len() > LONGEST_TEXT {
+        if text.len() > MAX_TEXT_BYTES {
             bail!(
                 "the text has {} MiB, more than the {} MiB one prompt may have; shorten it",
                 text.len() >> 20,
-                LONGEST_TEXT >> 20
+                MAX_TEXT_BYTES >> 20
             );
         }
         let ids = &self.table.ids;

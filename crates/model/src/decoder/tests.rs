@@ -81,7 +81,7 @@ fn a_branch_is_independent_of_its_origin() {
         run(&decoder, &mut cache, &prompt, Logits::None);
         let mut branch = cache.fork(12, 20).unwrap();
         assert_eq!((branch.len(), branch.capacity()), (12, 20));
-        // Both go on in turns: if they shared storage, each would overwrite the other.
+        // Both continue in turns: if they shared storage, each would overwrite the other.
         cache.truncate(12);
         let mut rows = [Vec::new(), Vec::new()];
         for (l, r) in left.iter().zip(&right) {

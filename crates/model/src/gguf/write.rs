@@ -68,7 +68,7 @@ impl GgufWriter {
     /// Everything another file says of itself, except the keys that `skip` picks.
     pub fn metadata_of(&mut self, gguf: &Gguf, skip: impl Fn(&str) -> bool) -> &mut Self {
         let mut keys: Vec<_> = gguf.metadata().filter(|(key, _)| !skip(key)).collect();
-        // The order is no matter to readers, but the same file should come out every time.
+        // The order does not matter to readers, but the same file should come out every time.
         keys.sort_by_key(|(key, _)| *key);
         for (key, value) in keys {
             let (kind, bytes) = gguf.encoded(value);

@@ -1,7 +1,7 @@
 //! What chat templates expect of their surroundings beyond Jinja itself: the helpers of Hugging
 //! Face's renderer, and Python's string methods.
 
-use super::{Date, FUEL, LARGEST_OUTPUT};
+use super::{Date, FUEL, MAX_OUTPUT_BYTES};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, State, Value, escape_formatter};
@@ -84,7 +84,7 @@ fn joined(state: &State, items: &Value, separator: &str) -> Result<Value, Error>
             .as_str()
             .map_or_else(|| item.to_string(), str::to_owned);
         state.consume_fuel(((item.len() + separator.len()) / 64 + 1) as u64)?;
-        if text.len() + item.len() + separator.len() > LARGEST_OUTPUT {
+        if text.len() + item.len() + separator.len() > MAX_OUTPUT_BYTES {
             let message = "a joined list is longer than 1 MiB";
             return Err(Error::new(ErrorKind::InvalidOperation, message));
         }
@@ -138,7 +138,7 @@ impl Limited {
 
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > LARGEST_OUTPUT {
+        if self.0.len() + bytes.len() > MAX_OUTPUT_BYTES {
             return Err(io::Error::other(
                 "a list or map is longer than 1 MiB as text",
             ));

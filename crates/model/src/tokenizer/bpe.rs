@@ -91,7 +91,7 @@ impl Bpe {
     }
 }
 
-/// The printable character that stands for a byte: itself where it is printable and no space in
+/// The printable character that stands for a byte: itself where it is printable and not a space in
 /// Latin-1, else the next free one from U+0100 on.
 pub fn byte_to_char(byte: u8) -> char {
     let code = u32::from(byte);

@@ -1,7 +1,7 @@
 //! Hugging Face's `tokenizer.json`, through their own library.
 //!
 //! The file describes a whole pipeline (normalizer, pre-tokenizer, merges, post-processor), so
-//! it is run as it is rather than translated. What the rest of the program needs besides, the
+//! it is run as it is rather than translated. What the rest of the program also needs, the
 //! exact bytes of each token, is read off the file's decoder.
 
 use super::vocabulary::{Spelling, byte_value};
@@ -11,11 +11,11 @@ use std::path::Path;
 use tokenizers::{DecoderWrapper, Tokenizer};
 
 /// No `tokenizer.json` of a real model comes near this.
-const LARGEST_FILE: u64 = 256 << 20;
+const MAX_FILE_BYTES: u64 = 256 << 20;
 /// The regex engine behind these files backtracks; beyond this length it may give up.
-const LONGEST_TEXT: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 /// Ids may have gaps, but not so many that the table of tokens grows without bound.
-const MOST_IDS: usize = 1 << 22;
+const MAX_IDS: usize = 1 << 22;
 
 /// A tokenizer described by a file.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ impl JsonTokenizer {
         let size = std::fs::metadata(path)
             .with_context(|| format!("cannot open the tokenizer {name}"))?
             .len();
-        if size > LARGEST_FILE {
+        if size > MAX_FILE_BYTES {
             bail!(
-                "the tokenizer {name} has {} MiB; that is no tokenizer.json",
+                "the tokenizer {name} has {} MiB, too large for a tokenizer.json",
                 size >> 20
             );
         }
@@ -64,7 +64,7 @@ impl JsonTokenizer {
             .values()
             .max()
             .map_or(0, |&highest| highest as usize + 1);
-        if count > MOST_IDS {
+        if count > MAX_IDS {
             bail!(
                 "the tokenizer has an id of {}, beyond any real vocabulary; it is damaged",
                 count - 1
@@ -108,7 +108,7 @@ impl JsonTokenizer {
 
     /// The tokens of a text, without what the post-processor would add.
     pub fn encode(&self, text: &str, control: bool) -> Result<Vec<u32>> {
-        if text.len() > LONGEST_TEXT {
+        if text.len() > MAX_TEXT_BYTES {
             bail!(
                 "the text has {} bytes, more than the 1 MiB a tokenizer.json takes; shorten it",
                 text.len()

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// One link of the chain: a token (or a character that is none yet) and its place in the text.
+/// One link of the chain: a token (or a character that is not one yet) and its place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Symbol {
     /// Byte offset of the symbol in the fragment.

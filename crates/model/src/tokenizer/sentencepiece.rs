@@ -50,7 +50,7 @@ impl SentencePiece {
         }
     }
 
-    /// Appends the tokens of a text that holds no literal tokens. `first`: the text stands at
+    /// Appends the tokens of a text that holds no literal tokens. `first`: the text is at
     /// the start or right after a literal token.
     pub fn encode(
         &self,

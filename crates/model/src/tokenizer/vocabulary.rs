@@ -65,7 +65,7 @@ impl Vocabulary {
     }
 }
 
-/// Keys of ids after which generation is over, besides `eos`.
+/// Keys of the ids, other than `eos`, that end generation.
 const OTHER_ENDS: [&str; 5] = [
     "eot_token_id",
     "eom_token_id",
@@ -113,10 +113,10 @@ pub(super) enum Spelling {
     SentencePiece,
 }
 
-/// Tokens a prompt or an answer may have: more is no vocabulary but a broken file.
-const MOST_TOKENS: usize = 1 << 22;
+/// The most tokens of a vocabulary: a file with more is damaged.
+const MAX_TOKENS: usize = 1 << 22;
 /// Bytes of token text in all, for the same reason.
-const MOST_BYTES: usize = 1 << 28;
+const MAX_BYTES: usize = 1 << 28;
 
 /// Names that mean "nothing follows", whatever their declared type; the set is llama.cpp's.
 const ENDS: [&str; 22] = [
@@ -186,9 +186,9 @@ impl Table {
             bail!("the model file holds no tokens (tokenizer.ggml.tokens is empty or missing)");
         }
         let text_bytes: usize = tokens.iter().map(String::len).sum();
-        if tokens.len() > MOST_TOKENS || text_bytes > MOST_BYTES {
+        if tokens.len() > MAX_TOKENS || text_bytes > MAX_BYTES {
             bail!(
-                "the model file claims {} tokens of {text_bytes} bytes in all; that is no vocabulary",
+                "the model file claims {} tokens of {text_bytes} bytes in all, too many for a vocabulary",
                 tokens.len()
             );
         }

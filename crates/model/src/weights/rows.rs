@@ -1,5 +1,5 @@
-//! A weight matrix of a model file as f32 rows on demand, for whoever computes with something
-//! else than [`super::Linear`]: the trainer's frozen layers, and converters.
+//! A weight matrix of a model file as f32 rows on demand, for code that does not compute with
+//! [`super::Linear`]: the trainer's frozen layers, and converters.
 
 use std::ops::Range;
 use std::sync::Arc;
