@@ -75,7 +75,7 @@ pub(super) fn tokens(tokens: &[Token]) -> Vec<u8> {
 /// Tokens read back. Errors on damage.
 pub(super) fn read_tokens(mut bytes: &[u8]) -> Result<Vec<Token>> {
     if take(&mut bytes, 1)? != [VERSION] {
-        bail!("a stored trace has a form that this program does not know");
+        bail!("a stored trace has a format that this program does not know");
     }
     let mut tokens = Vec::new();
     while !bytes.is_empty() {

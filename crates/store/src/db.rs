@@ -27,7 +27,7 @@ mod trainings;
 /// Name of the database in the data folder.
 pub const FILE: &str = "runs.db";
 /// How long a writer waits for another one.
-const PATIENCE: Duration = Duration::from_secs(20);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// No chain of shared prefixes is longer than this; a longer one is damage.
 const MAX_CHAIN: usize = 10_000;
 
@@ -43,7 +43,7 @@ impl Db {
     /// an older one up to date.
     ///
     /// # Errors
-    /// If the file cannot be written or is none of ours. What exists is then left as it was.
+    /// If the file cannot be written or is not a database of this program. It is then unchanged.
     pub fn open(path: &Path) -> Result<Db> {
         let open = || -> Result<Connection> {
             if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -56,7 +56,7 @@ impl Db {
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             options.open(path)?;
             let mut connection = Connection::open(path)?;
-            connection.busy_timeout(PATIENCE)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             schema::check(&connection)?;
             // Two programs that switch an empty file over at once: one has to ask again.
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -76,7 +76,8 @@ impl Db {
     /// making it. An older one is brought up to date first.
     ///
     /// # Errors
-    /// If the file cannot be read or is none of ours, or is an older one that cannot be written.
+    /// If the file cannot be read or is not a database of this program, or is an older one that
+    /// cannot be written.
     pub fn open_to_read(path: &Path) -> Result<Option<Db>> {
         if !path.exists() {
             return Ok(None);
@@ -105,7 +106,7 @@ impl Db {
             } else {
                 Connection::open_with_flags(path, flags)?
             };
-            connection.busy_timeout(PATIENCE)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             let version = schema::check(&connection)?;
             Ok((connection, version))
         };
@@ -127,7 +128,7 @@ impl Db {
         &self.path
     }
 
-    fn told<T>(&self, outcome: Result<T>) -> Result<T> {
+    fn with_path_context<T>(&self, outcome: Result<T>) -> Result<T> {
         outcome.map_err(|e| sentence(e, &self.path))
     }
 
@@ -136,7 +137,7 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn runs(&self) -> Result<Vec<RunSummary>> {
-        self.told((|| {
+        self.with_path_context((|| {
             let mut query = self.connection.prepare(
                 "SELECT name, created_at, settings,
                     (SELECT count(*) FROM rows WHERE run = runs.id),
@@ -166,8 +167,8 @@ impl Db {
     /// If there is no such run (the sentence names those there are), or it cannot be read.
     pub fn run(&self, name: &str) -> Result<Run> {
         let id = self.id_of(name)?;
-        self.told((|| {
-            // One transaction: a row that is written meanwhile is in it whole or not at all.
+        self.with_path_context((|| {
+            // One transaction: a row written meanwhile is included entirely or not at all.
             let view = self.connection.unchecked_transaction()?;
             let (created_at, text, wall, sources): (i64, String, i64, Sources) = view.query_row(
                 "SELECT created_at, settings, wall_ms, model, problems, adapter FROM runs WHERE id = ?",
@@ -211,7 +212,7 @@ impl Db {
     }
 
     fn id_of(&self, name: &str) -> Result<i64> {
-        let found = self.told((|| {
+        let found = self.with_path_context((|| {
             let sql = "SELECT id FROM runs WHERE name = ?";
             Ok(self
                 .connection
@@ -239,7 +240,7 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn has_run(&self, name: &str) -> Result<bool> {
-        self.told((|| {
+        self.with_path_context((|| {
             let sql = "SELECT 1 FROM runs WHERE name = ?";
             Ok(self.connection.prepare(sql)?.exists([name])?)
         })())
@@ -251,7 +252,7 @@ impl Db {
     /// As [`Db::run`].
     pub fn done(&self, name: &str) -> Result<Vec<usize>> {
         let id = self.id_of(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             let mut query = self
                 .connection
                 .prepare("SELECT problem FROM rows WHERE run = ? ORDER BY problem")?;
@@ -265,7 +266,7 @@ impl Db {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn trace(&self, trace: i64) -> Result<Vec<Token>> {
-        self.told((|| {
+        self.with_path_context((|| {
             // From the trace back to the one it began with, then forward again.
             let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
             let mut next = Some(trace);
@@ -297,7 +298,7 @@ impl Db {
     /// If there is no such run or row, or it cannot be read.
     pub fn prompt(&self, name: &str, problem: usize) -> Result<Vec<u32>> {
         let id = self.id_of(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             let sql = "SELECT prompt FROM rows WHERE run = ? AND problem = ?";
             let bytes: Vec<u8> = self
                 .connection
@@ -336,7 +337,7 @@ impl Db {
     ) -> Result<()> {
         if self.has_run(name)? {
             bail!(
-                "there is a run {name:?} already; go on with it by --resume {name}, or give another --name"
+                "run {name:?} already exists; continue it with --resume {name}, or give another --name"
             );
         }
         let path = self.path.clone();
@@ -435,7 +436,7 @@ impl Db {
     /// If there is no such run, or the database cannot be written.
     pub fn remove_run(&mut self, name: &str) -> Result<()> {
         let run = self.id_of(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             self.connection
                 .execute("DELETE FROM runs WHERE id = ?", [run])?;
             Ok(())
@@ -491,7 +492,7 @@ fn read_samples(
     while let Some(r) = found.next()? {
         let point = count(r.get(0)?);
         if point >= points {
-            bail!("it holds samples of a point that the run does not have; it is damaged");
+            bail!("it has samples of a point that the run does not have; it is damaged");
         }
         let stop: String = r.get(9)?;
         samples.push(Sample {
@@ -585,17 +586,17 @@ fn sentence(error: anyhow::Error, path: &Path) -> anyhow::Error {
     match code {
         None => error.context(format!("cannot use the database {path}")),
         Some(ErrorCode::DiskFull) => anyhow!(
-            "the disk is full: {path} keeps what it had; make room, then go on with --resume"
+            "the disk is full: {path} keeps what it had; make room, then continue with --resume"
         ),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => anyhow!(
             "the database {path} cannot be written: it or its folder is read-only; name another file with --db"
         ),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => anyhow!(
-            "the database {path} is damaged, or no database; it was left as it is: move it away, or name another file with --db"
+            "the database {path} is damaged or not a database, and was left unchanged; move it away, or name another file with --db"
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow!(
             "another program has been writing to the database {path} for {} seconds; try again later",
-            PATIENCE.as_secs()
+            BUSY_TIMEOUT.as_secs()
         ),
         Some(_) => error.context(format!("cannot use the database {path}")),
     }

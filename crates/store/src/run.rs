@@ -22,7 +22,7 @@ use s1_core::trace::{StopReason, Token};
 pub enum Budget {
     /// At most this many thinking tokens.
     Tokens(usize),
-    /// As many as the model wants and the context allows.
+    /// Until the model ends by itself or the context is full.
     Natural,
 }
 
@@ -51,10 +51,9 @@ impl FromStr for Budget {
     fn from_str(text: &str) -> Result<Budget, String> {
         match text.trim() {
             "natural" => Ok(Budget::Natural),
-            number => number
-                .parse()
-                .map(Budget::Tokens)
-                .map_err(|_| format!("{text:?} is no budget: a number of tokens, or natural")),
+            number => number.parse().map(Budget::Tokens).map_err(|_| {
+                format!("invalid budget {text:?}; expected a number of tokens, or natural")
+            }),
         }
     }
 }

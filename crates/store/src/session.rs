@@ -155,9 +155,9 @@ impl Document {
             format: Option<String>,
             version: Option<u32>,
         }
-        let head: Head = serde_json::from_slice(bytes).context("it is no session file")?;
+        let head: Head = serde_json::from_slice(bytes).context("not a session file")?;
         if head.format.as_deref() != Some(FORMAT) {
-            bail!("it is no session of this program");
+            bail!("not a session of this program");
         }
         match head.version {
             Some(VERSION) => {}
@@ -184,7 +184,7 @@ impl Document {
             bail!("it shows branch {}, which does not exist", self.active);
         };
         if self.cursor.is_some_and(|c| c >= active.tokens.len()) {
-            bail!("its cursor stands behind the last token");
+            bail!("its cursor is behind the last token");
         }
         for branch in self.tree.branches() {
             let finite = branch.tokens.iter().all(|t| {
@@ -195,14 +195,14 @@ impl Document {
                     .all(f32::is_finite)
             });
             if !finite {
-                bail!("branch {} holds a number that is none", branch.name);
+                bail!("branch {} holds a value that is not a number", branch.name);
             }
             if branch.probes.iter().any(|p| p.at > branch.tokens.len()) {
                 bail!("branch {} has a probe behind its last token", branch.name);
             }
         }
         if !self.request.sampling.temperature.is_finite() {
-            bail!("its temperature is no number");
+            bail!("its temperature is not a number");
         }
         Ok(())
     }

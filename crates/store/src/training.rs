@@ -32,7 +32,7 @@ pub enum TrainingState {
     Preparing,
     /// Computes steps.
     Running,
-    /// Holds after a step, until it is told to go on.
+    /// Pauses after a step, until it is resumed.
     Paused,
     /// All steps are done; writes the model.
     Writing,

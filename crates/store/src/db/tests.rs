@@ -273,8 +273,16 @@ fn a_training_is_named_after_its_folder_and_after_no_other_ones() {
         })
         .unwrap();
     }
-    assert_eq!(name(&db, "/a/base").as_deref(), Some("base"), "it goes on");
-    assert_eq!(name(&db, "/b/base").as_deref(), Some("mine"), "it goes on");
+    assert_eq!(
+        name(&db, "/a/base").as_deref(),
+        Some("base"),
+        "the database stays usable"
+    );
+    assert_eq!(
+        name(&db, "/b/base").as_deref(),
+        Some("mine"),
+        "the database stays usable"
+    );
     assert_eq!(name(&db, "/c/base").as_deref(), Some("base-2"));
     assert_eq!(name(&db, "/"), None);
 }

@@ -19,7 +19,7 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn trainings(&self) -> Result<Vec<Training>> {
-        self.told((|| {
+        self.with_path_context((|| {
             let sql = format!("SELECT {COLUMNS} FROM trainings ORDER BY created_at DESC, id DESC");
             let mut query = self.connection.prepare(&sql)?;
             let mut found = query.query([])?;
@@ -36,7 +36,7 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn training(&self, name: &str) -> Result<Option<Training>> {
-        self.told((|| {
+        self.with_path_context((|| {
             let sql = format!("SELECT {COLUMNS} FROM trainings WHERE name = ?");
             let mut query = self.connection.prepare(&sql)?;
             let mut found = query.query([name])?;
@@ -178,7 +178,7 @@ impl Db {
     /// If there is no such training, or the database cannot be read.
     pub fn training_steps(&self, name: &str, after: usize) -> Result<Vec<TrainStep>> {
         let id = self.training_id(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             let mut query = self.connection.prepare(
                 "SELECT s.step, t.steps, s.epoch, s.loss, s.lr, s.grad_norm, s.tok_s, s.eta_s
                  FROM training_steps s JOIN trainings t ON t.id = s.training
@@ -206,7 +206,7 @@ impl Db {
     /// As [`Db::training_steps`].
     pub fn training_events(&self, name: &str, after: i64) -> Result<Vec<RecordedEvent>> {
         let id = self.training_id(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             let mut query = self.connection.prepare(
                 "SELECT id, step, event FROM training_events
                  WHERE training = ? AND id > ? ORDER BY id",
@@ -230,7 +230,7 @@ impl Db {
     /// If there is no such training, or the database cannot be written.
     pub fn order_training(&mut self, name: &str, order: TrainOrder) -> Result<()> {
         let id = self.training_id(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             self.connection.execute(
                 "INSERT INTO training_orders (training, what) VALUES (?, ?)",
                 params![id, serde_json::to_string(&order)?],
@@ -278,7 +278,7 @@ impl Db {
     /// If there is no such training, or the database cannot be written.
     pub fn remove_training(&mut self, name: &str) -> Result<()> {
         let id = self.training_id(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             let sql = "DELETE FROM trainings WHERE id = ?";
             self.connection.execute(sql, [id])?;
             Ok(())
@@ -286,7 +286,7 @@ impl Db {
     }
 
     fn training_id(&self, name: &str) -> Result<i64> {
-        let found = self.told((|| {
+        let found = self.with_path_context((|| {
             let sql = "SELECT id FROM trainings WHERE name = ?";
             let mut query = self.connection.prepare(sql)?;
             Ok(query.query_row([name], |r| r.get(0)).optional()?)
