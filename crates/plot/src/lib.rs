@@ -2,7 +2,7 @@
 //!
 //! A [`Figure`] is plain data: axes, series, notes. The screens and the `plot` command build the
 //! same one and hand it to [`terminal`], [`svg`], [`png`] or [`csv`], so that what is on the screen
-//! is what ends up in the paper. Every series has a marker and a dash of its own besides its
+//! is what ends up in the paper. Every series has its own marker and dash as well as its
 //! colour: nothing is said by colour alone.
 //!
 //! Not here: where the points come from, and keys.
@@ -32,7 +32,7 @@ pub struct Figure {
     pub title: String,
     /// Of what: the model, the problem set, the sampling.
     pub subtitle: String,
-    /// What to conclude, or how to read it; stands below.
+    /// What to conclude, or how to read it; shown below.
     pub caption: String,
     /// The horizontal axis.
     pub x: Axis,
@@ -56,7 +56,7 @@ pub struct Axis {
     /// Where it begins; otherwise chosen from the data.
     pub from: Option<f64>,
     /// Where it ends; otherwise chosen from the data. A chart that grows while it is looked at
-    /// stands still only where this is given.
+    /// is fixed only where this is given.
     pub to: Option<f64>,
 }
 
@@ -86,7 +86,7 @@ pub enum Unit {
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Its points, in the order in which the line visits them. A point that is no number breaks
+    /// Its points, in the order in which the line visits them. A point that is not a number breaks
     /// the line.
     pub points: Vec<DataPoint>,
     /// The sign at its points.
@@ -197,7 +197,7 @@ pub struct Annotation {
     pub x: f64,
     /// Vertical.
     pub y: f64,
-    /// The words; left out where there is no room for them.
+    /// The words; left out where they do not fit.
     pub text: String,
     /// The series it belongs to: it has its colour, and is hidden with it.
     pub series: Option<usize>,
@@ -301,7 +301,7 @@ pub fn write(figure: &Figure, path: &Path) -> Result<()> {
         ),
         "csv" => csv::write(figure).into_bytes(),
         _ => bail!(
-            "cannot tell the format of {}; let its name end in .svg, .png or .csv",
+            "unknown figure format {}; the name must end in .svg, .png or .csv",
             path.display()
         ),
     };

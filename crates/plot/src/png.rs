@@ -21,14 +21,14 @@ pub fn draw(figure: &Figure) -> Result<Vec<u8>> {
         fontdb: fonts(),
         ..Options::default()
     };
-    let tree = Tree::from_str(&svg::draw(figure), &options).context("cannot paint the figure")?;
+    let tree = Tree::from_str(&svg::draw(figure), &options).context("cannot draw the figure")?;
     let size = tree.size();
     let side = |length: f32| (length * SCALE).ceil() as u32;
     let mut pixels = Pixmap::new(side(size.width()), side(size.height()))
-        .context("cannot paint the figure: it has no size")?;
+        .context("cannot draw the figure: it has no size")?;
     let transform = Transform::from_scale(SCALE, SCALE);
     resvg::render(&tree, transform, &mut pixels.as_mut());
-    pixels.encode_png().context("cannot paint the figure")
+    pixels.encode_png().context("cannot draw the figure")
 }
 
 /// The fonts, read once. No font of the machine is used: the picture is the same everywhere.

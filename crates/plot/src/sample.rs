@@ -6,7 +6,7 @@
 //! added moves none of the columns before its own.
 
 /// The points of a line that matter in a drawing whose column for `x` is `column(x)`. Order is kept;
-/// a point that is no number stays, because it breaks the line.
+/// a point that is not a number stays, because it breaks the line.
 pub fn thin(points: &[(f64, f64)], column: impl Fn(f64) -> i64) -> Vec<(f64, f64)> {
     let mut out = Vec::new();
     let mut group = SampleGroup::default();

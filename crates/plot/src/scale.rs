@@ -4,7 +4,7 @@
 
 use super::{Axis, Scale, Unit};
 
-/// Where the axis proper begins when zero has a place of its own before a logarithmic one.
+/// Where the axis proper begins when zero has a separate place before a logarithmic one.
 const ZERO_ROOM: f64 = 0.08;
 
 /// What a logarithmic axis can cover; what is smaller counts as zero.
@@ -108,7 +108,7 @@ impl Range {
         }
     }
 
-    /// Where a value stands. Not a number for what has no place (zero on a logarithmic axis
+    /// The position of a value; NaN for what has none (zero on a logarithmic axis
     /// without a place for it).
     pub fn place(self, value: f64) -> f64 {
         match self.scale {
@@ -142,7 +142,7 @@ impl Range {
         }
     }
 
-    /// Whether zero stands apart, before the axis proper.
+    /// Whether zero has a separate place before the axis proper.
     pub fn has_zero_apart(self) -> bool {
         self.zero
     }
@@ -175,7 +175,7 @@ impl Range {
             .collect()
     }
 
-    /// As many ticks as stand beside each other: `room` is the length of the axis, `size` says how
+    /// As many ticks as fit next to each other: `room` is the length of the axis, `size` says how
     /// much of it a label takes (its share of the gap to the next included).
     pub fn ticks_that_fit(self, room: f64, size: impl Fn(&str) -> f64) -> Vec<(f64, String)> {
         for most in (1..=12).rev() {
@@ -215,7 +215,7 @@ fn nice_step(rough: f64) -> f64 {
 
 fn multiples(step: f64, low: f64, high: f64) -> impl Iterator<Item = f64> {
     let first = (low / step - 1e-6).ceil();
-    // No axis has more ticks, whatever the numbers.
+    // No axis has more ticks than this.
     let count = ((high / step + 1e-6).floor() - first).clamp(-1.0, 100.0) as i64;
     (0..=count).map(move |i| {
         let value = (first + i as f64) * step;

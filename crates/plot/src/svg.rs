@@ -269,7 +269,7 @@ fn line(plot: &SvgPlot, series: &Series, page: &mut Page, labels: &mut Labels) {
     }
 }
 
-/// Bars that stand at the same place step aside, so that both can be read.
+/// Bars at the same place move apart, so that both can be read.
 struct Shifts(Vec<(usize, f64)>);
 
 impl Shifts {

@@ -81,7 +81,7 @@ impl TerminalPlot {
 
 /// The cell for a place on a side of `cells` cells.
 fn along(place: f64, cells: u16) -> u16 {
-    // A float cast saturates, and turns what is no number into 0.
+    // A float cast saturates, and turns NaN into 0.
     (Canvas::dot(place, cells.into()).max(0) as u16).min(cells.saturating_sub(1))
 }
 
@@ -274,7 +274,7 @@ fn crosshair(
     set(buf, at, glyph, styles.of(series.color).patch(styles.cursor));
 }
 
-/// Words beside a place, where every cell that they need is blank; nowhere otherwise.
+/// Words next to a place, if every cell that they need is blank.
 fn words(plot: &TerminalPlot, (x, y): (f64, f64), text: &str, style: Style, buf: &mut Buffer) {
     let Some(at) = plot.cell(x, y) else { return };
     let text = clean_line(text);

@@ -1,4 +1,4 @@
-//! Where words go: how wide they are, and beside which places they fit.
+//! Where words go: how wide they are, and next to which places they fit.
 
 /// Advance widths of the printable ASCII characters of Inter Regular, in thousandths of the size.
 const REGULAR: [u16; 95] = [
@@ -85,7 +85,7 @@ impl Labels {
     /// A line runs here.
     pub fn cross(&mut self, from: (f64, f64), to: (f64, f64)) {
         let length = (to.0 - from.0).hypot(to.1 - from.1);
-        // Enough to find words on a line, and bounded whatever its length.
+        // Enough to find words on a line, and bounded for a line of any length.
         let steps = (length / 4.0).clamp(1.0, 300.0) as usize;
         if self.crossed.len() < 20_000 {
             self.crossed.extend((0..=steps).map(|i| {
@@ -95,7 +95,7 @@ impl Labels {
         }
     }
 
-    /// Finds room for words beside a point and takes it; returns where their baseline begins.
+    /// Finds room for words next to a point and takes it; returns where their baseline begins.
     pub fn place(&mut self, x: f64, y: f64, width: f64, size: f64) -> Option<(f64, f64)> {
         let half = width / 2.0;
         let candidates = [

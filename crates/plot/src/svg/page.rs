@@ -106,7 +106,7 @@ fn dashes(dash: &str) -> String {
     }
 }
 
-/// Text as XML allows it. What is no text (control characters) has become visible.
+/// Text as XML allows it. Control characters have become visible.
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in clean_line(text).chars() {

@@ -1,4 +1,4 @@
-//! The legend: beside the drawing where that is wide, else below it.
+//! The legend: to the right of the drawing if that is wide, else below it.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,7 +7,7 @@ use super::{ChartView, Ink, Styles};
 use crate::{Dash, Figure, Marker, Series};
 use s1_data::sanitize::{clean_line, fit, width};
 
-/// From this width on the legend stands beside the drawing.
+/// From this width on the legend is to the right of the drawing.
 const BESIDE_FROM: u16 = 96;
 /// Lower than this there is none.
 const FROM_HEIGHT: u16 = 8;
@@ -15,7 +15,7 @@ const FROM_HEIGHT: u16 = 8;
 const SIGN: usize = 4;
 const GAP: usize = 3;
 
-/// Where the legend stands.
+/// Position of the legend.
 pub enum Legend {
     None,
     Beside(Rect),
@@ -88,7 +88,7 @@ fn rows(sizes: &[usize], room: usize) -> usize {
 }
 
 impl Legend {
-    /// Draws it. Entries for which there is no room are counted at the end.
+    /// Draws it. Entries that do not fit are counted at the end.
     pub fn draw(&self, figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer) {
         let (area, beside) = match self {
             Legend::None => return,
