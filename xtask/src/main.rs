@@ -1,4 +1,4 @@
-//! What is not product: `cargo xtask COMMAND`.
+//! Everything that is not part of the program: `cargo xtask COMMAND`.
 //!
 //! | command | what it does |
 //! |---|---|
@@ -12,7 +12,7 @@ use clap::Parser;
 mod datagen;
 mod generate;
 
-/// Tasks of the people who work on s1-tui.
+/// Development tasks of s1-tui.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Task {

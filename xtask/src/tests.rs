@@ -1,4 +1,4 @@
-//! The bundled model and its data: what they promise to whoever repeats the recipe.
+//! The bundled model and its data: what holds when the recipe is repeated.
 
 use std::collections::HashSet;
 

@@ -170,7 +170,7 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
                             true => task.answer(),
                             false => task.wrong_claim(rng),
                         };
-                        // What is checked is always what stands on the line before.
+                        // What is checked is always what is on the line before.
                         text += &format!("{claim}\n");
                         claim
                     }

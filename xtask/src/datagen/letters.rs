@@ -9,7 +9,7 @@ use super::words;
 use super::worked_path::WorkedPath;
 use s1_core::rng::Rng;
 
-/// How often `letter` stands in `word`.
+/// How often `letter` occurs in `word`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letters {
     /// A lower-case letter.
@@ -44,7 +44,7 @@ impl Letters {
     }
 
     /// Often the one of this and another in which more letters come again, and of its letters often
-    /// one that stands twice in a row: what is hard is practised more often than it is met.
+    /// one that occurs twice in a row: difficult cases are practised more often than they occur.
     pub fn harder(self, rng: &mut Rng) -> Letters {
         let mut drawn = self;
         if rng.chance(50) {
@@ -62,7 +62,7 @@ impl Letters {
         drawn
     }
 
-    /// How many letters of the word stood in it before: a copy loses its place at these.
+    /// How many letters of the word occurred in it before: a copy loses its place at these.
     fn repeated(&self) -> usize {
         let letters = self.word.as_bytes().iter().enumerate();
         letters

@@ -108,7 +108,7 @@ impl Search {
         used == given && apply(outer, apply(inner, x, y), z) == self.target
     }
 
-    /// An expression of the numbers that looks like a solution and is none.
+    /// An expression of the numbers that looks like a solution but is not one.
     pub fn near_miss(&self, rng: &mut Rng) -> String {
         loop {
             let (x, y, z) = pairs(self.numbers)[rng.range(0, 2) as usize];
@@ -182,7 +182,7 @@ fn write(x: i64, inner: char, y: i64, outer: char, z: i64) -> String {
     format!("({x}{inner}{y}){outer}{z}")
 }
 
-/// The parts of an expression in the form that [`write`] gives. A difference below zero is none.
+/// The parts of an expression in the form that [`write`] gives. A difference below zero does not count.
 fn parse(expression: &str) -> Option<(i64, char, i64, char, i64)> {
     let digit = |c: char| c.to_digit(10).map(i64::from);
     let chars: Vec<char> = expression.chars().collect();

@@ -52,7 +52,7 @@ pub fn thought(task: &Task, plan: Plan, rng: &mut Rng) -> Option<(Vec<Segment>, 
             return None;
         }
         let wrong = !same && task.accepts(&claim);
-        // Where they differ, the last line says so: it is right about what stands above it.
+        // Where they differ, the last line says so: it is right about the lines above it.
         let verdict = text.trim_end().rfind('\n').map_or(0, |at| at + 1);
         segments.add(&text[..verdict], !wrong);
         segments.add(&text[verdict..], true);

@@ -2,7 +2,7 @@
 //!
 //! The tokens are the 256 bytes, the words of the prose, and the marks of a conversation. With
 //! the pre-tokenizer `llama-bpe` a word that is a token is taken whole, everything else falls
-//! apart into bytes, for want of merges: digits and letters are single tokens wherever they stand.
+//! apart into bytes, for want of merges: digits and letters are single tokens at any position.
 //! A letter with a count (` r1`) is one token too, taken literally before anything else.
 
 use std::fmt::Write;

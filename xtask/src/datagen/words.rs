@@ -145,7 +145,7 @@ const CONSONANTS: &[u8] = b"bbccddffgghhjkkllllmmmnnnnppqrrrrsssstttvwxz";
 pub fn draw(rng: &mut Rng) -> String {
     match rng.range(0, 99) {
         0..15 => rng.pick(&KNOWN).to_owned(),
-        // Any letters at all: whatever a user types has been seen in some way.
+        // Any letters at all, so that a user's own words are not entirely new.
         15..30 => {
             let length = rng.range(3, 12).min(rng.range(4, 12));
             (0..length)
