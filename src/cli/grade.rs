@@ -99,7 +99,7 @@ fn grade_lines(
             Ok(pair) => print(&pair.reference, &pair.answer, args.json, out)?,
             Err(error) if args.skip_broken => eprintln!("{name}, line {number}: skipped: {error}"),
             Err(error) => bail!(
-                "{name}, line {number}: not a pair of \"reference\" and \"answer\" ({error}); --skip-broken goes on with the rest"
+                "{name}, line {number}: not a pair of \"reference\" and \"answer\" ({error}); --skip-broken continues with the rest"
             ),
         }
     }

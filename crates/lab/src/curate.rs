@@ -31,6 +31,7 @@ mod domains;
 mod draw;
 mod embed;
 mod item;
+mod method;
 mod overlap;
 mod pipeline;
 mod plan;
@@ -44,8 +45,9 @@ mod text;
 
 use domains::Domains;
 use draw::DrawCandidate;
+pub use method::CurationMethod;
 use pipeline::FilterPipeline;
-pub use plan::{CurationMethod, CurationPlan, CurationProgress};
+pub use plan::{CurationPlan, CurationProgress};
 use pool::{Pool, PoolReader, each_line};
 pub use report::{CurationReport, StageSummary, reasons_of};
 pub use result::{
@@ -58,12 +60,12 @@ const QUESTION: usize = 200;
 const LIMIT_STREAM: u64 = 0x6c69_6d69_7400;
 const DRAW_STREAM: u64 = 0x6472_6177_0000;
 
-/// Curates. Returns `None` if it was cancelled: nothing is lost then, and the same plan goes on
+/// Curates. Returns `None` if it was cancelled: nothing is lost then, and the same plan continues
 /// with what the models have answered.
 ///
 /// # Errors
-/// If the plan makes no sense, a file or model cannot be used, or fewer items are left than are to
-/// be kept; one sentence that says what to do.
+/// If the plan is invalid, a file or model cannot be used, or fewer items are left than are to be
+/// kept; one sentence that says what to do.
 pub fn run(
     plan: &CurationPlan,
     control: &Control,

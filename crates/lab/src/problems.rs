@@ -165,7 +165,7 @@ impl<'a> Reading<'a> {
     fn reject(&mut self, why: String) -> Result<()> {
         let sentence = format!("{}, line {}: {why}", self.path.display(), self.number);
         if !self.options.skip_broken {
-            bail!("{sentence}; --skip-broken goes on with the rest");
+            bail!("{sentence}; --skip-broken continues with the rest");
         }
         self.broken.push(sentence);
         Ok(())
@@ -192,7 +192,7 @@ impl<'a> Reading<'a> {
         let all = self.problems.len();
         if self.doubled > 0 {
             warnings.push(format!(
-                "{} of {all} problems have an id that another one has; they are told apart by their line",
+                "{} of {all} problems share an id with another; their line numbers distinguish them",
                 self.doubled
             ));
         }

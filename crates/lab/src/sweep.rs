@@ -171,7 +171,7 @@ pub fn run_some(
     let mut db = Db::open(&plan.db)?;
     if !plan.resume && db.has_run(&plan.name)? {
         bail!(
-            "there is a run {0:?} already; go on with it by --resume {0}, or give another --name",
+            "run {0:?} already exists; continue it with --resume {0}, or give another --name",
             plan.name
         );
     }
@@ -185,7 +185,7 @@ pub fn run_some(
         let earlier = db.run(&plan.name)?;
         if let Some(difference) = earlier.settings.difference(&settings) {
             bail!(
-                "run {:?} cannot go on with other settings: {difference}; start a new run",
+                "run {:?} cannot be continued with other settings: {difference}; start a new run",
                 plan.name
             );
         }
@@ -243,7 +243,7 @@ fn check(plan: &Plan) -> Result<()> {
     }
     if plan.samples.saturating_mul(plan.points.len()) > MOST_MEMBERS {
         bail!(
-            "these are more than {MOST_MEMBERS} answers per problem; give fewer points or samples"
+            "these make more than {MOST_MEMBERS} answers per problem; give fewer points or samples"
         );
     }
     if plan.samples > 1 && plan.sampling.is_greedy() {

@@ -2,7 +2,7 @@
 //!
 //! The model is asked as in a sweep with one point, greedily, several questions at once, and every
 //! answer goes to the database of runs under a name that follows from the pool, the model and the
-//! settings. So a curation that was stopped goes on where it was, another one of the same pool
+//! settings. So a curation that was stopped continues where it was, another one of the same pool
 //! asks nothing twice, and what a model solved can be looked at like any other run.
 
 use std::collections::HashSet;

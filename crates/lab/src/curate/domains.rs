@@ -8,7 +8,7 @@ use super::{cluster, embed};
 
 /// Name of the domain of items whose field is empty.
 const UNNAMED: &str = "(none)";
-/// Items for which there may be one more cluster: smaller ones are no domains.
+/// The number of items per cluster: smaller groups are not domains.
 const MEMBERS: usize = 10;
 
 /// The domains of a pool.

@@ -1,7 +1,7 @@
 //! The draw: which of the items that are left are kept.
 //!
 //! s1 draws a domain at random, then a problem within it with a preference for longer traces: the
-//! weight of the r-th longest is 2^-r. It goes on without replacement, and the ranks are those
+//! weight of the r-th longest is 2^-r. Drawing is without replacement, and the ranks are those
 //! among the items that are still there, until enough are kept.
 
 use s1_core::rng::Rng;
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn domains_are_drawn_alike_whatever_their_size() {
+    fn domains_are_drawn_alike_regardless_of_size() {
         let mut small = 0;
         for seed in 0..200 {
             let drawn = by_domain(&pool(), 10, true, &mut Rng::new(seed));

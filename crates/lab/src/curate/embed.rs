@@ -35,7 +35,7 @@ pub(super) fn by_model(path: &Path, questions: &[&str]) -> Result<Vectors> {
         WeightRows::open(&gguf, TENSOR).with_context(|| format!("{shown} has no embeddings"))?;
     let width = rows.columns;
     if width == 0 || width > WIDEST {
-        bail!("the embeddings of {shown} are {width} wide, which no model has");
+        bail!("the embeddings of {shown} have an impossible width of {width}");
     }
     let mut tokens: Vec<Vec<usize>> = Vec::new();
     let mut counts = vec![0usize; rows.rows];
@@ -58,7 +58,7 @@ pub(super) fn by_model(path: &Path, questions: &[&str]) -> Result<Vectors> {
             mean.iter_mut().zip(row).for_each(|(m, v)| *m += v * weight);
         }
         if mean.iter().any(|v| !v.is_finite()) {
-            bail!("the embeddings of {shown} are damaged: some are no numbers");
+            bail!("the embeddings of {shown} are damaged: some are not numbers");
         }
     }
     Ok(Vectors::centred(width, values))
@@ -74,7 +74,7 @@ pub(super) fn by_words(questions: &[&str]) -> Vectors {
     }
     let mut values = vec![0f32; questions.len() * BUCKETS];
     for (grams, row) in grams.iter().zip(values.chunks_exact_mut(BUCKETS)) {
-        // What stands in one question only has nothing to compare.
+        // Words of a single question have nothing to compare.
         for gram in grams.iter().filter(|gram| common[gram] > 1) {
             let rare = (questions.len() as f32 / common[gram] as f32).ln();
             // Two that meet in a bucket cancel as often as they add up.

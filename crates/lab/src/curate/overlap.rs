@@ -1,7 +1,7 @@
 //! Decontamination: questions that share a run of words with an evaluation set.
 //!
 //! As in s1: the words (lower case, without punctuation) of every run of `n` in an evaluation
-//! question must not stand in a question of the pool. An evaluation question of fewer than `n`
+//! question must not occur in a question of the pool. An evaluation question of fewer than `n`
 //! words is one run by itself, which only the same question has.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::text;
 #[derive(Debug)]
 pub(super) struct Index {
     n: usize,
-    /// Where a run stands, by its hash.
+    /// The source of each run of words, by its hash.
     runs: HashMap<u64, usize>,
     /// The same for questions of fewer words.
     short: HashMap<u64, usize>,

@@ -9,7 +9,7 @@ use super::result::{Decision, DecisionReason, Stage, StageKind};
 /// A pool on its way through the stages.
 #[derive(Debug)]
 pub(super) struct FilterPipeline {
-    /// What became of each item; `None` while it goes on.
+    /// What became of each item; `None` while it is undecided.
     pub decisions: Vec<Option<Decision>>,
     /// The stages that are done.
     pub stages: Vec<Stage>,
@@ -32,12 +32,12 @@ impl FilterPipeline {
         self.decisions = vec![None; items];
     }
 
-    /// Which items go on.
+    /// Which items are undecided.
     pub(super) fn open(&self) -> Vec<bool> {
         self.decisions.iter().map(Option::is_none).collect()
     }
 
-    /// The indexes of those.
+    /// The indexes of the undecided items.
     pub(super) fn left(&self) -> Vec<usize> {
         let decisions = self.decisions.iter().enumerate();
         decisions

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use serde::Serialize;
 
+use super::method::CurationMethod;
 use super::result::{Stage, StageKind};
 use crate::sweep;
 use s1_engine::LoadOptions;
@@ -12,51 +12,6 @@ use s1_store::run::Budget;
 
 /// Most clusters that are sensible: s1 has 50 domains.
 const MAX_DOMAINS: usize = 1000;
-
-/// Which items are kept of those that are left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CurationMethod {
-    /// Quality, difficulty, diversity; within a domain, longer traces are preferred.
-    #[default]
-    S1,
-    /// Of what passes the quality filter, any.
-    Random,
-    /// Of what passes the quality filter, those with the longest traces.
-    Longest,
-    /// Of what passes the quality filter, a domain at random and any item within it.
-    Diverse,
-}
-
-impl CurationMethod {
-    /// All of them, s1's own first.
-    pub const ALL: [CurationMethod; 4] = [
-        CurationMethod::S1,
-        CurationMethod::Random,
-        CurationMethod::Longest,
-        CurationMethod::Diverse,
-    ];
-
-    /// Its name, as the command takes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            CurationMethod::S1 => "s1",
-            CurationMethod::Random => "random",
-            CurationMethod::Longest => "longest",
-            CurationMethod::Diverse => "diverse",
-        }
-    }
-
-    /// Whether what a model solves already is dropped.
-    pub fn uses_models(self) -> bool {
-        self == CurationMethod::S1
-    }
-
-    /// Whether it draws by domains.
-    pub fn uses_domains(self) -> bool {
-        matches!(self, CurationMethod::S1 | CurationMethod::Diverse)
-    }
-}
 
 /// What to curate, and how.
 #[derive(Clone, Debug)]
@@ -123,10 +78,10 @@ impl CurationPlan {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.keep == 0 {
-            bail!("to keep 0 items keeps nothing; give --keep 1 or more");
+            bail!("--keep must be at least 1");
         }
         if self.ngram == 0 {
-            bail!("an overlap of 0 words is in every question; give --ngram 1 or more");
+            bail!("--ngram must be at least 1: every question shares 0 words");
         }
         if !(1..=MAX_DOMAINS).contains(&self.domains) {
             bail!(
@@ -150,7 +105,7 @@ impl CurationPlan {
     }
 }
 
-/// What a curation tells of while it goes on.
+/// What a curation reports while it runs.
 #[derive(Clone, Debug)]
 pub enum CurationProgress {
     /// A stage begins.

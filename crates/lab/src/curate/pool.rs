@@ -1,7 +1,7 @@
 //! A pool of training lines, read once: what curation needs to know of each.
 //!
 //! Questions and reference answers are recognised as in problem sets ([`crate::problems`]),
-//! conversations (`messages`) besides. Traces are measured while they are read and not kept, so
+//! and conversations (`messages`). Traces are measured while they are read and not kept, so
 //! that a pool of gigabytes fits; the lines that are kept are read again at the end.
 //! Not here: what makes an item good ([`super::quality`]).
 
@@ -141,7 +141,7 @@ impl Reader<'_> {
             pool.items.push(item);
         }
         if pool.items.is_empty() {
-            bail!("{shown} holds nothing: an empty pool cannot be curated");
+            bail!("{shown} is empty; there is nothing to curate");
         }
         if pool.items.iter().all(|item| item.question.is_empty()) {
             return match unlike {

@@ -1,7 +1,7 @@
-//! The quality filter: what makes an item unusable, whatever it asks.
+//! The quality filter: what makes an item unusable, independent of its subject.
 //!
 //! The rules are those that s1 names: items with API errors, and questions with formatting faults
-//! (ASCII art, images that are not there, inconsistent numbering); besides, missing parts and
+//! (ASCII art, images that are not there, inconsistent numbering), and also missing parts and
 //! duplicates. Each rule reads text only; none knows how hard or how good a question is.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use super::item::PoolItem;
 use super::result::{Decision, DecisionReason, StageKind};
 use super::text;
 
-/// An error message is short; a long text that speaks of errors is none.
+/// An error message is short; a long text about errors is not one.
 const ERROR_LENGTH: usize = 400;
 /// Lines of drawing that make a picture: one or two are rules under a heading or a sum.
 const ART_LINES: usize = 3;
@@ -118,8 +118,8 @@ fn is_art(text: &str) -> bool {
     text.lines().filter(drawn).count() >= ART_LINES
 }
 
-/// What becomes of each item, in order; `None` goes on. Of items that ask the same, the first
-/// one without a fault goes on.
+/// The decision on each item, in order; `None` keeps it. Of items that ask the same, the first
+/// one without a fault is kept.
 pub(super) fn filter(items: &[PoolItem], open: &[bool]) -> Vec<Option<Decision>> {
     let asked = || items.iter().zip(open).filter(|(_, open)| **open);
     let traced = asked().filter(|(item, _)| item.traced).count();

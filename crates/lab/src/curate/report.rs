@@ -37,7 +37,7 @@ pub struct StageSummary {
     pub stage: StageKind,
     /// Items that came in.
     pub input: usize,
-    /// Items that went on; of the draw: that are kept.
+    /// Items that passed; for the draw, those that are kept.
     pub output: usize,
     /// How many went, by the reason.
     pub reasons: BTreeMap<DecisionReason, usize>,
@@ -45,7 +45,7 @@ pub struct StageSummary {
     pub items: Vec<usize>,
 }
 
-/// Where the reasons of curated data are: beside them, unless the file is one of reasons itself.
+/// The file of reasons for curated data: in the same folder, unless `data` is one itself.
 pub fn reasons_of(data: &Path) -> PathBuf {
     let name = data.file_name().unwrap_or_default().to_string_lossy();
     if name.ends_with(ENDING) {
@@ -59,12 +59,12 @@ impl CurationReport {
     /// Reads how data were chosen.
     ///
     /// # Errors
-    /// If there are no reasons beside the data, or a line of them is none.
+    /// If the data has no file of reasons, or a line of it is damaged.
     pub fn read(data: &Path) -> Result<CurationReport> {
         let path = reasons_of(data);
         if !path.is_file() {
             bail!(
-                "{} was not curated here (there is no {}); s1-tui curate says how data are chosen",
+                "{} has no record of its curation ({} is missing); s1-tui curate writes one",
                 data.display(),
                 path.display()
             );
@@ -96,7 +96,7 @@ impl CurationReport {
     }
 }
 
-/// An item with no more text than a curation writes, whoever wrote it.
+/// An item with no more text than a curation writes, as the file may come from elsewhere.
 fn clipped(mut item: ItemDecision) -> ItemDecision {
     let texts = [Some(&mut item.id), Some(&mut item.question)];
     let more = [item.detail.as_mut(), item.domain.as_mut()];
@@ -214,7 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("plain.jsonl");
         let error = CurationReport::read(&data).unwrap_err().to_string();
-        assert!(error.contains("was not curated here"), "{error}");
+        assert!(error.contains("no record of its curation"), "{error}");
         std::fs::write(reasons_of(&data), "{}\n").unwrap();
         let error = CurationReport::read(&data).unwrap_err().to_string();
         assert!(error.contains("line 1"), "{error}");

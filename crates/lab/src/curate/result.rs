@@ -62,7 +62,7 @@ pub enum Reason {
     MissingAnswer,
     /// It has no trace, as most of the pool have.
     MissingTrace,
-    /// An error message stands where a text should.
+    /// A text is an error message.
     ApiError,
     /// It has control or replacement characters.
     Garbled,
@@ -72,9 +72,9 @@ pub enum Reason {
     ImageReference,
     /// The question's numbered parts do not count up.
     Numbering,
-    /// The same question stands earlier in the pool.
+    /// The same question occurs earlier in the pool.
     Duplicate,
-    /// The same words stand earlier in the pool.
+    /// The same words occur earlier in the pool.
     NearDuplicate,
     /// It shares a run of words with an evaluation set.
     Overlap,
@@ -146,7 +146,7 @@ pub struct Stage {
     /// Items that came in.
     #[serde(rename = "in")]
     pub input: usize,
-    /// Items that went on.
+    /// Items that passed.
     #[serde(rename = "out")]
     pub output: usize,
     /// How many went, by the reason.
@@ -287,7 +287,7 @@ impl Outcome {
     /// under its name only when both are whole.
     ///
     /// # Errors
-    /// If one cannot be written; what stood there before is then still there.
+    /// If one cannot be written; an earlier file is then unchanged.
     pub fn save(&self, out: &Path, reasons: &Path) -> Result<()> {
         let kept = Replacement::write(out, Access::Usual, |file| {
             for line in &self.lines {

@@ -23,7 +23,7 @@ use s1_grading::ExtractionRule;
 use s1_store::run::PromptTemplate;
 
 /// Most options of one question: as many as `grading` reads letters.
-const MOST_OPTIONS: usize = 10;
+const MAX_OPTIONS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LayoutKind {
@@ -162,11 +162,11 @@ impl RecordLayout {
         let answer = self.answer.as_deref().and_then(field);
         let reference = match self.kind {
             LayoutKind::Gpqa => {
-                let mut options: Vec<String> = (1..MOST_OPTIONS)
+                let mut options: Vec<String> = (1..MAX_OPTIONS)
                     .map_while(|i| field(&format!("incorrect answer {i}")))
                     .collect();
                 let right = answer.ok_or("it has no \"Correct Answer\"")?;
-                // The right one stands anywhere, but at the same place in every run.
+                // The right option may be at any place, but at the same one in every run.
                 let at = place_of(&question, options.len() + 1);
                 options.insert(at, right);
                 question.push_str(&listed(&options));
@@ -247,10 +247,10 @@ fn options_of(value: Option<&Value>) -> Result<(Vec<String>, Vec<String>), Strin
         _ => None,
     };
     match found {
-        Some((labels, options)) if (2..=MOST_OPTIONS).contains(&options.len()) => {
+        Some((labels, options)) if (2..=MAX_OPTIONS).contains(&options.len()) => {
             Ok((labels, options))
         }
-        _ => Err(format!("its options are not 2 to {MOST_OPTIONS} texts")),
+        _ => Err(format!("its options are not 2 to {MAX_OPTIONS} texts")),
     }
 }
 
@@ -262,5 +262,5 @@ fn chosen(answer: &str, labels: &[String], options: &[String]) -> Result<String,
         .or_else(index)
         .or_else(|| by(options))
         .map(letter)
-        .ok_or_else(|| format!("its answer {answer:?} is none of its options"))
+        .ok_or_else(|| format!("its answer {answer:?} is not among its options"))
 }

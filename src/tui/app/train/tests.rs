@@ -500,8 +500,8 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
     let watched = app.train.current().unwrap().training.config.data.clone();
     press(&mut app, "v");
     assert_eq!(asked(&mut app), Path::new(&watched));
-    app.on_curation(Err("x.jsonl was not curated here".into()));
-    assert_eq!(said(&app), "x.jsonl was not curated here");
+    app.on_curation(Err("x.jsonl has no record of its curation".into()));
+    assert_eq!(said(&app), "x.jsonl has no record of its curation");
     app.on_curation(Ok(Box::default()));
     assert!(app.overlay.is_some());
     press(&mut app, "v");
