@@ -48,7 +48,7 @@ use draw::DrawCandidate;
 pub use method::CurationMethod;
 use pipeline::FilterPipeline;
 pub use plan::{CurationPlan, CurationProgress};
-use pool::{Pool, PoolReader, each_line};
+use pool::{CurationPool, PoolReader, each_line};
 pub use report::{CurationReport, StageSummary, reasons_of};
 pub use result::{
     CurationOutcome, Decision, DecisionReason, Domain, ItemDecision, Stage, StageKind,
@@ -167,7 +167,7 @@ fn tokenizer_of(path: &Path) -> Result<Tokenizer> {
 }
 
 /// Drops broken lines and, where there is a limit, all but as many items.
-fn limited(plan: &CurationPlan, pool: &Pool) -> Vec<Option<Decision>> {
+fn limited(plan: &CurationPlan, pool: &CurationPool) -> Vec<Option<Decision>> {
     let items = pool.items.iter().enumerate();
     let whole: Vec<usize> = items
         .filter(|(_, i)| i.broken.is_none())
@@ -197,7 +197,7 @@ fn limited(plan: &CurationPlan, pool: &Pool) -> Vec<Option<Decision>> {
 /// Drops what shares a run of words with an evaluation set; and how many problems those hold.
 fn leaks(
     plan: &CurationPlan,
-    pool: &Pool,
+    pool: &CurationPool,
     open: &[bool],
 ) -> Result<(Vec<Option<Decision>>, String)> {
     let mut index = overlap::Index::new(plan.ngram);
@@ -224,7 +224,12 @@ fn leaks(
 }
 
 /// The items that are kept, by the method.
-fn chosen(plan: &CurationPlan, pool: &Pool, left: &[usize], domains: &Domains) -> BTreeSet<usize> {
+fn chosen(
+    plan: &CurationPlan,
+    pool: &CurationPool,
+    left: &[usize],
+    domains: &Domains,
+) -> BTreeSet<usize> {
     let candidates: Vec<DrawCandidate> = left
         .iter()
         .map(|&i| DrawCandidate {
@@ -246,7 +251,7 @@ fn chosen(plan: &CurationPlan, pool: &Pool, left: &[usize], domains: &Domains) -
 fn assemble(
     plan: &CurationPlan,
     pipeline: FilterPipeline,
-    pool: &Pool,
+    pool: &CurationPool,
     domains: &Domains,
     unit: &'static str,
 ) -> Result<CurationOutcome> {

@@ -50,17 +50,17 @@ pub fn default_threads() -> usize {
 pub struct Pool {
     common: Arc<Common>,
     /// Locked by the thread whose loop is running.
-    workers: Mutex<Vec<Worker>>,
+    workers: Mutex<Vec<PoolWorker>>,
 }
 
-struct Worker {
+struct PoolWorker {
     asleep: Arc<AtomicBool>,
     handle: JoinHandle<()>,
 }
 
 /// Counters that different threads write to lie in different cache lines.
 #[repr(align(128))]
-struct Line<T>(T);
+struct CacheLine<T>(T);
 
 /// What the workers see.
 struct Common {
@@ -69,10 +69,10 @@ struct Common {
     /// Pieces of the running loop that nobody has taken yet. Taking one is also what makes reading
     /// `job` sound: a loop does not end, and `job` does not change, before every piece taken from
     /// it is done.
-    untaken: Line<AtomicUsize>,
+    untaken: CacheLine<AtomicUsize>,
     /// Pieces of the running loop that are not done.
-    undone: Line<AtomicUsize>,
-    job: UnsafeCell<Job>,
+    undone: CacheLine<AtomicUsize>,
+    job: UnsafeCell<LoopJob>,
     /// Who waits for the last piece, if it sleeps.
     waiting: AtomicBool,
     caller: Mutex<Option<Thread>>,
@@ -83,7 +83,7 @@ struct Common {
 
 /// The running loop.
 #[derive(Clone, Copy)]
-struct Job {
+struct LoopJob {
     pieces: usize,
     /// Valid until the last piece is done.
     work: *const (dyn Fn(usize) + Sync),
@@ -108,9 +108,9 @@ impl Pool {
         Arc::new(Pool {
             common: Arc::new(Common {
                 threads: AtomicUsize::new(threads.clamp(1, MAX_THREADS)),
-                untaken: Line(AtomicUsize::new(0)),
-                undone: Line(AtomicUsize::new(0)),
-                job: UnsafeCell::new(Job {
+                untaken: CacheLine(AtomicUsize::new(0)),
+                undone: CacheLine(AtomicUsize::new(0)),
+                job: UnsafeCell::new(LoopJob {
                     pieces: 0,
                     work: &nothing,
                 }),
@@ -169,7 +169,7 @@ impl Pool {
                 *const (dyn Fn(usize) + Sync + '_),
                 *const (dyn Fn(usize) + Sync + 'static),
             >(work);
-            *common.job.get() = Job { pieces, work };
+            *common.job.get() = LoopJob { pieces, work };
         }
         common.undone.0.store(pieces, Relaxed);
         common.untaken.0.store(pieces, SeqCst);
@@ -187,13 +187,13 @@ impl Pool {
         }
     }
 
-    fn hire(&self, index: usize) -> std::io::Result<Worker> {
+    fn hire(&self, index: usize) -> std::io::Result<PoolWorker> {
         let asleep = Arc::new(AtomicBool::new(false));
         let (common, flag) = (Arc::clone(&self.common), Arc::clone(&asleep));
         let handle = std::thread::Builder::new()
             .name(format!("compute-{index}"))
             .spawn(move || common.serve(index, &flag))?;
-        Ok(Worker { asleep, handle })
+        Ok(PoolWorker { asleep, handle })
     }
 }
 
@@ -343,16 +343,16 @@ pub fn split(items: usize, multiplications: usize, work: impl Fn(Range<usize>) +
 }
 
 /// A place that pieces write results to, each to elements of its own.
-pub struct Output<'a> {
+pub struct SharedOutput<'a> {
     start: *mut f32,
     len: usize,
     slice: std::marker::PhantomData<&'a mut [f32]>,
 }
 
 // SAFETY: the pointer is only written through, under the contract of the functions below.
-unsafe impl Sync for Output<'_> {}
+unsafe impl Sync for SharedOutput<'_> {}
 
-impl<'a> Output<'a> {
+impl<'a> SharedOutput<'a> {
     /// Lends out a slice for writing in pieces.
     pub fn new(slice: &'a mut [f32]) -> Self {
         Self {

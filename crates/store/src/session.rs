@@ -151,11 +151,11 @@ impl Document {
     pub fn parse(bytes: &[u8]) -> Result<Document> {
         /// Looked at first, so that another file and a newer version get their own sentence.
         #[derive(Deserialize)]
-        struct Head {
+        struct SessionHead {
             format: Option<String>,
             version: Option<u32>,
         }
-        let head: Head = serde_json::from_slice(bytes).context("not a session file")?;
+        let head: SessionHead = serde_json::from_slice(bytes).context("not a session file")?;
         if head.format.as_deref() != Some(FORMAT) {
             bail!("not a session of this program");
         }

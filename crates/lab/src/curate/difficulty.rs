@@ -12,7 +12,7 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::plan::{CurationPlan, CurationProgress};
-use super::pool::Pool;
+use super::pool::CurationPool;
 use super::result::StageKind;
 use crate::problems::{Problem, ProblemOptions, ProblemSet};
 use crate::sweep::{self, Control};
@@ -26,7 +26,7 @@ use s1_store::run::{Budget, PointSpec};
 const MAX_NAME: usize = 30;
 
 /// The pool as a problem set: item i is problem i.
-pub(super) fn problems(plan: &CurationPlan, pool: &Pool) -> ProblemSet {
+pub(super) fn problems(plan: &CurationPlan, pool: &CurationPool) -> ProblemSet {
     let problem = |item: &super::item::PoolItem| Problem {
         id: item.id.clone(),
         question: item.question.clone(),

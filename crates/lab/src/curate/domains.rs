@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::plan::CurationPlan;
-use super::pool::Pool;
+use super::pool::CurationPool;
 use super::{cluster, embed};
 
 /// Name of the domain of items whose field is empty.
@@ -35,7 +35,7 @@ impl Domains {
 
 /// The domains of the items at `left`. Errors where the model that lends its embeddings cannot be
 /// used.
-pub(super) fn of(plan: &CurationPlan, pool: &Pool, left: &[usize]) -> Result<Domains> {
+pub(super) fn of(plan: &CurationPlan, pool: &CurationPool, left: &[usize]) -> Result<Domains> {
     if let Some(field) = &pool.domain_field {
         let found = by_field(field, pool, left);
         // A field that says the same of all tells nothing, unless the user wants it so.
@@ -68,7 +68,7 @@ pub(super) fn of(plan: &CurationPlan, pool: &Pool, left: &[usize]) -> Result<Dom
 }
 
 /// Domains in the order of their names, so that the file's order decides nothing.
-fn by_field(field: &str, pool: &Pool, left: &[usize]) -> Domains {
+fn by_field(field: &str, pool: &CurationPool, left: &[usize]) -> Domains {
     let name = |i: usize| pool.items[i].domain.as_deref().unwrap_or(UNNAMED);
     let mut names: Vec<&str> = left.iter().map(|&i| name(i)).collect();
     names.sort_unstable();

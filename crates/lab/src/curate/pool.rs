@@ -49,7 +49,7 @@ pub(super) struct Item {
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct CurationPool {
     pub items: Vec<PoolItem>,
     /// The layout that was recognised, e.g. `gsm8k`.
     pub layout: &'static str,
@@ -72,10 +72,10 @@ pub(super) struct PoolReader<'a> {
 
 impl Reader<'_> {
     /// Reads a file. Errors where it cannot be read, holds nothing, or has a broken line.
-    pub(super) fn read(&self, path: &Path) -> Result<Pool> {
+    pub(super) fn read(&self, path: &Path) -> Result<CurationPool> {
         let shown = path.display();
         let rules = Rules::new()?;
-        let mut pool = Pool {
+        let mut pool = CurationPool {
             items: Vec::new(),
             layout: "messages",
             prompt: PromptTemplate::default(),
@@ -187,7 +187,7 @@ impl Reader<'_> {
     }
 }
 
-impl Pool {
+impl CurationPool {
     /// Makes ids unique by the line's number: people look items up by them.
     fn tell_apart(&mut self) {
         let mut seen = BTreeSet::new();

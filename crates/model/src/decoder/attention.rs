@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::ops::softmax_last_dim;
 
 use super::ops::contiguous;
-use crate::parallel::{self, Output};
+use crate::parallel::{self, SharedOutput};
 
 /// How queries look at keys.
 #[derive(Debug, Clone, Copy)]
@@ -194,7 +194,7 @@ impl CustomOp3 for CachedAttention {
         let group = heads / v.kv_heads;
         let width = v.width;
         let mut out = vec![0f32; tokens * heads * width];
-        let output = Output::new(&mut out);
+        let output = SharedOutput::new(&mut out);
         // Head by head, so that neighbouring items read the same keys while they are in the cache.
         parallel::split(heads * tokens, v.n * (dim + width), |items| {
             let mut scores = Vec::with_capacity(v.n);

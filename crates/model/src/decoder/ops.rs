@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 use candle_nn::{ops, rotary_emb};
 
 use crate::config::{Activation, RopeLayout};
-use crate::parallel::{self, Output};
+use crate::parallel::{self, SharedOutput};
 
 /// `x / sqrt(mean(x²) + eps) · weight` over the last dimension.
 pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
@@ -177,7 +177,7 @@ fn pairwise(
     f: impl Fn(f32, f32) -> f32 + Sync,
 ) -> Vec<f32> {
     let mut out = vec![0f32; x.len()];
-    let output = Output::new(&mut out);
+    let output = SharedOutput::new(&mut out);
     parallel::split(x.len(), multiplications, |range| {
         // SAFETY: each element is given to one thread.
         let out = unsafe { output.part(range.clone()) };

@@ -5,7 +5,7 @@
 use candle_core::Result;
 use candle_core::quantized::GgmlType;
 
-use crate::parallel::{self, Output};
+use crate::parallel::{self, SharedOutput};
 
 /// Rows of weights that a kernel takes at once.
 const QUAD: usize = 4;
@@ -38,7 +38,7 @@ pub(super) fn unquantized<T: GgmlType>(
     dst: &mut [f32],
 ) -> Result<()> {
     check((m, k, n), lhs, weight, dst)?;
-    let out = Output::new(dst);
+    let out = SharedOutput::new(dst);
     parallel::split(n, m * k, |columns| {
         let mut wide = vec![0f32; k];
         for column in columns {
@@ -69,7 +69,7 @@ pub(super) fn rounded<T: GgmlType>(
     {
         T::VecDotType::from_float(x, y);
     }
-    let out = Output::new(dst);
+    let out = SharedOutput::new(dst);
     let weights = |column: usize| &weight[column * blocks..(column + 1) * blocks];
     parallel::split(n.div_ceil(QUAD), QUAD * m * k, |quads| {
         for quad in quads {

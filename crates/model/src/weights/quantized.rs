@@ -15,7 +15,7 @@ use candle_core::Result;
 use candle_core::quantized::GgmlDType;
 
 use super::packed::{BLOCK, Packed, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
-use crate::parallel::{self, Output};
+use crate::parallel::{self, SharedOutput};
 
 /// The largest rounded activation.
 const MAX_QUANT: f32 = 32767.0;
@@ -184,7 +184,7 @@ fn product<const BYTES: usize, const BLOCKS: usize, T: Packed<BYTES, BLOCKS>>(
         candle_core::bail!("matrix product with wrong sizes ({m}, {k}, {n})");
     }
     let activations: Vec<Activations> = lhs_blocks.iter().map(Activations::new).collect();
-    let out = Output::new(dst);
+    let out = SharedOutput::new(dst);
     // SAFETY: each column is given to exactly one thread.
     let write = |row: usize, column: usize, y: f32| unsafe { out.set(row * n + column, y) };
     let avx2 = has_avx2();

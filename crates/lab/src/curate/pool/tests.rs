@@ -2,7 +2,7 @@ use std::io::Write;
 
 use super::*;
 
-fn read_with(text: &str, domain_field: Option<&str>, skip_broken: bool) -> Result<Pool> {
+fn read_with(text: &str, domain_field: Option<&str>, skip_broken: bool) -> Result<CurationPool> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     let reader = PoolReader {
@@ -16,7 +16,7 @@ fn read_with(text: &str, domain_field: Option<&str>, skip_broken: bool) -> Resul
     })
 }
 
-fn one(text: &str) -> (Pool, PoolItem) {
+fn one(text: &str) -> (CurationPool, PoolItem) {
     let pool = read_with(text, None, false).unwrap();
     let item = pool.items[0].clone();
     (pool, item)
