@@ -2,7 +2,7 @@
 //!
 //! A [`Machine`] follows one trace. Between two tokens it is asked two questions:
 //! [`Machine::next`] (sample a token, or write something first, or stop?) and, for a token the
-//! model proposes, [`Machine::judge`] (accept it, replace it, or stop?). Whatever is then written
+//! model proposes, [`Machine::decide`] (accept it, replace it, or stop?). Whatever is then written
 //! is told back through [`Machine::push`]. Nothing else changes it but the user's wishes.
 //!
 //! The rules are those of the s1 evaluation: an attempt to end the thinking is replaced by the
@@ -288,7 +288,7 @@ impl Machine {
     }
 
     /// What becomes of `id`, which the model proposes and which would add `text`.
-    pub fn judge(&mut self, id: u32, text: &str) -> ForcingDecision {
+    pub fn decide(&mut self, id: u32, text: &str) -> ForcingDecision {
         let accept = ForcingDecision::Accept {
             phase: self.phase,
             reason: self.ignored,
@@ -325,7 +325,7 @@ impl Machine {
             .map_or_else(|| self.end_by_itself(id, drop, keep), ForcingDecision::Edit)
     }
 
-    /// What becomes of `id` when the user picks it: like [`Machine::judge`], but no wait replaces
+    /// What becomes of `id` when the user picks it: like [`Machine::decide`], but no wait replaces
     /// an end the user wants.
     pub fn choose(&self, id: u32) -> ForcingDecision {
         match self.phase {

@@ -76,7 +76,7 @@ impl Play {
                     Next::Sample { mask } => {
                         let id = if mask.contains(&id) { '.' as u32 } else { id };
                         let text = self.text_of(id);
-                        match self.machine.judge(id, &text) {
+                        match self.machine.decide(id, &text) {
                             ForcingDecision::Accept {
                                 phase,
                                 reason,

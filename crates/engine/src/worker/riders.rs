@@ -156,7 +156,7 @@ impl Worker<'_> {
             return Ok((None, others));
         };
         let (text, _) = lane.text_of(&self.model, token);
-        let verdict = lane.machine.judge(token, &text);
+        let verdict = lane.machine.decide(token, &text);
         for id in self.riders(host) {
             let Some(rider) = self.lanes.get(&id) else {
                 continue;
@@ -181,7 +181,7 @@ impl Worker<'_> {
             let Some(rider) = self.lanes.get_mut(&id) else {
                 continue;
             };
-            let theirs = (theirs, rider.machine.judge(theirs, &text));
+            let theirs = (theirs, rider.machine.decide(theirs, &text));
             if theirs != (token, verdict.clone()) {
                 others.push((id, theirs));
             }

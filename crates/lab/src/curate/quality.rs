@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    fn judged(items: &[PoolItem]) -> Vec<Option<(DecisionReason, Option<String>)>> {
+    fn filtered(items: &[PoolItem]) -> Vec<Option<(DecisionReason, Option<String>)>> {
         filter(items, &vec![true; items.len()])
             .into_iter()
             .map(|decision| decision.map(|f| (f.reason, f.detail)))
@@ -257,7 +257,7 @@ mod tests {
         ];
         let of = |line: usize| Some(format!("of line {line}"));
         assert_eq!(
-            judged(&items),
+            filtered(&items),
             [
                 Some((DecisionReason::Garbled, None)),
                 None,
@@ -277,10 +277,10 @@ mod tests {
         let missing = Some((DecisionReason::MissingAnswer, None));
         let question = Some((DecisionReason::MissingQuestion, None));
         let none = [None, None, missing.clone(), question.clone()];
-        assert_eq!(judged(&items), none);
+        assert_eq!(filtered(&items), none);
         items[0].traced = true;
         items[3].traced = true;
         let trace = Some((DecisionReason::MissingTrace, None));
-        assert_eq!(judged(&items), [None, trace, missing, question]);
+        assert_eq!(filtered(&items), [None, trace, missing, question]);
     }
 }
