@@ -27,11 +27,11 @@ pub use lane::{Ballot, Lane, LaneRun};
 pub use strategy::{Limit, Preset, Source, Strategy};
 
 /// Most lanes beside each other.
-pub const MOST_LANES: usize = 8;
+pub const MAX_LANES: usize = 8;
 /// Most samples of one lane.
-pub const MOST_SAMPLES: usize = 64;
+pub const MAX_SAMPLES: usize = 64;
 /// Lane ids a comparison uses, from its base on.
-pub const IDS: usize = (MOST_LANES * 2) * MOST_SAMPLES;
+pub const IDS: usize = (MAX_LANES * 2) * MAX_SAMPLES;
 
 /// One of the models that lanes are computed with.
 #[derive(Clone, Debug)]
@@ -55,11 +55,11 @@ pub struct Comparison {
 
 impl Comparison {
     /// A comparison whose lanes have ids from `base` on ([`IDS`] of them). Nothing runs before a
-    /// source is [ready](Comparison::ready). Strategies beyond [`MOST_LANES`] are left out.
+    /// source is [ready](Comparison::ready). Strategies beyond [`MAX_LANES`] are left out.
     pub fn new(request: Request, strategies: &[Strategy], base: LaneId) -> Comparison {
         let mut origins: Vec<LaneModel> = Vec::new();
         let mut lanes: Vec<Lane> = Vec::new();
-        for strategy in strategies.iter().take(MOST_LANES) {
+        for strategy in strategies.iter().take(MAX_LANES) {
             let known = origins.iter().position(|o| o.source == strategy.source);
             let origin = known.unwrap_or_else(|| {
                 origins.push(LaneModel {
@@ -84,7 +84,7 @@ impl Comparison {
         }
         for (i, lane) in lanes.iter_mut().enumerate() {
             for (sample, run) in lane.runs.iter_mut().enumerate() {
-                run.id = base + i * MOST_SAMPLES + sample;
+                run.id = base + i * MAX_SAMPLES + sample;
             }
         }
         Comparison {
@@ -158,7 +158,7 @@ impl Comparison {
     /// shown sample has changed, tells which lane, and from which token on.
     pub fn apply(&mut self, origin: usize, event: &Event) -> Option<(usize, usize)> {
         let at = event.lane()?.checked_sub(self.base)?;
-        let (at, sample) = (at / MOST_SAMPLES, at % MOST_SAMPLES);
+        let (at, sample) = (at / MAX_SAMPLES, at % MAX_SAMPLES);
         let lane = self.lanes.get_mut(at).filter(|l| l.origin == origin)?;
         let shown = sample == lane.sample;
         let run = lane.runs.get_mut(sample)?;

@@ -15,7 +15,7 @@ use crate::tui::screen::Screen;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{self, Event, LaneId};
 use s1_core::view::LaneView;
-use s1_lab::lanes::{Comparison, MOST_LANES, Preset, Source, Strategy};
+use s1_lab::lanes::{Comparison, MAX_LANES, Preset, Source, Strategy};
 use s1_store::session::ModelCard;
 
 mod choose;
@@ -113,9 +113,9 @@ impl App {
             }
             A::ToDeparture => self.show_departure(),
             A::Preset => self.open_presets(),
-            A::AddLane if self.compare.len() >= MOST_LANES => {
+            A::AddLane if self.compare.len() >= MAX_LANES => {
                 self.refuse(format!(
-                    "There are {MOST_LANES} lanes already; d removes one."
+                    "There are {MAX_LANES} lanes already; d removes one."
                 ));
             }
             A::AddLane => self.open_strategies(Place::New),

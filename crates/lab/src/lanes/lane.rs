@@ -55,7 +55,7 @@ pub struct Lane {
 impl Lane {
     pub(super) fn new(strategy: Strategy, origin: usize) -> Lane {
         Lane {
-            runs: vec![LaneRun::default(); strategy.samples.clamp(1, super::MOST_SAMPLES)],
+            runs: vec![LaneRun::default(); strategy.samples.clamp(1, super::MAX_SAMPLES)],
             strategy,
             origin,
             sample: 0,

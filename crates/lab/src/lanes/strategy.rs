@@ -108,7 +108,7 @@ impl Strategy {
     pub fn vote(samples: usize, temperature: Option<f32>, limit: Limit) -> Strategy {
         Strategy {
             limit,
-            samples: samples.clamp(1, super::MOST_SAMPLES),
+            samples: samples.clamp(1, super::MAX_SAMPLES),
             temperature: temperature.or(Some(VOTE_TEMPERATURE)),
             ..Strategy::natural()
         }

@@ -117,13 +117,13 @@ fn lanes_of_two_models_are_compared_by_their_text() {
     let mut run = Comparison::new(request(), &[Strategy::natural(), other], 0);
     let word = |id, text| token(id, text, Phase::Thinking);
     say(&mut run, 0, 0, vec![word(1, "The "), word(2, "answer")]);
-    say(&mut run, 1, MOST_SAMPLES, vec![word(7, "The answ")]);
+    say(&mut run, 1, MAX_SAMPLES, vec![word(7, "The answ")]);
     assert_eq!(run.departs(1), None, "the same so far");
-    say(&mut run, 1, MOST_SAMPLES, vec![word(8, "ous")]);
+    say(&mut run, 1, MAX_SAMPLES, vec![word(8, "ous")]);
     assert_eq!(run.departs(1), Some(1));
     assert_eq!(run.departs(0), None);
     // What one source says of another's lane is not believed.
-    say(&mut run, 0, MOST_SAMPLES, vec![word(8, "?")]);
+    say(&mut run, 0, MAX_SAMPLES, vec![word(8, "?")]);
     assert_eq!(run.lanes().nth(1).unwrap().run().lane.tokens.len(), 2);
 }
 
@@ -135,7 +135,7 @@ fn pausing_and_stopping_reach_each_group_once() {
     let mut run = Comparison::new(request(), &plan, 0);
     run.ready(0, model());
     run.drain();
-    let id = |i: usize| i * MOST_SAMPLES;
+    let id = |i: usize| i * MAX_SAMPLES;
     for i in 1..3 {
         let (lane, host) = (id(i), Some(id(0)));
         run.apply(0, &Event::Rides { lane, host });

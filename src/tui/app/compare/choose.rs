@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{App, MOST_LANES, Overlay, Pick};
+use super::{App, MAX_LANES, Overlay, Pick};
 use crate::tui::app::overlay::Ask;
 use crate::tui::widgets::list::{List, Row};
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_lab::lanes::{Limit, MOST_SAMPLES, Preset, Source, Strategy};
+use s1_lab::lanes::{Limit, MAX_SAMPLES, Preset, Source, Strategy};
 
 /// Which lane is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl App {
                     Some(Ok(t)) if t > 0.0 && t <= 5.0 => Some(t),
                     Some(_) => return Err("Write a temperature above 0, up to 5.".into()),
                 };
-                Strategy::vote(number(samples, 2, MOST_SAMPLES)?, hot, Limit::Free)
+                Strategy::vote(number(samples, 2, MAX_SAMPLES)?, hot, Limit::Free)
             }
         };
         self.put_lane(place, strategy);
@@ -170,7 +170,7 @@ impl App {
         let plan = &mut self.compare.plan;
         match place {
             Place::At(at) if at < plan.len() => plan[at] = strategy,
-            _ if plan.len() < MOST_LANES => {
+            _ if plan.len() < MAX_LANES => {
                 plan.push(strategy);
                 self.compare.selected = self.compare.plan.len() - 1;
             }

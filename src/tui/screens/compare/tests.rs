@@ -2,7 +2,7 @@ use super::*;
 use crate::tui::app::testing::*;
 use s1_core::protocol::{Command, Event, Speed};
 use s1_core::trace::{Origin, StopReason, thinking_tokens};
-use s1_lab::lanes::{MOST_SAMPLES, Preset};
+use s1_lab::lanes::{MAX_SAMPLES, Preset};
 
 fn picture(name: &str, app: &mut App, (width, height): (u16, u16)) {
     let buf = drawn(app, width, height);
@@ -31,7 +31,7 @@ fn asked(preset: Preset) -> App {
 }
 
 fn id(app: &App, lane: usize) -> usize {
-    app.compare.run.as_ref().unwrap().ids().start + lane * MOST_SAMPLES
+    app.compare.run.as_ref().unwrap().ids().start + lane * MAX_SAMPLES
 }
 
 fn state(app: &mut App, lane: usize, state: LaneState) {
