@@ -67,7 +67,7 @@ pub(super) fn solved(
     let name = name(plan, load, &set, &policy, &db)?;
     let resume = db.has_run(&name)?;
     drop(db);
-    let sweep = sweep::CurationPlan {
+    let sweep = sweep::Plan {
         load: load.clone(),
         prompt: set.prompt.clone(),
         problems: set,

@@ -44,7 +44,7 @@ pub(super) fn of(plan: &CurationPlan, pool: &CurationPool, left: &[usize]) -> Re
         }
     }
     let questions: Vec<&str> = left.iter().map(|&i| &*pool.items[i].question).collect();
-    let (vectors, by) = match plan.lender() {
+    let (vectors, by) = match plan.embedding_model() {
         Some(path) => {
             let vectors = embed::by_model(path, &questions)?;
             (

@@ -9,7 +9,7 @@ pub fn words(text: &str) -> Vec<String> {
 }
 
 /// A hash that is the same on every machine (64-bit FNV-1a); parts are kept apart.
-pub fn hash<'a>(parts: impl IntoIterator<PoolItem = &'a str>) -> u64 {
+pub fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for part in parts {
         for byte in part.bytes().chain([0xff]) {
