@@ -201,7 +201,7 @@ impl Db {
     /// As [`Db::run`].
     pub fn rows_beyond(&self, name: &str, known: &[usize]) -> Result<Vec<Row>> {
         let id = self.id_of(name)?;
-        self.told((|| {
+        self.with_path_context((|| {
             let view = self.connection.unchecked_transaction()?;
             let sql = "SELECT count(*) FROM points WHERE run = ?";
             let points = count(view.query_row(sql, [id], |r| r.get(0))?);

@@ -8,7 +8,7 @@ use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::training::command_line;
-use s1_lab::curate::Chosen;
+use s1_lab::curate::CurationReport;
 use s1_lab::training::Preview;
 
 impl App {
