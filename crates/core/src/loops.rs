@@ -13,7 +13,7 @@ pub const MIN_COVER: usize = 32;
 pub struct Loop {
     /// Length of the repeated piece, in tokens.
     pub period: usize,
-    /// How often it stands in a row.
+    /// How often it occurs in a row.
     pub repeats: usize,
 }
 

@@ -42,7 +42,7 @@ pub struct ParamInfo {
     pub value: &'static str,
     /// A second flag, without a value.
     pub shortcut: Option<Shortcut>,
-    /// The word that stands for no value.
+    /// The word that means no value.
     pub none: Option<&'static str>,
     meaning: Option<Word>,
     unit: &'static str,
@@ -105,7 +105,7 @@ pub enum Shape {
     Paths,
 }
 
-/// A field that holds a value of one of the kinds that parameters have. `None` is no value, which
+/// A field that holds a value of one of the kinds that parameters have. `None` means no value, which
 /// only optional fields take.
 pub trait Slot<V> {
     /// The value.

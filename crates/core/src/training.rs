@@ -156,7 +156,7 @@ impl TrainConfig {
     /// Whether the settings can be trained with.
     ///
     /// # Errors
-    /// With a sentence that names the flag, where something is missing or makes no sense.
+    /// With a sentence that names the flag, where something is missing or invalid.
     pub fn check(&self) -> Result<()> {
         match (&self.model, &self.from_scratch) {
             (None, None) => bail!("which model? give it with --model PATH.gguf"),

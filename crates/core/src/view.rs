@@ -153,7 +153,7 @@ impl LaneView {
         matches!(self.state, Some(LaneState::Prefill | LaneState::Running))
     }
 
-    /// Whether it will not go on by itself.
+    /// Whether it will not continue by itself.
     pub fn has_ended(&self) -> bool {
         self.refused.is_some() || matches!(self.state, Some(LaneState::Stopped(_)))
     }

@@ -13,7 +13,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer of a trace. A blank reference is none.
+    /// The answer of a trace. A blank reference counts as none.
     pub fn of(tokens: &[Token], reference: Option<&str>) -> Answer {
         let text = phase_text(tokens, Phase::Answer);
         let reference = reference.filter(|r| !r.trim().is_empty());
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 /// The majority among answers, by value: the index of the first that gives it, and how many do.
-/// Where two have as many votes, the one that was given first wins; no answer is no vote.
+/// Where two have as many votes, the one that was given first wins; a missing answer does not count.
 pub fn majority(answers: &[Option<&str>]) -> Option<(usize, usize)> {
     let mut count = VoteCount::default();
     answers.iter().for_each(|answer| count.push(*answer));

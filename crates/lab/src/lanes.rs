@@ -26,7 +26,7 @@ mod tests;
 pub use lane::{Ballot, Lane, LaneRun};
 pub use strategy::{Limit, Preset, Source, Strategy};
 
-/// Most lanes beside each other.
+/// The most lanes shown side by side.
 pub const MAX_LANES: usize = 8;
 /// Most samples of one lane.
 pub const MAX_SAMPLES: usize = 64;
@@ -299,7 +299,7 @@ impl Comparison {
         runs.map(|r| r.lane.computed).sum()
     }
 
-    /// Tokens that stand in the lanes shown, every sample counted.
+    /// Tokens of the lanes shown, every sample counted.
     pub fn shown(&self) -> usize {
         let runs = self.lanes().flat_map(|l| &l.runs);
         runs.map(|r| r.lane.tokens.len()).sum()

@@ -1,11 +1,11 @@
 //! A stored run as figures. Everything is counted row by row from the stored samples: a run that is
-//! still going on gives the figures of the rows it has, and one more row costs that row alone.
+//! still running gives the figures of the rows it has, and one more row costs that row alone.
 //!
 //! Not here: how they are drawn.
 
 use crate::stats::{self, Histogram};
 use crate::votes::{Ballots, Votes};
-use s1_store::run::{Budget, PointSpec, Row, Run, Sample, RunSettings};
+use s1_store::run::{Budget, PointSpec, Row, Run, RunSettings, Sample};
 
 /// A run in figures.
 #[derive(Clone, Debug, PartialEq)]

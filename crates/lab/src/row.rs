@@ -10,7 +10,7 @@ use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
 use s1_core::trace::{POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
 use s1_core::view::LaneView;
-use s1_store::run::{NewRow, Row, Sample, RunSettings};
+use s1_store::run::{NewRow, Row, RunSettings, Sample};
 
 /// The requests of a row, by lane from `first` on: all samples of the first point, then those of
 /// the second, and so on.

@@ -2,7 +2,7 @@
 //!
 //! Each problem is a row; its points are started together on one engine, which computes every
 //! prefix once, several rows at a time. A finished row is written to the database in one piece, so
-//! a sweep can be killed at any moment and gone on with. It runs in the thread it is called in,
+//! a sweep can be killed at any moment and continued. It runs in the thread it is called in,
 //! tells of its progress through a callback, and is paused and cancelled through a [`Control`];
 //! screens call it in a thread of their own.
 //!
@@ -33,12 +33,12 @@ use s1_store::run::{
 };
 use s1_store::session::ModelCard;
 
-/// How often a paused sweep looks whether it may go on.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a paused sweep checks whether it was resumed.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Between two reports of the speed.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// Most answers per problem.
-const MOST_MEMBERS: usize = 10_000;
+const MAX_MEMBERS: usize = 10_000;
 
 /// What to compute.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Pauses it before its next token, or lets it go on.
+    /// Pauses it before its next token, or resumes it.
     pub fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
     }
@@ -132,7 +132,7 @@ pub enum Progress {
         /// Time left, once a row is done.
         left: Option<Duration>,
     },
-    /// It has paused, or goes on.
+    /// It has paused, or was resumed.
     Paused(bool),
     /// Something the user should know. One sentence.
     Notice(String),
@@ -141,7 +141,7 @@ pub enum Progress {
 /// Runs a sweep. Returns whether it is complete; it is not if it was cancelled.
 ///
 /// # Errors
-/// If the plan makes no sense, the model cannot be used, the run to go on with has other settings
+/// If the plan is invalid, the model cannot be used, the run to continue has other settings
 /// (the sentence names the difference), or the database cannot be written. What is in the database
 /// stays.
 pub fn run(plan: &Plan, control: &Control, tell: &mut dyn FnMut(Progress)) -> Result<bool> {
@@ -149,7 +149,7 @@ pub fn run(plan: &Plan, control: &Control, tell: &mut dyn FnMut(Progress)) -> Re
 }
 
 /// As [`run`], for those problems of the set (by their index) that are `wanted`: the run can be
-/// gone on with for others later.
+/// continued for others later.
 ///
 /// # Errors
 /// As [`run`].
@@ -241,9 +241,9 @@ fn check(plan: &Plan) -> Result<()> {
     if plan.samples == 0 || plan.lanes == 0 {
         bail!("--samples and --lanes must be at least 1");
     }
-    if plan.samples.saturating_mul(plan.points.len()) > MOST_MEMBERS {
+    if plan.samples.saturating_mul(plan.points.len()) > MAX_MEMBERS {
         bail!(
-            "these make more than {MOST_MEMBERS} answers per problem; give fewer points or samples"
+            "these make more than {MAX_MEMBERS} answers per problem; give fewer points or samples"
         );
     }
     if plan.samples > 1 && plan.sampling.is_greedy() {
@@ -444,7 +444,7 @@ impl Sweep<'_> {
         while control.is_paused() && !control.is_cancelled() {
             match events.try_recv() {
                 Ok(event) => self.take(event, tell)?,
-                Err(TryRecvError::Empty) => std::thread::sleep(LOOK),
+                Err(TryRecvError::Empty) => std::thread::sleep(POLL_INTERVAL),
                 Err(TryRecvError::Disconnected) => bail!("the engine ended during the pause"),
             }
         }
@@ -459,7 +459,7 @@ impl Sweep<'_> {
         match event {
             Event::Failed(why) => bail!("{why}"),
             Event::State(_, LaneState::Paused) => {
-                bail!("the model cannot go on: {}", self.last_notice)
+                bail!("the model cannot continue: {}", self.last_notice)
             }
             Event::Refused(lane, why) => {
                 let first = lane - lane % self.members();

@@ -1,6 +1,6 @@
 //! Runs as figures: accuracy against thinking tokens, and how long the thoughts are.
 
-use super::{Axis, Dash, Figure, Marker, Annotation, DataPoint, Scale, Series, Unit};
+use super::{Annotation, Axis, Dash, DataPoint, Figure, Marker, Scale, Series, Unit};
 use s1_lab::report::{PointStats, Report};
 use s1_lab::stats::Histogram;
 use s1_lab::votes::Votes;

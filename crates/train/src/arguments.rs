@@ -160,7 +160,7 @@ impl Arguments {
     /// Reads arguments as the command line does.
     ///
     /// # Errors
-    /// If they are none of `s1-tui train`; the sentence says which.
+    /// If one is not an argument of `s1-tui train`; the sentence names it.
     pub fn parse(words: &[String]) -> Result<Arguments> {
         let program = "s1-tui train".to_owned();
         let line = std::iter::once(&program).chain(words);
@@ -232,7 +232,7 @@ impl Arguments {
     /// The settings of the run.
     ///
     /// # Errors
-    /// If a number makes no sense.
+    /// If a number is out of range.
     pub fn settings(&self) -> Result<Settings> {
         let base = match (&self.model, &self.from_scratch) {
             (_, Some(config)) => Base::Scratch(config.clone()),

@@ -32,7 +32,7 @@ pub trait Trainer {
     /// The learning rate follows `control`, which has to be told first what [`Trainer::rate`] was.
     ///
     /// # Errors
-    /// If the training cannot go on: a loss that is not finite, a checkpoint that cannot be
+    /// If the training cannot continue: a loss that is not finite, a checkpoint that cannot be
     /// written. Earlier checkpoints are kept.
     fn train(&mut self, control: &TrainControl, tell: &mut TrainListener) -> Result<TrainOutcome>;
 

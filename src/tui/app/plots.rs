@@ -404,10 +404,10 @@ impl Plots {
 }
 
 /// Counts one problem in the comparisons of a run's points with the anchor.
-fn pair(pairs: &mut Vec<Pair>, anchor: Source, at_anchor: &Row, run: usize, row: &Row) {
+fn pair(pairs: &mut Vec<Pair>, anchor: CurveSource, at_anchor: &Row, run: usize, row: &Row) {
     let first = at_anchor.at(anchor.point);
     for samples in row.samples.chunk_by(|a, b| a.point == b.point) {
-        let point = Source {
+        let point = CurveSource {
             run,
             point: samples[0].point,
         };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum TrainEvent {
-    /// Base and data are read; the steps begin, or go on after `done` of them.
+    /// Base and data are read; the steps begin, or continue after `done` of them.
     Plan {
         /// What it will take.
         plan: TrainPlan,
@@ -54,12 +54,12 @@ pub enum TrainEvent {
         /// The file.
         path: PathBuf,
     },
-    /// It holds, until it is told to go on.
+    /// It is paused until it is resumed.
     Paused {
         /// Steps done.
         step: usize,
     },
-    /// It goes on after a pause.
+    /// It continues after a pause.
     Resumed {
         /// Steps done.
         step: usize,

@@ -165,7 +165,7 @@ fn follow(events: &mut Receiver<Event>, n: usize) -> Result<LaneViews> {
         lanes.apply(&event);
         match event {
             Event::Failed(why) => bail!("{why}"),
-            Event::State(_, LaneState::Paused) => bail!("the model cannot go on"),
+            Event::State(_, LaneState::Paused) => bail!("the model cannot continue"),
             Event::Finished { .. } => open -= 1,
             _ => {}
         }

@@ -27,7 +27,7 @@ pub struct Checkpoint {
     pub step: usize,
     /// Tokens trained on so far.
     pub tokens: u64,
-    /// The learning rate, where it was changed while the run went on.
+    /// The learning rate, where it was changed during the run.
     pub lr: f64,
     /// The values of the parameters.
     pub values: Vec<f32>,

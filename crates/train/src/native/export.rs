@@ -35,7 +35,7 @@ fn file_type(kind: Quantization) -> u32 {
     }
 }
 
-/// The type of one tensor: vectors stay in f32, and rows that are no whole blocks in f16.
+/// The type of one tensor: vectors stay in f32, and rows that are not whole blocks in f16.
 fn tensor_type(kind: Quantization, name: &str, shape: &[usize]) -> GgmlDType {
     let columns = shape.last().copied().unwrap_or(1);
     let outer = matches!(name, "token_embd.weight" | "output.weight");

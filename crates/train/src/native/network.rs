@@ -210,7 +210,7 @@ impl Network {
     /// Reads a model file; what is trained goes to the returned parameters. `seed` draws the
     /// initial low-rank factors.
     ///
-    /// Fails with one sentence where the file lacks a tensor or its shape makes no sense.
+    /// Fails with one sentence where the file lacks a tensor or its shape is wrong.
     pub fn load(gguf: &Gguf, scope: Scope, seed: u64) -> Result<(Network, Params)> {
         let vocab = WeightRows::open(gguf, "token_embd.weight")?.rows;
         let config = ModelConfig::read(gguf, vocab)?;

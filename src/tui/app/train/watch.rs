@@ -3,7 +3,7 @@
 use super::curve::{smooth, span, thin};
 use s1_core::training::{TrainEvent, TrainStep};
 use s1_lab::stats::wilson;
-use s1_plot::{Axis, Dash, Figure, Marker, DataPoint, Scale, Series, Unit};
+use s1_plot::{Axis, Dash, DataPoint, Figure, Marker, Scale, Series, Unit};
 use s1_store::training::RecordedEvent;
 use s1_train::CheckpointFile;
 

@@ -7,9 +7,9 @@ use s1_plot::fixtures::{curve, loss};
 #[test]
 fn pictures() {
     let theme = Theme::default();
-    let view = View {
+    let view = ChartView {
         cursor: Some((0, 4)),
-        ..View::default()
+        ..ChartView::default()
     };
     for (w, h) in [(80, 22), (18, 5)] {
         let shown = picture(w, h, |buf, area| {
@@ -17,7 +17,7 @@ fn pictures() {
         });
         insta::assert_snapshot!(format!("chart_{w}x{h}"), shown);
     }
-    let view = View::default();
+    let view = ChartView::default();
     let shown = picture(60, 12, |buf, area| {
         draw(&loss(2500), &view, false, &theme, area, buf);
     });
@@ -28,9 +28,9 @@ fn pictures() {
 fn every_size_draws() {
     let theme = Theme::monochrome();
     let figure = curve();
-    let view = View {
+    let view = ChartView {
         cursor: Some((1, 1)),
-        ..View::default()
+        ..ChartView::default()
     };
     survives_every_size(|buf, area| draw(&figure, &view, true, &theme, area, buf));
 }
@@ -38,7 +38,7 @@ fn every_size_draws() {
 #[test]
 fn the_crosshair_walks_points_and_series_and_never_stands_on_nothing() {
     let mut figure = curve();
-    let mut view = View::default();
+    let mut view = ChartView::default();
     step_point(&figure, &mut view, true);
     assert_eq!(view.cursor, Some((0, 5)), "the last point comes first");
     step_point(&figure, &mut view, true);
@@ -68,9 +68,9 @@ fn zooming_in_keeps_the_crosshair_in_sight_and_out_again_shows_all() {
             figure.x.scale = s1_plot::Scale::Log;
         }
         for cursor in [None, Some((0, 0)), Some((0, 4)), Some((1, 2))] {
-            let mut view = View {
+            let mut view = ChartView {
                 cursor,
-                ..View::default()
+                ..ChartView::default()
             };
             let mut steps = 0;
             for _ in 0..40 {
