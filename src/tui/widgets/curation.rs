@@ -282,7 +282,7 @@ fn detail(item: &ItemDecision) -> String {
 mod tests {
     use super::*;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
-    use s1_lab::curate::Reason;
+    use s1_lab::curate::DecisionReason;
 
     fn view() -> Curation {
         let folder = tempfile::tempdir().unwrap();
