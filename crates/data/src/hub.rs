@@ -147,13 +147,13 @@ impl Hub {
             Some((name, file)) => (name, Some(file)),
             None => (id, None),
         };
-        if name.split('/').count() != 2 || inside(name).is_err() {
+        if name.split('/').count() != 2 || check_relative_path(name).is_err() {
             let what = kind.name();
             bail!("{name:?} is no {what} of the hub; write hf:owner/name or hf:owner/name:file");
         }
         let repo = Repo::new(&self.cache, kind, name);
         if let Some(file) = file {
-            inside(file)?;
+            check_relative_path(file)?;
             if let Some(path) = repo.get(file) {
                 return Ok(path);
             }

@@ -21,6 +21,7 @@ use anyhow::{Result, bail};
 use crate::problems::{ProblemOptions, ProblemSet};
 use crate::sweep::Control;
 use s1_core::rng::Rng;
+use s1_data::records;
 use s1_engine::tokenizer_for;
 use s1_model::gguf::Gguf;
 use s1_model::tokenizer::Tokenizer;
@@ -48,7 +49,7 @@ use draw::DrawCandidate;
 pub use method::CurationMethod;
 use pipeline::FilterPipeline;
 pub use plan::{CurationPlan, CurationProgress};
-use pool::{CurationPool, PoolReader, each_line};
+use pool::{CurationPool, PoolReader};
 pub use report::{CurationReport, StageSummary, reasons_of};
 pub use result::{
     CurationOutcome, Decision, DecisionReason, Domain, ItemDecision, Stage, StageKind,
@@ -289,12 +290,12 @@ fn assemble(
     tally.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
     let mut wanted = items.iter().filter(|i| i.kept).map(|i| i.line).peekable();
     let mut lines = Vec::new();
-    each_line(&plan.pool, &mut |number, bytes| {
+    let mut pool = records::lines(&plan.pool)?;
+    while let Some((number, bytes)) = pool.next_line()? {
         if wanted.next_if_eq(&number).is_some() {
             lines.push(bytes.to_vec());
         }
-        Ok(())
-    })?;
+    }
     if wanted.peek().is_some() {
         bail!("{} changed while it was curated", plan.pool.display());
     }

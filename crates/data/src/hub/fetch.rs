@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::cache::Repo;
 use super::client::Client;
 use super::download::{Download, open, tell};
-use super::{inside, only_file};
+use super::{check_relative_path, only_file};
 
 /// Between two looks at how far a download is.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ pub(super) fn file(
         },
     };
     // The hub's own list is not trusted either.
-    inside(&file)?;
+    check_relative_path(&file)?;
     if let Some(path) = repo.get(&file) {
         return Ok(path);
     }
@@ -57,7 +57,8 @@ fn fetch(client: &Client, repo: &Repo, file: &str, meter: &Meter) -> Result<Path
     let url = client.url(repo, file);
     let known = client.identity(&url)?;
     for name in [&known.etag, &known.commit] {
-        inside(name).map_err(|_| anyhow!("the hub calls it {name:?}, which names no file"))?;
+        check_relative_path(name)
+            .map_err(|_| anyhow!("the hub's name for it, {name:?}, is not a valid file name"))?;
     }
     let blob = repo.blob(&known.etag)?;
     if !blob.exists() {
@@ -194,7 +195,7 @@ pub(super) fn watched(
                 if !go_on() {
                     open(&meter.0).stopped = true;
                     bail!(
-                        "fetching {} was cancelled; the next time it goes on from here",
+                        "fetching {} was cancelled; the next attempt continues from here",
                         download.what
                     );
                 }

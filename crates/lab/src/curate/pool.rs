@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::item::PoolItem;
 use super::quality::Rules;
-use super::{Reason, text};
-use crate::problems::{RecordLayout, ProblemOptions};
+use super::text;
+use crate::problems::{ProblemOptions, RecordLayout};
 use s1_data::records::fields::{self, DOMAINS, SOLUTIONS, TRACES, get};
 use s1_data::records::{self, Record};
 use s1_model::tokenizer::Tokenizer;
@@ -24,29 +24,6 @@ use s1_store::run::PromptTemplate;
 const MAX_ITEMS: usize = 2_000_000;
 /// Longest name of a domain, in characters.
 const MAX_DOMAIN: usize = 80;
-/// One line of the pool.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Item {
-    /// Its number in the file, from 1.
-    pub line: usize,
-    /// Its own id, else the line's number.
-    pub id: String,
-    /// The question as it is asked; empty where there is none.
-    pub question: String,
-    /// The right answer.
-    pub reference: Option<String>,
-    /// Whether it has a trace.
-    pub traced: bool,
-    /// Length of the trace, else of the worked answer, in [`Pool::unit`].
-    pub length: usize,
-    /// Its domain, where a field names it.
-    pub domain: Option<String>,
-    /// What is wrong with its texts.
-    pub fault: Option<Reason>,
-    /// Why the line cannot be read at all.
-    pub broken: Option<String>,
-}
-
 /// What was read.
 #[derive(Debug)]
 pub(super) struct CurationPool {
@@ -70,7 +47,7 @@ pub(super) struct PoolReader<'a> {
     pub skip_broken: bool,
 }
 
-impl Reader<'_> {
+impl PoolReader<'_> {
     /// Reads a file. Errors where it cannot be read, holds nothing, or has a broken line.
     pub(super) fn read(&self, path: &Path) -> Result<CurationPool> {
         let shown = path.display();
@@ -101,7 +78,7 @@ impl Reader<'_> {
                     continue;
                 }
                 Err(why) => {
-                    bail!("{shown}, line {line}: {why}; --skip-broken goes on with the rest")
+                    bail!("{shown}, line {line}: {why}; --skip-broken continues with the rest")
                 }
             };
             if pool.domain_field.is_none() {
@@ -178,7 +155,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn domain_field_of(&self, record: &Map<String, Value>) -> Option<String> {
+    fn domain_field_of(&self, record: &Record) -> Option<String> {
         let named = |name: &&str| get(record, name).is_some_and(|v| short_text(v).is_some());
         match self.domain_field {
             Some(name) => Some(name).filter(named).map(str::to_owned),
@@ -208,7 +185,7 @@ struct Talk {
 }
 
 /// The first question and the last answer of `messages`, if it is a conversation.
-fn conversation(record: &Map<String, Value>) -> Option<Talk> {
+fn conversation(record: &Record) -> Option<Talk> {
     let messages = record.get("messages")?.as_array()?;
     let said = |message: &Value, by: &str| -> Option<String> {
         (message.get("role")?.as_str()? == by)
@@ -231,7 +208,7 @@ fn conversation(record: &Map<String, Value>) -> Option<Talk> {
 }
 
 /// The trace: a text, the first of several texts, or pieces in one.
-fn trace(record: &Map<String, Value>) -> String {
+fn trace(record: &Record) -> String {
     let found = TRACES.iter().find_map(|name| get(record, name));
     match found {
         Some(Value::String(text)) => text.clone(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::result::{Domain, Judged, Reason, StageKind};
+use super::result::{DecisionReason, Domain, ItemDecision, StageKind};
 use s1_data::records;
 
 /// Most items that are read: as many as a pool may have.
@@ -69,7 +69,7 @@ impl CurationReport {
                 path.display()
             );
         }
-        let mut items: Vec<Judged> = Vec::new();
+        let mut items: Vec<ItemDecision> = Vec::new();
         let mut lines = records::lines(&path)?;
         let place = || path.display().to_string();
         while let Some((number, bytes)) = lines.next_line().with_context(place)? {

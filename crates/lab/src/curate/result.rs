@@ -6,12 +6,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::domains::Domains;
-use super::pool::Pool;
-use super::sieve::Sieve;
-use super::{Method, Plan};
+use super::method::CurationMethod;
 use s1_data::files::{Access, Replacement};
-use s1_data::records;
 
 /// The stages, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,7 +47,7 @@ impl StageKind {
 /// Why an item went, or stayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum DecisionReason {
     /// The line is not a JSON object.
     Broken,
     /// The pool's limit left it out.
@@ -213,76 +209,7 @@ pub struct CurationOutcome {
     pub unit: &'static str,
 }
 
-/// Puts the result together; reads the kept lines of the pool again.
-pub(super) fn outcome(
-    plan: &Plan,
-    sieve: Sieve,
-    pool: &Pool,
-    domains: &Domains,
-    unit: &'static str,
-) -> Result<Outcome> {
-    let mut tally: Vec<Domain> = domains
-        .names
-        .iter()
-        .map(|name| Domain {
-            domain: name.clone(),
-            pool: 0,
-            kept: 0,
-        })
-        .collect();
-    let mut items = Vec::new();
-    for (i, (item, fate)) in pool.items.iter().zip(sieve.fates).enumerate() {
-        let Some(fate) = fate else { continue };
-        let kept = fate.reason == Reason::Drawn;
-        let domain = domains.of[i].map(|d| &mut tally[d]);
-        let name = domain.as_ref().map(|d| d.domain.clone());
-        if let Some(domain) = domain {
-            domain.pool += 1;
-            domain.kept += usize::from(kept);
-        }
-        items.push(Judged {
-            line: item.line,
-            id: item.id.clone(),
-            stage: fate.stage,
-            kept,
-            reason: fate.reason,
-            detail: fate.detail,
-            domain: name.or_else(|| item.domain.clone()),
-            length: item.length,
-            question: beginning(&item.question),
-        });
-    }
-    tally.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
-    let mut wanted = items.iter().filter(|i| i.kept).map(|i| i.line).peekable();
-    let mut lines = Vec::new();
-    let mut pool = records::lines(&plan.pool)?;
-    while let Some((number, bytes)) = pool.next_line()? {
-        if wanted.next_if_eq(&number).is_some() {
-            lines.push(bytes.to_vec());
-        }
-    }
-    if wanted.peek().is_some() {
-        bail!("{} changed while it was curated", plan.pool.display());
-    }
-    Ok(Outcome {
-        stages: sieve.stages,
-        domains: tally,
-        domains_by: domains.by.clone(),
-        items,
-        lines,
-        method: plan.method,
-        seed: plan.seed,
-        unit,
-    })
-}
-
-/// The beginning of a question, on one line.
-fn beginning(question: &str) -> String {
-    let words = question.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().take(QUESTION).collect()
-}
-
-impl Outcome {
+impl CurationOutcome {
     /// Writes the kept lines and, one line per item of the pool, the reasons. Each file appears
     /// under its name only when both are whole.
     ///

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::ProblemOptions;
 use s1_core::rng::uniform;
-use s1_data::records::Map<String, Value>;
+use s1_data::records::Record;
 use s1_data::records::fields::{IDS, QUESTIONS, REFERENCES, get};
 use s1_grading::ExtractionRule;
 use s1_store::run::PromptTemplate;
@@ -62,10 +62,7 @@ fn text(value: &Value) -> Option<String> {
 impl RecordLayout {
     /// Recognises the layout from a record. Errors, naming the fields there are, where there is no
     /// question in it or a field of the user's is not there.
-    pub(crate) fn of(
-        record: &Map<String, Value>,
-        options: &ProblemOptions,
-    ) -> Result<RecordLayout> {
+    pub(crate) fn of(record: &Record, options: &ProblemOptions) -> Result<RecordLayout> {
         let has = |name: &str| get(record, name).is_some();
         let first = |names: &[&str]| names.iter().find(|n| has(n)).map(ToString::to_string);
         let there = || {
@@ -153,7 +150,7 @@ impl RecordLayout {
     /// or its options make no sense.
     pub(crate) fn read(
         &self,
-        record: &Map<String, Value>,
+        record: &Record,
     ) -> Result<(Option<String>, String, Option<String>), String> {
         let field = |name: &str| get(record, name).and_then(text);
         let Some(mut question) = field(&self.question) else {

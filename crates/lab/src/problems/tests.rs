@@ -137,7 +137,9 @@ fn other_fields_are_named_by_flag_and_missing_ones_listed() {
 #[test]
 fn a_broken_line_is_named_and_refused_or_left_out() {
     let text = "{\"question\": \"a?\", \"answer\": \"1\"}\n\n{\"question\": oops\n{\"answer\": \"3\"}\n[]\n{\"question\": \"b?\", \"answer\": \"2\"}\n";
-    let error = read(text, &ProblemOptions::default()).unwrap_err().to_string();
+    let error = read(text, &ProblemOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("line 3: it is not JSON"), "{error}");
     assert!(error.contains("--skip-broken"), "{error}");
     let options = ProblemOptions {

@@ -13,7 +13,7 @@ const BUCKETS: usize = 1024;
 
 /// Points of a line over `steps` steps in all: per bucket of steps the first, lowest, highest and
 /// last value. NaN breaks the line.
-pub fn thin(values: &[(usize, f64)], steps: usize) -> Vec<Point> {
+pub fn thin(values: &[(usize, f64)], steps: usize) -> Vec<DataPoint> {
     let bucket = steps.div_ceil(BUCKETS).max(1);
     let points: Vec<(f64, f64)> = values.iter().map(|&(s, v)| (s as f64, v)).collect();
     // Steps count from 1; the first bucket is as wide as the others.

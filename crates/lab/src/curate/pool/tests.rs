@@ -100,7 +100,7 @@ fn missing_parts_are_left_empty_and_do_not_end_the_reading() {
 fn bad_files_are_one_sentence() {
     assert_eq!(
         error("{\"question\":\"a\",\"answer\":\"4\"}\n{\"quest\n"),
-        "POOL, line 2: it is not JSON (EOF while parsing a string at line 1 column 7); --skip-broken goes on with the rest"
+        "POOL, line 2: it is not JSON (EOF while parsing a string at line 1 column 7); --skip-broken continues with the rest"
     );
     assert_eq!(
         error("\n\n"),
@@ -108,7 +108,7 @@ fn bad_files_are_one_sentence() {
     );
     assert_eq!(
         error("[{\"question\":\"a\"}]"),
-        "POOL, line 1: it is a JSON array; write one object per line; --skip-broken goes on with the rest"
+        "POOL, line 1: it is a JSON array; write one object per line; --skip-broken continues with the rest"
     );
     assert!(error("{\"a\":1}").starts_with("POOL, line 1: no field is recognised as the question"));
     let unnamed = read_with(
