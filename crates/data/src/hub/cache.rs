@@ -4,19 +4,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Kind;
+use super::RepoKind;
 
 /// One repository and its folder in the cache.
 #[derive(Clone, Debug)]
 pub(super) struct Repo {
-    pub(super) kind: Kind,
+    pub(super) kind: RepoKind,
     /// `owner/name`.
     pub(super) name: String,
     folder: PathBuf,
 }
 
 impl Repo {
-    pub(super) fn new(cache: &Path, kind: Kind, name: &str) -> Repo {
+    pub(super) fn new(cache: &Path, kind: RepoKind, name: &str) -> Repo {
         let folder = format!("{}--{}", kind.plural(), name.replace('/', "--"));
         Repo {
             kind,

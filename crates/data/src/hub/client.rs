@@ -85,8 +85,8 @@ impl Client {
     /// Where a file is.
     pub(super) fn url(&self, repo: &Repo, file: &str) -> String {
         let folder = match repo.kind {
-            super::Kind::Model => "",
-            super::Kind::Dataset => "datasets/",
+            super::RepoKind::Model => "",
+            super::RepoKind::Dataset => "datasets/",
         };
         format!("{}/{folder}{}/resolve/main/{file}", self.site, repo.name)
     }
