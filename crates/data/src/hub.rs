@@ -149,7 +149,9 @@ impl Hub {
         };
         if name.split('/').count() != 2 || check_relative_path(name).is_err() {
             let what = kind.name();
-            bail!("{name:?} is no {what} of the hub; write hf:owner/name or hf:owner/name:file");
+            bail!(
+                "{name:?} is not the name of a {what} on the hub; write hf:owner/name or hf:owner/name:file"
+            );
         }
         let repo = Repo::new(&self.cache, kind, name);
         if let Some(file) = file {

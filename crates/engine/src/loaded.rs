@@ -45,11 +45,11 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// With a model of the hub as the file on disk, and an adapter's folder in place of a model
-    /// taken apart: its base, and the adapter. A download goes on as long as `go_on` says so.
+    /// taken apart: its base, and the adapter. A download continues while `go_on` returns true.
     ///
     /// # Errors
-    /// If the hub does not give the file, or it is not waited for; if the folder is none of an
-    /// adapter, or its base is not a file on this machine.
+    /// If the file cannot be downloaded, or the wait for it is cancelled; if the folder does not hold
+    /// an adapter, or its base is not a file on this machine.
     pub fn resolved(&self, go_on: &mut dyn FnMut() -> bool) -> Result<LoadOptions> {
         let path = hub::local_while(&self.path, RepoKind::Model, go_on)?;
         if self.adapter.is_some() || !path.is_dir() {

@@ -41,12 +41,11 @@ impl fmt::Display for Download {
 
 type Listener = Box<dyn FnMut(Option<&Download>) + Send>;
 
-/// Whoever shows downloads: there is one line on a terminal for it, whichever part of the program
-/// needs the file.
+/// Shows downloads: a terminal has one line for them, whichever part of the program needs the file.
 static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
-/// Sets who shows this program's downloads: called several times a second while one is under way,
-/// and with `None` at its end.
+/// Sets the function that shows downloads: called several times a second while one is running, and
+/// with `None` at its end.
 pub fn listen(listener: impl FnMut(Option<&Download>) + Send + 'static) {
     *open(&LISTENER) = Some(Box::new(listener));
 }
@@ -58,7 +57,7 @@ pub(super) fn tell(download: Option<&Download>) {
     }
 }
 
-/// What is behind these locks is whole after every change, whoever panicked since.
+/// The data behind these locks is consistent after every change, so a poisoned lock is usable.
 pub(super) fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! One file fetched into the cache: in a thread of its own, so that whoever waits for it can stop
-//! waiting even while nothing arrives. What has arrived stays and is gone on from.
+//! One file fetched into the cache: on a separate thread, so that the caller can stop waiting even
+//! while nothing arrives. What has arrived is kept, and the next attempt continues from there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -71,7 +71,7 @@ fn fetch(client: &Client, repo: &Repo, file: &str, meter: &Meter) -> Result<Path
             free
         });
         if !free {
-            bail!("it is being fetched already; try again when that is done");
+            bail!("another process is downloading it; try again when that has finished");
         }
         let part = blob.with_extension("part");
         persist(client, &url, &part, meter)?;
@@ -80,7 +80,7 @@ fn fetch(client: &Client, repo: &Repo, file: &str, meter: &Meter) -> Result<Path
     repo.publish(&known.etag, &known.commit, file)
 }
 
-/// Fetches until the file is whole; goes on where it was when the connection breaks.
+/// Fetches until the file is complete; resumes when the connection breaks.
 fn persist(client: &Client, url: &str, part: &Path, meter: &Meter) -> Result<()> {
     let mut idle = ATTEMPTS;
     loop {
@@ -137,7 +137,7 @@ fn because(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// What a download and whoever waits for it share.
+/// What a download and its caller share.
 #[derive(Debug, Default)]
 struct Shared {
     download: Download,

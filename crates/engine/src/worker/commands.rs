@@ -278,7 +278,7 @@ impl Worker<'_> {
         self.refresh(id)
     }
 
-    /// A lane that was written to from outside reads its new tokens before it goes on, and is then
+    /// A lane that was written to from outside reads its new tokens before it continues, and is then
     /// what it was before.
     fn refresh(&mut self, id: LaneId) -> Result<(), Gone> {
         if let Some(lane) = self.lanes.get_mut(&id)

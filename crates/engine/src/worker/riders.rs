@@ -191,7 +191,7 @@ impl Worker<'_> {
     }
 
     /// Gives the riders what was just written to their host: everything after `base` is new; if
-    /// something was `taken_back`, what stands before is not what stood there.
+    /// something was `taken_back`, what precedes it has changed, too.
     pub(super) fn mirror(&mut self, host: LaneId, base: usize, taken_back: bool) {
         for id in self.riders(host) {
             let Some(mut rider) = self.lanes.remove(&id) else {

@@ -32,7 +32,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The limit in tokens (`Some(None)` is none), given the natural length; `None` if that has to
+    /// The limit in tokens (`Some(None)` means no limit), given the natural length; `None` if that has to
     /// be known first.
     pub fn tokens(self, natural: Option<usize>, policy: &Policy) -> Option<Option<usize>> {
         match self {

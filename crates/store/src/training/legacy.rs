@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 /// The settings that words say.
 ///
 /// # Errors
-/// If a word is none that version 0.1 wrote.
+/// If a word was not written by version 0.1.
 pub fn config(words: &[String]) -> Result<TrainConfig> {
     let mut config = json!({
         "version": 1, "model": null, "from_scratch": null, "data": "", "out": "",
@@ -47,7 +47,7 @@ pub fn config(words: &[String]) -> Result<TrainConfig> {
 /// The event that a note says: it had no step of its own, and a kind instead of an event.
 ///
 /// # Errors
-/// If it is none.
+/// If it is not such a note.
 pub fn event(step: usize, mut note: Map<String, Value>) -> Result<TrainEvent> {
     let kind = note.remove("what").unwrap_or_default();
     let kind = if kind == "loss" { "eval".into() } else { kind };
