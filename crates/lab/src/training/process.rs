@@ -8,9 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use super::NAMELESS;
 use super::evaluator::Evaluator;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, sentence};
 use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainStep};
-use s1_data::sanitize::clean_line;
 use s1_store::Db;
 use s1_store::training::{Lease, Training, TrainingState};
 use s1_train::{TrainControl, TrainOutcome, Trainer};
@@ -105,11 +104,6 @@ pub fn train(
     };
     recorder.finish(state, fault);
     outcome
-}
-
-/// An error as one line that a terminal can show.
-pub(super) fn sentence(error: &anyhow::Error) -> String {
-    clean_line(&format!("{error:#}")).into_owned()
 }
 
 /// Records a fault before the run began; the fault itself matters more than whether that worked.

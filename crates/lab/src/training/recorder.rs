@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::process::sentence;
 use s1_core::training::{TrainEvent, TrainOrder};
+use s1_data::sanitize::clean_line;
 use s1_store::Db;
 use s1_store::training::TrainingState;
 use s1_train::TrainControl;
@@ -167,4 +167,9 @@ impl Journal {
         }
         false
     }
+}
+
+/// An error as one line that a terminal can show.
+pub(super) fn sentence(error: &anyhow::Error) -> String {
+    clean_line(&format!("{error:#}")).into_owned()
 }
