@@ -257,7 +257,7 @@ pub struct App {
     /// Which part of the screen has the keys.
     pub focus: Focus,
     /// What lies over the screen.
-    pub overlay: Option<Overlay>,
+    pub overlay: Option<Box<dyn Overlay>>,
     /// What there is to say.
     pub notice: Option<Notice>,
     /// What colours mean.
@@ -404,7 +404,7 @@ impl App {
             A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
             A::Settings => self.open_settings(),
-            A::Help => self.overlay = Some(Overlay::Help(Help::of(self.screen))),
+            A::Help => self.read_over(Help::of(self.screen)),
             A::Palette => self.open_palette(),
             A::Redraw => self.wish(Effect::Redraw),
             A::Suspend => self.wish(Effect::Suspend),

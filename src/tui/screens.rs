@@ -27,7 +27,6 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::app::App;
 use super::app::areas::ShellAreas;
-use super::app::overlay::Overlay;
 use super::screen::Screen;
 use super::theme::Theme;
 use super::widgets::footer;
@@ -35,7 +34,7 @@ use super::widgets::footer;
 mod compare;
 mod explore;
 mod header;
-mod over;
+mod notice;
 mod plots;
 mod question;
 mod train;
@@ -43,8 +42,8 @@ mod train;
 /// Settles what depends on the size of the screen. Call it before [`draw`].
 pub fn prepare(app: &mut App, area: Rect) {
     app.layout = ShellAreas::of(area);
-    if let Some(Overlay::Read(reader)) = &mut app.overlay {
-        reader.settle(area);
+    if let Some(overlay) = &mut app.overlay {
+        overlay.prepare(area, &app.keymap);
     }
     match app.screen {
         Screen::Explore => explore::prepare(app),
@@ -83,8 +82,8 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         &app.keymap,
         theme,
     );
-    over::notice(app, notices, buf);
-    over::overlay(app, area, buf)
+    notice::draw(app, notices, buf);
+    app.overlay.as_ref()?.draw(buf, area, &app.keymap, theme)
 }
 
 /// A style for text that stands in a border: without what the border's style would add to it.

@@ -9,6 +9,7 @@ pub mod footer;
 pub mod help;
 pub mod input;
 pub mod list;
+pub mod modal;
 pub mod model_picker;
 pub mod overlay;
 pub mod palette;

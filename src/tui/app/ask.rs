@@ -1,13 +1,37 @@
 //! Asking: from the question box to a running thought.
 
 use super::live::Live;
-use super::overlay::Overlay;
+use super::overlay::Question;
 use super::{App, Effect, Focus, Model, Tone};
 use crate::tui::screen::Screen;
+use crate::tui::widgets::confirm::Confirm;
+use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Command, LaneState, Request};
 
 /// Lanes a session may use before its ids would meet the next session's.
 pub(super) const LANES: usize = 1 << 20;
+
+/// Asking although the session on screen could not be kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AskAnyway;
+
+impl Question<()> for AskAnyway {
+    fn answered(&self, app: &mut App, (): ()) -> Result<(), String> {
+        app.ask_now();
+        Ok(())
+    }
+}
+
+/// The reference answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Reference;
+
+impl Question<String> for Reference {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.set_reference(&text);
+        Ok(())
+    }
+}
 
 impl App {
     pub(super) fn edit_question(&mut self) {
@@ -52,14 +76,14 @@ impl App {
         }
         self.queued = false;
         if let Some(why) = self.unkept.clone().filter(|_| self.has_unsaved()) {
-            self.overlay = Some(Overlay::ask_anyway(&why));
-            return;
+            let confirm = Confirm::new("Ask anew and lose this session?", &why);
+            return self.ask_over(AskAnyway, confirm);
         }
         self.ask_now();
     }
 
     /// Asks, whatever becomes of the session on screen.
-    pub(super) fn ask_now(&mut self) {
+    fn ask_now(&mut self) {
         let text = self.question.text();
         let Some(card) = self.card() else { return };
         // A reference answers one question; it must not grade another.
@@ -121,7 +145,8 @@ impl App {
 
     pub(super) fn open_reference(&mut self) {
         let text = self.reference().unwrap_or_default().to_owned();
-        self.overlay = Some(Overlay::reference(&text));
+        let note = "Grades every probe and the answer with ✓ or ✗. Empty: no grades.";
+        self.ask_over(Reference, PromptLine::new("Reference answer", note, &text));
     }
 
     /// The reference answer in force.
@@ -135,7 +160,7 @@ impl App {
     }
 
     /// Sets the reference answer, for the question on screen and the next one.
-    pub(super) fn set_reference(&mut self, text: &str) {
+    fn set_reference(&mut self, text: &str) {
         let reference = Some(text.trim().to_owned()).filter(|t| !t.is_empty());
         self.request.reference = reference.clone();
         if let Some(comparison) = self.compare.run.as_mut() {

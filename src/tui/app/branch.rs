@@ -1,9 +1,57 @@
 //! Branches: making them at the cursor, choosing an alternative, switching.
 
-use super::overlay::Overlay;
+use super::live::{Live, LiveBranch};
+use super::overlay::Question;
 use super::{App, Tone};
+use crate::tui::sanitize::{clean_line, fit};
+use crate::tui::widgets::bars::bar;
+use crate::tui::widgets::list::{List, ListRow};
+use crate::tui::widgets::trace::glyph::{label, quoted};
 use s1_core::protocol::{Ask, Command, LaneState, Until};
+use s1_core::trace::Token;
 use s1_core::tree::BranchId;
+
+/// Which token is put in place of the one at a position.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OtherToken {
+    pub(super) at: usize,
+}
+
+impl Question<u32> for OtherToken {
+    fn answered(&self, app: &mut App, id: u32) -> Result<(), String> {
+        app.choose(self.at, id);
+        Ok(())
+    }
+}
+
+/// Which branch is shown.
+#[derive(Debug, PartialEq, Eq)]
+struct ShownBranch;
+
+impl Question<BranchId> for ShownBranch {
+    fn answered(&self, app: &mut App, id: BranchId) -> Result<(), String> {
+        app.switch(id);
+        Ok(())
+    }
+}
+
+/// The tokens that the model considered at a position; the likeliest other one is selected.
+fn alternatives(at: usize, token: &Token) -> List<u32> {
+    let rows = token.top.iter().map(|a| {
+        let p = f64::from(a.logprob).exp();
+        let mark = if a.id == token.id { "  (stands)" } else { "" };
+        let row = ListRow::new(
+            format!("{}{mark}", quoted(&a.text, 32)),
+            format!("{:<16}  {p:.3}", bar(p, 16)),
+        );
+        (a.id, row)
+    });
+    List::new(
+        format!("Instead of {} at {at}", quoted(&token.text, 24)),
+        rows,
+    )
+    .select(|id| *id != token.id)
+}
 
 impl App {
     /// Makes a branch at the cursor; `go` runs it at once.
@@ -55,7 +103,8 @@ impl App {
             return self
                 .refuse("The model was not asked at this place, so there are no alternatives.");
         }
-        self.overlay = Some(Overlay::alternatives(at, token));
+        let list = alternatives(at, token);
+        self.ask_over(OtherToken { at }, list);
     }
 
     /// Enter on an empty trace goes to the question.
@@ -64,7 +113,7 @@ impl App {
     }
 
     /// Puts another token at a place, in a branch of its own.
-    pub(super) fn choose(&mut self, at: usize, id: u32) {
+    fn choose(&mut self, at: usize, id: u32) {
         let Some(live) = self.live.as_ref() else {
             return;
         };
@@ -83,14 +132,15 @@ impl App {
     }
 
     pub(super) fn open_branches(&mut self) {
-        match self.live.as_ref() {
-            Some(live) => self.overlay = Some(Overlay::branches(live)),
-            None => self.refuse("There are no branches yet. Ask a question first."),
-        }
+        let Some(live) = self.live.as_ref() else {
+            return self.refuse("There are no branches yet. Ask a question first.");
+        };
+        let list = List::new("Branches", branch_rows(live)).select(|id| *id == live.active);
+        self.ask_over(ShownBranch, list);
     }
 
     /// Shows another branch. What runs goes on.
-    pub(super) fn switch(&mut self, id: BranchId) {
+    fn switch(&mut self, id: BranchId) {
         if let Some(live) = self.live.as_mut().filter(|l| id < l.branches.len()) {
             live.active = id;
         }
@@ -108,4 +158,70 @@ impl App {
         let next = (here as isize + step).rem_euclid(order.len() as isize) as usize;
         live.active = order[next];
     }
+}
+
+/// One row per branch, as a tree.
+fn branch_rows(live: &Live) -> Vec<(BranchId, ListRow)> {
+    let order = live.walk();
+    let mut rows = Vec::with_capacity(order.len());
+    for (i, &(depth, id)) in order.iter().enumerate() {
+        let branch = &live.branches[id];
+        let mut stem = String::new();
+        for level in 1..depth.min(24) {
+            // A line goes on where the branch at this level has a sister further down.
+            stem.push_str(if has_sister(&order[i..], level) {
+                "│  "
+            } else {
+                "   "
+            });
+        }
+        if depth > 0 {
+            stem.push_str(if has_sister(&order[i..], depth) {
+                "├─ "
+            } else {
+                "╰─ "
+            });
+        }
+        let tokens = &branch.lane.tokens;
+        let at = branch.fork.map_or(0, |f| f.at.min(tokens.len()));
+        let own = &tokens[at..];
+        let words: String = own.iter().take(12).map(|t| t.text.as_str()).collect();
+        let words = fit(label(words.trim()).trim_end(), 28).into_owned();
+        let from = branch
+            .fork
+            .map_or(String::new(), |f| format!("from {}", f.at));
+        let answer = answer(branch);
+        let row = ListRow::new(
+            format!("{stem}{}  {words}", branch.name),
+            format!("{answer}  {from:>10}  {:>5} tokens", own.len()),
+        );
+        rows.push((id, row));
+    }
+    rows
+}
+
+/// What has become of a branch: its answer, or what it is doing.
+fn answer(branch: &LiveBranch) -> String {
+    match (&branch.verdict, branch.lane.state) {
+        (Some(verdict), _) => {
+            let sign = match verdict.correct {
+                Some(true) => " ✓",
+                Some(false) => " ✗",
+                None => "",
+            };
+            format!("▸ {}{sign}", fit(&clean_line(&verdict.answer), 16))
+        }
+        (None, Some(LaneState::Running | LaneState::Prefill)) => "writing".into(),
+        (None, Some(LaneState::Paused)) => "paused".into(),
+        _ => String::new(),
+    }
+}
+
+/// Whether a later branch stands at `level`, before the tree goes back above it.
+fn has_sister(rest: &[(usize, BranchId)], level: usize) -> bool {
+    rest.iter()
+        .skip(1)
+        .map(|(depth, _)| *depth)
+        .find(|&d| d <= level)
+        == Some(level)
 }

@@ -7,7 +7,6 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::live::Live;
-use super::overlay::{Overlay, Pick};
 use super::{App, Effect, Focus, Model, Tone};
 use crate::tui::action::Action;
 use crate::tui::sanitize::clean_line;
@@ -20,7 +19,7 @@ use s1_store::session::ModelCard;
 
 mod choose;
 
-pub use choose::{Kind, Place};
+pub use choose::Place;
 
 /// Lines per notch of the wheel.
 const WHEEL: isize = 3;
@@ -53,8 +52,6 @@ pub struct Compare {
     pub places: Vec<LanePlace>,
     /// The question waits for the model.
     pub queued: bool,
-    /// The picker of models is open for this lane.
-    pub(super) wants_model: Option<Place>,
     /// Engines started beside the one in use, with the source each is for.
     others: Vec<(usize, usize)>,
 }
@@ -71,7 +68,6 @@ impl Default for Compare {
             linked: true,
             places: Vec::new(),
             queued: false,
-            wants_model: None,
             others: Vec::new(),
         }
     }

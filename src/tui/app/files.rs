@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use super::live::Live;
-use super::overlay::Overlay;
+use super::overlay::Question;
 use super::{App, Effect, Focus, Save, Tone};
+use crate::config::expand_home;
+use crate::tui::widgets::confirm::Confirm;
+use crate::tui::widgets::list::{List, ListRow};
+use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::format;
 use s1_store::session::{Document, EXTENSION, Saved};
 
@@ -19,6 +23,59 @@ pub struct SaveResult {
     pub path: Option<PathBuf>,
     /// The file it is in now, or one sentence on why it is not.
     pub result: Result<PathBuf, String>,
+}
+
+/// The name to save the session under.
+#[derive(Debug, PartialEq, Eq)]
+struct SaveName;
+
+impl Question<String> for SaveName {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.save_as(&expand_home(text.trim()).display().to_string());
+        Ok(())
+    }
+}
+
+/// Which saved session is opened; `None` asks for the path of another.
+#[derive(Debug, PartialEq, Eq)]
+struct SavedSession;
+
+impl Question<Option<PathBuf>> for SavedSession {
+    fn answered(&self, app: &mut App, path: Option<PathBuf>) -> Result<(), String> {
+        match path {
+            Some(path) => app.wish(Effect::OpenSession(path)),
+            None => {
+                let note = "The path of a saved session.";
+                app.ask_over(SessionPath, PromptLine::new("Open a session", note, ""));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of a session file.
+#[derive(Debug, PartialEq, Eq)]
+struct SessionPath;
+
+impl Question<String> for SessionPath {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        if text.trim().is_empty() {
+            return Err("Write a path.".into());
+        }
+        app.wish(Effect::OpenSession(expand_home(text.trim())));
+        Ok(())
+    }
+}
+
+/// Leaving although the session is not kept.
+#[derive(Debug, PartialEq, Eq)]
+struct QuitAnyway;
+
+impl Question<()> for QuitAnyway {
+    fn answered(&self, app: &mut App, (): ()) -> Result<(), String> {
+        app.wish(Effect::Quit);
+        Ok(())
+    }
 }
 
 impl App {
@@ -70,11 +127,15 @@ impl App {
             Some(path) => path.display().to_string(),
             None => String::new(),
         };
-        self.overlay = Some(Overlay::save(&name));
+        let note = "A name, or a path such as ~/notes/raspberry.s1.json";
+        self.ask_over(
+            SaveName,
+            PromptLine::new("Save the session as", note, &name),
+        );
     }
 
     /// Saves under a name: a path, or a name among the saved sessions.
-    pub(super) fn save_as(&mut self, name: &str) {
+    fn save_as(&mut self, name: &str) {
         let name = name.trim();
         if name.is_empty() {
             return;
@@ -147,17 +208,25 @@ impl App {
     }
 
     fn confirm_quit(&mut self) {
-        let why = self.unkept.clone();
-        self.overlay = Some(Overlay::quit(why.as_deref()));
-    }
-
-    pub(super) fn quit_anyway(&mut self) {
-        self.wish(Effect::Quit);
+        let saving = "The session is still being saved.";
+        let why = self.unkept.as_deref().unwrap_or(saving);
+        let confirm = Confirm::new("Leave and lose this session?", why);
+        self.ask_over(QuitAnyway, confirm);
     }
 
     /// Shows the saved sessions.
     pub fn on_sessions(&mut self, sessions: Vec<Saved>) {
-        self.overlay = Some(Overlay::sessions(sessions));
+        let rows = sessions.into_iter().map(|s| {
+            let name = s.path.file_name().map(|n| n.to_string_lossy().into_owned());
+            let name = name.unwrap_or_default();
+            let name = name.strip_suffix(EXTENSION).unwrap_or(&name).to_owned();
+            let age = s.modified.elapsed().map_or(0, |age| age.as_secs());
+            let (age, size) = (format::ago(age), format::size(s.bytes));
+            (Some(s.path), ListRow::new(name, format!("{age} · {size}")))
+        });
+        let other = (None, ListRow::new("another file …", ""));
+        let list = List::new("Open a session", rows.chain([other]));
+        self.ask_over(SavedSession, list);
     }
 
     /// Puts an opened session on screen.

@@ -3,11 +3,11 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use super::overlay::Overlay;
 use super::{App, Focus, Tone};
 use crate::tui::action::Action;
+use crate::tui::keymap::Context;
 use crate::tui::screen::{self, Screen};
-use crate::tui::widgets::reader::Reader;
+use crate::tui::widgets::reader::TextReader;
 use crate::tui::widgets::trace::view::{Motion, Way};
 
 /// Lines per notch of the wheel.
@@ -45,7 +45,9 @@ impl App {
         }
         let tokens = self.live.as_ref().map_or(0, |live| live.prompt_ids.len());
         let title = format!("Prompt, {tokens} tokens");
-        self.overlay = Some(Overlay::Read(Reader::new(&title, text)));
+        let opener = (Context::Explore, Action::ShowPrompt);
+        let reader = TextReader::new(&title, text, opener);
+        self.read_over(reader);
     }
 
     /// Takes a mouse event in.

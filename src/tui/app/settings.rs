@@ -1,8 +1,9 @@
 //! Settings of the next question; budget and sampling also of the thought on screen.
 
-use super::overlay::{Overlay, Pick};
+use super::overlay::Question;
 use super::{App, Tone};
-use crate::tui::widgets::list::{List, Row};
+use crate::tui::widgets::list::{List, ListRow};
+use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::Command;
 
 /// Something that can be set.
@@ -70,35 +71,79 @@ impl Setting {
     }
 }
 
+/// Which setting is changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ChangedSetting;
+
+impl Question<Setting> for ChangedSetting {
+    fn answered(&self, app: &mut App, setting: Setting) -> Result<(), String> {
+        let line = PromptLine::new(setting.name(), setting.note(), &app.setting(setting));
+        app.ask_over(setting, line);
+        Ok(())
+    }
+}
+
+/// Its value.
+impl Question<String> for Setting {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.set(*self, &text)?;
+        app.show_settings(*self);
+        Ok(())
+    }
+
+    fn cancelled(&self, app: &mut App) {
+        app.show_settings(*self);
+    }
+}
+
+/// Wait texts worth trying: the paper's choice, and those it was compared with.
+const WAIT_TEXTS: [&str; 4] = ["Wait", "Hmm", "Alternatively", "Let me double-check"];
+
+/// Which wait text is used; `None` asks for one of the user's own.
+#[derive(Debug, PartialEq, Eq)]
+struct WaitText;
+
+impl Question<Option<String>> for WaitText {
+    fn answered(&self, app: &mut App, text: Option<String>) -> Result<(), String> {
+        match text {
+            Some(text) => app.choose_wait_text(&text),
+            None => {
+                let note = Setting::WaitText.note();
+                let line = PromptLine::new("Wait text", note, &app.request.policy.wait_text);
+                app.ask_over(WaitText, line);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Question<String> for WaitText {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        if text.is_empty() {
+            return Err("Write some text.".into());
+        }
+        app.choose_wait_text(&text);
+        Ok(())
+    }
+}
+
 impl App {
     pub(super) fn open_settings(&mut self) {
-        self.show_settings(0);
+        self.show_settings(Setting::Budget);
     }
 
-    fn show_settings(&mut self, selected: usize) {
-        let row = |&s: &Setting| {
+    /// The list, at one of them.
+    fn show_settings(&mut self, at: Setting) {
+        let rows = Setting::ALL.map(|s| {
             let value = self.setting(s);
-            Row::new(
-                s.name(),
-                if value.is_empty() {
-                    empty_value(s).into()
-                } else {
-                    value
-                },
+            let open = value.is_empty();
+            (
+                s,
+                ListRow::new(s.name(), if open { empty_value(s).into() } else { value }),
             )
-        };
-        let rows = Setting::ALL.iter().map(row).collect();
-        self.overlay = Some(Overlay::Pick(
-            Pick::Setting,
-            List::new("Settings of the next question", "", rows, selected),
-        ));
-    }
-
-    /// Opens the line for a row of the list.
-    pub(super) fn edit_setting(&mut self, row: usize) {
-        if let Some(&setting) = Setting::ALL.get(row) {
-            self.overlay = Some(Overlay::setting(setting, &self.setting(setting)));
-        }
+        });
+        let list = List::new("Settings of the next question", rows).select(|s| *s == at);
+        self.ask_over(ChangedSetting, list);
     }
 
     /// A setting as text; empty where it is off.
@@ -118,7 +163,7 @@ impl App {
     }
 
     /// Sets a setting from what was typed; says what is wrong with it.
-    pub(super) fn set(&mut self, setting: Setting, text: &str) -> Result<(), String> {
+    fn set(&mut self, setting: Setting, text: &str) -> Result<(), String> {
         /// More tokens than any context has.
         const MOST: usize = 1 << 24;
         let trimmed = text.trim();
@@ -179,17 +224,20 @@ impl App {
         self.send(command);
     }
 
-    /// Back to the list after a line was taken or left.
-    pub(super) fn back_to_settings(&mut self, setting: Setting) {
-        let row = Setting::ALL.iter().position(|&s| s == setting).unwrap_or(0);
-        self.show_settings(row);
-    }
-
     pub(super) fn open_wait_texts(&mut self) {
-        self.overlay = Some(Overlay::wait_texts(&self.request.policy.wait_text));
+        let now = &self.request.policy.wait_text;
+        let own = Some(now.as_str()).filter(|now| !WAIT_TEXTS.contains(now));
+        let rows = own.into_iter().chain(WAIT_TEXTS).map(|text| {
+            let mark = if text == now { "in use" } else { "" };
+            (Some(text.to_owned()), ListRow::new(text, mark))
+        });
+        let other = (None, ListRow::new("something else …", ""));
+        let list =
+            List::new("Wait text", rows.chain([other])).select(|text| text.as_deref() == Some(now));
+        self.ask_over(WaitText, list);
     }
 
-    pub(super) fn choose_wait_text(&mut self, text: &str) {
+    fn choose_wait_text(&mut self, text: &str) {
         self.set_wait_text(text);
         self.say(Tone::Info, format!("The wait text is “{text}”."));
     }

@@ -3,9 +3,10 @@
 //! What has been written is never taken away. Where a key asks for another continuation than the
 //! one that stands, it makes a branch and leaves the old one whole.
 
-use super::overlay::Overlay;
+use super::overlay::Question;
 use super::{App, Model, Tone};
 use crate::tui::action::Action;
+use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Ask, Command, LaneState, Until};
 use s1_core::tree::BranchId;
 
@@ -17,6 +18,24 @@ const REROLL_TEMPERATURE: f32 = 0.8;
 const MOST_STEPS: usize = 8;
 /// Room that a wait on a thought at its budget gets.
 const MORE_ROOM: usize = 128;
+
+/// Words for the thought; whether it goes on afterwards.
+#[derive(Debug, PartialEq, Eq)]
+struct InjectedWords {
+    /// It ran when the prompt was opened.
+    resume: bool,
+}
+
+impl Question<String> for InjectedWords {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.inject(&text, self.resume);
+        Ok(())
+    }
+
+    fn cancelled(&self, app: &mut App) {
+        app.resume(self.resume);
+    }
+}
 
 impl App {
     /// The engine's lane of the branch on screen, made there if it is not there yet. Says why
@@ -306,11 +325,13 @@ impl App {
             let lane = live.lane_id(live.active);
             self.send(Command::Pause(lane));
         }
-        self.overlay = Some(Overlay::inject(resume));
+        let note = "They become part of the thought, marked ✎, before its next token.";
+        let line = PromptLine::new("Words for the thought", note, "");
+        self.ask_over(InjectedWords { resume }, line);
     }
 
     /// Puts words into the thought: where it is, or in a branch of one that is over.
-    pub(super) fn inject(&mut self, text: &str, resume: bool) {
+    fn inject(&mut self, text: &str, resume: bool) {
         if text.is_empty() {
             return self.resume(resume);
         }
@@ -325,7 +346,7 @@ impl App {
     }
 
     /// Goes on after a prompt that had paused the thought.
-    pub(super) fn resume(&mut self, resume: bool) {
+    fn resume(&mut self, resume: bool) {
         if resume {
             self.run(Until::End);
         }

@@ -2,6 +2,7 @@
 
 use super::testing::*;
 use super::*;
+use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Ask, LaneState, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Delta, Origin, Phase, Reason, StopReason, Token};
@@ -173,18 +174,14 @@ fn settings_act_on_the_thought_on_screen() {
     press(&mut app, "o down down down enter");
     app.on_paste("7");
     press(&mut app, "enter");
-    let Some(Overlay::Line(_, line)) = &app.overlay else {
-        panic!("the line stays open")
-    };
+    let line = app.component::<PromptLine>().expect("the line stays open");
     assert_eq!(line.error.as_deref(), Some("Write a number from 0 to 5."));
     press(&mut app, "ctrl-u");
     app.on_paste("0.7");
     press(&mut app, "enter");
     assert_eq!(sent(&mut app), [sampling(&app, 0, 0.7, 0)]);
-    assert!(
-        matches!(app.overlay, Some(Overlay::Pick(overlay::Pick::Setting, _))),
-        "back to the list"
-    );
+    let list = Some(&settings::ChangedSetting);
+    assert_eq!(app.asked(), list, "back to the list");
     press(&mut app, "esc W down enter");
     assert_eq!(sent(&mut app), [Command::WaitText(0, "Hmm".into())]);
 }
@@ -317,10 +314,8 @@ fn a_model_that_cannot_be_used_says_why() {
     assert!(text(&drawn(&mut app, 80, 24)).contains("✗ broken.gguf is cut off after 12 bytes"));
     app.question.set("How many?");
     press(&mut app, "enter");
-    assert!(
-        matches!(app.overlay, Some(Overlay::Models(_))),
-        "a question leads to the models"
-    );
+    let models = Some(&input::ModelInUse);
+    assert_eq!(app.asked(), models, "a question leads to the models");
     let (_, effects) = app.drain();
     assert_eq!(effects, [Effect::FindModels]);
 }

@@ -181,8 +181,6 @@ pub struct Train {
     pub sample: Option<usize>,
     /// Rows of the log below the last one in sight.
     pub log: usize,
-    /// The picker of models was opened for the form.
-    pub(super) wants_base: bool,
     /// They are being read.
     looking: bool,
     /// Calls since they were read last, while another screen is shown.

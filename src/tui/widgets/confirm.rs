@@ -2,10 +2,10 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
+use super::modal::{Modal, Reply};
 use super::overlay::{boxed, cells, centered, put};
-use super::prompt_line::Outcome;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -27,28 +27,38 @@ impl Confirm {
             detail: detail.into(),
         }
     }
+}
 
-    /// Handles a key: `y` is yes; `n` and whatever leaves a list is no; a second key of quitting
-    /// is yes, so that nobody is held back who means it. Enter does nothing.
-    pub fn handle(&self, key: KeyEvent, keymap: &Keymap) -> Outcome<bool> {
+impl Modal for Confirm {
+    /// Yes; no is no answer.
+    type Answer = ();
+
+    /// `y` is yes; `n` and whatever leaves a list is no; a second key of quitting is yes, so that
+    /// nobody is held back who means it. Enter does nothing.
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<()> {
         if key.kind == KeyEventKind::Release {
-            return Outcome::Open;
+            return Reply::Open;
         }
         match key.code {
-            KeyCode::Char('y' | 'Y') if key.modifiers.is_empty() => return Outcome::Done(true),
-            KeyCode::Char('n' | 'N') if key.modifiers.is_empty() => return Outcome::Done(false),
+            KeyCode::Char('y' | 'Y') if key.modifiers.is_empty() => return Reply::Done(()),
+            KeyCode::Char('n' | 'N') if key.modifiers.is_empty() => return Reply::Cancelled,
             _ => {}
         }
         match keymap.action(Context::List, key) {
-            Some(Action::Cancel) => Outcome::Done(false),
-            Some(Action::Quit) => Outcome::Done(true),
-            Some(action @ (Action::Redraw | Action::Suspend)) => Outcome::Other(action),
-            _ => Outcome::Open,
+            Some(Action::Cancel) => Reply::Cancelled,
+            Some(Action::Quit) => Reply::Done(()),
+            Some(action @ (Action::Redraw | Action::Suspend)) => Reply::Other(action),
+            _ => Reply::Open,
         }
     }
 
-    /// Draws over an area.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+    fn draw(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        _keymap: &Keymap,
+        theme: &Theme,
+    ) -> Option<Position> {
         let wide = cells(&self.detail)
             .max(cells(&self.question))
             .saturating_add(4);
@@ -73,6 +83,7 @@ impl Confirm {
         ] {
             x = put(buf, inner, x, y, inner.width, text, style);
         }
+        None
     }
 }
 
@@ -85,15 +96,15 @@ mod tests {
     #[test]
     fn only_a_clear_yes_is_a_yes() {
         let keymap = Keymap::default();
-        let confirm = Confirm::new("Quit without saving?", "2 branches were not saved.");
-        let press = |code| confirm.handle(KeyEvent::new(code, KeyModifiers::NONE), &keymap);
-        assert_eq!(press(KeyCode::Char('y')), Outcome::Done(true));
-        assert_eq!(press(KeyCode::Char('n')), Outcome::Done(false));
-        assert_eq!(press(KeyCode::Esc), Outcome::Done(false));
-        assert_eq!(press(KeyCode::Enter), Outcome::Open);
-        assert_eq!(press(KeyCode::Char('x')), Outcome::Open);
+        let mut confirm = Confirm::new("Quit without saving?", "2 branches were not saved.");
+        let mut press = |code| confirm.key(KeyEvent::new(code, KeyModifiers::NONE), &keymap);
+        assert_eq!(press(KeyCode::Char('y')), Reply::Done(()));
+        assert_eq!(press(KeyCode::Char('n')), Reply::Cancelled);
+        assert_eq!(press(KeyCode::Esc), Reply::Cancelled);
+        assert_eq!(press(KeyCode::Enter), Reply::Open);
+        assert_eq!(press(KeyCode::Char('x')), Reply::Open);
         let shown = picture(50, 6, |buf, area| {
-            confirm.draw(buf, area, &Theme::default())
+            confirm.draw(buf, area, &keymap, &Theme::default());
         });
         insta::assert_snapshot!("confirm", shown);
     }
@@ -101,6 +112,9 @@ mod tests {
     #[test]
     fn every_size_draws() {
         let confirm = Confirm::new("Quit without saving?", "2 branches were not saved.");
-        survives_every_size(|buf, area| confirm.draw(buf, area, &Theme::monochrome()));
+        let (keymap, theme) = (Keymap::default(), Theme::monochrome());
+        survives_every_size(|buf, area| {
+            confirm.draw(buf, area, &keymap, &theme);
+        });
     }
 }

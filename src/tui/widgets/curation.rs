@@ -3,15 +3,19 @@
 //! An overlay, as the picker of models is. The stages have the keys first; Enter goes down to the
 //! items of the one selected, Esc back.
 
+use std::convert::Infallible;
+
+use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::fit;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
-use crate::tui::widgets::list::{Row, Selection};
+use crate::tui::widgets::list::{ListRow, Selection};
+use crate::tui::widgets::modal::{Modal, Reply, read_key};
 use crate::tui::widgets::overlay::{boxed, centered, put, scroll_to};
 use s1_lab::curate::{CurationReport, ItemDecision, StageKind, StageSummary};
 
@@ -60,12 +64,12 @@ impl Curation {
     }
 
     /// Handles an action of [`Context::List`]; `true` if the view is to be closed.
-    pub fn handle(&mut self, action: Action) -> bool {
+    fn handle(&mut self, action: Action) -> bool {
         let rows = self.rows();
         match action {
             Action::Accept => self.inside = !self.inside && rows > 0,
             Action::Cancel if self.inside => self.inside = false,
-            Action::Cancel | Action::ShowCuration => return true,
+            Action::Cancel => return true,
             action if self.inside => {
                 self.item.step(action, rows);
             }
@@ -76,38 +80,6 @@ impl Curation {
             }
         }
         false
-    }
-
-    /// Draws over an area.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
-        let area = area.intersection(buf.area);
-        let place = centered(area, WIDTH, area.height.saturating_sub(2).max(1));
-        let key = |action| keymap.key_for(Context::List, action).unwrap_or_default();
-        let (enter, back) = (key(Action::Accept), key(Action::Cancel));
-        let hint = match self.inside {
-            true => format!("{back} back to the stages"),
-            false => format!("{enter} the items   {back} back"),
-        };
-        let name = self.chosen.path.file_name().unwrap_or_default();
-        let title = format!("how these were chosen: {}", name.to_string_lossy());
-        let inner = boxed(buf, place, &title, &hint, theme);
-        let stages = &self.chosen.stages;
-        let high = (stages.len() as u16 + 1).min(inner.height);
-        let upper = Rect {
-            height: if inner.height < BOTH_FROM && self.inside {
-                0
-            } else {
-                high
-            },
-            ..inner
-        };
-        self.draw_stages(buf, upper, theme);
-        let lower = Rect {
-            y: inner.y + upper.height,
-            height: inner.height - upper.height,
-            ..inner
-        };
-        self.draw_items(buf, lower, theme);
     }
 
     fn draw_stages(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
@@ -207,18 +179,65 @@ impl Curation {
     }
 
     /// A row of the lower part.
-    fn row(&self, passage: &StageSummary, index: usize, columns: usize) -> Row {
+    fn row(&self, passage: &StageSummary, index: usize, columns: usize) -> ListRow {
         let domains = &self.chosen.domains;
         if passage.stage != StageKind::Diversity {
             let item = passage.items.get(index).map(|&i| &self.chosen.items[i]);
-            return item.map_or_else(Row::default, |item| row(item, columns));
+            return item.map_or_else(ListRow::default, |item| row(item, columns));
         }
         let most = domains.first().map_or(1, |d| d.pool).max(1) as f64;
-        domains.get(index).map_or_else(Row::default, |d| {
+        domains.get(index).map_or_else(ListRow::default, |d| {
             let bar = bar(d.pool as f64 / most, usize::from(BAR));
             let of = format!("{bar:<14} {:>6} could be, {:>5} are", d.pool, d.kept);
-            Row::new(&d.domain, of)
+            ListRow::new(&d.domain, of)
         })
+    }
+}
+
+impl Modal for Curation {
+    type Answer = Infallible;
+
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
+        let opener = (Context::Train, Action::ShowCuration);
+        read_key(key, keymap, Some(opener), |action| self.handle(action))
+    }
+
+    fn draw(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Option<Position> {
+        let area = area.intersection(buf.area);
+        let place = centered(area, WIDTH, area.height.saturating_sub(2).max(1));
+        let key = |action| keymap.key_for(Context::List, action).unwrap_or_default();
+        let (enter, back) = (key(Action::Accept), key(Action::Cancel));
+        let hint = match self.inside {
+            true => format!("{back} back to the stages"),
+            false => format!("{enter} the items   {back} back"),
+        };
+        let name = self.chosen.path.file_name().unwrap_or_default();
+        let title = format!("how these were chosen: {}", name.to_string_lossy());
+        let inner = boxed(buf, place, &title, &hint, theme);
+        let stages = &self.chosen.stages;
+        let high = (stages.len() as u16 + 1).min(inner.height);
+        let upper = Rect {
+            height: if inner.height < BOTH_FROM && self.inside {
+                0
+            } else {
+                high
+            },
+            ..inner
+        };
+        self.draw_stages(buf, upper, theme);
+        let lower = Rect {
+            y: inner.y + upper.height,
+            height: inner.height - upper.height,
+            ..inner
+        };
+        self.draw_items(buf, lower, theme);
+        None
     }
 }
 
@@ -246,7 +265,7 @@ fn heading(passage: &StageSummary, domains: usize) -> String {
 }
 
 /// An item in a row: where it is, how long, and its question; why, at the right.
-fn row(item: &ItemDecision, columns: usize) -> Row {
+fn row(item: &ItemDecision, columns: usize) -> ListRow {
     let mark = if item.kept { '✓' } else { '✗' };
     let question = match item.question.is_empty() {
         true => item.id.as_str(),
@@ -260,7 +279,7 @@ fn row(item: &ItemDecision, columns: usize) -> Row {
     };
     // No more than a third: the question says more.
     let short = fit(&why, columns / 3).into_owned();
-    Row::new(left, short)
+    ListRow::new(left, short)
 }
 
 /// Everything about an item but its question.
@@ -358,8 +377,12 @@ mod tests {
     fn it_survives_every_size() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let mut view = view();
-        survives_every_size(|buf, area| view.draw(buf, area, &keymap, &theme));
+        survives_every_size(|buf, area| {
+            view.draw(buf, area, &keymap, &theme);
+        });
         view.handle(Action::Accept);
-        survives_every_size(|buf, area| view.draw(buf, area, &keymap, &theme));
+        survives_every_size(|buf, area| {
+            view.draw(buf, area, &keymap, &theme);
+        });
     }
 }

@@ -1,10 +1,14 @@
 //! Every key, grouped: drawn from the one list of actions and the keymap in use.
 
+use std::convert::Infallible;
+
+use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use super::modal::{Modal, Reply, read_key};
 use super::overlay::{boxed, centered};
 use super::prose::wrap;
 use crate::tui::action::{Action, Group};
@@ -34,7 +38,7 @@ impl Help {
     }
 
     /// Handles an action of [`Context::List`]; `true` if the help is to be closed.
-    pub fn handle(&mut self, action: Action) -> bool {
+    fn handle(&mut self, action: Action) -> bool {
         let page = 10;
         match action {
             Action::Up => self.scroll = self.scroll.saturating_sub(1),
@@ -48,16 +52,28 @@ impl Help {
         }
         false
     }
+}
 
-    /// Settles the scroll position after the last drawing: without this, rows scrolled beyond the
-    /// end would have to be scrolled back one by one. `area` is the area drawn to.
-    pub fn settle(&mut self, area: Rect, keymap: &Keymap, theme: &Theme) {
-        let (rows, room) = layout(self.screen, area, keymap, theme);
+impl Modal for Help {
+    type Answer = Infallible;
+
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
+        read_key(key, keymap, None, |action| self.handle(action))
+    }
+
+    /// Without this, rows scrolled beyond the end would have to be scrolled back one by one.
+    fn prepare(&mut self, area: Rect, keymap: &Keymap) {
+        let (rows, room) = layout(self.screen, area, keymap, &Theme::default());
         self.scroll = self.scroll.min(rows.len().saturating_sub(room));
     }
 
-    /// Draws over an area.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
+    fn draw(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Option<Position> {
         let area = area.intersection(buf.area);
         let (rows, room) = layout(self.screen, area, keymap, theme);
         let first = self.scroll.min(rows.len().saturating_sub(room));
@@ -82,6 +98,7 @@ impl Help {
         for (line, row) in rows.into_iter().skip(first).zip(inner.rows()) {
             line.render(row, buf);
         }
+        None
     }
 }
 
@@ -289,7 +306,7 @@ mod tests {
             shown.contains("Leave; asks only if something would be lost"),
             "{shown}"
         );
-        help.settle(area, &keymap, &theme);
+        help.prepare(area, &keymap);
         let before = help.scroll;
         help.handle(Action::Up);
         assert_eq!(help.scroll, before - 1);

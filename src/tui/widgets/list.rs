@@ -1,10 +1,13 @@
 //! A list to choose from: alternatives, branches, sessions, settings, models.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use std::fmt::Debug;
 
+use crossterm::event::KeyEvent;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::modal::{Modal, Reply};
 use super::overlay::{boxed, cells, centered, put, scroll_to};
-use super::prompt_line::Outcome;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::fit_end;
@@ -12,17 +15,17 @@ use crate::tui::theme::Theme;
 
 /// One row of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct ListRow {
     /// What it is; cut at its end where there is no room.
     pub left: String,
     /// What belongs to it, right-aligned: a figure, a key, a folder. Cut at its beginning.
     pub right: String,
 }
 
-impl Row {
+impl ListRow {
     /// A row.
-    pub fn new(left: impl Into<String>, right: impl Into<String>) -> Row {
-        Row {
+    pub fn new(left: impl Into<String>, right: impl Into<String>) -> ListRow {
+        ListRow {
             left: left.into(),
             right: right.into(),
         }
@@ -103,70 +106,96 @@ impl Selection {
     }
 
     /// Draws rows into an area, the selected one marked with `▸`.
-    pub fn draw(self, buf: &mut Buffer, area: Rect, rows: &[Row], theme: &Theme) {
+    pub fn draw<'a>(
+        self,
+        buf: &mut Buffer,
+        area: Rect,
+        rows: impl ExactSizeIterator<Item = &'a ListRow>,
+        theme: &Theme,
+    ) {
         let area = area.intersection(buf.area);
         let Some(selected) = self.get(rows.len()) else {
             return;
         };
         let first = scroll_to(selected, rows.len(), usize::from(area.height));
-        let shown = rows.iter().enumerate().skip(first);
+        let shown = rows.enumerate().skip(first);
         for ((index, row), place) in shown.zip(area.rows()) {
             row.draw(buf, place, index == selected, theme);
         }
     }
 }
 
-/// A list in a box of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct List {
-    /// What is chosen here.
-    pub title: String,
-    /// What to say where there is nothing to choose: what to do next.
-    pub empty: String,
-    rows: Vec<Row>,
+/// A list in a box of its own; every row carries the answer it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T> {
+    title: String,
+    empty: String,
+    rows: Vec<(T, ListRow)>,
     selection: Selection,
 }
 
-impl List {
-    /// A list that starts at a row.
-    pub fn new(title: &str, empty: &str, rows: Vec<Row>, selected: usize) -> List {
+impl<T: Clone + Debug> List<T> {
+    /// A list that starts at its first row; the title says what is chosen here.
+    pub fn new(title: impl Into<String>, rows: impl IntoIterator<Item = (T, ListRow)>) -> List<T> {
         List {
             title: title.into(),
-            empty: empty.into(),
-            rows,
-            selection: Selection::at(selected),
+            empty: String::new(),
+            rows: rows.into_iter().collect(),
+            selection: Selection::default(),
         }
     }
 
-    /// Index of the selected row; `None` if the list is empty.
-    pub fn selected(&self) -> Option<usize> {
-        self.selection.get(self.rows.len())
+    /// What to say where there is nothing to choose: what to do next.
+    pub fn empty(mut self, sentence: &str) -> List<T> {
+        sentence.clone_into(&mut self.empty);
+        self
     }
 
-    /// Replaces the rows; the selection stays where it is, as far as it can.
-    pub fn set_rows(&mut self, rows: Vec<Row>) {
-        self.rows = rows;
+    /// Starts at the first row whose answer is meant, if there is one.
+    pub fn select(mut self, meant: impl Fn(&T) -> bool) -> List<T> {
+        if let Some(at) = self.rows.iter().position(|(answer, _)| meant(answer)) {
+            self.selection = Selection::at(at);
+        }
+        self
     }
 
-    /// Handles an action of [`Context::List`]; done with the index of the chosen row.
-    pub fn handle(&mut self, action: Action) -> Outcome<usize> {
+    /// Handles an action of [`Context::List`].
+    fn handle(&mut self, action: Action) -> Reply<T> {
         match action {
-            Action::Accept => self.selected().map_or(Outcome::Open, Outcome::Done),
-            Action::Cancel => Outcome::Cancelled,
-            action => {
-                if self.selection.step(action, self.rows.len()) {
-                    Outcome::Open
-                } else {
-                    Outcome::Other(action)
-                }
-            }
+            Action::Accept => match self.selected() {
+                Some((answer, _)) => Reply::Done(answer.clone()),
+                None => Reply::Open,
+            },
+            Action::Cancel => Reply::Cancelled,
+            action if self.selection.step(action, self.rows.len()) => Reply::Open,
+            action => Reply::Other(action),
         }
     }
 
-    /// Draws over an area, as large as its rows need.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
+    fn selected(&self) -> Option<&(T, ListRow)> {
+        self.rows.get(self.selection.get(self.rows.len())?)
+    }
+}
+
+impl<T: Clone + Debug> Modal for List<T> {
+    type Answer = T;
+
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<T> {
+        match keymap.action(Context::List, key) {
+            Some(action) => self.handle(action),
+            None => Reply::Open,
+        }
+    }
+
+    fn draw(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Option<Position> {
         let area = area.intersection(buf.area);
-        let wide = |row: &Row| {
+        let wide = |(_, row): &(T, ListRow)| {
             cells(&row.left)
                 .saturating_add(cells(&row.right))
                 .saturating_add(4)
@@ -198,7 +227,9 @@ impl List {
                 theme.dim,
             );
         }
-        self.selection.draw(buf, inner, &self.rows, theme);
+        let rows = self.rows.iter().map(|(_, row)| row);
+        self.selection.draw(buf, inner, rows, theme);
+        None
     }
 }
 
@@ -219,52 +250,64 @@ mod tests {
     use super::*;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
 
-    fn rows(n: usize) -> Vec<Row> {
+    fn rows(n: usize) -> Vec<(usize, ListRow)> {
         (0..n)
-            .map(|i| Row::new(format!("row {i} 日本語"), format!("/folder/{i}")))
+            .map(|i| {
+                (
+                    i,
+                    ListRow::new(format!("row {i} 日本語"), format!("/folder/{i}")),
+                )
+            })
             .collect()
     }
 
     #[test]
-    fn moving_wraps_at_both_ends_and_choosing_gives_the_row() {
-        let mut list = List::new("Branches", "", rows(3), 0);
+    fn moving_wraps_at_both_ends_and_choosing_gives_the_answer_of_the_row() {
+        let mut list = List::new("Branches", rows(3));
         list.handle(Action::Up);
-        assert_eq!(list.selected(), Some(2));
+        assert_eq!(list.handle(Action::Accept), Reply::Done(2));
         list.handle(Action::Down);
-        assert_eq!(list.handle(Action::Accept), Outcome::Done(0));
+        assert_eq!(list.handle(Action::Accept), Reply::Done(0));
         list.handle(Action::PageDown);
-        assert_eq!(list.selected(), Some(2), "a page does not wrap");
-        list.set_rows(rows(2));
         assert_eq!(
-            list.selected(),
-            Some(1),
-            "a selection that is gone moves to the last row"
+            list.handle(Action::Accept),
+            Reply::Done(2),
+            "a page does not wrap"
         );
-        assert_eq!(list.handle(Action::Cancel), Outcome::Cancelled);
-        assert_eq!(list.handle(Action::Quit), Outcome::Other(Action::Quit));
-        assert_eq!(List::default().handle(Action::Accept), Outcome::Open);
+        assert_eq!(list.handle(Action::Cancel), Reply::Cancelled);
+        assert_eq!(list.handle(Action::Quit), Reply::Other(Action::Quit));
+        let mut list = List::new("Branches", rows(0));
+        assert_eq!(list.handle(Action::Accept), Reply::Open);
+        let mut list = List::new("Branches", rows(3)).select(|&i| i == 1);
+        assert_eq!(list.handle(Action::Accept), Reply::Done(1));
     }
 
     #[test]
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
-        let list = List::new("Alternatives", "", rows(5), 1);
-        let shown = picture(60, 12, |buf, area| list.draw(buf, area, &keymap, &theme));
+        let list = List::new("Alternatives", rows(5)).select(|&i| i == 1);
+        let shown = picture(60, 12, |buf, area| {
+            list.draw(buf, area, &keymap, &theme);
+        });
         insta::assert_snapshot!("list", shown);
-        let list = List::new("Open", "no sessions yet: Ctrl-s saves one", vec![], 0);
-        let shown = picture(60, 6, |buf, area| list.draw(buf, area, &keymap, &theme));
+        let list = List::new("Open", rows(0)).empty("no sessions yet: Ctrl-s saves one");
+        let shown = picture(60, 6, |buf, area| {
+            list.draw(buf, area, &keymap, &theme);
+        });
         insta::assert_snapshot!("list_empty", shown);
     }
 
     #[test]
     fn every_size_draws() {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
-        let mut list = List::new("Branches", "", rows(30), 0);
+        let mut list = List::new("Branches", rows(30));
         survives_every_size(|buf, area| {
             list.handle(Action::Down);
             list.draw(buf, area, &keymap, &theme);
         });
-        let empty = List::new("Open", "nothing here", vec![], 0);
-        survives_every_size(|buf, area| empty.draw(buf, area, &keymap, &theme));
+        let empty = List::new("Open", rows(0)).empty("nothing here");
+        survives_every_size(|buf, area| {
+            empty.draw(buf, area, &keymap, &theme);
+        });
     }
 }

@@ -14,10 +14,10 @@ use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::input::Input;
-use crate::tui::widgets::list::{Row, Selection, hint};
+use crate::tui::widgets::list::{ListRow, Selection, hint};
+use crate::tui::widgets::modal::{Modal, Reply};
 use crate::tui::widgets::overlay::{boxed, centered, put};
 use crate::tui::widgets::palette::{score, types};
-use crate::tui::widgets::prompt_line::Outcome;
 use s1_core::format;
 use s1_data::hub;
 use s1_engine::catalog::CatalogEntry;
@@ -27,25 +27,26 @@ pub const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf
 
 /// The picker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Picker {
+pub struct ModelPicker {
     entries: Vec<CatalogEntry>,
     /// What is typed: letters that narrow the list, or a path.
     input: Input,
     selection: Selection,
     /// Whether files are still being looked for.
-    pub searching: bool,
+    searching: bool,
     /// The model in use, marked in the list.
-    pub current: Option<PathBuf>,
+    current: Option<PathBuf>,
     /// Why the last choice did not work, in one sentence; shown until the next key.
-    pub error: Option<String>,
+    error: Option<String>,
 }
 
-impl Picker {
-    /// A picker over the files that were found.
-    pub fn new(entries: Vec<CatalogEntry>) -> Picker {
-        Picker {
-            entries,
-            ..Picker::default()
+impl ModelPicker {
+    /// A picker while files are being looked for; the model in use will be marked.
+    pub fn searching(current: Option<PathBuf>) -> ModelPicker {
+        ModelPicker {
+            searching: true,
+            current,
+            ..ModelPicker::default()
         }
     }
 
@@ -78,43 +79,11 @@ impl Picker {
         (path && !text.is_empty()).then(|| expand_home(text.trim_start_matches("file://")))
     }
 
-    /// Inserts pasted text, e.g. a file dragged onto the terminal.
-    pub fn paste(&mut self, text: &str) {
-        self.error = None;
-        self.selection = Selection::default();
-        self.input.insert(text.trim_end());
-    }
-
-    /// Handles a key; done with the file to load.
-    pub fn handle(&mut self, key: KeyEvent, keymap: &Keymap) -> Outcome<PathBuf> {
-        let action = if types(key) {
-            None
-        } else {
-            keymap.action(Context::List, key)
-        };
-        let count = self.matches().len();
-        match action {
-            Some(Action::Accept) => return self.accept(),
-            Some(Action::Cancel) => return Outcome::Cancelled,
-            Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
-                return Outcome::Other(action);
-            }
-            Some(action) if self.selection.step(action, count) => self.error = None,
-            _ => {
-                if self.input.handle(key) {
-                    self.error = None;
-                    self.selection = Selection::default();
-                }
-            }
-        }
-        Outcome::Open
-    }
-
-    fn accept(&mut self) -> Outcome<PathBuf> {
+    fn accept(&mut self) -> Reply<PathBuf> {
         if let Some(path) = self.typed_path() {
             // Whether the hub has it is found out where it is loaded.
             if path.is_file() || hub::is_hub(&path) {
-                return Outcome::Done(path);
+                return Reply::Done(path);
             }
             self.error = Some(if path.is_dir() {
                 format!(
@@ -124,18 +93,134 @@ impl Picker {
             } else {
                 format!("there is no file {}", path.display())
             });
-            return Outcome::Open;
+            return Reply::Open;
         }
         let matches = self.matches();
         let chosen = self
             .selection
             .get(matches.len())
             .and_then(|i| matches.get(i));
-        chosen.map_or(Outcome::Open, |entry| Outcome::Done(entry.path.clone()))
+        chosen.map_or(Reply::Open, |entry| Reply::Done(entry.path.clone()))
     }
 
-    /// Draws over an area; returns where the cursor stands.
-    pub fn draw(
+    fn draw_input(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
+        let line = Rect {
+            x: area.x.saturating_add(2),
+            width: area.width.saturating_sub(2),
+            ..area
+        };
+        put(buf, area, area.x, area.y, area.width, "›", theme.key);
+        let cursor = self.input.draw(buf, line, theme);
+        if self.input.text().is_empty() {
+            let x = line.x.saturating_add(2);
+            put(
+                buf,
+                line,
+                x,
+                line.y,
+                line.width,
+                "type to find, or write a path",
+                theme.dim,
+            );
+        }
+        cursor
+    }
+
+    fn draw_list(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let matches = self.matches();
+        if self.typed_path().is_some() {
+            put(
+                buf,
+                area,
+                area.x,
+                area.y,
+                area.width,
+                "Enter loads this path",
+                theme.dim,
+            );
+        } else if matches.is_empty() {
+            self.draw_empty(buf, area, theme);
+        } else {
+            let name = |e: &CatalogEntry| {
+                let here = self.current.as_ref() == Some(&e.path);
+                format!(
+                    "{:>7}  {}{}",
+                    format::size(e.bytes),
+                    e.name,
+                    if here { " ✓" } else { "" }
+                )
+            };
+            let rows: Vec<ListRow> = matches
+                .iter()
+                .map(|e| ListRow::new(name(e), e.origin.clone()))
+                .collect();
+            self.selection.draw(buf, area, rows.iter(), theme);
+        }
+    }
+
+    fn draw_empty(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let lines: &[(&str, ratatui::style::Style)] = if self.searching {
+            &[("looking for GGUF files …", theme.dim)]
+        } else if !self.entries.is_empty() {
+            &[("no model matches; a path works, too", theme.dim)]
+        } else {
+            &[
+                ("No GGUF file was found. Get one:", theme.text),
+                ("", theme.text),
+                (GET_ONE, theme.key),
+                ("", theme.text),
+                (
+                    "Or write the path of one above, or start with s1-tui --model PATH.gguf",
+                    theme.dim,
+                ),
+            ]
+        };
+        for ((text, style), row) in lines.iter().zip(area.rows()) {
+            put(buf, row, row.x, row.y, row.width, text, *style);
+        }
+    }
+}
+
+impl Modal for ModelPicker {
+    type Answer = PathBuf;
+
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<PathBuf> {
+        let action = if types(key) {
+            None
+        } else {
+            keymap.action(Context::List, key)
+        };
+        let count = self.matches().len();
+        match action {
+            Some(Action::Accept) => return self.accept(),
+            Some(Action::Cancel) => return Reply::Cancelled,
+            Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
+                return Reply::Other(action);
+            }
+            Some(action) if self.selection.step(action, count) => self.error = None,
+            _ => {
+                if self.input.handle(key) {
+                    self.error = None;
+                    self.selection = Selection::default();
+                }
+            }
+        }
+        Reply::Open
+    }
+
+    /// Inserts pasted text, e.g. a file dragged onto the terminal.
+    fn paste(&mut self, text: &str) {
+        self.error = None;
+        self.selection = Selection::default();
+        self.input.insert(text.trim_end());
+    }
+
+    fn show_error(&mut self, sentence: &str) -> bool {
+        self.error = Some(sentence.to_owned());
+        true
+    }
+
+    fn draw(
         &self,
         buf: &mut Buffer,
         area: Rect,
@@ -189,83 +274,6 @@ impl Picker {
         }
         cursor
     }
-
-    fn draw_input(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
-        let line = Rect {
-            x: area.x.saturating_add(2),
-            width: area.width.saturating_sub(2),
-            ..area
-        };
-        put(buf, area, area.x, area.y, area.width, "›", theme.key);
-        let cursor = self.input.draw(buf, line, theme);
-        if self.input.text().is_empty() {
-            let x = line.x.saturating_add(2);
-            put(
-                buf,
-                line,
-                x,
-                line.y,
-                line.width,
-                "type to find, or write a path",
-                theme.dim,
-            );
-        }
-        cursor
-    }
-
-    fn draw_list(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let matches = self.matches();
-        if self.typed_path().is_some() {
-            put(
-                buf,
-                area,
-                area.x,
-                area.y,
-                area.width,
-                "Enter loads this path",
-                theme.dim,
-            );
-        } else if matches.is_empty() {
-            self.draw_empty(buf, area, theme);
-        } else {
-            let name = |e: &CatalogEntry| {
-                let here = self.current.as_ref() == Some(&e.path);
-                format!(
-                    "{:>7}  {}{}",
-                    format::size(e.bytes),
-                    e.name,
-                    if here { " ✓" } else { "" }
-                )
-            };
-            let rows: Vec<Row> = matches
-                .iter()
-                .map(|e| Row::new(name(e), e.origin.clone()))
-                .collect();
-            self.selection.draw(buf, area, &rows, theme);
-        }
-    }
-
-    fn draw_empty(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let lines: &[(&str, ratatui::style::Style)] = if self.searching {
-            &[("looking for GGUF files …", theme.dim)]
-        } else if !self.entries.is_empty() {
-            &[("no model matches; a path works, too", theme.dim)]
-        } else {
-            &[
-                ("No GGUF file was found. Get one:", theme.text),
-                ("", theme.text),
-                (GET_ONE, theme.key),
-                ("", theme.text),
-                (
-                    "Or write the path of one above, or start with s1-tui --model PATH.gguf",
-                    theme.dim,
-                ),
-            ]
-        };
-        for ((text, style), row) in lines.iter().zip(area.rows()) {
-            put(buf, row, row.x, row.y, row.width, text, *style);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -313,11 +321,17 @@ mod tests {
         .collect()
     }
 
-    fn press(picker: &mut Picker, code: KeyCode) -> Outcome<PathBuf> {
-        picker.handle(KeyEvent::new(code, KeyModifiers::NONE), &Keymap::default())
+    fn found(current: Option<PathBuf>) -> ModelPicker {
+        let mut picker = ModelPicker::searching(current);
+        picker.set_entries(entries());
+        picker
     }
 
-    fn typed(picker: &mut Picker, text: &str) {
+    fn press(picker: &mut ModelPicker, code: KeyCode) -> Reply<PathBuf> {
+        picker.key(KeyEvent::new(code, KeyModifiers::NONE), &Keymap::default())
+    }
+
+    fn typed(picker: &mut ModelPicker, text: &str) {
         for c in text.chars() {
             press(picker, KeyCode::Char(c));
         }
@@ -325,16 +339,16 @@ mod tests {
 
     #[test]
     fn typing_narrows_and_enter_loads() {
-        let mut picker = Picker::new(entries());
+        let mut picker = found(None);
         press(&mut picker, KeyCode::Down);
-        let second = Outcome::Done("/models/SmolLM2-135M-Instruct-Q4_1.gguf".into());
+        let second = Reply::Done("/models/SmolLM2-135M-Instruct-Q4_1.gguf".into());
         assert_eq!(press(&mut picker, KeyCode::Enter), second);
         typed(&mut picker, "s1");
-        let best = Outcome::Done("/models/s1.1-1.5B-Q4_K_M.gguf".into());
+        let best = Reply::Done("/models/s1.1-1.5B-Q4_K_M.gguf".into());
         assert_eq!(press(&mut picker, KeyCode::Enter), best);
         typed(&mut picker, "xyzzy");
-        assert_eq!(press(&mut picker, KeyCode::Enter), Outcome::Open);
-        assert_eq!(press(&mut picker, KeyCode::Esc), Outcome::Cancelled);
+        assert_eq!(press(&mut picker, KeyCode::Enter), Reply::Open);
+        assert_eq!(press(&mut picker, KeyCode::Esc), Reply::Cancelled);
     }
 
     #[test]
@@ -342,18 +356,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("m.gguf");
         std::fs::write(&file, "GGUF").unwrap();
-        let mut picker = Picker::default();
+        let mut picker = ModelPicker::default();
         picker.paste(&format!("'{}'\n", file.display()));
-        assert_eq!(press(&mut picker, KeyCode::Enter), Outcome::Done(file));
+        assert_eq!(press(&mut picker, KeyCode::Enter), Reply::Done(file));
 
-        let mut picker = Picker::default();
+        let mut picker = ModelPicker::default();
         picker.paste("hf:owner/name:m.gguf");
-        let of_the_hub = Outcome::Done("hf:owner/name:m.gguf".into());
+        let of_the_hub = Reply::Done("hf:owner/name:m.gguf".into());
         assert_eq!(press(&mut picker, KeyCode::Enter), of_the_hub);
 
-        let mut picker = Picker::default();
+        let mut picker = ModelPicker::default();
         picker.paste(&dir.path().display().to_string());
-        assert_eq!(press(&mut picker, KeyCode::Enter), Outcome::Open);
+        assert_eq!(press(&mut picker, KeyCode::Enter), Reply::Open);
         assert!(
             picker
                 .error
@@ -376,18 +390,17 @@ mod tests {
     #[test]
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
-        let mut picker = Picker::new(entries());
-        picker.current = Some("/models/Qwen3-0.6B-Q8_0.gguf".into());
+        let mut picker = found(Some("/models/Qwen3-0.6B-Q8_0.gguf".into()));
         press(&mut picker, KeyCode::Down);
         let shown = picture(80, 24, |buf, area| {
             picker.draw(buf, area, &keymap, &theme);
         });
         insta::assert_snapshot!("picker_80x24", shown);
         let shown = picture(80, 24, |buf, area| {
-            Picker::default().draw(buf, area, &keymap, &theme);
+            ModelPicker::default().draw(buf, area, &keymap, &theme);
         });
         insta::assert_snapshot!("picker_empty", shown);
-        let mut picker = Picker::default();
+        let mut picker = ModelPicker::default();
         typed(&mut picker, "~nobody/x.gguf");
         press(&mut picker, KeyCode::Enter);
         let shown = picture(80, 24, |buf, area| {
@@ -399,9 +412,9 @@ mod tests {
     #[test]
     fn every_size_draws() {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
-        let mut failed = Picker::new(entries());
+        let mut failed = found(None);
         failed.error = Some("a sentence".into());
-        for picker in [Picker::default(), Picker::new(entries()), failed] {
+        for picker in [ModelPicker::default(), found(None), failed] {
             survives_every_size(|buf, area| {
                 picker.draw(buf, area, &keymap, &theme);
             });

@@ -91,7 +91,11 @@ pub mod testing {
     use super::*;
 
     /// What a draw function leaves on a screen of a size, as text without trailing spaces.
-    pub fn picture(width: u16, height: u16, draw: impl FnOnce(&mut Buffer, Rect)) -> String {
+    pub fn picture<R>(
+        width: u16,
+        height: u16,
+        draw: impl FnOnce(&mut Buffer, Rect) -> R,
+    ) -> String {
         let area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(area);
         draw(&mut buf, area);
@@ -112,7 +116,7 @@ pub mod testing {
 
     /// Draws at every size from 1 × 1 to 60 × 20, and in a corner of a larger screen: nothing may
     /// panic, and nothing outside the area may change.
-    pub fn survives_every_size(mut draw: impl FnMut(&mut Buffer, Rect)) {
+    pub fn survives_every_size<R>(mut draw: impl FnMut(&mut Buffer, Rect) -> R) {
         for width in 1..=60 {
             for height in 1..=20 {
                 let whole = Rect::new(0, 0, width + 3, height + 2);

@@ -5,9 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::input::Input;
-use super::list::{Row, Selection, hint};
+use super::list::{ListRow, Selection, hint};
+use super::modal::{Modal, Reply};
 use super::overlay::{boxed, put};
-use super::prompt_line::Outcome;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -50,15 +50,12 @@ impl Palette {
             .take_while(|(score, _)| score * 2 >= best);
         good.map(|(_, action)| action).collect()
     }
+}
 
-    /// Inserts pasted text.
-    pub fn paste(&mut self, text: &str) {
-        self.input.insert(text);
-        self.selection = Selection::default();
-    }
+impl Modal for Palette {
+    type Answer = Action;
 
-    /// Handles a key; done with the action to run.
-    pub fn handle(&mut self, key: KeyEvent, keymap: &Keymap) -> Outcome<Action> {
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Action> {
         let typed = types(key);
         let action = if typed {
             None
@@ -72,11 +69,11 @@ impl Palette {
                     .selection
                     .get(matches.len())
                     .and_then(|i| matches.get(i));
-                return chosen.map_or(Outcome::Open, |&action| Outcome::Done(action));
+                return chosen.map_or(Reply::Open, |&action| Reply::Done(action));
             }
-            Some(Action::Cancel) => return Outcome::Cancelled,
+            Some(Action::Cancel) => return Reply::Cancelled,
             Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
-                return Outcome::Other(action);
+                return Reply::Other(action);
             }
             Some(action) if self.selection.step(action, matches.len()) => {}
             _ => {
@@ -85,12 +82,16 @@ impl Palette {
                 }
             }
         }
-        Outcome::Open
+        Reply::Open
     }
 
-    /// Draws over an area: a box that keeps its place while the list gets shorter. Returns where
-    /// the cursor stands.
-    pub fn draw(
+    fn paste(&mut self, text: &str) {
+        self.input.insert(text);
+        self.selection = Selection::default();
+    }
+
+    /// A box that keeps its place while the list gets shorter.
+    fn draw(
         &self,
         buf: &mut Buffer,
         area: Rect,
@@ -136,10 +137,10 @@ impl Palette {
         let row = |action: &Action| {
             let mut contexts = Context::ALL.iter();
             let key = contexts.find_map(|&c| keymap.key_for(c, *action));
-            Row::new(action.describe(), key.unwrap_or_default())
+            ListRow::new(action.describe(), key.unwrap_or_default())
         };
-        let rows: Vec<Row> = matches.iter().map(row).collect();
-        self.selection.draw(buf, list, &rows, theme);
+        let rows: Vec<ListRow> = matches.iter().map(row).collect();
+        self.selection.draw(buf, list, rows.iter(), theme);
         cursor
     }
 }
@@ -203,7 +204,7 @@ mod tests {
         let keymap = Keymap::default();
         let mut palette = Palette::new(Action::ALL);
         for c in text.chars() {
-            palette.handle(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &keymap);
+            palette.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &keymap);
         }
         palette
     }
@@ -253,25 +254,25 @@ mod tests {
         let mut palette = typed("jkq");
         assert_eq!(palette.input.text(), "jkq", "no letter moves or quits");
         let press =
-            |p: &mut Palette, code, modifiers| p.handle(KeyEvent::new(code, modifiers), &keymap);
+            |p: &mut Palette, code, modifiers| p.key(KeyEvent::new(code, modifiers), &keymap);
         assert_eq!(
             press(&mut palette, KeyCode::Enter, KeyModifiers::NONE),
-            Outcome::Open
+            Reply::Open
         );
         let mut palette = typed("cut");
         press(&mut palette, KeyCode::Down, KeyModifiers::NONE);
         let second = palette.matches()[1];
         assert_eq!(
             press(&mut palette, KeyCode::Enter, KeyModifiers::NONE),
-            Outcome::Done(second)
+            Reply::Done(second)
         );
         assert_eq!(
             press(&mut palette, KeyCode::Char('c'), KeyModifiers::CONTROL),
-            Outcome::Other(Action::Quit)
+            Reply::Other(Action::Quit)
         );
         assert_eq!(
             press(&mut palette, KeyCode::Esc, KeyModifiers::NONE),
-            Outcome::Cancelled
+            Reply::Cancelled
         );
     }
 

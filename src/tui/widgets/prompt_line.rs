@@ -6,23 +6,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::input::Input;
+use super::modal::{Modal, Reply};
 use super::overlay::{boxed, cells, centered, put};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
-
-/// What a key did to an overlay that asks for something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<T> {
-    /// It stays open.
-    Open,
-    /// The user gave this.
-    Done(T),
-    /// The user left without a change.
-    Cancelled,
-    /// Another action, for the program as a whole (quit, redraw, suspend).
-    Other(Action),
-}
 
 /// A question with room for one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,27 +34,19 @@ impl PromptLine {
             input: Input::new(text),
         }
     }
+}
 
-    /// What is typed so far.
-    pub fn text(&self) -> &str {
-        self.input.text()
-    }
+impl Modal for PromptLine {
+    type Answer = String;
 
-    /// Inserts pasted text.
-    pub fn paste(&mut self, text: &str) {
-        self.error = None;
-        self.input.insert(text);
-    }
-
-    /// Handles a key.
-    pub fn handle(&mut self, key: KeyEvent, keymap: &Keymap) -> Outcome<String> {
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<String> {
         match keymap.action(Context::Editor, key) {
             Some(Action::Submit | Action::Accept) => {
-                return Outcome::Done(self.input.text().to_owned());
+                return Reply::Done(self.input.text().to_owned());
             }
-            Some(Action::Cancel) => return Outcome::Cancelled,
+            Some(Action::Cancel) => return Reply::Cancelled,
             Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
-                return Outcome::Other(action);
+                return Reply::Other(action);
             }
             Some(Action::Newline) => {
                 self.input.insert("\n");
@@ -78,11 +58,20 @@ impl PromptLine {
                 }
             }
         }
-        Outcome::Open
+        Reply::Open
     }
 
-    /// Draws over an area; returns where the cursor stands.
-    pub fn draw(
+    fn paste(&mut self, text: &str) {
+        self.error = None;
+        self.input.insert(text);
+    }
+
+    fn show_error(&mut self, sentence: &str) -> bool {
+        self.error = Some(sentence.to_owned());
+        true
+    }
+
+    fn draw(
         &self,
         buf: &mut Buffer,
         area: Rect,
@@ -129,21 +118,18 @@ mod tests {
         let keymap = Keymap::default();
         let mut prompt = PromptLine::new("Wait text", "", "Wait");
         assert_eq!(
-            prompt.handle(key(KeyCode::Char('q')), &keymap),
-            Outcome::Open,
+            prompt.key(key(KeyCode::Char('q')), &keymap),
+            Reply::Open,
             "q types"
         );
         prompt.paste(" for it");
         assert_eq!(
-            prompt.handle(key(KeyCode::Enter), &keymap),
-            Outcome::Done("Waitq for it".into())
+            prompt.key(key(KeyCode::Enter), &keymap),
+            Reply::Done("Waitq for it".into())
         );
-        assert_eq!(
-            prompt.handle(key(KeyCode::Esc), &keymap),
-            Outcome::Cancelled
-        );
+        assert_eq!(prompt.key(key(KeyCode::Esc), &keymap), Reply::Cancelled);
         let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(prompt.handle(ctrl_c, &keymap), Outcome::Other(Action::Quit));
+        assert_eq!(prompt.key(ctrl_c, &keymap), Reply::Other(Action::Quit));
     }
 
     #[test]
@@ -156,7 +142,7 @@ mod tests {
             prompt.draw(buf, area, &keymap, &theme);
         });
         insta::assert_snapshot!("prompt_line_error", shown);
-        prompt.handle(key(KeyCode::Char('y')), &keymap);
+        prompt.key(key(KeyCode::Char('y')), &keymap);
         assert_eq!(prompt.error, None);
     }
 

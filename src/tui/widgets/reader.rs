@@ -1,10 +1,14 @@
 //! A text to read over the screen: wrapped to the room there is, every space and line break kept.
 
+use std::convert::Infallible;
+
+use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
+use super::modal::{Modal, Reply, read_key};
 use super::overlay::{boxed, centered};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
@@ -16,8 +20,10 @@ const WIDTH: u16 = 104;
 
 /// A text and how far it is scrolled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reader {
+pub struct TextReader {
     title: String,
+    /// The key that opened it, of this action on this screen, closes it.
+    opener: (Context, Action),
     /// Safe to show.
     text: String,
     /// First row shown.
@@ -27,11 +33,12 @@ pub struct Reader {
     room: usize,
 }
 
-impl Reader {
+impl TextReader {
     /// A text from anywhere; control sequences in it become visible.
-    pub fn new(title: &str, text: &str) -> Reader {
-        Reader {
+    pub fn new(title: &str, text: &str, opener: (Context, Action)) -> TextReader {
+        TextReader {
             title: title.to_owned(),
+            opener,
             text: clean(text).into_owned(),
             scroll: 0,
             rows: 1,
@@ -40,7 +47,7 @@ impl Reader {
     }
 
     /// Handles an action of [`Context::List`]; `true` if the text is to be closed.
-    pub fn handle(&mut self, action: Action) -> bool {
+    fn handle(&mut self, action: Action) -> bool {
         let page = self.room.saturating_sub(1).max(1);
         let last = self.rows.saturating_sub(self.room);
         self.scroll = match action {
@@ -50,22 +57,42 @@ impl Reader {
             Action::PageDown => self.scroll + page,
             Action::Home => 0,
             Action::End => last,
-            Action::Cancel | Action::Accept | Action::ShowPrompt => return true,
+            Action::Cancel | Action::Accept => return true,
             _ => self.scroll,
         }
         .min(last);
         false
     }
 
-    /// Settles the scroll position for an area before it is drawn to.
-    pub fn settle(&mut self, area: Rect) {
+    /// The rows of the text in an area, and how many of them are seen at once.
+    fn layout(&self, area: Rect) -> (Vec<String>, usize) {
+        let most = place(area, usize::from(u16::MAX));
+        let columns = usize::from(most.width).saturating_sub(4).max(1);
+        let rows = wrap(&self.text, columns);
+        (rows, usize::from(most.height).saturating_sub(2).max(1))
+    }
+}
+
+impl Modal for TextReader {
+    type Answer = Infallible;
+
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
+        read_key(key, keymap, Some(self.opener), |action| self.handle(action))
+    }
+
+    fn prepare(&mut self, area: Rect, _keymap: &Keymap) {
         let (rows, room) = self.layout(area);
         (self.rows, self.room) = (rows.len(), room);
         self.scroll = self.scroll.min(self.rows.saturating_sub(self.room));
     }
 
-    /// Draws over an area.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, keymap: &Keymap, theme: &Theme) {
+    fn draw(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Option<Position> {
         let area = area.intersection(buf.area);
         let (rows, room) = self.layout(area);
         let first = self.scroll.min(rows.len().saturating_sub(room));
@@ -84,14 +111,7 @@ impl Reader {
         for (row, at) in rows.into_iter().skip(first).zip(inner.rows()) {
             Line::styled(row, theme.text).render(at, buf);
         }
-    }
-
-    /// The rows of the text in an area, and how many of them are seen at once.
-    fn layout(&self, area: Rect) -> (Vec<String>, usize) {
-        let most = place(area, usize::from(u16::MAX));
-        let columns = usize::from(most.width).saturating_sub(4).max(1);
-        let rows = wrap(&self.text, columns);
-        (rows, usize::from(most.height).saturating_sub(2).max(1))
+        None
     }
 }
 
@@ -127,13 +147,17 @@ mod tests {
     const PROMPT: &str =
         "<|im_start|>user\nHow many r's are in \"raspberry\"?  \u{1b}[2J<|im_end|>\n<think>\n";
 
+    fn reader(text: &str) -> TextReader {
+        TextReader::new("Prompt", text, (Context::Explore, Action::ShowPrompt))
+    }
+
     #[test]
     fn every_character_is_there_and_none_does_anything() {
         assert_eq!(wrap("ab  cd\n\ne", 3), ["ab ", " cd", "", "e"]);
         assert_eq!(wrap("日本語", 5), ["日本", "語"]);
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(60, 12, |buf, area| {
-            Reader::new("Prompt", PROMPT).draw(buf, area, &keymap, &theme);
+            reader(PROMPT).draw(buf, area, &keymap, &theme);
         });
         assert!(shown.contains("<|im_start|>user"), "{shown}");
         assert!(shown.contains("<think>"), "{shown}");
@@ -143,27 +167,36 @@ mod tests {
     #[test]
     fn it_scrolls_to_its_end_and_no_further() {
         let text = (1..=50).map(|n| format!("line {n}\n")).collect::<String>();
-        let mut reader = Reader::new("Prompt", text.trim_end());
+        let mut reader = reader(text.trim_end());
         let area = Rect::new(0, 0, 60, 12);
-        reader.settle(area);
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        reader.prepare(area, &keymap);
         for _ in 0..9 {
             assert!(!reader.handle(Action::PageDown));
         }
-        let (keymap, theme) = (Keymap::default(), Theme::default());
-        let end = picture(60, 12, |buf, area| reader.draw(buf, area, &keymap, &theme));
+        let end = picture(60, 12, |buf, area| {
+            reader.draw(buf, area, &keymap, &theme);
+        });
         assert!(end.contains("line 50"), "{end}");
         reader.handle(Action::Up);
-        let up = picture(60, 12, |buf, area| reader.draw(buf, area, &keymap, &theme));
+        let up = picture(60, 12, |buf, area| {
+            reader.draw(buf, area, &keymap, &theme);
+        });
         assert!(!up.contains("line 50") && up.contains("line 49"), "{up}");
-        assert!(reader.handle(Action::ShowPrompt), "the same key closes it");
+        let v = KeyEvent::from(crossterm::event::KeyCode::Char('v'));
+        assert_eq!(
+            reader.key(v, &keymap),
+            Reply::Cancelled,
+            "the same key closes it"
+        );
     }
 
     #[test]
     fn it_survives_every_size() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
-        let mut reader = Reader::new("Prompt", PROMPT);
+        let mut reader = reader(PROMPT);
         survives_every_size(|buf, area| {
-            reader.settle(area);
+            reader.prepare(area, &keymap);
             reader.draw(buf, area, &keymap, &theme);
         });
     }

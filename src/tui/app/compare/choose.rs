@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{App, MAX_LANES, Overlay, Pick};
-use crate::tui::app::overlay::Ask;
-use crate::tui::widgets::list::{List, Row};
+use super::{App, MAX_LANES};
+use crate::tui::app::overlay::Question;
+use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_lab::lanes::{Limit, MAX_SAMPLES, Preset, Source, Strategy};
 
@@ -19,7 +19,7 @@ pub enum Place {
 
 /// What a strategy needs to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+enum Kind {
     /// A number of tokens.
     Budget,
     /// A number of waits.
@@ -28,6 +28,31 @@ pub enum Kind {
     Word,
     /// A number of samples, and perhaps a temperature.
     Vote,
+}
+
+impl Kind {
+    /// The line it is typed into.
+    fn line(self) -> PromptLine {
+        let (title, note, text) = match self {
+            Kind::Budget => ("Budget", "Tokens of thinking at most, e.g. 64.", ""),
+            Kind::Waits => (
+                "Waits",
+                "How many attempts to end are replaced by the wait text.",
+                "1",
+            ),
+            Kind::Word => (
+                "Wait text",
+                "It replaces the model's first attempt to end.",
+                "Hmm",
+            ),
+            Kind::Vote => (
+                "Majority of",
+                "Samples, and the temperature they are drawn at, e.g. 5 at 0.8",
+                "5 at 0.8",
+            ),
+        };
+        PromptLine::new(title, note, text)
+    }
 }
 
 /// What can be chosen for a lane: at once, or after a figure or a word; the last is a model.
@@ -64,7 +89,7 @@ const CHOICES: [(&str, &str, Choice); 10] = [
     ("Another model …", "to its natural end", Choice::Model),
 ];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Choice {
     Free,
     NoThinking,
@@ -73,61 +98,73 @@ enum Choice {
     Model,
 }
 
+/// Which preset is taken.
+#[derive(Debug, PartialEq, Eq)]
+struct LanesToCompare;
+
+impl Question<Preset> for LanesToCompare {
+    fn answered(&self, app: &mut App, preset: Preset) -> Result<(), String> {
+        app.compare.preset = Some(preset);
+        app.compare.plan = preset.strategies();
+        app.plan_changed();
+        Ok(())
+    }
+}
+
+/// What the lane at a place does.
+impl Question<Choice> for Place {
+    fn answered(&self, app: &mut App, choice: Choice) -> Result<(), String> {
+        app.choose_strategy(*self, choice);
+        Ok(())
+    }
+}
+
+/// Which model the lane at a place asks.
+impl Question<PathBuf> for Place {
+    fn answered(&self, app: &mut App, model: PathBuf) -> Result<(), String> {
+        app.set_lane_model(*self, model);
+        Ok(())
+    }
+}
+
+/// The figure or the word that a lane's strategy needs.
+#[derive(Debug, PartialEq, Eq)]
+struct Told(Place, Kind);
+
+impl Question<String> for Told {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.set_strategy(self.0, self.1, &text)
+    }
+}
+
 impl App {
     pub(super) fn open_presets(&mut self) {
-        let row = |p: Preset| Row::new(p.name(), p.about());
-        let rows = Preset::ALL.map(row).to_vec();
-        let all = Preset::ALL.iter();
-        let now = all.clone().position(|p| Some(*p) == self.compare.preset);
-        self.overlay = Some(Overlay::Pick(
-            Pick::Preset,
-            List::new("Lanes to compare", "", rows, now.unwrap_or(0)),
-        ));
-    }
-
-    pub(in crate::tui::app) fn choose_preset(&mut self, row: usize) {
-        if let Some(&preset) = Preset::ALL.get(row) {
-            self.compare.preset = Some(preset);
-            self.compare.plan = preset.strategies();
-            self.plan_changed();
-        }
+        let rows = Preset::ALL.map(|p| (p, ListRow::new(p.name(), p.about())));
+        let list = List::new("Lanes to compare", rows).select(|p| Some(*p) == self.compare.preset);
+        self.ask_over(LanesToCompare, list);
     }
 
     pub(super) fn open_strategies(&mut self, place: Place) {
-        let rows = CHOICES.map(|(left, right, _)| Row::new(left, right));
+        let rows = CHOICES.map(|(left, right, choice)| (choice, ListRow::new(left, right)));
         let title = match place {
             Place::New => "A lane more",
             Place::At(_) => "What this lane does",
         };
-        self.overlay = Some(Overlay::Pick(
-            Pick::Strategy(place),
-            List::new(title, "", rows.to_vec(), 0),
-        ));
+        self.ask_over(place, List::new(title, rows));
     }
 
-    pub(in crate::tui::app) fn choose_strategy(&mut self, place: Place, row: usize) {
-        let Some(&(_, _, choice)) = CHOICES.get(row) else {
-            return;
-        };
+    fn choose_strategy(&mut self, place: Place, choice: Choice) {
         match choice {
             Choice::Free => self.put_lane(place, Strategy::natural()),
             Choice::NoThinking => self.put_lane(place, Strategy::no_thinking()),
             Choice::Share(n, d) => self.put_lane(place, Strategy::limited(Limit::Natural(n, d))),
-            Choice::Tell(kind) => self.overlay = Some(ask(place, kind)),
-            Choice::Model => {
-                self.open_models();
-                self.compare.wants_model = Some(place);
-            }
+            Choice::Tell(kind) => self.ask_over(Told(place, kind), kind.line()),
+            Choice::Model => self.ask_for_model(place),
         }
     }
 
     /// Takes a typed figure or word; says what is wrong with it.
-    pub(in crate::tui::app) fn set_strategy(
-        &mut self,
-        place: Place,
-        kind: Kind,
-        text: &str,
-    ) -> Result<(), String> {
+    fn set_strategy(&mut self, place: Place, kind: Kind, text: &str) -> Result<(), String> {
         /// More tokens than any context has.
         const MOST: usize = 1 << 24;
         let number = |text: &str, least: usize, most: usize| match text.trim().parse() {
@@ -179,29 +216,4 @@ impl App {
         self.compare.preset = None;
         self.plan_changed();
     }
-}
-
-fn ask(place: Place, kind: Kind) -> Overlay {
-    let (title, note, text) = match kind {
-        Kind::Budget => ("Budget", "Tokens of thinking at most, e.g. 64.", ""),
-        Kind::Waits => (
-            "Waits",
-            "How many attempts to end are replaced by the wait text.",
-            "1",
-        ),
-        Kind::Word => (
-            "Wait text",
-            "It replaces the model's first attempt to end.",
-            "Hmm",
-        ),
-        Kind::Vote => (
-            "Majority of",
-            "Samples, and the temperature they are drawn at, e.g. 5 at 0.8",
-            "5 at 0.8",
-        ),
-    };
-    Overlay::Line(
-        Ask::Strategy(place, kind),
-        PromptLine::new(title, note, text),
-    )
 }

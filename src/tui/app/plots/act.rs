@@ -5,15 +5,36 @@ use std::path::PathBuf;
 use super::{MOST_SHOWN, Pane};
 use crate::config::expand_home;
 use crate::tui::action::Action;
-use crate::tui::app::overlay::{Ask, Overlay, Pick};
+use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
-use crate::tui::widgets::list::{List, Row as ListRow};
+use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_plot::curves::CurveSource;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
+
+/// Which line of the chart is shown or hidden; the list stays.
+#[derive(Debug, PartialEq, Eq)]
+struct LineShown;
+
+impl Question<usize> for LineShown {
+    fn answered(&self, app: &mut App, line: usize) -> Result<(), String> {
+        app.toggle_line(line);
+        Ok(())
+    }
+}
+
+/// The file that the figure is written to.
+#[derive(Debug, PartialEq, Eq)]
+struct FigureFile;
+
+impl Question<String> for FigureFile {
+    fn answered(&self, app: &mut App, path: String) -> Result<(), String> {
+        app.save_figure(&path)
+    }
+}
 
 impl App {
     /// Goes to the plots; the runs are listed anew.
@@ -346,19 +367,19 @@ impl App {
     /// The lines of the curve, to show and to hide.
     fn open_lines(&mut self, selected: usize) {
         let (figure, _) = self.plots.chart();
-        let rows = figure.series.iter().map(|s| {
+        let rows = figure.series.iter().enumerate().map(|(line, s)| {
             let sign = if s.hidden { "  " } else { "✓ " };
             let glyph = s.marker.glyph(false);
-            ListRow::new(format!("{sign}{glyph} {}", s.name), "")
+            (line, ListRow::new(format!("{sign}{glyph} {}", s.name), ""))
         });
-        let rows = rows.collect();
-        let empty = "There is nothing to show yet.";
-        let list = List::new("Lines shown", empty, rows, selected);
-        self.overlay = Some(Overlay::Pick(Pick::Line, list));
+        let list = List::new("Lines shown", rows)
+            .empty("There is nothing to show yet.")
+            .select(|line| *line == selected);
+        self.ask_over(LineShown, list);
     }
 
     /// Shows or hides a line; the list stays.
-    pub(in crate::tui::app) fn toggle_line(&mut self, row: usize) {
+    fn toggle_line(&mut self, row: usize) {
         let plots = &mut self.plots;
         let (curves, view) = match plots.pane {
             Pane::Lengths => (&mut plots.lengths, &mut plots.lengths_view),
@@ -379,11 +400,11 @@ impl App {
         }
         let note = "A file whose name ends in .svg, .png or .csv.";
         let line = PromptLine::new("Write the figure to", note, "curve.svg");
-        self.overlay = Some(Overlay::Line(Ask::Figure, line));
+        self.ask_over(FigureFile, line);
     }
 
     /// Writes the figure that the keys are about to a file.
-    pub(in crate::tui::app) fn save_figure(&mut self, path: &str) -> Result<(), String> {
+    fn save_figure(&mut self, path: &str) -> Result<(), String> {
         let path = expand_home(path.trim());
         let known = ["svg", "png", "csv"];
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");

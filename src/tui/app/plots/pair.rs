@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::Pane;
-use super::sweep::{Plan, Progress};
+use super::sweep::{Field, Plan, Progress, SweepRow};
 use crate::tui::app::{App, Effect, Tone};
 use s1_plot::curves::CurveSource;
 use s1_store::run::Budget;
@@ -50,7 +50,10 @@ impl App {
         std::mem::swap(&mut self.plots.plan, &mut before.plan);
         let ready = self.plots.plan.problems.is_some();
         self.plots.before = Some(before);
-        self.show_sweep_form(if ready { usize::MAX } else { 1 });
+        self.show_sweep_form(match ready {
+            true => SweepRow::Start,
+            false => SweepRow::Field(Field::Problems),
+        });
     }
 
     /// The next sweep is one of a single model again.

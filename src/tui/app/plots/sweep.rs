@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::pair::Launch;
 use crate::config::expand_home;
-use crate::tui::app::overlay::{Ask, Overlay, Pick};
+use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Effect, Model, Tone};
 use crate::tui::sanitize::clean_line;
-use crate::tui::widgets::list::{List, Row};
+use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_lab::sweep::Progress as Told;
 use s1_store::run::{Budget, PointSpec};
@@ -229,6 +229,47 @@ pub struct Progress {
     pub stopping: bool,
 }
 
+/// A row of the form of a new sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SweepRow {
+    Model,
+    Field(Field),
+    Start,
+}
+
+/// What is done in the form of a new sweep.
+#[derive(Debug, PartialEq, Eq)]
+struct SweepForm;
+
+impl Question<SweepRow> for SweepForm {
+    fn answered(&self, app: &mut App, row: SweepRow) -> Result<(), String> {
+        match row {
+            // Which two is settled by the training.
+            SweepRow::Model if app.plots.before.is_some() => app.show_sweep_form(row),
+            SweepRow::Model => app.open_models(),
+            SweepRow::Field(field) => {
+                let now = app.plots.plan.text(field);
+                app.ask_over(field, PromptLine::new(field.name(), field.note(), &now));
+            }
+            SweepRow::Start => app.start_sweep(),
+        }
+        Ok(())
+    }
+}
+
+/// The value of a field.
+impl Question<String> for Field {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.plots.plan.set(*self, &text)?;
+        app.show_sweep_form(SweepRow::Field(*self));
+        Ok(())
+    }
+
+    fn cancelled(&self, app: &mut App) {
+        app.show_sweep_form(SweepRow::Field(*self));
+    }
+}
+
 impl App {
     /// Opens the form of a new sweep.
     pub(in crate::tui::app) fn open_sweep(&mut self) {
@@ -236,10 +277,10 @@ impl App {
             return self.refuse("A sweep is under way; cancel it first.");
         }
         self.forget_before_after();
-        self.show_sweep_form(0);
+        self.show_sweep_form(SweepRow::Model);
     }
 
-    pub(super) fn show_sweep_form(&mut self, selected: usize) {
+    pub(super) fn show_sweep_form(&mut self, selected: SweepRow) {
         let (title, model) = match (&self.plots.before, &self.model) {
             (Some(before), _) => ("Before and after", format!("{} and its base", before.name)),
             (None, Model::Ready(info)) => ("A new sweep", info.name.clone()),
@@ -247,68 +288,35 @@ impl App {
             (None, _) => ("A new sweep", "none yet".into()),
         };
         let plan = &self.plots.plan;
-        let fields = Field::ALL.iter().map(|f| {
-            let text = plan.text(*f);
+        let fields = Field::ALL.map(|f| {
+            let text = plan.text(f);
             let shown = match f {
                 _ if !text.is_empty() => text,
                 Field::Problems => "choose a file …".into(),
                 Field::Limit => "all".into(),
                 _ => "made by itself".into(),
             };
-            Row::new(f.name(), shown)
+            (SweepRow::Field(f), ListRow::new(f.name(), shown))
         });
         let points = plan.points().len();
-        let start = Row::new("▸ Start", format!("{points} points per problem"));
-        let rows = std::iter::once(Row::new("Model", model))
+        let start = ListRow::new("▸ Start", format!("{points} points per problem"));
+        let rows = std::iter::once((SweepRow::Model, ListRow::new("Model", model)))
             .chain(fields)
-            .chain([start])
-            .collect();
-        let list = List::new(title, "", rows, selected);
-        self.overlay = Some(Overlay::Pick(Pick::Sweep, list));
-    }
-
-    /// A row of the form was chosen: the model, a field, or the start.
-    pub(in crate::tui::app) fn sweep_row(&mut self, row: usize) {
-        match (row, row.checked_sub(1).and_then(|i| Field::ALL.get(i))) {
-            // Which two is settled by the training.
-            (0, _) if self.plots.before.is_some() => self.show_sweep_form(0),
-            (0, _) => self.open_models(),
-            (_, Some(field)) => {
-                let line =
-                    PromptLine::new(field.name(), field.note(), &self.plots.plan.text(*field));
-                self.overlay = Some(Overlay::Line(Ask::Sweep(*field), line));
-            }
-            (_, None) => self.start_sweep(),
-        }
-    }
-
-    /// A field was typed.
-    pub(in crate::tui::app) fn set_sweep_field(
-        &mut self,
-        field: Field,
-        text: &str,
-    ) -> Result<(), String> {
-        self.plots.plan.set(field, text)?;
-        self.back_to_sweep(field);
-        Ok(())
-    }
-
-    /// Back to the form, on the row of a field.
-    pub(in crate::tui::app) fn back_to_sweep(&mut self, field: Field) {
-        let row = Field::ALL.iter().position(|f| *f == field).unwrap_or(0);
-        self.show_sweep_form(row + 1);
+            .chain([(SweepRow::Start, start)]);
+        let list = List::new(title, rows).select(|row| *row == selected);
+        self.ask_over(SweepForm, list);
     }
 
     fn start_sweep(&mut self) {
         if let Some(fault) = self.plots.plan.fault() {
-            self.show_sweep_form(1);
+            self.show_sweep_form(SweepRow::Field(Field::Problems));
             return self.refuse(fault);
         }
         if let Some(before) = self.plots.before.take() {
             return self.start_before_after(before);
         }
         let Some(model) = self.model_path.clone() else {
-            self.show_sweep_form(0);
+            self.show_sweep_form(SweepRow::Model);
             return self.refuse("Choose a model first.");
         };
         self.say(Tone::Info, "The sweep starts; its curve grows row by row.");

@@ -66,10 +66,7 @@ fn asking_again_keeps_the_session_before() {
     kept(&mut app, number, revision, false);
     think(&mut app, " on");
     press(&mut app, "e enter");
-    assert!(
-        matches!(app.overlay, Some(Overlay::Sure(..))),
-        "it could not be kept: asks"
-    );
+    assert_eq!(app.asked(), Some(&ask::AskAnyway), "it could not be kept");
     press(&mut app, "n");
     assert_eq!(app.live.as_ref().unwrap().number, 0);
     press(&mut app, "enter y");

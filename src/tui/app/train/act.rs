@@ -2,7 +2,7 @@
 
 use super::{Pane, TrainingsSnapshot};
 use crate::tui::action::Action;
-use crate::tui::app::overlay::{Overlay, Sure};
+use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
@@ -13,6 +13,17 @@ use s1_store::training::TrainingState;
 const MAX_RATE: f64 = 1024.0;
 /// While another screen is shown, trainings are looked at every so many calls.
 const IDLE: usize = 8;
+
+/// Ending the training that is watched at once.
+#[derive(Debug, PartialEq, Eq)]
+struct KillTraining;
+
+impl Question<()> for KillTraining {
+    fn answered(&self, app: &mut App, (): ()) -> Result<(), String> {
+        app.order(TrainOrder::Kill, "It ends at once.");
+        Ok(())
+    }
+}
 
 impl App {
     /// Goes to the trainings; they are read anew.
@@ -269,15 +280,7 @@ impl App {
         };
         let question = format!("Kill the training {}?", current.training.name);
         let detail = "It ends at once; R resumes from its last checkpoint. t stops it cleanly.";
-        self.overlay = Some(Overlay::Sure(
-            Sure::KillTraining,
-            Confirm::new(&question, detail),
-        ));
-    }
-
-    /// The user is sure.
-    pub(in crate::tui::app) fn kill_training(&mut self) {
-        self.order(TrainOrder::Kill, "It ends at once.");
+        self.ask_over(KillTraining, Confirm::new(&question, detail));
     }
 
     /// Multiplies the scheduled learning rate.

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::tui::app::compare::Place;
-use crate::tui::app::overlay::{Overlay, Pick};
+use crate::tui::app::overlay::Question;
 use crate::tui::app::plots::pair::Before;
 use crate::tui::app::plots::sweep::Plan;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
-use crate::tui::widgets::list::{List, Row};
+use crate::tui::widgets::list::{List, ListRow};
 use s1_core::training::Quantization;
 use s1_data::assets;
 use s1_store::run::Budget;
@@ -52,6 +52,25 @@ const PRODUCTS: [(&str, &str, Product); 5] = [
         Product::Adapter,
     ),
 ];
+
+/// What is written of a training, or of one of its checkpoints.
+#[derive(Debug, PartialEq)]
+struct ExportAs {
+    training: Box<Training>,
+    step: Option<usize>,
+}
+
+impl Question<Product> for ExportAs {
+    fn answered(&self, app: &mut App, product: Product) -> Result<(), String> {
+        app.say(Tone::Info, "Writing …");
+        app.wish(Effect::ExportTrained {
+            training: self.training.clone(),
+            step: self.step,
+            product,
+        });
+        Ok(())
+    }
+}
 
 impl App {
     /// The training that is watched, and the checkpoint that is meant: the selected one where the
@@ -131,27 +150,9 @@ impl App {
             Err(sentence) => return self.refuse(sentence),
         };
         let of = step.map_or("the result".into(), |step| format!("step {step}"));
-        let rows = products(&training).map(|(name, about, _)| Row::new(name, about));
         let title = format!("Write {of} of {} as", training.name);
-        let list = List::new(&title, "", rows.collect(), 0);
-        self.overlay = Some(Overlay::Pick(Pick::Export, list));
-    }
-
-    /// A product was chosen.
-    pub(in crate::tui::app) fn export_trained(&mut self, row: usize) {
-        let (training, step) = match self.target_checkpoint() {
-            Ok(target) => target,
-            Err(sentence) => return self.refuse(sentence),
-        };
-        let Some((_, _, product)) = products(&training).nth(row) else {
-            return;
-        };
-        self.say(Tone::Info, "Writing …");
-        self.wish(Effect::ExportTrained {
-            training,
-            step,
-            product,
-        });
+        let list = List::new(title, products(&training));
+        self.ask_over(ExportAs { training, step }, list);
     }
 
     /// Hears what became of an export.
@@ -164,11 +165,12 @@ impl App {
 }
 
 /// The products that a training can give.
-fn products(training: &Training) -> impl Iterator<Item = (&'static str, &'static str, Product)> {
+fn products(training: &Training) -> impl Iterator<Item = (Product, ListRow)> {
     let adapter = training.config.lora_rank.is_some();
     PRODUCTS
         .into_iter()
         .filter(move |(_, _, p)| adapter || *p != Product::Adapter)
+        .map(|(name, about, product)| (product, ListRow::new(name, about)))
 }
 
 /// The sweep before and after a training, with the budgets of a small model.

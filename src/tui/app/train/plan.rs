@@ -1,8 +1,10 @@
 //! The form of a new training: its keys, what it will take, and the start.
 
+use std::path::PathBuf;
+
 use super::form::{Field, FormRow};
 use crate::tui::action::Action;
-use crate::tui::app::overlay::{Ask, Overlay};
+use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
@@ -10,6 +12,22 @@ use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::training::command_line;
 use s1_lab::curate::CurationReport;
 use s1_lab::training::Preview;
+
+/// The value of a field.
+impl Question<String> for Field {
+    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
+        app.train.form.set(*self, &text)?;
+        app.plan_again();
+        Ok(())
+    }
+}
+
+/// The model that a field names.
+impl Question<PathBuf> for Field {
+    fn answered(&self, app: &mut App, path: PathBuf) -> Result<(), String> {
+        self.answered(app, path.display().to_string())
+    }
+}
 
 impl App {
     /// Shows the form, its start selected.
@@ -68,10 +86,7 @@ impl App {
                 let form = &mut self.train.form;
                 form.advanced = !form.advanced;
             }
-            FormRow::Field(Field::BASE) => {
-                self.open_models();
-                self.train.wants_base = true;
-            }
+            FormRow::Field(Field::BASE) => self.ask_for_model(Field::BASE),
             FormRow::Field(field) if field.is_switch() => {
                 self.train.form.turn(field);
                 self.plan_again();
@@ -79,20 +94,9 @@ impl App {
             FormRow::Field(field) => {
                 let now = self.train.form.text(field);
                 let line = PromptLine::new(field.name(), field.note(), &now);
-                self.overlay = Some(Overlay::Line(Ask::Train(field), line));
+                self.ask_over(field, line);
             }
         }
-    }
-
-    /// A field was typed.
-    pub(in crate::tui::app) fn set_train_field(
-        &mut self,
-        field: Field,
-        text: &str,
-    ) -> Result<(), String> {
-        self.train.form.set(field, text)?;
-        self.plan_again();
-        Ok(())
     }
 
     /// Works out what the form will take, if it is looked at and has changed; one at a time.
@@ -167,7 +171,7 @@ impl App {
         match read {
             // A user who has turned to something else meanwhile is not interrupted.
             Ok(_) if self.overlay.is_some() || self.screen != Screen::Train => {}
-            Ok(chosen) => self.overlay = Some(Overlay::Curation(Curation::new(chosen))),
+            Ok(chosen) => self.read_over(Curation::new(chosen)),
             Err(sentence) => self.refuse(sentence),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::tui::app::overlay::Question;
 use crate::tui::app::testing::{press, ready};
 use crate::tui::app::{App, Effect, plots};
 use crate::tui::screen::Screen;
@@ -235,7 +236,8 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     assert_eq!(app.drain().1, [Effect::PlanTraining(config)]);
     assert!(!app.plan_is_current());
     // A second change while the first is being worked out waits for it.
-    app.set_train_field(form::Field::Param("epochs"), "2")
+    form::Field::Param("epochs")
+        .answered(&mut app, "2".to_owned())
         .unwrap();
     assert_eq!(app.drain().1, []);
     app.on_training_planned(Ok(preview()));

@@ -9,7 +9,7 @@ use super::words;
 use crate::tui::app::App;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::chart::panel;
-use crate::tui::widgets::list::{Row, Selection};
+use crate::tui::widgets::list::{ListRow, Selection};
 use crate::tui::widgets::overlay::put;
 use s1_core::format;
 use s1_core::training::TrainEvent;
@@ -65,16 +65,16 @@ fn entry(event: &TrainEvent, theme: &Theme) -> (String, Style) {
 pub fn checkpoints(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
     let inner = panel("checkpoints", "", focused, theme, area, buf);
-    let rows: Vec<Row> = train
+    let rows: Vec<ListRow> = train
         .watched
         .checkpoints
         .iter()
-        .map(|c| Row::new(format!("step {}", c.step), format::size(c.bytes)))
+        .map(|c| ListRow::new(format!("step {}", c.step), format::size(c.bytes)))
         .collect();
     if rows.is_empty() {
         return words(app, "None yet.", inner, buf);
     }
-    Selection::at(train.checkpoint).draw(buf, inner, &rows, theme);
+    Selection::at(train.checkpoint).draw(buf, inner, rows.iter(), theme);
 }
 
 /// All trainings, the newest first.
@@ -85,7 +85,7 @@ pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let below = selected.map_or(String::new(), |l| l.training.folder().display().to_string());
     let title = format!("trainings ─ {}", list.len());
     let inner = panel(&title, &below, focused, theme, area, buf);
-    let rows: Vec<Row> = list
+    let rows: Vec<ListRow> = list
         .iter()
         .map(|l| {
             let t = &l.training;
@@ -94,7 +94,7 @@ pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
             } else {
                 " "
             };
-            Row::new(
+            ListRow::new(
                 format!("{here} {}", t.name),
                 format!(
                     "{}/{}  {} {:<11}",
@@ -106,5 +106,5 @@ pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
             )
         })
         .collect();
-    Selection::at(train.row).draw(buf, inner, &rows, theme);
+    Selection::at(train.row).draw(buf, inner, rows.iter(), theme);
 }

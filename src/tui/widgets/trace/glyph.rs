@@ -3,7 +3,7 @@
 //! The text is made safe first ([`clean`]); what leaves this module can be put into a cell, and
 //! its width is the width the cell will have.
 
-use crate::tui::sanitize::{clean, graphemes};
+use crate::tui::sanitize::{clean, clean_line, fit, graphemes};
 
 /// Columns of the widest gap that counts as white space.
 const GAP: usize = 2;
@@ -48,6 +48,21 @@ pub fn glyphs(text: &str, from: usize, mut each: impl FnMut(usize, Glyph)) {
         each(at, glyph);
         at += cluster.len();
     }
+}
+
+/// A token's text on one line: safe, with line breaks as a sign that every font has.
+pub fn label(text: &str) -> String {
+    clean_line(&text.replace('\n', "⏎")).into_owned()
+}
+
+/// A token's text between quotation marks, safe and short.
+pub fn quoted(text: &str, columns: usize) -> String {
+    let safe = label(text);
+    let inner = safe
+        .strip_prefix(' ')
+        .filter(|t| !t.is_empty())
+        .unwrap_or(&safe);
+    format!("“{}”", fit(inner, columns))
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use ratatui::text::{Line, Span};
 use super::{Rows, finite};
 use crate::tui::app::App;
 use crate::tui::app::live::Live;
-use crate::tui::app::overlay::{label, quoted};
 use crate::tui::sanitize::{fit, width};
 use crate::tui::screens::explore::on_border;
 use crate::tui::widgets::bars::bar;
+use crate::tui::widgets::trace::glyph::{label, quoted};
 use s1_core::trace::{Origin, Token};
 
 impl Rows<'_> {

@@ -1,18 +1,17 @@
-//! What lies over the screen: the notice and the overlay.
+//! The notice, which lies over the screen.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Alignment, Margin, Position, Rect};
+use ratatui::layout::{Alignment, Margin, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use crate::tui::app::overlay::Overlay;
 use crate::tui::app::{App, Tone};
 use crate::tui::sanitize::{clean_line, width};
 use crate::tui::widgets::prose::{prose, wrap};
 
 /// A sentence in a box at the lower right of `panel`, a bordered place of the screen's own (the
 /// whole screen but the keys, if it has none); the box grows with its text.
-pub fn notice(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
+pub fn draw(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
     let Some(notice) = &app.notice else { return };
     let theme = app.theme();
     let style = match notice.tone {
@@ -72,21 +71,4 @@ pub fn notice(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
         block.render(place, buf);
     }
     prose(vec![Line::styled(text, style)], Alignment::Left, inner, buf);
-}
-
-/// The overlay; returns where the terminal's cursor stands in it.
-pub fn overlay(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
-    let theme = app.theme();
-    let keymap = &app.keymap;
-    match app.overlay.as_ref()? {
-        Overlay::Help(help) => help.draw(buf, area, keymap, theme),
-        Overlay::Read(reader) => reader.draw(buf, area, keymap, theme),
-        Overlay::Curation(view) => view.draw(buf, area, keymap, theme),
-        Overlay::Palette(palette) => return palette.draw(buf, area, keymap, theme),
-        Overlay::Pick(_, list) => list.draw(buf, area, keymap, theme),
-        Overlay::Line(_, line) => return line.draw(buf, area, keymap, theme),
-        Overlay::Sure(_, confirm) => confirm.draw(buf, area, theme),
-        Overlay::Models(picker) => return picker.draw(buf, area, keymap, theme),
-    }
-    None
 }
