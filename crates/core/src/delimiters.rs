@@ -71,7 +71,6 @@ fn is_s1_name(name: &str) -> bool {
 /// Delimiters as text; the starting point for overrides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// Which family this is.
     pub family: Family,
     /// Appended to the assistant's turn so that the model starts to think.
     pub open: String,

@@ -100,7 +100,6 @@ impl Reason {
 /// One of the tokens the model considered at a position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alternative {
-    /// Token id.
     pub id: u32,
     /// What the token would add to the text (lossy where it is part of a character).
     pub text: String,
@@ -111,12 +110,10 @@ pub struct Alternative {
 /// One token of a trace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Token {
-    /// Token id.
     pub id: u32,
     /// The characters this token completed. A character split over several tokens belongs to the
     /// last of them, so that the texts of a trace concatenate to valid text.
     pub text: String,
-    /// Who put it there.
     pub origin: Origin,
     /// Thinking or answer. The end-of-thinking delimiter belongs to the answer.
     pub phase: Phase,
@@ -147,7 +144,6 @@ pub struct Delta {
     pub drop: usize,
     /// Tokens before the new ones that turned out to be the end-of-thinking delimiter.
     pub relabel: usize,
-    /// The new tokens.
     pub tokens: Vec<Token>,
 }
 
@@ -208,7 +204,6 @@ pub enum StopReason {
     EndOfTurn,
     /// The answer reached its limit.
     AnswerMax,
-    /// The context is full.
     ContextFull,
     /// The user stopped it.
     User,

@@ -35,7 +35,6 @@ pub struct TrainConfig {
     pub model: Option<PathBuf>,
     /// Instead of a base, random weights in the shape that this TOML file describes.
     pub from_scratch: Option<PathBuf>,
-    /// Training data.
     pub data: PathBuf,
     /// The folder for checkpoints and results.
     pub out: PathBuf,

@@ -32,7 +32,6 @@ pub struct Probe {
     pub correct: Option<bool>,
 }
 
-/// One branch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
     /// Short name for the tree: `main`, `b1`, `b2`, …

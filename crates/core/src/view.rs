@@ -14,7 +14,6 @@ use crate::tree::Probe;
 pub struct LaneView {
     /// The rendered prompt.
     pub prompt: Vec<u32>,
-    /// What was written.
     pub tokens: Trace,
     /// Probes along it, in the order of the text, one per place.
     pub probes: Vec<Probe>,
@@ -45,17 +44,14 @@ pub struct LaneView {
 /// What an event has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing.
     None,
     /// Figures about it.
     Figures,
     /// The text, from this token on.
     Text(usize),
-    /// The probes.
     Probes,
     /// A loop was found.
     Repeats(Loop),
-    /// What it is doing.
     State(LaneState),
     /// It could not be made.
     Refused,
@@ -159,7 +155,6 @@ impl LaneView {
     }
 }
 
-/// Several lanes, by id.
 #[derive(Clone, Debug, Default)]
 pub struct LaneViews(BTreeMap<LaneId, LaneView>);
 

@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-/// How the names begin.
 pub const PREFIX: &str = "bundled:";
 /// The bundled reasoner: the base after 1,000 traces. What the program opens by itself.
 pub const REASONER: &str = "bundled:reasoner";

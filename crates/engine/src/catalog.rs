@@ -53,11 +53,9 @@ pub struct CatalogEntry {
     pub origin: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// Where it was found.
     pub source: ModelSource,
 }
 
-/// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelFolders {
     /// A file or folder named by the user.

@@ -65,17 +65,12 @@ pub enum Node {
     Based(String, u32),
     /// A named constant.
     Constant(Constant),
-    /// A variable.
     Variable(String),
-    /// Words.
     Text(String),
-    /// The negative.
     Negative(Box<Node>),
     /// `±` (true) or `∓` (false) something: two values, one choice of sign for the whole answer.
     PlusMinus(bool, Box<Node>),
-    /// A sum.
     Sum(Vec<Node>),
-    /// A product.
     Product(Vec<Node>),
     /// Numerator over denominator.
     Quotient(Box<Node>, Box<Node>),

@@ -36,7 +36,6 @@ pub const IDS: usize = (MAX_LANES * 2) * MAX_SAMPLES;
 /// One of the models that lanes are computed with.
 #[derive(Clone, Debug)]
 pub struct LaneModel {
-    /// Which.
     pub source: Source,
     /// What it is, once it is ready.
     pub model: Option<ModelInfo>,

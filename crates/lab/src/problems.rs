@@ -23,7 +23,6 @@ pub(super) use fields::RecordLayout;
 /// Broken lines that are named one by one.
 const NAMED: usize = 5;
 
-/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Its id in the set: the file's own, else the line's number. Unique.
@@ -49,7 +48,6 @@ pub struct ProblemOptions {
     pub limit: Option<usize>,
 }
 
-/// A problem set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProblemSet {
     /// Display name: the file's.
@@ -133,7 +131,6 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Takes in one record.
     fn take(&mut self, record: &Record) -> Result<()> {
         let layout = match &self.layout {
             Some(layout) => layout,

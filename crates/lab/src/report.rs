@@ -32,14 +32,12 @@ pub struct PointStats {
     pub spec: PointSpec,
     /// Graded samples: problems with a reference times samples per problem.
     pub n: usize,
-    /// Right ones.
     pub correct: usize,
     /// Share of right ones; 0 for `n = 0`.
     pub accuracy: f64,
     /// Lower end of Wilson's 95 % interval. With several samples per problem it is too narrow,
     /// since they are not independent.
     pub low: f64,
-    /// Upper end.
     pub high: f64,
     /// Mean thinking tokens of all samples, graded or not.
     pub avg_thinking_tokens: f64,
@@ -97,9 +95,7 @@ pub struct MatrixRow {
 /// One problem at one point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MatrixCell {
-    /// Samples there.
     pub n: usize,
-    /// Right ones.
     pub right: usize,
     /// Wrong ones. Samples that could not be graded are neither.
     pub wrong: usize,
@@ -152,11 +148,8 @@ impl MatrixCell {
 /// What going from one number of waits to the next changed, at one budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flips {
-    /// The budget.
     pub budget: Budget,
-    /// Waits before.
     pub from: usize,
-    /// Waits after.
     pub to: usize,
     /// Pairs of graded samples.
     pub n: usize,
@@ -195,7 +188,6 @@ impl Flips {
 /// The metrics of the s1 paper (section 3.2) for the points with one number of waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaperMetrics {
-    /// The number of waits.
     pub waits: usize,
     /// Control: share of samples at points with a numeric budget whose thinking keeps to it;
     /// `None` without such a sample.

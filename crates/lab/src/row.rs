@@ -48,7 +48,6 @@ pub fn question(settings: &RunSettings, problem: &Problem) -> String {
 /// What became of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceResult {
-    /// Thinking tokens.
     pub thinking: usize,
     /// Tokens of the answer, the delimiter included.
     pub answer_tokens: usize,
@@ -56,7 +55,6 @@ pub struct TraceResult {
     pub waits_used: usize,
     /// Whether the thinking was cut off.
     pub forced: bool,
-    /// The answer.
     pub answer: Answer,
 }
 

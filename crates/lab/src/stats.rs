@@ -80,7 +80,6 @@ impl Histogram {
         self.len == 0
     }
 
-    /// The largest.
     pub fn max(&self) -> Option<usize> {
         self.counts.last_key_value().map(|(&number, _)| number)
     }

@@ -38,7 +38,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(30);
 /// A training before it starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
-    /// What it will take.
     pub plan: TrainPlan,
     /// The first examples, rendered as the model will see them.
     pub examples: Vec<Vec<ExamplePiece>>,

@@ -19,7 +19,6 @@ pub struct Votes {
     pub accuracy: f64,
     /// Lower end of Wilson's 95 % interval.
     pub low: f64,
-    /// Upper end.
     pub high: f64,
     /// Mean of the thinking tokens of all `k` samples together: the place of the vote on an axis
     /// of tokens spent.

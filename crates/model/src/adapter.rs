@@ -34,7 +34,6 @@ pub struct PeftConfig {
     /// The model that was trained.
     #[serde(default)]
     pub base_model_name_or_path: Option<String>,
-    /// Rank.
     pub r: usize,
     /// The addition is scaled by alpha / r.
     pub lora_alpha: f32,

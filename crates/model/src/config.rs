@@ -40,11 +40,9 @@ pub enum RopeLayout {
 /// How frequencies are stretched beyond the trained context.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RopeScaling {
-    /// Not at all.
     None,
     /// All frequencies divided by the factor.
     Linear {
-        /// The divisor.
         factor: f32,
     },
     /// YaRN (<https://arxiv.org/abs/2309.00071>): low frequencies divided, high ones kept, a ramp
@@ -66,7 +64,6 @@ pub enum RopeScaling {
 /// The rotary embedding of a kind of layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RopeConfig {
-    /// Which elements are paired.
     pub layout: RopeLayout,
     /// How many leading elements of a head are rotated; even, at most the head's width.
     pub dims: usize,
@@ -92,7 +89,6 @@ pub struct ModelConfig {
     pub architecture: String,
     /// Number of token ids, the rows of the embedding. May exceed the tokenizer's vocabulary.
     pub vocab: usize,
-    /// Number of layers.
     pub layers: usize,
     /// Width of the residual stream.
     pub hidden: usize,

@@ -132,7 +132,6 @@ impl Decoder {
         &self.config
     }
 
-    /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.device
     }

@@ -16,7 +16,6 @@ pub enum DeviceChoice {
     /// faster there; else the CPU.
     #[default]
     Auto,
-    /// The CPU.
     Cpu,
     /// An NVIDIA GPU, by its number.
     Cuda(usize),

@@ -55,7 +55,6 @@ pub struct AlignedBytes {
 }
 
 impl AlignedBytes {
-    /// Copies the bytes.
     pub fn copy_of(bytes: &[u8]) -> Self {
         let word = |chunk: &[u8]| {
             let mut padded = [0; 8];
@@ -68,7 +67,6 @@ impl AlignedBytes {
         }
     }
 
-    /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: the words hold at least `len` bytes, and any byte of a u64 is a u8.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
@@ -78,7 +76,6 @@ impl AlignedBytes {
 /// One entry of the tensor directory. All fields have been checked against the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
-    /// Element type.
     pub kind: TensorKind,
     /// Row-major shape, outermost dimension first (GGUF stores it innermost first).
     pub shape: Vec<usize>,
@@ -89,7 +86,6 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
-    /// Number of elements.
     pub fn elements(&self) -> usize {
         // The parser has checked that this product fits.
         self.shape.iter().product()
@@ -173,7 +169,6 @@ impl Gguf {
         self.metadata.iter().map(|(k, v)| (k.as_str(), v))
     }
 
-    /// A string value.
     pub fn string(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             Value::String(range) => std::str::from_utf8(self.bytes.get(range.clone())?).ok(),
@@ -195,7 +190,6 @@ impl Gguf {
         }
     }
 
-    /// A boolean value.
     pub fn bool(&self, key: &str) -> Option<bool> {
         match *self.get(key)? {
             Value::Bool(v) => Some(v),
@@ -203,7 +197,6 @@ impl Gguf {
         }
     }
 
-    /// An array value.
     pub fn array(&self, key: &str) -> Option<&Array> {
         match self.get(key)? {
             Value::Array(array) => Some(array),

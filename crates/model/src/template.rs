@@ -28,7 +28,6 @@ const STACK: usize = 256 << 20;
 pub struct Message {
     /// Who speaks: `system`, `user` or `assistant`.
     pub role: String,
-    /// What is said.
     pub content: String,
 }
 

@@ -18,7 +18,6 @@ pub struct CurveSource {
 /// A figure whose points can be traced back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curves {
-    /// What is drawn.
     pub figure: Figure,
     /// For every series and point, where it comes from.
     pub sources: Vec<Vec<CurveSource>>,

@@ -28,7 +28,6 @@ use s1_data::sanitize::clean_line;
 /// A chart as data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figure {
-    /// What is shown.
     pub title: String,
     /// Of what: the model, the problem set, the sampling.
     pub subtitle: String,
@@ -44,10 +43,8 @@ pub struct Figure {
     pub notes: Vec<Annotation>,
 }
 
-/// One axis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
-    /// What it measures.
     pub label: String,
     /// Linear or logarithmic.
     pub scale: Scale,
@@ -60,7 +57,6 @@ pub struct Axis {
     pub to: Option<f64>,
 }
 
-/// How values become places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
     /// Equal differences are equally far apart.
@@ -71,10 +67,8 @@ pub enum Scale {
     Log,
 }
 
-/// How numbers are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
-    /// As they are.
     #[default]
     Number,
     /// A share between 0 and 1, in per cent; the axis never goes beyond either.
@@ -99,12 +93,9 @@ pub struct Series {
     pub hidden: bool,
 }
 
-/// One point.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataPoint {
-    /// Horizontal.
     pub x: f64,
-    /// Vertical.
     pub y: f64,
     /// The ends of its interval bar.
     pub interval: Option<(f64, f64)>,
@@ -182,9 +173,7 @@ pub enum Dash {
     /// Unbroken.
     #[default]
     Solid,
-    /// Dashes.
     Dashed,
-    /// Dots.
     Dotted,
     /// No line: points alone.
     None,
@@ -193,9 +182,7 @@ pub enum Dash {
 /// Words at a place.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Annotation {
-    /// Horizontal.
     pub x: f64,
-    /// Vertical.
     pub y: f64,
     /// The words; left out where they do not fit.
     pub text: String,

@@ -10,7 +10,6 @@ const ZERO_ROOM: f64 = 0.08;
 /// What a logarithmic axis can cover; what is smaller counts as zero.
 const LOG_LIMITS: (f64, f64) = (1e-300, 1e300);
 
-/// What an axis covers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     scale: Scale,

@@ -61,7 +61,6 @@ impl SvgPlot {
     }
 }
 
-/// The whole document.
 pub fn draw(figure: &Figure) -> String {
     let mut page = Page::new(WIDTH, HEIGHT);
     let mut top = MARGIN;

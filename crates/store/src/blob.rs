@@ -29,7 +29,6 @@ const REASONS: [(Reason, u8); 13] = [
     (Reason::UserEndIgnored, 13),
 ];
 
-/// Token ids.
 pub(super) fn ids(ids: &[u32]) -> Vec<u8> {
     let mut out = Vec::with_capacity(ids.len() * 2);
     for &id in ids {

@@ -123,7 +123,6 @@ impl Db {
         Ok((Db { connection, path }, version))
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -143,7 +143,6 @@ pub struct PromptTemplate {
 /// The problem set of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemRecord {
-    /// Display name.
     pub name: String,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
@@ -159,16 +158,13 @@ pub struct ProblemRecord {
     pub answer_field: Option<String>,
     /// Field of the id, where the user named it.
     pub id_field: Option<String>,
-    /// The prompt.
     pub prompt: PromptTemplate,
 }
 
 /// Everything that decides what a run computes; with the two files, enough to repeat it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunSettings {
-    /// The model.
     pub model: ModelRecord,
-    /// The problems.
     pub problems: ProblemRecord,
     /// Budget forcing. Its budget and waits are those of each point.
     pub policy: Policy,
@@ -178,7 +174,6 @@ pub struct RunSettings {
     pub samples: usize,
     /// The points, in the order in which they are reported.
     pub points: Vec<PointSpec>,
-    /// Version of the program.
     pub program_version: String,
 }
 
@@ -217,7 +212,6 @@ pub struct RunSummary {
     pub name: String,
     /// When it was started, in seconds since 1970 (UTC).
     pub created_at: u64,
-    /// Its settings.
     pub settings: RunSettings,
     /// Rows that are done; of [`ProblemRecord::count`].
     pub rows: usize,
@@ -241,9 +235,7 @@ pub struct Run {
     pub name: String,
     /// When it was started, in seconds since 1970 (UTC).
     pub created_at: u64,
-    /// Its settings.
     pub settings: RunSettings,
-    /// Where its files were.
     pub sources: Sources,
     /// The rows that are done, in the order of the problem set.
     pub rows: Vec<Row>,
@@ -301,7 +293,6 @@ pub struct Row {
     /// Fewest tokens with which the row can be computed: the prompt, the longest trace, and what
     /// every other trace has that no other trace begins with.
     pub floor: usize,
-    /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// One entry per point and sample, in their order.
     pub samples: Vec<Sample>,
@@ -337,7 +328,6 @@ pub struct Sample {
     pub answer: Option<String>,
     /// Whether it equals the reference; `None` without a reference.
     pub correct: Option<bool>,
-    /// Why the generation ended.
     pub stop: StopReason,
 }
 

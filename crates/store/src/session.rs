@@ -32,15 +32,12 @@ pub const EXTENSION: &str = ".s1.json";
 /// The model a session was made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCard {
-    /// Display name.
     pub name: String,
     /// Architecture, as the model file names it.
     pub architecture: String,
-    /// Number of parameters.
     pub parameters: u64,
     /// The most common weight type.
     pub quantization: String,
-    /// Delimiter family.
     pub family: String,
 }
 
@@ -64,7 +61,6 @@ impl ModelCard {
     }
 }
 
-/// One session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// Always [`FORMAT`].
@@ -75,13 +71,11 @@ pub struct Document {
     pub saved_at: u64,
     /// Version of the program that saved it.
     pub program_version: String,
-    /// The model.
     pub model: ModelCard,
     /// What was asked, and the rules in force.
     pub request: Request,
     /// Token ids of the rendered prompt.
     pub prompt_ids: Vec<u32>,
-    /// All branches.
     pub tree: Tree,
     /// The branch on screen.
     pub active: BranchId,
@@ -233,7 +227,6 @@ impl Document {
 /// A session file in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
-    /// Where it is.
     pub path: PathBuf,
     /// When it was last written.
     pub modified: SystemTime,

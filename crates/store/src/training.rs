@@ -30,7 +30,6 @@ pub enum TrainingState {
     /// Reads base and data.
     #[default]
     Preparing,
-    /// Computes steps.
     Running,
     /// Pauses after a step, until it is resumed.
     Paused,
@@ -73,18 +72,15 @@ impl TrainingState {
     }
 }
 
-/// A training.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Training {
     /// Its name; unique.
     pub name: String,
     /// When it was started, in seconds since 1970 (UTC).
     pub created_at: u64,
-    /// Its settings.
     pub config: TrainConfig,
     /// What it says of itself.
     pub state: TrainingState,
-    /// Steps done.
     pub step: usize,
     /// Steps in all; 0 until it is known.
     pub steps: usize,
@@ -122,7 +118,6 @@ impl Training {
 pub struct RecordedEvent {
     /// Its number, in the order of happening; later ones are larger.
     pub id: i64,
-    /// What happened.
     pub event: TrainEvent,
 }
 

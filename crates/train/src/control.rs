@@ -22,7 +22,6 @@ pub(crate) enum NextMove {
     Go,
     /// Nothing, until it is told otherwise.
     Pause,
-    /// It ends.
     Stop,
     /// A checkpoint, and then the next step.
     Save,

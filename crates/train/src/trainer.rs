@@ -13,7 +13,6 @@ use super::native::{NativeTrainer, checkpoint};
 
 /// A training that is ready to run: base and data are read, and it fits.
 pub trait Trainer {
-    /// What it will take.
     fn plan(&self) -> &TrainPlan;
 
     /// Steps that are done already.
@@ -59,7 +58,6 @@ pub trait Trainer {
 /// Hears what happens, and may look at the trainer meanwhile.
 pub type TrainListener<'a> = dyn FnMut(&dyn Trainer, TrainEvent) + 'a;
 
-/// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrainOutcome {
     /// All steps are done, and the results are written.
@@ -82,7 +80,6 @@ pub enum Product {
 /// A piece of an example as the model sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExamplePiece {
-    /// The text.
     pub text: String,
     /// Whether the model learns to write it.
     pub loss: bool,
@@ -91,11 +88,8 @@ pub struct ExamplePiece {
 /// A checkpoint on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointFile {
-    /// Steps done.
     pub step: usize,
-    /// The file.
     pub path: PathBuf,
-    /// Its size.
     pub bytes: u64,
 }
 

@@ -10,17 +10,14 @@ use std::collections::HashSet;
 /// One line of a data file. Absent fields are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// The family's name.
     pub family: &'static str,
     /// The problem, whatever its wording.
     pub id: String,
-    /// What the user asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     /// What the assistant thinks first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thinking: Option<Thinking>,
-    /// What the assistant answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
     /// A line of text outside any conversation.

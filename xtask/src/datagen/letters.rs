@@ -14,7 +14,6 @@ use s1_core::rng::Rng;
 pub struct Letters {
     /// A lower-case letter.
     pub letter: char,
-    /// Lower-case letters.
     pub word: String,
 }
 

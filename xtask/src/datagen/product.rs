@@ -30,7 +30,6 @@ const WORDINGS: [&str; 8] = [
 ];
 
 impl Product {
-    /// A random one.
     pub fn draw(rng: &mut Rng) -> Product {
         Product {
             a: rng.range(100, 999),

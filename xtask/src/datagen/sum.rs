@@ -24,7 +24,6 @@ const WORDINGS: [&str; 7] = [
 ];
 
 impl Sum {
-    /// A random one.
     pub fn draw(rng: &mut Rng) -> Sum {
         let count = rng.range(3, 4);
         Sum {

@@ -23,7 +23,6 @@ pub enum Family {
 }
 
 impl Family {
-    /// All families.
     pub const ALL: [Family; 4] = [
         Family::Product,
         Family::Sum,
@@ -54,7 +53,6 @@ pub enum Side {
 /// One problem in this many is held out.
 const HELD_OUT: u64 = 16;
 
-/// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
     /// See [`Product`].
@@ -95,7 +93,6 @@ impl Task {
         }
     }
 
-    /// The family.
     pub fn family(&self) -> Family {
         match self {
             Task::Product(_) => Family::Product,
@@ -183,7 +180,6 @@ impl Task {
         }
     }
 
-    /// The first path.
     pub fn first(&self, error: &mut InjectedError) -> WorkedPath {
         match self {
             Task::Product(p) => p.first(error),

@@ -7,13 +7,11 @@ use s1_core::rng::Rng;
 /// A piece of a thought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// The text.
     pub text: String,
     /// Whether a model is to learn to write it. Wrong attempts are read, not learned.
     pub loss: bool,
 }
 
-/// How a trace goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// How often the trace checks itself.

@@ -5,7 +5,6 @@
 pub struct WorkedPath {
     /// The lines, each ended.
     pub text: String,
-    /// What comes out.
     pub result: String,
 }
 

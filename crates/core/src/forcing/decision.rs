@@ -19,7 +19,6 @@ pub enum Next {
 /// What becomes of a token the model proposed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ForcingDecision {
-    /// It is appended.
     Accept {
         /// The phase it belongs to.
         phase: Phase,
@@ -43,11 +42,9 @@ pub struct Edit {
     pub keep: String,
     /// Tokens to append. May be empty (an empty wait text).
     pub ids: Vec<u32>,
-    /// Who appends them.
     pub origin: Origin,
     /// The phase they belong to.
     pub phase: Phase,
-    /// Why.
     pub reason: Reason,
 }
 

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 pub enum TrainEvent {
     /// Base and data are read; the steps begin, or continue after `done` of them.
     Plan {
-        /// What it will take.
         plan: TrainPlan,
         /// Steps that are done already.
         done: usize,
@@ -20,84 +19,49 @@ pub enum TrainEvent {
     Step(TrainStep),
     /// The loss on held-out data.
     Eval {
-        /// Steps done.
         step: usize,
         /// Mean loss.
         loss: f64,
     },
     /// Held-out problems, answered at natural length.
     Accuracy {
-        /// Steps done.
         step: usize,
-        /// Problems asked.
         n: usize,
-        /// Right answers.
         correct: usize,
         /// Mean thinking tokens.
         thinking: f64,
     },
     /// The sample question, answered.
     Sample {
-        /// Steps done.
         step: usize,
-        /// The question.
         question: String,
-        /// The thought.
         thinking: String,
-        /// The answer.
         answer: String,
     },
     /// A checkpoint is on the disk.
-    Saved {
-        /// Steps done.
-        step: usize,
-        /// The file.
-        path: PathBuf,
-    },
+    Saved { step: usize, path: PathBuf },
     /// It is paused until it is resumed.
-    Paused {
-        /// Steps done.
-        step: usize,
-    },
+    Paused { step: usize },
     /// It continues after a pause.
-    Resumed {
-        /// Steps done.
-        step: usize,
-    },
+    Resumed { step: usize },
     /// All steps are done; the results are being written.
-    Writing {
-        /// Steps done.
-        step: usize,
-    },
+    Writing { step: usize },
     /// A result is on the disk.
-    Written {
-        /// Steps done.
-        step: usize,
-        /// The file.
-        path: PathBuf,
-    },
+    Written { step: usize, path: PathBuf },
     /// A message for the log. One sentence.
     #[serde(rename = "said")]
-    Message {
-        /// Steps done.
-        step: usize,
-        /// The sentence.
-        text: String,
-    },
+    Message { step: usize, text: String },
 }
 
-/// One step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainStep {
     /// Steps done, this one included.
     pub step: usize,
-    /// Steps in all.
     pub steps: usize,
     /// Pass over the data, from 1; 0 where an older version did not record it.
     pub epoch: usize,
     /// Mean loss of the step's targets, before the update.
     pub loss: f64,
-    /// Learning rate.
     pub lr: f64,
     /// Norm of the gradient, before clipping.
     pub grad_norm: f64,
@@ -112,7 +76,6 @@ pub struct TrainStep {
 pub struct TrainPlan {
     /// Examples that are trained on.
     pub examples: usize,
-    /// Their tokens.
     pub tokens: usize,
     /// Tokens of these that carry loss.
     pub targets: usize,
@@ -127,7 +90,6 @@ pub struct TrainPlan {
     pub left_out: Vec<String>,
     /// Parameters that are trained.
     pub parameters: usize,
-    /// Steps in all.
     pub steps: usize,
     /// Tokens in all steps together, about.
     pub total_tokens: usize,

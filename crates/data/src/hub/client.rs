@@ -82,7 +82,6 @@ impl Client {
         Ok(files.iter().filter_map(name).collect())
     }
 
-    /// Where a file is.
     pub(super) fn url(&self, repo: &Repo, file: &str) -> String {
         let folder = match repo.kind {
             super::RepoKind::Model => "",

@@ -122,7 +122,6 @@ fn cached(folder: &Path) -> PathBuf {
     file
 }
 
-/// Where nobody listens.
 const NOBODY: &str = "http://127.0.0.1:1";
 
 #[test]

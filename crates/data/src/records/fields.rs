@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::Record;
 
-/// A question.
 pub const QUESTIONS: [&str; 5] = ["question", "problem", "prompt", "input", "query"];
 /// A thinking trace.
 pub const TRACES: [&str; 4] = [

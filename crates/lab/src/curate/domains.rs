@@ -14,11 +14,9 @@ const MEMBERS: usize = 10;
 /// The domains of a pool.
 #[derive(Clone, Debug)]
 pub(super) struct Domains {
-    /// Their names.
     pub names: Vec<String>,
     /// The domain of each item; `None` for those that were not asked about.
     pub of: Vec<Option<usize>>,
-    /// What tells them apart.
     pub by: String,
 }
 

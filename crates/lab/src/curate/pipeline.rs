@@ -32,7 +32,6 @@ impl FilterPipeline {
         self.decisions = vec![None; items];
     }
 
-    /// Which items are undecided.
     pub(super) fn open(&self) -> Vec<bool> {
         self.decisions.iter().map(Option::is_none).collect()
     }

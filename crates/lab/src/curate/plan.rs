@@ -112,9 +112,7 @@ pub enum CurationProgress {
     Began(StageKind),
     /// A model is asked.
     Solving {
-        /// Which of the two.
         stage: StageKind,
-        /// How far it is.
         progress: sweep::Progress,
     },
     /// A stage is done.

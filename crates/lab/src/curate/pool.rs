@@ -24,7 +24,6 @@ use s1_store::run::PromptTemplate;
 const MAX_ITEMS: usize = 2_000_000;
 /// Longest name of a domain, in characters.
 const MAX_DOMAIN: usize = 80;
-/// What was read.
 #[derive(Debug)]
 pub(super) struct CurationPool {
     pub items: Vec<PoolItem>,

@@ -33,7 +33,6 @@ pub struct CurationReport {
 /// A stage, and the items that end there: it drops them, or it is the draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageSummary {
-    /// Which.
     pub stage: StageKind,
     /// Items that came in.
     pub input: usize,

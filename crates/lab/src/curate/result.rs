@@ -25,12 +25,10 @@ pub enum StageKind {
     Large,
     /// A domain for every question.
     Diversity,
-    /// The draw.
     Draw,
 }
 
 impl StageKind {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             StageKind::Pool => "pool",
@@ -52,9 +50,7 @@ pub enum DecisionReason {
     Broken,
     /// The pool's limit left it out.
     NotSampled,
-    /// It has no question.
     MissingQuestion,
-    /// It has no answer.
     MissingAnswer,
     /// It has no trace, as most of the pool have.
     MissingTrace,
@@ -114,7 +110,6 @@ impl DecisionReason {
 pub struct Decision {
     /// The stage that decided.
     pub stage: StageKind,
-    /// Why.
     pub reason: DecisionReason,
     /// More about it: the line of the twin, the words of the overlap.
     pub detail: Option<String>,
@@ -137,7 +132,6 @@ impl Decision {
 /// A stage that is done.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
-    /// Which.
     pub stage: StageKind,
     /// Items that came in.
     #[serde(rename = "in")]
@@ -153,7 +147,6 @@ pub struct Stage {
     pub note: Option<String>,
 }
 
-/// A domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Domain {
     /// Its name: the field's value, or the number and the words of a cluster.
@@ -175,7 +168,6 @@ pub struct ItemDecision {
     pub stage: StageKind,
     /// Whether it is kept.
     pub kept: bool,
-    /// Why.
     pub reason: DecisionReason,
     /// More about it.
     pub detail: Option<String>,
@@ -188,10 +180,8 @@ pub struct ItemDecision {
     pub question: String,
 }
 
-/// The result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurationOutcome {
-    /// The stages.
     pub stages: Vec<Stage>,
     /// The domains, the largest first; none for methods that draw without them.
     pub domains: Vec<Domain>,
@@ -201,7 +191,6 @@ pub struct CurationOutcome {
     pub items: Vec<ItemDecision>,
     /// The lines that are kept, byte by byte as in the pool, without their line ends.
     pub lines: Vec<Vec<u8>>,
-    /// How they were drawn.
     pub method: CurationMethod,
     /// The seed of every random choice.
     pub seed: u64,

@@ -10,9 +10,7 @@ use s1_core::view::LaneView;
 pub struct Ballot {
     /// The answer most of them gave.
     pub answer: Answer,
-    /// How many gave it.
     pub votes: usize,
-    /// How many have voted.
     pub of: usize,
 }
 
@@ -39,7 +37,6 @@ impl LaneRun {
 /// One column of the comparison.
 #[derive(Clone, Debug)]
 pub struct Lane {
-    /// What it does.
     pub strategy: Strategy,
     /// Index of its source.
     pub origin: usize,

@@ -25,7 +25,6 @@ pub enum Limit {
     /// As long as the request lets it.
     #[default]
     Free,
-    /// This many tokens.
     Tokens(usize),
     /// `.0 / .1` of the natural length.
     Natural(usize, usize),
@@ -49,9 +48,7 @@ impl Limit {
 /// What a lane does with the question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strategy {
-    /// Which model computes it.
     pub source: Source,
-    /// Think at all.
     pub think: bool,
     /// How long it may think.
     pub limit: Limit,
@@ -209,7 +206,6 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// All of them.
     pub const ALL: [Preset; 4] = [
         Preset::Budgets,
         Preset::Waits,
@@ -217,7 +213,6 @@ impl Preset {
         Preset::EqualTokens,
     ];
 
-    /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Budgets => "budgets",
@@ -237,7 +232,6 @@ impl Preset {
         }
     }
 
-    /// Its lanes.
     pub fn strategies(self) -> Vec<Strategy> {
         let share = |n, d| Strategy::limited(Limit::Natural(n, d));
         let short = |n| Strategy::vote(n, None, Limit::Natural(1, n));

@@ -22,11 +22,9 @@ const SNAPSHOT: &str = "now.gguf";
 /// What to train, and where to record it.
 #[derive(Debug)]
 pub struct TrainJob {
-    /// The training.
     pub config: TrainConfig,
     /// Its name in the store; `None` is a name after the folder.
     pub name: Option<String>,
-    /// The database.
     pub db: PathBuf,
     /// Go on from the newest checkpoint.
     pub resume: bool,

@@ -64,12 +64,10 @@ impl TensorKind {
         self.0
     }
 
-    /// Elements in one block.
     pub fn block_elements(self) -> usize {
         self.0.block_size()
     }
 
-    /// Bytes in one block.
     pub fn block_bytes(self) -> usize {
         self.0.type_size()
     }

@@ -11,7 +11,7 @@ const MAX_ARRAY_DEPTH: usize = 4;
 
 /// The type of a metadata value, numbered as in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it all
+
 pub enum ValueKind {
     U8,
     I8,
@@ -57,7 +57,7 @@ impl ValueKind {
 
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs)] // the names say it all
+
 pub enum Value {
     U8(u8),
     I8(i8),

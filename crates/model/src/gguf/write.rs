@@ -33,7 +33,6 @@ impl GgufWriter {
         self
     }
 
-    /// A string value.
     pub fn string(&mut self, key: &str, value: &str) -> &mut Self {
         self.entry(key, 8, &text(value))
     }
@@ -48,7 +47,6 @@ impl GgufWriter {
         self.entry(key, 6, &value.to_le_bytes())
     }
 
-    /// A boolean value.
     pub fn bool(&mut self, key: &str, value: bool) -> &mut Self {
         self.entry(key, 7, &[value.into()])
     }
@@ -92,7 +90,6 @@ impl GgufWriter {
         file
     }
 
-    /// Writes the file.
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
         const ALIGNMENT: usize = 32;
         let mut header = b"GGUF".to_vec();

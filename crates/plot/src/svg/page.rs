@@ -54,7 +54,6 @@ impl Page {
         );
     }
 
-    /// A straight line.
     #[allow(clippy::too_many_arguments, reason = "the attributes of one element")]
     pub fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, ink: &str, width: f64, dash: &str) {
         let _ = writeln!(
@@ -92,7 +91,6 @@ impl Page {
         );
     }
 
-    /// The document.
     pub fn finish(mut self) -> String {
         self.0.push_str("</svg>\n");
         self.0

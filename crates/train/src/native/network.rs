@@ -30,7 +30,6 @@ use layer::{LayerPass, LayerScratch, NetworkLayer};
 /// A row of tokens that is trained on, or the part of it that fits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Example {
-    /// Token ids.
     pub ids: Vec<u32>,
     /// Whether each token carries loss (the prediction *of* it does).
     pub mask: Vec<bool>,
@@ -43,10 +42,8 @@ impl Example {
     }
 }
 
-/// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scope {
-    /// Every weight.
     Full,
     /// A low-rank addition to every linear layer of the blocks
     /// (LoRA, <https://arxiv.org/abs/2106.09685>).
@@ -86,7 +83,6 @@ pub enum Keep {
 /// What one pass keeps, and its buffers; made once and used for every step.
 #[derive(Debug)]
 pub struct Tape {
-    /// What is kept.
     pub keep: Keep,
     inputs: Vec<Vec<f32>>,
     kept: Vec<LayerTape>,

@@ -59,7 +59,6 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// All zero.
     pub fn new(parameters: usize) -> Self {
         Self {
             first: vec![0.0; parameters],

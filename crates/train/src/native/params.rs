@@ -29,7 +29,6 @@ impl TrainedTensor {
 pub struct Params {
     /// The tensors in the order of the vector.
     pub list: Vec<TrainedTensor>,
-    /// The values.
     pub values: Vec<f32>,
 }
 
@@ -58,12 +57,10 @@ impl Params {
 pub enum Vector {
     /// Part of the parameters.
     Trained(Range<usize>),
-    /// Fixed.
     Frozen(Vec<f32>),
 }
 
 impl Vector {
-    /// The values.
     pub fn get<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
         match self {
             Vector::Trained(range) => &params[range.clone()],

@@ -25,7 +25,6 @@ struct Shard {
 pub struct Sums {
     /// Sum of the negative log-likelihoods of the targets.
     pub loss: f64,
-    /// Number of targets.
     pub targets: usize,
 }
 
