@@ -18,6 +18,7 @@ use cache::Repo;
 pub use download::{Download, listen};
 
 /// The hub's own site.
+#[cfg(feature = "hub")]
 const SITE: &str = "https://huggingface.co";
 /// How the names of the hub's files begin.
 const PREFIX: &str = "hf:";
@@ -121,7 +122,9 @@ pub fn local_while(
 struct Hub {
     /// The cache's folder.
     cache: PathBuf,
+    #[cfg(feature = "hub")]
     site: String,
+    #[cfg(feature = "hub")]
     token: Option<String>,
 }
 
@@ -129,15 +132,15 @@ impl Hub {
     fn from_env() -> Result<Hub> {
         let env = |name: &str| std::env::var(name).ok();
         let nowhere = "there is no folder for the hub's files; set HF_HOME to one";
-        let home = home(&env).context(nowhere)?;
-        let token = || {
-            let token = std::fs::read_to_string(home.join("token")).ok()?;
-            Some(token.trim().to_owned()).filter(|token| !token.is_empty())
-        };
         Ok(Hub {
             cache: cache_folder(env).context(nowhere)?,
+            #[cfg(feature = "hub")]
             site: variable(&env, "HF_ENDPOINT").unwrap_or_else(|| SITE.into()),
-            token: variable(&env, "HF_TOKEN").or_else(token),
+            #[cfg(feature = "hub")]
+            token: variable(&env, "HF_TOKEN").or_else(|| {
+                let token = std::fs::read_to_string(home(&env)?.join("token")).ok()?;
+                Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+            }),
         })
     }
 
@@ -232,5 +235,5 @@ fn only_file(repo: &Repo, files: impl Iterator<Item = String>) -> Result<String>
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hub"))]
 mod tests;

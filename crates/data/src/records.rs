@@ -176,7 +176,6 @@ fn differing(path: &str, then: &Value, now: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::parquet_file;
 
     fn read(source: &Path) -> Vec<String> {
         let (mut lines, mut found) = (lines(source).unwrap(), Vec::new());
@@ -211,9 +210,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "parquet")]
     fn parquet_reads_as_the_same_lines_as_json_lines() {
         let columns: [&[&str]; 2] = [&["a", "b\nc"], &["1", "2"]];
-        let file = parquet_file(["question", "answer"], columns);
+        let file = crate::fixtures::parquet_file(["question", "answer"], columns);
         let found = read(file.path());
         assert_eq!(found.len(), 2, "{found:?}");
         let second: Value = serde_json::from_str(&found[1]).unwrap();

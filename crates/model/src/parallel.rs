@@ -51,6 +51,8 @@ pub struct Pool {
     common: Arc<Common>,
     /// Locked by the thread whose loop is running.
     workers: Mutex<Vec<PoolWorker>>,
+    #[cfg(feature = "rayon")]
+    rayon: Option<rayon::ThreadPool>,
 }
 
 struct PoolWorker {
@@ -120,7 +122,21 @@ impl Pool {
                 stop: AtomicBool::new(false),
             }),
             workers: Mutex::new(Vec::new()),
+            #[cfg(feature = "rayon")]
+            rayon: None,
         })
+    }
+
+    /// A pool that leaves its loops to rayon, the calling thread taking part: only to measure the
+    /// one against the other (`benches/threads.rs`).
+    #[cfg(feature = "rayon")]
+    pub fn with_rayon(threads: usize) -> Result<Arc<Pool>, rayon::ThreadPoolBuildError> {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let mut pool = Pool::new(threads);
+        if let Some(pool) = Arc::get_mut(&mut pool) {
+            pool.rayon = Some(builder.build()?);
+        }
+        Ok(pool)
     }
 
     /// Threads in use, the calling one included.
@@ -143,6 +159,12 @@ impl Pool {
     /// Calls `work` once for each number below `pieces`, on the pool's threads, and returns when
     /// all calls have. A panic in one of them continues in the calling thread.
     fn run(&self, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+        #[cfg(feature = "rayon")]
+        if let Some(pool) = &self.rayon {
+            use rayon::prelude::*;
+            let pieces = (0..pieces).into_par_iter().with_max_len(1);
+            return pool.install(|| pieces.for_each(work));
+        }
         // A loop that is running already (of another thread, or around this one) keeps the workers.
         let workers = if INSIDE.get() || pieces < 2 {
             None
