@@ -122,7 +122,6 @@ impl DataPoint {
 
 /// Signs at points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Marker {
     /// No sign: the line alone.
     #[default]
