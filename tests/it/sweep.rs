@@ -396,7 +396,7 @@ fn bad_input_gets_one_sentence() {
         (vec!["--problems", &set, "--samples", "2"], "--temp"),
         (
             vec!["--problems", &set, "--db", &junk],
-            "damaged, or no database",
+            "damaged or not a database",
         ),
         (vec!["--resume", "nothing"], "no run"),
     ] {
@@ -411,7 +411,7 @@ fn bad_input_gets_one_sentence() {
     );
     for args in [&["runs"][..], &["export", "x"]] {
         let error = fails(&run(&home, &[args, &["--db", &junk]].concat()));
-        assert!(error.contains("damaged, or no database"), "{error}");
+        assert!(error.contains("damaged or not a database"), "{error}");
     }
     // Left out by flag, the broken line costs the others nothing.
     let args = [

@@ -60,7 +60,7 @@ fn every_format_is_written_and_others_are_refused_with_the_choice() {
     assert!(
         error
             .to_string()
-            .ends_with("let its name end in .svg, .png or .csv")
+            .ends_with("must end in .svg, .png or .csv")
     );
     let error = write(&curve(), &folder.path().join("no/a.svg")).unwrap_err();
     assert!(error.to_string().starts_with("cannot write"));

@@ -76,7 +76,7 @@ impl Client {
         let mut answer = self.get(&self.agent, &url, "")?;
         let list = answer.body_mut().with_config().limit(LONGEST_LIST);
         let list: Value = serde_json::from_slice(&list.read_to_vec()?)
-            .context("the hub's list of files makes no sense")?;
+            .context("unexpected list of files from the hub")?;
         let files = list["siblings"].as_array().map_or(&[][..], Vec::as_slice);
         let name = |file: &Value| file["rfilename"].as_str().map(str::to_owned);
         Ok(files.iter().filter_map(name).collect())

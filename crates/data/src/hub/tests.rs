@@ -177,7 +177,7 @@ fn what_a_download_is_called_leads_nowhere_else() {
         ..Site::new(10)
     };
     let sentence = refusal(&hub(&cache, site.open()), "a/b");
-    assert!(sentence.contains("names no file"), "{sentence}");
+    assert!(sentence.contains("not a valid file name"), "{sentence}");
     assert!(!cache.exists() && !folder.path().join("1/outside").exists());
 }
 

@@ -192,7 +192,7 @@ fn what_makes_no_sense_is_one_sentence() {
         error(&|plan| plan.keep = 8),
         "7 items are left, fewer than the 8 to be kept; give --keep 7 or a larger pool"
     );
-    assert!(error(&|plan| plan.keep = 0).contains("--keep 1 or more"));
+    assert!(error(&|plan| plan.keep = 0).contains("--keep must be at least 1"));
     assert!(error(&|plan| plan.pool_limit = Some(2)).contains("--pool-limit"));
     assert!(error(&|plan| plan.domains = 0).contains("--domains must be from 1 to 1000"));
     assert!(error(&|plan| plan.pool = "/nowhere.jsonl".into()).starts_with("cannot open /nowhere"));

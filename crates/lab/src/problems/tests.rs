@@ -167,7 +167,7 @@ fn missing_answers_and_doubled_ids_are_said() {
     assert_eq!(set.problems[1].reference, None);
     assert_eq!(set.problems[1].id, "1#2");
     let all = set.warnings.join(" ");
-    assert!(all.contains("1 of 2 problems have an id"), "{all}");
+    assert!(all.contains("1 of 2 problems share an id"), "{all}");
     assert!(all.contains("1 of 2 problems have no reference"), "{all}");
 }
 

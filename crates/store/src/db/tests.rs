@@ -191,7 +191,7 @@ fn what_is_no_database_of_ours_is_left_alone() {
     let text = "these are not the bytes of a database, whatever the name says".repeat(20);
     fs::write(&path, &text).unwrap();
     let error = Db::open(&path).unwrap_err().to_string();
-    assert!(error.contains("damaged, or no database"), "{error}");
+    assert!(error.contains("damaged or not a database"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 
     fs::remove_file(&path).unwrap();

@@ -120,7 +120,7 @@ fn an_impossible_token_does_not_make_the_file_unreadable() {
 fn every_damage_gets_one_sentence() {
     for (said, change) in [
         (
-            "no session of this program",
+            "not a session of this program",
             (|v| v["format"] = "x".into()) as fn(&mut serde_json::Value),
         ),
         ("use a newer s1-tui", |v| v["version"] = 2.into()),

@@ -102,10 +102,7 @@ fn bad_files_are_one_sentence() {
         error("{\"question\":\"a\",\"answer\":\"4\"}\n{\"quest\n"),
         "POOL, line 2: it is not JSON (EOF while parsing a string at line 1 column 7); --skip-broken continues with the rest"
     );
-    assert_eq!(
-        error("\n\n"),
-        "POOL holds nothing: an empty pool cannot be curated"
-    );
+    assert_eq!(error("\n\n"), "POOL is empty; there is nothing to curate");
     assert_eq!(
         error("[{\"question\":\"a\"}]"),
         "POOL, line 1: it is a JSON array; write one object per line; --skip-broken continues with the rest"
