@@ -124,7 +124,7 @@ pub(super) fn parse_cut_at(text: &str) -> Result<CutAt, String> {
         Some(("sentence", n)) => n
             .parse()
             .map(|window| CutAt::Sentence { window })
-            .map_err(|_| format!("{n:?} is no number of tokens")),
+            .map_err(|_| format!("{n:?} is not a number of tokens")),
         _ => Err("expected token, sentence, or sentence:N".into()),
     }
 }

@@ -205,7 +205,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     });
     meter.clear();
     let Some(outcome) = outcome? else {
-        say("stopped; nothing was written, and the same command goes on where it was");
+        say("stopped; nothing was written, and the same command continues where it was");
         return Ok(ExitCode::from(interrupt::INTERRUPTED));
     };
     outcome.save(&args.out, &reasons)?;

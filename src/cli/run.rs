@@ -129,7 +129,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 }
             }
             Event::State(_, LaneState::Stopped(stop)) => break stop,
-            Event::State(_, LaneState::Paused) => bail!("the model could not go on"),
+            Event::State(_, LaneState::Paused) => bail!("the model could not continue"),
             _ => {}
         }
     };

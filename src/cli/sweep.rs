@@ -143,7 +143,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             .transpose()?;
         match done {
             Some(done) => say(&format!(
-                "stopped after {} of {} problems; go on with s1-tui sweep --resume {}",
+                "stopped after {} of {} problems; continue with s1-tui sweep --resume {}",
                 done.len(),
                 plan.problems.problems.len(),
                 plan.name

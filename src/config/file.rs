@@ -26,7 +26,7 @@ pub fn read_optional(path: &Path) -> Result<Option<String>> {
         .with_context(|| format!("cannot read {}", path.display()))?;
     if bytes.len() as u64 > MAX_BYTES {
         bail!(
-            "{} is larger than {} KiB, so it is no file of settings",
+            "{} is larger than {} KiB, so it is not a settings file",
             path.display(),
             MAX_BYTES / 1024
         );

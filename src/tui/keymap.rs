@@ -166,7 +166,7 @@ impl Keymap {
                 for written in keys {
                     let Some(key) = Key::parse(&written) else {
                         bail!(
-                            "{file}, line {line}: {written:?} is no key; write {}",
+                            "{file}, line {line}: unknown key {written:?}; write {}",
                             key::SYNTAX
                         );
                     };

@@ -202,7 +202,7 @@ fn an_interrupted_curation_says_how_to_go_on() {
     assert_eq!(output.status.code(), Some(130), "{errors}");
     assert!(
         errors.ends_with(
-            "s1-tui: stopped; nothing was written, and the same command goes on where it was\n"
+            "s1-tui: stopped; nothing was written, and the same command continues where it was\n"
         ),
         "{errors}"
     );

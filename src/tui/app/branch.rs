@@ -119,7 +119,7 @@ impl App {
         };
         let stands = live.lane().tokens.get(at).map(|t| t.id);
         if stands == Some(id) {
-            return self.say(Tone::Info, "That is what stands there.");
+            return self.say(Tone::Info, "That is the token already there.");
         }
         let was_paused = live.is_paused();
         let Some(branch) = self.fork(at) else { return };

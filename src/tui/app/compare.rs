@@ -414,7 +414,7 @@ impl App {
         if stop.is_none() {
             self.say(
                 Tone::Info,
-                "Opened where the lane stood. Space goes on from here; 2 goes back to the lanes.",
+                "Opened where the lane was. Space continues from here; 2 returns to the lanes.",
             );
         }
     }

@@ -59,7 +59,7 @@ impl App {
     fn steerable(&mut self) -> Option<&mut super::live::Live> {
         let sentence = match (&self.live, &self.model) {
             (None, _) => "Ask a question first.".to_owned(),
-            (_, Model::None | Model::Failed(_)) => "Choose a model to go on with this.".to_owned(),
+            (_, Model::None | Model::Failed(_)) => "Choose a model to continue this.".to_owned(),
             (_, Model::Loading(_)) => "The model is not ready yet.".to_owned(),
             (Some(live), Model::Ready(info)) => {
                 let card = s1_store::session::ModelCard::of(info);
@@ -67,7 +67,7 @@ impl App {
                     return self.live.as_mut();
                 }
                 format!(
-                    "This was written by {}; choose that model to go on with it.",
+                    "This was written by {}; choose that model to continue it.",
                     live.model.name
                 )
             }
@@ -229,7 +229,7 @@ impl App {
         }
         if live.lane().stop.is_some() {
             return self.refuse(
-                "This branch has ended. w thinks on, r answers again, u goes on from the cursor.",
+                "This branch has ended. w thinks on, r answers again, u continues from the cursor.",
             );
         }
         if self.lane().is_some() {
@@ -260,7 +260,7 @@ impl App {
             return self.send(Command::Pause(lane));
         }
         if live.lane().stop.is_some() {
-            return self.refuse("This branch has ended. u goes on from the cursor.");
+            return self.refuse("This branch has ended. u continues from the cursor.");
         }
         if self.lane().is_some() {
             self.run(until);

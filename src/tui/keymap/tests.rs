@@ -165,7 +165,7 @@ fn a_bad_row_is_one_sentence_with_file_line_and_what_to_write() {
     );
     let key = error("list = [{ on = \"strg-s\", run = \"save\" }]");
     assert!(
-        key.starts_with("keymap.toml, line 1: \"strg-s\" is no key; write a character"),
+        key.starts_with("keymap.toml, line 1: unknown key \"strg-s\"; write a character"),
         "{key}"
     );
     let twice = error("list = [{ on = [\"W\", \"shift-w\"], run = \"save\" }]");

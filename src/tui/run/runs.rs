@@ -37,5 +37,5 @@ pub fn trace(database: &Path, run: &Run, row: usize, sample: usize) -> Result<Do
 
 fn open(database: &Path) -> Result<Db> {
     Db::open_to_read(database)?
-        .with_context(|| format!("there is no database any more at {}", database.display()))
+        .with_context(|| format!("the database {} no longer exists", database.display()))
 }

@@ -84,7 +84,7 @@ fn style(role: &str, value: &Value) -> Result<Style> {
             "italic" => Modifier::ITALIC,
             "underline" => Modifier::UNDERLINED,
             "reverse" => Modifier::REVERSED,
-            _ => bail!("{path} is no part of a style; the parts are {STYLE_KEYS}"),
+            _ => bail!("{path} is not part of a style; the parts are {STYLE_KEYS}"),
         };
         match value.as_bool() {
             Some(true) => style = style.add_modifier(modifier),
@@ -102,5 +102,5 @@ fn color(path: &str, value: &Value) -> Result<Color> {
         Value::String(name) => name.parse().ok(),
         _ => None,
     };
-    color.ok_or_else(|| anyhow!("{path} = {value} is no colour; write one of {COLORS}"))
+    color.ok_or_else(|| anyhow!("{path} = {value} is not a colour; write one of {COLORS}"))
 }

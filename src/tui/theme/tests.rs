@@ -163,13 +163,14 @@ fn a_mistake_is_one_sentence_with_file_key_and_what_is_allowed() {
     assert!(unknown.starts_with("mine.toml: there is no role \"forcd\"; the roles are text, dim"));
     let colour = error("forced = { fg = \"purpel\" }");
     assert!(
-        colour.starts_with("mine.toml: forced.fg = \"purpel\" is no colour; write one of default"),
+        colour
+            .starts_with("mine.toml: forced.fg = \"purpel\" is not a colour; write one of default"),
         "{colour}"
     );
-    assert!(error("warn = 256").contains("warn = 256 is no colour"));
-    assert!(error("warn = -1").contains("is no colour"));
-    assert!(error("warn = [1]").contains("is no colour"));
-    assert!(error("warn = { blink = true }").contains("warn.blink is no part of a style"));
+    assert!(error("warn = 256").contains("warn = 256 is not a colour"));
+    assert!(error("warn = -1").contains("is not a colour"));
+    assert!(error("warn = [1]").contains("is not a colour"));
+    assert!(error("warn = { blink = true }").contains("warn.blink is not part of a style"));
     assert!(error("warn = { bold = 1 }").contains("warn.bold must be true or false"));
     assert!(error("heat = []").contains("heat must be a list"));
     assert!(error("heat = \"red\"").contains("heat must be a list"));

@@ -387,7 +387,7 @@ impl App {
             Ok(()) if sweep.stopping => self.say(
                 Tone::Info,
                 format!(
-                    "Stopped; s1-tui sweep --resume {} goes on with it.",
+                    "Stopped; s1-tui sweep --resume {} continues it.",
                     sweep.name
                 ),
             ),

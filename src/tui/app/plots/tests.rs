@@ -89,7 +89,7 @@ fn a_cell_opens_its_stored_trace_in_the_explorer() {
     assert_eq!(
         app.live.as_ref().unwrap().path,
         None,
-        "it is no file to save into"
+        "it is not a file to save into"
     );
 }
 

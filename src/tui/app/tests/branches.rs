@@ -35,7 +35,7 @@ fn an_alternative_on_a_paused_thought_leaves_it_paused() {
     );
     press(&mut app, "[ home enter up enter");
     assert!(sent(&mut app).is_empty());
-    assert_eq!(said(&app), "That is what stands there.");
+    assert_eq!(said(&app), "That is the token already there.");
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_session_replays_without_a_model() {
     );
     press(&mut app, "end w");
     assert!(sent(&mut app).is_empty());
-    assert_eq!(said(&app), "Choose a model to go on with this.");
+    assert_eq!(said(&app), "Choose a model to continue this.");
     assert!(!app.has_unsaved(), "looking changes nothing");
 }
 
@@ -189,7 +189,7 @@ fn another_models_session_is_for_looking_only() {
     assert!(sent(&mut app).is_empty());
     assert_eq!(
         said(&app),
-        "This was written by another; choose that model to go on with it."
+        "This was written by another; choose that model to continue it."
     );
 }
 
