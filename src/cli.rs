@@ -81,6 +81,11 @@ enum Command {
     Man,
 }
 
+/// The command line with all its commands.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments, runs the command, and turns any error into one sentence on stderr.
 pub fn main() -> ExitCode {
     // An error is one sentence, also where RUST_BACKTRACE is set for panics: candle's would say

@@ -1,8 +1,7 @@
 //! Settings: defaults < file < environment < flags.
 //!
-//! [`Config::load`] reads the first three layers; the command line puts its flags on top through
-//! [`Config::set`] or the fields. One list ([`settings::SETTINGS`]) says for every key what it
-//! allows and where it goes, so that the file and the environment cannot differ.
+//! [`Config::load`] reads the first three layers; the command line puts its flags on top. All of
+//! them set parameters of the same tables ([`settings`]), so that they cannot differ.
 //!
 //! Not here: keys ([`crate::tui::keymap`]) and colours ([`crate::tui::theme`]).
 
@@ -15,73 +14,81 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use toml::de::{DeTable, DeValue};
 
-use s1_core::delimiters::Family;
 use s1_core::forcing::Policy;
+use s1_core::param::{Has, Shape};
+use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
-use s1_model::device::DeviceChoice;
+use s1_engine::LoadOptions;
 
 pub use dirs::{Dirs, expand_home};
+pub use settings::set;
 
 /// Everything that can be set. `None` leaves the choice to the program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The model: a GGUF file. `None` opens the picker.
-    pub model: Option<PathBuf>,
+    /// The model, and how it is loaded. No path opens the picker.
+    pub load: LoadOptions,
     /// Folders searched for models, besides the program's own and the Hugging Face cache.
     pub model_folders: Vec<PathBuf>,
-    /// A LoRA adapter's folder to use with the model; given by flag alone.
-    pub adapter: Option<PathBuf>,
-    /// Context length in tokens.
-    pub context: Option<usize>,
-    /// Where to compute.
-    pub device: DeviceChoice,
     /// Threads for computing on the CPU.
     pub threads: Option<usize>,
-    /// Delimiter family, instead of the detected one.
-    pub family: Option<Family>,
-    /// Text that opens thinking, instead of the family's.
-    pub think_open: Option<String>,
-    /// Text with which the model ends its thinking, instead of the family's.
-    pub think_end: Option<String>,
-    /// Text appended when the thinking is cut off, instead of the family's.
-    pub think_close: Option<String>,
-    /// System prompt; empty for the template's own.
-    pub system: String,
+    /// What every request begins with.
+    pub request: Request,
     /// Theme by name.
     pub theme: String,
     /// Whether the mouse places the cursor (off: the terminal selects text).
     pub mouse: bool,
-    /// Probe the forced answer every this many thinking tokens.
-    pub probe_every: Option<usize>,
     /// What an hour of this machine costs, in dollars: for the cost of a training.
     pub price_per_hour: f64,
-    /// Budget forcing.
-    pub policy: Policy,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
 }
 
 impl Default for Config {
     fn default() -> Config {
         Config {
-            model: None,
+            load: LoadOptions::default(),
             model_folders: Vec::new(),
-            adapter: None,
-            context: None,
-            device: DeviceChoice::Auto,
             threads: None,
-            family: None,
-            think_open: None,
-            think_end: None,
-            think_close: None,
-            system: String::new(),
+            request: Request::default(),
             theme: "default".into(),
             mouse: true,
-            probe_every: None,
             price_per_hour: 0.0,
-            policy: Policy::default(),
-            sampling: Sampling::default(),
         }
+    }
+}
+
+impl Has<LoadOptions> for Config {
+    fn part(&self) -> &LoadOptions {
+        &self.load
+    }
+    fn part_mut(&mut self) -> &mut LoadOptions {
+        &mut self.load
+    }
+}
+
+impl Has<Request> for Config {
+    fn part(&self) -> &Request {
+        &self.request
+    }
+    fn part_mut(&mut self) -> &mut Request {
+        &mut self.request
+    }
+}
+
+impl Has<Policy> for Config {
+    fn part(&self) -> &Policy {
+        &self.request.policy
+    }
+    fn part_mut(&mut self) -> &mut Policy {
+        &mut self.request.policy
+    }
+}
+
+impl Has<Sampling> for Config {
+    fn part(&self) -> &Sampling {
+        &self.request.sampling
+    }
+    fn part_mut(&mut self) -> &mut Sampling {
+        &mut self.request.sampling
     }
 }
 
@@ -110,16 +117,9 @@ impl Config {
         Ok(config)
     }
 
-    /// Sets one key, by its full name (`theme`, `thinking.waits`), from text: what a flag or a
-    /// field on screen gives.
-    ///
-    /// # Errors
-    /// If there is no such key or it does not allow the value; says what it allows.
-    pub fn set(&mut self, key: &str, text: &str) -> Result<()> {
-        let setting = settings::find(key).ok_or_else(|| anyhow!("there is no setting {key}"))?;
-        setting
-            .set_text(self, text)
-            .map_err(|e| anyhow!("{key} {e}"))
+    /// The model, where one is named.
+    pub fn model(&self) -> Option<&Path> {
+        Some(self.load.path.as_path()).filter(|path| !path.as_os_str().is_empty())
     }
 
     fn apply_file(&mut self, file: &str, text: &str) -> Result<()> {
@@ -154,25 +154,21 @@ impl Config {
             DeValue::Integer(number) => number.to_string(),
             DeValue::Float(number) => number.to_string(),
             DeValue::Boolean(value) => value.to_string(),
-            DeValue::Array(items) if setting.list => {
+            DeValue::Array(items) if setting.shape() == Shape::Paths => {
                 let items: Option<Vec<&str>> = items.iter().map(|i| i.as_ref().as_str()).collect();
                 let joined = items.and_then(|i| std::env::join_paths(i).ok()?.into_string().ok());
-                joined.ok_or_else(|| anyhow!("{key} must be {}", setting.allowed))?
+                joined.ok_or_else(|| anyhow!("{key} must be {}", setting.allowed()))?
             }
-            _ => bail!("{key} must be {}", setting.allowed),
+            _ => bail!("{key} must be {}", setting.allowed()),
         };
-        setting
-            .set_text(self, &text)
-            .map_err(|e| anyhow!("{key} {e}"))
+        set(setting, self, &text).map_err(|e| anyhow!("{key} {e}"))
     }
 
     fn apply_env(&mut self, env: impl Fn(&str) -> Option<String>) -> Result<()> {
-        for setting in settings::SETTINGS {
-            let name = setting.variable();
+        for (_, setting) in settings::all() {
+            let name = setting.info().variable();
             if let Some(text) = env(&name).filter(|text| !text.is_empty()) {
-                setting
-                    .set_text(self, &text)
-                    .map_err(|e| anyhow!("{name} {e}"))?;
+                set(setting, self, &text).map_err(|e| anyhow!("{name} {e}"))?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! `s1-tui` without a command: the explorer.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -14,16 +15,20 @@ use crate::tui::theme::Theme;
 use s1_core::protocol::Request;
 use s1_data::assets;
 use s1_data::hub;
+use s1_engine::LoadOptions;
 use s1_engine::catalog::ModelFolders;
 
 /// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
 /// cannot be used.
 pub fn run(args: TuiArgs) -> Result<ExitCode> {
-    let config = settings::load(&args.config, &args.model, &args.think, &args.sample)?;
+    let config = settings::load(
+        &args.config,
+        &[&args.model, &args.think, &args.sample, &args.explorer],
+    )?;
     let dirs = Dirs::of_user()?;
     let env = |name: &str| std::env::var(name).ok();
     let keymap = Keymap::load(&dirs)?;
-    let first = args.theme.as_deref().unwrap_or(&config.theme);
+    let first = config.theme.as_str();
     let mut themes = vec![Theme::load(first, &dirs)?.fit(env)];
     for name in Theme::names(&dirs) {
         if name != first {
@@ -34,27 +39,21 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!("the explorer needs a terminal; for pipes and scripts there is s1-tui run");
     }
-    let load = settings::how_to_load(&config);
     // Without any wish the bundled reasoner opens, with a question it is made for.
-    let unasked = config.model.is_none() && args.session.is_none();
+    let unasked = config.model().is_none() && args.session.is_none();
     let (model, first) = if unasked {
         let first = args.question.is_none().then_some(assets::FIRST_QUESTION);
         (Some(assets::REASONER.into()), first)
     } else {
-        (config.model, None)
+        (config.model().map(Into::into), None)
     };
     let question = args.question.or(first.map(|(question, _)| question.into()));
     let reference = args.reference.or(first.map(|(_, answer)| answer.into()));
     let code = run::run(Setup {
         request: Request {
             question: question.unwrap_or_default(),
-            system: config.system,
-            raw: false,
-            policy: config.policy,
-            sampling: config.sampling,
-            sample: 0,
             reference,
-            probe_every: config.probe_every,
+            ..config.request
         },
         keymap,
         themes,
@@ -67,7 +66,10 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
             here: std::env::current_dir().ok(),
         },
         dirs,
-        load,
+        load: LoadOptions {
+            path: PathBuf::new(),
+            ..config.load
+        },
         model,
         price: config.price_per_hour,
         session: args.session,

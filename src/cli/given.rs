@@ -27,6 +27,15 @@ pub struct Given<G> {
     group: PhantomData<G>,
 }
 
+impl<G: FlagGroup> Given<G> {
+    /// Whether a parameter was given.
+    pub fn has(&self, key: &str) -> bool {
+        let settings = G::settings();
+        let mut given = self.values.iter();
+        given.any(|(at, _)| settings[*at].info().key == key)
+    }
+}
+
 /// Flags that were given, of whichever group.
 pub trait Apply<C> {
     /// Sets what was given. The values were checked when they were read.
@@ -126,6 +135,7 @@ fn flags<C: 'static>(setting: &'static dyn Setting<C>) -> Vec<Arg> {
             .require_equals(true)
             .default_missing_value("true"),
         Shape::Path | Shape::Paths => flag.value_hint(ValueHint::AnyPath),
+        Shape::AnyText => flag.allow_hyphen_values(true),
         Shape::Value | Shape::Choice(_) => flag,
     };
     let shortcut = info.shortcut.map(|shortcut| {

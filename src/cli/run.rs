@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
+use super::args::{ConfigArgs, ModelFlags, SampleFlags, SystemFlag, ThinkFlags};
+use super::given::Given;
 use super::settings;
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
@@ -25,9 +26,6 @@ pub struct Args {
     /// The question; `-` reads it from standard input.
     #[arg(short, long, value_name = "TEXT|-", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// System prompt, in place of the template's own.
-    #[arg(long, value_name = "TEXT")]
-    system: Option<String>,
     /// Take the question as the whole prompt, without chat template and without opening thinking.
     #[arg(long)]
     raw: bool,
@@ -37,16 +35,14 @@ pub struct Args {
     /// Print one JSON object at the end, instead of the text as it comes.
     #[arg(long)]
     json: bool,
-    /// Flags of the model.
     #[command(flatten)]
-    model: ModelArgs,
-    /// Flags of budget forcing.
+    system: Given<SystemFlag>,
     #[command(flatten)]
-    think: ThinkArgs,
-    /// Flags of sampling.
+    model: Given<ModelFlags>,
     #[command(flatten)]
-    sample: SampleArgs,
-    /// Where settings come from.
+    think: Given<ThinkFlags>,
+    #[command(flatten)]
+    sample: Given<SampleFlags>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -90,17 +86,17 @@ struct Forced {
 
 /// Runs the command. Errors where the model or the question cannot be used.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let config = settings::load(&args.config, &args.model, &args.think, &args.sample)?;
+    let config = settings::load(
+        &args.config,
+        &[&args.system, &args.model, &args.think, &args.sample],
+    )?;
     let load = settings::load_options(&config)?;
     let request = Request {
         question: question(args.prompt.as_deref())?,
-        system: args.system.unwrap_or(config.system),
         raw: args.raw,
-        policy: config.policy,
-        sampling: config.sampling,
-        sample: 0,
         reference: args.reference,
         probe_every: None,
+        ..config.request
     };
     let (engine, mut events) = Engine::spawn(load)?;
     engine.send(Command::Start {

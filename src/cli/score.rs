@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::args::ModelArgs;
+use super::args::ModelFlags;
+use super::given::Given;
+use super::settings;
 use s1_engine::tokenizer_for;
 use s1_model::adapter::PeftAdapter;
 use s1_model::decoder::{Decoder, Logits};
@@ -22,9 +24,8 @@ const CHUNK: usize = 32;
 /// What to score.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Flags of the model.
     #[command(flatten)]
-    model: ModelArgs,
+    model: Given<ModelFlags>,
     /// Token ids, separated by commas.
     #[arg(
         long,
@@ -58,8 +59,7 @@ struct Position {
 
 /// Runs the command. Errors where the model cannot be loaded or the sequence does not fit it.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    super::settings::set_threads(args.model.threads)?;
-    let files = args.model.files()?;
+    let files = settings::files(&args.model)?;
     let path = &files.path;
     let gguf = Gguf::open(path)?;
     let ids = match &args.text {

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{ConfigArgs, ModelArgs, SampleArgs, ThinkArgs};
+use super::args::{ConfigArgs, ModelFlags};
+use super::given::{Apply, Given};
 use crate::config::{Config, Dirs};
 use s1_engine::LoadOptions;
 
@@ -10,55 +11,32 @@ use s1_engine::LoadOptions;
 /// this must be called before anything computes.
 ///
 /// Errors where the settings file, a variable or a flag has a value that is not allowed.
-pub fn load(
-    config: &ConfigArgs,
-    model: &ModelArgs,
-    think: &ThinkArgs,
-    sample: &SampleArgs,
-) -> Result<Config> {
+pub fn load(config: &ConfigArgs, flags: &[&dyn Apply<Config>]) -> Result<Config> {
     let dirs = Dirs::of_user()?;
     let env = |name: &str| std::env::var(name).ok();
     let mut settings = Config::load(&dirs, config.config.as_deref(), env)?;
-    settings.model = model.model.clone().or(settings.model);
-    settings.context = model.context.or(settings.context);
-    settings.device = model.device.unwrap_or(settings.device);
-    settings.threads = model.threads.or(settings.threads);
-    settings.family = model.family.map(Into::into).or(settings.family);
-    settings.think_open = model.think_open.clone().or(settings.think_open);
-    settings.think_end = model.think_end.clone().or(settings.think_end);
-    settings.adapter = model.adapter.clone().or(settings.adapter);
-    settings.think_close = model.think_close.clone().or(settings.think_close);
-    settings.policy = think.over(settings.policy);
-    settings.sampling = sample.over(settings.sampling);
-    settings.sampling.validate()?;
+    for given in flags {
+        given.apply(&mut settings)?;
+    }
     set_threads(settings.threads)?;
     Ok(settings)
 }
 
 /// How to load the model of these settings. Errors where there is none.
 pub fn load_options(settings: &Config) -> Result<LoadOptions> {
-    let path = settings
-        .model
-        .clone()
+    settings
+        .model()
         .context("which model? give it with --model PATH.gguf")?;
-    Ok(LoadOptions {
-        path,
-        ..how_to_load(settings)
-    })
+    Ok(settings.load.clone())
 }
 
-/// How to load whatever model is chosen later.
-pub fn how_to_load(settings: &Config) -> LoadOptions {
-    LoadOptions {
-        path: Default::default(),
-        context: settings.context,
-        family: settings.family,
-        think_open: settings.think_open.clone(),
-        think_end: settings.think_end.clone(),
-        think_close: settings.think_close.clone(),
-        adapter: settings.adapter.clone(),
-        device: settings.device,
-    }
+/// Model and adapter of flags alone, as files. The number of threads takes effect here. Errors where
+/// no model is named, or an adapter's base is not here.
+pub fn files(flags: &Given<ModelFlags>) -> Result<LoadOptions> {
+    let mut settings = Config::default();
+    flags.apply(&mut settings)?;
+    set_threads(settings.threads)?;
+    load_options(&settings)?.resolved(&mut || true)
 }
 
 /// Sets how many threads compute. Errors for none, or for more than is sensible.

@@ -7,98 +7,50 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::args::{ConfigArgs, DbArgs, ModelArgs, SampleArgs, ThinkArgs, parse_cut_at};
+use super::args::{
+    ConfigArgs, DbArgs, ModelFlags, PointFlags, SampleFlags, SweepFlags, SystemFlag,
+};
+use super::given::{Apply, Given};
 use super::{interrupt, settings};
 use crate::config::Config;
 use s1_core::delimiters::Family;
-use s1_core::forcing::CutAt;
 use s1_core::format;
 use s1_data::sanitize;
 use s1_engine::{LoadOptions, catalog};
-use s1_lab::problems::{ProblemOptions, ProblemSet};
+use s1_lab::problems::ProblemSet;
 use s1_lab::report::{PointStats, Report};
-use s1_lab::sweep::{self, Control, Plan, Progress};
+use s1_lab::sweep::{self, Control, Plan, Progress, SweepConfig};
 use s1_store::Db;
-use s1_store::run::{Budget, PointSpec, PromptTemplate, Run};
-
-/// Problems that decode at once, unless told otherwise: more gain little on a CPU.
-const LANES: usize = 8;
+use s1_store::run::{Budget, PromptTemplate, Run, RunSettings};
 
 /// What to compute.
 #[derive(Debug, clap::Args)]
 #[command(
+    mut_arg("problems", |problems| problems.required_unless_present("resume")),
+    mut_arg("name", |name| name.conflicts_with("resume")),
     after_help = "Examples:\n  s1-tui sweep --model m.gguf --problems gsm8k.jsonl --budgets 0,64,128,256,natural --waits 0,1,2 --limit 40\n  s1-tui sweep --resume m-gsm8k\n\nProblem sets: JSON lines or Parquet with the field names of GSM8K, MATH500, AIME24, GPQA, MMLU, ARC, s1K, SVAMP, ASDiv, or question and answer."
 )]
 pub struct Args {
-    /// The problems: a .jsonl or .parquet file, bundled:held-out, or hf:OWNER/NAME[:FILE] from the
-    /// hub.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "resume")]
-    problems: Option<String>,
-    /// Thinking budgets in tokens; natural is without one [default: 0,64,128,256,natural].
-    #[arg(long, value_name = "B,…", value_delimiter = ',')]
-    budgets: Option<Vec<Budget>>,
-    /// How many attempts to end the thinking are replaced by the wait text [default: 0].
-    #[arg(long, value_name = "K,…", value_delimiter = ',')]
-    waits: Option<Vec<usize>>,
-    /// Answers per problem and point; needs a temperature [default: 1].
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
-    /// Ask this many problems, from the beginning of the set.
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-    /// Most lanes that decode at once; the result does not depend on it.
-    #[arg(long, value_name = "N", default_value_t = LANES)]
-    lanes: usize,
-    /// Name of the run [default: made from model and problems].
-    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
-    name: Option<String>,
     /// Go on with this run; settings that are not given are the run's own.
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
     /// Print one JSON object at the end, instead of a table.
     #[arg(long)]
     json: bool,
-    /// System prompt, in place of the template's own.
-    #[arg(long, value_name = "TEXT")]
-    system: Option<String>,
-    /// Appended to every question, in place of what suits the set.
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    suffix: Option<String>,
-    /// Field of the question, where it is not recognised.
-    #[arg(long, value_name = "NAME")]
-    question_field: Option<String>,
-    /// Field of the answer, where it is not recognised.
-    #[arg(long, value_name = "NAME")]
-    answer_field: Option<String>,
-    /// Field of the id, where it is not recognised.
-    #[arg(long, value_name = "NAME")]
-    id_field: Option<String>,
-    /// Leave broken lines of the problems out, instead of refusing them.
-    #[arg(long)]
-    skip_broken: bool,
-    /// The wait text [default: Wait].
-    #[arg(long, value_name = "TEXT", help_heading = "Thinking")]
-    wait_text: Option<String>,
-    /// Attempts to end do not count before this many thinking tokens [default: 0].
-    #[arg(long, value_name = "N", help_heading = "Thinking")]
-    min_thinking: Option<usize>,
-    /// Cut at the budget itself, or at the last sentence end in the N tokens before it.
-    #[arg(long, value_name = "token|sentence[:N]", value_parser = parse_cut_at, help_heading = "Thinking")]
-    cut_at: Option<CutAt>,
-    /// Upper bound on what the model writes after its thinking [default: 512].
-    #[arg(long, value_name = "N", help_heading = "Thinking")]
-    answer_max: Option<usize>,
-    /// Cut the thinking off when it repeats itself in a loop.
-    #[arg(long, help_heading = "Thinking")]
-    cut_loops: bool,
     #[command(flatten)]
     db: DbArgs,
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    sample: SampleArgs,
-    #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    sweep: Given<SweepFlags>,
+    #[command(flatten)]
+    system: Given<SystemFlag>,
+    #[command(flatten)]
+    think: Given<PointFlags>,
+    #[command(flatten)]
+    model: Given<ModelFlags>,
+    #[command(flatten)]
+    sample: Given<SampleFlags>,
 }
 
 /// The object that `--json` prints.
@@ -167,132 +119,105 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// What the flags come to: over the settings of the run to go on with, or over the user's own.
 fn plan(args: &Args) -> Result<Plan> {
     let db = args.db.path()?;
-    let think = ThinkArgs {
-        wait_text: args.wait_text.clone(),
-        min_thinking: args.min_thinking,
-        cut_at: args.cut_at,
-        answer_max: args.answer_max,
-        cut_loops: args.cut_loops,
-        ..ThinkArgs::default()
-    };
-    let config = settings::load(&args.config, &args.model, &think, &args.sample)?;
+    let flags: [&dyn Apply<Config>; 4] = [&args.system, &args.think, &args.model, &args.sample];
+    let mut config = settings::load(&args.config, &flags)?;
     let earlier = match &args.resume {
         Some(name) => Some(args.db.open()?.run(name)?),
         None => None,
     };
-    let was = earlier.as_ref().map(|run| &run.settings);
-    let load = load_options(args, &config, earlier.as_ref())?;
-    let source = args
-        .problems
-        .clone()
-        .or_else(|| Some(earlier.as_ref()?.sources.problems.clone()))
-        .context("which problems? give them with --problems FILE")?;
-    let set = was.map(|s| &s.problems);
-    let options = ProblemOptions {
-        question_field: or(&args.question_field, set.map(|s| &s.question_field)),
-        answer_field: or(&args.answer_field, set.map(|s| &s.answer_field)),
-        id_field: or(&args.id_field, set.map(|s| &s.id_field)),
-        skip_broken: args.skip_broken || set.is_some_and(|s| s.skipped > 0),
-        limit: args.limit.or(set.map(|s| s.count)),
-    };
+    let mut sweep = SweepConfig::default();
+    if let Some(run) = &earlier {
+        restore(run, &mut config, &mut sweep);
+        flags
+            .iter()
+            .try_for_each(|given| given.apply(&mut config))?;
+    }
+    args.sweep.apply(&mut sweep)?;
+    let load = settings::load_options(&config)?;
+    let path = sweep.problems.as_ref();
+    let path = path.context("which problems? give them with --problems FILE")?;
+    let source = path.display().to_string();
+    let options = sweep.options();
     let problems = ProblemSet::load(&source, &options)?;
-    let prompt = set.map_or_else(
-        || PromptTemplate {
-            system: config.system.clone(),
-            ..problems.prompt.clone()
-        },
-        |s| s.prompt.clone(),
-    );
-    let (policy, sampling) = match was {
-        Some(s) => (
-            think.over(s.policy.clone()),
-            args.sample.over(s.sampling.clone()),
-        ),
-        None => (config.policy, config.sampling),
+    let points = match &earlier {
+        Some(run) if !(args.sweep.has("budgets") || args.sweep.has("waits")) => {
+            run.settings.points.clone()
+        }
+        _ => sweep.points(),
     };
-    sampling.validate()?;
-    let name = match (&args.resume, &args.name) {
+    let name = match (&args.resume, &sweep.name) {
         (Some(name), _) | (None, Some(name)) => name.clone(),
         (None, None) => free_name(&db, &load.path, &problems.name)?,
     };
     Ok(Plan {
-        points: points(args, was.map(|s| &s.points[..])),
-        samples: args.samples.or(was.map(|s| s.samples)).unwrap_or(1),
+        points,
+        samples: sweep.samples,
         prompt: PromptTemplate {
-            system: args.system.clone().unwrap_or(prompt.system),
-            suffix: args.suffix.clone().unwrap_or(prompt.suffix),
+            system: config.request.system,
+            suffix: sweep
+                .suffix
+                .unwrap_or_else(|| problems.prompt.suffix.clone()),
         },
         resume: args.resume.is_some(),
-        lanes: args.lanes,
+        lanes: sweep.lanes,
         load,
         problems,
         source,
         options,
-        policy,
-        sampling,
+        policy: config.request.policy,
+        sampling: config.request.sampling,
         name,
         db,
     })
 }
 
-fn or(flag: &Option<String>, was: Option<&Option<String>>) -> Option<String> {
-    flag.clone().or_else(|| was.cloned().flatten())
-}
-
-fn load_options(args: &Args, config: &Config, earlier: Option<&Run>) -> Result<LoadOptions> {
-    let Some(run) = earlier else {
-        return settings::load_options(config);
+/// What a run was made with.
+fn restore(run: &Run, config: &mut Config, sweep: &mut SweepConfig) {
+    let RunSettings {
+        model,
+        problems,
+        policy,
+        sampling,
+        ..
+    } = run.settings.clone();
+    config.request.policy = policy;
+    config.request.sampling = sampling;
+    config.request.system = problems.prompt.system;
+    config.load = LoadOptions {
+        path: run.sources.model.clone().into(),
+        context: Some(model.context),
+        family: Family::ALL
+            .into_iter()
+            .find(|family| family.name() == model.card.family),
+        think_open: model.think_open,
+        think_end: model.think_end,
+        think_close: model.think_close,
+        adapter: run.sources.adapter.clone().map(Into::into),
+        device: model.device.parse().unwrap_or(config.load.device),
     };
-    let was = &run.settings.model;
-    let flags = &args.model;
-    let family = Family::ALL
-        .into_iter()
-        .find(|family| family.name() == was.card.family);
-    Ok(LoadOptions {
-        path: flags
-            .model
-            .clone()
-            .unwrap_or_else(|| run.sources.model.clone().into()),
-        context: flags.context.or(Some(was.context)),
-        family: flags.family.map(Into::into).or(family),
-        think_open: or(&flags.think_open, Some(&was.think_open)),
-        think_end: or(&flags.think_end, Some(&was.think_end)),
-        think_close: or(&flags.think_close, Some(&was.think_close)),
-        adapter: flags
-            .adapter
-            .clone()
-            .or_else(|| run.sources.adapter.clone().map(Into::into)),
-        device: flags
-            .device
-            .or_else(|| was.device.parse().ok())
-            .unwrap_or(config.device),
-    })
+    *sweep = SweepConfig {
+        problems: Some(run.sources.problems.clone().into()),
+        budgets: distinct(run.settings.points.iter().map(|p| p.budget)),
+        waits: distinct(run.settings.points.iter().map(|p| p.waits)),
+        limit: Some(problems.count),
+        samples: run.settings.samples,
+        suffix: Some(problems.prompt.suffix),
+        question_field: problems.question_field,
+        answer_field: problems.answer_field,
+        id_field: problems.id_field,
+        skip_broken: problems.skipped > 0,
+        ..SweepConfig::default()
+    };
 }
 
-/// Every budget with every number of waits, each once.
-fn points(args: &Args, was: Option<&[PointSpec]>) -> Vec<PointSpec> {
-    if let (None, None, Some(points)) = (&args.budgets, &args.waits, was) {
-        return points.to_vec();
-    }
-    let natural = [0, 64, 128, 256].map(Budget::Tokens);
-    let budgets = args.budgets.clone().unwrap_or_else(|| match was {
-        Some(points) => points.iter().map(|p| p.budget).collect(),
-        None => natural.into_iter().chain([Budget::Natural]).collect(),
-    });
-    let waits = args.waits.clone().unwrap_or_else(|| match was {
-        Some(points) => points.iter().map(|p| p.waits).collect(),
-        None => vec![0],
-    });
-    let mut points = Vec::new();
-    for &waits in &waits {
-        for &budget in &budgets {
-            let point = PointSpec { budget, waits };
-            if !points.contains(&point) {
-                points.push(point);
-            }
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for item in items {
+        if !distinct.contains(&item) {
+            distinct.push(item);
         }
     }
-    points
+    distinct
 }
 
 /// A name that no run has: model and problems, with a number if there is such a run.

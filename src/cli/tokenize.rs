@@ -5,16 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::args::ModelArgs;
+use super::args::ModelFlags;
+use super::given::Given;
+use super::settings;
 use s1_engine::tokenizer_for;
 use s1_model::gguf::Gguf;
 
 /// What to tokenize.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Flags of the model.
     #[command(flatten)]
-    model: ModelArgs,
+    model: Given<ModelFlags>,
     /// The text; special tokens are parsed, and a begin-of-text token added where the model has it.
     #[arg(long, allow_hyphen_values = true)]
     text: String,
@@ -25,7 +26,7 @@ pub struct Args {
 
 /// Runs the command. Errors where the file has no vocabulary.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let path = &args.model.files()?.path;
+    let path = &settings::files(&args.model)?.path;
     let gguf = Gguf::open(path)?;
     let tokenizer = tokenizer_for(&gguf, path)?;
     let ids = tokenizer.encode(&args.text, true)?;

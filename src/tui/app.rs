@@ -36,6 +36,7 @@ mod input;
 pub mod live;
 mod look;
 pub mod overlay;
+pub mod params;
 pub mod plots;
 pub mod question;
 mod settings;
@@ -307,6 +308,8 @@ impl App {
             themes.push(Theme::default());
         }
         let question = Question::new(&request.question, history);
+        let mut plots = plots::Plots::default();
+        plots.plan = plots::sweep::small();
         App {
             request: Request {
                 question: String::new(),
@@ -331,7 +334,7 @@ impl App {
             screen: Screen::default(),
             layout: ShellAreas::default(),
             places: ExploreAreas::default(),
-            plots: Default::default(),
+            plots,
             train: train::Train::new(place),
             model_path,
             queued: false,

@@ -53,6 +53,19 @@ impl Context {
         Context::List,
     ];
 
+    /// The name used in keymap files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Context::Program => "program",
+            Context::Explore => "explore",
+            Context::Compare => "compare",
+            Context::Plots => "plots",
+            Context::Train => "train",
+            Context::Editor => "editor",
+            Context::List => "list",
+        }
+    }
+
     /// Whether the keys of [`Context::Program`] hold here too.
     fn is_screen(self) -> bool {
         !matches!(self, Context::Program | Context::Editor | Context::List)

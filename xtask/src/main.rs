@@ -3,6 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `generate` | makes the bundled model's data from a seed |
+//! | `reference` | writes the reference pages below `docs/reference` |
 
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use clap::Parser;
 
 mod datagen;
 mod generate;
+mod reference;
 
 /// Development tasks of s1-tui.
 #[derive(Debug, Parser)]
@@ -18,11 +20,14 @@ mod generate;
 enum Task {
     /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
     Generate(generate::GenerateArgs),
+    /// Write the reference pages: settings, command line, keys.
+    Reference,
 }
 
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Generate(args) => generate::run(&args),
+        Task::Reference => reference::write(),
     }
 }
 

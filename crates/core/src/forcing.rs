@@ -26,7 +26,7 @@ mod policy;
 mod tests;
 
 pub use decision::{Edit, ForcingDecision, Next};
-pub use policy::{CutAt, OnLoop, Policy};
+pub use policy::{CutAt, OnLoop, POLICY, Policy};
 
 /// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
 #[derive(Clone, Debug)]

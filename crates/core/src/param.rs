@@ -95,6 +95,8 @@ pub enum Access<T: 'static> {
 pub enum Shape {
     /// One value, written as text.
     Value,
+    /// Text that may be anything.
+    AnyText,
     /// On or off.
     Switch,
     /// One of these words.
@@ -355,6 +357,7 @@ impl<C: Has<T>, T: Default> Setting<C> for Param<T> {
         match &self.access {
             Access::Switch(_) => Shape::Switch,
             Access::Choice(words, _) => Shape::Choice(words),
+            Access::AnyText(_) => Shape::AnyText,
             Access::Path(_) => Shape::Path,
             Access::Paths(_) => Shape::Paths,
             _ => Shape::Value,

@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::field;
 use crate::forcing::Policy;
+use crate::param::{Access, Has, Param};
 use crate::sampling::Sampling;
 use crate::trace::{Delta, StopReason, Token};
 use crate::tree::Probe;
@@ -17,7 +19,7 @@ use crate::tree::Probe;
 pub type LaneId = usize;
 
 /// Everything that defines one generation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The question, as the user typed it.
     pub question: String,
@@ -36,6 +38,44 @@ pub struct Request {
     /// Probe the forced answer every this many thinking tokens.
     pub probe_every: Option<usize>,
 }
+
+impl Has<Policy> for Request {
+    fn part(&self) -> &Policy {
+        &self.policy
+    }
+    fn part_mut(&mut self) -> &mut Policy {
+        &mut self.policy
+    }
+}
+
+impl Has<Sampling> for Request {
+    fn part(&self) -> &Sampling {
+        &self.sampling
+    }
+    fn part_mut(&mut self) -> &mut Sampling {
+        &mut self.sampling
+    }
+}
+
+/// The parameters of a [`Request`] besides those of its policy and its sampling.
+pub const REQUEST: &[Param<Request>] = &[
+    Param::new(
+        "system",
+        "System prompt",
+        "System prompt; empty is the chat template's own.",
+        Access::AnyText(field!(Request.system)),
+    )
+    .flag(&["system"], "TEXT"),
+    Param::new(
+        "probe_every",
+        "Probe every",
+        "Ask every N thinking tokens what the answer would be if the thinking were cut there.",
+        Access::Int(1, 1_000_000, field!(Request.probe_every)),
+    )
+    .none("off")
+    .unit("tokens")
+    .flag(&["probe-every"], "N"),
+];
 
 /// How far to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,7 +62,7 @@ pub const SAMPLING: &[Param<Sampling>] = &[
     Param::new(
         "temperature",
         "Temperature",
-        "0 always takes the most likely token; 0.6 to 1 varies.",
+        "How freely tokens are drawn: 0.6 to 1 varies.",
         Access::Float(0.0, 100.0, field!(Sampling.temperature)),
     )
     .meaning("0", "greedy")

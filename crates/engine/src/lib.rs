@@ -19,7 +19,7 @@ mod scores;
 mod worker;
 
 pub use dialogue::tokenizer_for;
-pub use loaded::LoadOptions;
+pub use loaded::{LoadOptions, MODEL};
 use s1_core::protocol::{Command, Event};
 
 /// Events that may wait to be read. A reader that falls behind slows the engine down rather than

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use super::catalog;
 use super::dialogue::{Dialogue, TokenizerLookup};
 use s1_core::delimiters::{Delimiters, Family, TokenLookup as _};
+use s1_core::field;
+use s1_core::param::{Access, Lens, Param, Word};
 use s1_core::protocol::{ModelInfo, Request};
 use s1_data::hub::{self, RepoKind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
@@ -80,6 +82,101 @@ impl LoadOptions {
         })
     }
 }
+
+const FAMILIES: &[Word] = &[
+    ("auto", "The one detected."),
+    ("s1", "s1 and s1.1: <|im_start|>think … <|im_start|>answer."),
+    ("qwen3", "Qwen3: <think> … </think>, as tokens."),
+    ("r1", "R1 distills."),
+    ("generic", "Any other instruct model: <think> as text."),
+];
+
+/// The parameters of [`LoadOptions`].
+pub const MODEL: &[Param<LoadOptions>] = &[
+    Param::new(
+        "model",
+        "Model",
+        "A GGUF file, one of the hub (hf:OWNER/NAME[:FILE]), an adapter's folder that names its base, or bundled:reasoner or bundled:base.",
+        Access::Path(Lens {
+            get: |load: &LoadOptions| Some(load.path.clone()).filter(|p| !p.as_os_str().is_empty()),
+            set: |load: &mut LoadOptions, path| load.path = path.unwrap_or_default(),
+        }),
+    )
+    .none("auto")
+    .allowed("the path of a GGUF file")
+    .flag(&["model"], "PATH")
+    .letter('m'),
+    Param::new(
+        "adapter",
+        "Adapter",
+        "A LoRA adapter's folder (PEFT's layout) to use with the model.",
+        Access::Path(field!(LoadOptions.adapter)),
+    )
+    .none("none")
+    .flag(&["adapter"], "DIR"),
+    Param::new(
+        "context",
+        "Context",
+        "Context length in tokens; auto is the model's own, at most 8192.",
+        Access::Int(16, 10_000_000, field!(LoadOptions.context)),
+    )
+    .none("auto")
+    .unit("tokens")
+    .flag(&["context"], "N"),
+    Param::new(
+        "device",
+        "Device",
+        "Where to compute; a GPU needs a build with --features cuda or metal.",
+        Access::Notation(
+            |load: &LoadOptions| load.device.to_string(),
+            |load: &mut LoadOptions, text| {
+                load.device = text.parse().ok()?;
+                Some(())
+            },
+        ),
+    )
+    .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\"")
+    .flag(&["device"], "auto|cpu|cuda[:N]|metal"),
+    Param::new(
+        "family",
+        "Family",
+        "How the model marks its thinking.",
+        Access::Choice(
+            FAMILIES,
+            Lens {
+                get: |load: &LoadOptions| load.family.map_or("auto", Family::name).into(),
+                set: |load: &mut LoadOptions, word| {
+                    load.family = Family::ALL.into_iter().find(|f| f.name() == word);
+                },
+            },
+        ),
+    )
+    .flag(&["family"], "FAMILY"),
+    Param::new(
+        "think_open",
+        "Opens thinking",
+        "Text that opens thinking, appended to the assistant's turn; auto is the family's.",
+        Access::Text(field!(LoadOptions.think_open)),
+    )
+    .none("auto")
+    .flag(&["think-open"], "TEXT"),
+    Param::new(
+        "think_end",
+        "Ends thinking",
+        "Text with which the model ends its thinking; auto is the family's.",
+        Access::Text(field!(LoadOptions.think_end)),
+    )
+    .none("auto")
+    .flag(&["think-end"], "TEXT"),
+    Param::new(
+        "think_close",
+        "Cuts thinking",
+        "Text appended when the thinking is cut off; auto is the family's.",
+        Access::Text(field!(LoadOptions.think_close)),
+    )
+    .none("auto")
+    .flag(&["think-close"], "TEXT"),
+];
 
 /// One model, ready to serve lanes.
 pub(super) struct Loaded {

@@ -8,6 +8,8 @@
 //!
 //! Not here: what a row is ([`super::row`]), and the figures ([`super::report`]).
 
+mod config;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +34,8 @@ use s1_store::run::{
     Budget, ModelRecord, PointSpec, ProblemRecord, PromptTemplate, Row, Run, RunSettings, Sources,
 };
 use s1_store::session::ModelCard;
+
+pub use config::{SWEEP, SweepConfig};
 
 /// How often a paused sweep checks whether it was resumed.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -16,6 +16,7 @@ use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
+use s1_lab::sweep::SweepConfig;
 use s1_plot::curves::{self, CurveSource, Curves};
 use s1_plot::terminal::ChartView;
 use s1_plot::{Figure, Scale};
@@ -169,7 +170,7 @@ pub struct Plots {
     /// The sweep that is under way.
     pub sweep: Option<sweep::Progress>,
     /// What the next one is started with.
-    pub plan: sweep::Plan,
+    pub plan: SweepConfig,
     /// The next one is of two models, before and after a training.
     pub before: Option<pair::Before>,
     /// The sweep under way is one of two.

@@ -171,11 +171,17 @@ fn escape_and_a_key_right_after_it_are_two_keys() {
 fn settings_act_on_the_thought_on_screen() {
     let mut app = ready();
     midway(&mut app);
-    press(&mut app, "o down down down enter");
-    app.on_paste("7");
+    press(
+        &mut app,
+        "o down down down down down down down down enter ctrl-u",
+    );
+    app.on_paste("700");
     press(&mut app, "enter");
     let line = app.component::<PromptLine>().expect("the line stays open");
-    assert_eq!(line.error.as_deref(), Some("Write a number from 0 to 5."));
+    assert_eq!(
+        line.error.as_deref(),
+        Some("Temperature must be a number from 0 (greedy) to 100, but is \"700\".")
+    );
     press(&mut app, "ctrl-u");
     app.on_paste("0.7");
     press(&mut app, "enter");

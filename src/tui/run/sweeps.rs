@@ -5,20 +5,19 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::tui::app::plots::sweep::Plan;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_data::files;
 use s1_engine::LoadOptions;
-use s1_lab::problems::{ProblemOptions, ProblemSet};
-use s1_lab::sweep::{self, Control, Progress};
+use s1_lab::problems::ProblemSet;
+use s1_lab::sweep::{self, Control, Progress, SweepConfig};
 
 /// What a sweep needs beside its plan.
 pub struct Job {
     /// The model.
     pub load: LoadOptions,
     /// What is asked, and at which points.
-    pub plan: Plan,
+    pub plan: SweepConfig,
     /// What the run's name begins with, if the plan has none; otherwise the problems' name.
     pub prefix: Option<String>,
     /// The rules and the sampling that hold for all points.
@@ -56,10 +55,7 @@ fn work(job: Job, control: &Control, mut tell: impl FnMut(Progress)) -> Result<(
     } = job;
     let path = plan.problems.as_ref().context("choose the problems")?;
     let source = path.display().to_string();
-    let options = ProblemOptions {
-        limit: plan.limit,
-        ..ProblemOptions::default()
-    };
+    let options = plan.options();
     let problems = ProblemSet::load(&source, &options)?;
     for warning in &problems.warnings {
         tell(Progress::Notice(warning.clone()));
@@ -82,7 +78,7 @@ fn work(job: Job, control: &Control, mut tell: impl FnMut(Progress)) -> Result<(
         prompt,
         policy: request.policy,
         sampling: Sampling {
-            temperature: plan.temperature,
+            temperature: plan.sampling.temperature,
             ..request.sampling
         },
         samples: plan.samples,

@@ -1,6 +1,17 @@
 //! The rules of one generation, as plain data.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::field;
+use crate::param::{Access, Lens, Param, Word};
+
+/// Window of a cut at a sentence end where none is named, in tokens.
+const SENTENCE_WINDOW: usize = 64;
+/// More tokens than any context has.
+const MOST_TOKENS: u64 = 10_000_000;
 
 /// Where the thinking is cut when its budget runs out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +26,36 @@ pub enum CutAt {
         /// Size of the window before the budget, in tokens.
         window: usize,
     },
+}
+
+/// `token`, `sentence` or `sentence:N`.
+impl fmt::Display for CutAt {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            CutAt::Token => f.write_str("token"),
+            CutAt::Sentence {
+                window: SENTENCE_WINDOW,
+            } => f.write_str("sentence"),
+            CutAt::Sentence { window } => write!(f, "sentence:{window}"),
+        }
+    }
+}
+
+impl FromStr for CutAt {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<CutAt, ()> {
+        let window = match text.split_once(':') {
+            None if text == "token" => return Ok(CutAt::Token),
+            None if text == "sentence" => SENTENCE_WINDOW,
+            Some(("sentence", window)) => window.parse().map_err(|_| ())?,
+            _ => return Err(()),
+        };
+        match window {
+            1..=1_000_000 => Ok(CutAt::Sentence { window }),
+            _ => Err(()),
+        }
+    }
 }
 
 /// What to do about a repeating loop.
@@ -64,3 +105,99 @@ impl Default for Policy {
         }
     }
 }
+
+const ON_LOOP: &[Word] = &[
+    ("report", "Say so and go on."),
+    ("answer", "Cut the thinking off, so that the model answers."),
+];
+
+/// The parameters of a [`Policy`].
+pub const POLICY: &[Param<Policy>] = &[
+    Param::new(
+        "max_thinking",
+        "Thinking budget",
+        "Thinking tokens at most, forced and typed ones included; auto is what the context allows.",
+        Access::Int(0, MOST_TOKENS, field!(Policy.max_thinking)),
+    )
+    .none("auto")
+    .unit("tokens")
+    .flag(&["max-thinking"], "N"),
+    Param::new(
+        "waits",
+        "Waits",
+        "How many attempts to end the thinking are replaced by the wait text.",
+        Access::Int(0, 1000, field!(Policy.waits)),
+    )
+    .flag(&["waits"], "K"),
+    Param::new(
+        "wait_text",
+        "Wait text",
+        "The text that replaces an attempt to end the thinking.",
+        Access::Text(field!(Policy.wait_text)),
+    )
+    .flag(&["wait-text"], "TEXT"),
+    Param::new(
+        "think",
+        "Think",
+        "Whether the model thinks before it answers.",
+        Access::Switch(field!(Policy.think)),
+    )
+    .flag(&["think"], "BOOL")
+    .shortcut("no-think", "false", "Answer at once, without thinking."),
+    Param::new(
+        "min_thinking",
+        "Least thinking",
+        "Attempts to end do not count before this many thinking tokens.",
+        Access::Int(0, MOST_TOKENS, field!(Policy.min_thinking)),
+    )
+    .unit("tokens")
+    .flag(&["min-thinking"], "N"),
+    Param::new(
+        "cut_at",
+        "Cut at",
+        "Cut at the budget itself (token), or at the last sentence end in the N tokens before it.",
+        Access::Notation(
+            |policy: &Policy| policy.cut_at.to_string(),
+            |policy: &mut Policy, text| {
+                policy.cut_at = text.parse().ok()?;
+                Some(())
+            },
+        ),
+    )
+    .allowed("\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens")
+    .flag(&["cut-at"], "token|sentence[:N]"),
+    Param::new(
+        "answer_max",
+        "Longest answer",
+        "Tokens that the model writes after its thinking at most.",
+        Access::Int(1, 1_000_000, field!(Policy.answer_max)),
+    )
+    .unit("tokens")
+    .flag(&["answer-max"], "N"),
+    Param::new(
+        "on_loop",
+        "On a loop",
+        "What to do about a thought that repeats itself.",
+        Access::Choice(
+            ON_LOOP,
+            Lens {
+                get: |policy: &Policy| match policy.on_loop {
+                    OnLoop::Report => "report".into(),
+                    OnLoop::Answer => "answer".into(),
+                },
+                set: |policy: &mut Policy, word| {
+                    policy.on_loop = match word.as_str() {
+                        "answer" => OnLoop::Answer,
+                        _ => OnLoop::Report,
+                    }
+                },
+            },
+        ),
+    )
+    .flag(&["on-loop"], "WHAT")
+    .shortcut(
+        "cut-loops",
+        "answer",
+        "Cut the thinking off when it repeats itself in a loop.",
+    ),
+];

@@ -6,8 +6,8 @@ use crate::param::{ABOVE_ZERO, Access, Param, Shape, settings};
 
 /// More steps than any training has.
 const MAX_STEPS: u64 = 1 << 40;
-/// The largest number of 32 bits.
-const MAX_F32: f64 = f32::MAX as f64;
+/// The largest number of 32 bits, as it is written.
+const MAX_F32: f64 = 3.402_823_5e38;
 /// The largest share that drops something and leaves something.
 const BELOW_ONE: f64 = 0.999_999_9;
 
@@ -60,7 +60,7 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         Access::Float(ABOVE_ZERO, MAX_F32, field!(TrainConfig.lora_alpha)),
     )
     .none("auto")
-    .allowed("a number above 0, or \"auto\"")
+    .allowed("a number above 0")
     .flag(&["lora-alpha"], "A"),
     Param::new(
         "lora_dropout",

@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use super::{App, MAX_LANES};
 use crate::tui::app::overlay::Question;
+use crate::tui::app::params;
 use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_core::forcing::{POLICY, Policy};
+use s1_core::param::{Setting, settings};
+use s1_core::sampling::{SAMPLING, Sampling};
 use s1_lab::lanes::{Limit, MAX_SAMPLES, Preset, Source, Strategy};
 
 /// Which lane is chosen for.
@@ -17,43 +21,8 @@ pub enum Place {
     At(usize),
 }
 
-/// What a strategy needs to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A number of tokens.
-    Budget,
-    /// A number of waits.
-    Waits,
-    /// A wait text.
-    Word,
-    /// A number of samples, and perhaps a temperature.
-    Vote,
-}
-
-impl Kind {
-    /// The line it is typed into.
-    fn line(self) -> PromptLine {
-        let (title, note, text) = match self {
-            Kind::Budget => ("Budget", "Tokens of thinking at most, e.g. 64.", ""),
-            Kind::Waits => (
-                "Waits",
-                "How many attempts to end are replaced by the wait text.",
-                "1",
-            ),
-            Kind::Word => (
-                "Wait text",
-                "It replaces the model's first attempt to end.",
-                "Hmm",
-            ),
-            Kind::Vote => (
-                "Majority of",
-                "Samples, and the temperature they are drawn at, e.g. 5 at 0.8",
-                "5 at 0.8",
-            ),
-        };
-        PromptLine::new(title, note, text)
-    }
-}
+/// Stands for the parameters of a vote among the keys.
+const VOTE: &str = "vote";
 
 /// What can be chosen for a lane: at once, or after a figure or a word; the last is a model.
 const CHOICES: [(&str, &str, Choice); 10] = [
@@ -62,7 +31,7 @@ const CHOICES: [(&str, &str, Choice); 10] = [
     (
         "Budget …",
         "cut after so many tokens",
-        Choice::Tell(Kind::Budget),
+        Choice::Tell("max_thinking"),
     ),
     ("¼ of the natural length", "", Choice::Share(1, 4)),
     ("½ of the natural length", "", Choice::Share(1, 2)),
@@ -71,21 +40,13 @@ const CHOICES: [(&str, &str, Choice); 10] = [
         "made to think on",
         Choice::Share(2, 1),
     ),
-    (
-        "Wait × …",
-        "so many ends replaced",
-        Choice::Tell(Kind::Waits),
-    ),
+    ("Wait × …", "so many ends replaced", Choice::Tell("waits")),
     (
         "Another wait text …",
         "instead of Wait",
-        Choice::Tell(Kind::Word),
+        Choice::Tell("wait_text"),
     ),
-    (
-        "Majority of …",
-        "several samples vote",
-        Choice::Tell(Kind::Vote),
-    ),
+    ("Majority of …", "several samples vote", Choice::Tell(VOTE)),
     ("Another model …", "to its natural end", Choice::Model),
 ];
 
@@ -94,7 +55,8 @@ enum Choice {
     Free,
     NoThinking,
     Share(usize, usize),
-    Tell(Kind),
+    /// After the parameter with this key.
+    Tell(&'static str),
     Model,
 }
 
@@ -129,7 +91,7 @@ impl Question<PathBuf> for Place {
 
 /// The figure or the word that a lane's strategy needs.
 #[derive(Debug, PartialEq, Eq)]
-struct Told(Place, Kind);
+struct Told(Place, &'static str);
 
 impl Question<String> for Told {
     fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
@@ -158,36 +120,20 @@ impl App {
             Choice::Free => self.put_lane(place, Strategy::natural()),
             Choice::NoThinking => self.put_lane(place, Strategy::no_thinking()),
             Choice::Share(n, d) => self.put_lane(place, Strategy::limited(Limit::Natural(n, d))),
-            Choice::Tell(kind) => self.ask_over(Told(place, kind), kind.line()),
+            Choice::Tell(key) => self.ask_over(Told(place, key), line(key)),
             Choice::Model => self.ask_for_model(place),
         }
     }
 
     /// Takes a typed figure or word; says what is wrong with it.
-    fn set_strategy(&mut self, place: Place, kind: Kind, text: &str) -> Result<(), String> {
-        /// More tokens than any context has.
-        const MOST: usize = 1 << 24;
-        let number = |text: &str, least: usize, most: usize| match text.trim().parse() {
-            Ok(n) if (least..=most).contains(&n) => Ok(n),
-            _ => Err(format!("Write a whole number from {least} to {most}.")),
-        };
-        let strategy = match kind {
-            Kind::Budget => Strategy::limited(Limit::Tokens(number(text, 0, MOST)?)),
-            Kind::Waits => Strategy::waiting(number(text, 1, 1000)?, None),
-            Kind::Word if text.trim().is_empty() => return Err("Write some text.".into()),
-            Kind::Word => Strategy::waiting(1, Some(text)),
-            Kind::Vote => {
-                let (samples, hot) = match text.split_once("at") {
-                    Some((samples, hot)) => (samples, Some(hot)),
-                    None => (text, None),
-                };
-                let hot = match hot.map(|t| t.trim().parse::<f32>()) {
-                    None => None,
-                    Some(Ok(t)) if t > 0.0 && t <= 5.0 => Some(t),
-                    Some(_) => return Err("Write a temperature above 0, up to 5.".into()),
-                };
-                Strategy::vote(number(samples, 2, MAX_SAMPLES)?, hot, Limit::Free)
+    fn set_strategy(&mut self, place: Place, key: &str, text: &str) -> Result<(), String> {
+        let strategy = match find(key) {
+            Some(setting) => {
+                let mut policy = Policy::default();
+                params::set(setting, &mut policy, text)?;
+                strategy(key, policy)
             }
+            None => vote(text)?,
         };
         self.put_lane(place, strategy);
         Ok(())
@@ -215,5 +161,89 @@ impl App {
         }
         self.compare.preset = None;
         self.plan_changed();
+    }
+}
+
+fn find(key: &str) -> Option<&'static dyn Setting<Policy>> {
+    settings(POLICY).find(|setting: &&dyn Setting<Policy>| setting.info().key == key)
+}
+
+/// What a lane does of which one parameter was told.
+fn strategy(key: &str, policy: Policy) -> Strategy {
+    match (key, policy.max_thinking) {
+        ("waits", _) => Strategy::waiting(policy.waits, None),
+        ("wait_text", _) => Strategy::waiting(1, Some(&policy.wait_text)),
+        (_, Some(tokens)) => Strategy::limited(Limit::Tokens(tokens)),
+        (_, None) => Strategy::natural(),
+    }
+}
+
+/// A number of samples, and perhaps the temperature at which they are drawn: `5 at 0.8`.
+fn vote(text: &str) -> Result<Strategy, String> {
+    let (samples, temperature) = match text.split_once("at") {
+        Some((samples, temperature)) => (samples, Some(temperature)),
+        None => (text, None),
+    };
+    let count = samples.trim().parse().ok();
+    let count = count.filter(|n| (2..=MAX_SAMPLES).contains(n));
+    let count = count.ok_or_else(|| {
+        format!("Samples must be a whole number from 2 to {MAX_SAMPLES}, but is {samples:?}.")
+    })?;
+    let mut sampling = Sampling::default();
+    if let Some(text) = temperature {
+        let row = SAMPLING
+            .iter()
+            .find(|param| param.info.key == "temperature");
+        if let Some(row) = row {
+            params::set(row, &mut sampling, text)?;
+        }
+        if sampling.is_greedy() {
+            return Err("Samples at temperature 0 are all the same; raise it.".into());
+        }
+    }
+    let hot = temperature.map(|_| sampling.temperature);
+    Ok(Strategy::vote(count, hot, Limit::Free))
+}
+
+/// The line it is typed into.
+fn line(key: &str) -> PromptLine {
+    match find(key) {
+        Some(setting) => {
+            let usual = Policy {
+                waits: 1,
+                wait_text: "Hmm".into(),
+                ..Policy::default()
+            };
+            params::line(setting, &usual)
+        }
+        None => PromptLine::new(
+            "Majority of",
+            "Samples, and the temperature they are drawn at, e.g. 5 at 0.8",
+            "5 at 0.8",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vote_takes_every_temperature_that_a_draw_takes() {
+        let vote = |text| vote(text).map(|s| (s.samples, s.temperature));
+        assert_eq!(vote("5 at 100"), Ok((5, Some(100.0))));
+        assert_eq!(vote("3"), Ok((3, Some(0.8))));
+        for (text, part) in [
+            ("1", "from 2 to"),
+            ("many", "from 2 to"),
+            (
+                "5 at 101",
+                "Temperature must be a number from 0 (greedy) to 100",
+            ),
+            ("5 at 0", "all the same"),
+        ] {
+            let error = vote(text).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

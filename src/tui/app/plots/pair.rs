@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use super::Pane;
-use super::sweep::{Field, Plan, Progress, SweepRow};
+use super::sweep::{Progress, SweepRow};
 use crate::tui::app::{App, Effect, Tone};
+use s1_lab::sweep::SweepConfig;
 use s1_plot::curves::CurveSource;
 use s1_store::run::Budget;
 
@@ -20,7 +21,7 @@ pub struct Before {
     pub tuned: PathBuf,
     /// What both are asked. While the form is open, the plan of single sweeps, which the form's
     /// stands in for.
-    pub plan: Plan,
+    pub plan: SweepConfig,
 }
 
 /// Two sweeps under way.
@@ -38,7 +39,7 @@ pub struct Launch {
     /// The model.
     pub model: PathBuf,
     /// What is asked, and at which points.
-    pub plan: Plan,
+    pub plan: SweepConfig,
     /// What its run's name begins with, where the plan has none; otherwise its problems' name.
     pub prefix: Option<String>,
 }
@@ -52,7 +53,7 @@ impl App {
         self.plots.before = Some(before);
         self.show_sweep_form(match ready {
             true => SweepRow::Start,
-            false => SweepRow::Field(Field::Problems),
+            false => SweepRow::Param("problems"),
         });
     }
 
@@ -70,7 +71,7 @@ impl App {
             let name = plan.name.as_ref().map(|n| format!("{n}-{word}"));
             Launch {
                 model,
-                plan: Plan {
+                plan: SweepConfig {
                     name,
                     ..plan.clone()
                 },

@@ -1,211 +1,55 @@
 //! A sweep started from the screen: the form, and how far it is.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::pair::Launch;
-use crate::config::expand_home;
 use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Effect, Model, Tone};
+use crate::tui::app::{App, Effect, Model, Tone, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
-use crate::tui::widgets::prompt_line::PromptLine;
-use s1_lab::sweep::Progress as Told;
-use s1_store::run::{Budget, PointSpec};
+use s1_core::param::{Setting, settings};
+use s1_core::sampling::SAMPLING;
+use s1_lab::sweep::{Progress as Told, SWEEP, SweepConfig};
+use s1_store::run::Budget;
 
-/// More budgets or waits than a curve can show.
-const MOST_POINTS: usize = 200;
+/// What the form asks for, by keys.
+const FORM: [&str; 8] = [
+    "problems",
+    "budgets",
+    "waits",
+    "limit",
+    "samples",
+    "temperature",
+    "lanes",
+    "name",
+];
 
-/// Something that can be set before a sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// The problem set.
-    Problems,
-    /// Thinking budgets.
-    Budgets,
-    /// Numbers of waits.
-    Waits,
-    /// How many of the problems.
-    Limit,
-    /// Samples per problem.
-    Samples,
-    /// Temperature.
-    Temperature,
-    /// Problems at once.
-    Lanes,
-    /// The run's name.
-    Name,
+fn find(key: &str) -> Option<&'static dyn Setting<SweepConfig>> {
+    let mut all = settings(SWEEP).chain(settings(SAMPLING));
+    all.find(|setting: &&dyn Setting<SweepConfig>| setting.info().key == key)
 }
 
-impl Field {
-    /// All of them, in the order of the form.
-    pub const ALL: [Field; 8] = [
-        Field::Problems,
-        Field::Budgets,
-        Field::Waits,
-        Field::Limit,
-        Field::Samples,
-        Field::Temperature,
-        Field::Lanes,
-        Field::Name,
-    ];
-
-    /// What it is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Field::Problems => "Problems",
-            Field::Budgets => "Thinking budgets",
-            Field::Waits => "Waits",
-            Field::Limit => "Only the first",
-            Field::Samples => "Samples per problem",
-            Field::Temperature => "Temperature",
-            Field::Lanes => "Problems at once",
-            Field::Name => "Name of the run",
-        }
-    }
-
-    /// What may be typed.
-    pub fn note(self) -> &'static str {
-        match self {
-            Field::Problems => "A JSONL or Parquet file, or hf:owner/name for a set of the hub.",
-            Field::Budgets => {
-                "Tokens of thinking, e.g. 0,64,128,natural. A smaller one costs one answer."
-            }
-            Field::Waits => "How often an end is replaced by Wait, e.g. 0,1,2.",
-            Field::Limit => "How many of the problems, from the first; empty: all.",
-            Field::Samples => {
-                "More than 1 brings the majority line; the temperature must be above 0."
-            }
-            Field::Temperature => "0 always takes the most likely token; 0.6 to 1 varies.",
-            Field::Lanes => "How many problems are thought about at the same time.",
-            Field::Name => "Letters of your choice; empty: made from the problems and the time.",
-        }
+/// The budgets of a small model, on a set that ends in minutes.
+pub fn small() -> SweepConfig {
+    let budgets = [0, 32, 64, 128, 256].map(Budget::Tokens).into_iter();
+    SweepConfig {
+        budgets: budgets.chain([Budget::Natural]).collect(),
+        waits: vec![0, 1],
+        limit: Some(40),
+        lanes: 4,
+        ..SweepConfig::default()
     }
 }
 
-/// What a sweep is started with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// The problem set.
-    pub problems: Option<PathBuf>,
-    /// Thinking budgets.
-    pub budgets: Vec<Budget>,
-    /// Numbers of waits.
-    pub waits: Vec<usize>,
-    /// Only the first problems.
-    pub limit: Option<usize>,
-    /// Samples per problem.
-    pub samples: usize,
-    /// Temperature.
-    pub temperature: f32,
-    /// Problems at once.
-    pub lanes: usize,
-    /// The run's name; `None` for one made by the program.
-    pub name: Option<String>,
-}
-
-impl Default for Plan {
-    /// The budgets of a small model, on a set that ends in minutes.
-    fn default() -> Plan {
-        Plan {
-            problems: None,
-            budgets: [0, 32, 64, 128, 256]
-                .map(Budget::Tokens)
-                .into_iter()
-                .chain([Budget::Natural])
-                .collect(),
-            waits: vec![0, 1],
-            limit: Some(40),
-            samples: 1,
-            temperature: 0.0,
-            lanes: 4,
-            name: None,
-        }
+/// Why a sweep cannot be started like this.
+fn fault(plan: &SweepConfig) -> Option<&'static str> {
+    if plan.problems.is_none() {
+        Some("Choose the problems first.")
+    } else if plan.samples > 1 && plan.sampling.is_greedy() {
+        Some("Several samples at temperature 0 are all the same; raise the temperature.")
+    } else {
+        None
     }
-}
-
-impl Plan {
-    /// Every budget with every number of waits.
-    pub fn points(&self) -> Vec<PointSpec> {
-        let of = |&budget| {
-            self.waits
-                .iter()
-                .map(move |&waits| PointSpec { budget, waits })
-        };
-        self.budgets.iter().flat_map(of).collect()
-    }
-
-    /// A field as text; empty where it is open.
-    pub fn text(&self, field: Field) -> String {
-        let list = |items: Vec<String>| items.join(",");
-        match field {
-            Field::Problems => {
-                let path = self.problems.as_ref();
-                path.map_or(String::new(), |p| p.display().to_string())
-            }
-            Field::Budgets => list(self.budgets.iter().map(ToString::to_string).collect()),
-            Field::Waits => list(self.waits.iter().map(ToString::to_string).collect()),
-            Field::Limit => self.limit.map_or(String::new(), |n| n.to_string()),
-            Field::Samples => self.samples.to_string(),
-            Field::Temperature => self.temperature.to_string(),
-            Field::Lanes => self.lanes.to_string(),
-            Field::Name => self.name.clone().unwrap_or_default(),
-        }
-    }
-
-    /// Sets a field from what was typed; says what is wrong with it.
-    pub fn set(&mut self, field: Field, text: &str) -> Result<(), String> {
-        let text = text.trim();
-        let whole = |most: usize| -> Result<usize, String> {
-            let n = text.parse().ok().filter(|n| (1..=most).contains(n));
-            n.ok_or_else(|| format!("Write a whole number from 1 to {most}."))
-        };
-        match field {
-            Field::Problems if text.is_empty() => return Err("Write a path.".into()),
-            Field::Problems => self.problems = Some(expand_home(text)),
-            Field::Budgets => {
-                let budgets: Result<Vec<Budget>, String> =
-                    text.split(',').map(str::parse).collect();
-                self.budgets = distinct(budgets?)?;
-            }
-            Field::Waits => {
-                let waits: Result<Vec<usize>, _> =
-                    text.split(',').map(|w| w.trim().parse()).collect();
-                self.waits = distinct(waits.map_err(|_| "Write numbers, e.g. 0,1,2.")?)?;
-            }
-            Field::Limit if text.is_empty() => self.limit = None,
-            Field::Limit => self.limit = Some(whole(1_000_000)?),
-            Field::Samples => self.samples = whole(1000)?,
-            Field::Temperature => {
-                let value = text.parse().ok().filter(|t: &f32| (0.0..=10.0).contains(t));
-                self.temperature = value.ok_or("Write a number from 0 to 10.")?;
-            }
-            Field::Lanes => self.lanes = whole(64)?,
-            Field::Name => self.name = Some(text.to_owned()).filter(|t| !t.is_empty()),
-        }
-        Ok(())
-    }
-
-    /// Why it cannot be started like this.
-    fn fault(&self) -> Option<&'static str> {
-        if self.problems.is_none() {
-            Some("Choose the problems first.")
-        } else if self.samples > 1 && self.temperature <= 0.0 {
-            Some("Several samples at temperature 0 are all the same; raise the temperature.")
-        } else {
-            None
-        }
-    }
-}
-
-/// In order, each once.
-fn distinct<T: Ord>(mut items: Vec<T>) -> Result<Vec<T>, String> {
-    items.sort();
-    items.dedup();
-    if items.is_empty() || items.len() > MOST_POINTS {
-        return Err(format!("Write 1 to {MOST_POINTS} of them."));
-    }
-    Ok(items)
 }
 
 /// How far a sweep is.
@@ -233,7 +77,8 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SweepRow {
     Model,
-    Field(Field),
+    /// The parameter with this key.
+    Param(&'static str),
     Start,
 }
 
@@ -247,9 +92,11 @@ impl Question<SweepRow> for SweepForm {
             // Which two is settled by the training.
             SweepRow::Model if app.plots.before.is_some() => app.show_sweep_form(row),
             SweepRow::Model => app.open_models(),
-            SweepRow::Field(field) => {
-                let now = app.plots.plan.text(field);
-                app.ask_over(field, PromptLine::new(field.name(), field.note(), &now));
+            SweepRow::Param(key) => {
+                if let Some(setting) = find(key) {
+                    let line = params::line(setting, &app.plots.plan);
+                    app.ask_over(SweepValue(key), line);
+                }
             }
             SweepRow::Start => app.start_sweep(),
         }
@@ -257,16 +104,21 @@ impl Question<SweepRow> for SweepForm {
     }
 }
 
-/// The value of a field.
-impl Question<String> for Field {
+/// The value of the parameter with this key.
+#[derive(Debug, PartialEq, Eq)]
+struct SweepValue(&'static str);
+
+impl Question<String> for SweepValue {
     fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        app.plots.plan.set(*self, &text)?;
-        app.show_sweep_form(SweepRow::Field(*self));
+        if let Some(setting) = find(self.0) {
+            params::set(setting, &mut app.plots.plan, &text)?;
+        }
+        app.show_sweep_form(SweepRow::Param(self.0));
         Ok(())
     }
 
     fn cancelled(&self, app: &mut App) {
-        app.show_sweep_form(SweepRow::Field(*self));
+        app.show_sweep_form(SweepRow::Param(self.0));
     }
 }
 
@@ -288,15 +140,12 @@ impl App {
             (None, _) => ("A new sweep", "none yet".into()),
         };
         let plan = &self.plots.plan;
-        let fields = Field::ALL.map(|f| {
-            let text = plan.text(f);
-            let shown = match f {
-                _ if !text.is_empty() => text,
-                Field::Problems => "choose a file …".into(),
-                Field::Limit => "all".into(),
-                _ => "made by itself".into(),
-            };
-            (SweepRow::Field(f), ListRow::new(f.name(), shown))
+        let fields = FORM.into_iter().filter_map(find).map(|setting| {
+            let mut row = params::row(setting, plan);
+            if row.right.is_empty() {
+                row.right = "choose a file …".into();
+            }
+            (SweepRow::Param(setting.info().key), row)
         });
         let points = plan.points().len();
         let start = ListRow::new("▸ Start", format!("{points} points per problem"));
@@ -308,8 +157,8 @@ impl App {
     }
 
     fn start_sweep(&mut self) {
-        if let Some(fault) = self.plots.plan.fault() {
-            self.show_sweep_form(SweepRow::Field(Field::Problems));
+        if let Some(fault) = fault(&self.plots.plan) {
+            self.show_sweep_form(SweepRow::Param("problems"));
             return self.refuse(fault);
         }
         if let Some(before) = self.plots.before.take() {
@@ -403,32 +252,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_as_people_write_them_and_faults_are_named() {
-        let mut plan = Plan::default();
-        plan.set(Field::Budgets, "128, 0,64,natural,64").unwrap();
-        assert_eq!(plan.text(Field::Budgets), "0,64,128,natural");
-        plan.set(Field::Waits, "2,0, 1").unwrap();
-        assert_eq!(plan.points().len(), 12);
-        plan.set(Field::Limit, "").unwrap();
-        assert_eq!(plan.limit, None);
-        for (field, text) in [
-            (Field::Budgets, "much"),
-            (Field::Budgets, ""),
-            (Field::Waits, "-1"),
-            (Field::Limit, "0"),
-            (Field::Samples, "many"),
-            (Field::Temperature, "NaN"),
-            (Field::Lanes, "0"),
-            (Field::Problems, " "),
-        ] {
-            let before = plan.clone();
-            assert!(plan.set(field, text).is_err(), "{field:?} {text:?}");
-            assert_eq!(plan, before);
-        }
-        assert_eq!(plan.fault(), Some("Choose the problems first."));
-        plan.set(Field::Problems, "~/p.jsonl").unwrap();
-        assert_eq!(plan.fault(), None);
-        plan.set(Field::Samples, "3").unwrap();
-        assert!(plan.fault().unwrap().contains("temperature"));
+    fn what_keeps_a_sweep_from_starting_is_named() {
+        let mut plan = small();
+        assert_eq!(fault(&plan), Some("Choose the problems first."));
+        let set = |plan: &mut SweepConfig, key, text| params::set(find(key).unwrap(), plan, text);
+        set(&mut plan, "problems", " ~/p.jsonl").unwrap();
+        let home = etcetera::home_dir().unwrap();
+        assert_eq!(plan.problems, Some(home.join("p.jsonl")));
+        assert_eq!(fault(&plan), None);
+        set(&mut plan, "samples", "3").unwrap();
+        assert!(fault(&plan).unwrap().contains("temperature"));
+        set(&mut plan, "limit", "").unwrap();
+        assert_eq!(plan.limit, None, "nothing typed is all of them");
     }
 }

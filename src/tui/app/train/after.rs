@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::tui::app::compare::Place;
 use crate::tui::app::overlay::Question;
 use crate::tui::app::plots::pair::Before;
-use crate::tui::app::plots::sweep::Plan;
+use crate::tui::app::plots::sweep::small;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::list::{List, ListRow};
 use s1_core::training::Quantization;
 use s1_data::assets;
+use s1_lab::sweep::SweepConfig;
 use s1_store::run::Budget;
 use s1_store::training::{Training, TrainingState};
 use s1_train::Product;
@@ -181,7 +182,7 @@ fn before(training: &Training, tuned: PathBuf) -> Before {
         name: training.name.clone(),
         base: base.to_path_buf(),
         tuned,
-        plan: Plan {
+        plan: SweepConfig {
             problems: bundled.then(|| assets::HELD_OUT.into()),
             budgets: [0, 32, 64, 96]
                 .map(Budget::Tokens)
@@ -190,7 +191,7 @@ fn before(training: &Training, tuned: PathBuf) -> Before {
                 .collect(),
             waits: vec![0],
             limit: Some(100),
-            ..Plan::default()
+            ..small()
         },
     }
 }

@@ -1,0 +1,262 @@
+//! What can be chosen for a sweep, before its model and its problems are read.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::problems::ProblemOptions;
+use s1_core::field;
+use s1_core::param::{Access, Has, Param};
+use s1_core::sampling::Sampling;
+use s1_store::run::{Budget, PointSpec};
+
+/// More budgets or waits than a curve can show.
+const MOST_POINTS: usize = 200;
+
+/// What a sweep is started with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepConfig {
+    /// The problem set: a file, a bundled one, or one of the hub.
+    pub problems: Option<PathBuf>,
+    /// Thinking budgets.
+    pub budgets: Vec<Budget>,
+    /// Numbers of waits.
+    pub waits: Vec<usize>,
+    /// Only the first problems.
+    pub limit: Option<usize>,
+    /// Answers per problem and point.
+    pub samples: usize,
+    /// How they are drawn.
+    pub sampling: Sampling,
+    /// Most problems that are thought about at once.
+    pub lanes: usize,
+    /// The run's name; `None` for one made by the program.
+    pub name: Option<String>,
+    /// Appended to every question; `None` for what suits the set.
+    pub suffix: Option<String>,
+    /// Field of the question, if it is not to be recognised.
+    pub question_field: Option<String>,
+    /// Field of the answer, if it is not to be recognised.
+    pub answer_field: Option<String>,
+    /// Field of the id, if it is not to be recognised.
+    pub id_field: Option<String>,
+    /// Leave broken lines of the problems out, instead of refusing them.
+    pub skip_broken: bool,
+}
+
+impl Default for SweepConfig {
+    fn default() -> SweepConfig {
+        let budgets = [0, 64, 128, 256].map(Budget::Tokens).into_iter();
+        SweepConfig {
+            problems: None,
+            budgets: budgets.chain([Budget::Natural]).collect(),
+            waits: vec![0],
+            limit: None,
+            samples: 1,
+            sampling: Sampling::default(),
+            lanes: 8,
+            name: None,
+            suffix: None,
+            question_field: None,
+            answer_field: None,
+            id_field: None,
+            skip_broken: false,
+        }
+    }
+}
+
+impl Has<Sampling> for SweepConfig {
+    fn part(&self) -> &Sampling {
+        &self.sampling
+    }
+    fn part_mut(&mut self) -> &mut Sampling {
+        &mut self.sampling
+    }
+}
+
+impl SweepConfig {
+    /// Every budget with every number of waits.
+    pub fn points(&self) -> Vec<PointSpec> {
+        let of = |&waits| {
+            self.budgets
+                .iter()
+                .map(move |&budget| PointSpec { budget, waits })
+        };
+        self.waits.iter().flat_map(of).collect()
+    }
+
+    /// How the problems are read.
+    pub fn options(&self) -> ProblemOptions {
+        ProblemOptions {
+            question_field: self.question_field.clone(),
+            answer_field: self.answer_field.clone(),
+            id_field: self.id_field.clone(),
+            skip_broken: self.skip_broken,
+            limit: self.limit,
+        }
+    }
+}
+
+/// The parameters of a [`SweepConfig`].
+pub const SWEEP: &[Param<SweepConfig>] = &[
+    Param::new(
+        "problems",
+        "Problems",
+        "A JSONL or Parquet file, bundled:held-out, or hf:OWNER/NAME[:FILE] for a set of the hub.",
+        Access::Path(field!(SweepConfig.problems)),
+    )
+    .flag(&["problems"], "FILE")
+    .letter('p'),
+    Param::new(
+        "budgets",
+        "Thinking budgets",
+        "Tokens of thinking, and natural for no budget; a smaller one costs one answer.",
+        Access::Notation(
+            |sweep: &SweepConfig| joined(&sweep.budgets),
+            |sweep: &mut SweepConfig, text| {
+                sweep.budgets = list(text)?;
+                Some(())
+            },
+        ),
+    )
+    .allowed("budgets in tokens, or natural, e.g. 0,64,128,natural")
+    .flag(&["budgets"], "B,…"),
+    Param::new(
+        "waits",
+        "Waits",
+        "How many attempts to end the thinking are replaced by the wait text.",
+        Access::Notation(
+            |sweep: &SweepConfig| joined(&sweep.waits),
+            |sweep: &mut SweepConfig, text| {
+                let waits = list(text)?;
+                let few = waits.iter().all(|n| *n <= 1000);
+                few.then(|| sweep.waits = waits)
+            },
+        ),
+    )
+    .allowed("numbers from 0 to 1000, e.g. 0,1,2")
+    .flag(&["waits"], "K,…"),
+    Param::new(
+        "limit",
+        "Only the first",
+        "How many of the problems, from the first.",
+        Access::Int(1, 1_000_000_000, field!(SweepConfig.limit)),
+    )
+    .none("all")
+    .unit("problems")
+    .flag(&["limit"], "N"),
+    Param::new(
+        "samples",
+        "Samples per problem",
+        "Answers per problem and point; more than 1 needs a temperature above 0, and brings the majority line.",
+        Access::Int(1, 10_000, field!(SweepConfig.samples)),
+    )
+    .flag(&["samples"], "N"),
+    Param::new(
+        "lanes",
+        "Problems at once",
+        "How many problems are thought about at the same time; the result does not depend on it.",
+        Access::Int(1, 1024, field!(SweepConfig.lanes)),
+    )
+    .flag(&["lanes"], "N"),
+    Param::new(
+        "name",
+        "Name of the run",
+        "Letters of your choice; auto is made by itself.",
+        Access::Text(field!(SweepConfig.name)),
+    )
+    .none("auto")
+    .flag(&["name"], "RUN"),
+    Param::new(
+        "suffix",
+        "Suffix",
+        "Appended to every question; auto is what suits the set.",
+        Access::AnyText(field!(SweepConfig.suffix)),
+    )
+    .none("auto")
+    .flag(&["suffix"], "TEXT"),
+    Param::new(
+        "question_field",
+        "Field of the question",
+        "Field of the question, where it is not recognised.",
+        Access::Text(field!(SweepConfig.question_field)),
+    )
+    .none("auto")
+    .flag(&["question-field"], "NAME"),
+    Param::new(
+        "answer_field",
+        "Field of the answer",
+        "Field of the answer, where it is not recognised.",
+        Access::Text(field!(SweepConfig.answer_field)),
+    )
+    .none("auto")
+    .flag(&["answer-field"], "NAME"),
+    Param::new(
+        "id_field",
+        "Field of the id",
+        "Field of the id, where it is not recognised.",
+        Access::Text(field!(SweepConfig.id_field)),
+    )
+    .none("auto")
+    .flag(&["id-field"], "NAME"),
+    Param::new(
+        "skip_broken",
+        "Skip broken lines",
+        "Leave broken lines of the problems out, instead of refusing them.",
+        Access::Switch(field!(SweepConfig.skip_broken)),
+    )
+    .flag(&["skip-broken"], "BOOL"),
+];
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(T::to_string).collect();
+    items.join(",")
+}
+
+/// In the order in which they are written, each once.
+fn list<T: FromStr + PartialEq>(text: &str) -> Option<Vec<T>> {
+    let mut items = Vec::new();
+    for item in text.split(',') {
+        let item = item.trim().parse().ok()?;
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+    (items.len() <= MOST_POINTS).then_some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s1_core::param::{Setting, settings};
+
+    fn set(config: &mut SweepConfig, key: &str, text: &str) -> Result<(), String> {
+        let found = settings(SWEEP).find(|s: &&dyn Setting<SweepConfig>| s.info().key == key);
+        found.unwrap().set(config, text).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn lists_are_read_as_people_write_them_and_faults_are_named() {
+        let mut config = SweepConfig::default();
+        set(&mut config, "budgets", "0, 64,128,natural,64").unwrap();
+        set(&mut config, "waits", "2,0, 1").unwrap();
+        assert_eq!(config.points().len(), 12);
+        assert_eq!(config.points()[0].to_string(), "0 +2w");
+        set(&mut config, "limit", "all").unwrap();
+        assert_eq!(config.limit, None);
+        for (key, text) in [
+            ("budgets", "much"),
+            ("budgets", ""),
+            ("waits", "-1"),
+            ("waits", "1001"),
+            ("limit", "0"),
+            ("samples", "many"),
+            ("lanes", "0"),
+            ("problems", " "),
+        ] {
+            let before = config.clone();
+            let fault = set(&mut config, key, text).unwrap_err();
+            assert!(fault.starts_with("must be "), "{fault}");
+            assert_eq!(config, before);
+        }
+    }
+}
