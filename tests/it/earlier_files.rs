@@ -167,8 +167,9 @@ fn plots_show_the_same_figures() {
 
     let mut pty = Pty::start(&home, &["--model", MODEL], 40, 120);
     pty.wait_for(MODEL_NAME).keys("\x1b3");
-    pty.wait_for("greedy (n = 3)").wait_for("sampled");
-    pty.keys("\x1b[D").wait_for("1/3 = ");
+    // The newest is drawn, the others are in the list.
+    pty.wait_for("sampled (n = 6)").wait_for("greedy");
+    pty.keys("\x1b[D").wait_for("3/6 = ");
     pty.keys("q");
     assert_eq!(pty.end(), 0);
 }
