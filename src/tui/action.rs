@@ -51,23 +51,16 @@ pub enum Group {
     Steer,
     /// Moving over the trace.
     Move,
-    /// Scrolling.
     Scroll,
-    /// Looking closer.
     Look,
-    /// Branches.
     Branch,
     /// Lanes side by side.
     Lanes,
     /// Sessions of the explorer.
     Session,
-    /// Reading plots.
     Plot,
-    /// Training a model.
     Train,
-    /// The screens.
     Screens,
-    /// The program.
     Program,
 }
 

@@ -8,7 +8,6 @@ use super::action::{Action, Group};
 use super::keymap::Context;
 use super::sanitize::width;
 
-/// What can be shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Screen {
     /// One thought, steered while it runs.
@@ -31,7 +30,6 @@ impl Screen {
         Screen::Train,
     ];
 
-    /// What its tab says.
     pub fn title(self) -> &'static str {
         match self {
             Screen::Explore => "Explore",

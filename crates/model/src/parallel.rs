@@ -64,7 +64,6 @@ struct PoolWorker {
 #[repr(align(128))]
 struct CacheLine<T>(T);
 
-/// What the workers see.
 struct Common {
     /// Threads in use, the calling one included.
     threads: AtomicUsize,

@@ -23,9 +23,7 @@ pub struct Watched {
     pub checkpoints: Vec<CheckpointFile>,
     /// Loss, raw and smoothed, and the loss on held-out data.
     pub loss: Figure,
-    /// Held-out problems.
     pub held_out: Figure,
-    /// Learning rate.
     pub rate: Figure,
     /// Norm of the gradient.
     pub gradient: Figure,
@@ -39,13 +37,9 @@ pub struct Watched {
 /// An answer to the sample question.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleAnswer<'a> {
-    /// Steps done.
     pub step: usize,
-    /// The question.
     pub question: &'a str,
-    /// The thought.
     pub thinking: &'a str,
-    /// The answer.
     pub answer: &'a str,
 }
 

@@ -21,7 +21,6 @@ fn planned(preset: Preset) -> App {
     app
 }
 
-/// The same, asked.
 fn asked(preset: Preset) -> App {
     let mut app = planned(preset);
     app.question.set(COMPARED);
