@@ -187,7 +187,7 @@ impl Hub {
         file: Option<String>,
         _: &mut dyn FnMut() -> bool,
     ) -> Result<PathBuf> {
-        let kept = || repo.get(&only_file(&repo, repo.kept().into_iter()).ok()?);
+        let kept = || repo.get(&only_file(&repo, repo.cached_files().into_iter()).ok()?);
         match file {
             None if let Some(path) = kept() => Ok(path),
             _ => bail!(

@@ -78,7 +78,7 @@ impl Tokenizer {
                 let method = Algorithm::Bpe { specials, bpe };
                 let add_bos = v.add_bos.unwrap_or(begins_with_bos(&v.pre));
                 Ok(Self {
-                    bos: inside(v.bos, &table),
+                    bos: checked_id(v.bos, &table),
                     table,
                     method,
                     add_bos,
@@ -89,14 +89,14 @@ impl Tokenizer {
                 // Defaults of the format, for files that leave the ids out.
                 let ends = ends.chain(v.eos.is_none().then_some(2));
                 let table = Table::new(&v.tokens, &v.types, Spelling::SentencePiece, ends)?;
-                let unknown = inside(v.unknown.or(Some(0)), &table);
+                let unknown = checked_id(v.unknown.or(Some(0)), &table);
                 let prefix = v.add_space_prefix.unwrap_or(true);
                 let pieces = SentencePiece::new(v.scores, &table.ids, unknown, prefix);
                 let specials = literal_tokens(&v.tokens, &table);
                 let method = Algorithm::SentencePiece { specials, pieces };
                 let add_bos = v.add_bos.unwrap_or(true);
                 Ok(Self {
-                    bos: inside(v.bos.or(Some(1)), &table),
+                    bos: checked_id(v.bos.or(Some(1)), &table),
                     table,
                     method,
                     add_bos,
@@ -265,7 +265,7 @@ fn begins_with_bos(pre: &str) -> bool {
 }
 
 /// An id from metadata, if the vocabulary has it.
-fn inside(id: Option<u32>, table: &Table) -> Option<u32> {
+fn checked_id(id: Option<u32>, table: &Table) -> Option<u32> {
     id.filter(|id| (*id as usize) < table.kinds.len())
 }
 

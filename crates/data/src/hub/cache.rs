@@ -38,7 +38,7 @@ impl Repo {
     }
 
     /// The files that are here, by their names in the repository.
-    pub(super) fn kept(&self) -> Vec<String> {
+    pub(super) fn cached_files(&self) -> Vec<String> {
         let Some(snapshot) = self.snapshot() else {
             return Vec::new();
         };

@@ -36,8 +36,8 @@ pub(super) fn file(
         None => match client.files(repo) {
             Ok(files) => only_file(repo, files.into_iter())?,
             // Without a network, what was fetched earlier is as good.
-            Err(error) => only_file(repo, repo.kept().into_iter())
-                .map_err(|_| because(error))
+            Err(error) => only_file(repo, repo.cached_files().into_iter())
+                .map_err(|_| with_advice(error))
                 .with_context(place)?,
         },
     };
@@ -49,7 +49,7 @@ pub(super) fn file(
     meter.change(|download| download.what.clone_from(&file))?;
     let fetched = fetch(client, repo, &file, meter);
     fetched
-        .map_err(because)
+        .map_err(with_advice)
         .with_context(|| format!("{}: {file}", place()))
 }
 
@@ -128,7 +128,7 @@ fn append(client: &Client, url: &str, part: &Path, meter: &Meter) -> Result<()> 
 }
 
 /// Errors of the connection in words that say what to try.
-fn because(error: anyhow::Error) -> anyhow::Error {
+fn with_advice(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<ureq::Error>() {
         Ok(why) => anyhow!(
             "{why}; check the name and the network (what is private or gated needs HF_TOKEN)"

@@ -171,13 +171,13 @@ impl Cut {
             if from < found.start() {
                 words.push(&text[from..found.start()]);
             }
-            from = found.start() + self.kept(found.as_str(), &text[found.end()..]);
+            from = found.start() + self.kept_length(found.as_str(), &text[found.end()..]);
             words.push(&text[found.start()..from]);
         }
     }
 
     /// How many bytes of a match belong to it, given what follows it.
-    fn kept(&self, found: &str, after: &str) -> usize {
+    fn kept_length(&self, found: &str, after: &str) -> usize {
         let leaves_one = match self.spaces {
             Spaces::Whole => false,
             Spaces::LeaveOne => true,
