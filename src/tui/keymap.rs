@@ -106,24 +106,24 @@ impl Default for Keymap {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    program: Vec<Spanned<Row>>,
+    program: Vec<Spanned<KeyBinding>>,
     #[serde(default)]
-    explore: Vec<Spanned<Row>>,
+    explore: Vec<Spanned<KeyBinding>>,
     #[serde(default)]
-    compare: Vec<Spanned<Row>>,
+    compare: Vec<Spanned<KeyBinding>>,
     #[serde(default)]
-    plots: Vec<Spanned<Row>>,
+    plots: Vec<Spanned<KeyBinding>>,
     #[serde(default)]
-    train: Vec<Spanned<Row>>,
+    train: Vec<Spanned<KeyBinding>>,
     #[serde(default)]
-    editor: Vec<Spanned<Row>>,
+    editor: Vec<Spanned<KeyBinding>>,
     #[serde(default)]
-    list: Vec<Spanned<Row>>,
+    list: Vec<Spanned<KeyBinding>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
+struct KeyBinding {
     on: Keys,
     run: String,
 }
@@ -167,7 +167,7 @@ impl Keymap {
         ] {
             for row in list {
                 let line = line_of(text, row.span().start);
-                let Row { on, run } = row.into_inner();
+                let KeyBinding { on, run } = row.into_inner();
                 let action = match run.as_str() {
                     "none" => None,
                     name => Some(action(name).map_err(|e| anyhow!("{file}, line {line}: {e}"))?),

@@ -16,7 +16,7 @@ pub fn now() -> u64 {
 
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum FileAccess {
     /// Readable by everyone that the system's settings allow.
     Usual,
     /// Its owner alone.
@@ -29,7 +29,7 @@ pub enum Access {
 /// If it cannot be written, or as `fill` does; what was there before is untouched then.
 pub fn replace(
     path: &Path,
-    access: Access,
+    access: FileAccess,
     fill: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
     Replacement::write(path, access, fill)?.finish()
@@ -49,7 +49,7 @@ impl Replacement {
     /// If it cannot be written, or as `fill` does.
     pub fn write(
         path: &Path,
-        access: Access,
+        access: FileAccess,
         fill: impl FnOnce(&mut dyn Write) -> Result<()>,
     ) -> Result<Replacement> {
         let name = path
@@ -64,7 +64,7 @@ impl Replacement {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true);
             #[cfg(unix)]
-            if access == Access::Private {
+            if access == FileAccess::Private {
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             }
             let mut file = BufWriter::new(options.open(&replacement.temporary)?);
@@ -114,7 +114,7 @@ mod tests {
     fn a_file_is_replaced_whole_or_not_at_all() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("file");
-        replace(&path, Access::Private, |out| Ok(out.write_all(b"one")?)).unwrap();
+        replace(&path, FileAccess::Private, |out| Ok(out.write_all(b"one")?)).unwrap();
         #[cfg(unix)]
         {
             let mode = std::os::unix::fs::PermissionsExt::mode(
@@ -122,7 +122,7 @@ mod tests {
             );
             assert_eq!(mode & 0o777, 0o600);
         }
-        let half = replace(&path, Access::Usual, |out| {
+        let half = replace(&path, FileAccess::Usual, |out| {
             out.write_all(b"tw")?;
             anyhow::bail!("the disk is full")
         });

@@ -175,7 +175,7 @@ impl Hub {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<PathBuf> {
         let client = client::Client::new(&self.site, self.token.as_deref());
-        let work = move |meter: &fetch::Meter| fetch::file(&client, &repo, file, meter);
+        let work = move |meter: &fetch::DownloadMeter| fetch::file(&client, &repo, file, meter);
         fetch::watched(id, work, go_on)
     }
 

@@ -70,7 +70,7 @@ pub fn open(source: &Path) -> Result<Box<dyn BufRead>> {
 
 #[cfg(feature = "parquet")]
 fn parquet_lines(path: &Path) -> Result<Box<dyn BufRead>> {
-    Ok(Box::new(BufReader::new(parquet::Rows::open(path)?)))
+    Ok(Box::new(BufReader::new(parquet::ParquetRows::open(path)?)))
 }
 
 #[cfg(not(feature = "parquet"))]

@@ -75,14 +75,14 @@ impl ProblemSet {
     /// recognised as the question; the sentence names the file, the line, and what to do.
     pub fn load(source: &str, options: &ProblemOptions) -> Result<ProblemSet> {
         let path = records::file(source.as_ref())?;
-        let mut reading = Reading::new(&path, options);
+        let mut reading = ProblemReader::new(&path, options);
         reading.lines(records::lines(&path)?)?;
         reading.finish()
     }
 }
 
 /// A set that is being read.
-struct Reading<'a> {
+struct ProblemReader<'a> {
     path: &'a Path,
     options: &'a ProblemOptions,
     layout: Option<RecordLayout>,
@@ -95,9 +95,9 @@ struct Reading<'a> {
     unanswered: usize,
 }
 
-impl<'a> Reading<'a> {
-    fn new(path: &'a Path, options: &'a ProblemOptions) -> Reading<'a> {
-        Reading {
+impl<'a> ProblemReader<'a> {
+    fn new(path: &'a Path, options: &'a ProblemOptions) -> ProblemReader<'a> {
+        ProblemReader {
             path,
             options,
             layout: None,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use s1_core::protocol::{ModelInfo, Request};
 use s1_core::tree::{BranchId, Tree};
-use s1_data::files::{self, Access};
+use s1_data::files::{self, FileAccess};
 
 /// What the field `format` says.
 pub const FORMAT: &str = "s1-tui-session";
@@ -112,7 +112,7 @@ impl Document {
             .unwrap_or(Path::new("."));
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        files::replace(path, Access::Private, |out| {
+        files::replace(path, FileAccess::Private, |out| {
             serde_json::to_writer(&mut *out, &self)?;
             Ok(out.write_all(b"\n")?)
         })

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::config::Dirs;
 use crate::tui::app::{Save, SaveResult};
 use s1_core::format;
-use s1_data::files::{self, Access};
+use s1_data::files::{self, FileAccess};
 use s1_store::session::EXTENSION;
 
 /// No history is larger than this.
@@ -136,7 +136,7 @@ impl Writer {
         if let Some(folder) = self.history.parent() {
             fs::create_dir_all(folder)?;
         }
-        files::replace(&self.history, Access::Private, |out| {
+        files::replace(&self.history, FileAccess::Private, |out| {
             Ok(serde_json::to_writer(out, history)?)
         })
     }

@@ -88,7 +88,7 @@ impl Repo {
         }
         let newest = self.folder.join("refs/main");
         fs::create_dir_all(self.folder.join("refs"))?;
-        crate::files::replace(&newest, crate::files::Access::Usual, |out| {
+        crate::files::replace(&newest, crate::files::FileAccess::Usual, |out| {
             Ok(out.write_all(commit.as_bytes())?)
         })?;
         Ok(path)

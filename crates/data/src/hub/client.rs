@@ -33,7 +33,7 @@ pub(super) struct Identity {
 }
 
 /// The bytes of a file from a place on.
-pub(super) struct Piece {
+pub(super) struct BodyPart {
     /// Where they begin: at 0 where the site cannot begin elsewhere.
     pub(super) start: u64,
     /// The length of the whole file.
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// The bytes of a file from `start` on.
-    pub(super) fn piece(&self, url: &str, start: u64) -> Result<Piece> {
+    pub(super) fn piece(&self, url: &str, start: u64) -> Result<BodyPart> {
         let answer = match self.get(&self.agent, url, &format!("{start}-")) {
             // Nothing is behind the place: what is here is not the beginning of this file.
             Err(ureq::Error::StatusCode(416)) if start > 0 => return self.piece(url, 0),
@@ -128,7 +128,7 @@ impl Client {
         let total = range.and_then(|range| range.to_str().ok()?.rsplit('/').next()?.parse().ok());
         let partial = answer.status() == StatusCode::PARTIAL_CONTENT;
         let total = if partial { total } else { length };
-        Ok(Piece {
+        Ok(BodyPart {
             start: if partial { start } else { 0 },
             total: total.context("the hub does not say how long the file is")?,
             bytes: Box::new(answer.into_body().into_reader()),

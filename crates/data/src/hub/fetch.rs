@@ -27,7 +27,7 @@ pub(super) fn file(
     client: &Client,
     repo: &Repo,
     file: Option<String>,
-    meter: &Meter,
+    meter: &DownloadMeter,
 ) -> Result<PathBuf> {
     let (what, name) = (repo.kind.name(), &repo.name);
     let place = || format!("cannot fetch the {what} {name} from the hub");
@@ -53,7 +53,7 @@ pub(super) fn file(
         .with_context(|| format!("{}: {file}", place()))
 }
 
-fn fetch(client: &Client, repo: &Repo, file: &str, meter: &Meter) -> Result<PathBuf> {
+fn fetch(client: &Client, repo: &Repo, file: &str, meter: &DownloadMeter) -> Result<PathBuf> {
     let url = client.url(repo, file);
     let known = client.identity(&url)?;
     for name in [&known.etag, &known.commit] {
@@ -81,7 +81,7 @@ fn fetch(client: &Client, repo: &Repo, file: &str, meter: &Meter) -> Result<Path
 }
 
 /// Fetches until the file is complete; resumes when the connection breaks.
-fn persist(client: &Client, url: &str, part: &Path, meter: &Meter) -> Result<()> {
+fn persist(client: &Client, url: &str, part: &Path, meter: &DownloadMeter) -> Result<()> {
     let mut idle = ATTEMPTS;
     loop {
         let before = fs::metadata(part).map_or(0, |m| m.len());
@@ -99,7 +99,7 @@ fn persist(client: &Client, url: &str, part: &Path, meter: &Meter) -> Result<()>
 }
 
 /// Fetches what is missing, once.
-fn append(client: &Client, url: &str, part: &Path, meter: &Meter) -> Result<()> {
+fn append(client: &Client, url: &str, part: &Path, meter: &DownloadMeter) -> Result<()> {
     let mut out = OpenOptions::new().append(true).create(true).open(part)?;
     let mut piece = client.piece(url, out.metadata()?.len())?;
     out.set_len(piece.start)?;
@@ -146,9 +146,9 @@ struct Shared {
 
 /// The download's own side of what is shared.
 #[derive(Clone, Debug)]
-pub(super) struct Meter(Arc<Mutex<Shared>>);
+pub(super) struct DownloadMeter(Arc<Mutex<Shared>>);
 
-impl Meter {
+impl DownloadMeter {
     fn is_stopped(&self) -> bool {
         open(&self.0).stopped
     }
@@ -171,10 +171,10 @@ impl Meter {
 /// Those of the work, and if it is not to go on.
 pub(super) fn watched(
     what: &str,
-    work: impl FnOnce(&Meter) -> Result<PathBuf> + Send + 'static,
+    work: impl FnOnce(&DownloadMeter) -> Result<PathBuf> + Send + 'static,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<PathBuf> {
-    let meter = Meter(Arc::default());
+    let meter = DownloadMeter(Arc::default());
     meter.change(|download| what.clone_into(&mut download.what))?;
     let theirs = meter.clone();
     let (finished, outcome) = channel();

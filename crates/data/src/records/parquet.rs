@@ -13,22 +13,22 @@ use serde_json::Value;
 use super::Record;
 
 /// The records of a file as JSON lines, each made when it is read.
-pub struct Rows {
+pub struct ParquetRows {
     rows: RowIter<'static>,
     line: Vec<u8>,
     at: usize,
 }
 
-impl Rows {
+impl ParquetRows {
     /// Opens a file.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn open(path: &Path) -> Result<Rows> {
+    pub fn open(path: &Path) -> Result<ParquetRows> {
         let place = || format!("cannot read the Parquet file {}", path.display());
         let file = File::open(path).with_context(place)?;
         let reader = SerializedFileReader::new(file).with_context(place)?;
-        Ok(Rows {
+        Ok(ParquetRows {
             rows: RowIter::from_file_into(Box::new(reader)),
             line: Vec::new(),
             at: 0,
@@ -36,7 +36,7 @@ impl Rows {
     }
 }
 
-impl Read for Rows {
+impl Read for ParquetRows {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.at == self.line.len() {
             let Some(row) = self.rows.next() else {

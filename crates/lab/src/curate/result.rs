@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::method::CurationMethod;
-use s1_data::files::{Access, Replacement};
+use s1_data::files::{FileAccess, Replacement};
 
 /// The stages, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -205,14 +205,14 @@ impl CurationOutcome {
     /// # Errors
     /// If one cannot be written; an earlier file is then unchanged.
     pub fn save(&self, out: &Path, reasons: &Path) -> Result<()> {
-        let kept = Replacement::write(out, Access::Usual, |file| {
+        let kept = Replacement::write(out, FileAccess::Usual, |file| {
             for line in &self.lines {
                 file.write_all(line)?;
                 file.write_all(b"\n")?;
             }
             Ok(())
         })?;
-        let why = Replacement::write(reasons, Access::Usual, |file| {
+        let why = Replacement::write(reasons, FileAccess::Usual, |file| {
             for item in &self.items {
                 serde_json::to_writer(&mut *file, item)?;
                 file.write_all(b"\n")?;

@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::optim::Moments;
 use super::params::Params;
-use s1_data::files::{self, Access};
+use s1_data::files::{self, FileAccess};
 
 /// Checkpoints that are kept in addition to the newest.
 const KEPT: usize = 2;
@@ -150,7 +150,7 @@ pub fn list(run: &Path) -> Vec<PathBuf> {
 ///
 /// Errors name the file; what was there before is untouched then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    files::replace(path, Access::Usual, |out| Ok(out.write_all(bytes)?))
+    files::replace(path, FileAccess::Usual, |out| Ok(out.write_all(bytes)?))
 }
 
 /// Names and shapes of the parameters, as one text.
