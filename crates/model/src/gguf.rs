@@ -25,7 +25,7 @@ mod value;
 pub mod write;
 
 pub use kind::TensorKind;
-pub use value::{Array, Value, ValueKind};
+pub use value::{Array, MetadataValue, ValueKind};
 
 /// The bytes of a model file: a read-only memory map, or a buffer (tests, fuzzing, copies).
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl TensorInfo {
 pub struct Gguf {
     bytes: Arc<Bytes>,
     architecture: String,
-    metadata: HashMap<String, Value>,
+    metadata: HashMap<String, MetadataValue>,
     tensors: HashMap<String, TensorInfo>,
 }
 
@@ -160,18 +160,20 @@ impl Gguf {
     }
 
     /// The value under a metadata key.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&MetadataValue> {
         self.metadata.get(key)
     }
 
     /// All metadata, in no particular order.
-    pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
         self.metadata.iter().map(|(k, v)| (k.as_str(), v))
     }
 
     pub fn string(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
-            Value::String(range) => std::str::from_utf8(self.bytes.get(range.clone())?).ok(),
+            MetadataValue::String(range) => {
+                std::str::from_utf8(self.bytes.get(range.clone())?).ok()
+            }
             _ => None,
         }
     }
@@ -184,22 +186,22 @@ impl Gguf {
     /// A value of either float type.
     pub fn f32(&self, key: &str) -> Option<f32> {
         match *self.get(key)? {
-            Value::F32(v) => Some(v),
-            Value::F64(v) => Some(v as f32),
+            MetadataValue::F32(v) => Some(v),
+            MetadataValue::F64(v) => Some(v as f32),
             _ => None,
         }
     }
 
     pub fn bool(&self, key: &str) -> Option<bool> {
         match *self.get(key)? {
-            Value::Bool(v) => Some(v),
+            MetadataValue::Bool(v) => Some(v),
             _ => None,
         }
     }
 
     pub fn array(&self, key: &str) -> Option<&Array> {
         match self.get(key)? {
-            Value::Array(array) => Some(array),
+            MetadataValue::Array(array) => Some(array),
             _ => None,
         }
     }
@@ -220,30 +222,30 @@ impl Gguf {
     }
 
     /// A value of this file as a writer needs it: the number of its kind, and its bytes.
-    fn encoded(&self, value: &Value) -> (u32, Vec<u8>) {
+    fn encoded(&self, value: &MetadataValue) -> (u32, Vec<u8>) {
         let part =
             |range: &std::ops::Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         let sized = |len: usize, bytes: &[u8]| [&(len as u64).to_le_bytes(), bytes].concat();
         match value {
-            Value::U8(v) => (0, v.to_le_bytes().to_vec()),
-            Value::I8(v) => (1, v.to_le_bytes().to_vec()),
-            Value::U16(v) => (2, v.to_le_bytes().to_vec()),
-            Value::I16(v) => (3, v.to_le_bytes().to_vec()),
-            Value::U32(v) => (4, v.to_le_bytes().to_vec()),
-            Value::I32(v) => (5, v.to_le_bytes().to_vec()),
-            Value::F32(v) => (6, v.to_le_bytes().to_vec()),
-            Value::Bool(v) => (7, vec![u8::from(*v)]),
-            Value::String(range) => (8, sized(range.len(), part(range))),
-            Value::Array(array) => {
+            MetadataValue::U8(v) => (0, v.to_le_bytes().to_vec()),
+            MetadataValue::I8(v) => (1, v.to_le_bytes().to_vec()),
+            MetadataValue::U16(v) => (2, v.to_le_bytes().to_vec()),
+            MetadataValue::I16(v) => (3, v.to_le_bytes().to_vec()),
+            MetadataValue::U32(v) => (4, v.to_le_bytes().to_vec()),
+            MetadataValue::I32(v) => (5, v.to_le_bytes().to_vec()),
+            MetadataValue::F32(v) => (6, v.to_le_bytes().to_vec()),
+            MetadataValue::Bool(v) => (7, vec![u8::from(*v)]),
+            MetadataValue::String(range) => (8, sized(range.len(), part(range))),
+            MetadataValue::Array(array) => {
                 let elements = sized(array.len, part(&array.range));
                 (
                     9,
                     [&(array.kind as u32).to_le_bytes()[..], &elements].concat(),
                 )
             }
-            Value::U64(v) => (10, v.to_le_bytes().to_vec()),
-            Value::I64(v) => (11, v.to_le_bytes().to_vec()),
-            Value::F64(v) => (12, v.to_le_bytes().to_vec()),
+            MetadataValue::U64(v) => (10, v.to_le_bytes().to_vec()),
+            MetadataValue::I64(v) => (11, v.to_le_bytes().to_vec()),
+            MetadataValue::F64(v) => (12, v.to_le_bytes().to_vec()),
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::TensorInfo;
 use super::cursor::Cursor;
 use super::kind::TensorKind;
-use super::value::Value;
+use super::value::MetadataValue;
 
 /// More entries than any real file has; each costs about a hundred bytes of memory.
 const MAX_METADATA: u64 = 1 << 16;
@@ -23,7 +23,7 @@ const MAX_ALIGNMENT: u64 = 1 << 20;
 
 /// What the header of a file says.
 pub(super) struct Header {
-    pub metadata: HashMap<String, Value>,
+    pub metadata: HashMap<String, MetadataValue>,
     pub tensors: HashMap<String, TensorInfo>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
     for index in 0..metadata_count {
         let key =
             read_name(&mut cursor).with_context(|| format!("metadata key {index} is damaged"))?;
-        let value = Value::read(&mut cursor)
+        let value = MetadataValue::read(&mut cursor)
             .with_context(|| format!("the metadata value of {key} is damaged"))?;
         if metadata.insert(key.to_owned(), value).is_some() {
             bail!("the metadata key {key} occurs twice");
@@ -96,7 +96,7 @@ fn read_name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str> {
     Ok(name)
 }
 
-fn alignment(metadata: &HashMap<String, Value>) -> Result<u64> {
+fn alignment(metadata: &HashMap<String, MetadataValue>) -> Result<u64> {
     let Some(value) = metadata.get("general.alignment") else {
         return Ok(DEFAULT_ALIGNMENT);
     };

@@ -58,7 +58,7 @@ impl ValueKind {
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
 
-pub enum Value {
+pub enum MetadataValue {
     U8(u8),
     I8(i8),
     U16(u16),
@@ -76,7 +76,7 @@ pub enum Value {
     Array(Array),
 }
 
-impl Value {
+impl MetadataValue {
     /// The type and value of a metadata key.
     pub(super) fn read(cursor: &mut Cursor) -> Result<Self> {
         match ValueKind::read(cursor)? {
@@ -111,10 +111,10 @@ impl Value {
     /// Any integer that is not negative.
     pub fn as_u64(&self) -> Option<u64> {
         match *self {
-            Value::U8(v) => Some(v.into()),
-            Value::U16(v) => Some(v.into()),
-            Value::U32(v) => Some(v.into()),
-            Value::U64(v) => Some(v),
+            MetadataValue::U8(v) => Some(v.into()),
+            MetadataValue::U16(v) => Some(v.into()),
+            MetadataValue::U32(v) => Some(v.into()),
+            MetadataValue::U64(v) => Some(v),
             _ => u64::try_from(self.as_i64()?).ok(),
         }
     }
@@ -122,14 +122,14 @@ impl Value {
     /// Any integer that fits.
     pub fn as_i64(&self) -> Option<i64> {
         match *self {
-            Value::U8(v) => Some(v.into()),
-            Value::I8(v) => Some(v.into()),
-            Value::U16(v) => Some(v.into()),
-            Value::I16(v) => Some(v.into()),
-            Value::U32(v) => Some(v.into()),
-            Value::I32(v) => Some(v.into()),
-            Value::U64(v) => i64::try_from(v).ok(),
-            Value::I64(v) => Some(v),
+            MetadataValue::U8(v) => Some(v.into()),
+            MetadataValue::I8(v) => Some(v.into()),
+            MetadataValue::U16(v) => Some(v.into()),
+            MetadataValue::I16(v) => Some(v.into()),
+            MetadataValue::U32(v) => Some(v.into()),
+            MetadataValue::I32(v) => Some(v.into()),
+            MetadataValue::U64(v) => i64::try_from(v).ok(),
+            MetadataValue::I64(v) => Some(v),
             _ => None,
         }
     }
@@ -205,9 +205,9 @@ impl Array {
         if !matches!(kind, ValueKind::F32 | ValueKind::F64) {
             return None;
         }
-        self.decode(file, |c| match Value::scalar(c, kind).ok()? {
-            Value::F32(v) => Some(v),
-            Value::F64(v) => Some(v as f32),
+        self.decode(file, |c| match MetadataValue::scalar(c, kind).ok()? {
+            MetadataValue::F32(v) => Some(v),
+            MetadataValue::F64(v) => Some(v as f32),
             _ => None,
         })
     }
@@ -216,7 +216,7 @@ impl Array {
         let kind = self.kind;
         kind.fixed_bytes()?;
         self.decode(file, |c| {
-            i32::try_from(Value::scalar(c, kind).ok()?.as_i64()?).ok()
+            i32::try_from(MetadataValue::scalar(c, kind).ok()?.as_i64()?).ok()
         })
     }
 }
