@@ -7,16 +7,10 @@
 //! Not here: drawing ([`super::screens`]) and the event loop ([`super::run`]).
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use s1_core::protocol::{Command, Event, ModelInfo, Request};
-use s1_core::training::{TrainConfig, TrainOrder};
+use s1_core::protocol::{Command, ModelInfo, Request};
 use s1_data::hub::Download;
-use s1_plot::Figure;
-use s1_store::run::Run;
 use s1_store::session::{Document, ModelCard};
-use s1_store::training::Training;
-use s1_train::Product;
 
 use super::action::Action;
 use super::keymap::Keymap;
@@ -33,6 +27,7 @@ mod events;
 mod explore;
 mod files;
 mod input;
+pub mod jobs;
 pub mod live;
 mod look;
 pub mod overlay;
@@ -51,6 +46,7 @@ mod tune;
 use areas::{ExploreAreas, ShellAreas};
 use compare::Compare;
 pub use files::SaveResult;
+use jobs::{AnyJob, Job};
 use live::Live;
 use overlay::Overlay;
 use question::Question;
@@ -81,105 +77,40 @@ pub enum Effect {
     Copy(String),
     /// Save a session; answered by [`App::on_saved`].
     Save(Box<Save>),
-    /// List the saved sessions; answered by [`App::on_sessions`].
-    FindSessions,
-    /// Read a session; answered by [`App::on_opened`].
-    OpenSession(PathBuf),
-    /// List the models; answered by [`App::on_models`].
-    FindModels,
+    /// Keep the questions for the next run.
+    SaveHistory(Vec<String>),
     /// End the engine and start one with this model.
     LoadModel(PathBuf),
     /// End the engine while it loads.
     CancelLoad,
-    /// Start an engine beside the one in use, under this number; what it says comes back through
+    /// Start another engine, under this number; what it says comes back through
     /// [`App::on_other`].
     StartOther(usize, PathBuf),
-    /// A command for an engine started beside.
+    /// A command for one of the other engines.
     TellOther(usize, Box<Command>),
-    /// End an engine started beside.
+    /// End one of the other engines.
     EndOther(usize),
-    /// List the runs in the database; answered by [`App::on_runs`].
-    FindRuns,
-    /// Read a run; answered by [`App::on_run`].
-    ReadRun(String),
-    /// Read what a run has got beside the problems that are known; answered by [`App::on_rows`].
-    ReadRows {
-        /// The run.
-        name: String,
-        /// The problems whose rows are known, in order.
-        known: Vec<usize>,
-    },
-    /// Read the trace of a sample; answered by [`App::on_trace`].
-    ReadTrace {
-        /// The run.
-        run: Arc<Run>,
-        /// Index of the row in it.
-        row: usize,
-        /// Index of the sample in the row.
-        sample: usize,
-    },
-    /// Start a sweep; answered by [`App::on_sweep`] and [`App::on_sweep_ended`].
-    StartSweep {
-        /// The model, what is asked, and at which points.
-        launch: Box<plots::pair::Launch>,
-        /// The rules and the sampling that hold for all points.
-        request: Box<Request>,
-    },
-    /// Pause the sweep, or let it go on.
-    PauseSweep(bool),
-    /// End the sweep.
-    CancelSweep,
-    /// Write a figure to a file; answered by [`App::on_figure`].
-    SaveFigure {
-        /// The figure.
-        figure: Box<Figure>,
-        /// The file; the end of its name says the format.
-        path: PathBuf,
-    },
-    /// Read the trainings, and of one what came after a step and a note; answered by
-    /// [`App::on_trainings`].
-    LookAtTrainings(Option<(String, (usize, i64))>),
-    /// Work out what `s1-tui train` with these arguments will take; answered by
-    /// [`App::on_training_planned`].
-    PlanTraining(Box<TrainConfig>),
-    /// Read how data were chosen; answered by [`App::on_curation`].
-    ReadCuration(PathBuf),
-    /// Start a training as a process of its own; answered by [`App::on_training_started`].
-    StartTraining {
-        /// Its settings.
-        config: Box<TrainConfig>,
-        /// Its name.
-        name: String,
-        /// Go on from its newest checkpoint.
-        resume: bool,
-    },
-    /// Tell a training something; answered by [`App::on_ordered`].
-    OrderTraining(String, TrainOrder),
-    /// Find what a training made, or one of its checkpoints, as a model to load; answered by
-    /// [`App::on_trained`].
-    OpenTrained {
-        /// The training.
-        training: Box<Training>,
-        /// The checkpoint; `None` is the result.
-        step: Option<usize>,
-        /// What for.
-        purpose: train::Purpose,
-    },
-    /// Write what a training made, or one of its checkpoints; answered by [`App::on_exported`].
-    ExportTrained {
-        /// The training.
-        training: Box<Training>,
-        /// The checkpoint; `None` is the result.
-        step: Option<usize>,
-        /// As what.
-        product: Product,
-    },
-    /// Keep the questions for the next run.
-    SaveHistory(Vec<String>),
+    /// Do something on a thread of its own.
+    Job(AnyJob),
     /// Draw every cell again.
     Redraw,
     /// Go into the background.
     Suspend,
+}
+
+impl Effect {
+    /// Does this on a thread of its own.
+    pub fn job(job: impl Job) -> Effect {
+        Effect::Job(job.into())
+    }
+
+    /// The job that is wanted, if it is of this kind.
+    pub fn as_job<J: Job>(&self) -> Option<&J> {
+        match self {
+            Effect::Job(job) => job.downcast_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// A session to be saved.
@@ -382,6 +313,11 @@ impl App {
         self.effects.push(effect);
     }
 
+    /// Wishes for a job.
+    fn start(&mut self, job: impl Job) {
+        self.wish(Effect::job(job));
+    }
+
     fn card(&self) -> Option<ModelCard> {
         match &self.model {
             Model::Ready(info) => Some(ModelCard::of(info)),
@@ -420,15 +356,5 @@ impl App {
                 Screen::Train => self.train(action),
             },
         }
-    }
-
-    /// Takes an event of an engine that was started beside the one in use.
-    pub fn on_other(&mut self, number: usize, event: Event) {
-        self.take_other(number, event);
-    }
-
-    /// Takes an engine event in.
-    pub fn on_event(&mut self, event: Event) {
-        self.take_event(event);
     }
 }

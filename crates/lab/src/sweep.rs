@@ -104,6 +104,14 @@ impl Control {
     }
 }
 
+/// Two that say the same.
+impl PartialEq for Control {
+    fn eq(&self, other: &Control) -> bool {
+        let state = |c: &Control| (c.is_paused(), c.is_cancelled());
+        state(self) == state(other)
+    }
+}
+
 /// What a sweep tells of.
 #[derive(Clone, Debug)]
 pub enum Progress {

@@ -320,7 +320,7 @@ impl App {
     }
 
     /// Takes an event of an engine started beside the one in use.
-    pub(super) fn take_other(&mut self, number: usize, event: Event) {
+    pub fn on_other(&mut self, number: usize, event: Event) {
         let others = self.compare.others.iter();
         let Some(&(_, origin)) = others.clone().find(|(n, _)| *n == number) else {
             return;

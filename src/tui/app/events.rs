@@ -8,7 +8,8 @@ use s1_core::view::Change;
 use s1_data::hub::Download;
 
 impl App {
-    pub(super) fn take_event(&mut self, event: Event) {
+    /// Takes an engine event in.
+    pub fn on_event(&mut self, event: Event) {
         match event {
             Event::Loading(share) => self.model = Model::Loading(share),
             Event::Loaded(info) => {

@@ -1,6 +1,7 @@
 //! The explorer's share of the keys: which action is done where, and what the footer shows.
 
-use super::{App, Effect, Focus, Model};
+use super::jobs::files::FindSessions;
+use super::{App, Focus, Model};
 use crate::tui::action::Action;
 
 impl App {
@@ -47,7 +48,7 @@ impl App {
             A::CopyTrace => self.copy(false),
             A::CopyAnswer => self.copy(true),
             A::Save => self.open_save(),
-            A::Open => self.wish(Effect::FindSessions),
+            A::Open => self.start(FindSessions),
             _ => {}
         }
     }

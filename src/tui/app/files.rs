@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::jobs::files::OpenSession;
 use super::live::Live;
 use super::overlay::Question;
 use super::{App, Effect, Focus, Save, Tone};
@@ -43,7 +44,7 @@ struct SavedSession;
 impl Question<Option<PathBuf>> for SavedSession {
     fn answered(&self, app: &mut App, path: Option<PathBuf>) -> Result<(), String> {
         match path {
-            Some(path) => app.wish(Effect::OpenSession(path)),
+            Some(path) => app.start(OpenSession(path)),
             None => {
                 let note = "The path of a saved session.";
                 app.ask_over(SessionPath, PromptLine::new("Open a session", note, ""));
@@ -62,7 +63,7 @@ impl Question<String> for SessionPath {
         if text.trim().is_empty() {
             return Err("Write a path.".into());
         }
-        app.wish(Effect::OpenSession(expand_home(text.trim())));
+        app.start(OpenSession(expand_home(text.trim())));
         Ok(())
     }
 }

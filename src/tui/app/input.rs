@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::jobs::files::FindModels;
 use super::overlay::Question;
 use super::{App, Effect, Focus};
 use crate::tui::action::Action;
@@ -137,7 +138,7 @@ impl App {
     pub(super) fn ask_for_model(&mut self, purpose: impl Question<PathBuf>) {
         let picker = ModelPicker::searching(self.model_path.clone());
         self.ask_over(purpose, picker);
-        self.wish(Effect::FindModels);
+        self.start(FindModels);
     }
 
     /// Opens the picker for the model in use.

@@ -168,7 +168,7 @@ pub struct Plots {
     /// The selected one.
     pub pair: usize,
     /// The sweep that is under way.
-    pub sweep: Option<sweep::Progress>,
+    pub sweep: Option<sweep::SweepState>,
     /// What the next one is started with.
     pub plan: SweepConfig,
     /// The next one is of two models, before and after a training.

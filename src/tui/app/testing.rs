@@ -9,7 +9,7 @@ use ratatui::style::Color;
 use super::*;
 use crate::tui::screens;
 use s1_core::forcing::Policy;
-use s1_core::protocol::{LaneState, Speed};
+use s1_core::protocol::{Event, LaneState, Speed};
 use s1_core::trace::{Alternative, Origin, Phase, Reason, StopReason, Token};
 
 mod recording;

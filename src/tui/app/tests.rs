@@ -3,7 +3,7 @@
 use super::testing::*;
 use super::*;
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_core::protocol::{Ask, LaneState, Until};
+use s1_core::protocol::{Ask, Event, LaneState, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Delta, Origin, Phase, Reason, StopReason, Token};
 
@@ -323,7 +323,7 @@ fn a_model_that_cannot_be_used_says_why() {
     let models = Some(&input::ModelInUse);
     assert_eq!(app.asked(), models, "a question leads to the models");
     let (_, effects) = app.drain();
-    assert_eq!(effects, [Effect::FindModels]);
+    assert_eq!(effects, [Effect::job(jobs::files::FindModels)]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use s1_store::session::EXTENSION;
 const MAX_HISTORY: u64 = 8 * 1024 * 1024;
 
 /// Something to write.
-pub enum Job {
+pub enum FileJob {
     /// A session.
     Session(Box<Save>),
     /// The questions asked.
@@ -26,7 +26,7 @@ pub enum Job {
 
 /// The writing thread.
 pub struct Files {
-    jobs: Sender<Job>,
+    jobs: Sender<FileJob>,
     thread: JoinHandle<()>,
     folder: PathBuf,
     history: PathBuf,
@@ -72,7 +72,7 @@ impl Files {
     }
 
     /// Writes something soon.
-    pub fn put(&self, job: Job) {
+    pub fn put(&self, job: FileJob) {
         // The thread ends only after this end of the channel.
         let _ = self.jobs.send(job);
     }
@@ -92,11 +92,11 @@ struct Writer {
 }
 
 impl Writer {
-    fn work(&self, inbox: &Receiver<Job>, answer: impl Fn(SaveResult)) {
+    fn work(&self, inbox: &Receiver<FileJob>, answer: impl Fn(SaveResult)) {
         while let Ok(job) = inbox.recv() {
             match job {
-                Job::Session(save) => answer(self.save(*save)),
-                Job::History(history) => {
+                FileJob::Session(save) => answer(self.save(*save)),
+                FileJob::History(history) => {
                     // A history that cannot be kept is no reason to disturb anybody.
                     let _ = self.keep_history(&history);
                 }
@@ -175,7 +175,7 @@ mod tests {
         let dirs = Dirs::below(root.path());
         let files = Files::start(&dirs, |_| {}).unwrap();
         assert!(files.history().is_empty());
-        files.put(Job::History(vec!["a\nb".into()]));
+        files.put(FileJob::History(vec!["a\nb".into()]));
         files.finish();
         let files = Files::start(&dirs, |_| {}).unwrap();
         assert_eq!(files.history(), ["a\nb"]);

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use super::{MOST_SHOWN, Pane};
 use crate::config::expand_home;
 use crate::tui::action::Action;
+use crate::tui::app::jobs::files::SaveFigure;
+use crate::tui::app::jobs::runs::{FindRuns, ReadRows, ReadRun, ReadTrace};
 use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Effect, Tone};
+use crate::tui::app::{App, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{List, ListRow};
@@ -47,7 +49,7 @@ impl App {
     pub fn look_for_runs(&mut self) {
         if self.screen == Screen::Plots && !self.plots.listing {
             self.plots.listing = true;
-            self.wish(Effect::FindRuns);
+            self.start(FindRuns);
         }
     }
 
@@ -201,7 +203,7 @@ impl App {
                 let known = run.rows.iter().map(|row| row.problem).collect();
                 let name = listed.name.clone();
                 if self.awaits(&name) {
-                    self.wish(Effect::ReadRows { name, known });
+                    self.start(ReadRows { name, known });
                 }
             }
         }
@@ -210,7 +212,7 @@ impl App {
     /// Reads a run as a whole.
     pub(super) fn read_run(&mut self, name: String) {
         if self.awaits(&name) {
-            self.wish(Effect::ReadRun(name));
+            self.start(ReadRun(name));
         }
     }
 
@@ -287,7 +289,7 @@ impl App {
         match samples.iter().position(|s| s.point == point) {
             Some(sample) => {
                 let run = shown.run.clone();
-                self.wish(Effect::ReadTrace { run, row, sample });
+                self.start(ReadTrace { run, row, sample });
             }
             None => self.refuse("This problem has no answer at this point yet."),
         }
@@ -415,8 +417,8 @@ impl App {
             Pane::Lengths => &self.plots.lengths.figure,
             _ => &self.plots.curves.figure,
         };
-        let figure = Box::new(figure.clone());
-        self.wish(Effect::SaveFigure { figure, path });
+        let figure = figure.clone();
+        self.start(SaveFigure { figure, path });
         Ok(())
     }
 

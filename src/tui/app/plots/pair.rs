@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 
 use super::Pane;
-use super::sweep::{Progress, SweepRow};
-use crate::tui::app::{App, Effect, Tone};
-use s1_lab::sweep::SweepConfig;
+use super::sweep::{SweepRow, SweepState};
+use crate::tui::app::jobs::sweep::StartSweep;
+use crate::tui::app::{App, Tone};
+use s1_lab::sweep::{Control, SweepConfig};
 use s1_plot::curves::CurveSource;
 use s1_store::run::Budget;
 
@@ -28,20 +29,9 @@ pub struct Before {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Both {
     /// The second, while the first is under way.
-    next: Option<Launch>,
+    next: Option<StartSweep>,
     /// Names of the runs that are done.
     runs: Vec<String>,
-}
-
-/// A sweep as it is started.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Launch {
-    /// The model.
-    pub model: PathBuf,
-    /// What is asked, and at which points.
-    pub plan: SweepConfig,
-    /// What its run's name begins with, where the plan has none; otherwise its problems' name.
-    pub prefix: Option<String>,
 }
 
 impl App {
@@ -69,13 +59,15 @@ impl App {
         let plan = std::mem::replace(&mut self.plots.plan, before.plan);
         let launch = |model: PathBuf, word: &str| {
             let name = plan.name.as_ref().map(|n| format!("{n}-{word}"));
-            Launch {
+            StartSweep {
                 model,
                 plan: SweepConfig {
                     name,
                     ..plan.clone()
                 },
                 prefix: Some(format!("{}-{word}", before.name)),
+                request: self.request.clone(),
+                control: Control::default(),
             }
         };
         let first = launch(before.base, "before");
@@ -94,13 +86,12 @@ impl App {
     }
 
     /// Starts a sweep.
-    pub(super) fn launch(&mut self, launch: Launch) {
-        let request = Box::new(self.request.clone());
-        self.plots.sweep = Some(Progress::default());
-        self.wish(Effect::StartSweep {
-            launch: Box::new(launch),
-            request,
+    pub(super) fn launch(&mut self, sweep: StartSweep) {
+        self.plots.sweep = Some(SweepState {
+            control: sweep.control.clone(),
+            ..SweepState::default()
         });
+        self.start(sweep);
     }
 
     /// A sweep has ended: starts the second, or brings both together. `true` if it was one of two.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::pair::Launch;
+use crate::tui::app::jobs::sweep::StartSweep;
 use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Effect, Model, Tone, params};
+use crate::tui::app::{App, Model, Tone, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
 use s1_core::param::{Setting, settings};
 use s1_core::sampling::SAMPLING;
-use s1_lab::sweep::{Progress as Told, SWEEP, SweepConfig};
+use s1_lab::sweep::{Control, Progress, SWEEP, SweepConfig};
 use s1_store::run::Budget;
 
 /// What the form asks for, by keys.
@@ -54,7 +54,9 @@ fn fault(plan: &SweepConfig) -> Option<&'static str> {
 
 /// How far a sweep is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
+pub struct SweepState {
+    /// Pauses and cancels it.
+    pub control: Control,
     /// Its run; empty until that is in the database.
     pub name: String,
     /// How far the model is loaded, 0 to 1, until the run begins.
@@ -169,10 +171,12 @@ impl App {
             return self.refuse("Choose a model first.");
         };
         self.say(Tone::Info, "The sweep starts; its curve grows row by row.");
-        self.launch(Launch {
+        self.launch(StartSweep {
             model,
             plan: self.plots.plan.clone(),
             prefix: None,
+            request: self.request.clone(),
+            control: Control::default(),
         });
     }
 
@@ -183,7 +187,7 @@ impl App {
         };
         let paused = !sweep.paused;
         sweep.paused = paused;
-        self.wish(Effect::PauseSweep(paused));
+        sweep.control.pause(paused);
     }
 
     /// Ends the sweep; the rows that are done stay.
@@ -192,17 +196,17 @@ impl App {
             return self.refuse("No sweep is under way.");
         };
         sweep.stopping = true;
-        self.wish(Effect::CancelSweep);
+        sweep.control.cancel();
     }
 
     /// Hears how far the sweep is; a new row changes the curve by what it adds.
-    pub fn on_sweep(&mut self, told: Told) {
+    pub fn on_sweep(&mut self, progress: Progress) {
         let Some(sweep) = self.plots.sweep.as_mut() else {
             return;
         };
-        match told {
-            Told::Loading(share) => sweep.loading = share,
-            Told::Started {
+        match progress {
+            Progress::Loading(share) => sweep.loading = share,
+            Progress::Started {
                 run, done, total, ..
             } => {
                 sweep.name.clone_from(&run.name);
@@ -210,17 +214,17 @@ impl App {
                 self.plots.put(*run);
                 self.look_for_runs();
             }
-            Told::Row { row, done, total } => {
+            Progress::Row { row, done, total } => {
                 (sweep.done, sweep.total) = (done, total);
                 let name = sweep.name.clone();
                 self.plots.on_row(&name, *row);
             }
-            Told::Speed { tokens_per_s, left } => {
+            Progress::Speed { tokens_per_s, left } => {
                 sweep.tokens_per_s = tokens_per_s;
                 sweep.left = left;
             }
-            Told::Paused(paused) => sweep.paused = paused,
-            Told::Notice(sentence) => self.refuse(clean_line(&sentence).into_owned()),
+            Progress::Paused(paused) => sweep.paused = paused,
+            Progress::Notice(sentence) => self.refuse(clean_line(&sentence).into_owned()),
         }
     }
 

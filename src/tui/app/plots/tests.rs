@@ -1,6 +1,9 @@
 //! The plots screen without terminal and database.
 
 use super::*;
+use crate::tui::app::jobs::files::SaveFigure;
+use crate::tui::app::jobs::runs::{FindRuns, ReadRows, ReadRun, ReadTrace};
+use crate::tui::app::jobs::sweep::StartSweep;
 use crate::tui::app::testing::{press, ready, swept};
 use crate::tui::app::{App, Effect};
 use crate::tui::screen::Screen;
@@ -26,9 +29,9 @@ pub fn plots() -> App {
     tuned.created_at = base.created_at + 60;
     let mut app = ready();
     app.show_plots();
-    assert_eq!(app.drain().1, [Effect::FindRuns]);
+    assert_eq!(app.drain().1, [Effect::job(FindRuns)]);
     app.on_runs(Ok(vec![summary(&tuned), summary(&base)]));
-    assert_eq!(app.drain().1, [Effect::ReadRun("reasoner".into())]);
+    assert_eq!(app.drain().1, [Effect::job(ReadRun("reasoner".into()))]);
     app.on_run("reasoner", Ok(tuned));
     app
 }
@@ -37,7 +40,7 @@ pub fn plots() -> App {
 pub fn both(app: &mut App) {
     app.plots.focus(Pane::Runs);
     press(app, "down space");
-    assert_eq!(app.drain().1, [Effect::ReadRun("base".into())]);
+    assert_eq!(app.drain().1, [Effect::job(ReadRun("base".into()))]);
     app.on_run("base", Ok(swept("base")));
     app.plots.focus(Pane::Curve);
 }
@@ -71,9 +74,8 @@ fn a_cell_opens_its_stored_trace_in_the_explorer() {
     assert_eq!(app.plots.pane, Pane::Items);
     press(&mut app, "down down right right enter");
     let (_, effects) = app.drain();
-    let [Effect::ReadTrace { run, row, sample }] = effects.as_slice() else {
-        panic!("{effects:?}");
-    };
+    let asked: Option<&ReadTrace> = effects[0].as_job();
+    let ReadTrace { run, row, sample } = asked.unwrap();
     assert_eq!((run.name.as_str(), *row, *sample), ("reasoner", 2, 2));
     let request = run.request(&run.rows[2], &run.rows[2].samples[2]);
     let document = Document::new(
@@ -188,9 +190,8 @@ fn figures_are_written_where_the_user_says() {
     app.on_paste("png");
     press(&mut app, "enter");
     let (_, effects) = app.drain();
-    let [Effect::SaveFigure { figure, path }] = effects.as_slice() else {
-        panic!("{effects:?}");
-    };
+    let asked: Option<&SaveFigure> = effects[0].as_job();
+    let SaveFigure { figure, path } = asked.unwrap();
     assert_eq!(path, std::path::Path::new("a.png"));
     assert_eq!(figure.title, "accuracy against thinking tokens");
 }
@@ -207,7 +208,7 @@ fn a_run_that_is_gone_leaves_the_screen_and_of_one_that_grew_the_new_rows_are_re
     let name = "base".into();
     assert_eq!(
         app.drain().1,
-        [Effect::ReadRows { name, known }],
+        [Effect::job(ReadRows { name, known })],
         "what is known is not read again"
     );
     app.on_runs(Ok(vec![grown.clone()]));
@@ -224,7 +225,7 @@ fn a_run_that_is_gone_leaves_the_screen_and_of_one_that_grew_the_new_rows_are_re
     app.on_runs(Ok(vec![grown]));
     assert_eq!(
         app.drain().1,
-        [Effect::ReadRun("base".into())],
+        [Effect::job(ReadRun("base".into()))],
         "another run of the same name"
     );
     app.on_runs(Err("cannot read the database".into()));
@@ -238,7 +239,7 @@ fn runs_are_looked_for_while_they_are_looked_at_and_never_twice_at_once() {
     let mut app = plots();
     app.look_for_runs();
     app.look_for_runs();
-    assert_eq!(app.drain().1, [Effect::FindRuns]);
+    assert_eq!(app.drain().1, [Effect::job(FindRuns)]);
     app.on_runs(Ok(vec![]));
     app.screen = Screen::Explore;
     app.look_for_runs();
@@ -310,7 +311,7 @@ fn field(app: &mut App, row: usize, text: &str) {
 
 #[test]
 fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
-    use s1_lab::sweep::Progress as Told;
+    use s1_lab::sweep::Progress;
 
     let mut app = ready();
     app.show_plots();
@@ -326,28 +327,26 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     field(&mut app, 3, "0,1");
     press(&mut app, "end enter");
     let (_, effects) = app.drain();
-    let [Effect::StartSweep { launch, .. }] = effects.as_slice() else {
-        panic!("{effects:?}");
-    };
+    let launch: &StartSweep = effects[0].as_job().unwrap();
     assert_eq!(launch.model, std::path::Path::new("bundled:reasoner"));
     assert_eq!(launch.plan.points().len(), 6);
-    app.on_sweep(Told::Loading(0.5));
+    app.on_sweep(Progress::Loading(0.5));
     let run = Run {
         name: "p-1".into(),
         rows: Vec::new(),
         ..swept("reasoner")
     };
-    app.on_sweep(Told::Started {
+    app.on_sweep(Progress::Started {
         run: Box::new(run.clone()),
         model: Box::new(crate::tui::app::testing::info()),
         done: 0,
         total: 40,
     });
-    assert_eq!(app.drain().1, [Effect::FindRuns]);
+    assert_eq!(app.drain().1, [Effect::job(FindRuns)]);
     app.on_runs(Ok(vec![summary(&run)]));
     for (done, row) in (1..).zip(swept("reasoner").rows.into_iter().take(2)) {
         let row = Box::new(row);
-        app.on_sweep(Told::Row {
+        app.on_sweep(Progress::Row {
             row,
             done,
             total: 40,
@@ -359,12 +358,12 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     press(&mut app, "n");
     assert!(app.overlay.is_none(), "one sweep at a time");
     press(&mut app, "p");
-    assert_eq!(app.drain().1, [Effect::PauseSweep(true)]);
-    press(&mut app, "p x");
-    assert_eq!(
-        app.drain().1,
-        [Effect::PauseSweep(false), Effect::CancelSweep]
-    );
+    let control = launch.control.clone();
+    assert!(control.is_paused());
+    press(&mut app, "p");
+    assert!(!control.is_paused() && !control.is_cancelled());
+    press(&mut app, "x");
+    assert!(control.is_cancelled());
     app.on_sweep_ended(Ok(()));
     assert!(app.plots.sweep.is_none());
     assert!(app.notice.as_ref().unwrap().text.contains("--resume p-1"));

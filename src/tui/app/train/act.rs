@@ -2,8 +2,9 @@
 
 use super::{Pane, TrainingsSnapshot};
 use crate::tui::action::Action;
+use crate::tui::app::jobs::trainings::{OrderTraining, ReadTrainings, StartTraining};
 use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Effect, Tone};
+use crate::tui::app::{App, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
 use s1_core::training::TrainOrder;
@@ -52,7 +53,7 @@ impl App {
         train.looking = true;
         let after = train.watched.after();
         let current = train.current.clone().map(|name| (name, after));
-        self.wish(Effect::LookAtTrainings(current));
+        self.start(ReadTrainings(current));
     }
 
     /// Hears what was read of the trainings.
@@ -260,7 +261,7 @@ impl App {
         }
         let name = current.training.name.clone();
         self.say(Tone::Info, said);
-        self.wish(Effect::OrderTraining(name, order));
+        self.start(OrderTraining(name, order));
     }
 
     fn pause_training(&mut self) {
@@ -317,13 +318,13 @@ impl App {
             return self.refuse(sentence);
         }
         let name = current.training.name.clone();
-        let config = Box::new(current.training.config.clone());
+        let config = current.training.config.clone();
         self.say(
             Tone::Info,
             format!("{name} resumes from its last checkpoint."),
         );
         self.train.starting = Some(name.clone());
-        self.wish(Effect::StartTraining {
+        self.start(StartTraining {
             config,
             name,
             resume: true,

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::tui::app::compare::Place;
+use crate::tui::app::jobs::trainings::{ExportTrained, OpenTrained};
 use crate::tui::app::overlay::Question;
 use crate::tui::app::plots::pair::Before;
 use crate::tui::app::plots::sweep::small;
-use crate::tui::app::{App, Effect, Tone};
+use crate::tui::app::{App, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::list::{List, ListRow};
 use s1_core::training::Quantization;
@@ -64,7 +65,7 @@ struct ExportAs {
 impl Question<Product> for ExportAs {
     fn answered(&self, app: &mut App, product: Product) -> Result<(), String> {
         app.say(Tone::Info, "Writing …");
-        app.wish(Effect::ExportTrained {
+        app.start(ExportTrained {
             training: self.training.clone(),
             step: self.step,
             product,
@@ -101,7 +102,7 @@ impl App {
         match self.target_checkpoint() {
             Ok((training, step)) => {
                 self.say(Tone::Info, "Fetching the trained model …");
-                self.wish(Effect::OpenTrained {
+                self.start(OpenTrained {
                     training,
                     step,
                     purpose,

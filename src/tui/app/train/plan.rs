@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::form::{Field, FormRow};
 use crate::tui::action::Action;
+use crate::tui::app::jobs::trainings::{PlanTraining, ReadCuration, StartTraining};
 use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
@@ -109,7 +110,7 @@ impl App {
         let is_shown = planned.of.as_ref() == Some(&config) && planned.shown.is_some();
         if planned.asked.is_none() && !is_shown {
             planned.asked = Some(config.clone());
-            self.wish(Effect::PlanTraining(Box::new(config)));
+            self.start(PlanTraining(config));
         }
     }
 
@@ -147,10 +148,10 @@ impl App {
             return self.refuse(sentence);
         }
         let name = self.train.form.text(Field::Name);
-        let config = Box::new(self.train.form.config());
+        let config = self.train.form.config();
         self.say(Tone::Info, format!("{name} starts …"));
         self.train.starting = Some(name.clone());
-        self.wish(Effect::StartTraining {
+        self.start(StartTraining {
             config,
             name,
             resume: false,
@@ -163,7 +164,7 @@ impl App {
             Some(current) if !self.train.shows_form() => current.training.config.data.clone(),
             _ => self.train.form.config().data,
         };
-        self.wish(Effect::ReadCuration(data));
+        self.start(ReadCuration(data));
     }
 
     /// Hears how they were.

@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use super::*;
+use crate::tui::app::jobs::files::FindModels;
+use crate::tui::app::jobs::runs::ReadRun;
+use crate::tui::app::jobs::sweep::StartSweep;
+use crate::tui::app::jobs::trainings::*;
 use crate::tui::app::overlay::Question;
 use crate::tui::app::testing::{press, ready};
 use crate::tui::app::{App, Effect, plots};
@@ -177,19 +181,19 @@ fn said(app: &App) -> &str {
 fn where_there_is_no_training_the_form_is_there_and_one_press_starts_the_bundled_one() {
     let mut app = ready();
     press(&mut app, "esc 4");
-    assert_eq!(app.drain().1, [Effect::LookAtTrainings(None)]);
+    assert_eq!(app.drain().1, [Effect::job(ReadTrainings(None))]);
     app.on_trainings(Ok(TrainingsSnapshot::default()));
     assert!(app.train.shows_form());
-    let config = Box::new(app.train.form.config());
-    assert_eq!(app.drain().1, [Effect::PlanTraining(config.clone())]);
+    let config = app.train.form.config();
+    assert_eq!(app.drain().1, [Effect::job(PlanTraining(config.clone()))]);
     press(&mut app, "enter");
     assert_eq!(
         app.drain().1,
-        [Effect::StartTraining {
+        [Effect::job(StartTraining {
             config,
             name: "base-1".into(),
             resume: false
-        }]
+        })]
     );
     press(&mut app, "enter");
     assert_eq!(app.drain().1, [], "never two by one key held down");
@@ -197,7 +201,7 @@ fn where_there_is_no_training_the_form_is_there_and_one_press_starts_the_bundled
     assert!(!app.train.planning);
     assert_eq!(
         app.drain().1,
-        [Effect::LookAtTrainings(Some(("base-1".into(), (0, 0))))]
+        [Effect::job(ReadTrainings(Some(("base-1".into(), (0, 0)))))]
     );
 }
 
@@ -231,9 +235,9 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     }
     app.on_paste("16");
     press(&mut app, "enter");
-    let config = Box::new(app.train.form.config());
+    let config = app.train.form.config();
     assert_eq!(config.lora_rank, Some(16));
-    assert_eq!(app.drain().1, [Effect::PlanTraining(config)]);
+    assert_eq!(app.drain().1, [Effect::job(PlanTraining(config))]);
     assert!(!app.plan_is_current());
     // A second change while the first is being worked out waits for it.
     form::Field::Param("epochs")
@@ -241,8 +245,8 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
         .unwrap();
     assert_eq!(app.drain().1, []);
     app.on_training_planned(Ok(preview()));
-    let config = Box::new(app.train.form.config());
-    assert_eq!(app.drain().1, [Effect::PlanTraining(config)]);
+    let config = app.train.form.config();
+    assert_eq!(app.drain().1, [Effect::job(PlanTraining(config))]);
     app.on_training_planned(Ok(preview()));
     assert!(app.plan_is_current());
     assert_eq!(app.drain().1, []);
@@ -252,7 +256,7 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
 fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     let mut app = planning();
     press(&mut app, "down enter");
-    assert_eq!(app.drain().1, [Effect::FindModels]);
+    assert_eq!(app.drain().1, [Effect::job(FindModels)]);
     app.on_models(s1_engine::catalog::bundled().collect());
     press(&mut app, "enter");
     assert_eq!(app.train.form.text(form::Field::BASE), "bundled:reasoner");
@@ -286,7 +290,7 @@ fn readings_never_overlap_and_are_rare_while_another_screen_is_shown() {
     app.look_at_trainings();
     assert_eq!(
         app.drain().1,
-        [Effect::LookAtTrainings(Some(("base-1".into(), (60, 4))))]
+        [Effect::job(ReadTrainings(Some(("base-1".into(), (60, 4)))))]
     );
     answer(
         &mut app,
@@ -316,7 +320,7 @@ fn readings_never_overlap_and_are_rare_while_another_screen_is_shown() {
 #[test]
 fn orders_reach_the_training_that_is_watched() {
     let mut app = watching(TrainingState::Running, 60);
-    let order = |order| Effect::OrderTraining("base-1".into(), order);
+    let order = |order| Effect::job(OrderTraining("base-1".into(), order));
     press(&mut app, "space - - + w t");
     assert_eq!(
         app.drain().1,
@@ -364,11 +368,11 @@ fn an_interrupted_training_says_so_and_is_taken_up_again() {
     press(&mut app, "R");
     assert_eq!(
         app.drain().1,
-        [Effect::StartTraining {
-            config: Box::new(gone.training.config),
+        [Effect::job(StartTraining {
+            config: gone.training.config,
             name: "base-1".into(),
             resume: true
-        }]
+        })]
     );
     // It goes on from step 100: what came after is computed, and read, again.
     app.on_training_started("base-1", Ok(()));
@@ -443,10 +447,12 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
     let mut app = watching(TrainingState::Running, 120);
     app.train.focus(Pane::Checkpoints);
     press(&mut app, "down enter");
-    let opened = |step, purpose| Effect::OpenTrained {
-        training: Box::new(training("base-1", TrainingState::Running, 120).training),
-        step,
-        purpose,
+    let opened = |step, purpose| {
+        Effect::job(OpenTrained {
+            training: Box::new(training("base-1", TrainingState::Running, 120).training),
+            step,
+            purpose,
+        })
     };
     assert_eq!(app.drain().1, [opened(Some(50), Purpose::Explore)]);
     let of = training("base-1", TrainingState::Running, 120).training;
@@ -473,9 +479,10 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
 fn only_what_a_training_can_give_is_offered_for_export() {
     let mut app = watching(TrainingState::Finished, 315);
     press(&mut app, "e enter");
-    let product = |app: &mut App| match app.drain().1.as_slice() {
-        [Effect::ExportTrained { step, product, .. }] => (*step, *product),
-        other => panic!("{other:?}"),
+    let product = |app: &mut App| {
+        let effects = app.drain().1;
+        let asked: &ExportTrained = effects[0].as_job().unwrap();
+        (asked.step, asked.product)
     };
     assert_eq!(product(&mut app), (None, Product::Gguf(Quantization::Q8_0)));
     press(&mut app, "e end enter");
@@ -495,9 +502,9 @@ fn only_what_a_training_can_give_is_offered_for_export() {
 #[test]
 fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
     let mut app = watching(TrainingState::Finished, 315);
-    let asked = |app: &mut App| match app.drain().1.as_slice() {
-        [Effect::ReadCuration(data)] => data.clone(),
-        other => panic!("{other:?}"),
+    let asked = |app: &mut App| {
+        let effects = app.drain().1;
+        effects[0].as_job::<ReadCuration>().unwrap().0.clone()
     };
     let watched = app.train.current().unwrap().training.config.data.clone();
     press(&mut app, "v");
@@ -520,14 +527,10 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
 }
 
 /// The sweep that was started, by its model and the beginning of its name.
-fn launched(app: &mut App) -> plots::pair::Launch {
+fn launched(app: &mut App) -> StartSweep {
     let effects = app.drain().1;
-    let mut all = effects.into_iter();
-    all.find_map(|e| match e {
-        Effect::StartSweep { launch, .. } => Some(*launch),
-        _ => None,
-    })
-    .unwrap()
+    let mut sweeps = effects.iter().filter_map(Effect::as_job::<StartSweep>);
+    sweeps.next().unwrap().clone()
 }
 
 fn swept(app: &mut App, run: s1_store::run::Run) {
@@ -546,14 +549,9 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
     let own = app.plots.plan.clone();
     press(&mut app, "c");
     let training = training("base-1", TrainingState::Finished, 315).training;
-    assert!(matches!(
-        app.drain().1.as_slice(),
-        [Effect::OpenTrained {
-            step: None,
-            purpose: Purpose::Sweep,
-            ..
-        }]
-    ));
+    let effects = app.drain().1;
+    let opened: &OpenTrained = effects[0].as_job().unwrap();
+    assert_eq!((opened.step, opened.purpose), (None, Purpose::Sweep));
     app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "enter");
     assert_eq!(app.screen, Screen::Plots, "one watches them there");
@@ -579,7 +577,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
     press(&mut app, "space");
     swept(&mut app, run("base-1-after-x", 100, 20, 1));
     let name = "base-1-before-x";
-    assert!(app.drain().1.contains(&Effect::ReadRun(name.into())));
+    assert!(app.drain().1.contains(&Effect::job(ReadRun(name.into()))));
     app.on_run(name, Ok(run(name, 100, 60, 1)));
     let names: Vec<&str> = app
         .plots

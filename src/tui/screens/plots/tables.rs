@@ -8,7 +8,7 @@ use ratatui::style::Style;
 
 use super::words;
 use crate::tui::app::App;
-use crate::tui::app::plots::sweep::Progress;
+use crate::tui::app::plots::sweep::SweepState;
 use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, gauge, grouped};
@@ -289,7 +289,7 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
 }
 
 /// Two lines on the sweep that is under way: how far, how fast, how long still.
-fn progress(sweep: &Progress, area: Rect, theme: &Theme, buf: &mut Buffer) {
+fn progress(sweep: &SweepState, area: Rect, theme: &Theme, buf: &mut Buffer) {
     let (state, style) = match sweep {
         sweep if sweep.stopping => ("stopping …", theme.warn),
         sweep if sweep.paused => ("paused", theme.warn),

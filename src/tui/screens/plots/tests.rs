@@ -81,15 +81,15 @@ fn marks_of_the_matrix_are_told_apart_without_colour() {
 
 #[test]
 fn pictures_of_a_sweep_under_way() {
-    use crate::tui::app::plots::sweep::Progress;
+    use crate::tui::app::plots::sweep::SweepState;
     let mut app = plots();
-    app.plots.sweep = Some(Progress {
+    app.plots.sweep = Some(SweepState {
         name: "bundled-0412".into(),
         done: 134,
         total: 200,
         tokens_per_s: 2140.0,
         left: Some(std::time::Duration::from_secs(41)),
-        ..Progress::default()
+        ..SweepState::default()
     });
     insta::assert_snapshot!("sweep_120x40", shot(&mut app, 120, 40));
     app.overlay = None;
