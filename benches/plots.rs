@@ -13,7 +13,7 @@ use s1_core::protocol::{ModelInfo, Request};
 use s1_lab::sweep::Progress;
 use s1_plot::fixtures::run;
 use s1_store::run::Run;
-use s1_tui::tui::app::plots::Pane;
+use s1_tui::tui::app::plots::PlotPane;
 use s1_tui::tui::app::plots::sweep::SweepState;
 use s1_tui::tui::app::{App, Options};
 use s1_tui::tui::keymap::Keymap;
@@ -45,7 +45,7 @@ fn app() -> App {
 fn per_row(
     whole: &Run,
     other: &Run,
-    pane: Pane,
+    pane: PlotPane,
     mut terminal: Option<&mut Terminal<TestBackend>>,
 ) -> Duration {
     let mut app = app();
@@ -82,7 +82,7 @@ fn main() {
     let mut terminal = Terminal::new(TestBackend::new(160, 50)).unwrap();
     for n in [100, 1_000, 10_000] {
         let (whole, other) = (run("whole", n, 20, 4), run("other", n, 60, 4));
-        for pane in [Pane::Items, Pane::Lengths, Pane::Pairs] {
+        for pane in [PlotPane::Items, PlotPane::Lengths, PlotPane::Pairs] {
             let pushed = per_row(&whole, &other, pane, None);
             let drawn = per_row(&whole, &other, pane, Some(&mut terminal));
             println!(

@@ -3,7 +3,7 @@
 //! Everything the screens do, they do through the same engine as these commands. Exit codes: 0
 //! done, 1 something failed (one sentence on stderr says what), 2 the command line is wrong.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -21,12 +21,14 @@ mod run;
 mod runs;
 mod score;
 mod settings;
+mod status;
 mod sweep;
 mod tokenize;
 mod train;
 mod trainings;
 
 use args::TuiArgs;
+use status::StatusLine;
 
 use s1_core::format;
 use s1_data::hub;
@@ -51,27 +53,27 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Ask one question and stream the thought and the answer to standard output.
-    Run(Box<run::Args>),
+    Run(Box<run::RunArgs>),
     /// Log-probabilities of a text under the model, position by position.
-    Score(score::Args),
+    Score(score::ScoreArgs),
     /// The token ids of a text.
-    Tokenize(tokenize::Args),
+    Tokenize(tokenize::TokenizeArgs),
     /// Fine-tune a model on reasoning traces, or train a small one from nothing.
-    Train(Box<train::Args>),
+    Train(Box<train::TrainArgs>),
     /// Choose the lines of a pool that are worth training on, as s1 chose 1,000 of 59,000.
-    Curate(Box<curate::Args>),
+    Curate(Box<curate::CurateArgs>),
     /// Compare an answer with a reference, by value.
     Grade(grade::GradeArgs),
     /// Draw stored runs: accuracy against thinking tokens, as a picture, a table, or right here.
     Plot(plot::PlotArgs),
     /// Accuracy against thinking tokens: a problem set at several budgets and waits.
-    Sweep(Box<sweep::Args>),
+    Sweep(Box<sweep::SweepArgs>),
     /// List the runs in the database, or remove one.
-    Runs(runs::Args),
+    Runs(runs::RunsArgs),
     /// List the trainings, or tell one to pause, go on, stop.
-    Trainings(trainings::Args),
+    Trainings(trainings::TrainingsArgs),
     /// Write a run's samples as JSON lines.
-    Export(export::Args),
+    Export(export::ExportArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -141,24 +143,18 @@ pub fn main() -> ExitCode {
 /// Shows downloads on standard error: on a terminal how far each is, on a line that is rewritten;
 /// elsewhere that it has begun, once its size is known.
 fn show_downloads() {
-    let terminal = io::stderr().is_terminal();
+    let mut line = StatusLine::new();
     let mut said = String::new();
-    hub::listen(move |download| {
-        let mut err = io::stderr().lock();
-        // A closed standard error is no reason not to fetch the file.
-        let _ = match download {
-            Some(download) if terminal => {
-                write!(err, "\r\x1b[K{}", clean_line(&download.to_string()))
-            }
-            None if terminal => write!(err, "\r\x1b[K"),
-            Some(download) if download.total > 0 && download.what != said => {
-                said.clone_from(&download.what);
-                let (what, size) = (clean_line(&said), format::size(download.total));
-                writeln!(err, "s1-tui: fetching {what} ({size})")
-            }
-            _ => Ok(()),
-        };
-        let _ = err.flush();
+    hub::listen(move |download| match download {
+        Some(download) if line.is_live() => line.show(&clean_line(&download.to_string())),
+        None => line.clear(),
+        Some(download) if download.total > 0 && download.what != said => {
+            said.clone_from(&download.what);
+            let (what, size) = (clean_line(&said), format::size(download.total));
+            // A closed standard error is no reason not to fetch the file.
+            let _ = writeln!(io::stderr(), "s1-tui: fetching {what} ({size})");
+        }
+        Some(_) => {}
     });
 }
 

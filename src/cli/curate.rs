@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::DbArgs;
 use super::interrupt;
 use super::settings;
-use super::sweep::{Meter, say};
+use super::sweep::{SweepMeter, say};
 use s1_data::sanitize;
 use s1_engine::LoadOptions;
 use s1_lab::curate::{
@@ -27,7 +27,7 @@ const NAMED: usize = 8;
 #[command(
     after_help = "Examples:\n  s1-tui curate --pool gsm8k-train.jsonl --keep 1000 --small bundled:reasoner --against gsm8k-test.jsonl --out kept.jsonl\n  s1-tui curate --pool s1K-1.1.jsonl --keep 200 --small a.gguf --large b.gguf --thinking natural --out kept.jsonl\n  s1-tui curate --pool bundled:traces --keep 200 --method random --out random.jsonl\n\nStages: pool, quality, decontamination (--against), small and large (what these models answer right is dropped), diversity (a domain for each question), draw (a domain at random, then a problem in it with weight 2^-rank, longest trace first). The models' answers are kept in the database of runs: the same command goes on after any interruption, and asks nothing twice.\n\nMethods: s1 runs all stages; random, longest and diverse are the paper's ablations: they draw from what passes quality and decontamination, whatever the models solve; diverse draws a domain at random and any problem in it."
 )]
-pub struct Args {
+pub struct CurateArgs {
     /// The pool: a .jsonl or .parquet file with question/thinking/answer, s1K's fields, GSM8K,
     /// MATH or messages; hf:OWNER/NAME[:FILE] from the hub; or bundled:traces.
     #[arg(short, long, value_name = "FILE")]
@@ -150,7 +150,7 @@ impl From<MethodArg> for CurationMethod {
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
-struct Output<'a> {
+struct CurateJson<'a> {
     stages: &'a [Stage],
     kept: usize,
     domains: &'a [Domain],
@@ -164,7 +164,7 @@ struct Output<'a> {
 
 /// Runs the command. Errors where the pool, a model, a set or the database cannot be used, too few
 /// items are left, or the result cannot be written.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &CurateArgs) -> Result<ExitCode> {
     settings::set_threads(args.threads)?;
     let plan = plan(args)?;
     let reasons = match &args.reasons {
@@ -186,7 +186,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let control = Control::default();
     let cancelled = control.clone();
     interrupt::on_first(move || cancelled.cancel())?;
-    let mut meter = Meter::new();
+    let mut meter = SweepMeter::new();
     eprintln!(
         "{:<16} {:>7} {:>7} {:>9}  why",
         "stage", "in", "out", "time"
@@ -219,7 +219,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     ));
     if args.json {
         let mut out = io::stdout().lock();
-        let object = Output {
+        let object = CurateJson {
             stages: &outcome.stages,
             kept: outcome.lines.len(),
             domains: &outcome.domains,
@@ -236,7 +236,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(args: &Args) -> Result<CurationPlan> {
+fn plan(args: &CurateArgs) -> Result<CurationPlan> {
     let load = |path: &PathBuf| LoadOptions {
         path: path.clone(),
         context: args.context,

@@ -19,7 +19,7 @@ use s1_store::run::{Budget, Row, Run, Sample};
 
 /// Which run, and which of its points.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ExportArgs {
     /// The run.
     #[arg(value_name = "RUN")]
     run: String,
@@ -44,7 +44,7 @@ enum Format {
 }
 
 /// Runs the command. Errors where there is no such run or point, or it cannot be read.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &ExportArgs) -> Result<ExitCode> {
     let db = args.db.open()?;
     let run = db.run(&args.run)?;
     let points: Vec<usize> = (0..run.settings.points.len())

@@ -22,7 +22,7 @@ const LANE: usize = 0;
 
 /// What to ask, and how.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct RunArgs {
     /// The question; `-` reads it from standard input.
     #[arg(short, long, value_name = "TEXT|-", allow_hyphen_values = true)]
     prompt: Option<String>,
@@ -49,7 +49,7 @@ pub struct Args {
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
-struct Output<'a> {
+struct RunJson<'a> {
     prompt_ids: &'a [u32],
     tokens: Vec<OutputToken<'a>>,
     thinking_tokens: usize,
@@ -85,7 +85,7 @@ struct Forced {
 }
 
 /// Runs the command. Errors where the model or the question cannot be used.
-pub fn run(args: Args) -> Result<ExitCode> {
+pub fn run(args: RunArgs) -> Result<ExitCode> {
     let config = settings::load(
         &args.config,
         &[&args.system, &args.model, &args.think, &args.sample],
@@ -245,7 +245,7 @@ fn print_json(request: &Request, lane: &LaneView, stop: StopReason) -> Result<()
     let LaneView { tokens, speed, .. } = lane;
     let thinking = thinking_tokens(tokens);
     let answer = Answer::of(tokens, request.reference.as_deref());
-    let output = Output {
+    let output = RunJson {
         prompt_ids: &lane.prompt,
         thinking_tokens: thinking,
         answer_tokens: tokens.len() - thinking,

@@ -13,7 +13,7 @@ use s1_store::run::RunSummary;
 
 /// Which database, and what to do with it.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct RunsArgs {
     /// Show this run's table instead of the list.
     #[arg(value_name = "RUN")]
     run: Option<String>,
@@ -38,7 +38,7 @@ struct Line<'a> {
 }
 
 /// Runs the command. Errors where the database cannot be read, or has no such run.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &RunsArgs) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     if let Some(name) = &args.remove {
         // Asked for by name, so a database that is not there must be said, not made.

@@ -23,7 +23,7 @@ const CHUNK: usize = 32;
 
 /// What to score.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ScoreArgs {
     #[command(flatten)]
     model: Given<ModelFlags>,
     /// Token ids, separated by commas.
@@ -58,7 +58,7 @@ struct Position {
 }
 
 /// Runs the command. Errors where the model cannot be loaded or the sequence does not fit it.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
     let files = settings::files(&args.model)?;
     let path = &files.path;
     let gguf = Gguf::open(path)?;

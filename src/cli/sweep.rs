@@ -1,6 +1,6 @@
 //! `s1-tui sweep`: a problem set at several budgets and waits, every prefix computed once.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use super::args::{
     ConfigArgs, DbArgs, ModelFlags, PointFlags, SampleFlags, SweepFlags, SystemFlag,
 };
 use super::given::{Apply, Given};
+use super::status::StatusLine;
 use super::{interrupt, settings};
 use crate::config::Config;
 use s1_core::delimiters::Family;
@@ -30,7 +31,7 @@ use s1_store::run::{Budget, PromptTemplate, Run, RunSettings};
     mut_arg("name", |name| name.conflicts_with("resume")),
     after_help = "Examples:\n  s1-tui sweep --model m.gguf --problems gsm8k.jsonl --budgets 0,64,128,256,natural --waits 0,1,2 --limit 40\n  s1-tui sweep --resume m-gsm8k\n\nProblem sets: JSON lines or Parquet with the field names of GSM8K, MATH500, AIME24, GPQA, MMLU, ARC, s1K, SVAMP, ASDiv, or question and answer."
 )]
-pub struct Args {
+pub struct SweepArgs {
     /// Go on with this run; settings that are not given are the run's own.
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
@@ -55,7 +56,7 @@ pub struct Args {
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
-struct Output {
+struct SweepJson {
     run: String,
     points: Vec<OutputPoint>,
     tokens_computed: usize,
@@ -76,7 +77,7 @@ struct OutputPoint {
 }
 
 /// Runs the command. Errors where the model, the problems or the database cannot be used.
-pub fn run(args: Args) -> Result<ExitCode> {
+pub fn run(args: SweepArgs) -> Result<ExitCode> {
     let plan = plan(&args)?;
     for warning in &plan.problems.warnings {
         say(warning);
@@ -84,7 +85,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let control = Control::default();
     let cancelled = control.clone();
     interrupt::on_first(move || cancelled.cancel())?;
-    let mut meter = Meter::new();
+    let mut meter = SweepMeter::new();
     let complete = sweep::run(&plan, &control, &mut |progress| meter.show(progress));
     meter.clear();
     let complete = complete?;
@@ -117,7 +118,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// What the flags come to: over the settings of the run to go on with, or over the user's own.
-fn plan(args: &Args) -> Result<Plan> {
+fn plan(args: &SweepArgs) -> Result<Plan> {
     let db = args.db.path()?;
     let flags: [&dyn Apply<Config>; 4] = [&args.system, &args.think, &args.model, &args.sample];
     let mut config = settings::load(&args.config, &flags)?;
@@ -252,17 +253,17 @@ pub(super) fn say(text: &str) {
 
 /// Progress on standard error: one line that is rewritten on a terminal; elsewhere a
 /// line per row, or per hundredth of the rows.
-pub(super) struct Meter {
-    terminal: bool,
+pub(super) struct SweepMeter {
+    status: StatusLine,
     done: usize,
     total: usize,
     speed: String,
 }
 
-impl Meter {
-    pub(super) fn new() -> Meter {
-        Meter {
-            terminal: io::stderr().is_terminal(),
+impl SweepMeter {
+    pub(super) fn new() -> SweepMeter {
+        SweepMeter {
+            status: StatusLine::new(),
             done: 0,
             total: 0,
             speed: String::new(),
@@ -271,10 +272,10 @@ impl Meter {
 
     pub(super) fn show(&mut self, progress: Progress) {
         match progress {
-            Progress::Loading(part) if self.terminal => {
-                eprint!("\r\x1b[Kloading {:.0} %", part * 100.0);
+            Progress::Loading(part) => {
+                self.status.show(&format!("loading {:.0} %", part * 100.0));
             }
-            Progress::Loading(_) | Progress::Paused(_) => {}
+            Progress::Paused(_) => {}
             Progress::Started {
                 run,
                 model,
@@ -296,7 +297,9 @@ impl Meter {
                 (self.done, self.total) = (done, total);
                 self.line();
                 // A log of thousands of rows is not read: a hundred lines tell as much.
-                if !self.terminal && (done.is_multiple_of(total.div_ceil(100)) || done == total) {
+                if !self.status.is_live()
+                    && (done.is_multiple_of(total.div_ceil(100)) || done == total)
+                {
                     eprintln!("{done}/{total}{}", self.speed);
                 }
             }
@@ -314,20 +317,17 @@ impl Meter {
         }
     }
 
-    fn line(&self) {
-        if self.terminal {
-            eprint!("\r\x1b[K{}/{}{}", self.done, self.total, self.speed);
-        }
+    fn line(&mut self) {
+        let text = format!("{}/{}{}", self.done, self.total, self.speed);
+        self.status.show(&text);
     }
 
-    pub(super) fn clear(&self) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
-        }
+    pub(super) fn clear(&mut self) {
+        self.status.clear();
     }
 }
 
-fn output(run: &Run) -> Output {
+fn output(run: &Run) -> SweepJson {
     let report = Report::of(run);
     let point = |point: &PointStats| OutputPoint {
         budget: point.spec.budget,
@@ -339,7 +339,7 @@ fn output(run: &Run) -> Output {
         high: point.high,
         avg_thinking_tokens: point.avg_thinking_tokens,
     };
-    Output {
+    SweepJson {
         run: run.name.clone(),
         points: report.points.iter().map(point).collect(),
         tokens_computed: report.computed,

@@ -13,7 +13,7 @@ use s1_model::gguf::Gguf;
 
 /// What to tokenize.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct TokenizeArgs {
     #[command(flatten)]
     model: Given<ModelFlags>,
     /// The text; special tokens are parsed, and a begin-of-text token added where the model has it.
@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 /// Runs the command. Errors where the file has no vocabulary.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &TokenizeArgs) -> Result<ExitCode> {
     let path = &settings::files(&args.model)?.path;
     let gguf = Gguf::open(path)?;
     let tokenizer = tokenizer_for(&gguf, path)?;

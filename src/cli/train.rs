@@ -1,6 +1,6 @@
 //! `s1-tui train`: supervised fine-tuning, headless.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::args::DbArgs;
 use super::given::{Apply, FlagGroup, Given};
 use super::interrupt;
+use super::status::StatusLine;
 use s1_core::format;
 use s1_core::param::{Setting, settings};
 use s1_core::training::{TRAIN, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
@@ -40,7 +41,7 @@ impl FlagGroup for TrainFlags {
 #[command(
     after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 1024 --batch 2 --epochs 6 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16"
 )]
-pub struct Args {
+pub struct TrainArgs {
     /// Settings to begin with, as s1-tui trainings --json prints them ("config"); - is standard
     /// input. Flags go over them.
     #[arg(long, value_name = "FILE")]
@@ -67,7 +68,7 @@ pub struct Args {
     flags: Given<TrainFlags>,
 }
 
-impl Args {
+impl TrainArgs {
     fn config(&self) -> Result<TrainConfig> {
         let mut config = match &self.config {
             Some(path) => read_config(path)
@@ -90,7 +91,7 @@ fn read_config(path: &Path) -> Result<TrainConfig> {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> Result<ExitCode> {
+pub fn run(args: TrainArgs) -> Result<ExitCode> {
     let config = args.config()?;
     let db = args.db.path()?;
     if args.detach {
@@ -171,21 +172,19 @@ fn describe(plan: &TrainPlan, done: usize) -> String {
 /// Tells of a run: JSON lines, a line that is written over on a terminal, or a line now and then.
 struct ProgressPrinter {
     json: bool,
-    terminal: bool,
     /// An error in writing to standard output; the run continues without it.
     failed: Option<io::Error>,
     smooth: Option<f64>,
-    open: bool,
+    status: StatusLine,
 }
 
 impl ProgressPrinter {
     fn new(json: bool) -> Self {
         Self {
             json,
-            terminal: io::stderr().is_terminal(),
             failed: None,
             smooth: None,
-            open: false,
+            status: StatusLine::new(),
         }
     }
 
@@ -228,25 +227,20 @@ impl ProgressPrinter {
             step.tok_s,
             format::duration(step.eta_s)
         );
-        if self.terminal {
-            eprint!("\r\x1b[K{text}");
-            self.open = true;
+        if self.status.is_live() {
+            self.status.show(&text);
         } else if step.step == step.steps || step.step.is_multiple_of((step.steps / 50).max(1)) {
             eprintln!("{text}");
         }
     }
 
     fn line(&mut self, text: &str) {
-        if std::mem::take(&mut self.open) {
-            eprintln!();
-        }
+        self.status.keep();
         eprintln!("{text}");
     }
 
     fn finish(mut self) -> Result<ExitCode> {
-        if std::mem::take(&mut self.open) {
-            eprintln!();
-        }
+        self.status.keep();
         match self.failed {
             Some(error) => Err(error.into()),
             None => Ok(ExitCode::SUCCESS),

@@ -19,7 +19,7 @@ use s1_store::training::Training;
 #[command(
     after_help = "Examples:\n  s1-tui trainings\n  s1-tui trainings tuned --pause\n  s1-tui trainings tuned --rate 0.5"
 )]
-pub struct Args {
+pub struct TrainingsArgs {
     /// Show this training's log instead of the list.
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -69,7 +69,7 @@ struct TrainingLine<'a> {
 }
 
 /// Runs the command. Errors where the database cannot be used, or has no such training.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &TrainingsArgs) -> Result<ExitCode> {
     let path = args.db.path()?;
     let Some(db) = Db::open_to_read(&path)? else {
         bail!(
@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn order(args: &Args) -> Result<Option<TrainOrder>> {
+fn order(args: &TrainingsArgs) -> Result<Option<TrainOrder>> {
     if let Some(rate) = args.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
         bail!("--rate is {rate}; the learning rate is multiplied by a positive number");
     }

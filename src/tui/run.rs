@@ -75,7 +75,7 @@ pub struct Setup {
 }
 
 /// What comes from a thread of its own.
-enum Message {
+enum LoopMessage {
     /// From an engine: its place, and which of those that had it.
     Engine(EngineSlot, u64, EngineMessage),
     /// From a job.
@@ -93,33 +93,33 @@ pub fn run(setup: Setup) -> Result<u8> {
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    let code = runtime.block_on(async { Loop::start(setup)?.run().await });
+    let code = runtime.block_on(async { EventLoop::start(setup)?.run().await });
     // A file that is still being read must not hold the program back.
     runtime.shutdown_background();
     code
 }
 
-struct Loop {
+struct EventLoop {
     app: App,
     terminal: Terminal,
     frames: Frames,
     engines: Engines,
     context: JobContext,
     files: Files,
-    sender: mpsc::Sender<Message>,
-    inbox: mpsc::Receiver<Message>,
+    sender: mpsc::Sender<LoopMessage>,
+    inbox: mpsc::Receiver<LoopMessage>,
     /// What is being fetched from the hub: only the newest state counts.
     fetching: watch::Receiver<Option<Download>>,
     exit: Option<u8>,
 }
 
-impl Loop {
-    fn start(setup: Setup) -> Result<Loop> {
+impl EventLoop {
+    fn start(setup: Setup) -> Result<EventLoop> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let answer = sender.clone();
         let files = Files::start(&setup.dirs, move |saved| {
             // Nobody listens once the loop has ended.
-            let _ = answer.blocking_send(Message::Saved(saved));
+            let _ = answer.blocking_send(LoopMessage::Saved(saved));
         })?;
         let (fetched, fetching) = watch::channel(None);
         hub::listen(move |download| {
@@ -141,7 +141,7 @@ impl Loop {
         if let Some(model) = &setup.model {
             load.path.clone_from(model);
         }
-        let mut this = Loop {
+        let mut this = EventLoop {
             app,
             terminal: Terminal::enter(setup.mouse)?,
             frames: Frames::default(),
@@ -257,7 +257,7 @@ impl Loop {
     }
 
     /// Takes one thing in, and what else is waiting already.
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: LoopMessage) {
         self.take_one(message);
         self.take_pending();
     }
@@ -273,9 +273,9 @@ impl Loop {
         }
     }
 
-    fn take_one(&mut self, message: Message) {
+    fn take_one(&mut self, message: LoopMessage) {
         match message {
-            Message::Engine(slot, serial, message) => {
+            LoopMessage::Engine(slot, serial, message) => {
                 let event = self.engines.take(slot, serial, message);
                 match (slot, event) {
                     (_, None) => {}
@@ -283,8 +283,8 @@ impl Loop {
                     (EngineSlot::Other(number), Some(event)) => self.app.on_other(number, event),
                 }
             }
-            Message::Job(completion) => completion(&mut self.app),
-            Message::Saved(saved) => self.app.on_saved(saved),
+            LoopMessage::Job(completion) => completion(&mut self.app),
+            LoopMessage::Saved(saved) => self.app.on_saved(saved),
         }
     }
 
@@ -332,7 +332,7 @@ impl Loop {
         std::thread::spawn(move || {
             job.run(&context, &mut |completion| {
                 // Nobody listens once the loop has ended.
-                let _ = sender.blocking_send(Message::Job(completion));
+                let _ = sender.blocking_send(LoopMessage::Job(completion));
             });
         });
     }

@@ -29,7 +29,7 @@ const PAGE: usize = 10;
 
 /// A part of the screen that can have the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pane {
+pub enum PlotPane {
     /// Accuracy against thinking tokens.
     #[default]
     Curve,
@@ -45,29 +45,34 @@ pub enum Pane {
     Runs,
 }
 
-impl Pane {
+impl PlotPane {
     /// All of them, in the order in which the key walks through them.
-    pub const ALL: [Pane; 6] = [
-        Pane::Curve,
-        Pane::Items,
-        Pane::Lengths,
-        Pane::Waits,
-        Pane::Pairs,
-        Pane::Runs,
+    pub const ALL: [PlotPane; 6] = [
+        PlotPane::Curve,
+        PlotPane::Items,
+        PlotPane::Lengths,
+        PlotPane::Waits,
+        PlotPane::Pairs,
+        PlotPane::Runs,
     ];
 
     /// Those that share one place.
-    pub const DETAILS: [Pane; 4] = [Pane::Items, Pane::Lengths, Pane::Waits, Pane::Pairs];
+    pub const DETAILS: [PlotPane; 4] = [
+        PlotPane::Items,
+        PlotPane::Lengths,
+        PlotPane::Waits,
+        PlotPane::Pairs,
+    ];
 
     /// Its name.
     pub fn title(self) -> &'static str {
         match self {
-            Pane::Curve => "accuracy",
-            Pane::Items => "items",
-            Pane::Lengths => "lengths",
-            Pane::Waits => "waits",
-            Pane::Pairs => "pairs",
-            Pane::Runs => "runs",
+            PlotPane::Curve => "accuracy",
+            PlotPane::Items => "items",
+            PlotPane::Lengths => "lengths",
+            PlotPane::Waits => "waits",
+            PlotPane::Pairs => "pairs",
+            PlotPane::Runs => "runs",
         }
     }
 }
@@ -123,7 +128,7 @@ impl Shown {
 
 /// One point against the anchor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pair {
+pub struct PointPair {
     /// The point.
     pub point: CurveSource,
     /// The anchor first, the point second.
@@ -142,11 +147,11 @@ pub struct Plots {
     /// Which of them the item matrix and the waits are about.
     pub current: usize,
     /// The panel that has the keys.
-    pub pane: Pane,
-    /// The one of [`Pane::DETAILS`] that was looked at last.
-    pub detail: Pane,
+    pub pane: PlotPane,
+    /// The one of [`PlotPane::DETAILS`] that was looked at last.
+    pub detail: PlotPane,
     /// Whatever was looked at last beside the curve.
-    pub beside: Pane,
+    pub beside: PlotPane,
     /// Accuracy against thinking tokens.
     pub curves: Curves,
     /// Lengths of thoughts.
@@ -164,7 +169,7 @@ pub struct Plots {
     /// The point that all others are compared with.
     pub anchor: Option<CurveSource>,
     /// The comparisons.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<PointPair>,
     /// The selected one.
     pub pair: usize,
     /// The sweep that is under way.
@@ -337,21 +342,24 @@ impl Plots {
     }
 
     /// Gives the keys to a panel.
-    pub fn focus(&mut self, pane: Pane) {
+    pub fn focus(&mut self, pane: PlotPane) {
         self.pane = pane;
-        if pane != Pane::Curve {
+        if pane != PlotPane::Curve {
             self.beside = pane;
         }
-        if Pane::DETAILS.contains(&pane) {
+        if PlotPane::DETAILS.contains(&pane) {
             self.detail = pane;
         }
     }
 
     fn walk(&mut self, on: bool) {
-        let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
-        let n = Pane::ALL.len();
+        let at = PlotPane::ALL
+            .iter()
+            .position(|p| *p == self.pane)
+            .unwrap_or(0);
+        let n = PlotPane::ALL.len();
         let next = if on { (at + 1) % n } else { (at + n - 1) % n };
-        if let Some(&pane) = Pane::ALL.get(next) {
+        if let Some(&pane) = PlotPane::ALL.get(next) {
             self.focus(pane);
         }
     }
@@ -359,7 +367,7 @@ impl Plots {
     /// The figure that the keys are about, with its view.
     fn chart(&mut self) -> (&Figure, &mut ChartView) {
         match self.pane {
-            Pane::Lengths => (&self.lengths.figure, &mut self.lengths_view),
+            PlotPane::Lengths => (&self.lengths.figure, &mut self.lengths_view),
             _ => (&self.curves.figure, &mut self.view),
         }
     }
@@ -367,7 +375,7 @@ impl Plots {
     /// Moves in the panel that has the keys.
     fn go(&mut self, action: Action) {
         use Action as A;
-        if matches!(self.pane, Pane::Curve | Pane::Lengths) {
+        if matches!(self.pane, PlotPane::Curve | PlotPane::Lengths) {
             let (figure, view) = self.chart();
             match action {
                 A::PointLeft => chart::step_point(figure, view, false),
@@ -378,7 +386,7 @@ impl Plots {
             }
             return;
         }
-        if let (Pane::Items, A::PointLeft | A::PointRight) = (self.pane, action) {
+        if let (PlotPane::Items, A::PointLeft | A::PointRight) = (self.pane, action) {
             self.cell.1 = match action {
                 A::PointLeft => self.cell.1.saturating_sub(1),
                 _ => self.cell.1.saturating_add(1),
@@ -386,10 +394,10 @@ impl Plots {
             return self.clamp();
         }
         let row = match self.pane {
-            Pane::Items => &mut self.cell.0,
-            Pane::Pairs => &mut self.pair,
-            Pane::Runs => &mut self.row,
-            Pane::Curve | Pane::Lengths | Pane::Waits => return,
+            PlotPane::Items => &mut self.cell.0,
+            PlotPane::Pairs => &mut self.pair,
+            PlotPane::Runs => &mut self.row,
+            PlotPane::Curve | PlotPane::Lengths | PlotPane::Waits => return,
         };
         *row = match action {
             A::Up => row.saturating_sub(1),
@@ -405,7 +413,7 @@ impl Plots {
 }
 
 /// Counts one problem in the comparisons of a run's points with the anchor.
-fn pair(pairs: &mut Vec<Pair>, anchor: CurveSource, at_anchor: &Row, run: usize, row: &Row) {
+fn pair(pairs: &mut Vec<PointPair>, anchor: CurveSource, at_anchor: &Row, run: usize, row: &Row) {
     let first = at_anchor.at(anchor.point);
     for samples in row.samples.chunk_by(|a, b| a.point == b.point) {
         let point = CurveSource {
@@ -415,14 +423,14 @@ fn pair(pairs: &mut Vec<Pair>, anchor: CurveSource, at_anchor: &Row, run: usize,
         if point == anchor {
             continue;
         }
-        let order = |pair: &Pair| (pair.point.run, pair.point.point);
+        let order = |pair: &PointPair| (pair.point.run, pair.point.point);
         match pairs.binary_search_by_key(&(run, point.point), order) {
             Ok(at) => pairs[at].paired.push(&row.id, first, samples),
             Err(at) => {
                 let mut paired = Paired::default();
                 paired.push(&row.id, first, samples);
                 if paired.n() > 0 {
-                    pairs.insert(at, Pair { point, paired });
+                    pairs.insert(at, PointPair { point, paired });
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use super::Message;
+use super::LoopMessage;
 use s1_core::protocol::{Command, Event};
 use s1_engine::{Engine, LoadOptions};
 
@@ -41,12 +41,12 @@ pub struct Engines {
     slots: BTreeMap<EngineSlot, Wanted>,
     /// Counts those started: what an earlier one of the same slot still says is passed over.
     started: u64,
-    inbox: Sender<Message>,
+    inbox: Sender<LoopMessage>,
 }
 
 impl Engines {
     /// None yet; what they say goes to the inbox.
-    pub fn new(inbox: Sender<Message>) -> Engines {
+    pub fn new(inbox: Sender<LoopMessage>) -> Engines {
         Engines {
             slots: BTreeMap::new(),
             started: 0,
@@ -71,7 +71,7 @@ impl Engines {
             }
             let started = EngineMessage::Started(Engine::spawn(options));
             // An engine that nobody waits for any more ends here.
-            let _ = inbox.blocking_send(Message::Engine(slot, serial, started));
+            let _ = inbox.blocking_send(LoopMessage::Engine(slot, serial, started));
         });
     }
 
@@ -100,7 +100,7 @@ impl Engines {
                 let inbox = self.inbox.clone();
                 std::thread::spawn(move || {
                     forward(events, &inbox, |event| {
-                        Message::Engine(slot, serial, EngineMessage::Event(event))
+                        LoopMessage::Engine(slot, serial, EngineMessage::Event(event))
                     });
                 });
                 None

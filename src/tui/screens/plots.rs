@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 
 use crate::tui::action::Action;
 use crate::tui::app::App;
-use crate::tui::app::plots::{Pane, Plots};
+use crate::tui::app::plots::{PlotPane, Plots};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::prose::prose;
@@ -23,7 +23,7 @@ const THREE_FROM: (u16, u16) = (100, 26);
 const TWO_FROM: u16 = 15;
 
 /// Which panel is where.
-fn places(plots: &Plots, body: Rect) -> Vec<(Pane, Rect)> {
+fn places(plots: &Plots, body: Rect) -> Vec<(PlotPane, Rect)> {
     if body.height < TWO_FROM {
         return vec![(plots.pane, body)];
     }
@@ -39,18 +39,18 @@ fn places(plots: &Plots, body: Rect) -> Vec<(Pane, Rect)> {
     };
     if body.width < THREE_FROM.0 || body.height < THREE_FROM.1 {
         let beside = match plots.beside {
-            Pane::Curve => Pane::Runs,
+            PlotPane::Curve => PlotPane::Runs,
             pane => pane,
         };
-        return vec![(Pane::Curve, upper), (beside, lower)];
+        return vec![(PlotPane::Curve, upper), (beside, lower)];
     }
     let left = lower.width * 3 / 5;
     let detail = match plots.detail {
-        Pane::Curve => Pane::Items,
+        PlotPane::Curve => PlotPane::Items,
         pane => pane,
     };
     vec![
-        (Pane::Curve, upper),
+        (PlotPane::Curve, upper),
         (
             detail,
             Rect {
@@ -59,7 +59,7 @@ fn places(plots: &Plots, body: Rect) -> Vec<(Pane, Rect)> {
             },
         ),
         (
-            Pane::Runs,
+            PlotPane::Runs,
             Rect {
                 x: lower.x + left,
                 width: lower.width - left,
@@ -84,13 +84,13 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
     places.first().map(|(_, area)| *area)
 }
 
-fn draw(app: &App, pane: Pane, area: Rect, buf: &mut Buffer) {
+fn draw(app: &App, pane: PlotPane, area: Rect, buf: &mut Buffer) {
     let (plots, theme) = (&app.plots, app.theme());
     let focused = plots.pane == pane;
     match pane {
-        Pane::Curve | Pane::Lengths => {
+        PlotPane::Curve | PlotPane::Lengths => {
             let (figure, view) = match pane {
-                Pane::Lengths => (&plots.lengths.figure, &plots.lengths_view),
+                PlotPane::Lengths => (&plots.lengths.figure, &plots.lengths_view),
                 _ => (&plots.curves.figure, &plots.view),
             };
             if figure.series.is_empty() {
@@ -100,10 +100,10 @@ fn draw(app: &App, pane: Pane, area: Rect, buf: &mut Buffer) {
                 chart::draw(figure, view, focused, theme, area, buf);
             }
         }
-        Pane::Items => items::draw(app, focused, area, buf),
-        Pane::Waits => tables::waits(app, focused, area, buf),
-        Pane::Pairs => tables::pairs(app, focused, area, buf),
-        Pane::Runs => tables::runs(app, focused, area, buf),
+        PlotPane::Items => items::draw(app, focused, area, buf),
+        PlotPane::Waits => tables::waits(app, focused, area, buf),
+        PlotPane::Pairs => tables::pairs(app, focused, area, buf),
+        PlotPane::Runs => tables::runs(app, focused, area, buf),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::tui::sanitize::{clean_line, fit};
 
 /// Probes in a row that found the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct ProbeRun {
     /// The answer, or `None` where none could be read.
     pub answer: Option<String>,
     /// How many probes in a row.
@@ -20,7 +20,7 @@ pub struct Run {
     pub correct: Option<bool>,
 }
 
-impl Run {
+impl ProbeRun {
     /// The answer in at most `columns` columns; `–` where none could be read.
     pub fn label(&self, columns: usize) -> String {
         self.answer
@@ -49,12 +49,12 @@ impl Run {
 
 /// Probes grouped by answer, in order. One run is one segment of the timeline; every border
 /// between two is a flip.
-pub fn runs(probes: &[Probe]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+pub fn runs(probes: &[Probe]) -> Vec<ProbeRun> {
+    let mut runs: Vec<ProbeRun> = Vec::new();
     for probe in probes {
         match runs.last_mut() {
             Some(run) if run.answer == probe.answer => run.count += 1,
-            _ => runs.push(Run {
+            _ => runs.push(ProbeRun {
                 answer: probe.answer.clone(),
                 count: 1,
                 correct: probe.correct,
@@ -66,7 +66,7 @@ pub fn runs(probes: &[Probe]) -> Vec<Run> {
 
 /// The timeline in `width` columns: an answer, a bar as long as it held, the next answer. Old
 /// runs give way to `…` where there is no room.
-pub fn timeline(runs: &[Run], width: usize, theme: &Theme) -> Line<'static> {
+pub fn timeline(runs: &[ProbeRun], width: usize, theme: &Theme) -> Line<'static> {
     let mut parts: Vec<Vec<Span>> = Vec::new();
     let mut room = width;
     for (i, run) in runs.iter().enumerate().rev() {
@@ -103,7 +103,7 @@ pub fn timeline(runs: &[Run], width: usize, theme: &Theme) -> Line<'static> {
 }
 
 /// `stable ×5 · 2 flips`.
-pub fn summary(runs: &[Run]) -> String {
+pub fn summary(runs: &[ProbeRun]) -> String {
     let Some(last) = runs.last() else {
         return String::new();
     };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{MOST_SHOWN, Pane};
+use super::{MOST_SHOWN, PlotPane};
 use crate::config::expand_home;
 use crate::tui::action::Action;
 use crate::tui::app::jobs::files::SaveFigure;
@@ -125,7 +125,7 @@ impl App {
     fn pane_footer(&self) -> Vec<Action> {
         use Action as A;
         match self.plots.pane {
-            Pane::Curve => vec![
+            PlotPane::Curve => vec![
                 A::PointLeft,
                 A::PanelNext,
                 A::Lines,
@@ -136,7 +136,7 @@ impl App {
                 A::SaveFigure,
                 A::Ink,
             ],
-            Pane::Items => vec![
+            PlotPane::Items => vec![
                 A::OpenPoint,
                 A::PanelNext,
                 A::OtherRun,
@@ -144,7 +144,7 @@ impl App {
                 A::Down,
                 A::PointRight,
             ],
-            Pane::Lengths => vec![
+            PlotPane::Lengths => vec![
                 A::PointLeft,
                 A::PanelNext,
                 A::Lines,
@@ -153,9 +153,9 @@ impl App {
                 A::ZoomOut,
                 A::SaveFigure,
             ],
-            Pane::Waits => vec![A::PanelNext, A::OtherRun],
-            Pane::Pairs => vec![A::OpenPoint, A::PanelNext, A::Anchor, A::Up, A::Down],
-            Pane::Runs => vec![A::Overlay, A::PanelNext, A::OpenPoint, A::Up, A::Down],
+            PlotPane::Waits => vec![A::PanelNext, A::OtherRun],
+            PlotPane::Pairs => vec![A::OpenPoint, A::PanelNext, A::Anchor, A::Up, A::Down],
+            PlotPane::Runs => vec![A::Overlay, A::PanelNext, A::OpenPoint, A::Up, A::Down],
         }
     }
 
@@ -262,19 +262,19 @@ impl App {
 
     fn open_point(&mut self) {
         match self.plots.pane {
-            Pane::Items => self.open_cell(),
-            Pane::Runs => self.only_run(),
-            Pane::Curve => {
+            PlotPane::Items => self.open_cell(),
+            PlotPane::Runs => self.only_run(),
+            PlotPane::Curve => {
                 let at = self.plots.view.cursor;
                 if let Some(source) = at.and_then(|(s, p)| self.plots.curves.source(s, p)) {
                     self.plots.current = source.run;
                     self.plots.cell.1 = source.point;
-                    self.plots.focus(Pane::Items);
+                    self.plots.focus(PlotPane::Items);
                     self.plots.clamp();
                 }
             }
-            Pane::Pairs => self.open_pair(),
-            Pane::Lengths | Pane::Waits => {}
+            PlotPane::Pairs => self.open_pair(),
+            PlotPane::Lengths | PlotPane::Waits => {}
         }
     }
 
@@ -309,7 +309,7 @@ impl App {
         let row = shown.and_then(|shown| shown.place_of(id));
         self.plots.current = point.run;
         self.plots.cell = (row.unwrap_or(0), point.point);
-        self.plots.focus(Pane::Items);
+        self.plots.focus(PlotPane::Items);
     }
 
     fn selected_run(&self) -> Option<String> {
@@ -346,12 +346,12 @@ impl App {
     fn set_anchor(&mut self) {
         let plots = &mut self.plots;
         let chosen = match plots.pane {
-            Pane::Curve => plots
+            PlotPane::Curve => plots
                 .view
                 .cursor
                 .and_then(|(s, p)| plots.curves.source(s, p)),
-            Pane::Pairs => plots.pairs.get(plots.pair).map(|p| p.point),
-            Pane::Items => Some(CurveSource {
+            PlotPane::Pairs => plots.pairs.get(plots.pair).map(|p| p.point),
+            PlotPane::Items => Some(CurveSource {
                 run: plots.current,
                 point: plots.cell.1,
             }),
@@ -363,7 +363,7 @@ impl App {
         plots.anchor = Some(chosen);
         plots.compare();
         plots.clamp();
-        plots.focus(Pane::Pairs);
+        plots.focus(PlotPane::Pairs);
     }
 
     /// The lines of the curve, to show and to hide.
@@ -384,7 +384,7 @@ impl App {
     fn toggle_line(&mut self, row: usize) {
         let plots = &mut self.plots;
         let (curves, view) = match plots.pane {
-            Pane::Lengths => (&mut plots.lengths, &mut plots.lengths_view),
+            PlotPane::Lengths => (&mut plots.lengths, &mut plots.lengths_view),
             _ => (&mut plots.curves, &mut plots.view),
         };
         if let Some(series) = curves.figure.series.get_mut(row) {
@@ -414,7 +414,7 @@ impl App {
             return Err("Let its name end in .svg, .png or .csv.".into());
         }
         let figure = match self.plots.pane {
-            Pane::Lengths => &self.plots.lengths.figure,
+            PlotPane::Lengths => &self.plots.lengths.figure,
             _ => &self.plots.curves.figure,
         };
         let figure = figure.clone();

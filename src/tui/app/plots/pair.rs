@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::Pane;
+use super::PlotPane;
 use super::sweep::{SweepRow, SweepState};
 use crate::tui::app::jobs::sweep::StartSweep;
 use crate::tui::app::{App, Tone};
@@ -150,6 +150,6 @@ impl App {
         plots.refresh();
         // The last is natural length against natural length.
         plots.pair = plots.pairs.len().saturating_sub(1);
-        plots.focus(Pane::Pairs);
+        plots.focus(PlotPane::Pairs);
     }
 }

@@ -38,11 +38,11 @@ pub fn plots() -> App {
 
 /// Lays the second run over the first.
 pub fn both(app: &mut App) {
-    app.plots.focus(Pane::Runs);
+    app.plots.focus(PlotPane::Runs);
     press(app, "down space");
     assert_eq!(app.drain().1, [Effect::job(ReadRun("base".into()))]);
     app.on_run("base", Ok(swept("base")));
-    app.plots.focus(Pane::Curve);
+    app.plots.focus(PlotPane::Curve);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn the_newest_run_is_shown_by_itself_and_others_are_laid_over_it() {
     both(&mut app);
     assert_eq!(app.plots.shown_as("base"), Some(1));
     assert_eq!(app.plots.curves.figure.series.len(), 4);
-    app.plots.focus(Pane::Runs);
+    app.plots.focus(PlotPane::Runs);
     press(&mut app, "space");
     assert_eq!(
         app.plots.shown_as("base"),
@@ -71,7 +71,7 @@ fn the_newest_run_is_shown_by_itself_and_others_are_laid_over_it() {
 fn a_cell_opens_its_stored_trace_in_the_explorer() {
     let mut app = plots();
     press(&mut app, "tab");
-    assert_eq!(app.plots.pane, Pane::Items);
+    assert_eq!(app.plots.pane, PlotPane::Items);
     press(&mut app, "down down right right enter");
     let (_, effects) = app.drain();
     let asked: Option<&ReadTrace> = effects[0].as_job();
@@ -109,7 +109,7 @@ fn the_crosshair_stays_on_its_point_while_the_run_grows() {
     press(&mut app, "enter");
     assert_eq!(
         app.plots.pane,
-        Pane::Items,
+        PlotPane::Items,
         "from the point to its problems"
     );
     assert_eq!(app.plots.cell.1, source.point);
@@ -125,11 +125,11 @@ fn every_point_is_compared_with_the_chosen_one() {
         "all points of both runs but the anchor"
     );
     press(&mut app, "right f");
-    assert_eq!(app.plots.pane, Pane::Pairs);
+    assert_eq!(app.plots.pane, PlotPane::Pairs);
     let anchor = app.plots.anchor().unwrap();
     assert_eq!(app.plots.name_of(anchor), "reasoner · natural");
     assert!(app.plots.pairs.iter().all(|p| p.point != anchor));
-    let named = |p: &&Pair| app.plots.name_of(p.point) == "base · natural";
+    let named = |p: &&PointPair| app.plots.name_of(p.point) == "base · natural";
     let base = app.plots.pairs.iter().find(named).unwrap();
     assert!(
         base.paired.p() < 0.001,
@@ -137,7 +137,7 @@ fn every_point_is_compared_with_the_chosen_one() {
     );
     assert!(base.paired.only_first.len() > 5 * base.paired.only_second.len());
     press(&mut app, "end enter");
-    assert_eq!(app.plots.pane, Pane::Items);
+    assert_eq!(app.plots.pane, PlotPane::Items);
     let shown = app.plots.current().unwrap();
     let id = &shown.report.items[app.plots.cell.0].id;
     assert_eq!(*id, base_lost(&app), "the first problem that is lost");
@@ -261,7 +261,7 @@ fn no_key_does_harm_whatever_is_on_the_screen() {
     let mut two = plots();
     both(&mut two);
     for mut app in [empty, nothing, rowless, two] {
-        for _ in 0..Pane::ALL.len() * 3 {
+        for _ in 0..PlotPane::ALL.len() * 3 {
             press(&mut app, keys);
             app.overlay = None;
             app.screen = Screen::Plots;

@@ -567,7 +567,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
     assert_eq!(second.model, Path::new("/tuned.gguf"));
     assert_eq!(second.prefix.as_deref(), Some("base-1-after"));
     // One of them taken away comes back, by itself and in its place.
-    app.plots.focus(plots::Pane::Runs);
+    app.plots.focus(plots::PlotPane::Runs);
     app.on_runs(Ok(vec![plots::tests::summary(&run(
         "base-1-before-x",
         100,
@@ -586,7 +586,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
         .map(|s| s.run.name.as_str())
         .collect();
     assert_eq!(names, ["base-1-before-x", "base-1-after-x"]);
-    assert_eq!(app.plots.pane, plots::Pane::Pairs);
+    assert_eq!(app.plots.pane, plots::PlotPane::Pairs);
     let anchor = app.plots.anchor().unwrap();
     let spec = app.plots.shown[0].report.points[anchor.point].spec;
     assert_eq!(

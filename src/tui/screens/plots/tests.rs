@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
-use crate::tui::app::plots::Pane;
+use crate::tui::app::plots::PlotPane;
 use crate::tui::app::plots::tests::{both, plots};
 use crate::tui::app::testing::{press, ready};
 use crate::tui::screens::{self, Screen};
@@ -25,11 +25,11 @@ fn pictures_of_two_runs() {
     insta::assert_snapshot!("curve_120x40", shot(&mut app, 120, 40));
     insta::assert_snapshot!("curve_80x24", shot(&mut app, 80, 24));
     for (pane, keys, name) in [
-        (Pane::Items, "down down right right", "items"),
-        (Pane::Lengths, "", "lengths"),
-        (Pane::Waits, "", "waits"),
-        (Pane::Pairs, "down", "pairs"),
-        (Pane::Runs, "down", "runs"),
+        (PlotPane::Items, "down down right right", "items"),
+        (PlotPane::Lengths, "", "lengths"),
+        (PlotPane::Waits, "", "waits"),
+        (PlotPane::Pairs, "down", "pairs"),
+        (PlotPane::Runs, "down", "runs"),
     ] {
         app.plots.focus(pane);
         press(&mut app, keys);
@@ -58,7 +58,7 @@ fn every_size_draws() {
     let mut app = plots();
     both(&mut app);
     press(&mut app, "left");
-    for pane in Pane::ALL {
+    for pane in PlotPane::ALL {
         app.plots.focus(pane);
         for (w, h) in (1..45).flat_map(|w| (1..16).map(move |h| (w * 5, h * 3))) {
             let area = Rect::new(0, 0, w, h);
@@ -72,7 +72,7 @@ fn every_size_draws() {
 #[test]
 fn marks_of_the_matrix_are_told_apart_without_colour() {
     let mut app = plots();
-    app.plots.focus(Pane::Items);
+    app.plots.focus(PlotPane::Items);
     let shown = shot(&mut app, 120, 40);
     for sign in ["✓", "·", "✂", "✗"] {
         assert!(shown.contains(sign), "{sign}\n{shown}");
