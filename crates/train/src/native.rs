@@ -5,13 +5,13 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`data`], [`batches`] | examples, and the order in which they are seen |
+//! | `data`, `batches` | examples, and the order in which they are seen |
 //! | [`network`] | the model: layers, attention, norms, rotary embedding |
-//! | [`linear`], [`attention`], [`gate`], [`norm`], [`rotary`], [`loss`], [`math`] | its parts, forward and back |
+//! | `linear`, `attention`, `gate`, `norm`, `rotary`, `loss`, `math` | its parts, forward and back |
 //! | [`params`], [`optim`], [`step`] | what is trained, and one step of it |
-//! | [`plan`] | what a run will take |
-//! | [`checkpoint`], [`export`] | what is written on the way and at the end |
-//! | [`scratch`] | a base with random weights |
+//! | `plan` | what a run will take |
+//! | `checkpoint`, `export` | what is written on the way and at the end |
+//! | `scratch` | a base with random weights |
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,22 +31,22 @@ use s1_model::adapter::PeftAdapter;
 use s1_model::gguf::Gguf;
 use s1_model::tokenizer::Tokenizer;
 
-pub mod attention;
-pub mod batches;
-pub mod checkpoint;
-pub mod data;
-pub mod export;
-pub mod gate;
-pub mod linear;
-pub mod loss;
+mod attention;
+mod batches;
+pub(super) mod checkpoint;
+mod data;
+mod export;
+mod gate;
+mod linear;
+mod loss;
 pub mod math;
 pub mod network;
-pub mod norm;
+mod norm;
 pub mod optim;
 pub mod params;
-pub mod plan;
-pub mod rotary;
-pub mod scratch;
+mod plan;
+mod rotary;
+mod scratch;
 pub mod step;
 
 use batches::Batches;

@@ -31,7 +31,7 @@ const STRIDES: usize = 100;
 
 /// A part of the screen that can have the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pane {
+pub enum TrainPane {
     /// Loss, raw and smoothed.
     #[default]
     Loss,
@@ -53,23 +53,23 @@ pub enum Pane {
     List,
 }
 
-impl Pane {
+impl TrainPane {
     /// All of them, in the order in which the key walks through them.
-    pub const ALL: [Pane; 9] = [
-        Pane::Loss,
-        Pane::HeldOut,
-        Pane::Rate,
-        Pane::Gradient,
-        Pane::Speed,
-        Pane::Sample,
-        Pane::Log,
-        Pane::Checkpoints,
-        Pane::List,
+    pub const ALL: [TrainPane; 9] = [
+        TrainPane::Loss,
+        TrainPane::HeldOut,
+        TrainPane::Rate,
+        TrainPane::Gradient,
+        TrainPane::Speed,
+        TrainPane::Sample,
+        TrainPane::Log,
+        TrainPane::Checkpoints,
+        TrainPane::List,
     ];
 
     /// Whether it is a chart.
     pub fn is_chart(self) -> bool {
-        use Pane as P;
+        use TrainPane as P;
         matches!(
             self,
             P::Loss | P::HeldOut | P::Rate | P::Gradient | P::Speed
@@ -166,11 +166,11 @@ pub struct Train {
     /// The training that is being started.
     pub starting: Option<String>,
     /// The panel that has the keys.
-    pub pane: Pane,
+    pub pane: TrainPane,
     /// The chart that was looked at last.
-    pub chart: Pane,
+    pub chart: TrainPane,
     /// The panel that was looked at last, of those that are not charts.
-    pub side: Pane,
+    pub side: TrainPane,
     /// How the charts are looked at: the crosshair of the one that has the keys.
     pub view: ChartView,
     /// Selected row of the list of trainings.
@@ -192,7 +192,7 @@ impl Train {
     pub fn new(defaults: form::FormDefaults) -> Train {
         Train {
             form: Form::new(defaults),
-            side: Pane::Sample,
+            side: TrainPane::Sample,
             ..Train::default()
         }
     }
@@ -232,7 +232,7 @@ impl Train {
     }
 
     /// Gives the keys to a panel.
-    pub fn focus(&mut self, pane: Pane) {
+    pub fn focus(&mut self, pane: TrainPane) {
         self.pane = pane;
         self.view.cursor = None;
         if pane.is_chart() {
@@ -243,21 +243,24 @@ impl Train {
     }
 
     fn walk(&mut self, on: bool) {
-        let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
-        let n = Pane::ALL.len();
+        let at = TrainPane::ALL
+            .iter()
+            .position(|p| *p == self.pane)
+            .unwrap_or(0);
+        let n = TrainPane::ALL.len();
         let next = if on { (at + 1) % n } else { (at + n - 1) % n };
-        if let Some(&pane) = Pane::ALL.get(next) {
+        if let Some(&pane) = TrainPane::ALL.get(next) {
             self.focus(pane);
         }
     }
 
     /// The figure of a chart.
-    pub fn figure(&self, pane: Pane) -> &Figure {
+    pub fn figure(&self, pane: TrainPane) -> &Figure {
         match pane {
-            Pane::HeldOut => &self.watched.held_out,
-            Pane::Rate => &self.watched.rate,
-            Pane::Gradient => &self.watched.gradient,
-            Pane::Speed => &self.watched.speed,
+            TrainPane::HeldOut => &self.watched.held_out,
+            TrainPane::Rate => &self.watched.rate,
+            TrainPane::Gradient => &self.watched.gradient,
+            TrainPane::Speed => &self.watched.speed,
             _ => &self.watched.loss,
         }
     }
@@ -269,7 +272,7 @@ impl Train {
             return self.move_crosshair(action);
         }
         let rows = match self.pane {
-            Pane::Sample => {
+            TrainPane::Sample => {
                 let (shown, n) = self.sample();
                 let Some(shown) = shown else { return };
                 let next = match action {
@@ -283,16 +286,16 @@ impl Train {
                 self.sample = Some(next).filter(|next| *next + 1 < n);
                 return;
             }
-            Pane::Log => {
+            TrainPane::Log => {
                 let below = step(action, self.log, usize::MAX / 2, true);
                 self.log = below.min(self.watched.events.len().saturating_sub(1));
                 return;
             }
-            Pane::Checkpoints => self.watched.checkpoints.len(),
+            TrainPane::Checkpoints => self.watched.checkpoints.len(),
             _ => self.list.as_ref().map_or(0, Vec::len),
         };
         let row = match self.pane {
-            Pane::Checkpoints => &mut self.checkpoint,
+            TrainPane::Checkpoints => &mut self.checkpoint,
             _ => &mut self.row,
         };
         *row = step(action, *row, rows, false);

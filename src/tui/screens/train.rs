@@ -13,7 +13,7 @@ use ratatui::text::{Line, Span};
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::train::watch::RAW;
-use crate::tui::app::train::{Pane, Train};
+use crate::tui::app::train::{Train, TrainPane};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::prose::prose;
@@ -65,7 +65,7 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
 }
 
 /// Which panel is where, below the strip.
-fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
+fn places(train: &Train, area: Rect) -> Vec<(TrainPane, Rect)> {
     if area.height + STRIP < TWO_FROM {
         return vec![(train.pane, area)];
     }
@@ -76,7 +76,7 @@ fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
     };
     if area.width < ALL_FROM.0 || area.height < ALL_FROM.1 {
         let side = match train.side {
-            Pane::Loss => Pane::Sample,
+            TrainPane::Loss => TrainPane::Sample,
             pane => pane,
         };
         let top = area.height.div_ceil(2);
@@ -98,7 +98,7 @@ fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
     let (first, second) = (row(0, upper), row(upper, lower));
     let third = row(upper + lower, small);
     let side = match train.side {
-        pane if pane == Pane::Sample || pane.is_chart() => Pane::Log,
+        pane if pane == TrainPane::Sample || pane.is_chart() => TrainPane::Log,
         pane => pane,
     };
     let part = |i: u16| {
@@ -112,33 +112,33 @@ fn places(train: &Train, area: Rect) -> Vec<(Pane, Rect)> {
         }
     };
     vec![
-        (Pane::Loss, left(first)),
-        (Pane::HeldOut, left(second)),
-        (Pane::Sample, right(first)),
+        (TrainPane::Loss, left(first)),
+        (TrainPane::HeldOut, left(second)),
+        (TrainPane::Sample, right(first)),
         (side, right(second)),
-        (Pane::Rate, part(0)),
-        (Pane::Gradient, part(1)),
-        (Pane::Speed, part(2)),
+        (TrainPane::Rate, part(0)),
+        (TrainPane::Gradient, part(1)),
+        (TrainPane::Speed, part(2)),
     ]
 }
 
-fn draw(app: &App, pane: Pane, area: Rect, buf: &mut Buffer) {
+fn draw(app: &App, pane: TrainPane, area: Rect, buf: &mut Buffer) {
     let focused = app.train.pane == pane;
     match pane {
-        Pane::Sample => sample::draw(app, focused, area, buf),
-        Pane::Log => lists::log(app, focused, area, buf),
-        Pane::Checkpoints => lists::checkpoints(app, focused, area, buf),
-        Pane::List => lists::trainings(app, focused, area, buf),
+        TrainPane::Sample => sample::draw(app, focused, area, buf),
+        TrainPane::Log => lists::log(app, focused, area, buf),
+        TrainPane::Checkpoints => lists::checkpoints(app, focused, area, buf),
+        TrainPane::List => lists::trainings(app, focused, area, buf),
         chart => draw_chart(app, chart, focused, area, buf),
     }
 }
 
-fn draw_chart(app: &App, pane: Pane, focused: bool, area: Rect, buf: &mut Buffer) {
+fn draw_chart(app: &App, pane: TrainPane, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
     let figure = train.figure(pane);
     if figure.series.iter().all(|s| s.points.is_empty()) {
         let why = match pane {
-            Pane::HeldOut => "No evaluation yet.",
+            TrainPane::HeldOut => "No evaluation yet.",
             _ => "No step is done yet.",
         };
         let inner = chart::panel(&figure.title, "", focused, theme, area, buf);

@@ -14,7 +14,6 @@ const BLOCK: usize = 64;
 /// Shapes and constants of a layer's attention.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionShape {
-    /// Query heads.
     pub heads: usize,
     /// Key/value heads; divides `heads`.
     pub kv_heads: usize,
@@ -30,7 +29,6 @@ pub struct AttentionShape {
     pub window: Option<usize>,
 }
 
-/// AttentionScratch for scores.
 #[derive(Debug, Default)]
 pub struct AttentionScratch {
     scores: Vec<f32>,
@@ -41,22 +39,15 @@ pub struct AttentionScratch {
 /// Queries, keys and values of a batch, `[rows, heads · dim]` each.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
-    /// Queries.
     pub q: &'a [f32],
-    /// Keys.
     pub k: &'a [f32],
-    /// Values.
     pub v: &'a [f32],
 }
 
-/// Gradients of the three.
 #[derive(Debug)]
 pub struct Gradients<'a> {
-    /// Of the queries.
     pub q: &'a mut [f32],
-    /// Of the keys.
     pub k: &'a mut [f32],
-    /// Of the values.
     pub v: &'a mut [f32],
 }
 

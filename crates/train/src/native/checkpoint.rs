@@ -23,7 +23,6 @@ const FOLDER: &str = "checkpoints";
 /// The state after a number of steps.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// Steps done.
     pub step: usize,
     /// Tokens trained on so far.
     pub tokens: u64,
@@ -31,7 +30,6 @@ pub struct Checkpoint {
     pub lr: f64,
     /// The values of the parameters.
     pub values: Vec<f32>,
-    /// The optimiser's state.
     pub moments: Moments,
 }
 
@@ -171,7 +169,6 @@ fn difference(theirs: &str, ours: &str) -> Option<String> {
     }
 }
 
-/// Little-endian bytes.
 pub fn to_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }

@@ -41,12 +41,10 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Tokens in all.
     pub fn tokens(&self) -> usize {
         self.documents.iter().map(|d| d.ids.len()).sum()
     }
 
-    /// Tokens that carry loss.
     pub fn targets(&self) -> usize {
         self.documents.iter().map(Example::targets).sum()
     }
@@ -117,7 +115,6 @@ impl Dataset {
     }
 }
 
-/// Renders one line.
 fn example(line: &[u8], dialogue: &Dialogue) -> Result<Example> {
     let record = records::record(line)?;
     if let Some(messages) = get(&record, "messages") {

@@ -111,7 +111,6 @@ impl<'a> Merged<'a> {
         write_whole(path, &self.gguf_bytes(name, to)?)
     }
 
-    /// The same, in memory.
     pub fn gguf_bytes(&self, name: &str, to: Quantization) -> Result<Vec<u8>> {
         let mut w = GgufWriter::new();
         w.metadata_of(self.gguf, |key| {

@@ -17,7 +17,7 @@ use s1_core::rng::{mix, unit};
 pub enum Weight {
     /// Part of the parameters.
     Trained(Range<usize>),
-    /// In the model file.
+    /// As the model file has it.
     Frozen(WeightRows),
 }
 
@@ -59,7 +59,6 @@ pub struct LowRankAddition {
 /// What every layer needs besides its operands.
 #[derive(Debug, Default)]
 pub struct ProductContext {
-    /// Threads for one product.
     pub threads: usize,
     /// Seed of this step's dropout; `None` outside training.
     pub dropout: Option<u64>,
@@ -79,7 +78,6 @@ impl ProductContext {
         }
     }
 
-    /// Room for widened weights.
     pub fn scratch(&mut self) -> &mut Vec<f32> {
         &mut self.weight
     }
@@ -88,15 +86,11 @@ impl ProductContext {
 /// `y = x · Wᵀ + b`, with an optional low-rank addition.
 #[derive(Debug)]
 pub struct TrainableLinear {
-    /// Width of the output.
     pub out: usize,
-    /// Width of the input.
     pub input: usize,
-    /// The matrix.
     pub weight: Weight,
     /// The bias `[out]`.
     pub bias: Option<Vector>,
-    /// The low-rank addition.
     pub low_rank: Option<LowRankAddition>,
 }
 

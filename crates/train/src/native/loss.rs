@@ -16,7 +16,6 @@ const TILE: usize = 4096;
 pub struct OutputHead<'a> {
     /// The matrix `[vocab, hidden]`.
     pub weight: &'a Weight,
-    /// Rows of the matrix.
     pub vocab: usize,
     /// Width of the hidden states.
     pub hidden: usize,
@@ -24,7 +23,6 @@ pub struct OutputHead<'a> {
     pub softcap: Option<f32>,
 }
 
-/// LossScratch for logits.
 #[derive(Debug, Default)]
 pub struct LossScratch {
     logits: Vec<f32>,

@@ -16,7 +16,6 @@ pub struct MatrixView<'a> {
 }
 
 impl<'a> MatrixView<'a> {
-    /// A dense matrix.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
@@ -55,7 +54,6 @@ pub struct MatrixViewMut<'a> {
 }
 
 impl<'a> MatrixViewMut<'a> {
-    /// A dense matrix.
     pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
@@ -84,9 +82,7 @@ fn reach(rows: usize, columns: usize, row_stride: usize) -> usize {
 /// What happens to what the destination holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {
-    /// It is replaced.
     Set,
-    /// It is added to.
     Add,
 }
 

@@ -23,7 +23,6 @@ pub struct CostInputs {
     pub threads: usize,
     /// Shards of the batch with gradients of their own.
     pub shards: usize,
-    /// What is trained.
     pub scope: Scope,
     /// What the forward pass keeps.
     pub keep: Keep,

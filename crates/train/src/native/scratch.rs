@@ -13,10 +13,8 @@ use s1_model::gguf::write::GgufWriter;
 
 /// Largest values accepted; beyond them a model is not made from scratch on one machine.
 const MAX_SIZE: usize = 1 << 16;
-/// Parameters that are accepted.
 const MAX_PARAMETERS: usize = 1 << 30;
 
-/// The file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScratchConfig {

@@ -1,6 +1,6 @@
 //! What keys do on the train screen while a training is watched, and what comes back of it.
 
-use super::{Pane, TrainingsSnapshot};
+use super::{TrainPane, TrainingsSnapshot};
 use crate::tui::action::Action;
 use crate::tui::app::jobs::trainings::{OrderTraining, ReadTrainings, StartTraining};
 use crate::tui::app::overlay::Question;
@@ -226,8 +226,8 @@ impl App {
             ]
         };
         match self.train.pane {
-            Pane::List | Pane::Checkpoints => keys.insert(1, A::TrainEnter),
-            Pane::Sample if self.train.sample().1 > 1 => keys.insert(2, A::PointLeft),
+            TrainPane::List | TrainPane::Checkpoints => keys.insert(1, A::TrainEnter),
+            TrainPane::Sample if self.train.sample().1 > 1 => keys.insert(2, A::PointLeft),
             _ => {}
         }
         keys
@@ -236,7 +236,7 @@ impl App {
     /// Enter: the selected training, or the selected checkpoint.
     fn enter_pane(&mut self) {
         match self.train.pane {
-            Pane::List => {
+            TrainPane::List => {
                 let list = self.train.list.as_deref().unwrap_or_default();
                 let name = list.get(self.train.row).map(|l| l.training.name.clone());
                 if name.is_some() && name != self.train.current {
@@ -244,7 +244,7 @@ impl App {
                     self.look_at_trainings();
                 }
             }
-            Pane::Checkpoints => self.open_trained(super::Purpose::Explore),
+            TrainPane::Checkpoints => self.open_trained(super::Purpose::Explore),
             _ => {}
         }
     }

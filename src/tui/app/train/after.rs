@@ -17,7 +17,7 @@ use s1_store::run::Budget;
 use s1_store::training::{Training, TrainingState};
 use s1_train::Product;
 
-use super::Pane;
+use super::TrainPane;
 
 /// What a trained model is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl App {
         };
         let checkpoints = &self.train.watched.checkpoints;
         let selected = checkpoints.get(self.train.checkpoint);
-        let step = if self.train.pane == Pane::Checkpoints {
+        let step = if self.train.pane == TrainPane::Checkpoints {
             selected.map(|c| c.step)
         } else if current.training.state == TrainingState::Finished {
             None

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod field;
 
-pub use field::Field;
+pub use field::FormField;
 use field::read;
 use s1_core::training::{self, TrainConfig};
 use s1_data::assets;
@@ -20,7 +20,7 @@ pub enum FormRow {
     /// Starts it.
     Start,
     /// A field.
-    Field(Field),
+    Field(FormField),
     /// Shows or hides the fields that rarely matter.
     Advanced,
 }
@@ -50,7 +50,7 @@ pub struct Form {
     pub advanced: bool,
     /// The selected row.
     pub selected: usize,
-    own: BTreeMap<Field, String>,
+    own: BTreeMap<FormField, String>,
 }
 
 impl Form {
@@ -64,7 +64,7 @@ impl Form {
 
     /// The rows, from the top.
     pub fn rows(&self) -> Vec<FormRow> {
-        let fields = |fields: &[Field]| {
+        let fields = |fields: &[FormField]| {
             fields
                 .iter()
                 .copied()
@@ -72,10 +72,10 @@ impl Form {
                 .collect::<Vec<_>>()
         };
         let mut rows = vec![FormRow::Start];
-        rows.extend(fields(&Field::FIRST));
+        rows.extend(fields(&FormField::FIRST));
         rows.push(FormRow::Advanced);
         if self.advanced {
-            rows.extend(fields(&Field::ADVANCED));
+            rows.extend(fields(&FormField::ADVANCED));
         }
         rows
     }
@@ -87,27 +87,30 @@ impl Form {
     }
 
     /// A field as text.
-    pub fn text(&self, field: Field) -> String {
+    pub fn text(&self, field: FormField) -> String {
         match (self.own.get(&field), field.setting()) {
             (Some(text), _) => text.clone(),
             (None, Some(setting)) => setting.text(&self.recipe()),
-            (None, None) if field == Field::Price => self.defaults.price.to_string(),
+            (None, None) if field == FormField::Price => self.defaults.price.to_string(),
             (None, None) => self.free_name(),
         }
     }
 
     /// Whether a field was changed.
-    pub fn is_own(&self, field: Field) -> bool {
+    pub fn is_own(&self, field: FormField) -> bool {
         self.own.contains_key(&field)
     }
 
     /// The defaults that go with the base.
     fn recipe(&self) -> TrainConfig {
-        let lora = self.own.get(&Field::WEIGHTS).is_some_and(|w| w != "full");
+        let lora = self
+            .own
+            .get(&FormField::WEIGHTS)
+            .is_some_and(|w| w != "full");
         let every_recipe = TrainConfig {
             model: Some(self.base().into()),
             data: assets::TRACES.into(),
-            out: self.defaults.folder.join(self.text(Field::Name)),
+            out: self.defaults.folder.join(self.text(FormField::Name)),
             threads: Some((self.defaults.cores / 2).max(1)),
             save_every: Some(100),
             eval_every: Some(50),
@@ -151,7 +154,7 @@ impl Form {
     }
 
     fn base(&self) -> &str {
-        let own = self.own.get(&Field::BASE);
+        let own = self.own.get(&FormField::BASE);
         own.map_or(assets::BASE, String::as_str)
     }
 
@@ -176,14 +179,14 @@ impl Form {
     }
 
     /// Sets a field from what was typed; nothing typed is its default again. Says what is wrong.
-    pub fn set(&mut self, field: Field, text: &str) -> Result<(), String> {
+    pub fn set(&mut self, field: FormField, text: &str) -> Result<(), String> {
         let text = text.trim();
         if text.is_empty() {
             self.own.remove(&field);
             return Ok(());
         }
         let value = read(field, text)?;
-        if field == Field::Name && self.taken.contains(&value) {
+        if field == FormField::Name && self.taken.contains(&value) {
             return Err(format!(
                 "There is a training {value} already; write another name."
             ));
@@ -193,13 +196,13 @@ impl Form {
     }
 
     /// Turns a switch.
-    pub fn turn(&mut self, field: Field) {
+    pub fn turn(&mut self, field: FormField) {
         let on = self.text(field) == "true";
         self.put(field, (!on).to_string());
     }
 
     /// Remembers a value, unless it is the default: that follows the base.
-    fn put(&mut self, field: Field, value: String) {
+    fn put(&mut self, field: FormField, value: String) {
         self.own.remove(&field);
         if self.text(field) != value {
             self.own.insert(field, value);
@@ -208,18 +211,18 @@ impl Form {
 
     /// What goes back to its default for the next training.
     pub fn started(&mut self) {
-        self.own.remove(&Field::Name);
-        self.own.remove(&Field::Param("out"));
+        self.own.remove(&FormField::Name);
+        self.own.remove(&FormField::Param("out"));
     }
 
     /// The price of an hour.
     pub fn price(&self) -> f64 {
-        self.text(Field::Price).parse().unwrap_or(0.0)
+        self.text(FormField::Price).parse().unwrap_or(0.0)
     }
 
     /// The command line that does the same.
     pub fn command(&self) -> String {
-        training::command_line(&self.config(), &self.text(Field::Name))
+        training::command_line(&self.config(), &self.text(FormField::Name))
     }
 }
 
@@ -243,7 +246,7 @@ mod tests {
         }
     }
 
-    fn set(form: &mut Form, field: Field, text: &str) {
+    fn set(form: &mut Form, field: FormField, text: &str) {
         form.set(field, text).unwrap();
     }
 
@@ -262,9 +265,9 @@ mod tests {
     #[test]
     fn another_base_brings_the_settings_of_the_paper_and_its_own_name() {
         let mut form = form();
-        set(&mut form, Field::BASE, "/models/Qwen2.5 0.5B.gguf");
-        set(&mut form, Field::DATA, "/data/s1K.jsonl");
-        set(&mut form, Field::Param("sample"), "off");
+        set(&mut form, FormField::BASE, "/models/Qwen2.5 0.5B.gguf");
+        set(&mut form, FormField::DATA, "/data/s1K.jsonl");
+        set(&mut form, FormField::Param("sample"), "off");
         assert_eq!(
             form.command(),
             "s1-tui train --model '/models/Qwen2.5 0.5B.gguf' --data /data/s1K.jsonl \
@@ -273,40 +276,40 @@ mod tests {
         );
         assert_eq!((form.config().epochs, form.config().lr), (5, 1e-5));
         form.taken = vec!["qwen2.5-0.5b-1".into()];
-        assert_eq!(form.text(Field::Name), "qwen2.5-0.5b-2");
+        assert_eq!(form.text(FormField::Name), "qwen2.5-0.5b-2");
     }
 
     #[test]
     fn every_setting_reaches_the_command() {
         let mut form = form();
         for (field, text) in [
-            (Field::DATA, "lines.jsonl"),
-            (Field::WEIGHTS, "lora 16"),
-            (Field::Param("epochs"), "2"),
-            (Field::Param("lr"), "5e-4"),
-            (Field::Param("batch"), "8"),
-            (Field::Param("block_size"), "off"),
-            (Field::Param("threads"), "3"),
-            (Field::Name, "mine"),
-            (Field::Param("out"), "/elsewhere"),
-            (Field::Param("max_steps"), "12"),
-            (Field::Param("warmup"), "0.1"),
-            (Field::Param("weight_decay"), "0"),
-            (Field::Param("clip"), "0.5"),
-            (Field::Param("grad_accum"), "2"),
-            (Field::Param("seed"), "7"),
-            (Field::Param("save_every"), "off"),
-            (Field::Param("eval_problems"), "off"),
-            (Field::Param("eval_data"), "held.jsonl"),
-            (Field::Param("eval_every"), "6"),
-            (Field::Param("sample"), "Is it's?"),
-            (Field::Param("sample_every"), "4"),
-            (Field::Price, "2.5"),
+            (FormField::DATA, "lines.jsonl"),
+            (FormField::WEIGHTS, "lora 16"),
+            (FormField::Param("epochs"), "2"),
+            (FormField::Param("lr"), "5e-4"),
+            (FormField::Param("batch"), "8"),
+            (FormField::Param("block_size"), "off"),
+            (FormField::Param("threads"), "3"),
+            (FormField::Name, "mine"),
+            (FormField::Param("out"), "/elsewhere"),
+            (FormField::Param("max_steps"), "12"),
+            (FormField::Param("warmup"), "0.1"),
+            (FormField::Param("weight_decay"), "0"),
+            (FormField::Param("clip"), "0.5"),
+            (FormField::Param("grad_accum"), "2"),
+            (FormField::Param("seed"), "7"),
+            (FormField::Param("save_every"), "off"),
+            (FormField::Param("eval_problems"), "off"),
+            (FormField::Param("eval_data"), "held.jsonl"),
+            (FormField::Param("eval_every"), "6"),
+            (FormField::Param("sample"), "Is it's?"),
+            (FormField::Param("sample_every"), "4"),
+            (FormField::Price, "2.5"),
         ] {
             set(&mut form, field, text);
         }
-        form.turn(Field::Param("pack"));
-        form.turn(Field::Param("checkpointing"));
+        form.turn(FormField::Param("pack"));
+        form.turn(FormField::Param("checkpointing"));
         assert_eq!(
             form.command(),
             "s1-tui train --model bundled:base --data lines.jsonl --out /elsewhere --lora-rank 16 \
@@ -321,25 +324,29 @@ mod tests {
     #[test]
     fn what_was_not_touched_follows_the_base_and_what_was_stays() {
         let mut form = form();
-        set(&mut form, Field::Param("epochs"), "3");
-        set(&mut form, Field::Param("batch"), "2");
-        set(&mut form, Field::BASE, "/m.gguf");
-        assert_eq!(form.text(Field::Param("epochs")), "3");
+        set(&mut form, FormField::Param("epochs"), "3");
+        set(&mut form, FormField::Param("batch"), "2");
+        set(&mut form, FormField::BASE, "/m.gguf");
+        assert_eq!(form.text(FormField::Param("epochs")), "3");
         assert_eq!(
-            form.text(Field::Param("batch")),
+            form.text(FormField::Param("batch")),
             "16",
             "2 was the recipe's own"
         );
-        set(&mut form, Field::Param("epochs"), "");
+        set(&mut form, FormField::Param("epochs"), "");
         assert_eq!(
-            form.text(Field::Param("epochs")),
+            form.text(FormField::Param("epochs")),
             "5",
             "nothing typed is the default"
         );
-        set(&mut form, Field::WEIGHTS, "8");
-        assert_eq!(form.text(Field::Param("lr")), "2e-4");
+        set(&mut form, FormField::WEIGHTS, "8");
+        assert_eq!(form.text(FormField::Param("lr")), "2e-4");
         form.started();
-        assert_eq!(form.text(Field::WEIGHTS), "8", "for the next training, too");
+        assert_eq!(
+            form.text(FormField::WEIGHTS),
+            "8",
+            "for the next training, too"
+        );
     }
 
     #[test]
@@ -347,23 +354,23 @@ mod tests {
         let mut form = form();
         form.taken = vec!["mine".into()];
         for (field, text) in [
-            (Field::WEIGHTS, "0"),
-            (Field::WEIGHTS, "half"),
-            (Field::Param("epochs"), "0"),
-            (Field::Param("lr"), "0"),
-            (Field::Param("lr"), "NaN"),
-            (Field::Param("lr"), "off"),
-            (Field::Param("batch"), "-1"),
-            (Field::Param("block_size"), "7"),
-            (Field::Param("threads"), "many"),
-            (Field::Param("warmup"), "1.1"),
-            (Field::Param("clip"), "-1"),
-            (Field::Price, "inf"),
-            (Field::Name, "../up"),
-            (Field::Name, "a b"),
-            (Field::Name, ".hidden"),
-            (Field::Name, "mine"),
-            (Field::Param("pack"), "maybe"),
+            (FormField::WEIGHTS, "0"),
+            (FormField::WEIGHTS, "half"),
+            (FormField::Param("epochs"), "0"),
+            (FormField::Param("lr"), "0"),
+            (FormField::Param("lr"), "NaN"),
+            (FormField::Param("lr"), "off"),
+            (FormField::Param("batch"), "-1"),
+            (FormField::Param("block_size"), "7"),
+            (FormField::Param("threads"), "many"),
+            (FormField::Param("warmup"), "1.1"),
+            (FormField::Param("clip"), "-1"),
+            (FormField::Price, "inf"),
+            (FormField::Name, "../up"),
+            (FormField::Name, "a b"),
+            (FormField::Name, ".hidden"),
+            (FormField::Name, "mine"),
+            (FormField::Param("pack"), "maybe"),
         ] {
             let before = form.clone();
             assert!(form.set(field, text).is_err(), "{field:?} {text:?}");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::form::{Field, FormRow};
+use super::form::{FormField, FormRow};
 use crate::tui::action::Action;
 use crate::tui::app::jobs::trainings::{PlanTraining, ReadCuration, StartTraining};
 use crate::tui::app::overlay::Question;
@@ -15,7 +15,7 @@ use s1_lab::curate::CurationReport;
 use s1_lab::training::Preview;
 
 /// The value of a field.
-impl Question<String> for Field {
+impl Question<String> for FormField {
     fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
         app.train.form.set(*self, &text)?;
         app.plan_again();
@@ -24,7 +24,7 @@ impl Question<String> for Field {
 }
 
 /// The model that a field names.
-impl Question<PathBuf> for Field {
+impl Question<PathBuf> for FormField {
     fn answered(&self, app: &mut App, path: PathBuf) -> Result<(), String> {
         self.answered(app, path.display().to_string())
     }
@@ -87,7 +87,7 @@ impl App {
                 let form = &mut self.train.form;
                 form.advanced = !form.advanced;
             }
-            FormRow::Field(Field::BASE) => self.ask_for_model(Field::BASE),
+            FormRow::Field(FormField::BASE) => self.ask_for_model(FormField::BASE),
             FormRow::Field(field) if field.is_switch() => {
                 self.train.form.turn(field);
                 self.plan_again();
@@ -147,7 +147,7 @@ impl App {
             let sentence = sentence.clone();
             return self.refuse(sentence);
         }
-        let name = self.train.form.text(Field::Name);
+        let name = self.train.form.text(FormField::Name);
         let config = self.train.form.config();
         self.say(Tone::Info, format!("{name} starts …"));
         self.train.starting = Some(name.clone());

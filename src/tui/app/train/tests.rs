@@ -240,7 +240,7 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     assert_eq!(app.drain().1, [Effect::job(PlanTraining(config))]);
     assert!(!app.plan_is_current());
     // A second change while the first is being worked out waits for it.
-    form::Field::Param("epochs")
+    form::FormField::Param("epochs")
         .answered(&mut app, "2".to_owned())
         .unwrap();
     assert_eq!(app.drain().1, []);
@@ -259,8 +259,11 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     assert_eq!(app.drain().1, [Effect::job(FindModels)]);
     app.on_models(s1_engine::catalog::bundled().collect());
     press(&mut app, "enter");
-    assert_eq!(app.train.form.text(form::Field::BASE), "bundled:reasoner");
-    assert_eq!(app.train.form.text(form::Field::Param("epochs")), "5");
+    assert_eq!(
+        app.train.form.text(form::FormField::BASE),
+        "bundled:reasoner"
+    );
+    assert_eq!(app.train.form.text(form::FormField::Param("epochs")), "5");
     assert_eq!(
         app.model_path,
         Some("bundled:reasoner".into()),
@@ -419,12 +422,12 @@ fn another_training_is_chosen_from_the_list() {
         Some("base-1"),
         "it stays where it is"
     );
-    app.train.focus(Pane::List);
+    app.train.focus(TrainPane::List);
     app.drain();
     press(&mut app, "home enter");
     assert_eq!(app.train.current.as_deref(), Some("base-2"));
     assert!(app.train.watched.steps.is_empty());
-    assert_eq!(app.train.form.text(form::Field::Name), "base-3");
+    assert_eq!(app.train.form.text(form::FormField::Name), "base-3");
     press(&mut app, "n");
     assert!(app.train.shows_form());
     press(&mut app, "esc");
@@ -434,7 +437,7 @@ fn another_training_is_chosen_from_the_list() {
 #[test]
 fn earlier_answers_are_walked_through_and_the_newest_is_followed() {
     let mut app = watching(TrainingState::Running, 214);
-    app.train.focus(Pane::Sample);
+    app.train.focus(TrainPane::Sample);
     press(&mut app, "left");
     assert_eq!(app.train.sample(), (Some(0), 2));
     press(&mut app, "left right");
@@ -445,7 +448,7 @@ fn earlier_answers_are_walked_through_and_the_newest_is_followed() {
 #[test]
 fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
     let mut app = watching(TrainingState::Running, 120);
-    app.train.focus(Pane::Checkpoints);
+    app.train.focus(TrainPane::Checkpoints);
     press(&mut app, "down enter");
     let opened = |step, purpose| {
         Effect::job(OpenTrained {
@@ -460,7 +463,7 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
     assert_eq!(app.screen, Screen::Explore);
     assert_eq!(app.drain().1, [Effect::LoadModel("/x".into())]);
     app.screen = Screen::Train;
-    app.train.focus(Pane::Loss);
+    app.train.focus(TrainPane::Loss);
     press(&mut app, "L");
     assert_eq!(
         app.drain().1,
@@ -519,7 +522,7 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
     press(&mut app, "n");
     app.train
         .form
-        .set(form::Field::DATA, "/d/kept.jsonl")
+        .set(form::FormField::DATA, "/d/kept.jsonl")
         .unwrap();
     app.drain();
     press(&mut app, "v");
@@ -631,7 +634,7 @@ fn no_key_does_harm_whatever_is_on_the_screen() {
         watching(TrainingState::Failed, 3),
     ];
     for mut app in apps {
-        for _ in 0..Pane::ALL.len() * 2 {
+        for _ in 0..TrainPane::ALL.len() * 2 {
             press(&mut app, keys);
             app.overlay = None;
             app.screen = Screen::Train;

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::pieces;
 use super::strip::cost;
 use crate::tui::app::App;
-use crate::tui::app::train::form::{Field, Form, FormRow};
+use crate::tui::app::train::form::{Form, FormField, FormRow};
 use crate::tui::sanitize::fit_end;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::chart::panel;
@@ -98,7 +98,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
     let below = match selected {
         FormRow::Field(field) => field.note(),
         FormRow::Start => {
-            "It runs as a process of its own, and keeps running after this program has ended."
+            "It is a process of its own, and keeps running after this program has ended."
         }
         FormRow::Advanced => "What rarely needs a change.",
     };
@@ -145,7 +145,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
             FormRow::Start => {
                 let text = match &train.starting {
                     Some(name) => format!("{name} starts …"),
-                    None => format!("Start {}", form.text(Field::Name)),
+                    None => format!("Start {}", form.text(FormField::Name)),
                 };
                 put(
                     buf,
@@ -159,7 +159,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
             }
             FormRow::Advanced => {
                 let sign = if form.advanced { "▾" } else { "▹" };
-                let n = Field::ADVANCED.len();
+                let n = FormField::ADVANCED.len();
                 let text = format!("{sign} advanced, {n} more");
                 put(buf, place, x, place.y, place.width, &text, style(theme.dim));
             }
@@ -171,7 +171,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
 /// A field: its name, its value, and where there is room what it does.
 fn value(
     form: &Form,
-    field: Field,
+    field: FormField,
     x: u16,
     place: Rect,
     style: impl Fn(Style) -> Style,

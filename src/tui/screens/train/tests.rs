@@ -6,7 +6,7 @@ use ratatui::style::Modifier;
 
 use crate::tui::app::App;
 use crate::tui::app::testing::{drawn, press};
-use crate::tui::app::train::Pane;
+use crate::tui::app::train::TrainPane;
 use crate::tui::app::train::tests::{planning, watching};
 use crate::tui::screens;
 use crate::tui::widgets::overlay::testing::picture;
@@ -41,20 +41,20 @@ fn pictures_of_a_training_under_way() {
     insta::assert_snapshot!("running_120x40", shot(&mut app, 120, 40));
     insta::assert_snapshot!("running_80x24", shot(&mut app, 80, 24));
     press(&mut app, "right left left");
-    app.train.side = Pane::Checkpoints;
+    app.train.side = TrainPane::Checkpoints;
     insta::assert_snapshot!("crosshair_120x40", shot(&mut app, 120, 40));
 }
 
 #[test]
 fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
     let mut app = watching(TrainingState::Finished, 315);
-    app.train.focus(Pane::List);
+    app.train.focus(TrainPane::List);
     insta::assert_snapshot!("finished_120x40", shot(&mut app, 120, 40));
     if let Some(listed) = app.train.list.iter_mut().flatten().next() {
         listed.training.state = TrainingState::Running;
         listed.interrupted = true;
     }
-    app.train.focus(Pane::Log);
+    app.train.focus(TrainPane::Log);
     insta::assert_snapshot!("interrupted_120x40", shot(&mut app, 120, 40));
 }
 
@@ -74,7 +74,7 @@ fn every_size_draws() {
     fresh.train.watched = Default::default();
     let running = watching(TrainingState::Running, 214);
     let mut apps = vec![form, fresh];
-    for pane in Pane::ALL {
+    for pane in TrainPane::ALL {
         let mut app = watching(TrainingState::Running, 214);
         app.train.focus(pane);
         press(&mut app, "left");

@@ -7,7 +7,7 @@ use s1_core::training::{TRAIN, TrainConfig};
 
 /// Something that can be set before a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
+pub enum FormField {
     /// The training's name.
     Name,
     /// What an hour costs.
@@ -16,51 +16,53 @@ pub enum Field {
     Param(&'static str),
 }
 
-impl Field {
+impl FormField {
     /// The model that learns.
-    pub const BASE: Field = Field::Param("model");
+    pub const BASE: FormField = FormField::Param("model");
     /// What it learns from.
-    pub const DATA: Field = Field::Param("data");
+    pub const DATA: FormField = FormField::Param("data");
     /// Every weight, or the rank of an addition.
-    pub const WEIGHTS: Field = Field::Param("lora_rank");
+    pub const WEIGHTS: FormField = FormField::Param("lora_rank");
 
     /// Those that matter.
-    pub const FIRST: [Field; 8] = [
-        Field::BASE,
-        Field::DATA,
-        Field::WEIGHTS,
-        Field::Param("epochs"),
-        Field::Param("lr"),
-        Field::Param("batch"),
-        Field::Param("block_size"),
-        Field::Param("threads"),
+    pub const FIRST: [FormField; 8] = [
+        FormField::BASE,
+        FormField::DATA,
+        FormField::WEIGHTS,
+        FormField::Param("epochs"),
+        FormField::Param("lr"),
+        FormField::Param("batch"),
+        FormField::Param("block_size"),
+        FormField::Param("threads"),
     ];
 
     /// The others.
-    pub const ADVANCED: [Field; 18] = [
-        Field::Name,
-        Field::Param("out"),
-        Field::Param("pack"),
-        Field::Param("max_steps"),
-        Field::Param("warmup"),
-        Field::Param("weight_decay"),
-        Field::Param("clip"),
-        Field::Param("grad_accum"),
-        Field::Param("checkpointing"),
-        Field::Param("seed"),
-        Field::Param("save_every"),
-        Field::Param("eval_problems"),
-        Field::Param("eval_limit"),
-        Field::Param("eval_data"),
-        Field::Param("eval_every"),
-        Field::Param("sample"),
-        Field::Param("sample_every"),
-        Field::Price,
+    pub const ADVANCED: [FormField; 18] = [
+        FormField::Name,
+        FormField::Param("out"),
+        FormField::Param("pack"),
+        FormField::Param("max_steps"),
+        FormField::Param("warmup"),
+        FormField::Param("weight_decay"),
+        FormField::Param("clip"),
+        FormField::Param("grad_accum"),
+        FormField::Param("checkpointing"),
+        FormField::Param("seed"),
+        FormField::Param("save_every"),
+        FormField::Param("eval_problems"),
+        FormField::Param("eval_limit"),
+        FormField::Param("eval_data"),
+        FormField::Param("eval_every"),
+        FormField::Param("sample"),
+        FormField::Param("sample_every"),
+        FormField::Price,
     ];
 
     /// Its parameter, unless only the form asks for it.
     pub(super) fn setting(self) -> Option<&'static dyn Setting<TrainConfig>> {
-        let Field::Param(key) = self else { return None };
+        let FormField::Param(key) = self else {
+            return None;
+        };
         let param = TRAIN.iter().find(|param| param.info.key == key)?;
         Some(param)
     }
@@ -69,7 +71,7 @@ impl Field {
     pub fn name(self) -> &'static str {
         match (self, self.setting()) {
             (_, Some(setting)) => setting.info().label,
-            (Field::Price, _) => "Price per hour",
+            (FormField::Price, _) => "Price per hour",
             _ => "Name",
         }
     }
@@ -78,7 +80,7 @@ impl Field {
     pub fn note(self) -> &'static str {
         match (self, self.setting()) {
             (_, Some(setting)) => setting.info().help,
-            (Field::Price, _) => {
+            (FormField::Price, _) => {
                 "Of this machine, for the cost line; 0: it is your own. s1 itself took 7 H100 hours."
             }
             _ => "Letters, digits, and - _ . between them.",
@@ -93,8 +95,8 @@ impl Field {
     /// A value as the form shows it.
     pub fn shown(self, text: &str) -> String {
         match (self, text) {
-            (Field::Param("block_size"), "off") => "the model's context".into(),
-            (Field::Param("max_steps"), "off") => "after the epochs".into(),
+            (FormField::Param("block_size"), "off") => "the model's context".into(),
+            (FormField::Param("max_steps"), "off") => "after the epochs".into(),
             (_, "true") if self.is_switch() => "on".into(),
             (_, "false") if self.is_switch() => "off".into(),
             _ => text.to_owned(),
@@ -103,7 +105,7 @@ impl Field {
 }
 
 /// What was typed, in the notation of the parameter. Says what is wrong.
-pub(super) fn read(field: Field, text: &str) -> Result<String, String> {
+pub(super) fn read(field: FormField, text: &str) -> Result<String, String> {
     let Some(setting) = field.setting() else {
         return read_own(field, text);
     };
@@ -111,7 +113,7 @@ pub(super) fn read(field: Field, text: &str) -> Result<String, String> {
     let typed = match setting.shape() {
         Shape::Path if !is_word => expand_home(text).display().to_string(),
         // As the screens name it: "LoRA 16".
-        _ if field == Field::WEIGHTS => {
+        _ if field == FormField::WEIGHTS => {
             let rank = text.to_lowercase();
             rank.trim_start_matches("lora").trim().to_owned()
         }
@@ -123,11 +125,11 @@ pub(super) fn read(field: Field, text: &str) -> Result<String, String> {
     Ok(setting.text(&config))
 }
 
-fn read_own(field: Field, text: &str) -> Result<String, String> {
+fn read_own(field: FormField, text: &str) -> Result<String, String> {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     match (field, text.parse::<f64>()) {
-        (Field::Price, Ok(x)) if x.is_finite() && x >= 0.0 => Ok(text.to_owned()),
-        (Field::Price, _) => Err("Write a number from 0.".into()),
+        (FormField::Price, Ok(x)) if x.is_finite() && x >= 0.0 => Ok(text.to_owned()),
+        (FormField::Price, _) => Err("Write a number from 0.".into()),
         _ if text.chars().all(is_plain)
             && edge(text.chars().next())
             && edge(text.chars().last())
