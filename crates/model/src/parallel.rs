@@ -10,6 +10,11 @@
 //! Every item of a loop is computed by one thread in one way, so that results do not depend on the
 //! number of threads.
 //!
+//! Measured against rayon (`benches/threads.rs`, tokens per second of decoding on two cores, the
+//! best of seven): the bundled model 1,207 against 1,202 with one thread and 1,327 against 1,096
+//! with two, SmolLM2-135M 27.9 against 28.0 and 45.8 against 42.8. The shorter the loops, the more
+//! a pool that stays awake gains: 21 % and 7 %.
+//!
 //! Not here: which loops are worth it; a caller only says what an item costs.
 
 use std::any::Any;

@@ -3,6 +3,15 @@
 //! The reference is llama.cpp: the same text gives the same ids. Tokens stand for bytes, not for
 //! text; [`StreamDecoder`] makes text of them as they arrive. Not here: what the tokens mean, and
 //! which text a conversation becomes (that is [`super::template`]).
+//!
+//! There are two readers because neither can do both. A `tokenizer.json` describes a pipeline of any
+//! steps, which its own library, `tokenizers`, runs as it is. A GGUF file only names its
+//! pre-tokenizer: the rules behind the names, and SentencePiece as llama.cpp does it, would have to
+//! be written for the library all the same. Given by hand what the file names, the library says the
+//! same on all of 5,000 texts (SmolLM2 and Qwen2.5, `benches/tokenizers.rs`) and encodes 0.9 and 1.3
+//! MB a second where this module does 8.5 and 9.0; on 129,162 strings over 57 pre-tokenizers this
+//! module agreed with llama.cpp on every one. To leave the library out would save nothing: candle
+//! depends on it.
 
 mod bpe;
 mod file;
