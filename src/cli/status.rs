@@ -5,7 +5,6 @@
 
 use std::io::{self, IsTerminal, Write};
 
-/// The line.
 pub struct StatusLine {
     terminal: bool,
     open: bool,

@@ -30,7 +30,6 @@ pub trait Job: fmt::Debug + PartialEq + Send + 'static {
     fn done(app: &mut App, output: Self::Output);
 }
 
-/// Where jobs find things.
 #[derive(Clone, Debug)]
 pub struct JobContext {
     /// Folder of the saved sessions.

@@ -13,10 +13,8 @@ use super::LoopMessage;
 use s1_core::protocol::{Command, Event};
 use s1_engine::{Engine, LoadOptions};
 
-/// Which engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EngineSlot {
-    /// The one in use.
     Main,
     /// Another one, by its number.
     Other(usize),
@@ -36,7 +34,6 @@ struct Wanted {
     engine: Option<Engine>,
 }
 
-/// The engines.
 pub struct Engines {
     slots: BTreeMap<EngineSlot, Wanted>,
     /// Counts those started: what an earlier one of the same slot still says is passed over.

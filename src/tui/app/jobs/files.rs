@@ -61,9 +61,7 @@ impl Job for FindModels {
 /// Writes a figure to a file; the end of its name says the format.
 #[derive(Debug, PartialEq)]
 pub struct SaveFigure {
-    /// The figure.
     pub figure: Figure,
-    /// The file.
     pub path: PathBuf,
 }
 

@@ -56,7 +56,6 @@ impl Job for ReadRun {
 /// Reads the rows of a run whose problems are not known yet.
 #[derive(Debug, PartialEq)]
 pub struct ReadRows {
-    /// The run.
     pub name: String,
     /// The problems whose rows are known, in order.
     pub known: Vec<usize>,
@@ -79,7 +78,6 @@ impl Job for ReadRows {
 /// Reads the trace of a sample.
 #[derive(Debug, PartialEq)]
 pub struct ReadTrace {
-    /// The run.
     pub run: Arc<Run>,
     /// Index of the row in it.
     pub row: usize,

@@ -16,7 +16,6 @@ use s1_lab::sweep::{self, Control, Progress, SweepConfig};
 /// Runs a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StartSweep {
-    /// The model.
     pub model: PathBuf,
     /// What is asked, and at which points.
     pub plan: SweepConfig,
@@ -77,7 +76,6 @@ impl StartSweep {
 /// What a sweep tells of.
 #[derive(Debug)]
 pub enum SweepOutput {
-    /// How far it is.
     Progress(Progress),
     /// Its end, with one sentence if it was a fault.
     Ended(Result<(), String>),

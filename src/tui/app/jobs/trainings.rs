@@ -100,9 +100,7 @@ impl Job for ReadCuration {
 /// Starts a training as a process of its own.
 #[derive(Debug, PartialEq)]
 pub struct StartTraining {
-    /// Its settings.
     pub config: TrainConfig,
-    /// Its name.
     pub name: String,
     /// Go on from its newest checkpoint.
     pub resume: bool,
@@ -145,11 +143,9 @@ impl Job for OrderTraining {
 /// Finds what a training made as a model to load.
 #[derive(Debug, PartialEq)]
 pub struct OpenTrained {
-    /// The training.
     pub training: Box<Training>,
     /// The checkpoint; `None` is the result.
     pub step: Option<usize>,
-    /// What for.
     pub purpose: Purpose,
 }
 
@@ -169,11 +165,9 @@ impl Job for OpenTrained {
 /// Writes what a training made.
 #[derive(Debug, PartialEq)]
 pub struct ExportTrained {
-    /// The training.
     pub training: Box<Training>,
     /// The checkpoint; `None` is the result.
     pub step: Option<usize>,
-    /// As what.
     pub product: Product,
 }
 

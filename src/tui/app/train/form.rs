@@ -17,9 +17,7 @@ use s1_data::assets;
 /// A row of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormRow {
-    /// Starts it.
     Start,
-    /// A field.
     Field(FormField),
     /// Shows or hides the fields that rarely matter.
     Advanced,
@@ -39,7 +37,6 @@ pub struct FormDefaults {
     pub price: f64,
 }
 
-/// The form.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Form {
     /// What the defaults depend on.
@@ -86,7 +83,6 @@ impl Form {
         rows.get(self.selected).copied().unwrap_or(FormRow::Start)
     }
 
-    /// A field as text.
     pub fn text(&self, field: FormField) -> String {
         match (self.own.get(&field), field.setting()) {
             (Some(text), _) => text.clone(),

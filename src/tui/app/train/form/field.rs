@@ -10,7 +10,6 @@ use s1_core::training::{TRAIN, TrainConfig};
 pub enum FormField {
     /// The training's name.
     Name,
-    /// What an hour costs.
     Price,
     /// The parameter with this key.
     Param(&'static str),
@@ -19,12 +18,10 @@ pub enum FormField {
 impl FormField {
     /// The model that learns.
     pub const BASE: FormField = FormField::Param("model");
-    /// What it learns from.
     pub const DATA: FormField = FormField::Param("data");
     /// Every weight, or the rank of an addition.
     pub const WEIGHTS: FormField = FormField::Param("lora_rank");
 
-    /// Those that matter.
     pub const FIRST: [FormField; 8] = [
         FormField::BASE,
         FormField::DATA,
@@ -36,7 +33,6 @@ impl FormField {
         FormField::Param("threads"),
     ];
 
-    /// The others.
     pub const ADVANCED: [FormField; 18] = [
         FormField::Name,
         FormField::Param("out"),
@@ -67,7 +63,6 @@ impl FormField {
         Some(param)
     }
 
-    /// What it is called.
     pub fn name(self) -> &'static str {
         match (self, self.setting()) {
             (_, Some(setting)) => setting.info().label,
