@@ -12,96 +12,49 @@ use s1_core::forcing::POLICY;
 use s1_core::param::{Setting, settings};
 use s1_core::protocol::REQUEST;
 use s1_core::sampling::SAMPLING;
+use s1_core::training::{TRAIN, TrainConfig};
 use s1_engine::MODEL;
 use s1_lab::sweep::{SWEEP, SweepConfig};
 use s1_store::Db;
 
-/// Which model, and how it is used.
-#[derive(Debug)]
-pub struct ModelFlags;
+macro_rules! flag_groups {
+    ($($(#[$doc:meta])* $name:ident, $whole:ty, $heading:literal, $settings:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
 
-impl FlagGroup for ModelFlags {
-    type Whole = Config;
-    const HEADING: &'static str = "Model";
-    fn settings() -> Vec<&'static dyn Setting<Config>> {
-        settings(MODEL).chain(settings(COMPUTING)).collect()
-    }
+        impl FlagGroup for $name {
+            type Whole = $whole;
+            const HEADING: &'static str = $heading;
+            fn settings() -> Vec<&'static dyn Setting<$whole>> {
+                $settings.collect()
+            }
+        }
+    )*};
 }
 
-/// Budget forcing.
-#[derive(Debug)]
-pub struct ThinkFlags;
-
-impl FlagGroup for ThinkFlags {
-    type Whole = Config;
-    const HEADING: &'static str = "Thinking";
-    fn settings() -> Vec<&'static dyn Setting<Config>> {
-        settings(POLICY).collect()
-    }
-}
-
-/// Budget forcing at points that set budget and waits.
-#[derive(Debug)]
-pub struct PointFlags;
-
-impl FlagGroup for PointFlags {
-    type Whole = Config;
-    const HEADING: &'static str = "Thinking";
-    fn settings() -> Vec<&'static dyn Setting<Config>> {
-        let of_points = ["max_thinking", "waits", "think"];
-        let all = settings(POLICY);
-        all.filter(|s| !of_points.contains(&s.info().key)).collect()
-    }
-}
-
-/// How tokens are drawn.
-#[derive(Debug)]
-pub struct SampleFlags;
-
-impl FlagGroup for SampleFlags {
-    type Whole = Config;
-    const HEADING: &'static str = "Sampling";
-    fn settings() -> Vec<&'static dyn Setting<Config>> {
-        settings(SAMPLING).collect()
-    }
-}
-
-/// What a sweep is started with.
-#[derive(Debug)]
-pub struct SweepFlags;
-
-impl FlagGroup for SweepFlags {
-    type Whole = SweepConfig;
-    const HEADING: &'static str = "Sweep";
-    fn settings() -> Vec<&'static dyn Setting<SweepConfig>> {
-        settings(SWEEP).collect()
-    }
-}
-
-/// The system prompt alone.
-#[derive(Debug)]
-pub struct SystemFlag;
-
-impl FlagGroup for SystemFlag {
-    type Whole = Config;
-    const HEADING: &'static str = "Prompt";
-    fn settings() -> Vec<&'static dyn Setting<Config>> {
-        settings(REQUEST)
-            .filter(|s| s.info().key == "system")
-            .collect()
-    }
-}
-
-/// What the explorer alone can be told.
-#[derive(Debug)]
-pub struct ExplorerFlags;
-
-impl FlagGroup for ExplorerFlags {
-    type Whole = Config;
-    const HEADING: &'static str = "Explorer";
-    fn settings() -> Vec<&'static dyn Setting<Config>> {
-        settings(REQUEST).chain(settings(EXPLORER)).collect()
-    }
+flag_groups! {
+    /// Which model, and how it is used.
+    ModelFlags, Config, "Model", settings(MODEL).chain(settings(COMPUTING));
+    /// How the models that judge a pool are used.
+    JudgeFlags, Config, "Difficulty", settings(MODEL)
+        .chain(settings(COMPUTING))
+        .filter(|s| ["context", "threads"].contains(&s.info().key));
+    /// Budget forcing.
+    ThinkFlags, Config, "Thinking", settings(POLICY);
+    /// Budget forcing at points that set budget and waits.
+    PointFlags, Config, "Thinking", settings(POLICY)
+        .filter(|s| !["max_thinking", "waits", "think"].contains(&s.info().key));
+    /// How tokens are drawn.
+    SampleFlags, Config, "Sampling", settings(SAMPLING);
+    /// What a sweep is started with.
+    SweepFlags, SweepConfig, "Sweep", settings(SWEEP);
+    /// What to train, and how.
+    TrainFlags, TrainConfig, "Training", settings(TRAIN);
+    /// The system prompt alone.
+    SystemFlag, Config, "Prompt", settings(REQUEST).filter(|s| s.info().key == "system");
+    /// What the explorer alone can be told.
+    ExplorerFlags, Config, "Explorer", settings(REQUEST).chain(settings(EXPLORER));
 }
 
 /// Where settings come from.

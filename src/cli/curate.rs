@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::args::DbArgs;
+use super::args::{DbArgs, JudgeFlags};
+use super::given::{Apply, Given};
 use super::interrupt;
 use super::settings;
 use super::sweep::{SweepMeter, say};
+use crate::config::Config;
 use s1_data::sanitize;
 use s1_engine::LoadOptions;
 use s1_lab::curate::{
@@ -98,12 +100,8 @@ pub struct CurateArgs {
         help_heading = "Difficulty"
     )]
     lanes: usize,
-    /// Context length in tokens [default: the model's own, at most 8192].
-    #[arg(long, value_name = "N", help_heading = "Difficulty")]
-    context: Option<usize>,
-    /// Threads for computing on the CPU [default: all cores].
-    #[arg(long, value_name = "N", help_heading = "Difficulty")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    judges: Given<JudgeFlags>,
     /// Field that names a question's domain [default: domain, cot_type, subject, type, family or
     /// source_type; else clusters].
     #[arg(long, value_name = "NAME", help_heading = "Diversity")]
@@ -165,8 +163,10 @@ struct CurateJson<'a> {
 /// Runs the command. Errors where the pool, a model, a set or the database cannot be used, too few
 /// items are left, or the result cannot be written.
 pub fn run(args: &CurateArgs) -> Result<ExitCode> {
-    settings::set_threads(args.threads)?;
-    let plan = plan(args)?;
+    let mut config = Config::default();
+    args.judges.apply(&mut config)?;
+    settings::set_threads(config.threads);
+    let plan = plan(args, &config.load)?;
     let reasons = match &args.reasons {
         Some(path) => path.clone(),
         None => args.out.with_extension("reasons.jsonl"),
@@ -236,11 +236,10 @@ pub fn run(args: &CurateArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(args: &CurateArgs) -> Result<CurationPlan> {
+fn plan(args: &CurateArgs, options: &LoadOptions) -> Result<CurationPlan> {
     let load = |path: &PathBuf| LoadOptions {
         path: path.clone(),
-        context: args.context,
-        ..LoadOptions::default()
+        ..options.clone()
     };
     Ok(CurationPlan {
         pool: args.pool.clone(),

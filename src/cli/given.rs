@@ -80,8 +80,8 @@ impl<G> fmt::Debug for Given<G> {
 impl<G: FlagGroup> Args for Given<G> {
     fn augment_args(command: Command) -> Command {
         let settings = G::settings();
-        let with = settings.into_iter().flat_map(flags);
-        command.next_help_heading(G::HEADING).args(with)
+        let all = settings.into_iter().flat_map(flags);
+        command.args(all.map(|flag| flag.help_heading(G::HEADING)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

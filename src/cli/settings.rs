@@ -1,6 +1,6 @@
 //! Flags over the environment over the settings file over the defaults.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::args::{ConfigArgs, ModelFlags};
 use super::given::{Apply, Given};
@@ -18,7 +18,7 @@ pub fn load(config: &ConfigArgs, flags: &[&dyn Apply<Config>]) -> Result<Config>
     for given in flags {
         given.apply(&mut settings)?;
     }
-    set_threads(settings.threads)?;
+    set_threads(settings.threads);
     Ok(settings)
 }
 
@@ -35,23 +35,19 @@ pub fn load_options(settings: &Config) -> Result<LoadOptions> {
 pub fn files(flags: &Given<ModelFlags>) -> Result<LoadOptions> {
     let mut settings = Config::default();
     flags.apply(&mut settings)?;
-    set_threads(settings.threads)?;
+    set_threads(settings.threads);
     load_options(&settings)?.resolved(&mut || true)
 }
 
-/// Sets how many threads compute. Errors for none, or for more than is sensible.
-pub fn set_threads(threads: Option<usize>) -> Result<()> {
+/// Sets how many threads compute.
+pub fn set_threads(threads: Option<usize>) {
     let Some(threads) = threads else {
-        return Ok(());
+        return;
     };
-    if threads == 0 || threads > 1024 {
-        bail!("threads must be a number from 1 to 1024, but is {threads}");
-    }
     for name in ["CANDLE_NUM_THREADS", "RAYON_NUM_THREADS"] {
         // SAFETY: the program has one thread here: this is called while the command line is
         // read, before the engine, the runtime or any thread pool exists. Both libraries read
         // their variable once, when they first compute.
         unsafe { std::env::set_var(name, threads.to_string()) };
     }
-    Ok(())
 }

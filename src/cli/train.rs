@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::args::DbArgs;
-use super::given::{Apply, FlagGroup, Given};
+use super::args::{DbArgs, TrainFlags};
+use super::given::{Apply, Given};
 use super::interrupt;
 use super::status::StatusLine;
 use s1_core::format;
-use s1_core::param::{Setting, settings};
-use s1_core::training::{TRAIN, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
+use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
 use s1_data::sanitize::clean_line;
 use s1_lab::training::{
     self,
@@ -23,18 +22,6 @@ use s1_train::{TrainControl, TrainOutcome};
 
 /// Exit code of a training that was told to end at once: that of a killed process.
 const KILLED: i32 = 137;
-
-/// The flags of a training's settings.
-pub struct TrainFlags;
-
-impl FlagGroup for TrainFlags {
-    type Whole = TrainConfig;
-    const HEADING: &'static str = "Training";
-
-    fn settings() -> Vec<&'static dyn Setting<TrainConfig>> {
-        settings(TRAIN).collect()
-    }
-}
 
 /// What to train, and how the command behaves.
 #[derive(Debug, clap::Args)]

@@ -38,7 +38,7 @@ pub const EXPLORER: &[Param<Config>] = &[
     Param::new(
         "theme",
         "Theme",
-        "default, light, dark, high-contrast, color-blind, or one of your own.",
+        "Colours by name: default, light, dark, high-contrast, color-blind, or a theme of your own.",
         Access::Text(field!(Config.theme)),
     )
     .allowed("the name of a theme")

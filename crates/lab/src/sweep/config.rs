@@ -161,7 +161,7 @@ pub const SWEEP: &[Param<SweepConfig>] = &[
     Param::new(
         "name",
         "Name of the run",
-        "Letters of your choice; auto is made by itself.",
+        "Name of the run; auto is made of what is asked.",
         Access::Text(field!(SweepConfig.name)),
     )
     .none("auto")

@@ -1,7 +1,8 @@
 //! The fields of the form: the parameters of a training, and what only the form asks for.
 
 use super::is_plain;
-use crate::config::expand_home;
+use crate::config::{Config, settings};
+use crate::tui::app::params;
 use s1_core::param::{Setting, Shape};
 use s1_core::training::{TRAIN, TrainConfig};
 
@@ -104,27 +105,25 @@ pub(super) fn read(field: FormField, text: &str) -> Result<String, String> {
     let Some(setting) = field.setting() else {
         return read_own(field, text);
     };
-    let is_word = setting.info().none == Some(text);
-    let typed = match setting.shape() {
-        Shape::Path if !is_word => expand_home(text).display().to_string(),
-        // As the screens name it: "LoRA 16".
-        _ if field == FormField::WEIGHTS => {
-            let rank = text.to_lowercase();
-            rank.trim_start_matches("lora").trim().to_owned()
-        }
-        _ => text.to_owned(),
+    // As the screens name it: "LoRA 16".
+    let rank = text.to_lowercase();
+    let typed = match field {
+        FormField::WEIGHTS => rank.trim_start_matches("lora").trim(),
+        _ => text,
     };
     let mut config = TrainConfig::default();
-    let set = setting.set(&mut config, &typed);
-    set.map_err(|e| format!("{} {e}.", setting.info().label))?;
+    params::set(setting, &mut config, typed)?;
     Ok(setting.text(&config))
 }
 
 fn read_own(field: FormField, text: &str) -> Result<String, String> {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    match (field, text.parse::<f64>()) {
-        (FormField::Price, Ok(x)) if x.is_finite() && x >= 0.0 => Ok(text.to_owned()),
-        (FormField::Price, _) => Err("Write a number from 0.".into()),
+    let price = settings::find("price_per_hour");
+    match (field, price) {
+        (FormField::Price, Some(price)) => {
+            params::set(price, &mut Config::default(), text)?;
+            Ok(text.to_owned())
+        }
         _ if text.chars().all(is_plain)
             && edge(text.chars().next())
             && edge(text.chars().last())
