@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`trainer`] | the interface: settings in, events out, orders while it runs |
 //! | [`control`] | orders on their way to a trainer |
+//! | [`prepare`] | which trainer runs: from settings to a [`Trainer`] |
 //! | [`native`] | the trainer of this program: data, layers with a backward pass, optimiser, export |
 //!
 //! The types that pass through the interface are in [`s1_core::training`]. Where else a training
@@ -15,9 +16,9 @@
 
 pub mod control;
 pub mod native;
+mod prepare;
 pub mod trainer;
 
 pub use control::TrainControl;
-pub use trainer::{
-    CheckpointFile, ExamplePiece, Product, TrainOutcome, Trainer, checkpoints, prepare, resolved,
-};
+pub use prepare::{checkpoints, prepare, resolved};
+pub use trainer::{CheckpointFile, ExamplePiece, Product, TrainOutcome, Trainer};
