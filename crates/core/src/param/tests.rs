@@ -207,8 +207,10 @@ fn a_word_stands_for_no_value_and_0_is_off_where_it_is_nothing_else() {
 
 #[test]
 fn a_table_validates_a_value_made_elsewhere() {
-    let mut thing = Thing::default();
-    thing.rate = f32::NAN;
+    let mut thing = Thing {
+        rate: f32::NAN,
+        ..Thing::default()
+    };
     let error = validate(TABLE, &thing).unwrap_err().to_string();
     assert_eq!(
         error,
