@@ -49,7 +49,7 @@ pub use files::SaveResult;
 use jobs::{AnyJob, Job};
 use live::Live;
 use overlay::Overlay;
-use question::Question;
+use question::QuestionBox;
 
 /// What the application starts with.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ pub struct App {
     /// The comparison.
     pub compare: Compare,
     /// The question box.
-    pub question: Question,
+    pub question: QuestionBox,
     /// Which part of the screen has the keys.
     pub focus: Focus,
     /// What lies over the screen.
@@ -238,7 +238,7 @@ impl App {
         if themes.is_empty() {
             themes.push(Theme::default());
         }
-        let question = Question::new(&request.question, history);
+        let question = QuestionBox::new(&request.question, history);
         let mut plots = plots::Plots::default();
         plots.plan = plots::sweep::small();
         App {

@@ -9,6 +9,7 @@ mod key;
 use anyhow::{Result, anyhow, bail};
 use crossterm::event::KeyEvent;
 use serde::Deserialize;
+use strsim::levenshtein;
 use toml::Spanned;
 
 use super::action::Action;
@@ -252,9 +253,13 @@ fn action(name: &str) -> Result<Action> {
     if let Some(action) = all.find(|a| a.name() == name) {
         return Ok(*action);
     }
-    let nearest = Action::ALL.iter().min_by_key(|a| distance(a.name(), name));
-    match nearest {
-        Some(nearest) if distance(nearest.name(), name) <= 1 + name.len() / 3 => bail!(
+    // No action's name is that long; the cost of comparing stays bounded.
+    let start: String = name.chars().take(64).collect();
+    let distances = Action::ALL
+        .iter()
+        .map(|a| (levenshtein(a.name(), &start), a));
+    match distances.min_by_key(|(distance, _)| *distance) {
+        Some((distance, nearest)) if distance <= 1 + name.len() / 3 => bail!(
             "there is no action {name:?}; did you mean {:?}? The help lists all of them",
             nearest.name()
         ),
@@ -267,23 +272,6 @@ fn action(name: &str) -> Result<Action> {
                 .join(", ")
         ),
     }
-}
-
-/// Edit distance (Levenshtein) of two names, in bytes; long names are cut, for a bounded cost.
-fn distance(a: &str, b: &str) -> usize {
-    let cut = |s: &str| s.bytes().take(64).collect::<Vec<u8>>();
-    let (a, b) = (cut(a), cut(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //!
 //! The screens set these before they draw. Not here: how room is divided inside a screen.
 
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::Rect;
+
+use crate::tui::widgets::overlay::rows;
 
 /// The lowest screen with a header.
 const HEADER_FROM: u16 = 8;
@@ -27,12 +30,12 @@ impl ShellAreas {
     pub fn of(whole: Rect) -> ShellAreas {
         let header = u16::from(whole.height >= HEADER_FROM);
         let footer = u16::from(whole.height >= FOOTER_FROM);
-        let row = |y, height| Rect { y, height, ..whole };
+        let [header, body, footer] = rows([Length(header), Fill(1), Length(footer)], whole);
         ShellAreas {
             whole,
-            header: row(whole.y, header),
-            body: row(whole.y + header, whole.height - header - footer),
-            footer: row(whole.bottom() - footer, footer),
+            header,
+            body,
+            footer,
         }
     }
 }

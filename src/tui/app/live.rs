@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::tui::sanitize::clean;
-use crate::tui::widgets::trace::Verdict;
+use crate::tui::widgets::trace::GradedAnswer;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{Event, LaneId, LaneState, Request, Until};
 use s1_core::trace::{ALL_WAITS, Phase, Token, phase_text, wait_positions};
@@ -34,7 +34,7 @@ pub struct LiveBranch {
     /// Where the reader is.
     pub view: View,
     /// The final answer, once the branch has ended.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<GradedAnswer>,
 }
 
 impl LiveBranch {

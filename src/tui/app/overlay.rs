@@ -32,9 +32,9 @@ pub trait Question<A>: Debug + 'static {
 
 /// Nothing is asked: there is something to read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reading;
+pub struct NothingAsked;
 
-impl Question<Infallible> for Reading {
+impl Question<Infallible> for NothingAsked {
     fn answered(&self, _: &mut App, answer: Infallible) -> Result<(), String> {
         match answer {}
     }
@@ -68,7 +68,7 @@ struct Asked<Q, C> {
     component: C,
 }
 
-impl<Q: Question<C::Answer>, C: Modal + 'static> Overlay for Asked<Q, C> {
+impl<Q: Question<C::Output>, C: Modal + 'static> Overlay for Asked<Q, C> {
     fn key(&mut self, key: KeyEvent, app: &mut App) -> bool {
         match self.component.key(key, &app.keymap) {
             Reply::Open => true,
@@ -122,7 +122,7 @@ impl App {
     /// Lays a component over the screen that asks something.
     pub(super) fn ask_over<C: Modal + 'static>(
         &mut self,
-        question: impl Question<C::Answer>,
+        question: impl Question<C::Output>,
         component: C,
     ) {
         self.overlay = Some(Box::new(Asked {
@@ -132,8 +132,8 @@ impl App {
     }
 
     /// Lays something to read over the screen.
-    pub(super) fn read_over(&mut self, component: impl Modal<Answer = Infallible> + 'static) {
-        self.ask_over(Reading, component);
+    pub(super) fn read_over(&mut self, component: impl Modal<Output = Infallible> + 'static) {
+        self.ask_over(NothingAsked, component);
     }
 
     /// The component over the screen, if it is of this type.

@@ -14,6 +14,7 @@ pub mod sweep;
 use crate::tui::action::Action;
 use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
+use crate::tui::widgets::list::{neighbour, step_row};
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
 use s1_lab::sweep::SweepConfig;
@@ -24,8 +25,6 @@ use s1_store::run::{Row, Run, RunSummary};
 
 /// More runs over one another cannot be told apart.
 const MOST_SHOWN: usize = 6;
-/// Rows and cells that page up and page down move by.
-const PAGE: usize = 10;
 
 /// A part of the screen that can have the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -352,16 +351,8 @@ impl Plots {
         }
     }
 
-    fn walk(&mut self, on: bool) {
-        let at = PlotPane::ALL
-            .iter()
-            .position(|p| *p == self.pane)
-            .unwrap_or(0);
-        let n = PlotPane::ALL.len();
-        let next = if on { (at + 1) % n } else { (at + n - 1) % n };
-        if let Some(&pane) = PlotPane::ALL.get(next) {
-            self.focus(pane);
-        }
+    fn walk(&mut self, next: bool) {
+        self.focus(neighbour(&PlotPane::ALL, self.pane, next));
     }
 
     /// The figure that the keys are about, with its view.
@@ -399,15 +390,7 @@ impl Plots {
             PlotPane::Runs => &mut self.row,
             PlotPane::Curve | PlotPane::Lengths | PlotPane::Waits => return,
         };
-        *row = match action {
-            A::Up => row.saturating_sub(1),
-            A::Down => row.saturating_add(1),
-            A::PageUp => row.saturating_sub(PAGE),
-            A::PageDown => row.saturating_add(PAGE),
-            A::Home => 0,
-            A::End => usize::MAX,
-            _ => *row,
-        };
+        *row = step_row(action, *row, usize::MAX).unwrap_or(*row);
         self.clamp();
     }
 }

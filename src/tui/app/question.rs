@@ -18,7 +18,7 @@ const PLACEHOLDER: &str = "Ask something. Enter asks, Alt-Enter breaks the line.
 
 /// What is typed, and what was asked before.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct QuestionBox {
     area: TextArea<'static>,
     history: Vec<String>,
     /// Index of the question brought back from the history.
@@ -27,10 +27,10 @@ pub struct Question {
     draft: String,
 }
 
-impl Question {
+impl QuestionBox {
     /// A box that holds `text`.
-    pub fn new(text: &str, history: Vec<String>) -> Question {
-        let mut question = Question {
+    pub fn new(text: &str, history: Vec<String>) -> QuestionBox {
+        let mut question = QuestionBox {
             area: TextArea::default(),
             history,
             at: None,
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_history_goes_back_and_returns_to_the_draft() {
-        let mut question = Question::new("", vec!["one".into(), "two\nlines".into()]);
+        let mut question = QuestionBox::new("", vec!["one".into(), "two\nlines".into()]);
         question.paste("dra\x1bft");
         assert_eq!(question.text(), "draft");
         question.older();
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_question_is_kept_once_and_the_history_stays_small() {
-        let mut question = Question::new("", vec!["a".into(), "b".into()]);
+        let mut question = QuestionBox::new("", vec!["a".into(), "b".into()]);
         assert_eq!(question.remember("a"), ["b", "a"]);
         let huge = "x".repeat(KEPT_BYTES + 1);
         assert_eq!(question.remember(&huge), ["b", "a"]);
@@ -201,9 +201,9 @@ mod tests {
 
     #[test]
     fn the_box_grows_with_its_text() {
-        let question = Question::new("short\nx", vec![]);
+        let question = QuestionBox::new("short\nx", vec![]);
         assert_eq!(question.rows(20), 2);
-        assert_eq!(Question::new(&"y".repeat(45), vec![]).rows(20), 3);
-        assert_eq!(Question::new("", vec![]).rows(0), 1);
+        assert_eq!(QuestionBox::new(&"y".repeat(45), vec![]).rows(20), 3);
+        assert_eq!(QuestionBox::new("", vec![]).rows(0), 1);
     }
 }

@@ -13,6 +13,7 @@ pub mod watch;
 
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
+use crate::tui::widgets::list::{neighbour, step_row};
 use s1_core::training::{TrainConfig, TrainStep};
 use s1_lab::training::Preview;
 use s1_plot::Figure;
@@ -24,8 +25,6 @@ pub use after::Purpose;
 use form::Form;
 use watch::Watched;
 
-/// Rows that page up and page down move by.
-const PAGE: usize = 10;
 /// Key presses from one end of a chart to the other, about.
 const STRIDES: usize = 100;
 
@@ -242,16 +241,8 @@ impl Train {
         }
     }
 
-    fn walk(&mut self, on: bool) {
-        let at = TrainPane::ALL
-            .iter()
-            .position(|p| *p == self.pane)
-            .unwrap_or(0);
-        let n = TrainPane::ALL.len();
-        let next = if on { (at + 1) % n } else { (at + n - 1) % n };
-        if let Some(&pane) = TrainPane::ALL.get(next) {
-            self.focus(pane);
-        }
+    fn walk(&mut self, next: bool) {
+        self.focus(neighbour(&TrainPane::ALL, self.pane, next));
     }
 
     /// The figure of a chart.
@@ -287,8 +278,10 @@ impl Train {
                 return;
             }
             TrainPane::Log => {
-                let below = step(action, self.log, usize::MAX / 2, true);
-                self.log = below.min(self.watched.events.len().saturating_sub(1));
+                // Counted from the newest, which is followed.
+                let last = self.watched.events.len().saturating_sub(1);
+                let at = last.saturating_sub(self.log);
+                self.log = last - step_row(action, at, last + 1).unwrap_or(at);
                 return;
             }
             TrainPane::Checkpoints => self.watched.checkpoints.len(),
@@ -298,7 +291,7 @@ impl Train {
             TrainPane::Checkpoints => &mut self.checkpoint,
             _ => &mut self.row,
         };
-        *row = step(action, *row, rows, false);
+        *row = step_row(action, *row, rows).unwrap_or(*row);
     }
 
     fn move_crosshair(&mut self, action: Action) {
@@ -332,31 +325,6 @@ impl Train {
         let last = |n: usize| n.saturating_sub(1);
         self.row = self.row.min(last(self.list.as_ref().map_or(0, Vec::len)));
         self.checkpoint = self.checkpoint.min(last(self.watched.checkpoints.len()));
-    }
-}
-
-/// Another row of `n`; counted from the last one if `from_end`.
-fn step(action: Action, row: usize, n: usize, from_end: bool) -> usize {
-    use Action as A;
-    let last = n.saturating_sub(1);
-    let (back, on) = if from_end {
-        (A::Down, A::Up)
-    } else {
-        (A::Up, A::Down)
-    };
-    let (page_back, page_on, first, end) = if from_end {
-        (A::PageDown, A::PageUp, A::End, A::Home)
-    } else {
-        (A::PageUp, A::PageDown, A::Home, A::End)
-    };
-    match action {
-        a if a == back => row.saturating_sub(1),
-        a if a == on => row.saturating_add(1).min(last),
-        a if a == page_back => row.saturating_sub(PAGE),
-        a if a == page_on => row.saturating_add(PAGE).min(last),
-        a if a == first => 0,
-        a if a == end => last,
-        _ => row.min(last),
     }
 }
 

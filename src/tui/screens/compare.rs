@@ -4,9 +4,10 @@
 //! each a readable place, only the selected one is shown.
 
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Widget};
+use ratatui::widgets::Widget;
 
 use super::{on_border, question};
 use crate::tui::action::Action;
@@ -16,9 +17,11 @@ use crate::tui::keymap::Context;
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::grouped;
+use crate::tui::widgets::overlay::rows;
+use crate::tui::widgets::panel;
 use crate::tui::widgets::prose::prose;
 use crate::tui::widgets::trace::paint::{Paint, paint as paint_trace};
-use crate::tui::widgets::trace::{Heat, Verdict};
+use crate::tui::widgets::trace::{GradedAnswer, Heat};
 use s1_core::protocol::LaneState;
 use s1_core::trace::{Phase, thinking_tokens};
 use s1_engine::catalog;
@@ -50,23 +53,12 @@ pub fn prepare(app: &mut App) {
         Focus::Trace if layout.whole.height < 8 => 0,
         Focus::Trace => 1 + border,
     };
-    let rows = wanted.min(most).min(layout.body.height);
-    let summary = u16::from(layout.body.height >= rows + 6);
+    let high = wanted.min(most).min(layout.body.height);
+    let summary = u16::from(layout.body.height >= high + 6);
+    let [question, grid, summary] = rows([Length(high), Fill(1), Length(summary)], layout.body);
     app.places.bordered = bordered;
-    app.places.question = Rect {
-        height: rows,
-        ..layout.body
-    };
-    app.places.summary = Rect {
-        y: layout.body.bottom() - summary,
-        height: summary,
-        ..layout.body
-    };
-    let grid = Rect {
-        y: layout.body.y + rows,
-        height: layout.body.height - rows - summary,
-        ..layout.body
-    };
+    app.places.question = question;
+    app.places.summary = summary;
     app.compare.places = places(app.compare.len(), app.compare.selected, grid);
     app.places.panel = app
         .compare
@@ -81,7 +73,7 @@ pub fn prepare(app: &mut App) {
     };
     let places = compare.places.iter();
     for ((lane, view), place) in run.lanes().zip(&mut compare.views).zip(places) {
-        let tail = verdict(lane).map_or(0, |_| Verdict::LINES);
+        let tail = verdict(lane).map_or(0, |_| GradedAnswer::LINES);
         let size = (
             usize::from(place.text.width),
             usize::from(place.text.height),
@@ -179,9 +171,7 @@ fn frame(
     let focused = at == app.compare.selected && app.focus == Focus::Trace;
     let border = if focused { theme.focus } else { theme.border };
     let room = usize::from(place.panel.width.saturating_sub(3));
-    let mut block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(border);
+    let mut block = panel::border(border);
     let mut used = title.0.width();
     block = block.title_top(title.0);
     if used + title.1.width() <= room {
@@ -335,14 +325,14 @@ fn draw_lane(
 }
 
 /// The answer, with the votes for it.
-fn verdict(lane: &Lane) -> Option<Verdict> {
+fn verdict(lane: &Lane) -> Option<GradedAnswer> {
     let ballot = lane.ballot()?;
     let answer = ballot.answer.text.unwrap_or_else(|| "none found".into());
     let votes = match lane.runs.len() {
         1 => String::new(),
         _ => format!(" ({} of {})", ballot.votes, ballot.of),
     };
-    Some(Verdict {
+    Some(GradedAnswer {
         answer: format!("{answer}{votes}"),
         correct: ballot.answer.correct,
     })

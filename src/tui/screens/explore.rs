@@ -6,12 +6,14 @@
 //! go. The trace is the last to go.
 
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::Rect;
 
 use super::{on_border, question};
 use crate::tui::app::areas::{ExploreAreas, ShellAreas};
 use crate::tui::app::{App, Focus};
-use crate::tui::widgets::trace::Verdict;
+use crate::tui::widgets::overlay::{columns, rows};
+use crate::tui::widgets::trace::GradedAnswer;
 
 mod blank;
 mod narrow;
@@ -26,20 +28,6 @@ const BORDERS_FROM: u16 = 10;
 /// Divides the body of the screen.
 fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
     let area = shell.whole;
-    let mut rest = shell.body;
-    let mut top = |rows: u16| {
-        let rows = rows.min(rest.height);
-        let cut = Rect {
-            height: rows,
-            ..rest
-        };
-        rest = Rect {
-            y: rest.y + rows,
-            height: rest.height - rows,
-            ..rest
-        };
-        cut
-    };
     let bordered = area.height >= BORDERS_FROM && area.width >= 20;
     let border = if bordered { 2 } else { 0 };
     let inner = area.width.saturating_sub(if bordered { 4 } else { 2 });
@@ -50,31 +38,14 @@ fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
         Focus::Trace if area.height < 5 => 0,
         Focus::Trace => 1 + border,
     };
-    let question = top(wanted.min(most));
-    let mut body = rest;
-
-    let side_width = if app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
-        (area.width * 31 / 100).clamp(38, 56)
-    } else {
-        0
+    let side = match app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
+        true => (area.width * 31 / 100).clamp(38, 56),
+        false => 0,
     };
-    let side = Rect {
-        x: body.right() - side_width,
-        width: side_width,
-        ..body
-    };
-    body.width -= side_width;
-
-    let summary_rows = u16::from(side_width == 0 && area.height >= 7 && app.live.is_some());
-    let panel = Rect {
-        height: body.height.saturating_sub(summary_rows),
-        ..body
-    };
-    let summary = Rect {
-        y: panel.bottom(),
-        height: body.height - panel.height,
-        ..body
-    };
+    let summary = u16::from(side == 0 && area.height >= 7 && app.live.is_some());
+    let [question, body] = rows([Length(wanted.min(most)), Fill(1)], shell.body);
+    let [body, side] = columns([Fill(1), Length(side)], body);
+    let [panel, summary] = rows([Fill(1), Length(summary)], body);
     let trace = if bordered {
         Rect {
             x: panel.x + 2,
@@ -107,7 +78,7 @@ pub fn prepare(app: &mut App) {
         return;
     };
     let branch = live.branch_mut();
-    let tail = branch.verdict.as_ref().map_or(0, |_| Verdict::LINES);
+    let tail = branch.verdict.as_ref().map_or(0, |_| GradedAnswer::LINES);
     let size = (usize::from(trace.width), usize::from(trace.height));
     branch.view.update(&branch.lane.tokens, size, show, tail);
 }

@@ -3,10 +3,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Margin, Rect};
 use ratatui::text::Line;
-use ratatui::widgets::{Block, BorderType, Clear, Widget};
+use ratatui::widgets::{Clear, Widget};
 
 use crate::tui::app::{App, Tone};
 use crate::tui::sanitize::{clean_line, width};
+use crate::tui::widgets::panel;
 use crate::tui::widgets::prose::{prose, wrap};
 
 /// A sentence in a box at the lower right of `panel`, a bordered place of the screen's own (the
@@ -59,9 +60,7 @@ pub fn draw(app: &App, panel: Option<Rect>, buf: &mut Buffer) {
     buf.set_style(place, theme.text);
     let mut inner = place;
     if bordered {
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(style);
+        let block = panel::border(style);
         inner = block.inner(place);
         inner = Rect {
             x: inner.x + 1,

@@ -5,7 +5,8 @@
 //! there is only the panel that has the keys.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Alignment, Rect};
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::tui::action::Action;
@@ -13,7 +14,9 @@ use crate::tui::app::App;
 use crate::tui::app::plots::{PlotPane, Plots};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
-use crate::tui::widgets::prose::prose;
+use crate::tui::widgets::overlay::{columns, rows};
+use crate::tui::widgets::panel::Panel;
+use crate::tui::widgets::prose::middle;
 
 mod items;
 mod tables;
@@ -28,15 +31,7 @@ fn places(plots: &Plots, body: Rect) -> Vec<(PlotPane, Rect)> {
         return vec![(plots.pane, body)];
     }
     let top = (body.height * 3 / 5).max(body.height.saturating_sub(24));
-    let upper = Rect {
-        height: top,
-        ..body
-    };
-    let lower = Rect {
-        y: body.y + top,
-        height: body.height - top,
-        ..body
-    };
+    let [upper, lower] = rows([Length(top), Fill(1)], body);
     if body.width < THREE_FROM.0 || body.height < THREE_FROM.1 {
         let beside = match plots.beside {
             PlotPane::Curve => PlotPane::Runs,
@@ -44,28 +39,15 @@ fn places(plots: &Plots, body: Rect) -> Vec<(PlotPane, Rect)> {
         };
         return vec![(PlotPane::Curve, upper), (beside, lower)];
     }
-    let left = lower.width * 3 / 5;
+    let [left, right] = columns([Length(lower.width * 3 / 5), Fill(1)], lower);
     let detail = match plots.detail {
         PlotPane::Curve => PlotPane::Items,
         pane => pane,
     };
     vec![
         (PlotPane::Curve, upper),
-        (
-            detail,
-            Rect {
-                width: left,
-                ..lower
-            },
-        ),
-        (
-            PlotPane::Runs,
-            Rect {
-                x: lower.x + left,
-                width: lower.width - left,
-                ..lower
-            },
-        ),
+        (detail, left),
+        (PlotPane::Runs, right),
     ]
 }
 
@@ -94,8 +76,7 @@ fn draw(app: &App, pane: PlotPane, area: Rect, buf: &mut Buffer) {
                 _ => (&plots.curves.figure, &plots.view),
             };
             if figure.series.is_empty() {
-                let inner = chart::panel(&figure.title, "", focused, theme, area, buf);
-                words(app, &nothing(plots), inner, buf);
+                Panel::new(&figure.title, focused, theme).empty(&nothing(plots), area, buf);
             } else {
                 chart::draw(figure, view, focused, theme, area, buf);
             }
@@ -116,17 +97,6 @@ fn nothing(plots: &Plots) -> String {
             "These problems have no reference answers: there are lengths, but no accuracy.".into()
         }
     }
-}
-
-/// A sentence in the middle of a panel.
-fn words(app: &App, text: &str, area: Rect, buf: &mut Buffer) {
-    let area = Rect {
-        y: area.y + area.height.saturating_sub(1) / 2,
-        height: area.height.min(2),
-        ..area
-    };
-    let line = Line::styled(clean_line(text), app.theme().dim);
-    prose(vec![line], Alignment::Center, area, buf);
 }
 
 /// The screen before the first run: what to do next.
@@ -172,14 +142,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
         key(Action::ShowExplore),
         Span::styled(" goes to the explorer", theme.text),
     ]));
-    let rows = lines.len() as u16;
-    let area = Rect {
-        x: area.x + 1,
-        width: area.width.saturating_sub(2),
-        y: area.y + area.height.saturating_sub(rows) / 2,
-        height: area.height.min(rows + 2),
-    };
-    prose(lines, Alignment::Center, area, buf);
+    middle(lines, area.inner(Margin::new(1, 0)), buf);
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::{Block, BorderType, Widget};
+use ratatui::widgets::Widget;
 
 use super::on_border;
 use crate::tui::app::{App, Focus};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::overlay::put;
+use crate::tui::widgets::panel;
 
 /// Rows the text needs in `columns` columns.
 pub fn rows(app: &App, columns: usize) -> usize {
@@ -32,10 +33,8 @@ pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
         } else {
             (theme.border, theme.title)
         };
-        let mut block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(border)
-            .title(Line::styled(" Question ", on_border(theme, title)));
+        let mut block =
+            panel::border(border).title(Line::styled(" Question ", on_border(theme, title)));
         if let Some(reference) = app.reference() {
             let text = clean_line(reference);
             let text = fit(&text, usize::from(area.width) / 3);

@@ -7,7 +7,8 @@
 //! has the keys.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Alignment, Rect};
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::tui::action::Action;
@@ -16,7 +17,9 @@ use crate::tui::app::train::watch::RAW;
 use crate::tui::app::train::{Train, TrainPane};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
-use crate::tui::widgets::prose::prose;
+use crate::tui::widgets::overlay::{columns, rows};
+use crate::tui::widgets::panel::Panel;
+use crate::tui::widgets::prose::middle;
 use s1_plot::terminal::ChartView;
 
 mod form;
@@ -69,56 +72,33 @@ fn places(train: &Train, area: Rect) -> Vec<(TrainPane, Rect)> {
     if area.height + STRIP < TWO_FROM {
         return vec![(train.pane, area)];
     }
-    let row = |y: u16, height: u16| Rect {
-        y: area.y + y,
-        height,
-        ..area
-    };
     if area.width < ALL_FROM.0 || area.height < ALL_FROM.1 {
         let side = match train.side {
             TrainPane::Loss => TrainPane::Sample,
             pane => pane,
         };
-        let top = area.height.div_ceil(2);
-        return vec![
-            (train.chart, row(0, top)),
-            (side, row(top, area.height - top)),
-        ];
+        let [top, bottom] = rows([Length(area.height.div_ceil(2)), Fill(1)], area);
+        return vec![(train.chart, top), (side, bottom)];
     }
     let small = (area.height / 4).max(8);
     let upper = (area.height - small).div_ceil(2);
-    let lower = area.height - small - upper;
-    let wide = area.width * 3 / 5;
-    let left = |r: Rect| Rect { width: wide, ..r };
-    let right = |r: Rect| Rect {
-        x: r.x + wide,
-        width: r.width - wide,
-        ..r
-    };
-    let (first, second) = (row(0, upper), row(upper, lower));
-    let third = row(upper + lower, small);
+    let [first, second, third] = rows([Length(upper), Fill(1), Length(small)], area);
+    let halves = |row| columns([Length(area.width * 3 / 5), Fill(1)], row);
+    let ([loss, sample], [held_out, other]) = (halves(first), halves(second));
+    let part = third.width / 3;
+    let [rate, gradient, speed] = columns([Length(part), Length(part), Fill(1)], third);
     let side = match train.side {
         pane if pane == TrainPane::Sample || pane.is_chart() => TrainPane::Log,
         pane => pane,
     };
-    let part = |i: u16| {
-        let size = third.width / 3;
-        let from = third.x + size * i;
-        let to = if i == 2 { third.right() } else { from + size };
-        Rect {
-            x: from,
-            width: to - from,
-            ..third
-        }
-    };
     vec![
-        (TrainPane::Loss, left(first)),
-        (TrainPane::HeldOut, left(second)),
-        (TrainPane::Sample, right(first)),
-        (side, right(second)),
-        (TrainPane::Rate, part(0)),
-        (TrainPane::Gradient, part(1)),
-        (TrainPane::Speed, part(2)),
+        (TrainPane::Loss, loss),
+        (TrainPane::HeldOut, held_out),
+        (TrainPane::Sample, sample),
+        (side, other),
+        (TrainPane::Rate, rate),
+        (TrainPane::Gradient, gradient),
+        (TrainPane::Speed, speed),
     ]
 }
 
@@ -141,8 +121,7 @@ fn draw_chart(app: &App, pane: TrainPane, focused: bool, area: Rect, buf: &mut B
             TrainPane::HeldOut => "No evaluation yet.",
             _ => "No step is done yet.",
         };
-        let inner = chart::panel(&figure.title, "", focused, theme, area, buf);
-        return words(app, why, inner, buf);
+        return Panel::new(&figure.title, focused, theme).empty(why, area, buf);
     }
     let mut styles = chart::styles(theme);
     // Single steps stand behind the line that smooths them.
@@ -155,17 +134,6 @@ fn draw_chart(app: &App, pane: TrainPane, focused: bool, area: Rect, buf: &mut B
         ChartView::default()
     };
     chart::draw_styled(figure, &view, &styles, focused, theme, area, buf);
-}
-
-/// A sentence in the middle of a panel.
-fn words(app: &App, text: &str, area: Rect, buf: &mut Buffer) {
-    let area = Rect {
-        y: area.y + area.height.saturating_sub(1) / 2,
-        height: area.height.min(2),
-        ..area
-    };
-    let line = Line::styled(clean_line(text), app.theme().dim);
-    prose(vec![line], Alignment::Center, area, buf);
 }
 
 /// The screen before the trainings were read.
@@ -184,13 +152,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
         Span::styled(key.unwrap_or_default(), theme.key),
         Span::styled(" plans a training", theme.text),
     ]));
-    let area = Rect {
-        x: area.x + 1,
-        width: area.width.saturating_sub(2),
-        y: area.y + area.height.saturating_sub(3) / 2,
-        height: area.height.min(5),
-    };
-    prose(lines, Alignment::Center, area, buf);
+    middle(lines, area.inner(Margin::new(1, 0)), buf);
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@
 //! Not here: which figure, and what keys do to the view.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Margin, Rect};
-use ratatui::text::Line;
-use ratatui::widgets::{Block, BorderType, Widget};
+use ratatui::layout::Rect;
 
 use super::overlay::put;
-use crate::tui::sanitize::{clean_line, fit, width};
+use super::panel::Panel;
+use crate::tui::sanitize::{clean_line, width};
 use crate::tui::theme::Theme;
 use s1_plot::terminal::{self, ChartView, Ink, Styles};
 use s1_plot::{Figure, Window};
@@ -66,7 +65,9 @@ pub fn draw_styled(
         .cursor
         .and_then(|(series, point)| figure.readout(series, point))
         .unwrap_or_else(|| clean_line(&figure.caption).into_owned());
-    let inner = panel(&title, &below, focused, theme, area, buf);
+    let inner = Panel::new(&title, focused, theme)
+        .below(&below)
+        .draw(area, buf);
     // The axis may stand at the border; at the right the last label needs a column.
     let inner = Rect {
         x: inner.x.saturating_sub(1),
@@ -79,40 +80,6 @@ pub fn draw_styled(
         let x = area.right().saturating_sub(2 + width(sign) as u16);
         put(buf, area, x, area.y, area.width, sign, border);
     }
-}
-
-/// A bordered panel with words in its borders, cut where there is no room; returns the room inside,
-/// one column of margin left and right.
-pub fn panel(
-    title: &str,
-    below: &str,
-    focused: bool,
-    theme: &Theme,
-    area: Rect,
-    buf: &mut Buffer,
-) -> Rect {
-    let area = area.intersection(buf.area);
-    if area.width < 8 || area.height < 3 {
-        return area;
-    }
-    let (border, words) = if focused {
-        (theme.focus, theme.focus)
-    } else {
-        (theme.border, theme.title)
-    };
-    let room = usize::from(area.width.saturating_sub(6));
-    let shown = |text: &str| format!(" {} ", fit(&clean_line(text), room));
-    let mut block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(border);
-    if !title.is_empty() {
-        block = block.title(Line::styled(shown(title), words));
-    }
-    if !below.is_empty() {
-        block = block.title_bottom(Line::styled(shown(below), theme.text));
-    }
-    block.render(area, buf);
-    area.inner(Margin::new(2, 1))
 }
 
 /// How far one step of zooming goes.

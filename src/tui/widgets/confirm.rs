@@ -31,7 +31,7 @@ impl Confirm {
 
 impl Modal for Confirm {
     /// Yes; no is no answer.
-    type Answer = ();
+    type Output = ();
 
     /// `y` is yes; `n` and whatever leaves a list is no; a second key of quitting is yes, so that
     /// nobody is held back who means it. Enter does nothing.

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Position, Rect};
 
 use crate::tui::action::Action;
@@ -16,7 +17,8 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
 use crate::tui::widgets::list::{ListRow, Selection};
 use crate::tui::widgets::modal::{Modal, Reply, read_key};
-use crate::tui::widgets::overlay::{boxed, centered, put, scroll_to};
+use crate::tui::widgets::overlay::{boxed, centered, put, rows, scroll_to};
+use crate::tui::widgets::table::Table;
 use s1_lab::curate::{CurationReport, ItemDecision, StageKind, StageSummary};
 
 /// Columns that read well.
@@ -83,46 +85,32 @@ impl Curation {
     }
 
     fn draw_stages(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let mut places = area.rows();
-        let Some(head) = places.next() else { return };
-        let right = |text: &str| format!("{text:>width$}", width = usize::from(NUMBER));
-        let numbers = head.x + 2 + NAME;
-        put(buf, head, head.x + 2, head.y, NAME, "stage", theme.dim);
-        put(buf, head, numbers, head.y, NUMBER, &right("in"), theme.dim);
-        let out = numbers + NUMBER;
-        put(buf, head, out, head.y, NUMBER, &right("out"), theme.dim);
-        let bars = out + NUMBER + 2;
-        let words = bars + BAR + 2;
-        put(buf, head, words, head.y, head.width, "why", theme.dim);
-        let here = self.stage.get(self.chosen.stages.len());
+        let here = self.passage().map(|stage| stage.stage);
         let most = self.chosen.items.len().max(1) as f64;
-        for ((index, passage), row) in self.chosen.stages.iter().enumerate().zip(places) {
-            let mark = if here == Some(index) { "▸ " } else { "  " };
-            let style = match here == Some(index) {
-                true if !self.inside => theme.selected,
-                true => theme.title,
-                false => theme.text,
-            };
-            if here == Some(index) && !self.inside {
-                buf.set_style(row.intersection(buf.area), theme.selected);
-            }
-            let x = put(buf, row, row.x, row.y, row.width, mark, style);
-            put(buf, row, x, row.y, NAME, passage.stage.name(), style);
-            let count = |n: usize| right(&grouped(n as u64));
-            put(
-                buf,
-                row,
-                numbers,
-                row.y,
-                NUMBER,
-                &count(passage.input),
-                style,
-            );
-            put(buf, row, out, row.y, NUMBER, &count(passage.output), style);
-            let left = bar(passage.output as f64 / most, usize::from(BAR));
-            put(buf, row, bars, row.y, BAR, &left, style);
-            put(buf, row, words, row.y, row.width, &why(passage), style);
-        }
+        let style = |s: &StageSummary| match here == Some(s.stage) {
+            true if !self.inside => theme.selected,
+            true => theme.title,
+            false => theme.text,
+        };
+        let mark = |s: &StageSummary| if here == Some(s.stage) { "▸" } else { " " };
+        let name = |s: &StageSummary| format!("{} {}", mark(s), s.stage.name());
+        let count = |n: usize| grouped(n as u64);
+        let share = |s: &StageSummary| bar(s.output as f64 / most, usize::from(BAR));
+        let stages = &self.chosen.stages;
+        let selected = self.stage.get(stages.len()).filter(|_| !self.inside);
+        Table::new(stages)
+            .left("  stage", |s| (name(s), style(s)))
+            .at_least(NAME)
+            .right("in", |s| (count(s.input), style(s)))
+            .at_least(NUMBER)
+            .right("out", |s| (count(s.output), style(s)))
+            .at_least(NUMBER - 2)
+            .left("", |s| (share(s), style(s)))
+            .at_least(BAR)
+            .left("why", |s| (why(s), style(s)))
+            .cut()
+            .select(selected)
+            .draw(theme, area, buf);
     }
 
     fn draw_items(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
@@ -195,7 +183,7 @@ impl Curation {
 }
 
 impl Modal for Curation {
-    type Answer = Infallible;
+    type Output = Infallible;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
         let opener = (Context::Train, Action::ShowCuration);
@@ -222,20 +210,12 @@ impl Modal for Curation {
         let inner = boxed(buf, place, &title, &hint, theme);
         let stages = &self.chosen.stages;
         let high = (stages.len() as u16 + 1).min(inner.height);
-        let upper = Rect {
-            height: if inner.height < BOTH_FROM && self.inside {
-                0
-            } else {
-                high
-            },
-            ..inner
+        let high = match inner.height < BOTH_FROM && self.inside {
+            true => 0,
+            false => high,
         };
+        let [upper, lower] = rows([Length(high), Fill(1)], inner);
         self.draw_stages(buf, upper, theme);
-        let lower = Rect {
-            y: inner.y + upper.height,
-            height: inner.height - upper.height,
-            ..inner
-        };
         self.draw_items(buf, lower, theme);
         None
     }

@@ -55,7 +55,7 @@ impl Help {
 }
 
 impl Modal for Help {
-    type Answer = Infallible;
+    type Output = Infallible;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
         read_key(key, keymap, None, |action| self.handle(action))

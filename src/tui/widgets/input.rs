@@ -1,4 +1,8 @@
 //! One line of typed text with a cursor.
+//!
+//! What the question box is made of (`ratatui-textarea`) edits by code point: one Backspace would
+//! take the skin tone of an emoji, or an accent, and leave the rest. Here a key is a character as
+//! the user sees it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::buffer::Buffer;

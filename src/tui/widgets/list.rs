@@ -67,7 +67,31 @@ pub struct Selection {
 }
 
 /// Rows that page up and page down move by.
-const PAGE: usize = 10;
+pub const PAGE: usize = 10;
+
+/// Another row of `rows` after an action of moving, no further than both ends; `None` if it is
+/// another action.
+pub fn step_row(action: Action, row: usize, rows: usize) -> Option<usize> {
+    let next = match action {
+        Action::Up => row.saturating_sub(1),
+        Action::Down => row.saturating_add(1),
+        Action::PageUp => row.saturating_sub(PAGE),
+        Action::PageDown => row.saturating_add(PAGE),
+        Action::Home => 0,
+        Action::End => usize::MAX,
+        _ => return None,
+    };
+    Some(next.min(rows.saturating_sub(1)))
+}
+
+/// The neighbour of one of a closed set in the order in which a key walks through it, round both
+/// ends: the panel that gets the keys next.
+pub fn neighbour<T: Copy + PartialEq>(all: &[T], of: T, next: bool) -> T {
+    let at = all.iter().position(|one| *one == of).unwrap_or(0);
+    let step = if next { 1 } else { all.len().max(1) - 1 };
+    let there = all.get((at + step) % all.len().max(1));
+    there.copied().unwrap_or(of)
+}
 
 impl Selection {
     /// Starts at a row.
@@ -86,21 +110,11 @@ impl Selection {
         let Some(now) = self.get(len) else {
             return false;
         };
-        let last = len - 1;
-        self.selected = match action {
-            Action::Up => now.checked_sub(1).unwrap_or(last),
-            Action::Down => {
-                if now == last {
-                    0
-                } else {
-                    now + 1
-                }
-            }
-            Action::PageUp => now.saturating_sub(PAGE),
-            Action::PageDown => now.saturating_add(PAGE).min(last),
-            Action::Home => 0,
-            Action::End => last,
-            _ => return false,
+        self.selected = match (action, step_row(action, now, len)) {
+            (Action::Up, _) if now == 0 => len - 1,
+            (Action::Down, _) if now == len - 1 => 0,
+            (_, Some(row)) => row,
+            (_, None) => return false,
         };
         true
     }
@@ -178,7 +192,7 @@ impl<T: Clone + Debug> List<T> {
 }
 
 impl<T: Clone + Debug> Modal for List<T> {
-    type Answer = T;
+    type Output = T;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<T> {
         match keymap.action(Context::List, key) {

@@ -29,10 +29,10 @@ pub enum Reply<T> {
 /// A component that lies over a screen and has the keys.
 pub trait Modal: Debug {
     /// What the user is asked for.
-    type Answer;
+    type Output;
 
     /// Handles a key.
-    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Self::Answer>;
+    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Self::Output>;
 
     /// Takes pasted text in, where something is typed.
     fn paste(&mut self, _text: &str) {}

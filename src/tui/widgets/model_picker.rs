@@ -182,7 +182,7 @@ impl ModelPicker {
 }
 
 impl Modal for ModelPicker {
-    type Answer = PathBuf;
+    type Output = PathBuf;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<PathBuf> {
         let action = if types(key) {

@@ -1,7 +1,7 @@
 //! The box an overlay stands in, and text put into cells without ever leaving them.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
@@ -33,6 +33,16 @@ pub fn put(
 /// Width of a text in cells once it is made safe, at most `u16::MAX`.
 pub fn cells(text: &str) -> u16 {
     u16::try_from(width(&clean_line(text))).unwrap_or(u16::MAX)
+}
+
+/// Divides an area from the top down.
+pub fn rows<const N: usize>(heights: [Constraint; N], area: Rect) -> [Rect; N] {
+    Layout::vertical(heights).areas(area)
+}
+
+/// Divides an area from left to right.
+pub fn columns<const N: usize>(widths: [Constraint; N], area: Rect) -> [Rect; N] {
+    Layout::horizontal(widths).areas(area)
 }
 
 /// A box of at most `width` × `height` cells (border included) in the middle of `area`.

@@ -2,12 +2,13 @@
 
 use crossterm::event::{KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Position, Rect};
 
 use super::input::Input;
 use super::list::{ListRow, Selection, hint};
 use super::modal::{Modal, Reply};
-use super::overlay::{boxed, put};
+use super::overlay::{boxed, columns, put, rows};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -53,7 +54,7 @@ impl Palette {
 }
 
 impl Modal for Palette {
-    type Answer = Action;
+    type Output = Action;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Action> {
         let typed = types(key);
@@ -109,19 +110,11 @@ impl Modal for Palette {
         };
         let hint = hint(keymap, &[(Action::Accept, "run"), (Action::Cancel, "back")]);
         let inner = boxed(buf, place, "Commands", &hint, theme);
-        let line = Rect {
-            x: inner.x.saturating_add(2),
-            width: inner.width.saturating_sub(2),
-            ..inner
-        };
-        put(buf, inner, inner.x, inner.y, inner.width, ":", theme.key);
+        let [top, list] = rows([Length(1), Fill(1)], inner);
+        let [_, line] = columns([Length(2), Fill(1)], top);
+        put(buf, top, top.x, top.y, top.width, ":", theme.key);
         let cursor = self.input.draw(buf, line, theme);
 
-        let list = Rect {
-            y: inner.y.saturating_add(1),
-            height: inner.height.saturating_sub(1),
-            ..inner
-        };
         let matches = self.matches();
         if matches.is_empty() {
             put(
@@ -139,8 +132,8 @@ impl Modal for Palette {
             let key = contexts.find_map(|&c| keymap.key_for(c, *action));
             ListRow::new(action.describe(), key.unwrap_or_default())
         };
-        let rows: Vec<ListRow> = matches.iter().map(row).collect();
-        self.selection.draw(buf, list, rows.iter(), theme);
+        let found: Vec<ListRow> = matches.iter().map(row).collect();
+        self.selection.draw(buf, list, found.iter(), theme);
         cursor
     }
 }

@@ -37,7 +37,7 @@ impl PromptLine {
 }
 
 impl Modal for PromptLine {
-    type Answer = String;
+    type Output = String;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<String> {
         match keymap.action(Context::Editor, key) {

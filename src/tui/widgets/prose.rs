@@ -45,6 +45,17 @@ pub fn prose(lines: Vec<Line<'_>>, alignment: Alignment, area: Rect, buf: &mut B
     }
 }
 
+/// Draws lines in the middle of an area.
+pub fn middle(lines: Vec<Line<'_>>, area: Rect, buf: &mut Buffer) {
+    let above = area.height.saturating_sub(lines.len() as u16) / 2;
+    let area = Rect {
+        y: area.y + above,
+        height: area.height - above,
+        ..area
+    };
+    prose(lines, Alignment::Center, area, buf);
+}
+
 /// Breaks a sentence at spaces into lines of at most `max` cells; a longer word is broken.
 pub fn wrap(text: &str, max: usize) -> Vec<String> {
     let clusters: Vec<(&str, usize)> = graphemes(text).collect();

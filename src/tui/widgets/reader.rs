@@ -74,7 +74,7 @@ impl TextReader {
 }
 
 impl Modal for TextReader {
-    type Answer = Infallible;
+    type Output = Infallible;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
         read_key(key, keymap, Some(self.opener), |action| self.handle(action))

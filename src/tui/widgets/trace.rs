@@ -58,14 +58,14 @@ pub const ENTROPY_FULL: f32 = 3.0;
 
 /// How the final answer fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct GradedAnswer {
     /// The extracted answer.
     pub answer: String,
     /// Whether it is right, where a reference was given.
     pub correct: Option<bool>,
 }
 
-impl Verdict {
+impl GradedAnswer {
     /// Lines it takes below the trace.
     pub const LINES: usize = 2;
 }

@@ -1,7 +1,7 @@
 //! Right or wrong: answers and probes against the reference.
 
 use super::Live;
-use crate::tui::widgets::trace::Verdict;
+use crate::tui::widgets::trace::GradedAnswer;
 use s1_core::trace::{Phase, Token, phase_text};
 use s1_core::tree::BranchId;
 use s1_grading::equal;
@@ -40,7 +40,7 @@ impl Live {
 }
 
 /// What is shown of an answer: one that was looked for and not found, too.
-fn verdict(answer: Answer, tokens: &[Token]) -> Option<Verdict> {
+fn verdict(answer: Answer, tokens: &[Token]) -> Option<GradedAnswer> {
     let blank = || phase_text(tokens, Phase::Answer).trim().is_empty();
     let correct = answer.correct;
     let answer = match answer.text {
@@ -49,5 +49,5 @@ fn verdict(answer: Answer, tokens: &[Token]) -> Option<Verdict> {
         None if correct.is_some() => "none found".into(),
         None => return None,
     };
-    Some(Verdict { answer, correct })
+    Some(GradedAnswer { answer, correct })
 }

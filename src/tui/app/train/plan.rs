@@ -9,6 +9,7 @@ use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Effect, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
+use crate::tui::widgets::list::{PAGE, step_row};
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::training::command_line;
 use s1_lab::curate::CurationReport;
@@ -46,13 +47,13 @@ impl App {
         match action {
             A::Up | A::Down | A::Home | A::End => {
                 let selected = self.train.form.selected;
-                self.train.form.selected = super::step(action, selected, rows, false);
+                self.train.form.selected = step_row(action, selected, rows).unwrap_or(selected);
             }
-            A::PageUp => planned.scroll = planned.scroll.saturating_sub(super::PAGE),
+            A::PageUp => planned.scroll = planned.scroll.saturating_sub(PAGE),
             A::PageDown => {
                 let most = self.example_length();
                 let planned = &mut self.train.planned;
-                planned.scroll = (planned.scroll + super::PAGE).min(most);
+                planned.scroll = (planned.scroll + PAGE).min(most);
             }
             A::PointLeft | A::PointRight => {
                 let Some(Ok(preview)) = &planned.shown else {

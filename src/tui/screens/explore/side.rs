@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Widget};
+use ratatui::widgets::Widget;
 
 use super::on_border;
 use crate::tui::action::Action;
@@ -13,6 +13,7 @@ use crate::tui::app::{App, Model};
 use crate::tui::keymap::Context;
 use crate::tui::sanitize::width;
 use crate::tui::widgets::bars::{gauge, grouped};
+use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::ENTROPY_FULL;
 use crate::tui::widgets::{probes, spark};
 use s1_core::trace::thinking_tokens;
@@ -27,13 +28,11 @@ const VALUE: u16 = 8;
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(live) = &app.live else { return };
     let theme = app.theme();
-    let block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(theme.border)
-        .title(Line::styled(" Now ", on_border(theme, theme.title)));
+    let block =
+        panel::border(theme.border).title(Line::styled(" Now ", on_border(theme, theme.title)));
     let inner = block.inner(area);
     block.render(area, buf);
-    let mut rows = Rows {
+    let mut rows = SideRows {
         area,
         inner,
         y: inner.y,
@@ -57,7 +56,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 /// Draws from the top down while there is room.
-struct Rows<'a> {
+struct SideRows<'a> {
     area: Rect,
     inner: Rect,
     y: u16,
@@ -65,7 +64,7 @@ struct Rows<'a> {
     buf: &'a mut Buffer,
 }
 
-impl Rows<'_> {
+impl SideRows<'_> {
     /// The next `rows` rows, with a margin left and right; `None` where there is no room.
     fn next(&mut self, rows: u16) -> Option<Rect> {
         if self.y + rows > self.inner.bottom() {

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Widget};
+use ratatui::widgets::Widget;
 
 use super::{blank, on_border};
 use crate::tui::action::Action;
@@ -14,6 +14,7 @@ use crate::tui::app::{App, Focus};
 use crate::tui::keymap::Context;
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::bars::grouped;
+use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::Heat;
 use crate::tui::widgets::trace::paint::{Paint, paint};
 use s1_core::protocol::LaneState;
@@ -27,10 +28,7 @@ pub fn draw(app: &App, places: &ExploreAreas, buf: &mut Buffer) {
     if places.bordered {
         let focused = app.focus == Focus::Trace;
         let border = if focused { theme.focus } else { theme.border };
-        let mut block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(border)
-            .title(title(app));
+        let mut block = panel::border(border).title(title(app));
         if let Some(live) = &app.live {
             block = block
                 .title_bottom(below(app, live))

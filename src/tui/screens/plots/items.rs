@@ -8,8 +8,8 @@ use crate::tui::app::App;
 use crate::tui::app::plots::Shown;
 use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{put, scroll_to};
+use crate::tui::widgets::panel::Panel;
 use s1_lab::report::{CellMark, MatrixCell, MatrixRow, PointStats};
 use s1_store::run::Budget;
 
@@ -77,7 +77,7 @@ fn sign(mark: CellMark, turn: Turn, theme: &Theme) -> (&'static str, Style) {
 pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (plots, theme) = (&app.plots, app.theme());
     let Some(shown) = plots.current() else {
-        panel("items", "", focused, theme, area, buf);
+        Panel::new("items", focused, theme).draw(area, buf);
         return;
     };
     let several = plots.shown.len() > 1;
@@ -90,14 +90,10 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (row, column) = plots.cell;
     let below = focused.then(|| about(shown, row, column)).flatten();
     let legend = "✓ right · wrong ✂ cut off and wrong ✗ lost by Wait";
-    let inner = panel(
-        &title,
-        below.as_deref().unwrap_or(legend),
-        focused,
-        theme,
-        area,
-        buf,
-    );
+    let panel = Panel::new(&title, focused, theme);
+    let inner = panel
+        .below(below.as_deref().unwrap_or(legend))
+        .draw(area, buf);
     let items = &shown.report.items;
     let gutter = (shown.id_width as u16 + 2).min(inner.width / 4);
     let columns = usize::from((inner.width.saturating_sub(gutter)) / CELL);

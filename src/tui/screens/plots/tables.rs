@@ -3,91 +3,20 @@
 use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::words;
 use crate::tui::app::App;
 use crate::tui::app::plots::sweep::SweepState;
-use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, gauge, grouped};
-use crate::tui::widgets::chart::panel;
-use crate::tui::widgets::overlay::{put, scroll_to};
+use crate::tui::widgets::overlay::{put, rows};
+use crate::tui::widgets::panel::Panel;
+use crate::tui::widgets::table::Table;
 use s1_core::format;
+use s1_lab::report::Flips;
 use s1_plot::terminal::Ink;
 use s1_store::run::{Budget, RunSummary};
-
-/// One cell of a table.
-struct Cell {
-    text: String,
-    style: Style,
-    /// Numbers stand at the right of their column.
-    right: bool,
-}
-
-fn left(text: impl Into<String>, style: Style) -> Cell {
-    Cell {
-        text: text.into(),
-        style,
-        right: false,
-    }
-}
-
-fn right(text: impl Into<String>, style: Style) -> Cell {
-    Cell {
-        right: true,
-        ..left(text, style)
-    }
-}
-
-/// Draws rows below a head, columns as wide as their widest cell; columns that find no room are
-/// left out from the right.
-fn table(
-    buf: &mut Buffer,
-    area: Rect,
-    head: &[Cell],
-    rows: &[Vec<Cell>],
-    selected: Option<(usize, Style)>,
-) {
-    const GAP: u16 = 2;
-    let wide = |column: usize| {
-        let cells = rows.iter().filter_map(|r| r.get(column));
-        let widths = cells.chain(head.get(column)).map(|c| width(&c.text));
-        (widths.max().unwrap_or(0) as u16).min(area.width)
-    };
-    let height = usize::from(area.height.saturating_sub(1));
-    let first = scroll_to(selected.map_or(0, |(row, _)| row), rows.len(), height);
-    let shown = rows.iter().enumerate().skip(first).take(height);
-    if let Some((row, style)) = selected.filter(|(row, _)| (first..first + height).contains(row)) {
-        let y = area.y + 1 + (row - first) as u16;
-        let line = Rect {
-            y,
-            height: 1,
-            ..area
-        };
-        buf.set_style(line.intersection(buf.area), style);
-    }
-    let all: Vec<(u16, &[Cell])> = std::iter::once((area.y, head))
-        .chain(shown.map(|(index, row)| (area.y + 1 + (index - first) as u16, row.as_slice())))
-        .collect();
-    let mut x = area.x;
-    for column in 0..head.len() {
-        let size = wide(column);
-        if x + size > area.right() && column > 0 {
-            break;
-        }
-        for (y, row) in &all {
-            let Some(cell) = row.get(column) else {
-                continue;
-            };
-            let own = (width(&cell.text) as u16).min(size);
-            let at = if cell.right { x + size - own } else { x };
-            put(buf, area, at, *y, size, &cell.text, cell.style);
-        }
-        x += size + GAP;
-    }
-}
 
 /// A count and a bar as long as its share.
 fn counted(count: usize, n: usize, sign: &str) -> String {
@@ -100,44 +29,29 @@ pub fn waits(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (plots, theme) = (&app.plots, app.theme());
     let name = plots.current().map_or("", |s| s.run.name.as_str());
     let below = "another: another answer, right or wrong · took effect: a further Wait came about";
-    let inner = panel(&format!("waits ─ {name}"), below, focused, theme, area, buf);
+    let title = format!("waits ─ {name}");
+    let panel = Panel::new(&title, focused, theme).below(below);
     let flips = plots.current().map_or(&[][..], |s| &s.report.flips);
     if flips.is_empty() {
-        return words(
-            app,
-            "This run has no points that differ by a Wait.",
-            inner,
-            buf,
-        );
+        return panel.empty("This run has no points that differ by a Wait.", area, buf);
     }
-    let head = [
-        left("budget", theme.dim),
-        left("wait", theme.dim),
-        left("won ✗→✓", theme.dim),
-        left("lost ✓→✗", theme.dim),
-        right("n", theme.dim),
-        right("another", theme.dim),
-        right("took effect", theme.dim),
-    ];
-    let rows: Vec<Vec<Cell>> = flips
-        .iter()
-        .map(|f| {
-            let budget = match f.budget {
-                Budget::Natural => "natural".to_owned(),
-                Budget::Tokens(n) => n.to_string(),
-            };
-            vec![
-                left(budget, theme.text),
-                left(format!("{} → {}", f.from, f.to), theme.text),
-                left(counted(f.gained, f.n, "+"), theme.good),
-                left(counted(f.lost, f.n, "-"), theme.bad),
-                right(f.n.to_string(), theme.text),
-                right(f.changed.to_string(), theme.text),
-                right(f.applied.to_string(), theme.text),
-            ]
+    let budget = |f: &Flips| match f.budget {
+        Budget::Natural => "natural".to_owned(),
+        Budget::Tokens(n) => n.to_string(),
+    };
+    let number = |n: usize| (n.to_string(), theme.text);
+
+    Table::new(flips)
+        .left("budget", |f| (budget(f), theme.text))
+        .left("wait", |f| (format!("{} → {}", f.from, f.to), theme.text))
+        .left("won ✗→✓", |f| {
+            (counted(f.gained, f.n, "+"), theme.good)
         })
-        .collect();
-    table(buf, inner, &head, &rows, None);
+        .left("lost ✓→✗", |f| (counted(f.lost, f.n, "-"), theme.bad))
+        .right("n", |f| number(f.n))
+        .right("another", |f| number(f.changed))
+        .right("took effect", |f| number(f.applied))
+        .draw(theme, panel.draw(area, buf), buf);
 }
 
 /// Every point against the anchor, problem by problem.
@@ -165,43 +79,32 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         }
         None => "p: McNemar's exact test, two-sided".into(),
     };
-    let inner = panel(&title, &below, focused, theme, area, buf);
+    let panel = Panel::new(&title, focused, theme).below(&below);
     if plots.pairs.is_empty() {
-        return words(app, "There is nothing to compare with yet.", inner, buf);
+        return panel.empty("There is nothing to compare with yet.", area, buf);
     }
-    let head = [
-        left("point", theme.dim),
-        left("won", theme.dim),
-        left("lost", theme.dim),
-        right("both", theme.dim),
-        right("neither", theme.dim),
-        right("n", theme.dim),
-        right("p", theme.dim),
-    ];
-    let rows: Vec<Vec<Cell>> = plots
-        .pairs
-        .iter()
-        .map(|pair| {
+    let number = |n: usize| (n.to_string(), theme.text);
+    let selected = focused.then_some(plots.pair);
+    let inner = panel.draw(area, buf);
+    Table::new(&plots.pairs)
+        .left("point", |pair| (plots.name_of(pair.point), theme.text))
+        .left("won", |pair| {
             let p = &pair.paired;
-            let n = p.n();
-            let chance_of = p.p();
-            let small = chance_of < 0.05;
-            vec![
-                left(plots.name_of(pair.point), theme.text),
-                left(counted(p.only_second.len(), n, "+"), theme.good),
-                left(counted(p.only_first.len(), n, "-"), theme.bad),
-                right(p.both.to_string(), theme.text),
-                right(p.neither.to_string(), theme.text),
-                right(n.to_string(), theme.text),
-                right(
-                    chance(chance_of),
-                    if small { theme.title } else { theme.text },
-                ),
-            ]
+            (counted(p.only_second.len(), p.n(), "+"), theme.good)
         })
-        .collect();
-    let selected = focused.then_some((plots.pair, theme.selected));
-    table(buf, inner, &head, &rows, selected);
+        .left("lost", |pair| {
+            let p = &pair.paired;
+            (counted(p.only_first.len(), p.n(), "-"), theme.bad)
+        })
+        .right("both", |pair| number(pair.paired.both))
+        .right("neither", |pair| number(pair.paired.neither))
+        .right("n", |pair| number(pair.paired.n()))
+        .right("p", |pair| {
+            let p = pair.paired.p();
+            (chance(p), if p < 0.05 { theme.title } else { theme.text })
+        })
+        .select(selected)
+        .draw(theme, inner, buf);
 }
 
 /// A probability in six columns; `*` marks those below 5 %.
@@ -232,60 +135,41 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         (None, None) => String::new(),
     };
     let title = format!("runs ─ {} of {} shown", plots.shown.len(), list.len());
-    let mut inner = panel(&title, &below, focused, theme, area, buf);
+    let panel = Panel::new(&title, focused, theme).below(&below);
+    let mut inner = panel.draw(area, buf);
     if let Some(sweep) = &plots.sweep {
-        let rows = inner.height.min(2);
-        progress(
-            sweep,
-            Rect {
-                height: rows,
-                ..inner
-            },
-            theme,
-            buf,
-        );
-        inner.y += rows;
-        inner.height -= rows;
+        let [top, rest] = rows([Length(2), Fill(1)], inner);
+        progress(sweep, top, theme, buf);
+        inner = rest;
     }
-    let head = [
-        left("", theme.dim),
-        left("run", theme.dim),
-        right("done", theme.dim),
-        left("model", theme.dim),
-        left("problems", theme.dim),
-    ];
-    let rows: Vec<Vec<Cell>> = list
-        .iter()
-        .map(|run| {
-            let shown = plots.shown_as(&run.name);
-            let (sign, style) = match shown {
-                Some(at) => {
-                    let color = theme.series.get(at % theme.series.len().max(1));
-                    // The sign of its first line in the curve.
-                    let series = &plots.curves.figure.series;
-                    let own = series.iter().find(|s| s.color == at);
-                    let sign = own.map_or("■", |s| s.marker.glyph(ascii));
-                    (sign, color.copied().unwrap_or(theme.text))
-                }
-                None => (" ", theme.text),
-            };
-            let total = run.settings.problems.count;
-            let done = if run.is_complete() {
-                format!("{} ✓", run.rows)
-            } else {
-                format!("{}/{total}  ", run.rows)
-            };
-            vec![
-                left(sign, style),
-                left(run.name.clone(), theme.text),
-                right(done, theme.text),
-                left(run.settings.model.card.name.clone(), theme.dim),
-                left(run.settings.problems.name.clone(), theme.dim),
-            ]
+    // The sign and the colour of its first line in the curve.
+    let sign = |run: &RunSummary| match plots.shown_as(&run.name) {
+        Some(at) => {
+            let color = theme.series.get(at % theme.series.len().max(1));
+            let series = &plots.curves.figure.series;
+            let own = series.iter().find(|s| s.color == at);
+            let sign = own.map_or("■", |s| s.marker.glyph(ascii));
+            (sign.to_owned(), color.copied().unwrap_or(theme.text))
+        }
+        None => (" ".to_owned(), theme.text),
+    };
+    let done = |run: &RunSummary| match run.is_complete() {
+        true => format!("{} ✓", run.rows),
+        false => format!("{}/{}  ", run.rows, run.settings.problems.count),
+    };
+    let selected = focused.then_some(plots.row);
+    Table::new(list)
+        .left("", sign)
+        .left("run", |run| (run.name.clone(), theme.text))
+        .right("done", |run| (done(run), theme.text))
+        .left("model", |run| {
+            (run.settings.model.card.name.clone(), theme.dim)
         })
-        .collect();
-    let selected = focused.then_some((plots.row, theme.selected));
-    table(buf, inner, &head, &rows, selected);
+        .left("problems", |run| {
+            (run.settings.problems.name.clone(), theme.dim)
+        })
+        .select(selected)
+        .draw(theme, inner, buf);
 }
 
 /// Two lines on the sweep that is under way: how far, how fast, how long still.

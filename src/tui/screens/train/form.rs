@@ -1,6 +1,7 @@
 //! The form of a new training, and what it will take.
 
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -10,8 +11,8 @@ use crate::tui::app::App;
 use crate::tui::app::train::form::{Form, FormField, FormRow};
 use crate::tui::sanitize::fit_end;
 use crate::tui::widgets::bars::grouped;
-use crate::tui::widgets::chart::panel;
-use crate::tui::widgets::overlay::{put, scroll_to};
+use crate::tui::widgets::overlay::{columns, put, rows, scroll_to};
+use crate::tui::widgets::panel::Panel;
 use s1_core::format;
 use s1_lab::training::Preview;
 use s1_train::ExamplePiece;
@@ -42,30 +43,14 @@ pub fn draw(app: &App, body: Rect, buf: &mut Buffer) -> Option<Rect> {
     }
     if rest.width < SIDE_BY_SIDE_FROM {
         // As many rows as the form has, as long as the plan keeps its own.
-        let rows = app.train.form.rows().len() as u16 + 2;
-        let top = rows.min(rest.height * 3 / 5);
-        let upper = Rect {
-            height: top,
-            ..rest
-        };
-        let lower = Rect {
-            y: rest.y + top,
-            height: rest.height - top,
-            ..rest
-        };
+        let wanted = app.train.form.rows().len() as u16 + 2;
+        let top = wanted.min(rest.height * 3 / 5);
+        let [upper, lower] = rows([Length(top), Fill(1)], rest);
         fields(app, upper, buf);
         plan(app, lower, buf);
         return Some(lower);
     }
-    let left = Rect {
-        width: rest.width * 11 / 20,
-        ..rest
-    };
-    let right = Rect {
-        x: rest.x + left.width,
-        width: rest.width - left.width,
-        ..rest
-    };
+    let [left, right] = columns([Length(rest.width * 11 / 20), Fill(1)], rest);
     fields(app, left, buf);
     plan(app, right, buf);
     Some(right)
@@ -86,7 +71,7 @@ fn command(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
         height: high,
         ..area
     };
-    let inner = panel("the same from a shell", "", false, theme, place, buf);
+    let inner = Panel::new("the same from a shell", false, theme).draw(place, buf);
     pieces::draw(&rows, 0, (theme.dim, theme.dim, theme.dim), inner, buf);
     high
 }
@@ -104,7 +89,8 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let rows_of_note = area.height >= NOTE_FROM;
     let border = if rows_of_note { "" } else { below };
-    let mut inner = panel("a new training", border, true, theme, area, buf);
+    let panel = Panel::new("a new training", true, theme).below(border);
+    let mut inner = panel.draw(area, buf);
     if rows_of_note {
         inner.height -= 3;
         let text = [ExamplePiece {
@@ -210,11 +196,11 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
     let dimmed = |style: Style| if current { style } else { theme.dim };
     match &planned.shown {
         None => {
-            let inner = panel("what it will take", "", false, theme, area, buf);
-            super::words(app, "Reading the model and the data …", inner, buf);
+            let panel = Panel::new("what it will take", false, theme);
+            panel.empty("Reading the model and the data …", area, buf);
         }
         Some(Err(sentence)) => {
-            let inner = panel("what it will take", "", false, theme, area, buf);
+            let inner = Panel::new("what it will take", false, theme).draw(area, buf);
             let text = [ExamplePiece {
                 text: format!("✗ {sentence}"),
                 loss: false,
@@ -238,7 +224,8 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
             } else {
                 "what it would have taken; working out the new …"
             };
-            let inner = panel(title, &below, false, theme, area, buf);
+            let panel = Panel::new(title, false, theme).below(&below);
+            let inner = panel.draw(area, buf);
             let mut y = inner.y;
             let wide = inner.width >= WIDE_FROM;
             for (text, style) in facts(preview, wide, train.form.price(), app) {

@@ -5,23 +5,23 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::strip::sign;
-use super::words;
 use crate::tui::app::App;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::list::{ListRow, Selection};
 use crate::tui::widgets::overlay::put;
+use crate::tui::widgets::panel::Panel;
 use s1_core::format;
 use s1_core::training::TrainEvent;
 
 /// What happened, the newest last.
 pub fn log(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
-    let inner = panel("log", "", focused, theme, area, buf);
+    let panel = Panel::new("log", focused, theme);
     let events = &train.watched.events;
     if events.is_empty() {
-        return words(app, "Nothing yet.", inner, buf);
+        return panel.empty("Nothing yet.", area, buf);
     }
+    let inner = panel.draw(area, buf);
     let last = events.len() - train.log.min(events.len() - 1);
     let first = last.saturating_sub(usize::from(inner.height));
     for (recorded, place) in events.iter().take(last).skip(first).zip(inner.rows()) {
@@ -64,7 +64,7 @@ fn entry(event: &TrainEvent, theme: &Theme) -> (String, Style) {
 /// Its checkpoints, the newest first.
 pub fn checkpoints(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
-    let inner = panel("checkpoints", "", focused, theme, area, buf);
+    let panel = Panel::new("checkpoints", focused, theme);
     let rows: Vec<ListRow> = train
         .watched
         .checkpoints
@@ -72,8 +72,9 @@ pub fn checkpoints(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         .map(|c| ListRow::new(format!("step {}", c.step), format::size(c.bytes)))
         .collect();
     if rows.is_empty() {
-        return words(app, "None yet.", inner, buf);
+        return panel.empty("None yet.", area, buf);
     }
+    let inner = panel.draw(area, buf);
     Selection::at(train.checkpoint).draw(buf, inner, rows.iter(), theme);
 }
 
@@ -84,7 +85,8 @@ pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let selected = list.get(train.row);
     let below = selected.map_or(String::new(), |l| l.training.folder().display().to_string());
     let title = format!("trainings ─ {}", list.len());
-    let inner = panel(&title, &below, focused, theme, area, buf);
+    let panel = Panel::new(&title, focused, theme).below(&below);
+    let inner = panel.draw(area, buf);
     let rows: Vec<ListRow> = list
         .iter()
         .map(|l| {

@@ -3,10 +3,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{pieces, words};
+use super::pieces;
 use crate::tui::app::App;
-use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::put;
+use crate::tui::widgets::panel::Panel;
 use s1_train::ExamplePiece;
 
 pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
@@ -14,11 +14,12 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (shown, n) = train.sample();
     let samples = train.watched.samples();
     let Some((index, sample)) = shown.and_then(|i| Some((i, samples.get(i)?))) else {
-        let inner = panel("what it says", "", focused, theme, area, buf);
-        return words(app, "Nothing was asked yet.", inner, buf);
+        let panel = Panel::new("what it says", focused, theme);
+        return panel.empty("Nothing was asked yet.", area, buf);
     };
     let below = format!("step {} · {} of {n} ◂ ▸", sample.step, index + 1);
-    let inner = panel("what it says", &below, focused, theme, area, buf);
+    let panel = Panel::new("what it says", focused, theme).below(&below);
+    let inner = panel.draw(area, buf);
     let mut y = inner.y;
     let mut line = |buf: &mut Buffer, text: &str, style| {
         if y < inner.bottom() {

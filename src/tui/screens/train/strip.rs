@@ -10,8 +10,8 @@ use crate::tui::app::App;
 use crate::tui::app::train::Listed;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{gauge, grouped};
-use crate::tui::widgets::chart::panel;
 use crate::tui::widgets::overlay::{cells, put};
+use crate::tui::widgets::panel::Panel;
 use s1_core::format;
 use s1_plot::Unit;
 use s1_store::training::TrainingState;
@@ -65,7 +65,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     } else {
         String::new()
     };
-    let inner = panel(&title, &below, false, theme, area, buf);
+    let panel = Panel::new(&title, false, theme).below(&below);
+    let inner = panel.draw(area, buf);
     let row = |i: u16| Rect {
         y: inner.y + i,
         height: 1,

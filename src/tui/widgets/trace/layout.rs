@@ -54,7 +54,7 @@ impl Mark {
 
 /// A place in a trace: a token, and a byte of its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct TextPosition {
     /// Index of the token.
     pub token: usize,
     /// Byte offset in the token's text.
@@ -63,11 +63,11 @@ pub struct Place {
 
 /// One line of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct TraceLine {
     /// What it is.
     pub kind: LineKind,
     /// Where its text begins.
-    pub start: Place,
+    pub start: TextPosition,
     /// The sign at its start.
     pub mark: Option<Mark>,
     /// A note at its right end: who put the first token there, in words.
@@ -82,7 +82,7 @@ pub struct Line {
 
 /// A run of one token on one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct LinePiece {
     /// Index of the token.
     pub token: usize,
     /// First column, counted from the line's indent.
@@ -98,8 +98,8 @@ pub struct Piece {
 pub struct Layout {
     width: usize,
     show_delimiters: bool,
-    lines: Vec<Line>,
-    pieces: Vec<Piece>,
+    lines: Vec<TraceLine>,
+    pieces: Vec<LinePiece>,
     /// The texts of the pieces, one after the other, safe to draw.
     text: String,
     /// Number of tokens laid out.
@@ -126,7 +126,7 @@ impl Layout {
         } else {
             self.reopen_last()
         };
-        let mut pen = Pen::new(self, from);
+        let mut pen = LineWriter::new(self, from);
         for i in from.place.token..tokens.len() {
             let byte = if i == from.place.token {
                 from.place.byte
@@ -139,7 +139,7 @@ impl Layout {
     }
 
     /// The lines, in order.
-    pub fn lines(&self) -> &[Line] {
+    pub fn lines(&self) -> &[TraceLine] {
         &self.lines
     }
 
@@ -159,7 +159,7 @@ impl Layout {
     }
 
     /// The pieces of a line, each with its text.
-    pub fn pieces(&self, line: usize) -> impl Iterator<Item = (&Piece, &str)> {
+    pub fn pieces(&self, line: usize) -> impl Iterator<Item = (&LinePiece, &str)> {
         self.pieces[self.piece_range(line)]
             .iter()
             .map(|p| (p, self.text.get(p.start..p.end).unwrap_or("")))
@@ -185,7 +185,7 @@ impl Layout {
     }
 
     /// The line that holds a place of the text.
-    pub fn line_at(&self, place: Place) -> usize {
+    pub fn line_at(&self, place: TextPosition) -> usize {
         self.lines
             .partition_point(|l| l.start <= place)
             .saturating_sub(1)
@@ -262,28 +262,28 @@ impl Layout {
 /// Where laying out goes on.
 #[derive(Clone, Copy, Default)]
 struct From {
-    place: Place,
+    place: TextPosition,
     /// The line for it exists already.
     open: bool,
 }
 
 /// The unfinished last line.
-struct Pen<'a> {
+struct LineWriter<'a> {
     out: &'a mut Layout,
     /// Columns used on the line.
     x: usize,
     /// The word being written: its first piece, column and place.
-    word: Option<(usize, usize, Place)>,
+    word: Option<(usize, usize, TextPosition)>,
     /// Line breaks read since the last thing shown: the piece and place of each.
-    breaks: Vec<(usize, Place)>,
+    breaks: Vec<(usize, TextPosition)>,
     /// White space is skipped until something shows.
     skip_blank: bool,
 }
 
-impl<'a> Pen<'a> {
-    fn new(out: &'a mut Layout, from: From) -> Pen<'a> {
+impl<'a> LineWriter<'a> {
+    fn new(out: &'a mut Layout, from: From) -> LineWriter<'a> {
         let skip_blank = from.open && out.lines.last().is_some_and(|l| l.segment);
-        Pen {
+        LineWriter {
             out,
             x: 0,
             word: None,
@@ -300,7 +300,7 @@ impl<'a> Pen<'a> {
         }
         if !token.is_delimiter() || self.out.show_delimiters {
             glyphs(&token.text, from, |byte, glyph| {
-                let place = Place { token: i, byte };
+                let place = TextPosition { token: i, byte };
                 match glyph {
                     Glyph::Newline => self.newline(place),
                     Glyph::Space(n) => self.space(place, n),
@@ -316,7 +316,7 @@ impl<'a> Pen<'a> {
 
     /// Begins a new line where the token begins a new part of the trace.
     fn start_segment(&mut self, i: usize, token: &Token, before: Option<&Token>) {
-        let place = Place { token: i, byte: 0 };
+        let place = TextPosition { token: i, byte: 0 };
         let reason_before = before.and_then(|t| t.reason);
         let ended_before = before.is_some_and(Token::is_delimiter);
         if token.is_delimiter() {
@@ -365,7 +365,7 @@ impl<'a> Pen<'a> {
 
     fn open(
         &mut self,
-        start: Place,
+        start: TextPosition,
         kind: LineKind,
         mark: Option<Mark>,
         note: Option<(&str, usize)>,
@@ -384,9 +384,9 @@ impl<'a> Pen<'a> {
         }
     }
 
-    fn line(&mut self, start: Place, kind: LineKind, hard: bool) {
+    fn line(&mut self, start: TextPosition, kind: LineKind, hard: bool) {
         let first_piece = self.out.pieces.len();
-        self.out.lines.push(Line {
+        self.out.lines.push(TraceLine {
             kind,
             start,
             mark: None,
@@ -419,7 +419,7 @@ impl<'a> Pen<'a> {
         text.saturating_sub(mark + note).max(1)
     }
 
-    fn newline(&mut self, place: Place) {
+    fn newline(&mut self, place: TextPosition) {
         if !self.skip_blank {
             self.breaks.push((self.out.pieces.len(), place));
         }
@@ -427,7 +427,7 @@ impl<'a> Pen<'a> {
         self.word = None;
     }
 
-    fn space(&mut self, place: Place, columns: usize) {
+    fn space(&mut self, place: TextPosition, columns: usize) {
         if self.skip_blank {
             return self.piece(place.token, "", 0, false);
         }
@@ -443,7 +443,7 @@ impl<'a> Pen<'a> {
         }
     }
 
-    fn cell(&mut self, place: Place, text: &str, width: usize) {
+    fn cell(&mut self, place: TextPosition, text: &str, width: usize) {
         self.flush_breaks(place);
         self.skip_blank = false;
         // The same on every line, marked or not: a line's start must not depend on it.
@@ -471,7 +471,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Moves the current word to a new line; a word that fills its line is split before `place`.
-    fn wrap(&mut self, place: Place) {
+    fn wrap(&mut self, place: TextPosition) {
         let kind = self.kind();
         let Some((piece, x, start)) = self.word.filter(|(_, x, _)| *x > 0) else {
             self.line(place, kind, false);
@@ -490,7 +490,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Turns the line breaks read so far into lines.
-    fn flush_breaks(&mut self, place: Place) {
+    fn flush_breaks(&mut self, place: TextPosition) {
         if self.breaks.is_empty() {
             return;
         }
@@ -510,7 +510,7 @@ impl<'a> Pen<'a> {
     /// `fresh` does not forbid it.
     fn piece(&mut self, token: usize, text: &str, width: usize, fresh: bool) {
         if self.out.lines.is_empty() {
-            self.line(Place { token, byte: 0 }, LineKind::Thinking, true);
+            self.line(TextPosition { token, byte: 0 }, LineKind::Thinking, true);
         }
         let start = self.out.text.len();
         self.out.text.push_str(text);
@@ -524,7 +524,7 @@ impl<'a> Pen<'a> {
                 last.end = end;
                 last.width += width;
             }
-            _ => self.out.pieces.push(Piece {
+            _ => self.out.pieces.push(LinePiece {
                 token,
                 x: self.x,
                 width,

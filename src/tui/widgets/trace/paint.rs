@@ -8,9 +8,9 @@ use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::theme::Theme;
 use s1_core::trace::{Origin, Phase, Reason, Token, thinking_tokens};
 
-use super::layout::{Line, LineKind, Mark};
+use super::layout::{LineKind, Mark, TraceLine};
 use super::view::View;
-use super::{Heat, Verdict};
+use super::{GradedAnswer, Heat};
 
 /// How a trace is to be drawn.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct Paint<'a> {
     /// Text is streaming in: show where.
     pub running: bool,
     /// The final answer, once there is one.
-    pub verdict: Option<&'a Verdict>,
+    pub verdict: Option<&'a GradedAnswer>,
 }
 
 /// Draws the lines of a view that are on screen.
@@ -34,7 +34,7 @@ pub fn paint(view: &View, tokens: &[Token], how: &Paint, area: Rect, buf: &mut B
         let Some(line) = layout.lines().get(index) else {
             break;
         };
-        let pen = Pen {
+        let pen = CellWriter {
             area,
             y: area.y + row,
             buf,
@@ -47,7 +47,7 @@ pub fn paint(view: &View, tokens: &[Token], how: &Paint, area: Rect, buf: &mut B
             .checked_sub(first)
             .filter(|&r| r < usize::from(area.height))
         {
-            let mut pen = Pen {
+            let mut pen = CellWriter {
                 area,
                 y: area.y + row as u16,
                 buf,
@@ -58,13 +58,13 @@ pub fn paint(view: &View, tokens: &[Token], how: &Paint, area: Rect, buf: &mut B
 }
 
 /// Writes cells of one row; everything outside the area is dropped.
-struct Pen<'a> {
+struct CellWriter<'a> {
     area: Rect,
     y: u16,
     buf: &'a mut Buffer,
 }
 
-impl Pen<'_> {
+impl CellWriter<'_> {
     /// Puts one cell's text at a column of the area.
     fn cell(&mut self, x: usize, text: &str, width: usize, style: Style) {
         if x + width > usize::from(self.area.width) {
@@ -121,7 +121,14 @@ impl Pen<'_> {
     }
 }
 
-fn draw_line(view: &View, tokens: &[Token], how: &Paint, index: usize, line: &Line, mut pen: Pen) {
+fn draw_line(
+    view: &View,
+    tokens: &[Token],
+    how: &Paint,
+    index: usize,
+    line: &TraceLine,
+    mut pen: CellWriter,
+) {
     let theme = how.theme;
     let layout = view.layout();
     if let LineKind::Rule(reason) = line.kind {
@@ -177,7 +184,7 @@ fn draw_invisible_cursor(
     theme: &Theme,
     index: usize,
     end: usize,
-    pen: &mut Pen,
+    pen: &mut CellWriter,
 ) {
     let Some(cursor) = view.cursor() else { return };
     let Some((line, x, 0)) = view.layout().find(cursor) else {
@@ -195,7 +202,7 @@ fn draw_invisible_cursor(
     }
 }
 
-fn draw_gutter(line: &Line, gutter: usize, users: bool, theme: &Theme, pen: &mut Pen) {
+fn draw_gutter(line: &TraceLine, gutter: usize, users: bool, theme: &Theme, pen: &mut CellWriter) {
     let (mark_style, bar) = match (line.mark, line.kind) {
         (Some(Mark::Wait), _) => (theme.forced, theme.forced),
         (Some(Mark::User), _) => (theme.user, theme.user),
@@ -217,10 +224,10 @@ fn draw_gutter(line: &Line, gutter: usize, users: bool, theme: &Theme, pen: &mut
 fn draw_rule(
     reason: Reason,
     tokens: &[Token],
-    line: &Line,
+    line: &TraceLine,
     under: bool,
     theme: &Theme,
-    pen: &mut Pen,
+    pen: &mut CellWriter,
 ) {
     let at = thinking_tokens(tokens.get(..line.start.token).unwrap_or(tokens));
     let (label, style) = rule_label(reason, at, theme);
@@ -249,7 +256,7 @@ fn rule_label(reason: Reason, at: usize, theme: &Theme) -> (String, Style) {
     }
 }
 
-fn draw_verdict(verdict: &Verdict, theme: &Theme, gutter: usize, pen: &mut Pen) {
+fn draw_verdict(verdict: &GradedAnswer, theme: &Theme, gutter: usize, pen: &mut CellWriter) {
     let x = pen.text(gutter, "Answer ▸ ", theme.dim);
     let style = match verdict.correct {
         Some(true) => theme.good,

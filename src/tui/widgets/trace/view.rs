@@ -5,7 +5,7 @@
 
 use s1_core::trace::{Phase, Token};
 
-use super::layout::{Layout, Place};
+use super::layout::{Layout, TextPosition};
 
 /// A way to move the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct View {
     /// Token under the cursor; `None` is the end of the stream.
     cursor: Option<usize>,
     /// The place at the top of the screen; `None` follows the end.
-    top: Option<Place>,
+    top: Option<TextPosition>,
     /// Rows of the screen.
     height: usize,
     /// Lines drawn below the last token (the verdict).

@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Rows, finite};
+use super::{SideRows, finite};
 use crate::tui::app::App;
 use crate::tui::app::live::Live;
 use crate::tui::sanitize::{fit, width};
@@ -12,7 +12,7 @@ use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::trace::glyph::{label, quoted};
 use s1_core::trace::{Origin, Token};
 
-impl Rows<'_> {
+impl SideRows<'_> {
     pub(super) fn cursor(&mut self, live: &Live) {
         let theme = self.app.theme();
         let tokens = &live.lane().tokens;
