@@ -28,7 +28,7 @@ pub struct RunsArgs {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct RunLine<'a> {
     run: &'a str,
     created_at: u64,
     rows: usize,
@@ -81,7 +81,7 @@ pub fn run(args: &RunsArgs) -> Result<ExitCode> {
 }
 
 fn json(run: &RunSummary, out: &mut impl Write) -> Result<()> {
-    let line = Line {
+    let line = RunLine {
         run: &run.name,
         created_at: run.created_at,
         rows: run.rows,

@@ -395,8 +395,16 @@ impl Plots {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Rows that were compared with the anchor, by one test.
+    static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Counts one problem in the comparisons of a run's points with the anchor.
 fn pair(pairs: &mut Vec<PointPair>, anchor: CurveSource, at_anchor: &Row, run: usize, row: &Row) {
+    #[cfg(test)]
+    COMPARED.set(COMPARED.get() + 1);
     let first = at_anchor.at(anchor.point);
     for samples in row.samples.chunk_by(|a, b| a.point == b.point) {
         let point = CurveSource {

@@ -294,6 +294,42 @@ fn what_grows_row_by_row_is_what_is_read_at_once() {
     }
 }
 
+/// Rows compared while a sweep of n problems grows over another run of the same problems.
+fn compared(n: usize) -> usize {
+    use s1_lab::sweep::Progress;
+    use s1_plot::fixtures::run;
+    let mut app = ready();
+    app.show_plots();
+    app.on_run("other", Ok(run("other", n, 60, 1)));
+    app.plots.sweep = Some(Default::default());
+    let mut grown = run("grown", n, 20, 1);
+    let rows = std::mem::take(&mut grown.rows);
+    app.on_sweep(Progress::Started {
+        run: Box::new(grown),
+        model: Box::default(),
+        done: 0,
+        total: n,
+    });
+    app.drain();
+    COMPARED.set(0);
+    for (done, row) in (1..).zip(rows) {
+        app.on_sweep(Progress::Row {
+            row: Box::new(row),
+            done,
+            total: n,
+        });
+    }
+    assert_eq!(app.drain().1, [], "nothing is read again");
+    assert_eq!(app.plots.pairs[0].paired.n(), n);
+    COMPARED.get()
+}
+
+#[test]
+fn a_row_costs_as_much_in_a_long_run_as_in_a_short_one() {
+    assert_eq!(compared(50), 50);
+    assert_eq!(compared(200), 200);
+}
+
 /// Types a field of the form.
 fn field(app: &mut App, row: usize, text: &str) {
     app.overlay = None;
