@@ -1,40 +1,51 @@
-//! The hub's cache on disk, laid out as its own tools do: `blobs` has the files by what the hub
-//! calls their content, `snapshots/COMMIT` links with their names, `refs/main` the newest commit.
+//! The hub's cache on disk, laid out as its own tools do ([`hf_hub::Cache`]): `blobs` has the files by
+//! what the hub calls their content, `snapshots/COMMIT` links with their names, `refs/main` the
+//! newest commit.
+//!
+//! Not here: requests. The library sends the user's token wherever a redirect points, and cannot be
+//! left while nothing arrives; `client` and `fetch` do that part.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hf_hub::{Cache, CacheRepo, RepoType};
+
 use super::RepoKind;
 
 /// One repository and its folder in the cache.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Repo {
     pub(super) kind: RepoKind,
     /// `owner/name`.
     pub(super) name: String,
+    entry: CacheRepo,
     folder: PathBuf,
 }
 
 impl Repo {
     pub(super) fn new(cache: &Path, kind: RepoKind, name: &str) -> Repo {
-        let folder = format!("{}--{}", kind.plural(), name.replace('/', "--"));
+        let of_kind = match kind {
+            RepoKind::Model => RepoType::Model,
+            RepoKind::Dataset => RepoType::Dataset,
+        };
+        let repo = hf_hub::Repo::new(name.to_owned(), of_kind);
         Repo {
             kind,
             name: name.to_owned(),
-            folder: cache.join(folder),
+            folder: cache.join(repo.folder_name()),
+            entry: Cache::new(cache.to_path_buf()).repo(repo),
         }
     }
 
     /// The folder of the newest commit that is here.
     fn snapshot(&self) -> Option<PathBuf> {
         let commit = fs::read_to_string(self.folder.join("refs/main")).ok()?;
-        Some(self.folder.join("snapshots").join(commit.trim()))
+        Some(self.entry.pointer_path(commit.trim()))
     }
 
     /// A file that is here.
     pub(super) fn get(&self, file: &str) -> Option<PathBuf> {
-        let path = self.snapshot()?.join(file);
-        path.exists().then_some(path)
+        self.entry.get(file)
     }
 
     /// The files that are here, by their names in the repository.
@@ -71,7 +82,7 @@ impl Repo {
 
     /// Gives a content that is here its name in a commit.
     pub(super) fn publish(&self, etag: &str, commit: &str, file: &str) -> anyhow::Result<PathBuf> {
-        let path = self.folder.join("snapshots").join(commit).join(file);
+        let path = self.entry.pointer_path(commit).join(file);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
