@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, Request};
 use s1_core::view::LaneView;
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::{Engine, Events, LoadOptions};
 use s1_lab::lanes::{Comparison, Lane, Limit, Preset, Strategy};
-use tokio::sync::mpsc::Receiver;
 
 const MODEL: &str = "smollm2-135m-instruct-q4_1.gguf";
 const QUESTION: &str =
@@ -39,8 +38,8 @@ fn request() -> Request {
 }
 
 struct Bench {
-    engine: Engine,
-    events: Receiver<Event>,
+    engine: Box<dyn Engine>,
+    events: Events,
 }
 
 impl Bench {
@@ -102,7 +101,7 @@ fn main() {
     };
     let named = std::env::args().skip(1).find(|a| a.ends_with(".gguf"));
     let path = folder.join(named.as_deref().unwrap_or(MODEL));
-    let (engine, mut events) = Engine::spawn(LoadOptions {
+    let (engine, mut events) = s1_engine::start(LoadOptions {
         path,
         context: Some(1024),
         ..LoadOptions::default()

@@ -6,7 +6,7 @@ use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Origin, Trace};
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::LoadOptions;
 
 fn main() -> anyhow::Result<()> {
     let question = std::env::args().nth(1);
@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
         reference: None,
         probe_every: None,
     };
-    let (engine, mut events) = Engine::spawn(LoadOptions {
+    let (engine, mut events) = s1_engine::start(LoadOptions {
         path: s1_data::assets::REASONER.into(),
         ..LoadOptions::default()
     })?;

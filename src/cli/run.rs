@@ -13,8 +13,7 @@ use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
 use s1_core::view::LaneView;
 use s1_data::sanitize;
-use s1_engine::Engine;
-use s1_lab::answer::Answer;
+use s1_lab::answer::FinalAnswer;
 
 /// Longest prompt read from standard input, in bytes.
 const LONGEST_PROMPT: u64 = 16 << 20;
@@ -98,7 +97,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         probe_every: None,
         ..config.request
     };
-    let (engine, mut events) = Engine::spawn(load)?;
+    let (engine, mut events) = s1_engine::start(load)?;
     engine.send(Command::Start {
         lane: LANE,
         request: request.clone(),
@@ -244,7 +243,7 @@ impl Printer {
 fn print_json(request: &Request, lane: &LaneView, stop: StopReason) -> Result<()> {
     let LaneView { tokens, speed, .. } = lane;
     let thinking = thinking_tokens(tokens);
-    let answer = Answer::of(tokens, request.reference.as_deref());
+    let answer = FinalAnswer::of(tokens, request.reference.as_deref());
     let output = RunJson {
         prompt_ids: &lane.prompt,
         thinking_tokens: thinking,

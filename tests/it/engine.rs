@@ -9,14 +9,13 @@ use s1_core::sampling::Sampling;
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
 use s1_core::tree::Probe;
 use s1_core::view::LaneView;
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::{Engine, Events, LoadOptions};
 use s1_model::fixture::tiny_gguf;
-use tokio::sync::mpsc::Receiver;
 
 /// An engine on a small model, and everything it has said.
 struct Bench {
-    engine: Engine,
-    events: Receiver<Event>,
+    engine: Box<dyn Engine>,
+    events: Events,
     lanes: Vec<LaneView>,
     probes: Vec<Probe>,
     notices: Vec<String>,
@@ -39,7 +38,7 @@ impl Bench {
     }
 
     fn open(path: PathBuf, folder: Option<tempfile::TempDir>) -> Bench {
-        let (engine, events) = Engine::spawn(LoadOptions {
+        let (engine, events) = s1_engine::start(LoadOptions {
             path,
             context: Some(512),
             ..LoadOptions::default()
@@ -211,6 +210,67 @@ fn stepping_and_pausing_do_not_change_what_is_written() {
 }
 
 #[test]
+fn steps_typed_fast_are_all_taken_and_the_first_one_pauses_what_runs() {
+    let mut b = Bench::new();
+    b.start(0, request(60), false);
+    b.until_paused(0);
+    for _ in 0..3 {
+        b.send(Command::Step(0, Until::Tokens(1)));
+    }
+    b.until_paused(0);
+    while b.lanes[0].tokens.len() < 3 {
+        // A step that was over before the next one came.
+        b.until_paused(0);
+    }
+    assert_eq!(b.lanes[0].tokens.len(), 3);
+    b.send(Command::Run(0, Until::End));
+    b.send(Command::Step(0, Until::Tokens(1)));
+    b.until_paused(0);
+    let stands = b.lanes[0].tokens.len();
+    assert!(stands < 60, "it was stopped on its way");
+    b.send(Command::PauseOrRun(0));
+    b.send(Command::PauseOrRun(0));
+    b.until_paused(0);
+    let stands = b.lanes[0].tokens.len().max(stands);
+    // A pause takes back the steps that wait.
+    b.send(Command::Step(0, Until::Sentence));
+    b.send(Command::Step(0, Until::Tokens(40)));
+    b.send(Command::Pause(0));
+    b.until_paused(0);
+    assert!(b.lanes[0].tokens.len() < stands + 40);
+}
+
+#[test]
+fn a_wait_is_written_now_where_the_thought_is_held_still_and_else_at_its_next_end() {
+    let mut b = Bench::new();
+    b.start(0, request(100), false);
+    b.send(Command::Ask(0, Ask::Wait));
+    b.until(|b, _| !b.lanes[0].tokens.is_empty());
+    let first = b.lanes[0].tokens[0].reason;
+    assert_eq!(first, Some(Reason::UserWait), "it was about to pause");
+    b.until_paused(0);
+    assert_eq!(b.lanes[0].pending_waits, 0);
+    let short = Request {
+        question: "How many r in raspberry?".into(),
+        ..request(300)
+    };
+    b.start(1, short, true);
+    b.send(Command::Ask(1, Ask::Wait));
+    b.until(|b, _| b.lanes[1].pending_waits == 1);
+    b.until_stopped(1);
+    assert_eq!(b.lanes[1].pending_waits, 0);
+    let waited = |t: &&Token| t.reason == Some(Reason::UserWait);
+    assert!(b.lanes[1].tokens.iter().any(|t| waited(&t)));
+    b.send(Command::Ask(1, Ask::Wait));
+    b.until(|b, _| !b.notices.is_empty());
+    assert!(
+        b.notices[0].contains("the thinking is over"),
+        "{}",
+        b.notices[0]
+    );
+}
+
+#[test]
 fn lanes_computed_together_say_what_each_would_say_alone() {
     let mut alone = Vec::new();
     let questions = [
@@ -295,7 +355,7 @@ fn the_users_wishes_are_written_and_counted() {
     b.send(Command::Ask(0, Ask::Inject("so it is 3".into())));
     b.until_paused(0);
     b.send(Command::WaitText(0, "Hmm".into()));
-    b.send(Command::Ask(0, Ask::WaitNow));
+    b.send(Command::Ask(0, Ask::Wait));
     b.until_paused(0);
     let trace = &b.lanes[0].tokens;
     let written = |tokens: &[Token]| tokens.iter().map(|t| t.text.clone()).collect::<String>();
@@ -450,7 +510,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.gguf");
-    let (_engine, mut events) = Engine::spawn(LoadOptions {
+    let (_engine, mut events) = s1_engine::start(LoadOptions {
         path,
         ..LoadOptions::default()
     })

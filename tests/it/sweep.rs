@@ -11,7 +11,7 @@ use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
 use s1_core::trace::Token;
 use s1_core::view::LaneView;
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::{Engine, Events, LoadOptions};
 use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::report::Report;
 use s1_lab::row;
@@ -89,21 +89,17 @@ fn swept(plan: &Plan) -> (Run, Vec<Vec<Token>>) {
 
 /// Every sample by itself, on an engine that remembers nothing of the others.
 fn one_by_one(plan: &Plan, run: &Run) -> Vec<Vec<Token>> {
-    let (engine, mut events) = Engine::spawn(plan.load.clone()).unwrap();
+    let (engine, mut events) = s1_engine::start(plan.load.clone()).unwrap();
     let mut traces = Vec::new();
     for problem in &plan.problems.problems {
         for (_, request) in row::requests(&run.settings, problem, 0) {
-            traces.push(alone(&engine, &mut events, request));
+            traces.push(alone(&*engine, &mut events, request));
         }
     }
     traces
 }
 
-fn alone(
-    engine: &Engine,
-    events: &mut tokio::sync::mpsc::Receiver<Event>,
-    request: Request,
-) -> Vec<Token> {
+fn alone(engine: &dyn Engine, events: &mut Events, request: Request) -> Vec<Token> {
     engine.send(Command::Start {
         lane: 0,
         request,

@@ -8,19 +8,18 @@ use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Origin, Phase, Reason, Token};
 use s1_core::view::{LaneView, LaneViews};
-use s1_engine::{Engine, LoadOptions};
-use tokio::sync::mpsc::Receiver;
+use s1_engine::{Engine, Events, LoadOptions};
 
 /// An engine, and what it has said of each lane.
 struct Bench {
-    engine: Engine,
-    events: Receiver<Event>,
+    engine: Box<dyn Engine>,
+    events: Events,
     lanes: LaneViews,
 }
 
 impl Bench {
     fn new() -> Bench {
-        let (engine, events) = Engine::spawn(LoadOptions {
+        let (engine, events) = s1_engine::start(LoadOptions {
             path: s1_data::assets::REASONER.into(),
             ..LoadOptions::default()
         })

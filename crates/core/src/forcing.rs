@@ -147,11 +147,6 @@ impl Machine {
         self.wait = ids;
     }
 
-    /// The next attempt to end is replaced by the wait text.
-    pub fn ask_wait(&mut self) {
-        self.pending_waits += 1;
-    }
-
     /// The thinking is cut off before the next token.
     pub fn ask_cut(&mut self) {
         self.cut = true;
@@ -162,16 +157,23 @@ impl Machine {
         self.cut_at_sentence = Some(self.thinking.saturating_add(within));
     }
 
-    /// The wait text, now, as the user's wish. Errors where it cannot be: outside a thought, beyond
-    /// the budget, or if it is empty.
-    pub fn wait_now(&self) -> Result<Edit, String> {
+    /// A wait, as the user's wish. While the thought is being written it replaces the next attempt
+    /// to end, and nothing is to be done now; while it is held still, the wait text is written at
+    /// once. Errors where it cannot be: outside a thought, and for a text that is to be written,
+    /// beyond the budget or if it is empty.
+    pub fn wait(&mut self, writing: bool) -> Result<Option<Edit>, String> {
+        if writing && self.phase == Phase::Thinking {
+            self.pending_waits += 1;
+            return Ok(None);
+        }
         if self.wait.is_empty() && self.phase == Phase::Thinking {
             return Err("the wait text is empty: there is nothing to write here".into());
         }
-        self.insert(self.wait.clone(), Origin::Forced, Reason::UserWait)
+        let edit = self.insert(self.wait.clone(), Origin::Forced, Reason::UserWait)?;
+        Ok(Some(edit))
     }
 
-    /// Typed tokens, now. Errors like [`Machine::wait_now`].
+    /// Typed tokens, now. Errors outside a thought and beyond the budget.
     pub fn inject(&self, ids: Vec<u32>) -> Result<Edit, String> {
         self.insert(ids, Origin::User, Reason::Injected)
     }

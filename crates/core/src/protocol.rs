@@ -91,10 +91,9 @@ pub enum Until {
 /// What the user asks of a thought that is under way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
-    /// Replace the next attempt to end by the wait text.
+    /// The wait text: while it is written, in place of the next attempt to end; while it waits for
+    /// the user, now.
     Wait,
-    /// Append the wait text now.
-    WaitNow,
     /// Cut the thinking off before the next token.
     Cut,
     /// Cut at the end of the sentence, at most this many thinking tokens from now.
@@ -152,6 +151,11 @@ pub enum Command {
     Ask(LaneId, Ask),
     /// Runs a paused lane.
     Run(LaneId, Until),
+    /// Goes on by a step. Where it is on a step already, the new one comes after it (up to a few);
+    /// where it runs freely, the first step is to pause it.
+    Step(LaneId, Until),
+    /// Pauses a lane that runs; runs one that does not.
+    PauseOrRun(LaneId),
     /// Pauses a running lane before its next token.
     Pause(LaneId),
     /// Ends a lane; its tokens stay.

@@ -1,103 +1,52 @@
-//! One thread that owns one model and serves lanes: commands in, events out.
+//! Commands in, events out: what computes the lanes of a model.
 //!
-//! Not here: anything that draws, and the rules of budget forcing (those are
-//! [`s1_core`]). The engine asks the state machine what comes next, and computes it.
+//! An [`Engine`] is an interface; whoever drives one does not know where it computes. The engine
+//! of this machine is one thread that owns one model. What every implementation needs is shared:
+//! the state machine and the trace ([`s1_core`]), lanes that are computed once for as long as they
+//! agree ([`group`]), and the reading of probes ([`probe`]).
+//!
+//! Not here: anything that draws, and the rules of budget forcing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt::Debug;
 
 use tokio::sync::mpsc;
 
-use s1_model::parallel::{self, Pool};
+use s1_core::protocol::{Command, Event};
 
 pub mod catalog;
 pub mod dialogue;
-mod lane;
-mod loaded;
-mod probe;
-mod scores;
-mod worker;
+pub mod group;
+mod local;
+pub mod probe;
 
 pub use dialogue::tokenizer_for;
-pub use loaded::{LoadOptions, MODEL};
-use s1_core::protocol::{Command, Event};
+pub use local::{LoadOptions, MODEL};
 
-/// Events that may wait to be read. A reader that falls behind slows the engine down rather than
-/// filling the memory.
-const EVENTS: usize = 1024;
+/// What comes out of an engine. It closes when the engine has ended; one that is full makes the
+/// engine wait.
+pub type Events = mpsc::Receiver<Event>;
 
-/// The way to the engine's thread. Dropping it ends the thread.
-#[derive(Debug)]
-pub struct Engine {
-    commands: mpsc::UnboundedSender<Command>,
-    cancelled: Arc<AtomicBool>,
-    pool: Arc<Pool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Engine {
-    /// Starts a thread that loads a model and then serves commands. What happens, the loading
-    /// included, comes out of the receiver; it closes when the thread ends.
-    ///
-    /// Errors if no thread can be started.
-    pub fn spawn(options: LoadOptions) -> anyhow::Result<(Engine, mpsc::Receiver<Event>)> {
-        let (commands, inbox) = mpsc::unbounded_channel();
-        let (events, outbox) = mpsc::channel(EVENTS);
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let pool = Pool::new(parallel::default_threads());
-        let (stop, own) = (cancelled.clone(), pool.clone());
-        let thread = std::thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || {
-                own.enter();
-                worker::run(options, inbox, events, &stop);
-            })?;
-        Ok((
-            Engine {
-                commands,
-                cancelled,
-                pool,
-                thread: Some(thread),
-            },
-            outbox,
-        ))
-    }
-
+/// The way to an engine, wherever it computes. Dropping it ends the engine.
+pub trait Engine: Debug + Send {
     /// Sends a command. Returns false if the engine has ended.
-    pub fn send(&self, command: Command) -> bool {
-        self.commands.send(command).is_ok()
-    }
-
-    /// Threads the engine computes with on the CPU.
-    pub fn threads(&self) -> usize {
-        self.pool.threads()
-    }
-
-    /// Sets the number of threads, from the next loop of the running pass on: engines and a
-    /// training run that share a machine get as many as they should have of it.
-    pub fn set_threads(&self, threads: usize) {
-        self.pool.set_threads(threads);
-    }
+    fn send(&self, command: Command) -> bool;
 
     /// Makes the engine end soon, whatever it is doing (loading included).
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-        // If the thread is gone already there is nobody left to tell.
-        let _ = self.commands.send(Command::Shutdown);
-    }
+    fn cancel(&self);
 
-    /// Ends the engine and waits until its thread is gone and the model's memory is free.
-    pub fn shutdown(mut self) {
-        self.cancel();
-        if let Some(thread) = self.thread.take() {
-            // A panic in the thread has been reported as an event.
-            let _ = thread.join();
-        }
-    }
+    /// Ends the engine and waits until its memory is free.
+    fn shutdown(self: Box<Self>);
+
+    /// Sets the number of threads it computes with, where it computes on this machine's
+    /// processor: engines and a training that share the machine get as many as they should have.
+    fn set_threads(&self, _threads: usize) {}
 }
 
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.cancel();
-    }
+/// Starts the engine for a model. What happens, the loading included, comes out as events.
+///
+/// # Errors
+/// If it cannot be started. What is wrong with the model itself is an event.
+pub fn start(options: LoadOptions) -> anyhow::Result<(Box<dyn Engine>, Events)> {
+    let (engine, events) = local::Local::spawn(options)?;
+    Ok((Box::new(engine), events))
 }

@@ -5,16 +5,16 @@ use s1_grading::{equal, extract, grade};
 
 /// An answer, read out of a trace that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct FinalAnswer {
     /// The extracted answer; `None` where none could be read.
     pub text: Option<String>,
     /// Whether it equals the reference, where there is one.
     pub correct: Option<bool>,
 }
 
-impl Answer {
+impl FinalAnswer {
     /// The answer of a trace. A blank reference counts as none.
-    pub fn of(tokens: &[Token], reference: Option<&str>) -> Answer {
+    pub fn of(tokens: &[Token], reference: Option<&str>) -> FinalAnswer {
         let text = phase_text(tokens, Phase::Answer);
         let reference = reference.filter(|r| !r.trim().is_empty());
         let (found, correct) = match reference {
@@ -24,7 +24,7 @@ impl Answer {
             }
             None => (extract(&text, None), None),
         };
-        Answer {
+        FinalAnswer {
             text: found.map(|a| a.text),
             correct,
         }
@@ -36,12 +36,12 @@ impl Answer {
         tokens: &[Token],
         stop: Option<StopReason>,
         reference: Option<&str>,
-    ) -> Option<Answer> {
+    ) -> Option<FinalAnswer> {
         let blank = || phase_text(tokens, Phase::Answer).trim().is_empty();
         if stop? == StopReason::User && blank() {
             return None;
         }
-        Some(Answer::of(tokens, reference))
+        Some(FinalAnswer::of(tokens, reference))
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! [`Command::StartRow`]: s1_core::protocol::Command::StartRow
 
-use crate::answer::Answer;
+use crate::answer::FinalAnswer;
 use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
 use s1_core::trace::{POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
@@ -55,7 +55,7 @@ pub struct TraceResult {
     pub waits_used: usize,
     /// Whether the thinking was cut off.
     pub forced: bool,
-    pub answer: Answer,
+    pub answer: FinalAnswer,
 }
 
 impl TraceResult {
@@ -74,7 +74,7 @@ impl TraceResult {
             answer_tokens: tokens.len() - thinking,
             waits_used: wait_positions(tokens, POLICY_WAITS).len(),
             forced: tokens.iter().any(is_cut),
-            answer: Answer::of(tokens, reference),
+            answer: FinalAnswer::of(tokens, reference),
         }
     }
 }

@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::problems::{ProblemOptions, ProblemSet};
@@ -27,7 +26,7 @@ use s1_core::protocol::{Command, Event, LaneId, LaneState, ModelInfo};
 use s1_core::sampling::Sampling;
 use s1_core::view::{LaneView, LaneViews};
 use s1_data::assets;
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::{Engine, Events, LoadOptions};
 use s1_model::adapter::WEIGHTS;
 use s1_store::Db;
 use s1_store::run::{
@@ -187,7 +186,7 @@ pub fn run_some(
             plan.name
         );
     }
-    let (engine, mut events) = Engine::spawn(plan.load.clone())?;
+    let (engine, mut events) = s1_engine::start(plan.load.clone())?;
     let settings = settings(plan, &db)?;
     let Some(info) = loaded(&mut events, control, tell)? else {
         return Ok(false);
@@ -343,7 +342,7 @@ fn with_model(mut settings: RunSettings, plan: &Plan, info: &ModelInfo) -> Resul
 
 /// Waits for the model; `None` if the sweep was cancelled meanwhile.
 fn loaded(
-    events: &mut Receiver<Event>,
+    events: &mut Events,
     control: &Control,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Option<ModelInfo>> {
@@ -370,7 +369,7 @@ struct Sweep<'a> {
     plan: &'a Plan,
     settings: RunSettings,
     db: Db,
-    engine: Engine,
+    engine: Box<dyn Engine>,
     /// Problems to do, the next one last.
     queue: Vec<usize>,
     /// Rows under way: the problem, by the id of its first lane.
@@ -407,7 +406,7 @@ impl Sweep<'_> {
 
     fn work(
         &mut self,
-        events: &mut Receiver<Event>,
+        events: &mut Events,
         control: &Control,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<bool> {
@@ -446,7 +445,7 @@ impl Sweep<'_> {
 
     fn pause(
         &mut self,
-        events: &mut Receiver<Event>,
+        events: &mut Events,
         control: &Control,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<()> {

@@ -6,7 +6,7 @@ use super::{App, Effect, Focus, Model, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_core::protocol::{Command, LaneState, Request};
+use s1_core::protocol::{Command, Request};
 
 /// Lanes a session may use before its ids would meet the next session's.
 pub(super) const LANES: usize = 1 << 20;
@@ -103,7 +103,8 @@ impl App {
         };
         self.begin(|base, number| Live::new(request.clone(), card, base, number));
         if let Some(live) = self.live.as_mut() {
-            live.branch_mut().lane.state = Some(LaneState::Prefill);
+            let branch = live.branch_mut();
+            (branch.sent, branch.told_to_run) = (true, true);
             let lane = live.lane_id(live.active);
             self.send(Command::Start {
                 lane,

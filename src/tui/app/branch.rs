@@ -7,7 +7,7 @@ use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::trace::glyph::{label, quoted};
-use s1_core::protocol::{Ask, Command, LaneState, Until};
+use s1_core::protocol::{Ask, Command, LaneState};
 use s1_core::trace::Token;
 use s1_core::tree::BranchId;
 
@@ -67,27 +67,21 @@ impl App {
                 "This branch has ended. Move the cursor to where it should go another way.",
             );
         }
-        let Some(id) = self.fork(at) else { return };
+        if self.fork(at).is_none() {
+            return;
+        }
         let name = self
             .live
             .as_ref()
             .map(|l| l.branch().name.clone())
             .unwrap_or_default();
         if go {
-            self.run_branch(id);
+            self.run();
         } else {
             self.say(
                 Tone::Info,
                 format!("{name} begins here, paused. The other branch stays as it was."),
             );
-        }
-    }
-
-    fn run_branch(&mut self, id: BranchId) {
-        if let Some(live) = self.live.as_mut() {
-            let lane = live.lane_id(id);
-            live.branch_mut().lane.state = Some(LaneState::Running);
-            self.send(Command::Run(lane, Until::End));
         }
     }
 
@@ -127,7 +121,7 @@ impl App {
             self.send(Command::Ask(lane, Ask::Choose(id)));
         }
         if !was_paused {
-            self.run_branch(branch);
+            self.run();
         }
     }
 

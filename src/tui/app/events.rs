@@ -3,7 +3,7 @@
 use super::{App, Model, Tone};
 use crate::tui::sanitize::clean_line;
 use s1_core::loops::Loop;
-use s1_core::protocol::{Command, Event, LaneState};
+use s1_core::protocol::{Event, LaneState};
 use s1_core::view::Change;
 use s1_data::hub::Download;
 
@@ -54,9 +54,6 @@ impl App {
                 format!("It repeats itself: {repeats} times the same {period} tokens."),
             ),
             (Change::State(LaneState::Paused | LaneState::Stopped(_)), _) => {
-                while let Some((lane, until)) = live.next_step() {
-                    self.commands.push(Command::Run(lane, until));
-                }
                 self.keep();
             }
             _ => {}

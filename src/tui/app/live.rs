@@ -3,13 +3,12 @@
 //! Engine events change it, and nothing else about it knows the engine. Not here: which keys
 //! change it, and how it is drawn.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::GradedAnswer;
 use crate::tui::widgets::trace::view::View;
-use s1_core::protocol::{Event, LaneId, LaneState, Request, Until};
+use s1_core::protocol::{Event, LaneId, LaneState, Request};
 use s1_core::trace::{ALL_WAITS, Phase, Token, phase_text, wait_positions};
 use s1_core::tree::{self, Branch, BranchId, Fork, Tree};
 use s1_core::view::{Change, LaneView};
@@ -24,13 +23,13 @@ pub struct LiveBranch {
     pub name: String,
     /// Where it left its parent; `None` for the first branch.
     pub fork: Option<Fork>,
-    /// What the engine has said. Its state is `None` if the engine does not know it (a session
-    /// that was opened, or made with another model).
+    /// What the engine has said.
     pub lane: LaneView,
-    /// It runs one step, and stops by itself.
-    pub stepping: bool,
-    /// Steps asked for while it was on one.
-    pub steps: VecDeque<Until>,
+    /// The engine was told of it: not so for a session that was opened, or made with another model.
+    pub sent: bool,
+    /// The engine was told to run it. Counts only while it has not said anything of it yet: a key
+    /// may come before that.
+    pub told_to_run: bool,
     /// Where the reader is.
     pub view: View,
     /// The final answer, once the branch has ended.
@@ -193,7 +192,10 @@ impl Live {
 
     /// Whether the engine is writing, or reading the prompt of, the branch on screen.
     pub fn is_busy(&self) -> bool {
-        self.lane().is_busy()
+        match self.lane().state {
+            Some(_) => self.lane().is_busy(),
+            None => self.branch().sent && self.branch().told_to_run,
+        }
     }
 
     /// Whether the branch on screen waits for the user.
@@ -263,19 +265,6 @@ impl Live {
         tree::walk(&forks)
     }
 
-    /// A branch that has come to the end of a step with another one waiting: the step to run now.
-    pub fn next_step(&mut self) -> Option<(LaneId, Until)> {
-        let branches = self.branches.iter_mut().enumerate();
-        branches
-            .filter(|(_, branch)| branch.lane.state == Some(LaneState::Paused))
-            .find_map(|(id, branch)| {
-                let until = branch.steps.pop_front()?;
-                branch.lane.state = Some(LaneState::Running);
-                branch.stepping = true;
-                Some((self.base + id, until))
-            })
-    }
-
     /// Takes an engine event in.
     pub fn apply(&mut self, event: &Event) -> Change {
         let id = event.lane().and_then(|lane| lane.checked_sub(self.base));
@@ -298,8 +287,8 @@ impl Live {
                 }
                 self.revision += 1;
             }
+            Change::Refused => branch.sent = false,
             Change::State(LaneState::Stopped(_)) => {
-                branch.steps.clear();
                 self.revision += 1;
                 self.judge(id);
             }
@@ -312,6 +301,7 @@ impl Live {
     pub fn forget_lanes(&mut self) {
         for branch in &mut self.branches {
             branch.lane.forget_engine();
+            branch.sent = false;
         }
     }
 }

@@ -114,7 +114,7 @@ impl App {
             let text = self.request.policy.wait_text.clone();
             return self.set_wait_text(&text);
         }
-        let Some(live) = self.live.as_ref().filter(|l| l.lane().state.is_some()) else {
+        let Some(live) = self.live.as_ref().filter(|l| l.branch().sent) else {
             return;
         };
         let lane = live.lane_id(live.active);

@@ -7,15 +7,13 @@ use super::overlay::Question;
 use super::{App, Model, Tone};
 use crate::tui::action::Action;
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_core::protocol::{Ask, Command, LaneState, Until};
+use s1_core::protocol::{Ask, Command, Until};
 use s1_core::tree::BranchId;
 
 /// A cut at the end of the sentence waits at most this many tokens.
 const SENTENCE_WITHIN: usize = 64;
 /// Temperature of a re-roll where the request is greedy, which would only repeat itself.
 const REROLL_TEMPERATURE: f32 = 0.8;
-/// Steps that may wait for the one under way.
-const MOST_STEPS: usize = 8;
 /// Room that a wait on a thought at its budget gets.
 const MORE_ROOM: usize = 128;
 
@@ -43,13 +41,14 @@ impl App {
     pub(super) fn lane(&mut self) -> Option<usize> {
         let live = self.steerable()?;
         let lane = live.lane_id(live.active);
-        if live.lane().state.is_none() {
+        if !live.branch().sent {
             let restore = Command::Restore {
                 lane,
                 request: live.request.clone(),
                 tokens: live.lane().tokens.to_vec(),
             };
-            live.branch_mut().lane.state = Some(LaneState::Paused);
+            let branch = live.branch_mut();
+            (branch.sent, branch.told_to_run) = (true, false);
             self.send(restore);
         }
         Some(lane)
@@ -80,20 +79,21 @@ impl App {
     /// on screen, paused. What is being written there is paused, not lost.
     pub(super) fn fork(&mut self, at: usize) -> Option<BranchId> {
         let live = self.steerable()?;
-        let known = live.lane().state;
+        let known = live.branch().sent;
         let from = live.lane_id(live.active);
         let busy = live.is_busy();
         let at = at.min(live.lane().tokens.len());
         let id = live.fork(at);
         let to = live.lane_id(id);
-        live.branch_mut().lane.state = Some(LaneState::Paused);
-        let command = match known {
-            Some(_) => Command::Fork { from, to, at },
-            None => Command::Restore {
+        live.branch_mut().sent = true;
+        let command = if known {
+            Command::Fork { from, to, at }
+        } else {
+            Command::Restore {
                 lane: to,
                 request: live.request.clone(),
                 tokens: live.lane().tokens.to_vec(),
-            },
+            }
         };
         if busy {
             self.send(Command::Pause(from));
@@ -102,14 +102,12 @@ impl App {
         Some(id)
     }
 
-    fn run(&mut self, until: Until) {
+    /// Lets the branch on screen go on.
+    pub(super) fn run(&mut self) {
         if let Some(live) = self.live.as_mut() {
+            live.branch_mut().told_to_run = true;
             let lane = live.lane_id(live.active);
-            let branch = live.branch_mut();
-            branch.lane.state = Some(LaneState::Running);
-            branch.stepping = until != Until::End;
-            branch.steps.clear();
-            self.send(Command::Run(lane, until));
+            self.send(Command::Run(lane, Until::End));
         }
     }
 
@@ -130,21 +128,17 @@ impl App {
     }
 
     fn is_ended(&self) -> bool {
-        let state = self.live.as_ref().map(|l| l.lane().state);
-        self.live
-            .as_ref()
-            .is_some_and(|l| l.thought_is_over() || l.lane().stop.is_some())
-            || matches!(state, Some(Some(LaneState::Stopped(_))))
+        let live = self.live.as_ref();
+        live.is_some_and(|l| l.thought_is_over() || l.lane().stop.is_some())
     }
 
-    /// Forces the wait text: over the next attempt to end, or now.
+    /// Forces the wait text. Whether it is written now or over the next attempt to end is for the
+    /// engine to say; a thought that is over is gone on with in a branch.
     pub(super) fn wait(&mut self) {
         if self.is_ended() {
-            return self.think_on(Ask::WaitNow);
-        }
-        let paused = self.live.as_ref().is_some_and(|l| !l.is_busy());
-        if self.lane().is_some() {
-            self.ask_lane(if paused { Ask::WaitNow } else { Ask::Wait });
+            self.think_on(Ask::Wait);
+        } else if self.lane().is_some() {
+            self.ask_lane(Ask::Wait);
         }
     }
 
@@ -162,12 +156,12 @@ impl App {
         }
         self.make_room(at);
         self.ask_lane(ask);
-        self.run(Until::End);
+        self.run();
     }
 
     /// A thought that ended because its budget was used up has no room to think on: raises it.
     fn make_room(&mut self, thought: usize) {
-        let Some(live) = self.live.as_mut() else {
+        let Some(live) = self.live.as_ref() else {
             return;
         };
         let Some(limit) = live.lane().budget.or(live.request.policy.max_thinking) else {
@@ -178,7 +172,6 @@ impl App {
             return;
         }
         let lane = live.lane_id(live.active);
-        live.branch_mut().lane.budget = Some(wanted);
         self.send(Command::Budget(lane, Some(wanted)));
         self.say(
             Tone::Info,
@@ -200,7 +193,7 @@ impl App {
         }
         self.ask_lane(Ask::Cut);
         if self.live.as_ref().is_some_and(|l| !l.is_busy()) {
-            self.run(Until::End);
+            self.run();
         }
     }
 
@@ -213,27 +206,22 @@ impl App {
         }
         self.ask_lane(Ask::CutAtSentence(SENTENCE_WITHIN));
         if self.live.as_ref().is_some_and(|l| !l.is_busy()) {
-            self.run(Until::End);
+            self.run();
         }
     }
 
     /// Pauses what runs, and resumes what is paused.
     pub(super) fn pause(&mut self) {
-        let Some(live) = self.live.as_mut() else {
+        let Some(live) = self.live.as_ref() else {
             return self.refuse("Ask a question first.");
         };
-        if live.is_busy() {
-            live.branch_mut().steps.clear();
-            let lane = live.lane_id(live.active);
-            return self.send(Command::Pause(lane));
-        }
-        if live.lane().stop.is_some() {
+        if !live.is_busy() && live.lane().stop.is_some() {
             return self.refuse(
                 "This branch has ended. w thinks on, r answers again, u continues from the cursor.",
             );
         }
-        if self.lane().is_some() {
-            self.run(Until::End);
+        if let Some(lane) = self.lane() {
+            self.send(Command::PauseOrRun(lane));
         }
     }
 
@@ -243,27 +231,14 @@ impl App {
             Action::StepSentence => Until::Sentence,
             _ => Until::Tokens(1),
         };
-        let Some(live) = self.live.as_mut() else {
+        let Some(live) = self.live.as_ref() else {
             return self.refuse("Ask a question first.");
         };
-        if live.is_busy() && live.branch().stepping {
-            // Typed faster than it writes: every key is a step, but a key held down must not run
-            // on for long after it is let go.
-            let steps = &mut live.branch_mut().steps;
-            if steps.len() < MOST_STEPS {
-                steps.push_back(until);
-            }
-            return;
-        }
-        if live.is_busy() {
-            let lane = live.lane_id(live.active);
-            return self.send(Command::Pause(lane));
-        }
-        if live.lane().stop.is_some() {
+        if !live.is_busy() && live.lane().stop.is_some() {
             return self.refuse("This branch has ended. u continues from the cursor.");
         }
-        if self.lane().is_some() {
-            self.run(until);
+        if let Some(lane) = self.lane() {
+            self.send(Command::Step(lane, until));
         }
     }
 
@@ -309,7 +284,7 @@ impl App {
             );
         }
         self.send(Command::Sampling(lane, sampling, sample));
-        self.run(Until::End);
+        self.run();
     }
 
     pub(super) fn open_inject(&mut self) {
@@ -348,7 +323,7 @@ impl App {
     /// Goes on after a prompt that had paused the thought.
     fn resume(&mut self, resume: bool) {
         if resume {
-            self.run(Until::End);
+            self.run();
         }
     }
 

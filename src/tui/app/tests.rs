@@ -24,6 +24,8 @@ fn sent(app: &mut App) -> Vec<Command> {
             | Command::Restore { lane, .. }
             | Command::Ask(lane, _)
             | Command::Run(lane, _)
+            | Command::Step(lane, _)
+            | Command::PauseOrRun(lane)
             | Command::Pause(lane)
             | Command::Stop(lane)
             | Command::WaitText(lane, _)

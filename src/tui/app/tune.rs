@@ -9,7 +9,7 @@ impl App {
         let live = self
             .live
             .as_ref()
-            .filter(|l| l.lane().state.is_some() && !l.thought_is_over());
+            .filter(|l| l.branch().sent && !l.thought_is_over());
         let context = match &self.model {
             Model::Ready(info) => info.context,
             _ => usize::MAX,
@@ -63,7 +63,7 @@ impl App {
                 None => "It is probed only when you ask.".to_owned(),
             },
         );
-        let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
+        let live = self.live.as_ref().filter(|l| l.branch().sent);
         if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
             self.send(Command::ProbeEvery(lane, every));
         }
@@ -72,7 +72,7 @@ impl App {
     /// Sets the wait text, of the thought on screen and of the next question.
     pub(super) fn set_wait_text(&mut self, text: &str) {
         self.request.policy.wait_text = text.to_owned();
-        let live = self.live.as_ref().filter(|l| l.lane().state.is_some());
+        let live = self.live.as_ref().filter(|l| l.branch().sent);
         if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
             self.send(Command::WaitText(lane, text.to_owned()));
         }

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 
 use super::LoopMessage;
 use s1_core::protocol::{Command, Event};
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::{Engine, Events, LoadOptions};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EngineSlot {
@@ -23,7 +23,7 @@ pub enum EngineSlot {
 /// What comes from an engine.
 pub enum EngineMessage {
     /// It was started, or could not be.
-    Started(Result<(Engine, Receiver<Event>)>),
+    Started(Result<(Box<dyn Engine>, Events)>),
     /// It says something.
     Event(Event),
 }
@@ -31,7 +31,7 @@ pub enum EngineMessage {
 /// An engine that is wanted; `None` until it has started.
 struct Wanted {
     serial: u64,
-    engine: Option<Engine>,
+    engine: Option<Box<dyn Engine>>,
 }
 
 pub struct Engines {
@@ -66,7 +66,7 @@ impl Engines {
             if let Some(old) = old {
                 old.shutdown();
             }
-            let started = EngineMessage::Started(Engine::spawn(options));
+            let started = EngineMessage::Started(s1_engine::start(options));
             // An engine that nobody waits for any more ends here.
             let _ = inbox.blocking_send(LoopMessage::Engine(slot, serial, started));
         });
@@ -107,7 +107,7 @@ impl Engines {
 }
 
 /// Passes events on until either end is gone.
-fn forward<T>(mut events: Receiver<Event>, inbox: &Sender<T>, wrap: impl Fn(Event) -> T) {
+fn forward<T>(mut events: Events, inbox: &Sender<T>, wrap: impl Fn(Event) -> T) {
     while let Some(event) = events.blocking_recv() {
         if inbox.blocking_send(wrap(event)).is_err() {
             return;

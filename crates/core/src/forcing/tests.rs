@@ -267,7 +267,9 @@ fn an_empty_wait_text_drops_the_end_and_goes_on() {
     let reasons: Vec<_> = p.trace.iter().map(|t| (t.origin, t.reason)).collect();
     assert_eq!(reasons[1], (Origin::Sampled, Some(Reason::EndIgnored)));
     assert_eq!(reasons[0], (Origin::Sampled, None));
-    assert!(p.machine.wait_now().is_err(), "the thought has ended");
+    for writing in [true, false] {
+        assert!(p.machine.wait(writing).is_err(), "the thought has ended");
+    }
 }
 
 #[test]
@@ -394,12 +396,23 @@ fn a_model_that_opens_a_second_think_is_steered_around_it() {
 fn the_users_wait_is_pending_until_the_next_attempt_to_end() {
     let mut p = Play::new(Family::Qwen3, &QWEN3, policy());
     p.says("a");
-    p.machine.ask_wait();
+    assert_eq!(p.machine.wait(true), Ok(None));
     assert_eq!(p.machine.pending_waits(), 1);
     p.says("b</think>c</think>");
     assert_eq!(p.text(), "abWaitc</think>");
     assert_eq!(p.trace[2].reason, Some(Reason::UserWait));
     assert_eq!(p.machine.pending_waits(), 0);
+}
+
+#[test]
+fn the_users_wait_is_written_at_once_where_the_thought_is_held_still() {
+    let mut p = Play::new(Family::Qwen3, &QWEN3, policy());
+    p.says("a");
+    let edit = p.machine.wait(false).unwrap().unwrap();
+    assert_eq!(p.machine.pending_waits(), 0);
+    p.edit(edit);
+    assert_eq!(p.text(), "aWait");
+    assert_eq!(p.trace[1].reason, Some(Reason::UserWait));
 }
 
 #[test]
@@ -412,7 +425,7 @@ fn the_users_wait_does_not_use_up_the_policys() {
             ..policy()
         },
     );
-    p.machine.ask_wait();
+    assert_eq!(p.machine.wait(true), Ok(None));
     p.says("a</think>b</think>c</think>");
     assert_eq!(p.text(), "aWaitbWaitc</think>");
 }

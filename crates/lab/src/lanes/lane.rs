@@ -2,14 +2,14 @@
 
 use super::strategy::Strategy;
 use super::{LaneId, LaneState, Policy, Request, Token, policy_of};
-use crate::answer::{Answer, majority};
+use crate::answer::{FinalAnswer, majority};
 use s1_core::view::LaneView;
 
 /// What several samples voted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ballot {
     /// The answer most of them gave.
-    pub answer: Answer,
+    pub answer: FinalAnswer,
     pub votes: usize,
     pub of: usize,
 }
@@ -22,14 +22,14 @@ pub struct LaneRun {
     /// What the engine has said of it.
     pub lane: LaneView,
     /// What it answered, once it has ended.
-    pub answer: Option<Answer>,
+    pub answer: Option<FinalAnswer>,
 }
 
 impl LaneRun {
     /// Reads the answer, once there is one.
     pub(super) fn grade(&mut self, reference: Option<&str>) {
         if self.answer.is_none() {
-            self.answer = Answer::of_ended(&self.lane.tokens, self.lane.stop, reference);
+            self.answer = FinalAnswer::of_ended(&self.lane.tokens, self.lane.stop, reference);
         }
     }
 }
@@ -123,7 +123,8 @@ impl Lane {
     /// What its samples voted for so far; the earlier answer where two have as many votes. For a
     /// single run, its answer.
     pub fn ballot(&self) -> Option<Ballot> {
-        let answers: Vec<&Answer> = self.runs.iter().filter_map(|r| r.answer.as_ref()).collect();
+        let answers: Vec<&FinalAnswer> =
+            self.runs.iter().filter_map(|r| r.answer.as_ref()).collect();
         let texts: Vec<Option<&str>> = answers.iter().map(|a| a.text.as_deref()).collect();
         // Without any vote, they agree on no answer.
         let (first, votes) = majority(&texts).unwrap_or((0, answers.len()));

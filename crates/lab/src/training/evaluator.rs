@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use tokio::sync::mpsc::Receiver;
 
 use crate::problems::{ProblemOptions, ProblemSet};
 use crate::row::TraceResult;
@@ -13,7 +12,7 @@ use s1_core::sampling::Sampling;
 use s1_core::trace::{Phase, Trace, phase_text};
 use s1_core::training::{TrainConfig, TrainEvent};
 use s1_core::view::LaneViews;
-use s1_engine::{Engine, LoadOptions};
+use s1_engine::{Events, LoadOptions};
 
 /// Questions that are thought about at the same time.
 const LANES: usize = 8;
@@ -139,7 +138,7 @@ fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Tr
         path: model,
         ..LoadOptions::default()
     };
-    let (engine, mut events) = Engine::spawn(options)?;
+    let (engine, mut events) = s1_engine::start(options)?;
     engine.set_threads(threads);
     let n = asked.len();
     engine.send(Command::Limit(LANES));
@@ -155,7 +154,7 @@ fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Tr
     Ok((0..n).map(trace).collect())
 }
 
-fn follow(events: &mut Receiver<Event>, n: usize) -> Result<LaneViews> {
+fn follow(events: &mut Events, n: usize) -> Result<LaneViews> {
     let mut lanes = LaneViews::default();
     let mut open = n;
     while open > 0 {

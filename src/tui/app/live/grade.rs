@@ -5,7 +5,7 @@ use crate::tui::widgets::trace::GradedAnswer;
 use s1_core::trace::{Phase, Token, phase_text};
 use s1_core::tree::BranchId;
 use s1_grading::equal;
-use s1_lab::answer::Answer;
+use s1_lab::answer::FinalAnswer;
 
 impl Live {
     /// Reads the final answer of a branch that has ended, and grades it.
@@ -15,7 +15,7 @@ impl Live {
         };
         let lane = &branch.lane;
         let reference = self.request.reference.as_deref();
-        let answer = Answer::of_ended(&lane.tokens, lane.stop, reference);
+        let answer = FinalAnswer::of_ended(&lane.tokens, lane.stop, reference);
         branch.verdict = answer.and_then(|answer| verdict(answer, &lane.tokens));
     }
 
@@ -40,7 +40,7 @@ impl Live {
 }
 
 /// What is shown of an answer: one that was looked for and not found, too.
-fn verdict(answer: Answer, tokens: &[Token]) -> Option<GradedAnswer> {
+fn verdict(answer: FinalAnswer, tokens: &[Token]) -> Option<GradedAnswer> {
     let blank = || phase_text(tokens, Phase::Answer).trim().is_empty();
     let correct = answer.correct;
     let answer = match answer.text {

@@ -74,6 +74,10 @@ pub fn long(app: &mut App) {
 /// Steers the answered thought as a user would; `go_on` lets the branch on screen go on by so
 /// many tokens.
 pub fn steer(app: &mut App, mut go_on: impl FnMut(&mut App, usize)) {
+    let mut go_on = |app: &mut App, tokens| {
+        app.on_event(Event::State(lane(app), LaneState::Running));
+        go_on(app, tokens);
+    };
     press(app, "w");
     go_on(app, 20);
     let lane = lane(app);
@@ -103,24 +107,23 @@ mod model {
     use s1_core::forcing::OnLoop;
     use s1_core::tree::{Branch, Fork, Tree};
     use s1_core::view::LaneViews;
-    use s1_engine::{Engine, LoadOptions};
+    use s1_engine::{Engine, Events, LoadOptions};
     use s1_lab::problems::ProblemSet;
     use s1_lab::sweep::{self, Plan};
     use s1_store::Db;
     use s1_store::run::{Budget, PointSpec, Row};
     use std::path::{Path, PathBuf};
-    use tokio::sync::mpsc::Receiver;
 
     /// The bundled reasoner, which goes on only when it is told to.
     struct Reasoner {
-        engine: Engine,
-        events: Receiver<Event>,
+        engine: Box<dyn Engine>,
+        events: Events,
         info: ModelInfo,
     }
 
     impl Reasoner {
         fn load() -> Reasoner {
-            let (engine, mut events) = Engine::spawn(LoadOptions {
+            let (engine, mut events) = s1_engine::start(LoadOptions {
                 path: s1_data::assets::REASONER.into(),
                 ..LoadOptions::default()
             })
@@ -148,7 +151,7 @@ mod model {
                         request,
                         run: false,
                     },
-                    Command::Run(..) | Command::Pause(..) => continue,
+                    Command::Run(..) | Command::Pause(..) | Command::PauseOrRun(..) => continue,
                     other => other,
                 };
                 self.engine.send(command);

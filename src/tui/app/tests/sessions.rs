@@ -206,7 +206,10 @@ fn a_new_model_leaves_the_session_as_text_that_can_be_gone_on_with() {
     app.on_event(Event::Loaded(Box::new(info())));
     press(&mut app, "space");
     let n = tokens(&app).len();
-    assert_eq!(sent(&mut app), [restore(&app, 0, n), run(0)]);
+    assert_eq!(
+        sent(&mut app),
+        [restore(&app, 0, n), Command::PauseOrRun(0)]
+    );
 }
 
 #[test]

@@ -120,6 +120,7 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
             Some(StopReason::AnswerMax) => ("■ answer at its limit".into(), theme.warn, both),
             Some(StopReason::ContextFull) => ("■ context full".into(), theme.warn, both),
             Some(StopReason::User) => ("■ stopped".into(), theme.warn, both),
+            None if live.branch().sent => ("…".into(), theme.dim, String::new()),
             None if tokens.is_empty() => ("not started".into(), theme.dim, String::new()),
             None => ("unfinished".into(), theme.warn, both),
         },

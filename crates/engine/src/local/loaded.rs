@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use super::catalog;
-use super::dialogue::{Dialogue, TokenizerLookup};
+use crate::catalog;
+use crate::dialogue::{Dialogue, TokenizerLookup};
 use s1_core::delimiters::{Delimiters, Family, TokenLookup as _};
 use s1_core::field;
 use s1_core::param::{Access, Lens, Param, Word};

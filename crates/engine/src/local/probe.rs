@@ -1,0 +1,81 @@
+//! Probes on a sequence's own cache, by appending, reading and rewinding; nothing of it stays.
+
+use anyhow::Result;
+
+use super::loaded::Loaded;
+use super::sequence::Sequence;
+use crate::probe;
+use s1_core::sampling::Sampling;
+use s1_core::tree::Probe;
+use s1_model::cache::Cache;
+use s1_model::decoder::Logits;
+use s1_model::sampler;
+use s1_model::tokenizer::StreamDecoder;
+
+/// Probes a sequence after the first `at` tokens of its trace. `interrupted` is asked between two
+/// tokens; where it says so, there is no probe. The sequence is left as it was.
+///
+/// Errors where the model cannot compute, or where there is no thought at that place.
+pub(super) fn run(
+    model: &Loaded,
+    sequence: &mut Sequence,
+    at: usize,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Option<Probe>> {
+    let request = &sequence.members[0].request;
+    let tokens = &sequence.tokens[..at];
+    let close = probe::closing(&model.delimiters, request.policy.think, tokens)?;
+    let Some(cache) = sequence.cache.as_mut() else {
+        anyhow::bail!("this branch has not been computed; resume it before probing");
+    };
+    let (base, held) = (sequence.prompt.len() + at, cache.len());
+    let text = if base < held {
+        // The tokens after `at` must survive: work on a copy of the prefix.
+        let mut copy = cache.fork(base, model.context)?;
+        answer(model, close, &mut copy, interrupted)
+    } else {
+        let text = answer(model, close, cache, interrupted);
+        cache.truncate(held);
+        text
+    }?;
+    Ok(text.map(|text| probe::read(at, &text, request.reference.as_deref())))
+}
+
+/// Closes the thought in `cache` and decodes the answer greedily.
+fn answer(
+    model: &Loaded,
+    close: &[u32],
+    cache: &mut Cache,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Option<String>> {
+    let mut ids = close.to_vec();
+    let mut decoder = StreamDecoder::new();
+    let mut text = String::new();
+    for _ in 0..probe::MAX_TOKENS {
+        if interrupted() {
+            return Ok(None);
+        }
+        if cache.len() + ids.len() > cache.capacity() {
+            break;
+        }
+        let Some(rows) = model
+            .decoder
+            .forward(&mut [(&mut *cache, &ids)], Logits::Last)?
+        else {
+            break;
+        };
+        let logits: Vec<f32> = rows.flatten_all()?.to_vec1()?;
+        let vocab = model.tokenizer.vocab_size();
+        let id = sampler::sample(&logits, vocab, &[], &[], &Sampling::default(), 0, 0)?;
+        if probe::ends_with(&model.delimiters, id) {
+            break;
+        }
+        text.push_str(&decoder.push(model.tokenizer.token_bytes(id)));
+        if probe::is_complete(&text) {
+            break;
+        }
+        ids = vec![id];
+    }
+    text.push_str(&decoder.finish());
+    Ok(Some(text))
+}

@@ -1,0 +1,154 @@
+//! The engine's thread: takes commands between two tokens, decides with the rules of each lane what
+//! comes next, and computes all sequences in one batch.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::loaded::{LoadOptions, Loaded};
+use super::sequence::Sequence;
+use s1_core::protocol::{Command, Event, LaneId, LaneState};
+
+mod batches;
+mod commands;
+mod compute;
+mod step;
+
+/// Prompt tokens read between two looks at the commands.
+const CHUNK: usize = 64;
+
+/// Nobody reads the events any more, or the engine was told to end.
+struct Disconnected;
+
+/// Serves until told to stop, until nobody listens, or until the model cannot be loaded.
+pub(super) fn run(
+    options: LoadOptions,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::Sender<Event>,
+    cancelled: &AtomicBool,
+) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut progress = |done: f32| {
+            // A full channel only costs a step of the progress bar.
+            let _ = events.try_send(Event::Loading(done));
+            !cancelled.load(Ordering::Relaxed)
+        };
+        let model = match Loaded::open(&options, &mut progress) {
+            Ok(model) => model,
+            Err(error) => {
+                let _ = events.blocking_send(Event::Failed(format!("{error:#}")));
+                return;
+            }
+        };
+        let info = Box::new(model.info.clone());
+        if events.blocking_send(Event::Loaded(info)).is_err() {
+            return;
+        }
+        let worker = Worker {
+            model,
+            inbox,
+            events: Outlet(events.clone()),
+            cancelled,
+            sequences: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            limit: usize::MAX,
+            clock: 0,
+        };
+        // Ending because nobody listens is the ordinary way to end.
+        let _: Result<(), Disconnected> = worker.serve();
+    }));
+    if let Err(panic) = outcome {
+        let why = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown cause");
+        let _ = events.blocking_send(Event::Failed(format!(
+            "the engine stopped on an internal error ({why}); please report it"
+        )));
+    }
+}
+
+/// Where events go.
+struct Outlet(mpsc::Sender<Event>);
+
+impl Outlet {
+    fn emit(&self, event: Event) -> Result<(), Disconnected> {
+        self.0.blocking_send(event).map_err(|_| Disconnected)
+    }
+
+    fn notice(&self, id: LaneId, why: impl std::fmt::Display) -> Result<(), Disconnected> {
+        self.emit(Event::Notice(id, format!("{why:#}")))
+    }
+
+    /// Tells of a lane of its own, and of those that are computed with it.
+    fn emit_hosts(&self, sequence: &Sequence) -> Result<(), Disconnected> {
+        let first = sequence.id();
+        for lane in sequence.ids() {
+            let host = Some(first).filter(|&host| host != lane);
+            self.emit(Event::Rides { lane, host })?;
+        }
+        Ok(())
+    }
+
+    /// Puts a sequence, and so every lane it is computed for, into a state.
+    fn set_state(&self, sequence: &mut Sequence, state: LaneState) -> Result<(), Disconnected> {
+        sequence.state = state;
+        if sequence.has_stopped() {
+            sequence.waiting = false;
+            sequence.source = None;
+            sequence.steps.clear();
+        }
+        for id in sequence.ids() {
+            self.emit(Event::State(id, state))?;
+        }
+        Ok(())
+    }
+}
+
+struct Worker<'a> {
+    model: Loaded,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    events: Outlet,
+    cancelled: &'a AtomicBool,
+    /// What is computed, by the id of its first lane.
+    sequences: BTreeMap<LaneId, Sequence>,
+    /// Tokens that went through the model, by batch.
+    batches: BTreeMap<LaneId, usize>,
+    /// Most sequences that compute at once.
+    limit: usize,
+    clock: u64,
+}
+
+impl Worker<'_> {
+    fn serve(mut self) -> Result<(), Disconnected> {
+        loop {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Disconnected);
+            }
+            let command = if self.is_idle() {
+                Some(self.inbox.blocking_recv().ok_or(Disconnected)?)
+            } else {
+                self.inbox.try_recv().ok()
+            };
+            match command {
+                Some(command) => self.handle(command)?,
+                None => self.step()?,
+            }
+            self.end_batches()?;
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let mut sequences = self.sequences.values();
+        self.limit == 0 || sequences.all(|sequence| !sequence.is_busy() && !sequence.waiting)
+    }
+
+    /// Whether as many sequences compute as may.
+    fn is_full(&self) -> bool {
+        let busy = self.sequences.values().filter(|s| s.is_busy());
+        busy.count() >= self.limit
+    }
+}

@@ -1,0 +1,145 @@
+//! Pending tokens through the model: all sequences in one batch, each over a cache of its own that
+//! takes over what another has computed already.
+
+use anyhow::{Context, Result};
+
+use super::{CHUNK, Worker};
+use crate::local::loaded::Loaded;
+use crate::local::scores;
+use crate::local::sequence::Sequence;
+use s1_core::protocol::LaneId;
+use s1_model::decoder::Logits;
+
+/// Caches kept for sequences that are not running.
+const IDLE_CACHES: usize = 8;
+/// A shared prefix shorter than this is not worth a copy.
+const SHARE: usize = 16;
+
+impl Worker<'_> {
+    /// Runs every pending token through the model, all sequences together, and hands each its
+    /// logits. Returns how many tokens each has computed; on an error, whose it was.
+    pub(super) fn compute(&mut self) -> Result<Vec<(LaneId, usize)>, (LaneId, anyhow::Error)> {
+        let mut computed = Vec::new();
+        let busy = self.sequences.iter();
+        let busy = busy.filter(|(_, s)| s.is_busy() && !s.pending.is_empty());
+        let busy: Vec<LaneId> = busy.map(|(&id, _)| id).collect();
+        for &id in &busy {
+            self.make_cache(id).map_err(|error| (id, error))?;
+        }
+        // Sequences with unscored tokens need a row for every token; the others only for the last.
+        for want in [Logits::Last, Logits::All] {
+            let mut batch = Vec::new();
+            let mut members = Vec::new();
+            let mut unfinished = true;
+            for (&id, sequence) in &mut self.sequences {
+                let left = sequence.pending.len();
+                let all = sequence.unscored > 0 && left <= CHUNK;
+                if busy.binary_search(&id).is_err() || all != (want == Logits::All) {
+                    continue;
+                }
+                sequence.used = self.clock;
+                let take = if sequence.unscored > 0 && left > CHUNK {
+                    // Read what is scored already first: the rest then comes with its rows.
+                    (left - CHUNK).min(CHUNK)
+                } else {
+                    left.min(CHUNK)
+                };
+                unfinished &= left > take;
+                let Some(cache) = sequence.cache.as_mut() else {
+                    continue;
+                };
+                batch.push((cache, &sequence.pending[..take]));
+                members.push((id, take));
+            }
+            let Some(&(first, _)) = members.first() else {
+                continue;
+            };
+            let want = match want {
+                Logits::Last if unfinished => Logits::None,
+                want => want,
+            };
+            let logits = self.model.decoder.forward(&mut batch, want);
+            let rows = logits
+                .and_then(|logits| Ok(logits.map(|l| l.to_vec2::<f32>()).transpose()?))
+                .map_err(|error| (first, error))?;
+            let mut rows = rows.unwrap_or_default().into_iter();
+            for &(id, take) in &members {
+                let count = match want {
+                    Logits::All => take,
+                    Logits::Last => 1,
+                    Logits::None => 0,
+                };
+                let own = rows.by_ref().take(count).collect();
+                if let Some(sequence) = self.sequences.get_mut(&id) {
+                    take_logits(&self.model, sequence, take, own);
+                }
+            }
+            computed.extend(members);
+        }
+        Ok(computed)
+    }
+
+    /// Makes sure a sequence has a cache, taking over the longest prefix that one has computed.
+    fn make_cache(&mut self, id: LaneId) -> Result<()> {
+        if self.sequences.get(&id).is_none_or(|s| s.cache.is_some()) {
+            return Ok(());
+        }
+        self.retire_caches();
+        let Some(sequence) = self.sequences.get(&id) else {
+            return Ok(());
+        };
+        let (ids, batch) = (sequence.token_ids(), sequence.batch);
+        // The last token is always computed: it gives the logits to go on from.
+        let usable = ids.len().saturating_sub(1);
+        let others = self.sequences.iter();
+        let others = others.filter(|(other, s)| **other != id && s.batch == batch);
+        let shared = others.filter_map(|(other, sequence)| {
+            let cache = sequence.cache.as_ref()?;
+            let theirs = sequence.token_ids();
+            let same = ids.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+            Some((same.min(cache.len()).min(usable), *other, cache))
+        });
+        let context = self.model.context;
+        let cache = match shared.max_by_key(|&(same, other, _)| (same, other)) {
+            Some((same, _, cache)) if same >= SHARE => cache.fork(same, context)?,
+            _ => {
+                let new = self.model.decoder.new_cache(context);
+                new.context("no memory for another branch")?
+            }
+        };
+        if let Some(sequence) = self.sequences.get_mut(&id) {
+            sequence.pending = ids[cache.len()..].to_vec();
+            sequence.cache = Some(cache);
+        }
+        Ok(())
+    }
+
+    /// Gives up the caches of sequences that have not run for the longest time.
+    fn retire_caches(&mut self) {
+        let idle = self.sequences.iter();
+        let idle =
+            idle.filter(|(id, s)| !s.is_busy() && s.cache.is_some() && !self.is_source(**id));
+        let mut idle: Vec<(u64, LaneId)> = idle.map(|(&id, s)| (s.used, id)).collect();
+        idle.sort_unstable();
+        let surplus = idle.len().saturating_sub(IDLE_CACHES);
+        for (_, id) in idle.into_iter().take(surplus) {
+            self.sequences.entry(id).and_modify(Sequence::give_up_cache);
+        }
+    }
+}
+
+/// Takes in the rows of logits after `take` of a sequence's pending tokens.
+fn take_logits(model: &Loaded, sequence: &mut Sequence, take: usize, mut own: Vec<Vec<f32>>) {
+    sequence.pending.drain(..take);
+    if !sequence.pending.is_empty() {
+        return;
+    }
+    sequence.logits = own.pop();
+    // Row i scores the token after it.
+    let n = sequence.tokens.len();
+    let unscored = std::mem::take(&mut sequence.unscored).min(own.len()).min(n);
+    let rows = &own[own.len() - unscored..];
+    for (row, token) in rows.iter().zip(sequence.tokens.last_mut(unscored)) {
+        scores::fill(model, row, token.phase, token);
+    }
+}

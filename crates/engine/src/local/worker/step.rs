@@ -1,0 +1,219 @@
+//! One step of every busy sequence: decide, compute, tell.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::{CHUNK, Disconnected, Worker};
+use crate::group::Move;
+use crate::local::probe;
+use crate::local::sequence::Sequence;
+use s1_core::forcing::Edit;
+use s1_core::loops::Loop;
+use s1_core::protocol::{Event, LaneId, LaneState};
+use s1_core::trace::{Delta, Origin, Phase, StopReason};
+
+/// Tokens between two reports of the speed.
+const REPORT_EVERY: usize = 4;
+
+impl Worker<'_> {
+    /// One step of every busy sequence: decide, compute, tell.
+    pub(super) fn step(&mut self) -> Result<(), Disconnected> {
+        self.clock += 1;
+        self.admit();
+        let started = Instant::now();
+        self.probe_where_wanted()?;
+        let probed = started.elapsed();
+        let running = |s: &Sequence| s.state == LaneState::Running && s.is_ready() && !s.waiting;
+        let deciding = self.sequences.iter().filter(|(_, s)| running(s));
+        let deciding: Vec<LaneId> = deciding.map(|(&id, _)| id).collect();
+        for id in deciding {
+            self.decide(id)?;
+        }
+        let computed = match self.compute() {
+            Ok(computed) => computed,
+            Err((id, error)) => {
+                self.events.notice(id, error)?;
+                return match self.sequences.get_mut(&id) {
+                    Some(sequence) => self.events.set_state(sequence, LaneState::Paused),
+                    None => Ok(()),
+                };
+            }
+        };
+        let spent = started.elapsed().saturating_sub(probed);
+        for (id, tokens) in computed {
+            self.report(id, tokens, spent)?;
+        }
+        Ok(())
+    }
+
+    /// Has the rules of a sequence's lanes say what comes next, and parts those that disagree.
+    fn decide(&mut self, id: LaneId) -> Result<(), Disconnected> {
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        let mut moves = sequence.next_moves(&self.model).into_iter();
+        let Some((own, _)) = moves.next() else {
+            return Ok(());
+        };
+        let mut made = vec![(id, own)];
+        for (other, members) in moves {
+            made.push((self.part(id, &members)?, other));
+        }
+        for (id, made) in made {
+            self.make(id, made)?;
+        }
+        Ok(())
+    }
+
+    /// Does what the lanes of a sequence have decided.
+    fn make(&mut self, id: LaneId, made: Move) -> Result<(), Disconnected> {
+        if let Move::Write(edit) = made {
+            return self.write(id, edit);
+        }
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        sequence.clock.token();
+        match made {
+            Move::Accept {
+                id: token,
+                phase,
+                reason,
+                relabel,
+            } => {
+                if relabel > 0 {
+                    sequence.relabel(relabel);
+                }
+                let found = sequence.append(&self.model, token, Origin::Sampled, phase, reason);
+                // The scores are known already: the reader need not wait for the next forward pass.
+                sequence.announced = sequence.tokens.len();
+                let delta = Delta {
+                    drop: 0,
+                    relabel,
+                    tokens: sequence.tokens.last().cloned().into_iter().collect(),
+                };
+                for lane in sequence.ids() {
+                    self.events.emit(Event::Tokens(lane, delta.clone()))?;
+                    if let Some(Loop { period, repeats }) = found {
+                        self.events.emit(Event::Loop {
+                            lane,
+                            period,
+                            repeats,
+                        })?;
+                    }
+                }
+                Ok(())
+            }
+            Move::Stop(reason) => self.events.set_state(sequence, LaneState::Stopped(reason)),
+            Move::Fail(why) => {
+                for lane in sequence.ids() {
+                    self.events.notice(lane, &why)?;
+                }
+                self.events.set_state(sequence, LaneState::Paused)
+            }
+            Move::Write(_) => Ok(()),
+        }
+    }
+
+    fn write(&mut self, id: LaneId, edit: Edit) -> Result<(), Disconnected> {
+        let Some(sequence) = self.sequences.get(&id) else {
+            return Ok(());
+        };
+        let new = edit.ids.len() + edit.keep.len();
+        let full = sequence.len() - edit.drop + new > self.model.context;
+        if !full && edit.takes_back() {
+            self.preserve_shared_prefixes(id, sequence.tokens.len() - edit.drop);
+        }
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        for member in &sequence.members {
+            let waits = member.machine.pending_waits();
+            self.events.emit(Event::PendingWaits(member.id, waits))?;
+        }
+        if full {
+            let state = LaneState::Stopped(StopReason::ContextFull);
+            return self.events.set_state(sequence, state);
+        }
+        match sequence.edit(&self.model, edit) {
+            Ok(()) => Ok(()),
+            Err(error) => self.events.notice(id, error),
+        }
+    }
+
+    /// Tells what a forward pass has brought, which has computed so many tokens.
+    fn report(&mut self, id: LaneId, tokens: usize, spent: Duration) -> Result<(), Disconnected> {
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        let reading = sequence.state == LaneState::Prefill;
+        let count = if reading {
+            &mut sequence.clock.prefill
+        } else {
+            &mut sequence.clock.decode
+        };
+        count.0 += tokens;
+        count.1 += spent;
+        if let Some(computed) = sequence.batch.and_then(|b| self.batches.get_mut(&b)) {
+            *computed += tokens;
+        }
+        let total = sequence.len();
+        let done = total - sequence.pending.len();
+        let ids = sequence.ids();
+        if reading && total > CHUNK {
+            for &lane in &ids {
+                self.events.emit(Event::Prefill { lane, done, total })?;
+            }
+        }
+        if done < total {
+            return Ok(());
+        }
+        if let Some(delta) = sequence.news() {
+            for &lane in &ids {
+                self.events.emit(Event::Tokens(lane, delta.clone()))?;
+            }
+        }
+        let before = sequence.state;
+        let state = sequence.advance();
+        if state != before || sequence.tokens.len().is_multiple_of(REPORT_EVERY) {
+            for &lane in &ids {
+                self.events
+                    .emit(Event::Speed(lane, sequence.clock.speed()))?;
+                self.events.emit(Event::Context(lane, total))?;
+            }
+        }
+        match state == before {
+            true => Ok(()),
+            false => self.events.set_state(sequence, state),
+        }
+    }
+
+    /// Probes where the user wants it, or the interval has passed.
+    fn probe_where_wanted(&mut self) -> Result<(), Disconnected> {
+        for (&id, sequence) in self.sequences.iter_mut().filter(|(_, s)| s.is_ready()) {
+            let thinking = sequence.machine().thinking();
+            let every = sequence.members[0].request.probe_every;
+            let due = sequence.state == LaneState::Running
+                && sequence.machine().phase() == Phase::Thinking
+                && every.is_some_and(|n| thinking >= sequence.probed_at + n.max(1));
+            let at = match sequence.probe_wanted.take() {
+                Some(at) => at.min(sequence.tokens.len()),
+                None if due => sequence.tokens.len(),
+                None => continue,
+            };
+            if due {
+                sequence.probed_at = thinking;
+            }
+            // A key must not wait for the probe: it is given up as soon as a command arrives, and
+            // a probe the user asked for is made again afterwards.
+            let interrupted = || !self.inbox.is_empty() || self.cancelled.load(Ordering::Relaxed);
+            match probe::run(&self.model, sequence, at, &interrupted) {
+                Ok(Some(probe)) => self.events.emit(Event::Probe(id, probe))?,
+                Ok(None) if !due => sequence.probe_wanted = Some(at),
+                Ok(None) => {}
+                Err(error) => self.events.notice(id, error)?,
+            }
+        }
+        Ok(())
+    }
+}
