@@ -93,9 +93,9 @@ fn a_kill_loses_nothing_that_was_finished() {
     // The end is written down at once, on another thread.
     pty.wait_until("the session's end in its file", |_| {
         let sessions = home.sessions();
-        let saved = sessions.iter().filter_map(|file| Document::read(file).ok());
+        let mut saved = sessions.iter().filter_map(|file| Document::read(file).ok());
         saved
-            .last()
+            .next_back()
             .is_some_and(|d| d.tree.branches()[0].stop.is_some())
     });
     pty.signal("KILL");

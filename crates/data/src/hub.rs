@@ -235,5 +235,6 @@ fn only_file(repo: &Repo, files: impl Iterator<Item = String>) -> Result<String>
     }
 }
 
-#[cfg(all(test, feature = "hub"))]
+#[cfg(test)]
+#[cfg(feature = "hub")]
 mod tests;

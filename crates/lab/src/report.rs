@@ -461,7 +461,9 @@ pub(super) mod tests {
     fn rows_give_the_same_figures_in_whatever_order_they_come() {
         let points = vec![spec(Budget::Tokens(4), 0), spec(Budget::Tokens(4), 1)];
         let row = |i: usize| {
-            let at = |point| (0..3).map(move |s| sample(point, s, i + s, (i + s + point) % 3 == 0));
+            let at = |point| {
+                (0..3).map(move |s| sample(point, s, i + s, (i + s + point).is_multiple_of(3)))
+            };
             at(0).chain(at(1)).collect()
         };
         let run = run(points, (0..20).map(row).collect());

@@ -165,8 +165,12 @@ impl Array {
             None => {
                 for _ in 0..len {
                     match kind {
-                        ValueKind::String => drop(cursor.string_range()?),
-                        _ => drop(Self::read(cursor, depth + 1)?),
+                        ValueKind::String => {
+                            cursor.string_range()?;
+                        }
+                        _ => {
+                            Self::read(cursor, depth + 1)?;
+                        }
                     }
                 }
             }
