@@ -34,7 +34,6 @@ pub struct Config {
     pub threads: Option<usize>,
     /// What every request begins with.
     pub request: Request,
-    /// Theme by name.
     pub theme: String,
     /// Whether the mouse places the cursor (off: the terminal selects text).
     pub mouse: bool,

@@ -40,12 +40,10 @@ flag_groups! {
     JudgeFlags, Config, "Difficulty", settings(MODEL)
         .chain(settings(COMPUTING))
         .filter(|s| ["context", "threads"].contains(&s.info().key));
-    /// Budget forcing.
     ThinkFlags, Config, "Thinking", settings(POLICY);
     /// Budget forcing at points that set budget and waits.
     PointFlags, Config, "Thinking", settings(POLICY)
         .filter(|s| !["max_thinking", "waits", "think"].contains(&s.info().key));
-    /// How tokens are drawn.
     SampleFlags, Config, "Sampling", settings(SAMPLING);
     /// What a sweep is started with.
     SweepFlags, SweepConfig, "Sweep", settings(SWEEP);

@@ -52,7 +52,6 @@ struct Scored {
 #[derive(Serialize)]
 struct Position {
     next: u32,
-    /// Natural logarithm.
     logprob: f32,
     top5: Vec<(u32, f32)>,
 }

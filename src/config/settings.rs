@@ -16,7 +16,6 @@ use s1_engine::MODEL;
 /// Tables of the settings file; every other key is above them.
 pub const SECTIONS: [&str; 2] = ["thinking", "sampling"];
 
-/// How many threads compute.
 pub const COMPUTING: &[Param<Config>] = &[Param::new(
     "threads",
     "Threads",

@@ -42,7 +42,7 @@ macro_rules! actions {
 }
 
 /// Parts of the help. Which of them a screen has is said by
-/// [`Screen::groups`](super::screens::Screen::groups).
+/// [`Screen::groups`](super::screen::Screen::groups).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
     /// Asking and running.

@@ -56,7 +56,6 @@ use question::QuestionBox;
 pub struct Options {
     /// What a question is asked with; its `question` is the text in the box at the start.
     pub request: Request,
-    /// Keys.
     pub keymap: Keymap,
     /// The themes to walk through; never empty in practice, a plain one otherwise.
     pub themes: Vec<Theme>,
@@ -71,7 +70,6 @@ pub struct Options {
 /// What the application wants of the world.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Leave.
     Quit,
     /// Put a text on the clipboard.
     Copy(String),
@@ -122,7 +120,6 @@ pub struct Save {
     pub number: usize,
     /// The revision that the document holds.
     pub revision: u64,
-    /// What to write.
     pub document: Document,
 }
 
@@ -134,7 +131,6 @@ pub enum Model {
     None,
     /// Loading, 0 to 1.
     Loading(f32),
-    /// Ready.
     Ready(Box<ModelInfo>),
     /// It could not be loaded, or died. One sentence.
     Failed(String),
@@ -145,14 +141,12 @@ pub enum Model {
 pub enum Focus {
     /// The question box.
     Question,
-    /// The trace.
     Trace,
 }
 
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Something happened.
     Info,
     /// Something was refused or failed.
     Warning,
@@ -161,9 +155,7 @@ pub enum Tone {
 /// One sentence for the user; it stays until the next key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// How much it matters.
     pub tone: Tone,
-    /// The sentence.
     pub text: String,
 }
 
@@ -172,19 +164,15 @@ pub struct Notice {
 pub struct App {
     /// What the next question is asked with.
     pub request: Request,
-    /// Keys.
     pub keymap: Keymap,
     themes: Vec<Theme>,
     theme: usize,
-    /// The model.
     pub model: Model,
     /// What is being fetched from the hub, for whichever part of the program.
     pub fetching: Option<Download>,
     /// The question on screen, once one was asked.
     pub live: Option<Live>,
-    /// The comparison.
     pub compare: Compare,
-    /// The question box.
     pub question: QuestionBox,
     /// Which part of the screen has the keys.
     pub focus: Focus,
@@ -198,15 +186,12 @@ pub struct App {
     pub side: bool,
     /// The delimiter's tokens are shown.
     pub show_delimiters: bool,
-    /// The screen shown.
     pub screen: Screen,
     /// Where the parts of every screen are; set before each drawing.
     pub layout: ShellAreas,
     /// Where things are in the explorer; set before each drawing.
     pub places: ExploreAreas,
-    /// The plots.
     pub plots: plots::Plots,
-    /// The trainings.
     pub train: train::Train,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,

@@ -32,9 +32,7 @@ pub enum Context {
     Explore,
     /// The comparison with its lanes focused.
     Compare,
-    /// The plots.
     Plots,
-    /// The trainings.
     Train,
     /// The question box or another text field.
     Editor,
@@ -43,7 +41,6 @@ pub enum Context {
 }
 
 impl Context {
-    /// All contexts.
     pub const ALL: [Context; 7] = [
         Context::Program,
         Context::Explore,

@@ -54,7 +54,6 @@ const INBOX: usize = 1024;
 pub struct Setup {
     /// What a question is asked with; its `question` is the text in the box at the start.
     pub request: Request,
-    /// Keys.
     pub keymap: Keymap,
     /// The themes to walk through, the first in use, fit for this terminal.
     pub themes: Vec<Theme>,
@@ -78,7 +77,6 @@ pub struct Setup {
 enum LoopMessage {
     /// From an engine: its place, and which of those that had it.
     Engine(EngineSlot, u64, EngineMessage),
-    /// From a job.
     Job(Completion),
     /// From the thread that writes sessions.
     Saved(SaveResult),

@@ -30,7 +30,6 @@ pub struct Param<T: 'static> {
 pub struct ParamInfo {
     /// Name in settings files; the environment variable is made of it.
     pub key: &'static str,
-    /// What forms call it.
     pub label: &'static str,
     /// What it does, in one sentence.
     pub help: &'static str,
@@ -62,9 +61,7 @@ pub struct Shortcut {
 
 /// The place of a `V` in a `T`; [`field!`](crate::field) makes one.
 pub struct Lens<T: 'static, V: 'static> {
-    /// Reads it.
     pub get: fn(&T) -> V,
-    /// Writes it.
     pub set: fn(&mut T, V),
 }
 
@@ -84,7 +81,6 @@ pub enum Access<T: 'static> {
     AnyText(Lens<T, Option<String>>),
     /// A file or a folder.
     Path(Lens<T, Option<PathBuf>>),
-    /// Several folders.
     Paths(Lens<T, Vec<PathBuf>>),
     /// What has a notation of its own: reads it, `None` if it is not allowed, and writes it.
     Notation(fn(&T) -> String, fn(&mut T, &str) -> Option<()>),
@@ -97,22 +93,16 @@ pub enum Shape {
     Value,
     /// Text that may be anything.
     AnyText,
-    /// On or off.
     Switch,
-    /// One of these words.
     Choice(&'static [Word]),
-    /// A path.
     Path,
-    /// Several paths.
     Paths,
 }
 
 /// A field that holds a value of one of the kinds that parameters have. `None` means no value, which
 /// only optional fields take.
 pub trait Slot<V> {
-    /// The value.
     fn value(&self) -> V;
-    /// Replaces it.
     fn put(&mut self, value: V);
 }
 
@@ -304,7 +294,6 @@ pub trait Setting<C>: Sync {
     /// # Errors
     /// As [`Setting::set`].
     fn set_os(&self, whole: &mut C, text: &OsStr) -> Result<()>;
-    /// The default as text.
     fn default_text(&self) -> String;
     /// Whether a text is allowed.
     ///
@@ -315,7 +304,6 @@ pub trait Setting<C>: Sync {
 
 /// That a whole has a part whose parameters are its own, too.
 pub trait Has<T> {
-    /// The part.
     fn part(&self) -> &T;
     /// The part, to change it.
     fn part_mut(&mut self) -> &mut T;

@@ -27,9 +27,7 @@ pub struct Request {
     pub system: String,
     /// Take the question as the whole prompt, without the chat template.
     pub raw: bool,
-    /// Budget forcing.
     pub policy: Policy,
-    /// How tokens are drawn.
     pub sampling: Sampling,
     /// Which of several independent samples this is; part of the seed of every draw.
     pub sample: u64,
@@ -77,7 +75,6 @@ pub const REQUEST: &[Param<Request>] = &[
     .flag(&["probe-every"], "N"),
 ];
 
-/// How far to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// To the end of the answer.
@@ -109,11 +106,8 @@ pub enum Ask {
 pub enum Command {
     /// Renders the prompt, reads it in, and leaves the lane paused or running.
     Start {
-        /// The new lane.
         lane: LaneId,
-        /// What to generate.
         request: Request,
-        /// Run at once.
         run: bool,
     },
     /// Starts several lanes that are computed once for as long as they agree: lanes with the same
@@ -133,21 +127,16 @@ pub enum Command {
     Fork {
         /// The lane to copy.
         from: LaneId,
-        /// The new lane.
         to: LaneId,
         /// Number of tokens taken over.
         at: usize,
     },
     /// Makes a lane from tokens that were generated earlier (an opened session), paused.
     Restore {
-        /// The new lane.
         lane: LaneId,
-        /// What was asked.
         request: Request,
-        /// What had been written.
         tokens: Vec<Token>,
     },
-    /// Steers.
     Ask(LaneId, Ask),
     /// Runs a paused lane.
     Run(LaneId, Until),
@@ -184,22 +173,18 @@ pub enum Command {
 pub enum LaneState {
     /// Reading the prompt.
     Prefill,
-    /// Writing.
     Running,
     /// Waiting for the user.
     Paused,
-    /// Ended.
     Stopped(StopReason),
 }
 
 /// What the engine knows about the model it loaded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelInfo {
-    /// Display name.
     pub name: String,
     /// Architecture, as the file names it.
     pub architecture: String,
-    /// Number of parameters.
     pub parameters: u64,
     /// The most common weight type, e.g. `Q8_0`.
     pub quantization: String,
@@ -239,7 +224,6 @@ pub enum Event {
     Failed(String),
     /// A lane has read `done` of `total` prompt tokens.
     Prefill {
-        /// The lane.
         lane: LaneId,
         /// Prompt tokens read.
         done: usize,
@@ -248,7 +232,6 @@ pub enum Event {
     },
     /// The rendered prompt of a lane.
     Prompt {
-        /// The lane.
         lane: LaneId,
         /// Its token ids.
         ids: Vec<u32>,
@@ -268,7 +251,6 @@ pub enum Event {
     State(LaneId, LaneState),
     /// From here on a lane is computed together with another, or (`None`) on its own.
     Rides {
-        /// The lane.
         lane: LaneId,
         /// The lane whose tokens it shares.
         host: Option<LaneId>,
@@ -281,7 +263,6 @@ pub enum Event {
     Probe(LaneId, Probe),
     /// A repeating loop was found.
     Loop {
-        /// The lane.
         lane: LaneId,
         /// Length of the repeated piece, in tokens.
         period: usize,

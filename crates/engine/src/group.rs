@@ -16,9 +16,7 @@ use s1_core::trace::{Phase, Reason, StopReason};
 /// One lane of a group: what it was asked, and its rules. The first one is the others' host.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its id.
     pub id: LaneId,
-    /// What it was asked.
     pub request: Request,
     /// Its rules, having followed the trace of the group.
     pub machine: Machine,
@@ -29,7 +27,6 @@ pub struct Member {
 pub enum Move {
     /// It appends the token it has drawn.
     Accept {
-        /// The token.
         id: u32,
         /// The phase it belongs to.
         phase: Phase,
@@ -40,7 +37,6 @@ pub enum Move {
     },
     /// It writes this instead of a token, or before it draws one.
     Write(Edit),
-    /// It has ended.
     Stop(StopReason),
     /// It cannot draw a token. One sentence.
     Fail(String),

@@ -43,26 +43,21 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// Most answers per problem.
 const MAX_MEMBERS: usize = 10_000;
 
-/// What to compute.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The model.
     pub load: LoadOptions,
     /// The problem set, as it was read.
     pub problems: ProblemSet,
     /// Where it was read from, as the user named it.
     pub source: String,
-    /// How it was read.
     pub options: ProblemOptions,
     /// How a problem becomes a prompt.
     pub prompt: PromptTemplate,
     /// Budget forcing; budget and waits are those of each point.
     pub policy: Policy,
-    /// How tokens are drawn.
     pub sampling: Sampling,
     /// Answers per problem and point.
     pub samples: usize,
-    /// The points.
     pub points: Vec<PointSpec>,
     /// Most lanes that compute at once.
     pub lanes: usize,
@@ -70,7 +65,6 @@ pub struct Plan {
     pub name: String,
     /// Go on with the run of this name, which must have the same settings.
     pub resume: bool,
-    /// The database.
     pub db: PathBuf,
 }
 
@@ -120,11 +114,9 @@ pub enum Progress {
     Started {
         /// The run, with the rows that were done before.
         run: Box<Run>,
-        /// The model.
         model: Box<ModelInfo>,
         /// Rows that were done before.
         done: usize,
-        /// Rows in all.
         total: usize,
     },
     /// A row is in the database.
@@ -133,7 +125,6 @@ pub enum Progress {
         row: Box<Row>,
         /// Rows that are done.
         done: usize,
-        /// Rows in all.
         total: usize,
     },
     /// Speed so far.

@@ -21,7 +21,6 @@ pub struct ShellAreas {
     pub header: Rect,
     /// What belongs to the screen shown.
     pub body: Rect,
-    /// The keys.
     pub footer: Rect,
 }
 

@@ -24,7 +24,6 @@ impl Question<u32> for OtherToken {
     }
 }
 
-/// Which branch is shown.
 #[derive(Debug, PartialEq, Eq)]
 struct ShownBranch;
 

@@ -29,7 +29,6 @@ const WHEEL: isize = 3;
 pub struct LanePlace {
     /// The lane, its border included.
     pub panel: Rect,
-    /// Its text.
     pub text: Rect,
 }
 

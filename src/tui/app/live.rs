@@ -30,7 +30,6 @@ pub struct LiveBranch {
     /// The engine was told to run it. Counts only while it has not said anything of it yet: a key
     /// may come before that.
     pub told_to_run: bool,
-    /// Where the reader is.
     pub view: View,
     /// The final answer, once the branch has ended.
     pub verdict: Option<GradedAnswer>,
@@ -73,7 +72,6 @@ impl LiveBranch {
 /// One question, all its branches.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// What was asked.
     pub request: Request,
     /// The rendered prompt.
     pub prompt_ids: Vec<u32>,

@@ -56,9 +56,7 @@ pub trait Overlay: Debug {
         keymap: &Keymap,
         theme: &Theme,
     ) -> Option<Position>;
-    /// The question.
     fn question(&self) -> &dyn Any;
-    /// The component.
     fn component(&mut self) -> &mut dyn Any;
 }
 

@@ -36,7 +36,6 @@ pub enum PlotPane {
     Items,
     /// How long the thoughts are.
     Lengths,
-    /// What each Wait changed.
     Waits,
     /// Every point against one, problem by problem.
     Pairs,
@@ -63,7 +62,6 @@ impl PlotPane {
         PlotPane::Pairs,
     ];
 
-    /// Its name.
     pub fn title(self) -> &'static str {
         match self {
             PlotPane::Curve => "accuracy",
@@ -79,9 +77,7 @@ impl PlotPane {
 /// A run on the screen.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The run.
     pub run: Arc<Run>,
-    /// Its figures.
     pub report: Report,
     /// Columns of the widest id of a problem.
     pub id_width: usize,
@@ -128,7 +124,6 @@ impl Shown {
 /// One point against the anchor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointPair {
-    /// The point.
     pub point: CurveSource,
     /// The anchor first, the point second.
     pub paired: Paired,
@@ -157,7 +152,6 @@ pub struct Plots {
     pub lengths: Curves,
     /// How the curve is looked at.
     pub view: ChartView,
-    /// How the lengths are.
     pub lengths_view: ChartView,
     /// A logarithmic axis of tokens.
     pub log: bool,
@@ -167,9 +161,7 @@ pub struct Plots {
     pub cell: (usize, usize),
     /// The point that all others are compared with.
     pub anchor: Option<CurveSource>,
-    /// The comparisons.
     pub pairs: Vec<PointPair>,
-    /// The selected one.
     pub pair: usize,
     /// The sweep that is under way.
     pub sweep: Option<sweep::SweepState>,

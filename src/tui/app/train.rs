@@ -36,7 +36,6 @@ pub enum TrainPane {
     Loss,
     /// Accuracy on held-out problems.
     HeldOut,
-    /// Learning rate.
     Rate,
     /// Norm of the gradient.
     Gradient,
@@ -44,11 +43,8 @@ pub enum TrainPane {
     Speed,
     /// What it answers to the sample question.
     Sample,
-    /// What happened.
     Log,
-    /// Its checkpoints.
     Checkpoints,
-    /// All trainings.
     List,
 }
 
@@ -79,7 +75,6 @@ impl TrainPane {
 /// A training, and whether its process is gone without a word.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed {
-    /// The training.
     pub training: Training,
     /// See [`Training::is_interrupted`].
     pub interrupted: bool,
@@ -118,13 +113,11 @@ pub struct TrainingsSnapshot {
 /// What is new of a training.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingUpdate {
-    /// Which.
     pub name: String,
     /// What it is newer than: a step and an event.
     pub after: (usize, i64),
     /// Its later steps.
     pub steps: Vec<TrainStep>,
-    /// What else happened later.
     pub events: Vec<RecordedEvent>,
     /// All its checkpoints, the newest first.
     pub checkpoints: Vec<CheckpointFile>,
@@ -156,7 +149,6 @@ pub struct Train {
     pub current: Option<String>,
     /// What was read of it.
     pub watched: Watched,
-    /// The form.
     pub form: Form,
     /// The form is on the screen although there are trainings.
     pub planning: bool,
@@ -174,13 +166,11 @@ pub struct Train {
     pub view: ChartView,
     /// Selected row of the list of trainings.
     pub row: usize,
-    /// Selected checkpoint.
     pub checkpoint: usize,
     /// The answer that is shown, from the oldest; `None` follows the newest.
     pub sample: Option<usize>,
     /// Rows of the log below the last one in sight.
     pub log: usize,
-    /// They are being read.
     looking: bool,
     /// Calls since they were read last, while another screen is shown.
     idle: usize,

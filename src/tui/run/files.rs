@@ -18,7 +18,6 @@ const MAX_HISTORY: u64 = 8 * 1024 * 1024;
 
 /// Something to write.
 pub enum FileJob {
-    /// A session.
     Session(Box<Save>),
     /// The questions asked.
     History(Vec<String>),

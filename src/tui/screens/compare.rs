@@ -421,7 +421,6 @@ fn summary(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// What to do first.
 fn hint(app: &App) -> String {
     let waits = matches!(app.model, Model::Loading(_)) && app.compare.queued;
     if waits {

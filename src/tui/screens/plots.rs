@@ -25,7 +25,6 @@ mod tables;
 const THREE_FROM: (u16, u16) = (100, 26);
 const TWO_FROM: u16 = 15;
 
-/// Which panel is where.
 fn places(plots: &Plots, body: Rect) -> Vec<(PlotPane, Rect)> {
     if body.height < TWO_FROM {
         return vec![(plots.pane, body)];

@@ -20,7 +20,6 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// Asks.
     pub fn new(question: &str, detail: &str) -> Confirm {
         Confirm {
             question: question.into(),

@@ -34,7 +34,6 @@ impl Input {
         }
     }
 
-    /// What was typed.
     pub fn text(&self) -> &str {
         &self.text
     }

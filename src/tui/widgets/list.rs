@@ -23,7 +23,6 @@ pub struct ListRow {
 }
 
 impl ListRow {
-    /// A row.
     pub fn new(left: impl Into<String>, right: impl Into<String>) -> ListRow {
         ListRow {
             left: left.into(),
@@ -60,7 +59,6 @@ impl ListRow {
     }
 }
 
-/// Which row is selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     selected: usize,

@@ -25,7 +25,6 @@ use s1_engine::catalog::CatalogEntry;
 /// How to get a first model, in one line.
 pub const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf";
 
-/// The picker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelPicker {
     entries: Vec<CatalogEntry>,

@@ -14,7 +14,6 @@ use s1_core::trace::Token;
 /// What the colours of the trace mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Heat {
-    /// Who wrote what.
     #[default]
     Off,
     /// How unsure the model was.

@@ -79,7 +79,6 @@ pub struct Policy {
     pub max_thinking: Option<usize>,
     /// How many attempts to end the thinking are replaced by the wait text.
     pub waits: usize,
-    /// The wait text.
     pub wait_text: String,
     /// Attempts to end do not count before this many thinking tokens.
     pub min_thinking: usize,

@@ -41,7 +41,6 @@ pub struct LoadOptions {
     pub think_close: Option<String>,
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
-    /// Where to compute.
     pub device: DeviceChoice,
 }
 

@@ -71,7 +71,6 @@ pub(super) fn run(
     }
 }
 
-/// Where events go.
 struct Outlet(mpsc::Sender<Event>);
 
 impl Outlet {

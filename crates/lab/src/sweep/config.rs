@@ -17,7 +17,6 @@ const MOST_POINTS: usize = 200;
 pub struct SweepConfig {
     /// The problem set: a file, a bundled one, or one of the hub.
     pub problems: Option<PathBuf>,
-    /// Thinking budgets.
     pub budgets: Vec<Budget>,
     /// Numbers of waits.
     pub waits: Vec<usize>,
@@ -25,7 +24,6 @@ pub struct SweepConfig {
     pub limit: Option<usize>,
     /// Answers per problem and point.
     pub samples: usize,
-    /// How they are drawn.
     pub sampling: Sampling,
     /// Most problems that are thought about at once.
     pub lanes: usize,

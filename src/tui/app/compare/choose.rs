@@ -17,7 +17,6 @@ use s1_lab::lanes::{Limit, MAX_SAMPLES, Preset, Source, Strategy};
 pub enum Place {
     /// A new one, behind the others.
     New,
-    /// One that there is.
     At(usize),
 }
 
@@ -60,7 +59,6 @@ enum Choice {
     Model,
 }
 
-/// Which preset is taken.
 #[derive(Debug, PartialEq, Eq)]
 struct LanesToCompare;
 

@@ -14,7 +14,6 @@ use s1_store::run::Budget;
 /// A sweep of two models that waits for its form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Before {
-    /// The training.
     pub name: String,
     /// The model it began with.
     pub base: PathBuf,
@@ -85,7 +84,6 @@ impl App {
         self.launch(first);
     }
 
-    /// Starts a sweep.
     pub(super) fn launch(&mut self, sweep: StartSweep) {
         self.plots.sweep = Some(SweepState {
             control: sweep.control.clone(),

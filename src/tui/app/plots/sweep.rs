@@ -63,7 +63,6 @@ pub struct SweepState {
     pub loading: f32,
     /// Rows that are done.
     pub done: usize,
-    /// Rows in all.
     pub total: usize,
     /// Tokens written per second, all lanes together.
     pub tokens_per_s: f64,

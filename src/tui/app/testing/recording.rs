@@ -21,7 +21,6 @@ pub const SECOND: usize = 12;
 
 /// What four lanes are asked: wrong at once, and repaired by the first wait.
 pub const COMPARED: &str = "Calculate 263+392+455.";
-/// Its answer.
 pub const TOTAL: &str = "1110";
 /// How often each of the lanes is made to wait.
 pub const WAITS: [usize; 4] = [0, 1, 2, 4];

@@ -22,7 +22,6 @@ use super::TrainPane;
 /// What a trained model is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The explorer.
     Explore,
     /// A lane of the comparison.
     Lane,
@@ -145,7 +144,6 @@ impl App {
         self.open_trained(Purpose::Sweep);
     }
 
-    /// What can be written.
     pub(super) fn open_export(&mut self) {
         let (training, step) = match self.target_checkpoint() {
             Ok(target) => target,

@@ -22,7 +22,6 @@ const GUTTER_FROM: usize = 12;
 /// A narrower view than this does without notes.
 const NOTE_FROM: usize = 44;
 
-/// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
     /// Part of the thought.
@@ -43,7 +42,6 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// The sign.
     pub fn sign(self) -> &'static str {
         match self {
             Mark::Wait => "⟲",
@@ -55,7 +53,6 @@ impl Mark {
 /// A place in a trace: a token, and a byte of its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TextPosition {
-    /// Index of the token.
     pub token: usize,
     /// Byte offset in the token's text.
     pub byte: usize,
@@ -64,9 +61,7 @@ pub struct TextPosition {
 /// One line of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceLine {
-    /// What it is.
     pub kind: LineKind,
-    /// Where its text begins.
     pub start: TextPosition,
     /// The sign at its start.
     pub mark: Option<Mark>,
@@ -83,7 +78,6 @@ pub struct TraceLine {
 /// A run of one token on one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinePiece {
-    /// Index of the token.
     pub token: usize,
     /// First column, counted from the line's indent.
     pub x: usize,

@@ -15,7 +15,6 @@ use super::{GradedAnswer, Heat};
 /// How a trace is to be drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint<'a> {
-    /// Styles.
     pub theme: &'a Theme,
     /// What colours mean.
     pub heat: Heat,

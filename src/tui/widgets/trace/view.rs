@@ -16,9 +16,7 @@ pub enum Motion {
     Word(Way),
     /// To the start of a sentence.
     Sentence(Way),
-    /// By lines.
     Line(Way),
-    /// By a screenful.
     Page(Way),
     /// To the first token.
     Start,
@@ -83,7 +81,6 @@ impl View {
         }
     }
 
-    /// The lines.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
