@@ -190,7 +190,7 @@ impl ProgressPrinter {
         match event {
             TrainEvent::Plan { plan, done } => eprint!("{}", describe(plan, *done)),
             TrainEvent::Step(step) => self.bar(step),
-            TrainEvent::Writing { .. } => {}
+            TrainEvent::Saving { .. } | TrainEvent::Writing { .. } => {}
             event => self.line(&log_line(event)),
         }
     }

@@ -224,7 +224,10 @@ fn bad_input_is_one_sentence() {
         errors.lines().last().unwrap().to_owned()
     };
     for (pool, expected) in [
-        ("empty.jsonl", "s1-tui: empty.jsonl is empty; there is nothing to curate"),
+        (
+            "empty.jsonl",
+            "s1-tui: empty.jsonl is empty; there is nothing to curate",
+        ),
         (
             "broken.jsonl",
             "s1-tui: broken.jsonl, line 2: it is not JSON",

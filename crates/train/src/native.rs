@@ -397,15 +397,16 @@ impl NativeTrainer {
     }
 
     fn save(&self, tell: &mut TrainListener) -> Result<()> {
+        let step = self.done;
+        tell(self, TrainEvent::Saving { step });
         let checkpoint = Checkpoint {
-            step: self.done,
+            step,
             tokens: self.tokens,
             lr: self.rate,
             values: self.params.values.clone(),
             moments: self.moments.clone(),
         };
         let path = checkpoint.save(&self.config.out, &self.params, &self.recipe)?;
-        let step = self.done;
         tell(self, TrainEvent::Saved { step, path });
         Ok(())
     }

@@ -38,6 +38,9 @@ pub enum TrainEvent {
         thinking: String,
         answer: String,
     },
+    /// A checkpoint is about to be written. A record of the training has to hold what came before it:
+    /// resumed from the checkpoint, none of that comes again.
+    Saving { step: usize },
     /// A checkpoint is on the disk.
     Saved { step: usize, path: PathBuf },
     /// It is paused until it is resumed.
@@ -126,6 +129,7 @@ impl TrainEvent {
             | TrainEvent::Eval { step, .. }
             | TrainEvent::Accuracy { step, .. }
             | TrainEvent::Sample { step, .. }
+            | TrainEvent::Saving { step }
             | TrainEvent::Saved { step, .. }
             | TrainEvent::Paused { step }
             | TrainEvent::Resumed { step }
@@ -156,6 +160,7 @@ impl TrainEvent {
                 answer,
                 ..
             } => format!("{question} ▏ {thinking} ▸ {answer}"),
+            TrainEvent::Saving { .. } => "writing a checkpoint".into(),
             TrainEvent::Saved { path, .. } => format!("saved {}", path.display()),
             TrainEvent::Paused { .. } => "paused".into(),
             TrainEvent::Resumed { .. } => "resumed".into(),

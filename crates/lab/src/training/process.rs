@@ -149,6 +149,9 @@ impl BetweenSteps<'_> {
     }
 
     fn pass_on(&mut self, event: TrainEvent) {
+        if let TrainEvent::Saving { .. } = event {
+            return self.recorder.flush();
+        }
         (self.tell)(&event);
         self.recorder.record(event);
     }

@@ -16,11 +16,15 @@ use s1_train::TrainControl;
 
 /// How often orders are looked for.
 const LISTEN_EVERY: Duration = Duration::from_millis(80);
+/// How long a checkpoint waits at most for what came before it to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often steps are written.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 
 enum JournalEntry {
     Event(TrainEvent),
+    /// To be answered once everything before it is written.
+    Flush(Sender<()>),
     End(TrainingState, Option<String>),
 }
 
@@ -65,6 +69,13 @@ impl Recorder {
         let _ = self.entries.send(JournalEntry::Event(event));
     }
 
+    /// Waits until everything so far is written, or a while where the disk does not take it.
+    pub(super) fn flush(&self) {
+        let (written, wait) = channel();
+        let _ = self.entries.send(JournalEntry::Flush(written));
+        let _ = wait.recv_timeout(FLUSH_TIMEOUT);
+    }
+
     /// Waits until everything is written.
     pub(super) fn finish(self, state: TrainingState, fault: Option<String>) {
         let _ = self.entries.send(JournalEntry::End(state, fault));
@@ -91,6 +102,11 @@ impl Journal {
             let mut end = false;
             match inbox.recv_timeout(LISTEN_EVERY) {
                 Ok(JournalEntry::Event(event)) => self.add(event),
+                Ok(JournalEntry::Flush(done)) => {
+                    self.write();
+                    // Nobody waits any more if it took too long.
+                    let _ = done.send(());
+                }
                 Ok(JournalEntry::End(state, fault)) => {
                     self.fault = fault;
                     self.set(state);
