@@ -56,7 +56,8 @@ impl RepoKind {
         }
     }
 
-    /// In the names of folders and of addresses.
+    /// In addresses.
+    #[cfg(feature = "hub")]
     fn plural(self) -> &'static str {
         match self {
             RepoKind::Model => "models",
