@@ -1,6 +1,6 @@
 //! `s1-tui run`: one question, headless, through the same engine as the explorer.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use super::settings;
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
 use s1_core::view::LaneView;
-use s1_data::sanitize;
+use s1_data::{files, sanitize};
 use s1_lab::answer::FinalAnswer;
 
 /// Longest prompt read from standard input, in bytes.
@@ -153,16 +153,8 @@ fn question(prompt: Option<&str>) -> Result<String> {
 }
 
 fn read_stdin() -> Result<String> {
-    let mut bytes = Vec::new();
-    io::stdin()
-        .take(LONGEST_PROMPT + 1)
-        .read_to_end(&mut bytes)
+    let mut text = files::read_text(io::stdin(), LONGEST_PROMPT)
         .context("cannot read the question from standard input")?;
-    if bytes.len() as u64 > LONGEST_PROMPT {
-        bail!("the question on standard input has more than 16 MiB; give a shorter one");
-    }
-    let mut text =
-        String::from_utf8(bytes).context("the question on standard input is not UTF-8 text")?;
     while text.ends_with('\n') {
         text.pop();
     }

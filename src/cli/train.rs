@@ -1,6 +1,6 @@
 //! `s1-tui train`: supervised fine-tuning, headless.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +11,10 @@ use super::args::{DbArgs, TrainFlags};
 use super::given::{Apply, Given};
 use super::interrupt;
 use super::status::StatusLine;
+use crate::config::file;
 use s1_core::format;
 use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
+use s1_data::files;
 use s1_data::sanitize::clean_line;
 use s1_lab::training::{
     self,
@@ -58,8 +60,7 @@ pub struct TrainArgs {
 impl TrainArgs {
     fn config(&self) -> Result<TrainConfig> {
         let mut config = match &self.config {
-            Some(path) => read_config(path)
-                .with_context(|| format!("cannot read the settings in {}", path.display()))?,
+            Some(path) => read_config(path)?,
             None => TrainConfig::default(),
         };
         self.flags.apply(&mut config)?;
@@ -68,13 +69,19 @@ impl TrainArgs {
 }
 
 fn read_config(path: &Path) -> Result<TrainConfig> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text)?;
-    } else {
-        text = std::fs::read_to_string(path)?;
-    }
-    Ok(serde_json::from_str(&text)?)
+    let (name, text) = match path.to_str() {
+        Some("-") => (
+            "standard input".into(),
+            files::read_text(io::stdin(), file::MAX_BYTES),
+        ),
+        _ => (
+            path.display().to_string(),
+            files::read_text_file(path, file::MAX_BYTES),
+        ),
+    };
+    let text = text.with_context(|| format!("cannot read the settings in {name}"))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{name} does not hold the settings of a training"))
 }
 
 /// Runs the command.

@@ -2,38 +2,26 @@
 //! file and the line.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
+use s1_data::files;
 
 /// No settings, keymap or theme is larger than this; a larger file is something else.
-const MAX_BYTES: u64 = 256 * 1024;
+pub const MAX_BYTES: u64 = 256 * 1024;
 
 /// Reads a file that may be missing. `Ok(None)` if it is.
 ///
 /// # Errors
 /// If it exists but cannot be read, is not UTF-8, or is larger than 256 KiB.
 pub fn read_optional(path: &Path) -> Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).with_context(|| format!("cannot open {}", path.display())),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        bail!(
-            "{} is larger than {} KiB, so it is not a settings file",
-            path.display(),
-            MAX_BYTES / 1024
-        );
+    match File::open(path) {
+        Ok(file) => files::read_text(file, MAX_BYTES)
+            .map(Some)
+            .with_context(|| format!("cannot use {} as settings", path.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("cannot open {}", path.display())),
     }
-    String::from_utf8(bytes)
-        .map(Some)
-        .map_err(|_| anyhow!("{} is not UTF-8 text; save it as UTF-8", path.display()))
 }
 
 /// Number of the line (from 1) that holds the byte at `offset`.
@@ -62,12 +50,12 @@ mod tests {
 
         let huge = dir.path().join("huge.toml");
         std::fs::write(&huge, vec![b'#'; MAX_BYTES as usize + 1]).unwrap();
-        let error = read_optional(&huge).unwrap_err().to_string();
+        let error = format!("{:#}", read_optional(&huge).unwrap_err());
         assert!(error.contains("larger than 256 KiB"), "{error}");
 
         let binary = dir.path().join("binary.toml");
         std::fs::write(&binary, [0xff, 0xfe, 0x00]).unwrap();
-        let error = read_optional(&binary).unwrap_err().to_string();
+        let error = format!("{:#}", read_optional(&binary).unwrap_err());
         assert!(error.contains("not UTF-8"), "{error}");
     }
 

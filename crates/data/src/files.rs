@@ -1,17 +1,40 @@
-//! Files replaced as a whole, and the clock that dates them.
+//! Files replaced as a whole, files read up to a limit, and the clock that dates them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// Now, in seconds since 1970 (UTC).
 pub fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// Reads text to its end, so that neither `/dev/zero` nor a mistaken file fills the memory.
+///
+/// # Errors
+/// If it cannot be read, has more than `limit` bytes, or is not UTF-8.
+pub fn read_text(source: impl Read, limit: u64) -> Result<String> {
+    let mut bytes = Vec::new();
+    source.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        bail!("it is larger than {} KiB", limit / 1024);
+    }
+    String::from_utf8(bytes)
+        .ok()
+        .context("it is not UTF-8 text; save it as UTF-8")
+}
+
+/// [`read_text`] of a file.
+///
+/// # Errors
+/// As [`read_text`], and if the file cannot be opened; the message does not name the file.
+pub fn read_text_file(path: &Path, limit: u64) -> Result<String> {
+    read_text(File::open(path)?, limit)
 }
 
 /// Who may read a new file.
@@ -109,6 +132,15 @@ impl Drop for Replacement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_without_end_or_in_another_encoding_is_refused() {
+        assert_eq!(read_text(&b"abc"[..], 3).unwrap(), "abc");
+        let error = read_text(std::io::repeat(b'a'), 2048).unwrap_err();
+        assert_eq!(error.to_string(), "it is larger than 2 KiB");
+        let error = read_text(&b"\xff\xfe"[..], 3).unwrap_err();
+        assert_eq!(error.to_string(), "it is not UTF-8 text; save it as UTF-8");
+    }
 
     #[test]
     fn a_file_is_replaced_whole_or_not_at_all() {

@@ -14,6 +14,8 @@ pub mod download;
 #[cfg(feature = "hub")]
 mod fetch;
 
+#[cfg(feature = "hub")]
+use crate::files;
 use cache::Repo;
 pub use download::{Download, listen};
 
@@ -139,7 +141,7 @@ impl Hub {
             site: variable(&env, "HF_ENDPOINT").unwrap_or_else(|| SITE.into()),
             #[cfg(feature = "hub")]
             token: variable(&env, "HF_TOKEN").or_else(|| {
-                let token = std::fs::read_to_string(home(&env)?.join("token")).ok()?;
+                let token = files::read_text_file(&home(&env)?.join("token"), 1024).ok()?;
                 Some(token.trim().to_owned()).filter(|token| !token.is_empty())
             }),
         })

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use hf_hub::{Cache, CacheRepo, RepoType};
 
 use super::RepoKind;
+use crate::files;
 
 /// One repository and its folder in the cache.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Repo {
 
     /// The folder of the newest commit that is here.
     fn snapshot(&self) -> Option<PathBuf> {
-        let commit = fs::read_to_string(self.folder.join("refs/main")).ok()?;
+        let commit = files::read_text_file(&self.folder.join("refs/main"), 1024).ok()?;
         Some(self.entry.pointer_path(commit.trim()))
     }
 
@@ -99,7 +100,7 @@ impl Repo {
         }
         let newest = self.folder.join("refs/main");
         fs::create_dir_all(self.folder.join("refs"))?;
-        crate::files::replace(&newest, crate::files::FileAccess::Usual, |out| {
+        files::replace(&newest, files::FileAccess::Usual, |out| {
             Ok(out.write_all(commit.as_bytes())?)
         })?;
         Ok(path)

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use s1_core::rng::{mix, unit};
+use s1_data::files;
 use s1_model::gguf::write::GgufWriter;
 
 /// Largest values accepted; beyond them a model is not made from scratch on one machine.
@@ -67,12 +68,15 @@ struct ScratchTokenizer {
     chat_template: String,
 }
 
+/// Room for a vocabulary of several hundred thousand tokens.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// Reads the file and draws the weights.
 ///
 /// Errors, in one sentence, where the file cannot be read or its values make no sense.
 pub fn model(path: &Path, seed: u64) -> Result<Vec<u8>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = files::read_text_file(path, MAX_BYTES)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     from_text(&text, seed).with_context(|| format!("cannot make a model of {}", path.display()))
 }
 
@@ -242,8 +246,7 @@ mod tests {
     fn what_is_made_is_a_model_and_the_seed_decides() {
         let bytes = from_text(TEXT, 1).unwrap();
         let gguf = Gguf::from_bytes(bytes.clone()).unwrap();
-        let device = candle_core::Device::Cpu;
-        let decoder = Decoder::load(&gguf, &device, &mut |_| true).unwrap();
+        let decoder = Decoder::load(&gguf, &s1_model::device::Place::Host, &mut |_| true).unwrap();
         assert_eq!(decoder.config().vocab, 3);
         assert_eq!(bytes, from_text(TEXT, 1).unwrap());
         assert_ne!(bytes, from_text(TEXT, 2).unwrap());
