@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod args;
+mod bench;
 mod curate;
 mod explore;
 mod export;
@@ -56,6 +57,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Log-probabilities of a text under the model, position by position.
     Score(score::ScoreArgs),
+    /// How fast a model computes here: prompt and decoding, one sequence and several at once.
+    Bench(bench::BenchArgs),
     /// The token ids of a text.
     Tokenize(tokenize::TokenizeArgs),
     /// Fine-tune a model on reasoning traces, or train a small one from nothing.
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(*args),
         Some(Command::Score(args)) => score::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Train(args)) => train::run(*args),
         Some(Command::Curate(args)) => curate::run(&args),

@@ -72,8 +72,8 @@ pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
         Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
         None => None,
     };
-    let device = files.device.open(gguf.weights_bytes())?;
-    let mut decoder = Decoder::load(&gguf, &device, &mut |_| true)
+    let place = files.device.open(gguf.weights_bytes())?;
+    let mut decoder = Decoder::load(&gguf, &place, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?;
     if let Some(adapter) = &adapter {
         decoder.apply_adapter(adapter)?;
@@ -89,10 +89,8 @@ pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
     let mut positions = Vec::with_capacity(ids.len() - 1);
     let (inputs, targets) = (&ids[..ids.len() - 1], &ids[1..]);
     for (input, target) in inputs.chunks(CHUNK).zip(targets.chunks(CHUNK)) {
-        let logits = decoder
-            .forward(&mut [(&mut cache, input)], Logits::All)?
-            .context("the decoder gave no logits")?;
-        for (&next, logits) in target.iter().zip(logits.to_vec2::<f32>()?) {
+        let rows = decoder.forward(&mut [(&mut cache, input)], Logits::All)?;
+        for (&next, logits) in target.iter().zip(rows) {
             if next as usize >= vocab {
                 bail!("token {next} is beyond the vocabulary of {vocab} tokens");
             }

@@ -8,12 +8,13 @@ use std::path::Path;
 use crate::common::{golden, models};
 use candle_core::Device;
 use s1_model::decoder::{Decoder, Logits};
+use s1_model::device::Place;
 use s1_model::gguf::Gguf;
 use serde_json::Value;
 
 fn load(path: &Path) -> Decoder {
     let gguf = Gguf::open(path).unwrap();
-    Decoder::load(&gguf, &Device::Cpu, &mut |_| true).unwrap()
+    Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap()
 }
 
 fn json(path: &Path) -> Value {
@@ -32,11 +33,8 @@ fn ids(value: &Value) -> Vec<u32> {
 /// Natural-log probabilities of every token after every position.
 fn log_probabilities(decoder: &Decoder, ids: &[u32]) -> Vec<Vec<f32>> {
     let mut cache = decoder.new_cache(ids.len()).unwrap();
-    let logits = decoder
-        .forward(&mut [(&mut cache, ids)], Logits::All)
-        .unwrap()
-        .unwrap();
-    let mut rows = logits.to_vec2::<f32>().unwrap();
+    let lane = (&mut cache, ids);
+    let mut rows = decoder.forward(&mut [lane], Logits::All).unwrap();
     for row in &mut rows {
         let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let total: f64 = row.iter().map(|x| f64::from(x - max).exp()).sum();
@@ -149,8 +147,7 @@ fn candle_s_own_models_are_of_the_same_opinion() {
         let decoder = load(&path);
         let mut cache = decoder.new_cache(ids.len()).unwrap();
         let ours = decoder.forward(&mut [(&mut cache, &ids)], Logits::Last);
-        let ours = ours.unwrap().unwrap().flatten_all().unwrap();
-        let ours = ours.to_vec1::<f32>().unwrap();
+        let ours = ours.unwrap().concat();
         assert_eq!(ours.len(), theirs.len(), "{name}");
         let pairs = ours.iter().zip(&theirs);
         let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);

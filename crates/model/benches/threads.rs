@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::Device;
 use s1_data::assets;
 use s1_model::decoder::{Decoder, Logits};
+use s1_model::device::Place;
 use s1_model::gguf::Gguf;
 use s1_model::parallel::{Pool, default_threads};
 
@@ -40,7 +40,7 @@ fn main() {
     let mut counts = vec![1, 2, most];
     counts.dedup();
     for (name, gguf, tokens) in models {
-        let decoder = Decoder::load(&gguf, &Device::Cpu, &mut |_| true).unwrap();
+        let decoder = Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap();
         for &threads in &counts {
             let own = Pool::new(threads);
             let rayon = Pool::with_rayon(threads).unwrap();

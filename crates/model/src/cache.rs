@@ -6,70 +6,66 @@
 //!
 //! Not here: which tokens the entries belong to; the owner of the cache keeps that.
 
-use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
+use anyhow::{Result, bail};
 
 use super::config::ModelConfig;
+use super::decoder::device::TensorCache;
+use super::device::Place;
+use super::kernels::attention::{CacheShape, LayerCache};
 
 /// Keys and values of one lane for every layer.
 #[derive(Debug)]
 pub struct Cache {
-    layers: Vec<LayerCache>,
+    layers: Layers,
     len: usize,
     capacity: usize,
 }
 
-/// Keys and values of one layer, each `[kv_heads, capacity, head_dim]` in f32.
 #[derive(Debug)]
-pub(super) struct LayerCache {
-    keys: Tensor,
-    values: Tensor,
+enum Layers {
+    Host(Vec<LayerCache>),
+    Tensors(Vec<TensorCache>),
 }
 
 impl Cache {
-    pub(super) fn new(config: &ModelConfig, capacity: usize, device: &Device) -> Result<Self> {
+    pub(super) fn new(
+        config: &ModelConfig,
+        capacity: usize,
+        place: &Place,
+        halved: bool,
+    ) -> Result<Self> {
         if capacity == 0 {
             bail!("a cache needs room for at least one token");
         }
+        let shape = CacheShape {
+            kv_heads: config.kv_heads,
+            dim: config.head_dim,
+            value_dim: config.value_dim,
+            capacity,
+            halved,
+        };
         // A GPU's memory is its own; it says itself when it is full.
-        if device.is_cpu() {
+        if place.is_cpu() {
             super::memory::require(
-                Self::bytes(config, capacity),
+                shape.bytes().saturating_mul(config.layers as u64),
                 &format!("a context of {capacity} tokens"),
                 "use a smaller context",
             )?;
         }
-        let zeros = |dim| {
-            Tensor::zeros(
-                (config.kv_heads, capacity, dim),
-                candle_core::DType::F32,
-                device,
-            )
-            .with_context(|| {
-                format!("no room for a context of {capacity} tokens; use a smaller one")
-            })
+        let layers = 0..config.layers;
+        let layers = match place {
+            Place::Host => Layers::Host(layers.map(|_| LayerCache::new(shape)).collect()),
+            Place::Tensors(device) => Layers::Tensors(
+                layers
+                    .map(|_| TensorCache::new(config, capacity, device))
+                    .collect::<Result<_>>()?,
+            ),
         };
-        let layers = (0..config.layers)
-            .map(|_| {
-                Ok(LayerCache {
-                    keys: zeros(config.head_dim)?,
-                    values: zeros(config.value_dim)?,
-                })
-            })
-            .collect::<Result<_>>()?;
         Ok(Self {
             layers,
             len: 0,
             capacity,
         })
-    }
-
-    /// Bytes that a cache of this capacity occupies once it is full.
-    pub fn bytes(config: &ModelConfig, capacity: usize) -> u64 {
-        let per_token = config.layers * config.kv_heads * (config.head_dim + config.value_dim);
-        (per_token as u64)
-            .saturating_mul(4)
-            .saturating_mul(capacity as u64)
     }
 
     /// Number of tokens remembered.
@@ -106,24 +102,20 @@ impl Cache {
         if len > capacity || capacity == 0 {
             bail!("cannot branch after {len} tokens into a cache of {capacity}");
         }
-        let copy = |from: &Tensor| -> candle_core::Result<Tensor> {
-            let (heads, _, dim) = from.dims3()?;
-            let to = Tensor::zeros((heads, capacity, dim), from.dtype(), from.device())?;
-            if len > 0 {
-                to.slice_set(&from.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
-            }
-            Ok(to)
+        let layers = match &self.layers {
+            Layers::Host(layers) => Layers::Host(
+                layers
+                    .iter()
+                    .map(|layer| layer.fork(len, capacity))
+                    .collect(),
+            ),
+            Layers::Tensors(layers) => Layers::Tensors(
+                layers
+                    .iter()
+                    .map(|layer| layer.fork(len, capacity))
+                    .collect::<Result<_>>()?,
+            ),
         };
-        let layers = self
-            .layers
-            .iter()
-            .map(|layer| {
-                Ok(LayerCache {
-                    keys: copy(&layer.keys)?,
-                    values: copy(&layer.values)?,
-                })
-            })
-            .collect::<Result<_>>()?;
         Ok(Cache {
             layers,
             len,
@@ -131,37 +123,30 @@ impl Cache {
         })
     }
 
-    pub(super) fn layers(&self) -> &[LayerCache] {
-        &self.layers
+    /// Number of layers.
+    pub(super) fn layers(&self) -> usize {
+        match &self.layers {
+            Layers::Host(layers) => layers.len(),
+            Layers::Tensors(layers) => layers.len(),
+        }
+    }
+
+    pub(super) fn host(&mut self) -> Result<&mut [LayerCache]> {
+        match &mut self.layers {
+            Layers::Host(layers) => Ok(layers),
+            Layers::Tensors(_) => bail!("the cache belongs to another model"),
+        }
+    }
+
+    pub(super) fn tensors(&self) -> Result<&[TensorCache]> {
+        match &self.layers {
+            Layers::Tensors(layers) => Ok(layers),
+            Layers::Host(_) => bail!("the cache belongs to another model"),
+        }
     }
 
     /// Counts tokens whose keys and values have been written to every layer.
     pub(super) fn advance(&mut self, tokens: usize) {
         self.len = self.len.saturating_add(tokens).min(self.capacity);
-    }
-}
-
-impl LayerCache {
-    /// Writes keys and values, each `[kv_heads, tokens, head_dim]`, at a position.
-    pub(super) fn write(
-        &self,
-        keys: &Tensor,
-        values: &Tensor,
-        position: usize,
-    ) -> candle_core::Result<()> {
-        self.keys.slice_set(keys, 1, position)?;
-        self.values.slice_set(values, 1, position)
-    }
-
-    /// Keys and values of the positions in a range, as views.
-    pub(super) fn view(
-        &self,
-        positions: std::ops::Range<usize>,
-    ) -> candle_core::Result<(Tensor, Tensor)> {
-        let (start, len) = (positions.start, positions.len());
-        Ok((
-            self.keys.narrow(1, start, len)?,
-            self.values.narrow(1, start, len)?,
-        ))
     }
 }

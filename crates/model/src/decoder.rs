@@ -7,21 +7,21 @@
 //! Not here: what the tokens mean, which one to take next, and how matrices are multiplied
 //! ([`crate::weights`]).
 
-use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
+use anyhow::{Result, bail};
 
 use super::adapter::PeftAdapter;
 use super::cache::Cache;
 use super::config::ModelConfig;
+use super::device::Place;
 use super::gguf::Gguf;
-use super::weights::{Linear, Matrix, Weights};
+use super::weights::Weights;
 
-mod attention;
-mod layer;
-mod ops;
+pub(crate) mod device;
+mod host;
 mod rope;
 
-use layer::{DecoderLayer, Span};
+use device::TensorDecoder;
+use host::HostDecoder;
 pub use rope::Rope;
 
 /// Which rows of logits a forward pass computes.
@@ -35,17 +35,34 @@ pub enum Logits {
     None,
 }
 
+/// Where a lane's new tokens lie: in the batch and in the lane's cache.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    /// First row of the batch.
+    row: usize,
+    /// Number of rows.
+    tokens: usize,
+    /// Position of the first token in the lane.
+    position: usize,
+}
+
 /// A model ready to compute.
 #[derive(Debug)]
 pub struct Decoder {
     config: ModelConfig,
-    device: Device,
-    embedding: Matrix,
-    layers: Vec<DecoderLayer>,
-    norm: Tensor,
-    output: Linear,
+    place: Place,
+    body: Body,
     rope: Rope,
     local_rope: Rope,
+    /// Whether caches keep half precision. Models are published and measured with keys and values
+    /// remembered so; weights that are rounded themselves are best followed there.
+    halved: bool,
+}
+
+#[derive(Debug)]
+enum Body {
+    Host(Box<HostDecoder>),
+    Tensor(Box<TensorDecoder>),
 }
 
 impl Decoder {
@@ -57,19 +74,21 @@ impl Decoder {
     /// tensor's shape makes no sense, or if the memory does not suffice.
     pub fn load(
         gguf: &Gguf,
-        device: &Device,
+        place: &Place,
         progress: &mut dyn FnMut(f32) -> bool,
     ) -> Result<Decoder> {
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the file has no tensor token_embd.weight with two dimensions");
         };
         let config = ModelConfig::read(gguf, *vocab)?;
-        let weights = Weights::new(gguf, device);
-        super::memory::require(
-            weights.memory_bytes(),
-            "the model",
-            "use a smaller or more strongly quantized one",
-        )?;
+        let weights = Weights::new(gguf);
+        if place.is_cpu() {
+            super::memory::require(
+                gguf.weights_bytes(),
+                "the model",
+                "use a smaller or more strongly quantized one",
+            )?;
+        }
 
         let steps = config.layers as f32 + 1.0;
         let mut step = |done: usize| match progress(done as f32 / steps) {
@@ -77,30 +96,25 @@ impl Decoder {
             false => bail!("loading was cancelled"),
         };
         step(0)?;
-        let embedding = weights.matrix("token_embd.weight", config.vocab, config.hidden)?;
-        let output = match weights.contains("output.weight") {
-            true => weights.linear("output", config.vocab, config.hidden)?,
-            false => Linear::new(&embedding, None)?,
+        let body = match place {
+            Place::Host => {
+                let host = HostDecoder::load(&weights, &config, &mut step)?;
+                Body::Host(Box::new(host))
+            }
+            Place::Tensors(device) => {
+                let tensors = TensorDecoder::load(&weights, &config, device, &mut step)?;
+                Body::Tensor(Box::new(tensors))
+            }
         };
-        let mut layers = Vec::new();
-        for index in 0..config.layers {
-            step(index + 1)?;
-            layers.push(DecoderLayer::load(&weights, &config, index)?);
-        }
-        let divisors = weights.optional_vector("rope_freqs.weight", config.rope.dims / 2)?;
-        let divisors = divisors.map(|d| d.to_vec1::<f32>()).transpose()?;
+        let divisors = weights.optional_numbers("rope_freqs.weight", config.rope.dims / 2)?;
         let rope = Rope::new(&config.rope, divisors.as_deref())?;
         let local_rope = Rope::new(&config.local_rope, None)?;
-        let norm = weights.vector("output_norm.weight", config.hidden)?;
-        let device = device.clone();
         progress(1.0);
         Ok(Decoder {
+            halved: weights.is_rounded("blk.0.attn_k.weight"),
             config,
-            device,
-            embedding,
-            layers,
-            norm,
-            output,
+            place: place.clone(),
+            body,
             rope,
             local_rope,
         })
@@ -112,17 +126,10 @@ impl Decoder {
     /// If the adapter has a layer that this model does not have.
     pub fn apply_adapter(&mut self, adapter: &PeftAdapter) -> Result<()> {
         for (prefix, factors) in &adapter.layers {
-            let linear = match prefix.strip_prefix("blk.").and_then(|p| p.split_once('.')) {
-                Some((index, part)) => index
-                    .parse()
-                    .ok()
-                    .and_then(|index: usize| self.layers.get_mut(index))
-                    .and_then(|layer| layer.linear_mut(part)),
-                None => (prefix == "output").then_some(&mut self.output),
-            };
-            linear
-                .with_context(|| format!("the adapter has {prefix}, but the model does not"))?
-                .add_low_rank(factors, &self.device)?;
+            match &mut self.body {
+                Body::Host(host) => host.add_low_rank(prefix, factors)?,
+                Body::Tensor(tensors) => tensors.add_low_rank(prefix, factors)?,
+            }
         }
         Ok(())
     }
@@ -132,17 +139,26 @@ impl Decoder {
         &self.config
     }
 
-    pub fn device(&self) -> &Device {
-        &self.device
+    /// Where it computes.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Bytes of weights that computing one token reads.
+    pub fn weight_bytes_per_token(&self) -> u64 {
+        match &self.body {
+            Body::Host(host) => host.weight_bytes(),
+            Body::Tensor(tensors) => tensors.weight_bytes(),
+        }
     }
 
     /// An empty cache for one lane with room for `capacity` tokens.
     pub fn new_cache(&self, capacity: usize) -> Result<Cache> {
-        Cache::new(&self.config, capacity, &self.device)
+        Cache::new(&self.config, capacity, &self.place, self.halved)
     }
 
-    /// Appends each lane's tokens to its cache and returns the logits asked for as f32
-    /// `[rows, vocab]`, rows in the order of the lanes and their tokens.
+    /// Appends each lane's tokens to its cache and returns the rows of logits asked for, each of
+    /// [`ModelConfig::vocab`] numbers, in the order of the lanes and their tokens.
     ///
     /// Fails, leaving the lengths of all caches as they were, if there is no lane, if a lane has
     /// no token, if a token is beyond the vocabulary, or if a cache has too little room.
@@ -150,11 +166,25 @@ impl Decoder {
         &self,
         lanes: &mut [(&mut Cache, &[u32])],
         want: Logits,
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Vec<Vec<f32>>> {
         let spans = self.check(lanes)?;
-        let logits = self
-            .compute(lanes, &spans, want)
-            .context("the forward pass failed")?;
+        let ids: Vec<u32> = lanes
+            .iter()
+            .flat_map(|(_, tokens)| tokens.iter().copied())
+            .collect();
+        let ropes = (&self.rope, &self.local_rope);
+        let logits = match &self.body {
+            Body::Host(host) => {
+                let caches = lanes.iter_mut().map(|(cache, _)| cache.host());
+                let mut caches = caches.collect::<Result<Vec<_>>>()?;
+                host.forward(&self.config, ropes, &mut caches, &ids, &spans, want)
+            }
+            Body::Tensor(tensors) => {
+                let caches = lanes.iter().map(|(cache, _)| cache.tensors());
+                let caches = caches.collect::<Result<Vec<_>>>()?;
+                tensors.forward(&self.config, ropes, &caches, ids, &spans, want)?
+            }
+        };
         for (cache, tokens) in lanes.iter_mut() {
             cache.advance(tokens.len());
         }
@@ -186,7 +216,7 @@ impl Decoder {
                     cache.capacity()
                 );
             }
-            if cache.layers().len() != self.config.layers {
+            if cache.layers() != self.config.layers {
                 bail!("the cache belongs to another model");
             }
             spans.push(Span {
@@ -198,79 +228,6 @@ impl Decoder {
         }
         Ok(spans)
     }
-
-    fn compute(
-        &self,
-        lanes: &[(&mut Cache, &[u32])],
-        spans: &[Span],
-        want: Logits,
-    ) -> candle_core::Result<Option<Tensor>> {
-        let ids: Vec<u32> = lanes
-            .iter()
-            .flat_map(|(_, tokens)| tokens.iter().copied())
-            .collect();
-        let positions: Vec<u32> = spans
-            .iter()
-            .flat_map(|s| (s.position..s.position + s.tokens).map(|p| p as u32))
-            .collect();
-        let wanted = self.wanted_rows(spans, want)?;
-
-        let ids = Tensor::from_vec(ids, positions.len(), &self.device)?;
-        let mut x = self.embedding.rows(&ids)?;
-        if self.config.embedding_scale != 1.0 {
-            x = (x * f64::from(self.config.embedding_scale))?;
-        }
-        let rotation = self.rope.at(&positions, &self.device)?;
-        let local_rotation = match self.config.window {
-            Some(_) => Some(self.local_rope.at(&positions, &self.device)?),
-            None => None,
-        };
-        for (index, layer) in self.layers.iter().enumerate() {
-            let window = self.config.window_of(index);
-            let rotation = match (&local_rotation, window) {
-                (Some(local), Some(_)) => local,
-                _ => &rotation,
-            };
-            let caches = lanes.iter().map(|(cache, _)| &cache.layers()[index]);
-            let heads = layer.attend(&self.config, &x, rotation, window, spans, caches)?;
-            // After the last attention nothing looks at other rows any more.
-            let (x_kept, heads) = match &wanted {
-                _ if index + 1 < self.layers.len() => (x, heads),
-                WantedRows::All => (x, heads),
-                WantedRows::Some(rows) => (x.index_select(rows, 0)?, heads.index_select(rows, 0)?),
-                WantedRows::None => return Ok(None),
-            };
-            x = layer.feed_forward(&self.config, x_kept, &heads)?;
-        }
-        let x = ops::rms_norm(&x, &self.norm, self.config.norm_eps)?;
-        let logits = self.output.forward(&x)?;
-        Ok(Some(match self.config.logit_softcap.map(f64::from) {
-            Some(cap) => ((logits / cap)?.tanh()? * cap)?,
-            None => logits,
-        }))
-    }
-
-    fn wanted_rows(&self, spans: &[Span], want: Logits) -> candle_core::Result<WantedRows> {
-        Ok(match want {
-            Logits::None => WantedRows::None,
-            Logits::Last if spans.iter().any(|s| s.tokens > 1) => {
-                let last = spans
-                    .iter()
-                    .map(|s| (s.row + s.tokens - 1) as u32)
-                    .collect();
-                WantedRows::Some(Tensor::from_vec(last, spans.len(), &self.device)?)
-            }
-            // With one token each, the last rows are all rows.
-            Logits::Last | Logits::All => WantedRows::All,
-        })
-    }
-}
-
-/// Rows to compute logits for.
-enum WantedRows {
-    All,
-    Some(Tensor),
-    None,
 }
 
 #[cfg(test)]

@@ -21,6 +21,39 @@ pub enum DeviceChoice {
     Cuda(usize),
     /// Apple's GPU.
     Metal,
+    /// The CPU through candle's tensors, as a GPU is used: slower, to hold that path against ours.
+    CandleCpu,
+}
+
+/// Where a model computes, and how.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// The CPU, with kernels of our own.
+    Host,
+    /// A device through candle's tensors.
+    Tensors(Device),
+}
+
+impl Place {
+    /// Whether the memory is this machine's own.
+    pub fn is_cpu(&self) -> bool {
+        match self {
+            Place::Host => true,
+            Place::Tensors(device) => device.is_cpu(),
+        }
+    }
+
+    /// What it is called: `cpu`, `cuda:0`, `metal`, `candle-cpu`.
+    pub fn name(&self) -> String {
+        match self {
+            Place::Host => "cpu".to_owned(),
+            Place::Tensors(device) => match device.location() {
+                DeviceLocation::Cpu => "candle-cpu".to_owned(),
+                DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+                DeviceLocation::Metal { .. } => "metal".to_owned(),
+            },
+        }
+    }
 }
 
 impl fmt::Display for DeviceChoice {
@@ -30,6 +63,7 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Cpu => f.write_str("cpu"),
             DeviceChoice::Cuda(number) => write!(f, "cuda:{number}"),
             DeviceChoice::Metal => f.write_str("metal"),
+            DeviceChoice::CandleCpu => f.write_str("candle-cpu"),
         }
     }
 }
@@ -45,6 +79,7 @@ impl FromStr for DeviceChoice {
                 "cpu" => Some(DeviceChoice::Cpu),
                 "cuda" => Some(DeviceChoice::Cuda(0)),
                 "metal" => Some(DeviceChoice::Metal),
+                "candle-cpu" => Some(DeviceChoice::CandleCpu),
                 _ => None,
             },
             Some(_) => None,
@@ -64,40 +99,35 @@ impl DeviceChoice {
     ///
     /// # Errors
     /// If the place was named, and this program was not built for it or it cannot be used.
-    pub fn open(self, weights: u64) -> Result<Device> {
+    pub fn open(self, weights: u64) -> Result<Place> {
         match self {
-            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Cpu => Ok(Place::Host),
             DeviceChoice::Cuda(number) => cuda(number),
             DeviceChoice::Metal => metal(),
-            DeviceChoice::Auto if weights < WORTH_A_GPU => Ok(Device::Cpu),
+            DeviceChoice::CandleCpu => Ok(Place::Tensors(Device::Cpu)),
+            DeviceChoice::Auto if weights < WORTH_A_GPU => Ok(Place::Host),
             // If the GPU cannot be used and nobody asked for it, use the CPU.
-            DeviceChoice::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Device::Cpu)),
+            DeviceChoice::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Place::Host)),
         }
     }
 }
 
-fn cuda(number: usize) -> Result<Device> {
+fn cuda(number: usize) -> Result<Place> {
     if !candle_core::utils::cuda_is_available() {
         bail!("this s1-tui is not built for NVIDIA GPUs; build it with --features cuda");
     }
     Device::new_cuda(number)
+        .map(Place::Tensors)
         .with_context(|| format!("cannot use GPU {number}; does nvidia-smi list it?"))
 }
 
-fn metal() -> Result<Device> {
+fn metal() -> Result<Place> {
     if !candle_core::utils::metal_is_available() {
         bail!("this s1-tui is not built for Apple's GPUs; build it with --features metal");
     }
-    Device::new_metal(0).context("cannot use this machine's GPU")
-}
-
-/// What a device is called: `cpu`, `cuda:0`, `metal`.
-pub fn name(device: &Device) -> String {
-    match device.location() {
-        DeviceLocation::Cpu => "cpu".to_owned(),
-        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        DeviceLocation::Metal { .. } => "metal".to_owned(),
-    }
+    Device::new_metal(0)
+        .map(Place::Tensors)
+        .context("cannot use this machine's GPU")
 }
 
 #[cfg(test)]
@@ -106,7 +136,7 @@ mod tests {
 
     #[test]
     fn places_are_read_as_they_are_written() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:3", "metal"] {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3", "metal", "candle-cpu"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
         assert_eq!(
@@ -123,7 +153,11 @@ mod tests {
     fn a_small_model_stays_on_the_cpu_unless_a_gpu_is_named() {
         assert!(DeviceChoice::Auto.open(1_000_000).unwrap().is_cpu());
         assert!(DeviceChoice::Cpu.open(u64::MAX).unwrap().is_cpu());
-        assert_eq!(name(&Device::Cpu), "cpu");
+        assert_eq!(DeviceChoice::Cpu.open(0).unwrap().name(), "cpu");
+        assert_eq!(
+            DeviceChoice::CandleCpu.open(0).unwrap().name(),
+            "candle-cpu"
+        );
     }
 
     #[test]

@@ -271,6 +271,20 @@ impl Gguf {
     }
 
     /// The file's bytes, shared: tensors that multiply straight out of the map hold on to them.
+    /// Gives the memory of a tensor's pages back; they are read from the file again if needed.
+    pub fn forget(&self, info: &TensorInfo) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &*self.bytes {
+            let (offset, len) = (info.offset, info.bytes);
+            // SAFETY: the map is of a file and read-only, so its pages hold nothing else.
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len)
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = info;
+    }
+
     pub fn shared_bytes(&self) -> Arc<Bytes> {
         Arc::clone(&self.bytes)
     }

@@ -10,6 +10,7 @@ pub mod device;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
 pub mod gguf;
+pub mod kernels;
 pub mod memory;
 pub mod names;
 pub mod parallel;

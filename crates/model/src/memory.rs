@@ -23,13 +23,23 @@ fn require_within(needed: u64, available: Option<u64>, what: &str, advice: &str)
 
 /// Bytes that new allocations can use without swapping.
 pub fn available() -> Option<u64> {
-    parse_available(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    parse_kib(
+        &std::fs::read_to_string("/proc/meminfo").ok()?,
+        "MemAvailable:",
+    )
 }
 
-fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|l| l.strip_prefix("MemAvailable:"))?;
+/// The most memory, in bytes, that this process has held at once.
+pub fn peak() -> Option<u64> {
+    parse_kib(
+        &std::fs::read_to_string("/proc/self/status").ok()?,
+        "VmHWM:",
+    )
+}
+
+/// The number of bytes on the line of a `/proc` file that begins with a key.
+fn parse_kib(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -55,7 +65,8 @@ mod tests {
     #[test]
     fn meminfo_is_read() {
         let text = "MemTotal:       24689764 kB\nMemFree: 1 kB\nMemAvailable:   22000000 kB\n";
-        assert_eq!(parse_available(text), Some(22_000_000 * 1024));
-        assert_eq!(parse_available("MemAvailable: many kB"), None);
+        let available = |text| parse_kib(text, "MemAvailable:");
+        assert_eq!(available(text), Some(22_000_000 * 1024));
+        assert_eq!(available("MemAvailable: many kB"), None);
     }
 }

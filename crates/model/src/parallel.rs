@@ -369,18 +369,18 @@ pub fn split(items: usize, multiplications: usize, work: impl Fn(Range<usize>) +
 }
 
 /// A place that pieces write results to, each to elements of its own.
-pub struct SharedOutput<'a> {
-    start: *mut f32,
+pub struct SharedOutput<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    slice: std::marker::PhantomData<&'a mut [f32]>,
+    slice: std::marker::PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: the pointer is only written through, under the contract of the functions below.
-unsafe impl Sync for SharedOutput<'_> {}
+unsafe impl<T: Send> Sync for SharedOutput<'_, T> {}
 
-impl<'a> SharedOutput<'a> {
+impl<'a, T> SharedOutput<'a, T> {
     /// Lends out a slice for writing in pieces.
-    pub fn new(slice: &'a mut [f32]) -> Self {
+    pub fn new(slice: &'a mut [T]) -> Self {
         Self {
             start: slice.as_mut_ptr(),
             len: slice.len(),
@@ -392,7 +392,7 @@ impl<'a> SharedOutput<'a> {
     ///
     /// # Safety
     /// No other thread uses this element at the same time.
-    pub unsafe fn set(&self, index: usize, value: f32) {
+    pub unsafe fn set(&self, index: usize, value: T) {
         assert!(index < self.len, "element {index} of {}", self.len);
         // SAFETY: inside the slice, which is mutably borrowed for `'a`.
         unsafe { self.start.add(index).write(value) };
@@ -403,7 +403,7 @@ impl<'a> SharedOutput<'a> {
     /// # Safety
     /// Nobody else uses these elements while the slice lives.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+    pub unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: inside the slice, which is mutably borrowed for `'a`.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }

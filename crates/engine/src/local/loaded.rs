@@ -14,7 +14,7 @@ use s1_core::protocol::{ModelInfo, Request};
 use s1_data::hub::{self, RepoKind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
 use s1_model::decoder::Decoder;
-use s1_model::device::{self, DeviceChoice};
+use s1_model::device::DeviceChoice;
 use s1_model::gguf::Gguf;
 use s1_model::parallel;
 use s1_model::template::Message;
@@ -135,7 +135,7 @@ pub const MODEL: &[Param<LoadOptions>] = &[
         ),
     )
     .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\"")
-    .flag(&["device"], "auto|cpu|cuda[:N]|metal"),
+    .flag(&["device"], "auto|cpu|cuda[:N]|metal|candle-cpu"),
     Param::new(
         "family",
         "Family",
@@ -200,9 +200,9 @@ impl Loaded {
             Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
             None => None,
         };
-        let device = options.device.open(gguf.weights_bytes())?;
+        let place = options.device.open(gguf.weights_bytes())?;
         let mut decoder =
-            Decoder::load(&gguf, &device, progress).with_context(|| match device.is_cpu() {
+            Decoder::load(&gguf, &place, progress).with_context(|| match place.is_cpu() {
                 true => format!("cannot load {}", path.display()),
                 // Most likely it is too large for it.
                 false => format!(
@@ -254,7 +254,7 @@ impl Loaded {
             architecture: config.architecture.clone(),
             parameters: gguf.parameters(),
             quantization: quantization(gguf),
-            device: device::name(decoder.device()),
+            device: decoder.place().name(),
             threads: parallel::threads(),
             context,
             family: delimiters.spec.family.name().into(),

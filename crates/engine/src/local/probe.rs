@@ -58,15 +58,11 @@ fn answer(
         if cache.len() + ids.len() > cache.capacity() {
             break;
         }
-        let Some(rows) = model
-            .decoder
-            .forward(&mut [(&mut *cache, &ids)], Logits::Last)?
-        else {
-            break;
-        };
-        let logits: Vec<f32> = rows.flatten_all()?.to_vec1()?;
+        let lane = (&mut *cache, &ids[..]);
+        let rows = model.decoder.forward(&mut [lane], Logits::Last)?;
+        let logits = rows.first().map(Vec::as_slice).unwrap_or_default();
         let vocab = model.tokenizer.vocab_size();
-        let id = sampler::sample(&logits, vocab, &[], &[], &Sampling::default(), 0, 0)?;
+        let id = sampler::sample(logits, vocab, &[], &[], &Sampling::default(), 0, 0)?;
         if probe::ends_with(&model.delimiters, id) {
             break;
         }

@@ -7,7 +7,7 @@
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
-use super::ops;
+use super::device::ops;
 use crate::config::{RopeConfig, RopeLayout, RopeScaling};
 
 /// Frequencies ready for use.
@@ -78,6 +78,24 @@ impl Rotation {
     /// Rotates every head of `[rows, heads, head_dim]`.
     pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         ops::rotate(x, &self.cos, &self.sin, self.layout)
+    }
+}
+
+/// Rotates the leading pairs of a head by the angles with these cosines and sines.
+pub(super) fn rotate(layout: RopeLayout, cos: &[f32], sin: &[f32], head: &mut [f32]) {
+    let pairs = cos.len();
+    match layout {
+        RopeLayout::HalfSplit => {
+            let (a, b) = head[..2 * pairs].split_at_mut(pairs);
+            for (((a, b), c), s) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
+        RopeLayout::Interleaved => {
+            for (([a, b], c), s) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
     }
 }
 

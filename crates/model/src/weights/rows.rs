@@ -1,5 +1,5 @@
-//! A weight matrix of a model file as f32 rows on demand, for code that does not compute with
-//! [`super::Linear`]: the trainer's frozen layers, and converters.
+//! A weight matrix of a model file as f32 rows on demand: the embedding, the trainer's frozen
+//! layers, and converters.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use candle_core::quantized::k_quants::{
 };
 use half::{bf16, f16};
 
-use super::Mapped;
 use crate::gguf::{AlignedBytes, Bytes, Gguf};
 
 /// A matrix `[rows, columns]` (a vector is one row) that stays in its file's type.
@@ -95,8 +94,7 @@ impl WeightRows {
     fn blocks<T: GgmlType>(&self, rows: Range<usize>) -> &[T] {
         let per_row = self.columns / T::BLCK_SIZE * size_of::<T>();
         let data = &self.bytes[self.range.clone()];
-        let data = &data[rows.start * per_row..rows.end * per_row];
-        Mapped::<T>::cast(data)
+        cast(&data[rows.start * per_row..rows.end * per_row])
     }
 
     fn convert<'a, T: GgmlType>(
@@ -108,6 +106,14 @@ impl WeightRows {
         T::to_float(self.blocks::<T>(rows), scratch);
         scratch
     }
+}
+
+/// Whole, aligned blocks inside bytes.
+fn cast<T: GgmlType>(data: &[u8]) -> &[T] {
+    assert!((data.as_ptr() as usize).is_multiple_of(align_of::<T>()));
+    // SAFETY: alignment has just been checked and the length is rounded down to whole blocks. `T` is
+    // one of candle's block types: plain numbers, for which every bit pattern is a value.
+    unsafe { std::slice::from_raw_parts(data.as_ptr().cast(), data.len() / size_of::<T>()) }
 }
 
 #[cfg(test)]

@@ -58,11 +58,8 @@ impl Worker<'_> {
                 Logits::Last if unfinished => Logits::None,
                 want => want,
             };
-            let logits = self.model.decoder.forward(&mut batch, want);
-            let rows = logits
-                .and_then(|logits| Ok(logits.map(|l| l.to_vec2::<f32>()).transpose()?))
-                .map_err(|error| (first, error))?;
-            let mut rows = rows.unwrap_or_default().into_iter();
+            let rows = self.model.decoder.forward(&mut batch, want);
+            let mut rows = rows.map_err(|error| (first, error))?.into_iter();
             for &(id, take) in &members {
                 let count = match want {
                     Logits::All => take,

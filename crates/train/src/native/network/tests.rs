@@ -2,6 +2,7 @@ use super::*;
 use s1_core::rng::{mix, unit};
 use s1_model::cache::Cache;
 use s1_model::decoder::{Decoder, Logits};
+use s1_model::device::Place;
 use s1_model::fixture::tiny_gguf;
 
 const LOW_RANK: Scope = Scope::LowRank {
@@ -139,15 +140,11 @@ fn what_is_trained_is_what_is_decoded() {
     for arch in ["llama", "gemma3"] {
         let gguf = Gguf::from_bytes(tiny_gguf(arch, 5)).unwrap();
         let (network, params) = Network::load(&gguf, Scope::Full, 1).unwrap();
-        let device = candle_core::Device::Cpu;
-        let decoder = Decoder::load(&gguf, &device, &mut |_| true).unwrap();
+        let decoder = Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap();
         let document = &documents()[0];
         let mut cache: Cache = decoder.new_cache(64).unwrap();
-        let logits = decoder
-            .forward(&mut [(&mut cache, &document.ids)], Logits::All)
-            .unwrap()
-            .unwrap();
-        let rows: Vec<Vec<f32>> = logits.to_vec2().unwrap();
+        let lane = (&mut cache, &document.ids[..]);
+        let rows = decoder.forward(&mut [lane], Logits::All).unwrap();
         let mut expected = 0.0;
         for i in 1..document.ids.len() {
             if document.mask[i] {

@@ -6,25 +6,15 @@ use candle_core::{DType, Tensor};
 
 use super::attention::CachedAttention;
 use super::ops::{self, rms_norm};
-use super::rope::Rotation;
-use crate::cache::LayerCache;
+use super::{Linear, TensorCache};
 use crate::config::ModelConfig;
-use crate::weights::{Linear, Weights};
-
-/// Where a lane's new tokens lie: in the batch and in the lane's cache.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    /// First row of the batch.
-    pub row: usize,
-    /// Number of rows.
-    pub tokens: usize,
-    /// Position of the first token in the lane.
-    pub position: usize,
-}
+use crate::decoder::Span;
+use crate::decoder::rope::Rotation;
+use crate::weights::Weights;
 
 /// The weights of one layer.
 #[derive(Debug)]
-pub(super) struct DecoderLayer {
+pub(super) struct TensorLayer {
     attention_norm: Tensor,
     query: Linear,
     key: Linear,
@@ -40,11 +30,11 @@ pub(super) struct DecoderLayer {
     post_ffn_norm: Option<Tensor>,
 }
 
-impl DecoderLayer {
+impl TensorLayer {
     pub(super) fn load(weights: &Weights, config: &ModelConfig, index: usize) -> Result<Self> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let c = config;
-        let linear = |part: &str, out, input| weights.linear(&name(part), out, input);
+        let linear = |part: &str, out, input| Linear::load(weights, &name(part), out, input);
         let norm = |part: &str, len| weights.optional_vector(&name(part), len);
         Ok(Self {
             attention_norm: weights.vector(&name("attn_norm.weight"), c.hidden)?,
@@ -61,6 +51,15 @@ impl DecoderLayer {
             down: linear("ffn_down", c.hidden, c.ffn)?,
             post_ffn_norm: norm("post_ffw_norm.weight", c.hidden)?,
         })
+    }
+
+    /// Bytes of weights that computing one token reads.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let attention = [&self.query, &self.key, &self.value, &self.attention_output];
+        let all = attention
+            .into_iter()
+            .chain([&self.gate, &self.up, &self.down]);
+        all.map(|linear| linear.bytes).sum()
     }
 
     /// The linear layer that GGUF calls `part`.
@@ -86,7 +85,7 @@ impl DecoderLayer {
         rotation: &Rotation,
         window: Option<usize>,
         spans: &[Span],
-        caches: impl Iterator<Item = &'a LayerCache>,
+        caches: impl Iterator<Item = &'a TensorCache>,
     ) -> candle_core::Result<Tensor> {
         let c = config;
         let rows = x.dim(0)?;
@@ -109,7 +108,7 @@ impl DecoderLayer {
             .value
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.value_dim))?;
-        let (k, v) = if self.key.is_rounded() {
+        let (k, v) = if self.key.rounded {
             // Models are published and measured with keys and values remembered in half
             // precision; weights that are rounded themselves are best followed there.
             (halved(&k)?, halved(&v)?)
@@ -154,14 +153,14 @@ impl DecoderLayer {
             None => Ok(y),
         };
         let attended = self.attention_output.forward(heads)?;
-        let x = ops::sum(&x, &post(attended, &self.post_attention_norm)?)?;
+        let x = (x + post(attended, &self.post_attention_norm)?)?;
 
         let y = rms_norm(&x, &self.ffn_norm, eps)?;
         let (gate, up) = (self.gate.forward(&y)?, self.up.forward(&y)?);
         let y = self
             .down
             .forward(&ops::gated(&gate, &up, config.activation)?)?;
-        ops::sum(&x, &post(y, &self.post_ffn_norm)?)
+        x + post(y, &self.post_ffn_norm)?
     }
 }
 

@@ -1,0 +1,68 @@
+//! Attention of one lane's new tokens over its cache, on other devices.
+
+use candle_core::{Result, Tensor};
+use candle_nn::ops::softmax_last_dim;
+
+/// How queries look at keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CachedAttention {
+    /// Factor on query · key.
+    pub scale: f32,
+    /// `c · tanh(x / c)` on the scaled scores.
+    pub softcap: Option<f32>,
+    /// Index of the first query's own key among the keys given; query `t` sees the keys up to and
+    /// including `first + t`.
+    pub first: usize,
+    /// Number of keys a query sees at most, its own included.
+    pub window: Option<usize>,
+}
+
+impl CachedAttention {
+    /// Queries `[tokens, heads, dim]`, keys `[kv_heads, n, dim]` and values
+    /// `[kv_heads, n, value_dim]` (any strides outside a row) to `[tokens, heads · value_dim]`.
+    ///
+    /// Consecutive query heads share a key/value head. The scores `[heads, tokens, n]` exist in
+    /// memory at once, so long prompts should come in chunks.
+    pub(super) fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let (tokens, heads, dim) = q.dims3()?;
+        let (kv_heads, n, value_dim) = v.dims3()?;
+        let group = heads / kv_heads.max(1);
+        // The heads of a group become rows of one product, so keys and values are not repeated.
+        let q = q
+            .transpose(0, 1)?
+            .contiguous()?
+            .reshape((kv_heads, group * tokens, dim))?;
+        let mut scores = (q.matmul(&k.t()?)? * f64::from(self.scale))?;
+        if let Some(cap) = self.softcap.map(f64::from) {
+            scores = ((scores / cap)?.tanh()? * cap)?;
+        }
+        if tokens > 1 {
+            let mask = (0..tokens).flat_map(|t| {
+                let visible = self.visible(t);
+                (0..n).map(move |i| {
+                    if visible.contains(&i) {
+                        0.0
+                    } else {
+                        f32::NEG_INFINITY
+                    }
+                })
+            });
+            let mask = Tensor::from_vec(mask.collect::<Vec<f32>>(), (tokens, n), q.device())?;
+            let by_token = scores.reshape((heads, tokens, n))?.broadcast_add(&mask)?;
+            scores = by_token.reshape((kv_heads, group * tokens, n))?;
+        }
+        softmax_last_dim(&scores)?
+            .matmul(&v.contiguous()?)?
+            .reshape((heads, tokens, value_dim))?
+            .transpose(0, 1)?
+            .contiguous()?
+            .reshape((tokens, heads * value_dim))
+    }
+
+    /// The keys that query `t` sees.
+    fn visible(&self, t: usize) -> std::ops::Range<usize> {
+        let end = self.first + t + 1;
+        let start = self.window.map_or(0, |w| end.saturating_sub(w));
+        start..end
+    }
+}

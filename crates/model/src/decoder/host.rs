@@ -1,0 +1,518 @@
+//! The decoder on the CPU, over plain slices: no memory is asked for at a step that an earlier one
+//! has not already used, and a layer is five loops over the pool's threads (queries, keys and values; attention; its
+//! output; gate and up; down).
+//!
+//! Not here: how a product is computed ([`crate::kernels`]).
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+use super::rope::Rope;
+use super::{Logits, Span};
+use crate::config::ModelConfig;
+use crate::kernels::attention::{AttentionRule, LayerCache, Partial, SEGMENT};
+use crate::kernels::{Activations, elementwise};
+use crate::parallel::{self, SharedOutput};
+use crate::weights::LowRankFactors;
+use crate::weights::Weights;
+use crate::weights::rows::WeightRows;
+use linear::{HostLinear, Target};
+
+mod linear;
+
+/// A model whose weights are laid out for the CPU.
+#[derive(Debug)]
+pub(super) struct HostDecoder {
+    embedding: WeightRows,
+    layers: Vec<HostLayer>,
+    norm: Vec<f32>,
+    output: HostLinear,
+    scratch: Mutex<Scratch>,
+}
+
+/// The weights of one layer.
+#[derive(Debug)]
+struct HostLayer {
+    attention_norm: Vec<f32>,
+    query: HostLinear,
+    key: HostLinear,
+    value: HostLinear,
+    query_norm: Option<Vec<f32>>,
+    key_norm: Option<Vec<f32>>,
+    attention_output: HostLinear,
+    post_attention_norm: Option<Vec<f32>>,
+    ffn_norm: Vec<f32>,
+    gate: HostLinear,
+    up: HostLinear,
+    down: HostLinear,
+    post_ffn_norm: Option<Vec<f32>>,
+}
+
+/// What a step computes between the weights, kept from one step to the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// The residual stream, `[rows, hidden]`.
+    x: Vec<f32>,
+    input: Activations,
+    queries: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    /// Attention before it is merged.
+    partials: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    /// What a layer adds, where a norm comes between.
+    added: Vec<f32>,
+}
+
+impl HostLayer {
+    fn load(weights: &Weights, config: &ModelConfig, index: usize) -> Result<Self> {
+        let c = config;
+        let name = |part: &str| format!("blk.{index}.{part}");
+        let linear = |part: &str, out, input| load_linear(weights, &name(part), out, input);
+        let norm = |part: &str, len| weights.optional_numbers(&name(part), len);
+        Ok(Self {
+            attention_norm: weights.numbers(&name("attn_norm.weight"), c.hidden)?,
+            query: linear("attn_q", c.heads * c.head_dim, c.hidden)?,
+            key: linear("attn_k", c.kv_heads * c.head_dim, c.hidden)?,
+            value: linear("attn_v", c.kv_heads * c.value_dim, c.hidden)?,
+            query_norm: norm("attn_q_norm.weight", c.head_dim)?,
+            key_norm: norm("attn_k_norm.weight", c.head_dim)?,
+            attention_output: linear("attn_output", c.hidden, c.heads * c.value_dim)?,
+            post_attention_norm: norm("post_attention_norm.weight", c.hidden)?,
+            ffn_norm: weights.numbers(&name("ffn_norm.weight"), c.hidden)?,
+            gate: linear("ffn_gate", c.ffn, c.hidden)?,
+            up: linear("ffn_up", c.ffn, c.hidden)?,
+            down: linear("ffn_down", c.hidden, c.ffn)?,
+            post_ffn_norm: norm("post_ffw_norm.weight", c.hidden)?,
+        })
+    }
+
+    /// The linear layer that GGUF calls `part`.
+    fn linear_mut(&mut self, part: &str) -> Option<&mut HostLinear> {
+        Some(match part {
+            "attn_q" => &mut self.query,
+            "attn_k" => &mut self.key,
+            "attn_v" => &mut self.value,
+            "attn_output" => &mut self.attention_output,
+            "ffn_gate" => &mut self.gate,
+            "ffn_up" => &mut self.up,
+            "ffn_down" => &mut self.down,
+            _ => return None,
+        })
+    }
+}
+
+fn load_linear(weights: &Weights, prefix: &str, out: usize, input: usize) -> Result<HostLinear> {
+    let weight = weights.packed(&format!("{prefix}.weight"), out, input)?;
+    let bias = weights.optional_numbers(&format!("{prefix}.bias"), out)?;
+    Ok(HostLinear::new(weight, bias))
+}
+
+/// A batch of rows on its way through the layers.
+struct Batch<'a> {
+    config: &'a ModelConfig,
+    spans: &'a [Span],
+    /// The span of each row.
+    owners: Vec<usize>,
+    /// Cosines and sines of each row, for layers that see everything and for windowed ones.
+    rotations: [Option<(Vec<f32>, Vec<f32>)>; 2],
+}
+
+impl Batch<'_> {
+    fn rows(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// The positions that a row's query sees.
+    fn visible(&self, row: usize, window: Option<usize>) -> Range<usize> {
+        let span = &self.spans[self.owners[row]];
+        let end = span.position + row - span.row + 1;
+        window.map_or(0, |window| end.saturating_sub(window))..end
+    }
+}
+
+impl HostDecoder {
+    pub(super) fn load(
+        weights: &Weights,
+        config: &ModelConfig,
+        step: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Self> {
+        let embedding = weights.rows("token_embd.weight", config.vocab, config.hidden)?;
+        let output = match weights.contains("output.weight") {
+            true => load_linear(weights, "output", config.vocab, config.hidden)?,
+            false => load_linear(weights, "token_embd", config.vocab, config.hidden)?,
+        };
+        let mut layers = Vec::new();
+        for index in 0..config.layers {
+            step(index + 1)?;
+            layers.push(HostLayer::load(weights, config, index)?);
+        }
+        Ok(HostDecoder {
+            embedding,
+            layers,
+            norm: weights.numbers("output_norm.weight", config.hidden)?,
+            output,
+            scratch: Mutex::default(),
+        })
+    }
+
+    /// The linear layer of a GGUF name such as `blk.3.attn_q` or `output`.
+    fn linear_mut(&mut self, prefix: &str) -> Option<&mut HostLinear> {
+        match prefix.strip_prefix("blk.").and_then(|p| p.split_once('.')) {
+            Some((index, part)) => self
+                .layers
+                .get_mut(index.parse::<usize>().ok()?)?
+                .linear_mut(part),
+            None => (prefix == "output").then_some(&mut self.output),
+        }
+    }
+
+    pub(super) fn add_low_rank(&mut self, prefix: &str, factors: &LowRankFactors) -> Result<()> {
+        let linear = self.linear_mut(prefix);
+        linear
+            .with_context(|| format!("the adapter has {prefix}, but the model does not"))?
+            .add_low_rank(factors)
+    }
+
+    /// Bytes of weights that computing one token reads.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let layers = self.layers.iter().flat_map(|layer| {
+            let attention = [
+                &layer.query,
+                &layer.key,
+                &layer.value,
+                &layer.attention_output,
+            ];
+            attention
+                .into_iter()
+                .chain([&layer.gate, &layer.up, &layer.down])
+        });
+        let all = layers.chain([&self.output]);
+        all.map(|linear| linear.weight_bytes() as u64).sum()
+    }
+
+    /// Computes the rows of a batch: lane after lane, whose tokens are `ids`.
+    pub(super) fn forward(
+        &self,
+        config: &ModelConfig,
+        (rope, local_rope): (&Rope, &Rope),
+        caches: &mut [&mut [LayerCache]],
+        ids: &[u32],
+        spans: &[Span],
+        want: Logits,
+    ) -> Vec<Vec<f32>> {
+        let positions: Vec<u32> = spans
+            .iter()
+            .flat_map(|s| (s.position..s.position + s.tokens).map(|p| p as u32))
+            .collect();
+        let owners = spans.iter().enumerate();
+        let batch = Batch {
+            config,
+            spans,
+            owners: owners.flat_map(|(i, s)| vec![i; s.tokens]).collect(),
+            rotations: [
+                Some(rope.tables(&positions)),
+                config.window.map(|_| local_rope.tables(&positions)),
+            ],
+        };
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let s = &mut *scratch;
+        self.embed(config, ids, &mut s.x);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let last = index + 1 == self.layers.len();
+            layer.remember(&batch, index, caches, s);
+            // After the last layer's keys and values nothing looks at other rows any more.
+            let kept: Vec<usize> = match (last, want) {
+                (false, _) | (true, Logits::All) => (0..batch.rows()).collect(),
+                (true, Logits::Last) => spans.iter().map(|s| s.row + s.tokens - 1).collect(),
+                (true, Logits::None) => return Vec::new(),
+            };
+            layer.attend(&batch, index, caches, &kept, s);
+            layer.feed_forward(config, kept.len(), s);
+        }
+        self.logits(config, s)
+    }
+
+    fn embed(&self, config: &ModelConfig, ids: &[u32], x: &mut Vec<f32>) {
+        x.resize(ids.len() * config.hidden, 0.0);
+        let mut wide = Vec::new();
+        for (&id, row) in ids.iter().zip(x.chunks_exact_mut(config.hidden)) {
+            let id = id as usize;
+            row.copy_from_slice(self.embedding.widened(id..id + 1, &mut wide));
+            row.iter_mut().for_each(|x| *x *= config.embedding_scale);
+        }
+    }
+
+    fn logits(&self, config: &ModelConfig, s: &mut Scratch) -> Vec<Vec<f32>> {
+        let rows = s.x.len() / config.hidden;
+        normed(config, &s.x, &self.norm, rows, &mut s.input);
+        let mut logits = vec![0f32; rows * config.vocab];
+        let (layer, out) = (&self.output, &mut logits[..]);
+        linear::apply(
+            &s.input,
+            rows,
+            &mut [Target {
+                layer,
+                out,
+                add: false,
+            }],
+        );
+        if let Some(cap) = config.logit_softcap {
+            logits.iter_mut().for_each(|x| *x = (*x / cap).tanh() * cap);
+        }
+        match rows {
+            1 => vec![logits],
+            _ => logits
+                .chunks_exact(config.vocab)
+                .map(<[f32]>::to_vec)
+                .collect(),
+        }
+    }
+}
+
+/// Prepares `norm(x)` as the input of a product.
+fn normed(config: &ModelConfig, x: &[f32], weight: &[f32], rows: usize, input: &mut Activations) {
+    let width = config.hidden;
+    input.fill(rows, width, |row, values| {
+        values.copy_from_slice(&x[row * width..(row + 1) * width]);
+        elementwise::rms_norm(values, weight, config.norm_eps);
+    });
+}
+
+impl HostLayer {
+    /// Computes queries, keys and values of all rows, and writes the latter two to the caches.
+    fn remember(
+        &self,
+        batch: &Batch,
+        index: usize,
+        caches: &mut [&mut [LayerCache]],
+        s: &mut Scratch,
+    ) {
+        let (c, rows) = (batch.config, batch.rows());
+        normed(c, &s.x, &self.attention_norm, rows, &mut s.input);
+        let (queries, keys, values) = (&mut s.queries, &mut s.keys, &mut s.values);
+        queries.resize(rows * self.query.width(), 0.0);
+        keys.resize(rows * self.key.width(), 0.0);
+        values.resize(rows * self.value.width(), 0.0);
+        let target = |layer, out| Target {
+            layer,
+            out,
+            add: false,
+        };
+        let mut targets = [
+            target(&self.query, &mut queries[..]),
+            target(&self.key, &mut keys[..]),
+            target(&self.value, &mut values[..]),
+        ];
+        linear::apply(&s.input, rows, &mut targets);
+
+        let windowed = c.window_of(index).is_some();
+        let rotation = match &batch.rotations {
+            [_, Some(local)] if windowed => local,
+            [global, _] => match global {
+                Some(global) => global,
+                None => return,
+            },
+        };
+        let layout = match windowed {
+            true => c.local_rope.layout,
+            false => c.rope.layout,
+        };
+        let pairs = rotation.0.len() / rows;
+        let heads = [
+            (
+                &self.query_norm,
+                SharedOutput::new(queries),
+                self.query.width(),
+            ),
+            (&self.key_norm, SharedOutput::new(keys), self.key.width()),
+        ];
+        parallel::split(rows, 8 * (self.query.width() + self.key.width()), |range| {
+            for row in range {
+                let angles = row * pairs..(row + 1) * pairs;
+                let (cos, sin) = (&rotation.0[angles.clone()], &rotation.1[angles]);
+                for (norm, all, width) in &heads {
+                    // SAFETY: each row is given to exactly one thread.
+                    let row = unsafe { all.part(row * width..(row + 1) * width) };
+                    for head in row.chunks_exact_mut(c.head_dim) {
+                        if let Some(norm) = norm {
+                            elementwise::rms_norm(head, norm, c.norm_eps);
+                        }
+                        super::rope::rotate(layout, cos, sin, head);
+                    }
+                }
+            }
+        });
+        for (row, &owner) in batch.owners.iter().enumerate() {
+            let span = &batch.spans[owner];
+            let position = span.position + row - span.row;
+            let (key, value) = (self.key.width(), self.value.width());
+            caches[owner][index].write(
+                position,
+                &keys[row * key..(row + 1) * key],
+                &values[row * value..(row + 1) * value],
+            );
+        }
+    }
+
+    /// Attends with the rows in `kept` and adds the result to the residual stream, of which only these rows are left.
+    fn attend(
+        &self,
+        batch: &Batch,
+        index: usize,
+        caches: &mut [&mut [LayerCache]],
+        kept: &[usize],
+        s: &mut Scratch,
+    ) {
+        let c = batch.config;
+        let group = c.heads / c.kv_heads;
+        let rule = AttentionRule {
+            scale: c.attention_scale,
+            softcap: c.attention_softcap,
+        };
+        let window = c.window_of(index);
+        let visible = |row: usize| batch.visible(kept[row], window);
+        let segments = |row: usize| {
+            let visible = visible(row);
+            visible.start / SEGMENT..visible.end.div_ceil(SEGMENT)
+        };
+        let most = (0..kept.len())
+            .map(|row| segments(row).len())
+            .max()
+            .unwrap_or(0);
+        // With many rows there is work for every thread without sharing a row's segments.
+        let slots = if kept.len() > parallel::threads() {
+            1
+        } else {
+            most
+        };
+        let len = Partial::len(group, c.value_dim);
+        s.partials
+            .resize(kept.len() * c.kv_heads * slots * len, 0.0);
+        let partials = SharedOutput::new(&mut s.partials);
+        let caches: Vec<&LayerCache> = caches.iter().map(|lane| &lane[index]).collect();
+        let longest = (0..kept.len())
+            .map(|row| visible(row).len())
+            .max()
+            .unwrap_or(0);
+        let cost = group * (c.head_dim + c.value_dim) * longest / slots.max(1);
+        let queries = &s.queries;
+        parallel::split(kept.len() * c.kv_heads * slots, cost, |items| {
+            let (mut scores, mut one) = (Vec::new(), vec![0f32; len]);
+            for item in items {
+                // SAFETY: each item is given to exactly one thread and has a place of its own.
+                let numbers = unsafe { partials.part(item * len..(item + 1) * len) };
+                let mut partial = Partial::over(numbers, c.value_dim);
+                partial.clear();
+                let (slot, kv_head) = (item % slots, item / slots % c.kv_heads);
+                let row = item / slots / c.kv_heads;
+                let first = (kept[row] * c.heads + kv_head * group) * c.head_dim;
+                let query = &queries[first..first + group * c.head_dim];
+                let visible = visible(row);
+                for (number, segment) in segments(row).enumerate() {
+                    if slots > 1 && number != slot {
+                        continue;
+                    }
+                    let start = visible.start.max(segment * SEGMENT);
+                    let end = visible.end.min((segment + 1) * SEGMENT);
+                    let cache = caches[batch.owners[kept[row]]];
+                    cache.attend(rule, kv_head, query, start..end, &mut scores, &mut one);
+                    partial.merge(&one);
+                }
+            }
+        });
+
+        let all = &s.partials;
+        s.input
+            .fill(kept.len(), c.heads * c.value_dim, |row, values| {
+                let mut merged = vec![0f32; len];
+                for (kv_head, out) in values.chunks_exact_mut(group * c.value_dim).enumerate() {
+                    let mut partial = Partial::over(&mut merged, c.value_dim);
+                    partial.clear();
+                    let first = (row * c.kv_heads + kv_head) * slots * len;
+                    for other in all[first..first + slots * len].chunks_exact(len) {
+                        partial.merge(other);
+                    }
+                    partial.finish(out);
+                }
+            });
+        if kept.len() < batch.rows() {
+            for (to, &from) in kept.iter().enumerate() {
+                s.x.copy_within(from * c.hidden..(from + 1) * c.hidden, to * c.hidden);
+            }
+            s.x.truncate(kept.len() * c.hidden);
+        }
+        add(
+            c,
+            &self.attention_output,
+            &self.post_attention_norm,
+            kept.len(),
+            s,
+        );
+    }
+
+    /// The feed-forward network of all rows that are left.
+    fn feed_forward(&self, config: &ModelConfig, rows: usize, s: &mut Scratch) {
+        normed(config, &s.x, &self.ffn_norm, rows, &mut s.input);
+        s.gate.resize(rows * config.ffn, 0.0);
+        s.up.resize(rows * config.ffn, 0.0);
+        let target = |layer, out| Target {
+            layer,
+            out,
+            add: false,
+        };
+        let mut targets = [
+            target(&self.gate, &mut s.gate[..]),
+            target(&self.up, &mut s.up[..]),
+        ];
+        linear::apply(&s.input, rows, &mut targets);
+        let (gate, up) = (&s.gate, &s.up);
+        s.input.fill(rows, config.ffn, |row, values| {
+            let row = row * config.ffn..(row + 1) * config.ffn;
+            values.copy_from_slice(&gate[row.clone()]);
+            elementwise::gated(config.activation, values, &up[row]);
+        });
+        add(config, &self.down, &self.post_ffn_norm, rows, s);
+    }
+}
+
+/// Adds what a layer makes of the input to the residual stream, normed if there is a norm.
+fn add(
+    config: &ModelConfig,
+    layer: &HostLinear,
+    norm: &Option<Vec<f32>>,
+    rows: usize,
+    s: &mut Scratch,
+) {
+    let Some(norm) = norm else {
+        let out = &mut s.x[..];
+        return linear::apply(
+            &s.input,
+            rows,
+            &mut [Target {
+                layer,
+                out,
+                add: true,
+            }],
+        );
+    };
+    s.added.resize(rows * config.hidden, 0.0);
+    let out = &mut s.added[..];
+    linear::apply(
+        &s.input,
+        rows,
+        &mut [Target {
+            layer,
+            out,
+            add: false,
+        }],
+    );
+    let rows = s.added.chunks_exact_mut(config.hidden);
+    for (added, x) in rows.zip(s.x.chunks_exact_mut(config.hidden)) {
+        elementwise::rms_norm(added, norm, config.norm_eps);
+        x.iter_mut().zip(added).for_each(|(x, y)| *x += *y);
+    }
+}

@@ -1,0 +1,195 @@
+//! The functions between the products, written so that the compiler turns their loops into vector
+//! code.
+
+use super::InstructionSet;
+use crate::config::Activation;
+
+/// `eˣ`, within two units of the last place; 0 below −87.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    /// ln 2 in two parts: the first has so few bits that its multiples are exact.
+    const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+    const SHIFT: f32 = 12_582_912.0;
+    let bounded = x.clamp(-87.3, 88.0);
+    // x = n · ln 2 + r with |r| ≤ ln 2 / 2; adding 1.5 · 2²³ rounds to an integer.
+    let shifted = bounded.mul_add(std::f32::consts::LOG2_E, SHIFT);
+    let n = shifted - SHIFT;
+    let r = n.mul_add(-LN2.1, n.mul_add(-LN2.0, bounded));
+    // The series of eʳ, its coefficients fitted to the interval (Cephes, expf.c).
+    let series = 1.987_569_2e-4_f32
+        .mul_add(r, 1.398_199_9e-3)
+        .mul_add(r, 8.333_452e-3)
+        .mul_add(r, 4.166_579_6e-2)
+        .mul_add(r, 1.666_666_6e-1)
+        .mul_add(r, 0.5)
+        .mul_add(r * r, r)
+        + 1.0;
+    let power = (shifted.to_bits() << 23).wrapping_add(127 << 23);
+    let value = series * f32::from_bits(power);
+    if x < -87.3 { 0.0 } else { value }
+}
+
+#[inline(always)]
+fn silu(x: f32) -> f32 {
+    x / (1.0 + exp(-x))
+}
+
+/// The tanh approximation of GELU: `tanh(u)` is `1 − 2 / (e²ᵘ + 1)`.
+#[inline(always)]
+fn gelu(x: f32) -> f32 {
+    const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+    let u = SQRT_2_OVER_PI * x * (0.044_715 * x * x + 1.0);
+    x - x / (exp(2.0 * u) + 1.0)
+}
+
+#[inline(always)]
+fn gate_all(activation: Activation, gate: &mut [f32], up: &[f32]) {
+    match activation {
+        Activation::Silu => {
+            for (gate, up) in gate.iter_mut().zip(up) {
+                *gate = silu(*gate) * up;
+            }
+        }
+        Activation::GeluTanh => {
+            for (gate, up) in gate.iter_mut().zip(up) {
+                *gate = gelu(*gate) * up;
+            }
+        }
+    }
+}
+
+/// Replaces each score by its exponential relative to the largest; gives the largest and their sum.
+#[inline(always)]
+fn exponentials(scores: &mut [f32]) -> (f32, f32) {
+    let mut maxima = [f32::NEG_INFINITY; 16];
+    let (chunks, rest) = scores.as_chunks::<16>();
+    for chunk in chunks {
+        for (max, score) in maxima.iter_mut().zip(chunk) {
+            *max = max.max(*score);
+        }
+    }
+    let max = maxima
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let mut sums = [0f32; 16];
+    let (chunks, rest) = scores.as_chunks_mut::<16>();
+    for chunk in chunks {
+        for (sum, score) in sums.iter_mut().zip(chunk) {
+            *score = exp(*score - max);
+            *sum += *score;
+        }
+    }
+    let mut sum: f32 = sums.iter().sum();
+    for score in rest {
+        *score = exp(*score - max);
+        sum += *score;
+    }
+    (max, sum)
+}
+
+/// `weight[i] · x[i] / sqrt(mean(x²) + eps)` in place.
+#[inline(always)]
+fn norm_all(x: &mut [f32], weight: &[f32], eps: f32) {
+    let mut sums = [0f32; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += x * x;
+        }
+    }
+    let squares = sums.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>();
+    let scale = 1.0 / (squares / x.len() as f32 + eps).sqrt();
+    for (x, w) in x.iter_mut().zip(weight) {
+        *x = *x * scale * w;
+    }
+}
+
+/// Defines a function that calls `$plain`, compiled for wider vectors where there are some.
+macro_rules! wide {
+    ($(#[$doc:meta])* $name:ident, $wide:ident, $plain:ident,
+     ($($arg:ident: $type:ty),*) $(-> $out:ty)?) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn $wide($($arg: $type),*) $(-> $out)? {
+            $plain($($arg),*)
+        }
+
+        $(#[$doc])*
+        pub fn $name($($arg: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            if InstructionSet::chosen() != InstructionSet::Portable {
+                // SAFETY: every set but the portable one has these features.
+                return unsafe { $wide($($arg),*) };
+            }
+            $plain($($arg),*)
+        }
+    };
+}
+
+wide!(
+    /// `activation(gate) · up`, element by element, in place of `gate`.
+    gated, gated_wide, gate_all, (activation: Activation, gate: &mut [f32], up: &[f32])
+);
+wide!(
+    /// Replaces each score by its exponential relative to the largest; gives the largest and the
+    /// sum of the exponentials.
+    softmax_terms, softmax_terms_wide, exponentials, (scores: &mut [f32]) -> (f32, f32)
+);
+wide!(
+    /// `weight[i] · x[i] / sqrt(mean(x²) + eps)`, in place.
+    rms_norm, rms_norm_wide, norm_all, (x: &mut [f32], weight: &[f32], eps: f32)
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_right_to_the_last_places() {
+        for i in -8_800..8_800 {
+            let x = i as f32 / 100.0;
+            let (ours, exact) = (exp(x), f64::from(x).exp());
+            let error = (f64::from(ours) - exact).abs();
+            assert!(x < -87.0 || error <= 3e-7 * exact, "{x}: {ours} {exact}");
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn gates_are_the_functions_they_are_named_after() {
+        for i in -200..200 {
+            let x = i as f32 / 10.0;
+            let exact = f64::from(x);
+            let mut gate = [x];
+            gated(Activation::Silu, &mut gate, &[2.0]);
+            let silu = 2.0 * exact / (1.0 + (-exact).exp());
+            assert!((f64::from(gate[0]) - silu).abs() < 1e-5, "{x}");
+            let mut gate = [x];
+            gated(Activation::GeluTanh, &mut gate, &[2.0]);
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (exact + 0.044715 * exact.powi(3));
+            assert!(
+                (f64::from(gate[0]) - exact * (1.0 + u.tanh())).abs() < 1e-5,
+                "{x}"
+            );
+        }
+    }
+
+    #[test]
+    fn softmax_terms_come_with_their_maximum_and_sum() {
+        let mut scores: Vec<f32> = (0..37).map(|i| (i % 7) as f32).collect();
+        scores[3] = f32::NEG_INFINITY;
+        let (max, sum) = softmax_terms(&mut scores);
+        assert_eq!((max, scores[3]), (6.0, 0.0));
+        assert!((scores.iter().sum::<f32>() - sum).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_norm_has_the_weights_mean_square() {
+        let mut x: Vec<f32> = (0..50).map(|i| i as f32 - 20.0).collect();
+        rms_norm(&mut x, &[2.0; 50], 0.0);
+        let mean = x.iter().map(|x| x * x).sum::<f32>() / 50.0;
+        assert!((mean - 4.0).abs() < 1e-4);
+    }
+}

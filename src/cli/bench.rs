@@ -1,0 +1,266 @@
+//! `s1-tui bench`: how fast a model computes on this machine, and how much of the memory's speed that
+//! is.
+
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::args::ModelFlags;
+use super::given::Given;
+use super::settings;
+use s1_core::format;
+use s1_model::cache::Cache;
+use s1_model::decoder::{Decoder, Logits};
+use s1_model::gguf::Gguf;
+use s1_model::{memory, parallel};
+
+/// Tokens of a prompt computed at once.
+const CHUNK: usize = 512;
+/// Repetitions of which the best counts.
+const REPEATS: usize = 3;
+/// Bytes read to measure the memory: more than any cache holds.
+const READ_BYTES: usize = 1 << 30;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    #[command(flatten)]
+    model: Given<ModelFlags>,
+    /// Tokens of the prompt.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    prompt_tokens: u32,
+    /// Tokens decoded after it.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    new_tokens: u32,
+    /// Sequences decoded together.
+    #[arg(long, value_name = "1,2,…", value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(1..=256))]
+    lanes: Vec<u32>,
+    /// Tokens that each sequence has behind it when decoding begins.
+    #[arg(long, value_name = "0,…", value_delimiter = ',', default_value = "0,2000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    context_at: Vec<u32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Measured {
+    model: String,
+    threads: usize,
+    device: String,
+    load_s: f64,
+    prefill_tok_s: f64,
+    decode: Vec<DecodeSpeed>,
+    /// Bytes of weights that computing one token reads.
+    weight_bytes_per_token: u64,
+    /// What this machine's memory gives to these threads.
+    bandwidth_gb_s: f64,
+    /// Share of it that decoding one sequence without context uses for weights.
+    bandwidth_share: f64,
+    /// The most memory this process has held.
+    peak_mib: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct DecodeSpeed {
+    lanes: usize,
+    context: usize,
+    /// Tokens a second of all lanes together.
+    tok_s: f64,
+}
+
+/// Runs the command. Errors where the model cannot be loaded or a sequence does not fit it.
+pub fn run(args: &BenchArgs) -> Result<ExitCode> {
+    let files = settings::files(&args.model)?;
+    let started = Instant::now();
+    let gguf = Gguf::open(&files.path)?;
+    let place = files.device.open(gguf.weights_bytes())?;
+    let decoder = Decoder::load(&gguf, &place, &mut |_| true)
+        .with_context(|| format!("cannot load {}", files.path.display()))?;
+    let load_s = started.elapsed().as_secs_f64();
+    let bench = Bench {
+        decoder: &decoder,
+        new_tokens: args.new_tokens as usize,
+    };
+    let prompt = args.prompt_tokens as usize;
+    let longest = args.context_at.iter().max().copied().unwrap_or(0) as usize;
+    bench.check(prompt.max(longest + bench.new_tokens))?;
+
+    let prefill = bench.prefill(prompt)?;
+    let mut decode = Vec::new();
+    for &context in &args.context_at {
+        for &lanes in &args.lanes {
+            let (lanes, context) = (lanes as usize, context as usize);
+            let tok_s = bench.decode(lanes, context)?;
+            decode.push(DecodeSpeed {
+                lanes,
+                context,
+                tok_s,
+            });
+        }
+    }
+    let weights = decoder.weight_bytes_per_token();
+    let bandwidth = read_bandwidth();
+    let alone = decode.iter().find(|speed| speed.lanes == 1);
+    let measured = Measured {
+        model: files.path.display().to_string(),
+        threads: parallel::threads(),
+        device: place.name(),
+        load_s,
+        prefill_tok_s: prefill,
+        bandwidth_share: alone.map_or(0.0, |one| one.tok_s * weights as f64 / bandwidth / 1e9),
+        decode,
+        weight_bytes_per_token: weights,
+        bandwidth_gb_s: bandwidth,
+        peak_mib: memory::peak().map(|bytes| bytes >> 20),
+    };
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &measured)?;
+        writeln!(out)?;
+    } else {
+        measured.print(&mut out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Measured {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows = [
+            ("threads", self.threads.to_string()),
+            ("device", self.device.clone()),
+            ("load", format!("{:.2} s", self.load_s)),
+            ("prompt", format!("{:.1} tokens/s", self.prefill_tok_s)),
+            (
+                "weights",
+                format!("{} a token", format::size(self.weight_bytes_per_token)),
+            ),
+            ("memory", format!("{:.1} GB/s", self.bandwidth_gb_s)),
+            (
+                "used of it",
+                format!("{:.0}%", 100.0 * self.bandwidth_share),
+            ),
+            (
+                "peak",
+                self.peak_mib
+                    .map_or("unknown".into(), |mib| format!("{mib} MiB")),
+            ),
+        ];
+        for (name, value) in rows {
+            writeln!(out, "{name:<12}{value}")?;
+        }
+        writeln!(out, "\n{:>6} {:>9} {:>12}", "lanes", "context", "tokens/s")?;
+        for speed in &self.decode {
+            let DecodeSpeed {
+                lanes,
+                context,
+                tok_s,
+            } = speed;
+            writeln!(out, "{lanes:>6} {context:>9} {tok_s:>12.1}")?;
+        }
+        Ok(())
+    }
+}
+
+struct Bench<'a> {
+    decoder: &'a Decoder,
+    new_tokens: usize,
+}
+
+impl Bench<'_> {
+    fn check(&self, longest: usize) -> Result<()> {
+        let context = self.decoder.config().context_length;
+        if longest > context {
+            bail!("{longest} tokens do not fit this model's context of {context}; use fewer");
+        }
+        Ok(())
+    }
+
+    /// Any tokens; which ones makes no difference to the time.
+    fn tokens(&self, n: usize) -> Vec<u32> {
+        let vocab = self.decoder.config().vocab;
+        (0..n).map(|i| ((100 + i * 37) % vocab) as u32).collect()
+    }
+
+    fn fill(&self, cache: &mut Cache, tokens: &[u32], last: Logits) -> Result<()> {
+        let chunks = tokens.chunks(CHUNK);
+        let count = chunks.len();
+        for (i, chunk) in chunks.enumerate() {
+            let want = if i + 1 == count { last } else { Logits::None };
+            black_box(self.decoder.forward(&mut [(cache, chunk)], want)?);
+        }
+        Ok(())
+    }
+
+    /// Tokens of a prompt a second.
+    fn prefill(&self, tokens: usize) -> Result<f64> {
+        let ids = self.tokens(tokens);
+        let mut cache = self.decoder.new_cache(tokens)?;
+        let took = best(|| {
+            cache.truncate(0);
+            self.fill(&mut cache, &ids, Logits::Last)
+        })?;
+        Ok(tokens as f64 / took.as_secs_f64())
+    }
+
+    /// Tokens decoded a second by all lanes together.
+    fn decode(&self, lanes: usize, context: usize) -> Result<f64> {
+        // One token at least, as there is always a prompt.
+        let before = context.max(1);
+        let mut first = self.decoder.new_cache(before + self.new_tokens)?;
+        self.fill(&mut first, &self.tokens(before), Logits::None)?;
+        let mut caches = vec![first];
+        while caches.len() < lanes {
+            caches.push(caches[0].fork(before, before + self.new_tokens)?);
+        }
+        let took = best(|| {
+            caches.iter_mut().for_each(|cache| cache.truncate(before));
+            for id in self.tokens(self.new_tokens) {
+                let step = [id];
+                let mut batch: Vec<_> = caches.iter_mut().map(|cache| (cache, &step[..])).collect();
+                black_box(self.decoder.forward(&mut batch, Logits::Last)?);
+            }
+            Ok(())
+        })?;
+        Ok((lanes * self.new_tokens) as f64 / took.as_secs_f64())
+    }
+}
+
+/// The shortest of some repetitions.
+fn best(mut work: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut best = Duration::MAX;
+    for _ in 0..REPEATS {
+        let started = Instant::now();
+        work()?;
+        best = best.min(started.elapsed());
+    }
+    Ok(best)
+}
+
+/// Gigabytes a second that the pool's threads read from memory together.
+fn read_bandwidth() -> f64 {
+    let numbers = vec![1u64; READ_BYTES / size_of::<u64>()];
+    let piece = 1 << 16;
+    let took = best(|| {
+        parallel::split(numbers.len() / piece, piece, |range| {
+            let part = &numbers[range.start * piece..range.end * piece];
+            let sums = part
+                .as_chunks::<16>()
+                .0
+                .iter()
+                .fold([0u64; 16], |mut sums, chunk| {
+                    sums.iter_mut()
+                        .zip(chunk)
+                        .for_each(|(sum, x)| *sum = sum.wrapping_add(*x));
+                    sums
+                });
+            black_box(sums);
+        });
+        Ok(())
+    });
+    took.map_or(0.0, |took| READ_BYTES as f64 / took.as_secs_f64() / 1e9)
+}
