@@ -80,7 +80,7 @@ impl Bench {
             let mut view = LaneView::default();
             while !view.has_ended() {
                 let event = self.events.blocking_recv().unwrap();
-                if let Event::Refused(_, why) | Event::Failed(why) = &event {
+                if let Event::Refused { why, .. } | Event::Failed(why) = &event {
                     panic!("{why}");
                 }
                 if event.lane() == Some(lane) {

@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
         match event {
             Event::Tokens(_, delta) => _ = trace.apply(&delta),
             Event::State(_, LaneState::Stopped(_)) => break,
-            Event::Failed(why) | Event::Refused(_, why) => bail!(why),
+            Event::Failed(why) | Event::Refused { why, .. } => bail!(why),
             _ => {}
         }
     }

@@ -97,6 +97,12 @@ pub fn main() -> ExitCode {
     // where they come from.
     // SAFETY: the program has one thread yet.
     unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
+    // A file that reaches the limit on sizes is an error of writing, with a sentence, and no end.
+    // SAFETY: as above; nobody has set this signal's action before.
+    #[cfg(unix)]
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN)
+    };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 use super::given::{FlagGroup, Given};
 use crate::config::settings::{COMPUTING, EXPLORER};
@@ -61,6 +62,11 @@ pub struct ConfigArgs {
     /// Settings file, instead of config.toml in the configuration folder.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// A count from `least` to `most`, where no table has it.
+pub fn number(least: u64, most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..=most)
 }
 
 /// Where runs are kept.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::args::{DbArgs, JudgeFlags};
+use super::args::{DbArgs, JudgeFlags, number};
 use super::given::{Apply, Given};
 use super::interrupt;
 use super::settings;
@@ -23,6 +23,8 @@ use s1_store::run::Budget;
 
 /// Domains that the summary names.
 const NAMED: usize = 8;
+/// More lines than any pool has.
+const MANY: u64 = 1 << 40;
 
 /// What to curate, and how.
 #[derive(Debug, clap::Args)]
@@ -35,7 +37,7 @@ pub struct CurateArgs {
     #[arg(short, long, value_name = "FILE")]
     pool: PathBuf,
     /// Lines to keep; it is an error if fewer are left.
-    #[arg(short, long, value_name = "N", default_value_t = 1000)]
+    #[arg(short, long, value_name = "N", default_value_t = 1000, value_parser = number(1, MANY))]
     keep: usize,
     /// Where the kept lines go, as they are in the pool.
     #[arg(short, long, value_name = "FILE")]
@@ -51,7 +53,7 @@ pub struct CurateArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Look at N items only, drawn by the seed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(1, MANY))]
     pool_limit: Option<usize>,
     /// Leave broken lines out, instead of refusing the file.
     #[arg(long)]
@@ -67,6 +69,7 @@ pub struct CurateArgs {
         long,
         value_name = "N",
         default_value_t = 8,
+        value_parser = number(1, 1_000),
         help_heading = "Decontamination"
     )]
     ngram: usize,
@@ -89,6 +92,7 @@ pub struct CurateArgs {
         long,
         value_name = "N",
         default_value_t = 128,
+        value_parser = number(1, 1_000_000),
         help_heading = "Difficulty"
     )]
     answer_max: usize,
@@ -97,6 +101,7 @@ pub struct CurateArgs {
         long,
         value_name = "N",
         default_value_t = 8,
+        value_parser = number(1, 1_024),
         help_heading = "Difficulty"
     )]
     lanes: usize,
@@ -111,6 +116,7 @@ pub struct CurateArgs {
         long,
         value_name = "K",
         default_value_t = 50,
+        value_parser = number(1, MANY),
         help_heading = "Diversity"
     )]
     domains: usize,

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::args::DbArgs;
+use super::args::{DbArgs, number};
 use s1_core::trace::{Phase, Token};
 use s1_store::Db;
 use s1_store::run::{Budget, Row, Run, Sample};
@@ -30,7 +30,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "B")]
     budget: Option<Budget>,
     /// Only points with this many waits.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = number(0, 1_000_000))]
     waits: Option<usize>,
     #[command(flatten)]
     db: DbArgs,

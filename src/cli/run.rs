@@ -111,7 +111,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         };
         lane.apply(&event);
         match event {
-            Event::Failed(why) | Event::Refused(_, why) => bail!("{why}"),
+            Event::Failed(why) | Event::Refused { why, .. } => bail!("{why}"),
             Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
             Event::Loop {
                 period, repeats, ..

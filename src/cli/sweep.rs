@@ -90,17 +90,20 @@ pub fn run(args: SweepArgs) -> Result<ExitCode> {
     meter.clear();
     let complete = complete?;
     if !complete {
-        let done = Db::open_to_read(&plan.db)?
-            .filter(|db| db.has_run(&plan.name).unwrap_or(false))
-            .map(|db| db.done(&plan.name))
-            .transpose()?;
-        match done {
-            Some(done) => say(&format!(
-                "stopped after {} of {} problems; continue with s1-tui sweep --resume {}",
-                done.len(),
-                plan.problems.problems.len(),
-                plan.name
-            )),
+        let db = Db::open_to_read(&plan.db)?;
+        match db.filter(|db| db.has_run(&plan.name).unwrap_or(false)) {
+            Some(db) => {
+                let begun = match db.open_rows(&plan.name)?.len() {
+                    0 => String::new(),
+                    n => format!(" and inside {n} more"),
+                };
+                say(&format!(
+                    "stopped after {} of {} problems{begun}; continue with s1-tui sweep --resume {}",
+                    db.done(&plan.name)?.len(),
+                    plan.problems.problems.len(),
+                    plan.name
+                ));
+            }
             None => say("stopped before it began"),
         }
         return Ok(ExitCode::from(interrupt::INTERRUPTED));

@@ -14,6 +14,9 @@ use s1_data::sanitize::clean_line;
 use s1_store::Db;
 use s1_store::training::Training;
 
+/// A larger factor is a mistake in writing.
+const MAX_RATE: f64 = 1e3;
+
 /// Which training, and what to tell it.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,9 +42,9 @@ pub struct TrainingsArgs {
     #[arg(long, requires = "name", group = "order")]
     save: bool,
     /// Multiply the scheduled learning rate by this from the next step on.
-    #[arg(long, requires = "name", group = "order", value_name = "FACTOR")]
+    #[arg(long, requires = "name", group = "order", value_name = "FACTOR", value_parser = factor)]
     rate: Option<f64>,
-    /// Take it off the list; its folder stays.
+    /// Take one that has ended off the list; its folder stays.
     #[arg(long, requires = "name", group = "order")]
     remove: bool,
     /// Print one JSON object per training.
@@ -87,7 +90,7 @@ pub fn run(args: &TrainingsArgs) -> Result<ExitCode> {
                     names.join(", ")
                 );
             };
-            match order(args)? {
+            match order(args) {
                 Some(order) => tell(&path, &training, order)?,
                 None if args.remove => Db::open(&path)?.remove_training(name)?,
                 None => log(&db, &training)?,
@@ -97,10 +100,15 @@ pub fn run(args: &TrainingsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn order(args: &TrainingsArgs) -> Result<Option<TrainOrder>> {
-    if let Some(rate) = args.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
-        bail!("--rate is {rate}; the learning rate is multiplied by a positive number");
-    }
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok();
+    let factor = factor.filter(|rate| *rate > 0.0 && *rate <= MAX_RATE);
+    factor.ok_or_else(|| {
+        format!("the learning rate is multiplied by a number above 0, at most {MAX_RATE}")
+    })
+}
+
+fn order(args: &TrainingsArgs) -> Option<TrainOrder> {
     let flags = [
         (args.pause, TrainOrder::Pause),
         (args.resume, TrainOrder::Resume),
@@ -109,9 +117,8 @@ fn order(args: &TrainingsArgs) -> Result<Option<TrainOrder>> {
         (args.save, TrainOrder::Save),
     ];
     let flag = flags.into_iter().find(|(set, _)| *set);
-    Ok(flag
-        .map(|(_, order)| order)
-        .or(args.rate.map(TrainOrder::Rate)))
+    flag.map(|(_, order)| order)
+        .or(args.rate.map(TrainOrder::Rate))
 }
 
 fn tell(path: &std::path::Path, training: &Training, order: TrainOrder) -> Result<()> {

@@ -75,7 +75,7 @@ impl Bench {
                 Event::Failed(why) => panic!("{why}"),
                 Event::Probe(_, probe) => self.probes.push(probe.clone()),
                 Event::Notice(_, why) => self.notices.push(why.clone()),
-                Event::Refused(_, why) => self.refused.push(why.clone()),
+                Event::Refused { why, .. } => self.refused.push(why.clone()),
                 _ => {}
             }
             if done(self, &event) {

@@ -9,6 +9,7 @@ mod earlier_files;
 mod engine;
 #[cfg(any(feature = "cuda", feature = "metal"))]
 mod gpu;
+mod interrupted;
 mod parity;
 mod plot;
 mod pty;

@@ -19,8 +19,8 @@ const BLOCK: usize = 7;
 const ADVANCED: usize = 9;
 const STEPS: usize = 13;
 const SAVE_EVERY: usize = 20;
-const HELD_OUT: usize = 21;
-const SAMPLE_EVERY: usize = 26;
+const HELD_OUT: usize = 22;
+const SAMPLE_EVERY: usize = 27;
 
 fn choose(pty: &Pty, row: usize) {
     pty.keys(HOME).keys(&DOWN.repeat(row)).keys(ENTER);

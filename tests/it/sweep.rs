@@ -110,7 +110,7 @@ fn alone(engine: &dyn Engine, events: &mut Events, request: Request) -> Vec<Toke
         let event = events.blocking_recv().unwrap();
         lane.apply(&event);
         match event {
-            Event::Failed(why) | Event::Refused(_, why) => panic!("{why}"),
+            Event::Failed(why) | Event::Refused { why, .. } => panic!("{why}"),
             Event::State(0, LaneState::Stopped(_)) => break,
             _ => {}
         }

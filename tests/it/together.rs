@@ -34,7 +34,7 @@ impl Bench {
     fn until(&mut self, mut done: impl FnMut(&Bench) -> bool) {
         while !done(self) {
             let event = self.events.blocking_recv().expect("the engine has ended");
-            if let Event::Failed(why) | Event::Refused(_, why) = &event {
+            if let Event::Failed(why) | Event::Refused { why, .. } = &event {
                 panic!("{why}");
             }
             self.lanes.apply(&event);

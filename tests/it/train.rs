@@ -295,20 +295,7 @@ fn bad_input_is_one_sentence() {
     let diverged = refusal(train(
         &home,
         "out",
-        &[
-            "--model",
-            "llama.gguf",
-            "--lr",
-            "1e38",
-            "--max-steps",
-            "20",
-            "--warmup",
-            "0",
-        ],
+        &["--model", "llama.gguf", "--lr", "1e38"],
     ));
-    assert!(diverged.contains("is not a number"), "{diverged}");
-    assert!(
-        diverged.contains("in the batch of examples ["),
-        "{diverged}"
-    );
+    assert!(diverged.contains("must be a number above 0"), "{diverged}");
 }

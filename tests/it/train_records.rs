@@ -66,6 +66,7 @@ fn the_database_opens_and_every_training_says_what_it_was_made_with() {
         checkpointing: false,
         seed: 0,
         save_every: Some(2),
+        save_seconds: None,
         eval_problems: None,
         eval_limit: 40,
         eval_data: None,

@@ -121,6 +121,14 @@ pub enum Command {
     /// not depend on what runs at the same time), and are forgotten once all have stopped
     /// ([`Event::Finished`]).
     StartRow(Vec<(LaneId, Request)>),
+    /// As [`Command::StartRow`], for lanes of which something is written already: they read it back
+    /// and go on as if they had never stopped.
+    ResumeRow {
+        /// Those that have not ended, each with what is written of it; the first names the row.
+        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        /// What the row's last [`Event::Computed`] said; what is read back is not counted again.
+        computed: usize,
+    },
     /// At most this many lanes compute at once; 0 pauses all. Unlimited at first.
     Limit(usize),
     /// Makes lane `to` from the first `at` tokens of lane `from`, paused, sharing what is computed.
@@ -247,6 +255,10 @@ pub enum Event {
         /// Tokens that went through the model for all of them.
         computed: usize,
     },
+    /// A step of rows is over: what their lanes were told of until here is one moment, at which they
+    /// could be stopped and resumed ([`Command::ResumeRow`]). For each row, tokens that went through
+    /// the model for all of its lanes.
+    Computed(Vec<(LaneId, usize)>),
     /// A lane changed what it is doing.
     State(LaneId, LaneState),
     /// From here on a lane is computed together with another, or (`None`) on its own.
@@ -273,8 +285,14 @@ pub enum Event {
     Speed(LaneId, Speed),
     /// Tokens in the lane's context (prompt and trace).
     Context(LaneId, usize),
-    /// A lane could not be made. One sentence.
-    Refused(LaneId, String),
+    /// A lane could not be made.
+    Refused {
+        lane: LaneId,
+        /// One sentence.
+        why: String,
+        /// Whether the same could be made at another time: there was no memory or no thread for it.
+        passing: bool,
+    },
     /// Something was refused or went wrong on one lane. One sentence.
     Notice(LaneId, String),
 }
@@ -283,7 +301,7 @@ impl Event {
     /// The lane it is about; `None` where it is about the engine.
     pub fn lane(&self) -> Option<LaneId> {
         match self {
-            Event::Loading(_) | Event::Loaded(_) | Event::Failed(_) => None,
+            Event::Loading(_) | Event::Loaded(_) | Event::Failed(_) | Event::Computed(_) => None,
             Event::Finished { row, .. } => Some(*row),
             Event::Prefill { lane, .. }
             | Event::Prompt { lane, .. }
@@ -296,7 +314,7 @@ impl Event {
             | Event::Loop { lane, .. }
             | Event::Speed(lane, _)
             | Event::Context(lane, _)
-            | Event::Refused(lane, _)
+            | Event::Refused { lane, .. }
             | Event::Notice(lane, _) => Some(*lane),
         }
     }

@@ -24,6 +24,9 @@ pub const CONFIG_VERSION: u32 = 1;
 /// Longest row where nobody asks for another, in tokens: s1's.
 pub const MAX_BLOCK: usize = 32_768;
 
+/// Seconds between two checkpoints where nobody asks for others: what a kill costs at most.
+const SAVE_SECONDS: usize = 60;
+
 /// The settings of a training. The defaults are those of s1's own fine-tuning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +76,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Write a checkpoint every this many steps; one is written at the end in any case.
     pub save_every: Option<usize>,
+    /// Write one after this many seconds without one, too.
+    pub save_seconds: Option<usize>,
     /// Held-out problems that are answered now and then.
     pub eval_problems: Option<PathBuf>,
     /// How many of them, from the first.
@@ -116,6 +121,7 @@ impl Default for TrainConfig {
             seed: 0,
             threads: None,
             save_every: None,
+            save_seconds: Some(SAVE_SECONDS),
             eval_problems: None,
             eval_limit: 40,
             eval_data: None,
@@ -250,7 +256,7 @@ mod tests {
             (&stored["epochs"], &stored["lr"]),
             (&5.into(), &1e-5.into())
         );
-        assert_eq!(stored.as_object().unwrap().len(), 30);
+        assert_eq!(stored.as_object().unwrap().len(), 31);
         assert_eq!(
             serde_json::from_value::<TrainConfig>(stored).unwrap(),
             config

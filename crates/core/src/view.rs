@@ -90,7 +90,7 @@ impl LaneView {
                 self.repeats = Some(found);
                 return Change::Repeats(found);
             }
-            Event::Refused(_, why) => {
+            Event::Refused { why, .. } => {
                 self.forget_engine();
                 self.refused = Some(why.clone());
                 return Change::Refused;
@@ -106,6 +106,7 @@ impl LaneView {
             | Event::Loaded(_)
             | Event::Failed(_)
             | Event::Finished { .. }
+            | Event::Computed(_)
             | Event::Notice(..) => return Change::None,
         }
         Change::Figures
@@ -170,6 +171,11 @@ impl LaneViews {
     /// A lane, if anything was said of it.
     pub fn get(&self, lane: LaneId) -> Option<&LaneView> {
         self.0.get(&lane)
+    }
+
+    /// Puts a lane in that was known before.
+    pub fn put(&mut self, lane: LaneId, view: LaneView) {
+        self.0.insert(lane, view);
     }
 
     /// Takes a lane out.
@@ -268,7 +274,11 @@ mod tests {
         lane.forget_engine();
         assert_eq!((lane.state, lane.stop), (None, Some(StopReason::EndOfTurn)));
         assert_eq!(
-            lane.apply(&Event::Refused(0, "no room".into())),
+            lane.apply(&Event::Refused {
+                lane: 0,
+                why: "no room".into(),
+                passing: false,
+            }),
             Change::Refused
         );
         assert!(lane.has_ended());

@@ -87,7 +87,10 @@ pub fn finish(
     lanes: &[LaneView],
     computed: usize,
 ) -> NewRow {
-    let prompt = lanes.first().map_or(&[][..], |lane| &lane.prompt);
+    // One that had ended in an earlier sitting was not told of its prompt again.
+    let mut prompts = lanes.iter().map(|lane| &lane.prompt[..]);
+    let prompt = prompts.find(|prompt| !prompt.is_empty());
+    let prompt = prompt.unwrap_or_default();
     let mut distinct: Vec<Vec<Token>> = Vec::new();
     let mut results: Vec<TraceResult> = Vec::new();
     let mut samples = Vec::new();

@@ -1,14 +1,16 @@
 //! A problem set at several budgets and waits.
 //!
 //! Each problem is a row; its points are started together on one engine, which computes every
-//! prefix once, several rows at a time. A finished row is written to the database in one piece, so
-//! a sweep can be killed at any moment and continued. It runs in the thread it is called in,
+//! prefix once, several rows at a time. A finished row is written to the database in one piece, and
+//! what is written of the others every second (`under_way`), so a sweep can be killed at any moment
+//! and continued. It runs in the thread it is called in,
 //! tells of its progress through a callback, and is paused and cancelled through a [`Control`];
 //! screens call it in a thread of their own.
 //!
 //! Not here: what a row is ([`super::row`]), and the figures ([`super::report`]).
 
 mod config;
+mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ use s1_store::run::{
 use s1_store::session::ModelCard;
 
 pub use config::{SWEEP, SweepConfig};
+use under_way::UnderWay;
 
 /// How often a paused sweep checks whether it was resumed.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -86,7 +89,7 @@ impl Control {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// Ends it soon; whole rows stay.
+    /// Ends it soon; what is written stays.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -217,6 +220,9 @@ pub fn run_some(
         queue: queue.into_iter().rev().collect(),
         flying: BTreeMap::new(),
         lanes: LaneViews::default(),
+        under_way: UnderWay::default(),
+        failed: BTreeMap::new(),
+        limit: 0,
         next: 0,
         total,
         done,
@@ -366,6 +372,11 @@ struct Sweep<'a> {
     /// Rows under way: the problem, by the id of its first lane.
     flying: BTreeMap<LaneId, usize>,
     lanes: LaneViews,
+    under_way: UnderWay,
+    /// Rows that lack a lane for a reason that passes: the reason, by the row's first lane.
+    failed: BTreeMap<LaneId, String>,
+    /// Lanes that may compute.
+    limit: usize,
     /// First lane of the next row.
     next: LaneId,
     done: usize,
@@ -390,6 +401,11 @@ impl Sweep<'_> {
         self.settings.points.len() * self.settings.samples
     }
 
+    /// The first lane of the row that a lane belongs to.
+    fn row_of(&self, lane: LaneId) -> LaneId {
+        lane - lane % self.members()
+    }
+
     /// Time spent computing.
     fn spent(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.paused_for)
@@ -401,37 +417,56 @@ impl Sweep<'_> {
         control: &Control,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<bool> {
-        self.engine.send(Command::Limit(self.plan.lanes));
-        self.refill();
+        self.limit();
+        self.refill(tell)?;
         while !self.flying.is_empty() {
-            if control.is_cancelled() {
-                return Ok(false);
-            }
-            if control.is_paused() {
+            let cancelled = control.is_cancelled();
+            if control.is_paused() && !cancelled {
                 self.pause(events, control, tell)?;
                 continue;
             }
             let Some(event) = events.blocking_recv() else {
                 bail!("the engine ended in the middle of the sweep");
             };
+            let step_over = matches!(event, Event::Computed(_));
             self.take(event, tell)?;
+            if step_over {
+                self.save(cancelled)?;
+                if cancelled {
+                    return Ok(false);
+                }
+            }
+            self.limit();
             self.report(tell);
         }
-        Ok(true)
+        let Some(why) = self.failed.values().next() else {
+            return Ok(true);
+        };
+        bail!(
+            "{} of {} problems are missing, and are asked when the run {:?} is continued: {why}",
+            self.failed.len(),
+            self.total,
+            self.plan.name
+        );
     }
 
     /// Keeps the engine supplied: as many rows as lanes, and as many again in line.
-    fn refill(&mut self) {
+    fn refill(&mut self, tell: &mut dyn FnMut(Progress)) -> Result<()> {
         while self.flying.len() < 2 * self.plan.lanes {
             let Some(index) = self.queue.pop() else {
-                return;
+                break;
             };
             let problem = &self.plan.problems.problems[index];
             let lanes = row::requests(&self.settings, problem, self.next);
             self.flying.insert(self.next, index);
             self.next += self.members();
-            self.engine.send(Command::StartRow(lanes));
+            let command = match self.earlier(index, lanes.len(), tell)? {
+                Some(row) => self.resume(lanes, row),
+                None => Command::StartRow(lanes),
+            };
+            self.engine.send(command);
         }
+        Ok(())
     }
 
     fn pause(
@@ -445,26 +480,44 @@ impl Sweep<'_> {
         tell(Progress::Paused(true));
         while control.is_paused() && !control.is_cancelled() {
             match events.try_recv() {
-                Ok(event) => self.take(event, tell)?,
+                Ok(event) => {
+                    let step_over = matches!(event, Event::Computed(_));
+                    self.take(event, tell)?;
+                    if step_over {
+                        self.save(true)?;
+                    }
+                }
                 Err(TryRecvError::Empty) => std::thread::sleep(POLL_INTERVAL),
                 Err(TryRecvError::Disconnected) => bail!("the engine ended during the pause"),
             }
         }
         self.paused_for += since.elapsed();
-        self.engine.send(Command::Limit(self.plan.lanes));
+        self.limit = 0;
+        self.limit();
         tell(Progress::Paused(false));
         Ok(())
     }
 
     fn take(&mut self, event: Event, tell: &mut dyn FnMut(Progress)) -> Result<()> {
         self.lanes.apply(&event);
+        if let Event::Tokens(lane, _) | Event::State(lane, LaneState::Stopped(_)) = event {
+            self.under_way.changed.insert(self.row_of(lane));
+        }
         match event {
             Event::Failed(why) => bail!("{why}"),
+            Event::Computed(rows) => self.under_way.computed = rows,
             Event::State(_, LaneState::Paused) => {
                 bail!("the model cannot continue: {}", self.last_notice)
             }
-            Event::Refused(lane, why) => {
-                let first = lane - lane % self.members();
+            Event::Refused {
+                lane,
+                why,
+                passing: true,
+            } => {
+                self.failed.insert(self.row_of(lane), why);
+            }
+            Event::Refused { lane, why, .. } => {
+                let first = self.row_of(lane);
                 if lane == first
                     && let Some(&index) = self.flying.get(&first)
                 {
@@ -479,7 +532,7 @@ impl Sweep<'_> {
                     tell(Progress::Notice(why));
                 }
             }
-            Event::Finished { row, computed } => self.commit(row, computed, tell)?,
+            Event::Finished { row, computed } => self.commit(self.row_of(row), computed, tell)?,
             _ => {}
         }
         Ok(())
@@ -492,10 +545,16 @@ impl Sweep<'_> {
         computed: usize,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<()> {
+        if self.failed.contains_key(&first) {
+            self.save(true)?;
+            self.flying.remove(&first);
+            (first..first + self.members()).for_each(|id| drop(self.lanes.take(id)));
+            return self.refill(tell);
+        }
         let Some(index) = self.flying.remove(&first) else {
             return Ok(());
         };
-        self.refill();
+        self.refill(tell)?;
         let lanes =
             (first..first + self.members()).map(|id| self.lanes.take(id).unwrap_or_default());
         let lanes: Vec<LaneView> = lanes.collect();

@@ -1,6 +1,8 @@
 //! LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 //!
-//! Not here: training them, and computing with them ([`super::decoder::Decoder::apply_adapter`]).
+//! An adapter computes what it computes in PEFT, or is refused with a sentence. Not here: what the
+//! settings mean ([`settings`]), training adapters, and computing with them
+//! ([`super::decoder::Decoder::apply_adapter`]).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,57 +11,23 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
 
 use super::config::ModelConfig;
 use super::gguf::Gguf;
 use super::names::{self, Direction};
 use super::weights::LowRankFactors;
 
+pub mod settings;
+
+pub use settings::PeftConfig;
+use settings::{LayerRules, MAX_RANK};
+
 /// Name of the settings inside an adapter's folder.
 pub const CONFIG: &str = "adapter_config.json";
+/// What PEFT wrote before safetensors.
+const PICKLE: &str = "adapter_model.bin";
 /// Name of the weights inside an adapter's folder.
 pub const WEIGHTS: &str = "adapter_model.safetensors";
-/// The highest rank that is accepted.
-const MAX_RANK: usize = 4096;
-
-/// The part of PEFT's settings that changes what is computed, and what PEFT itself wants to read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PeftConfig {
-    /// Always `LORA`.
-    pub peft_type: String,
-    /// Always `CAUSAL_LM` when written here.
-    #[serde(default)]
-    pub task_type: Option<String>,
-    /// The model that was trained.
-    #[serde(default)]
-    pub base_model_name_or_path: Option<String>,
-    pub r: usize,
-    /// The addition is scaled by alpha / r.
-    pub lora_alpha: f32,
-    /// Dropout while training.
-    #[serde(default)]
-    pub lora_dropout: f32,
-    /// `none`: biases are not trained.
-    #[serde(default = "no_bias")]
-    pub bias: String,
-    /// Layers with an addition. A list of names; PEFT also writes a pattern.
-    #[serde(default)]
-    pub target_modules: serde_json::Value,
-    /// Whether the scale is alpha / √r instead.
-    #[serde(default)]
-    pub use_rslora: bool,
-    /// Whether magnitudes are trained apart, which is not supported.
-    #[serde(default)]
-    pub use_dora: bool,
-    /// Whether A and B are stored transposed, which is not supported.
-    #[serde(default)]
-    pub fan_in_fan_out: bool,
-}
-
-fn no_bias() -> String {
-    "none".into()
-}
 
 /// An adapter that fits a model.
 #[derive(Clone, Debug, Default)]
@@ -68,71 +36,47 @@ pub struct PeftAdapter {
     pub layers: BTreeMap<String, LowRankFactors>,
 }
 
-impl PeftConfig {
-    /// Reads the settings in an adapter's folder.
-    ///
-    /// # Errors
-    /// If the file is missing, or does not hold an adapter's settings.
-    pub fn read(folder: &Path) -> Result<PeftConfig> {
-        let path = folder.join(CONFIG);
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "cannot read {}; an adapter is a folder with {CONFIG} and {WEIGHTS}",
-                path.display()
-            )
-        })?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is not an adapter's settings", path.display()))
-    }
-}
-
 impl PeftAdapter {
     /// Reads an adapter's folder, and checks it against the model it is to be used with.
     ///
-    /// Errors, in one sentence, where a file is missing or broken, where the adapter uses what is
-    /// not supported (DoRA, trained biases), and where it does not match the model.
+    /// # Errors
+    /// In one sentence, where a file is missing or broken, where the adapter uses what is not
+    /// supported (DoRA, trained biases, …), and where it does not match its settings or the model.
     pub fn open(folder: &Path, gguf: &Gguf) -> Result<PeftAdapter> {
         let path = folder.join(CONFIG);
         let config = PeftConfig::read(folder)?;
-        if config.peft_type != "LORA" {
+        let rules = config.rules();
+        let rules = rules.with_context(|| format!("{} cannot be used", path.display()))?;
+        let weights = folder.join(WEIGHTS);
+        if !weights.exists() && folder.join(PICKLE).exists() {
             bail!(
-                "{} is of type {}; only LORA adapters can be used",
-                path.display(),
-                config.peft_type
+                "{} has its weights in {PICKLE}, a format that can run code and is not read; save the adapter again as safetensors (PEFT's save_pretrained does)",
+                folder.display()
             );
         }
-        if config.use_dora || config.fan_in_fan_out || config.bias != "none" {
-            bail!(
-                "{} uses DoRA, trained biases or transposed weights, which are not supported",
-                path.display()
-            );
-        }
-        if !(1..=MAX_RANK).contains(&config.r) || !config.lora_alpha.is_finite() {
-            bail!(
-                "{} has rank {} and alpha {}; a rank of 1 to {MAX_RANK} and a finite alpha are expected",
-                path.display(),
-                config.r,
-                config.lora_alpha
-            );
-        }
-        let rank = config.r as f32;
-        let divisor = if config.use_rslora { rank.sqrt() } else { rank };
-        Self::read_file(&folder.join(WEIGHTS), gguf, config.lora_alpha / divisor)
+        Self::read_weights(&weights, gguf, &rules)
     }
 
     /// Reads the weights alone, with a given scale.
+    ///
+    /// # Errors
+    /// As [`PeftAdapter::open`].
     pub fn read_file(path: &Path, gguf: &Gguf, scale: f32) -> Result<PeftAdapter> {
+        Self::read_weights(path, gguf, &LayerRules::of_scale(scale))
+    }
+
+    fn read_weights(path: &Path, gguf: &Gguf, rules: &LayerRules) -> Result<PeftAdapter> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         // SAFETY: as for a model file, nobody may truncate the file while it is read.
         let bytes = unsafe { memmap2::Mmap::map(&file) }
             .with_context(|| format!("cannot map {} into memory", path.display()))?;
         let tensors = SafeTensors::deserialize(&bytes)
             .with_context(|| format!("{} is not a usable safetensors file", path.display()))?;
-        Self::from_tensors(&tensors, gguf, scale)
+        Self::from_tensors(&tensors, gguf, rules)
             .with_context(|| format!("{} does not fit this model", path.display()))
     }
 
-    fn from_tensors(tensors: &SafeTensors, gguf: &Gguf, scale: f32) -> Result<PeftAdapter> {
+    fn from_tensors(tensors: &SafeTensors, gguf: &Gguf, rules: &LayerRules) -> Result<PeftAdapter> {
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the model has no embedding");
         };
@@ -143,6 +87,8 @@ impl PeftAdapter {
                 bail!("the adapter trains {name}, which is not supported");
             };
             if factor == "lora_B" {
+                let a = tensors.tensor(&name.replace("lora_B", "lora_A"));
+                a.with_context(|| format!("{layer} has a B without an A"))?;
                 continue;
             }
             let prefix = names::linear_of(layer)
@@ -168,6 +114,7 @@ impl PeftAdapter {
                     b.shape()
                 );
             }
+            let scale = rules.scale(layer, rank)?;
             let mut b = floats(&b)?;
             let heads = (config.heads, config.kv_heads);
             if let Some(heads) =
@@ -219,3 +166,6 @@ fn floats(tensor: &TensorView) -> Result<Vec<f32>> {
     };
     Ok(values)
 }
+
+#[cfg(test)]
+mod tests;

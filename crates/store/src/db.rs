@@ -1,8 +1,8 @@
 //! The SQLite database of runs and trainings.
 //!
 //! Several programs may have it open: readers never wait (write-ahead log), writers wait for each
-//! other. Every write is one transaction, so a program that is killed leaves whole rows only, and
-//! a full disk leaves what was there.
+//! other. Every write is one transaction, so a program that is killed leaves whole rows, and of
+//! those under way one moment; a full disk leaves what was there.
 //!
 //! Not here: what a run and a training mean ([`super::run`], [`super::training`]) and the tables (`schema`).
 
@@ -22,6 +22,7 @@ use s1_core::trace::{StopReason, Token};
 use s1_core::tree::Tree;
 
 mod files;
+mod open_rows;
 mod trainings;
 
 /// Name of the database in the data folder.
@@ -45,6 +46,7 @@ impl Db {
     /// # Errors
     /// If the file cannot be written or is not a database of this program. It is then unchanged.
     pub fn open(path: &Path) -> Result<Db> {
+        must_be_a_file(path)?;
         let open = || -> Result<Connection> {
             if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
                 fs::create_dir_all(folder)?;
@@ -79,6 +81,7 @@ impl Db {
     /// If the file cannot be read or is not a database of this program, or is an older one that
     /// cannot be written.
     pub fn open_to_read(path: &Path) -> Result<Option<Db>> {
+        must_be_a_file(path)?;
         if !path.exists() {
             return Ok(None);
         }
@@ -423,6 +426,7 @@ impl Db {
                 let mut found = read_rows(&t, run, usize::MAX, &mut of_problem)?;
                 found.pop().context("a row is missing")?
             };
+            open_rows::remove(&t, run, row.problem)?;
             t.commit()?;
             Ok(stored)
         };
@@ -566,6 +570,14 @@ fn settings(text: &str) -> Result<RunSettings> {
     serde_json::from_str(text).context("the settings of a run are damaged")
 }
 
+/// What SQLite takes for a database in memory would be gone before it is read.
+fn must_be_a_file(path: &Path) -> Result<()> {
+    if path.to_string_lossy().starts_with(":memory:") {
+        bail!("a database in memory keeps nothing; name a file with --db");
+    }
+    Ok(())
+}
+
 /// SQLite knows signed numbers only.
 fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
@@ -596,6 +608,9 @@ fn sentence(error: anyhow::Error, path: &Path) -> anyhow::Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow!(
             "another program has been writing to the database {path} for {} seconds; try again later",
             BUSY_TIMEOUT.as_secs()
+        ),
+        Some(ErrorCode::SystemIoFailure) => anyhow!(
+            "the database {path} cannot be written or read ({error:#}): the disk may be full or at a limit on file sizes; it keeps what it had"
         ),
         Some(_) => error.context(format!("cannot use the database {path}")),
     }

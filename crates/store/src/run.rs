@@ -1,10 +1,11 @@
 //! A run as plain data: what was asked, at which points, and what came out.
 //!
 //! A *run* evaluates a problem set at several *points* (a thinking budget and a number of waits).
-//! One problem with all its points is a *row*; a row is written in one piece, so a run that was
-//! interrupted holds whole rows only. A *sample* is one answer at one point. Samples of a row that
+//! One problem with all its points is a *row*; a finished row is written in one piece. What is
+//! written of the rows under way is an *open row*, from which an interrupted run goes on. A *sample* is one answer at one point. Samples of a row that
 //! are the same token by token (a budget above the natural length, say) share one stored trace.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_core::trace::{StopReason, Token};
+
+/// More tokens than any context has.
+const MAX_BUDGET: usize = 1 << 30;
 
 /// How much thinking a point allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,9 +55,12 @@ impl FromStr for Budget {
     fn from_str(text: &str) -> Result<Budget, String> {
         match text.trim() {
             "natural" => Ok(Budget::Natural),
-            number => number.parse().map(Budget::Tokens).map_err(|_| {
-                format!("invalid budget {text:?}; expected a number of tokens, or natural")
-            }),
+            number => {
+                let tokens = number.parse().ok().filter(|n| *n <= MAX_BUDGET);
+                tokens.map(Budget::Tokens).ok_or_else(|| {
+                    format!("invalid budget {text:?}; expected a number of tokens, or natural")
+                })
+            }
         }
     }
 }
@@ -340,6 +347,26 @@ pub struct NewRow {
     pub prompt: Vec<u32>,
     /// The distinct traces.
     pub traces: Vec<Vec<Token>>,
+}
+
+/// A row under way, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenRow<'a> {
+    /// Index in the problem set, from 0.
+    pub problem: usize,
+    /// Tokens that went through the model for this row.
+    pub computed: usize,
+    /// One per point and sample, in their order.
+    pub lanes: Vec<OpenLane<'a>>,
+}
+
+/// One answer of a row under way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenLane<'a> {
+    /// What is written of it.
+    pub tokens: Cow<'a, [Token]>,
+    /// Why it ended, if it has.
+    pub stop: Option<StopReason>,
 }
 
 #[cfg(test)]

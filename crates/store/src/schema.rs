@@ -118,6 +118,26 @@ const STEPS: &[&str] = &[
     ALTER TABLE training_notes RENAME TO training_events;
     ALTER TABLE training_events RENAME COLUMN what TO event;      -- JSON: core::training::TrainEvent
 ",
+    // Rows under way. They are replaced every second or two, and go when the row is finished.
+    "
+    CREATE TABLE open_rows (
+        run      INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+        problem  INTEGER NOT NULL,
+        computed INTEGER NOT NULL,
+        PRIMARY KEY (run, problem)
+    ) WITHOUT ROWID;
+    CREATE TABLE open_lanes (
+        run     INTEGER NOT NULL,
+        problem INTEGER NOT NULL,
+        place   INTEGER NOT NULL,             -- by their tokens, so that neighbours begin alike
+        lane    INTEGER NOT NULL,             -- point * samples + sample
+        shared  INTEGER NOT NULL,             -- begins with so many tokens of the place before
+        tokens  BLOB NOT NULL,                -- the tokens after those
+        stop    TEXT,                         -- NULL: it has not ended
+        PRIMARY KEY (run, problem, place),
+        FOREIGN KEY (run, problem) REFERENCES open_rows(run, problem) ON DELETE CASCADE
+    );
+",
 ];
 
 /// The version this program writes.

@@ -10,16 +10,16 @@
 //! | `linear`, `attention`, `gate`, `norm`, `rotary`, `loss`, `math` | its parts, forward and back |
 //! | [`params`], [`optim`], [`step`] | what is trained, and one step of it |
 //! | `plan` | what a run will take |
+//! | `recipe` | what a resumed run has to agree with |
 //! | `checkpoint`, `export` | what is written on the way and at the end |
 //! | `scratch` | a base with random weights |
 
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::control::{NextMove, TrainControl};
 use super::trainer::{ExamplePiece, Product, TrainListener, TrainOutcome, Trainer};
@@ -45,6 +45,7 @@ mod norm;
 pub mod optim;
 pub mod params;
 mod plan;
+mod recipe;
 mod rotary;
 mod scratch;
 pub mod step;
@@ -57,24 +58,11 @@ use network::{Example, Keep, Network, Scope};
 use optim::{Moments, Optim, norm, update};
 use params::Params;
 use plan::{CostInputs, require_memory};
+use recipe::{Recipe, digest_of, digest_of_examples, digest_of_file};
 use step::Shards;
 
-/// What a resumed run has to agree with, as checkpoints hold it.
-#[derive(Serialize, Deserialize)]
-struct Recipe<'a> {
-    base: String,
-    data: String,
-    scope: String,
-    optim: Optim,
-    steps: usize,
-    batch: usize,
-    accumulation: usize,
-    block: usize,
-    pack: bool,
-    seed: u64,
-    threads: usize,
-    version: &'a str,
-}
+/// Checkpoints by the clock take at most one part in so many of the time.
+const SAVING: u32 = 20;
 
 /// A run that is ready to go.
 #[derive(Debug)]
@@ -97,8 +85,14 @@ pub struct NativeTrainer {
     done: usize,
     tokens: u64,
     rate: f64,
-    recipe: String,
+    recipe: Recipe,
+    /// The recipe as text, once it was needed.
+    recipe_text: OnceCell<String>,
     plan: TrainPlan,
+    /// What to say when the steps begin.
+    messages: Vec<String>,
+    /// When the last checkpoint was there, and how long it took.
+    saved: Cell<(Instant, Duration)>,
 }
 
 /// What is trained, by the settings.
@@ -182,9 +176,11 @@ impl NativeTrainer {
             warmup: config.warmup,
             ..Optim::default()
         };
-        let recipe = serde_json::to_string(&Recipe {
+        let recipe = Recipe {
             base: digest_of(&gguf),
+            weights: String::new(),
             data: digest_of_file(&config.data)?,
+            examples: digest_of_examples(&data.documents),
             scope: format!("{scope:?}"),
             optim,
             steps,
@@ -195,7 +191,7 @@ impl NativeTrainer {
             seed: config.seed,
             threads,
             version: env!("CARGO_PKG_VERSION"),
-        })?;
+        };
         let mut run = NativeTrainer {
             shards: Shards::new(threads, config.batch, parameters, keep),
             moments: Moments::new(parameters),
@@ -216,7 +212,10 @@ impl NativeTrainer {
             tokens: 0,
             rate: 1.0,
             recipe,
+            recipe_text: OnceCell::new(),
             plan,
+            messages: Vec::new(),
+            saved: Cell::new((Instant::now(), Duration::ZERO)),
         };
         let earlier = checkpoint::list(&run.config.out);
         match earlier.last() {
@@ -225,16 +224,26 @@ impl NativeTrainer {
                 "{} holds an earlier run; continue it with --resume, or give another --out",
                 run.config.out.display()
             ),
+            None if resume => run.messages.push(format!(
+                "there is no checkpoint in {} yet: it begins with step 1",
+                run.config.out.display()
+            )),
             None => {}
         }
         Ok(run)
+    }
+
+    /// What a resumed run has to agree with, as checkpoints hold it.
+    fn recipe(&self) -> &str {
+        self.recipe_text
+            .get_or_init(|| self.recipe.text(&self.gguf))
     }
 
     /// Continues from the newest checkpoint that is whole.
     fn resume_from(&mut self, earlier: &[PathBuf], newest: &Path) -> Result<()> {
         let mut first_error = None;
         for path in earlier.iter().rev() {
-            match Checkpoint::load(path, &self.params, &self.recipe) {
+            match Checkpoint::load(path, &self.params, self.recipe()) {
                 Ok(checkpoint) => {
                     self.done = checkpoint.step;
                     self.tokens = checkpoint.tokens;
@@ -243,7 +252,13 @@ impl NativeTrainer {
                     self.moments = checkpoint.moments;
                     return Ok(());
                 }
-                Err(error) => first_error = first_error.or(Some(error)),
+                // An older one would be another run's, too.
+                Err(error) if !checkpoint::is_damage(&error) => return Err(error),
+                Err(error) => {
+                    self.messages
+                        .push(format!("{error:#}; an earlier checkpoint is taken"));
+                    first_error = first_error.or(Some(error));
+                }
             }
         }
         match first_error {
@@ -287,12 +302,19 @@ impl NativeTrainer {
                 let (step, loss) = (self.done, sums.mean());
                 tell(self, TrainEvent::Eval { step, loss });
             }
-            let save = due(self.config.save_every) || last;
+            let save = due(self.config.save_every) || self.is_save_time() || last;
             if self.follow_orders(control, save, tell)? == TrainOutcome::Stopped && !last {
                 return Ok(TrainOutcome::Stopped);
             }
         }
         Ok(TrainOutcome::Finished)
+    }
+
+    /// Whether the clock says that a checkpoint is due.
+    fn is_save_time(&self) -> bool {
+        let (at, took) = self.saved.get();
+        let seconds = self.config.save_seconds.map(|n| n as u64);
+        seconds.is_some_and(|n| at.elapsed() >= Duration::from_secs(n).max(took * SAVING))
     }
 
     /// Writes the checkpoint that is due (`save`) or asked for, waits while it is to wait, and says
@@ -359,14 +381,11 @@ impl NativeTrainer {
         if !(sums.loss.is_finite() && size.is_finite()) {
             let mut examples: Vec<usize> = rows.iter().flatten().map(|i| i + 1).collect();
             examples.sort();
-            let kept = match checkpoint::list(&self.config.out).last() {
-                Some(path) => format!("the last good checkpoint is {}", path.display()),
-                None => "there is no checkpoint yet".into(),
-            };
             bail!(
-                "the loss of step {} is not a number (loss {}, gradient {size}), in the batch of examples {examples:?}; {kept}; try a lower --lr",
+                "the loss of step {} is not a number (loss {}, gradient {size}), in the batch of examples {examples:?}; {}; try a lower --lr",
                 self.done + 1,
-                sums.mean()
+                sums.mean(),
+                self.last_good()
             );
         }
         let optim = &self.optim;
@@ -379,6 +398,12 @@ impl NativeTrainer {
         let threads = self.threads;
         let (params, moments) = (&mut self.params, &mut self.moments);
         update(optim, params, grads, moments, self.done, lr, scale, threads);
+        ensure!(
+            checkpoint::are_finite(&self.params.values),
+            "step {} makes weights that are not numbers (learning rate {lr:.3e}); {}; try a lower --lr",
+            self.done + 1,
+            self.last_good()
+        );
         self.done += 1;
         let elapsed = started.elapsed().as_secs_f64();
         let (done, left) = (self.done - first, self.steps - self.done);
@@ -396,7 +421,16 @@ impl NativeTrainer {
         Ok(tokens)
     }
 
+    /// Where a training that has failed can begin again.
+    fn last_good(&self) -> String {
+        match checkpoint::list(&self.config.out).last() {
+            Some(path) => format!("the last good checkpoint is {}", path.display()),
+            None => "there is no checkpoint yet".into(),
+        }
+    }
+
     fn save(&self, tell: &mut TrainListener) -> Result<()> {
+        let begun = Instant::now();
         let step = self.done;
         tell(self, TrainEvent::Saving { step });
         let checkpoint = Checkpoint {
@@ -406,7 +440,8 @@ impl NativeTrainer {
             values: self.params.values.clone(),
             moments: self.moments.clone(),
         };
-        let path = checkpoint.save(&self.config.out, &self.params, &self.recipe)?;
+        let path = checkpoint.save(&self.config.out, &self.params, self.recipe())?;
+        self.saved.set((Instant::now(), begun.elapsed()));
         tell(self, TrainEvent::Saved { step, path });
         Ok(())
     }
@@ -486,6 +521,11 @@ impl Trainer for NativeTrainer {
     }
 
     fn train(&mut self, control: &TrainControl, tell: &mut TrainListener) -> Result<TrainOutcome> {
+        for text in std::mem::take(&mut self.messages) {
+            let step = self.done;
+            tell(self, TrainEvent::Message { step, text });
+        }
+        self.saved.set((Instant::now(), Duration::ZERO));
         let outcome = self.run_steps(control, tell)?;
         if outcome == TrainOutcome::Finished {
             self.write_results(tell)?;
@@ -506,7 +546,7 @@ impl Trainer for NativeTrainer {
                 self.config.out.display()
             );
         };
-        let checkpoint = Checkpoint::load(path, &self.params, &self.recipe)?;
+        let checkpoint = Checkpoint::load(path, &self.params, self.recipe())?;
         self.done = checkpoint.step;
         self.params.values = checkpoint.values;
         Ok(())
@@ -537,31 +577,5 @@ impl Trainer for NativeTrainer {
     }
 }
 
-/// Tells one base from another: sizes and the beginning of the first weights.
-fn digest_of(gguf: &Gguf) -> String {
-    let mut hash = Sha256::new();
-    hash.update(gguf.weights_bytes().to_le_bytes());
-    if let Some(info) = gguf.tensor("token_embd.weight") {
-        let data = gguf.data(info);
-        hash.update(&data[..data.len().min(1 << 20)]);
-    }
-    hex(&hash.finalize())
-}
-
-fn digest_of_file(path: &Path) -> Result<String> {
-    let mut file = s1_data::records::open(path)?;
-    let mut hash = Sha256::new();
-    let mut bytes = vec![0; 1 << 16];
-    loop {
-        let n = std::io::Read::read(&mut file, &mut bytes)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if n == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&bytes[..n]);
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).map(|b| format!("{b:02x}")).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,59 @@ fn what_one_door_accepts_every_door_accepts() {
     of_a_command("sweep", SWEEP);
     of_a_command("train", TRAIN);
 }
+
+/// What is no number, or none that anybody means.
+const NASTY: [&str; 18] = [
+    "nan",
+    "NaN",
+    "-nan",
+    "inf",
+    "-inf",
+    "infinity",
+    "1e308",
+    "-1e308",
+    "1e400",
+    "-1",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "",
+    " ",
+    "0x10",
+    "1_000",
+    "1;5",
+    "\u{ff11}",
+];
+
+/// A user would lose: a night, to a typing mistake that was taken for a number.
+#[test]
+fn every_number_of_every_command_refuses_what_is_none() {
+    let root = cli::command();
+    let commands = root.get_subcommands().map(|c| c.get_name().to_owned());
+    let mut walked = 0;
+    for command in std::iter::once(None).chain(commands.map(Some)) {
+        let words: Vec<&str> = std::iter::once("s1-tui")
+            .chain(command.as_deref())
+            .collect();
+        let found = match &command {
+            None => &root,
+            Some(name) => root.find_subcommand(name).unwrap(),
+        };
+        let flags = found
+            .get_arguments()
+            .filter(|arg| arg.get_action().takes_values());
+        for name in flags.filter_map(|arg| arg.get_long()) {
+            let takes = |text: &str| flag(&words, name, text).is_ok();
+            if takes("?!") || !(takes("1") || takes("8") || takes("0.5")) {
+                continue;
+            }
+            walked += 1;
+            for text in NASTY {
+                assert!(!takes(text), "{words:?} --{name}={text:?}");
+            }
+            // Seeds are any number of 64 bits.
+            let most = takes("18446744073709551615");
+            assert_eq!(most, name == "seed", "{words:?} --{name}");
+        }
+    }
+    assert!(walked > 60, "{walked} flags are numbers");
+}

@@ -46,7 +46,7 @@ impl App {
         };
         let shown = event.lane() == Some(live.lane_id(live.active));
         match (live.apply(event), event) {
-            (Change::Refused, Event::Refused(_, sentence)) => {
+            (Change::Refused, Event::Refused { why: sentence, .. }) => {
                 self.refuse(clean_line(sentence).into_owned());
             }
             (Change::Repeats(Loop { period, repeats }), _) if shown => self.say(

@@ -36,6 +36,7 @@ fn sent(app: &mut App) -> Vec<Command> {
             | Command::ProbeEvery(lane, _) => *lane -= base,
             Command::StartTogether(_)
             | Command::StartRow(_)
+            | Command::ResumeRow { .. }
             | Command::Limit(_)
             | Command::Forget(_)
             | Command::Shutdown => {}

@@ -6,8 +6,10 @@ use crate::param::{ABOVE_ZERO, Access, Param, Shape, settings};
 
 /// More steps than any training has.
 const MAX_STEPS: u64 = 1 << 40;
-/// The largest number of 32 bits, as it is written.
-const MAX_F32: f64 = 3.402_823_5e38;
+/// A learning rate above this is a mistake in writing; no training survives it.
+const MAX_LR: f64 = 1e3;
+/// So is a norm or an alpha above this.
+const MAX_FACTOR: f64 = 1e6;
 /// The largest share that drops something and leaves something.
 const BELOW_ONE: f64 = 0.999_999_9;
 
@@ -57,10 +59,10 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         "lora_alpha",
         "LoRA alpha",
         "The LoRA addition is scaled by alpha / rank; auto is twice the rank.",
-        Access::Float(ABOVE_ZERO, MAX_F32, field!(TrainConfig.lora_alpha)),
+        Access::Float(ABOVE_ZERO, MAX_FACTOR, field!(TrainConfig.lora_alpha)),
     )
     .none("auto")
-    .allowed("a number above 0")
+    .allowed("a number above 0, at most 1000000")
     .flag(&["lora-alpha"], "A"),
     Param::new(
         "lora_dropout",
@@ -81,9 +83,9 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         "lr",
         "Learning rate",
         "The size of a step at its peak; s1: 1e-5. Too high and the loss jumps, too low and it stays.",
-        Access::Float(ABOVE_ZERO, f64::MAX, field!(TrainConfig.lr)),
+        Access::Float(ABOVE_ZERO, MAX_LR, field!(TrainConfig.lr)),
     )
-    .allowed("a number above 0, e.g. 1e-5")
+    .allowed("a number above 0, e.g. 1e-5, at most 1000")
     .flag(&["lr"], "RATE"),
     Param::new(
         "batch",
@@ -135,17 +137,17 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         "weight_decay",
         "Weight decay",
         "Pulls matrices towards zero; s1: 1e-4.",
-        Access::Float(0.0, MAX_F32, field!(TrainConfig.weight_decay)),
+        Access::Float(0.0, MAX_LR, field!(TrainConfig.weight_decay)),
     )
-    .allowed("a number from 0")
+    .allowed("a number from 0 to 1000")
     .flag(&["weight-decay"], "D"),
     Param::new(
         "clip",
         "Clip at norm",
         "Gradients longer than this are scaled down; 0 is off.",
-        Access::Float(0.0, f64::MAX, field!(TrainConfig.clip)),
+        Access::Float(0.0, MAX_FACTOR, field!(TrainConfig.clip)),
     )
-    .allowed("a number from 0 (off)")
+    .allowed("a number from 0 (off) to 1000000")
     .flag(&["clip"], "NORM"),
     Param::new(
         "grad_accum",
@@ -171,11 +173,20 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
     Param::new(
         "save_every",
         "Checkpoint every",
-        "Steps between two checkpoints; a killed run resumes from the last. off: at the end only.",
+        "Steps between two checkpoints; a killed run resumes from the last. off: by the clock and at the end.",
         Access::Int(1, MAX_STEPS, field!(TrainConfig.save_every)),
     )
     .none("off")
     .flag(&["save-every"], "N"),
+    Param::new(
+        "save_seconds",
+        "or every",
+        "Seconds after which a checkpoint is written in any case, later where writing takes long. off: by steps and at the end.",
+        Access::Int(1, 1_000_000, field!(TrainConfig.save_seconds)),
+    )
+    .unit("seconds")
+    .none("off")
+    .flag(&["save-seconds"], "N"),
     Param::new(
         "eval_problems",
         "Held-out problems",

@@ -38,6 +38,9 @@ pub(super) struct Sequence {
     pub steps: VecDeque<Until>,
     /// The batch it belongs to, by the id of the batch's first lane.
     pub batch: Option<LaneId>,
+    /// How many of its tokens, from the first one of the prompt on, were computed in an earlier
+    /// sitting: they are read back, and not counted again.
+    pub counted: usize,
     /// Whether it waits for its turn to compute.
     pub waiting: bool,
     /// While it waits without a cache: the sequence whose cache holds its beginning, and how many
@@ -146,6 +149,7 @@ impl Sequence {
             until: Until::End,
             steps: VecDeque::new(),
             batch: None,
+            counted: 0,
             waiting: false,
             source: None,
             cache: None,
@@ -163,6 +167,7 @@ impl Sequence {
     /// The sequence with tokens that were written earlier, still to be read.
     pub fn with_tokens(self, model: &Loaded, tokens: Vec<Token>) -> Sequence {
         let mut sequence = Sequence::of(self.members, self.prompt, tokens.into());
+        sequence.counted = sequence.len();
         sequence.decode_tail(model);
         sequence
     }
@@ -184,6 +189,7 @@ impl Sequence {
             state: self.state,
             until: self.until,
             batch: self.batch,
+            counted: self.counted,
             announced: self.announced,
             unscored: self.unscored,
             dropped: self.dropped,
@@ -238,6 +244,21 @@ impl Sequence {
     /// Tokens in prompt and trace.
     pub fn len(&self) -> usize {
         self.prompt.len() + self.tokens.len()
+    }
+
+    /// Tokens that were told of and are not computed (and counted) yet.
+    pub fn ahead(&self) -> usize {
+        if self.announced == 0 || self.dropped > 0 {
+            return 0;
+        }
+        let done = self.len() - self.pending.len();
+        let told = self.prompt.len() + self.announced;
+        told.saturating_sub(done.max(self.counted))
+    }
+
+    /// Whether it has yet to read what was computed in an earlier sitting.
+    pub fn is_reading_back(&self) -> bool {
+        self.len() - self.pending.len() < self.counted.min(self.len())
     }
 
     /// Whether a next token can be chosen.
@@ -378,6 +399,7 @@ impl Sequence {
             }
             (None, None) => 0,
         };
+        self.counted = self.counted.min(held);
         self.pending = ids[held..].to_vec();
         self.decode_tail(model);
     }

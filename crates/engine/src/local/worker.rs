@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -55,6 +56,8 @@ pub(super) fn run(
             batches: BTreeMap::new(),
             limit: usize::MAX,
             clock: 0,
+            computing: Duration::ZERO,
+            reading_back: Duration::ZERO,
         };
         // Ending because nobody listens is the ordinary way to end.
         let _: Result<(), Disconnected> = worker.serve();
@@ -119,6 +122,9 @@ struct Worker<'a> {
     /// Most sequences that compute at once.
     limit: usize,
     clock: u64,
+    /// Time spent computing, and how much of it for what was computed in an earlier sitting.
+    computing: Duration,
+    reading_back: Duration,
 }
 
 impl Worker<'_> {

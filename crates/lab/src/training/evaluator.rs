@@ -164,6 +164,10 @@ fn follow(events: &mut Events, n: usize) -> Result<LaneViews> {
         lanes.apply(&event);
         match event {
             Event::Failed(why) => bail!("{why}"),
+            // Not asked is not answered wrong.
+            Event::Refused {
+                why, passing: true, ..
+            } => bail!("{why}"),
             Event::State(_, LaneState::Paused) => bail!("the model cannot continue"),
             Event::Finished { .. } => open -= 1,
             _ => {}

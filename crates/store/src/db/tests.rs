@@ -231,7 +231,10 @@ fn a_newer_database_is_refused_and_an_older_one_moves_forward() {
         let sql = format!("DROP TABLE training_{table}");
         db.connection.execute(&sql, []).unwrap();
     }
-    db.connection.execute("DROP TABLE trainings", []).unwrap();
+    for table in ["trainings", "open_lanes", "open_rows"] {
+        let sql = format!("DROP TABLE {table}");
+        db.connection.execute(&sql, []).unwrap();
+    }
     db.connection
         .pragma_update(None, "user_version", 1)
         .unwrap();

@@ -275,9 +275,17 @@ impl Db {
     /// Removes a training from the list; its folder stays.
     ///
     /// # Errors
-    /// If there is no such training, or the database cannot be written.
+    /// If there is no such training, if its process is at work or waits, which nobody could reach any
+    /// more then, or if the database cannot be written.
     pub fn remove_training(&mut self, name: &str) -> Result<()> {
         let id = self.training_id(name)?;
+        let training = self.training(name)?;
+        if let Some(open) = training.filter(|t| t.state.is_open() && !t.is_interrupted()) {
+            bail!(
+                "training {name:?} is {}; end it first (s1-tui trainings {name} --stop, or --kill)",
+                open.state.name()
+            );
+        }
         self.with_path_context((|| {
             let sql = "DELETE FROM trainings WHERE id = ?";
             self.connection.execute(sql, [id])?;

@@ -1,24 +1,53 @@
 //! Checkpoints: everything a run needs to continue as if nothing had happened.
 //!
 //! A checkpoint is one safetensors file with the parameters and both moments; its metadata holds
-//! the step and the recipe. The order of the data and all randomness follow from those
+//! the step and the recipe, and a checksum of all of it. The order of the data and all randomness follow from those
 //! ([`super::batches`]). It appears under its name only when it is whole and on the disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest, Sha256};
 
 use super::optim::Moments;
 use super::params::Params;
+use super::recipe::difference;
 use s1_data::files::{self, FileAccess};
 
 /// Checkpoints that are kept in addition to the newest.
 const KEPT: usize = 2;
 /// Name of the folder inside a run's.
 const FOLDER: &str = "checkpoints";
+/// Where the checksum is in the metadata.
+const CHECKSUM: &str = "sha256";
+
+/// A checkpoint is not what was written. An earlier one may be.
+#[derive(Debug)]
+pub struct Damage(&'static str);
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it is damaged{}", self.0)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// Whether an error is about this checkpoint, and not about another run.
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    error.is::<Damage>() || error.is::<std::io::Error>()
+}
+
+/// Whether all are numbers.
+pub fn are_finite(values: &[f32]) -> bool {
+    // Piece by piece: a look at every one of them without a branch is several times faster.
+    let whole = |piece: &[f32]| piece.iter().fold(true, |all, v| all & v.is_finite());
+    values.chunks(4096).all(whole)
+}
 
 /// The state after a number of steps.
 #[derive(Clone, Debug)]
@@ -37,13 +66,18 @@ impl Checkpoint {
     /// Writes it into a run's folder and removes what is older than the last few. `recipe` is
     /// what a resumed run has to agree with.
     ///
-    /// Errors (a full disk, say) leave the earlier checkpoints as they are.
+    /// Errors (a full disk, say, or values that are not numbers) leave the earlier checkpoints as
+    /// they are.
     pub fn save(&self, run: &Path, params: &Params, recipe: &str) -> Result<PathBuf> {
+        let Moments { first, second } = &self.moments;
+        if ![&self.values, first, second].iter().all(|v| are_finite(v)) {
+            bail!("the state after step {} is not all numbers", self.step);
+        }
         let folder = run.join(FOLDER);
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(format!("step-{:07}.safetensors", self.step));
-        let metadata: HashMap<String, String> = [
+        let mut metadata: HashMap<String, String> = [
             ("step", self.step.to_string()),
             ("tokens", self.tokens.to_string()),
             ("lr", format!("{:e}", self.lr)),
@@ -61,6 +95,8 @@ impl Checkpoint {
             .iter()
             .map(|(name, values)| (*name, to_bytes(values)))
             .collect();
+        let sum = checksum(&metadata, bytes.iter().map(|(_, bytes)| &bytes[..]));
+        metadata.insert(CHECKSUM.to_owned(), sum);
         let views = bytes
             .iter()
             .map(|(name, b)| Ok((*name, TensorView::new(Dtype::F32, vec![b.len() / 4], b)?)))
@@ -84,7 +120,7 @@ impl Checkpoint {
     }
 
     fn parse(bytes: &[u8], params: &Params, recipe: &str) -> Result<Checkpoint> {
-        let (_, header) = SafeTensors::read_metadata(bytes).context("it is damaged")?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| Damage(""))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         let of = |key: &str| {
             metadata
@@ -92,20 +128,32 @@ impl Checkpoint {
                 .map(String::as_str)
                 .with_context(|| format!("it does not say its {key}"))
         };
+        let tensors = SafeTensors::deserialize(bytes).map_err(|_| Damage(""))?;
+        // Earlier versions wrote none.
+        if let Some(sum) = metadata.get(CHECKSUM) {
+            let parts = ["values", "first", "second"].map(|name| tensors.tensor(name));
+            let parts: Vec<TensorView<'_>> = parts.into_iter().flatten().collect();
+            if *sum != checksum(&metadata, parts.iter().map(|part| part.data())) {
+                bail!(Damage(": its checksum does not agree"));
+            }
+        }
         if let Some(difference) = difference(of("recipe")?, recipe) {
             bail!("it belongs to a run with other settings: {difference}");
         }
         if of("parameters")? != layout(params) {
             bail!("it belongs to a run that trains other parameters");
         }
-        let tensors = SafeTensors::deserialize(bytes).context("it is damaged")?;
         let floats = |name: &str| -> Result<Vec<f32>> {
-            let tensor = tensors.tensor(name).context("it is damaged")?;
+            let tensor = tensors.tensor(name).map_err(|_| Damage(""))?;
             let (whole, _) = tensor.data().as_chunks::<4>();
             if tensor.dtype() != Dtype::F32 || whole.len() != params.values.len() {
-                bail!("it is damaged: {name} has another size");
+                bail!(Damage(": it has another size"));
             }
-            Ok(whole.iter().map(|b| f32::from_le_bytes(*b)).collect())
+            let values: Vec<f32> = whole.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            if !are_finite(&values) {
+                bail!(Damage(": its values are not all numbers"));
+            }
+            Ok(values)
         };
         Ok(Checkpoint {
             step: of("step")?.parse().context("its step is not a number")?,
@@ -160,13 +208,22 @@ fn layout(params: &Params) -> String {
     shapes.collect::<Vec<_>>().join("; ")
 }
 
-/// The first setting in which two recipes (JSON) differ.
-fn difference(theirs: &str, ours: &str) -> Option<String> {
-    let parse = |text: &str| serde_json::from_str(text).ok();
-    match (parse(theirs), parse(ours)) {
-        (Some(theirs), Some(ours)) => s1_data::records::difference(&theirs, &ours),
-        _ => Some("the recipe cannot be read".into()),
+/// SHA-256 of the metadata (but for its own entry) and of the tensors, in hexadecimal.
+fn checksum<'a>(
+    metadata: &HashMap<String, String>,
+    tensors: impl Iterator<Item = &'a [u8]>,
+) -> String {
+    let mut hash = Sha256::new();
+    let sorted: BTreeMap<_, _> = metadata.iter().filter(|(k, _)| *k != CHECKSUM).collect();
+    for text in sorted.into_iter().flat_map(|(key, value)| [key, value]) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
     }
+    for tensor in tensors {
+        hash.update((tensor.len() as u64).to_le_bytes());
+        hash.update(tensor);
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 pub fn to_bytes(values: &[f32]) -> Vec<u8> {
@@ -236,16 +293,53 @@ mod tests {
         assert!(format!("{error:#}").contains("other parameters"));
     }
 
+    /// A user would lose: weights that a flipped bit has changed, without a word.
     #[test]
-    fn a_damaged_checkpoint_is_one_sentence() {
+    fn a_damaged_checkpoint_is_one_sentence_wherever_the_damage_is() {
         let run = tempfile::tempdir().unwrap();
         let path = checkpoint(1).save(run.path(), &params(), "{}").unwrap();
         let bytes = fs::read(&path).unwrap();
+        let load = || Checkpoint::load(&path, &params(), "{}");
         fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
-        let error = format!(
-            "{:#}",
-            Checkpoint::load(&path, &params(), "{}").unwrap_err()
-        );
-        assert!(error.contains("it is damaged"), "{error}");
+        assert!(is_damage(&load().unwrap_err()));
+        let whole = load_values(&bytes);
+        for at in 0..bytes.len() {
+            let mut bent = bytes.clone();
+            bent[at] ^= 1;
+            fs::write(&path, bent).unwrap();
+            // In the header, a bit may be one that says nothing, such as a space.
+            match load() {
+                Ok(back) => assert_eq!(back.values, whole, "byte {at}"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    assert!(error.starts_with("cannot resume from"), "{error}");
+                }
+            }
+        }
+    }
+
+    fn load_values(bytes: &[u8]) -> Vec<f32> {
+        Checkpoint::parse(bytes, &params(), "{}").unwrap().values
+    }
+
+    /// A user would lose: the last good checkpoint, to one of which nothing can be made.
+    #[test]
+    fn what_is_not_a_number_is_never_written() {
+        let run = tempfile::tempdir().unwrap();
+        checkpoint(1).save(run.path(), &params(), "{}").unwrap();
+        for i in 0..2 {
+            let mut broken = checkpoint(2);
+            match i {
+                0 => broken.values[1] = f32::NAN,
+                _ => broken.moments.second[0] = f32::INFINITY,
+            }
+            let error = broken.save(run.path(), &params(), "{}").unwrap_err();
+            assert!(error.to_string().contains("not all numbers"), "{error}");
+        }
+        assert_eq!(list(run.path()).len(), 1);
+        let mut many = vec![0.5; 10_000];
+        assert!(are_finite(&many));
+        many[9_999] = f32::NEG_INFINITY;
+        assert!(!are_finite(&many));
     }
 }

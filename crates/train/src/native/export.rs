@@ -236,6 +236,7 @@ pub fn save_peft(
         use_rslora: false,
         use_dora: false,
         fan_in_fan_out: false,
+        more: serde_json::Map::new(),
     };
     let text = serde_json::to_string_pretty(&settings)?;
     write_whole(&folder.join(adapter::CONFIG), text.as_bytes())

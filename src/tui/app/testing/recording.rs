@@ -165,7 +165,7 @@ mod model {
             self.engine.send(Command::Run(on, Until::Tokens(tokens)));
             loop {
                 match self.events.blocking_recv().unwrap() {
-                    Event::Refused(_, why) | Event::Notice(_, why) => panic!("{why}"),
+                    Event::Refused { why, .. } | Event::Notice(_, why) => panic!("{why}"),
                     Event::State(lane, LaneState::Stopped(_)) if lane == on => return,
                     Event::State(lane, LaneState::Paused) if lane == on && stands(app) >= to => {
                         return;
@@ -216,7 +216,7 @@ mod model {
             let event = reasoner.events.blocking_recv().unwrap();
             lanes.apply(&event);
             match event {
-                Event::Refused(_, why) | Event::Notice(_, why) => panic!("{why}"),
+                Event::Refused { why, .. } | Event::Notice(_, why) => panic!("{why}"),
                 Event::State(_, LaneState::Stopped(_)) => ended += 1,
                 _ => {}
             }

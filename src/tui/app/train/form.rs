@@ -295,6 +295,7 @@ mod tests {
             (FormField::Param("grad_accum"), "2"),
             (FormField::Param("seed"), "7"),
             (FormField::Param("save_every"), "off"),
+            (FormField::Param("save_seconds"), "off"),
             (FormField::Param("eval_problems"), "off"),
             (FormField::Param("eval_data"), "held.jsonl"),
             (FormField::Param("eval_every"), "6"),
@@ -311,7 +312,7 @@ mod tests {
             "s1-tui train --model bundled:base --data lines.jsonl --out /elsewhere --lora-rank 16 \
              --epochs 2 --lr 5e-4 --batch 8 --threads 3 --max-steps 12 --warmup 0.1 \
              --weight-decay 0 --clip 0.5 --grad-accum 2 --checkpointing --seed 7 \
-             --eval-data held.jsonl --eval-every 6 --sample 'Is it'\\''s?' --sample-every 4 \
+             --save-seconds off --eval-data held.jsonl --eval-every 6 --sample 'Is it'\\''s?' --sample-every 4 \
              --name mine"
         );
         assert_eq!(form.price(), 2.5);
@@ -381,7 +382,7 @@ mod tests {
         assert_eq!(form.row(), FormRow::Start, "one press starts");
         form.advanced = true;
         let rows = form.rows();
-        assert_eq!(rows.len(), 28);
+        assert_eq!(rows.len(), 29);
         for (i, row) in rows.iter().enumerate() {
             assert!(!rows[..i].contains(row), "{row:?}");
         }

@@ -11,27 +11,30 @@ use std::cmp::Reverse;
 use super::{Disconnected, Worker};
 use crate::local::sequence::Sequence;
 use s1_core::protocol::{Event, LaneId, Request};
+use s1_core::trace::Token;
 use s1_model::cache::Cache;
 
+/// At most one part in so many of the time goes into reading back, while there is something else.
+const READING_BACK: u32 = 3;
+
 impl Worker<'_> {
-    /// Starts lanes that are computed together as long as they agree; the first of each prompt is
-    /// host.
+    /// Starts lanes that are computed together as long as they agree; the first of each prompt (and
+    /// of what is written after it) is host.
     pub(super) fn start_together(
         &mut self,
-        lanes: Vec<(LaneId, Request)>,
+        lanes: Vec<(LaneId, Request, Vec<Token>)>,
     ) -> Result<Vec<LaneId>, Disconnected> {
         let mut hosts: Vec<LaneId> = Vec::new();
-        for (id, request) in lanes {
-            if !self.start(id, request, Vec::new(), true)? {
+        for (id, request, tokens) in lanes {
+            if !self.start(id, request, tokens, true)? {
                 continue;
             }
             let Some(mut sequence) = self.sequences.remove(&id) else {
                 continue;
             };
-            let prompt = &sequence.prompt;
             let same = |host: &&LaneId| {
                 let host = self.sequences.get(host);
-                host.is_some_and(|host| host.prompt == *prompt)
+                host.is_some_and(|h| h.prompt == sequence.prompt && h.tokens == sequence.tokens)
             };
             match hosts
                 .iter()
@@ -53,25 +56,71 @@ impl Worker<'_> {
         Ok(hosts)
     }
 
+    /// Starts a row, of which so many tokens were computed before.
     pub(super) fn start_batch(
         &mut self,
-        requests: Vec<(LaneId, Request)>,
+        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        computed: usize,
     ) -> Result<(), Disconnected> {
-        let Some(&(row, _)) = requests.first() else {
+        let Some(&(row, ..)) = lanes.first() else {
             return Ok(());
         };
-        let hosts = self.start_together(requests)?;
+        let mut hosts = self.start_together(lanes)?;
         if hosts.is_empty() {
-            return self.events.emit(Event::Finished { row, computed: 0 });
+            return self.events.emit(Event::Finished { row, computed });
         }
-        for host in hosts {
-            if let Some(sequence) = self.sequences.get_mut(&host) {
+        for host in &hosts {
+            if let Some(sequence) = self.sequences.get_mut(host) {
                 sequence.batch = Some(row);
                 sequence.waiting = true;
             }
         }
-        self.batches.insert(row, 0);
+        self.batches.insert(row, computed);
+        // What resumes waits for the cache of the longest one that begins alike, as if it had just
+        // parted from it.
+        let len = |id: &LaneId| self.sequences.get(id).map_or(0, |s| s.tokens.len());
+        hosts.sort_by_key(|id| (Reverse(len(id)), *id));
+        for (i, &id) in hosts.iter().enumerate().skip(1) {
+            self.wait_for(id, &hosts[..i]);
+        }
         Ok(())
+    }
+
+    /// Has a sequence of which nothing is computed wait for the cache of that one of the `others`
+    /// with which it shares most.
+    fn wait_for(&mut self, id: LaneId, others: &[LaneId]) {
+        let Some(ids) = self.sequences.get(&id).map(Sequence::token_ids) else {
+            return;
+        };
+        let shared = others.iter().filter_map(|&other| {
+            let theirs = self.sequences.get(&other)?.token_ids();
+            let same = ids.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+            Some((same, Reverse(other)))
+        });
+        // The last token is computed again: it gives the logits to go on from.
+        let usable = ids.len().saturating_sub(1);
+        if let Some((same, Reverse(other))) = shared.max()
+            && let Some(sequence) = self.sequences.get_mut(&id)
+        {
+            let held = same.min(usable);
+            sequence.source = Some((other, held));
+            sequence.pending = ids[held..].to_vec();
+        }
+    }
+
+    /// Tells how much is computed of each row.
+    pub(super) fn tell_computed(&self) -> Result<(), Disconnected> {
+        if self.batches.is_empty() {
+            return Ok(());
+        }
+        let mut rows = self.batches.clone();
+        for sequence in self.sequences.values() {
+            if let Some(computed) = sequence.batch.and_then(|row| rows.get_mut(&row)) {
+                *computed += sequence.ahead();
+            }
+        }
+        self.events
+            .emit(Event::Computed(rows.into_iter().collect()))
     }
 
     /// Parts members (`ids`, not all of them) from a sequence; returns the id by which the new
@@ -112,11 +161,37 @@ impl Worker<'_> {
             };
             (rank, depth, Reverse(id))
         };
+        let may_read = self.may_read();
+        let resumes = |s: &Sequence| s.waiting && s.source.is_none() && s.counted > 0;
+        let some_resume = self.sequences.values().any(resumes);
+        let can_begin = |sequence: &Sequence| match sequence.source {
+            // One that resumes may wait for what its source has not read back yet.
+            Some((source, held)) if !self.has_stopped(source) => {
+                let source = self.sequences.get(&source);
+                source.is_some_and(|s| s.cache.as_ref().is_some_and(|c| c.len() >= held))
+            }
+            Some(_) => true,
+            None if sequence.cache.is_some() => true,
+            // Those that resume come before new questions.
+            None => !some_resume || (may_read && resumes(sequence)),
+        };
         self.sequences
             .iter()
-            .filter(|(_, sequence)| sequence.waiting)
+            .filter(|(_, sequence)| sequence.waiting && can_begin(sequence))
             .max_by_key(|&(&id, sequence)| rank(id, sequence))
             .map(|(&id, _)| id)
+    }
+
+    /// Whether there is time to read back what an earlier sitting has computed. This sitting may be
+    /// as short as that one: where everything were read back first, nothing would ever be added.
+    fn may_read(&self) -> bool {
+        let busy = self.sequences.values().filter(|s| s.is_busy());
+        let (mut none, mut reads) = (true, false);
+        for sequence in busy {
+            none = false;
+            reads |= sequence.is_reading_back();
+        }
+        none || (!reads && self.reading_back * READING_BACK <= self.computing)
     }
 
     fn has_stopped(&self, id: LaneId) -> bool {

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use anyhow::anyhow;
+
 use super::{Disconnected, Outlet, Worker};
 use crate::group::Member;
 use crate::local::loaded::Loaded;
@@ -11,14 +13,21 @@ use s1_core::forcing::{Edit, ForcingDecision};
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::trace::{Origin, StopReason, Token};
 
+/// Lanes of which nothing is written yet.
+fn fresh(lanes: Vec<(LaneId, Request)>) -> Vec<(LaneId, Request, Vec<Token>)> {
+    let fresh = |(id, request)| (id, request, Vec::new());
+    lanes.into_iter().map(fresh).collect()
+}
+
 impl Worker<'_> {
     pub(super) fn handle(&mut self, command: Command) -> Result<(), Disconnected> {
         match command {
             Command::Start { lane, request, run } => {
                 self.start(lane, request, Vec::new(), run).map(|_| ())
             }
-            Command::StartTogether(lanes) => self.start_together(lanes).map(|_| ()),
-            Command::StartRow(lanes) => self.start_batch(lanes),
+            Command::StartTogether(lanes) => self.start_together(fresh(lanes)).map(|_| ()),
+            Command::StartRow(lanes) => self.start_batch(fresh(lanes), 0),
+            Command::ResumeRow { lanes, computed } => self.start_batch(lanes, computed),
             Command::Limit(lanes) => {
                 self.limit = lanes;
                 Ok(())
@@ -94,14 +103,16 @@ impl Worker<'_> {
         let wanted = request.policy.max_thinking;
         let mut sequence = match Sequence::new(&self.model, id, request) {
             Ok(sequence) => sequence,
-            Err(error) => return self.refuse(id, format!("{error:#}")),
+            Err(error) => return self.refuse(id, &error),
         };
         let vocabulary = self.model.decoder.config().vocab;
         if tokens.iter().any(|t| t.id as usize >= vocabulary)
             || sequence.prompt.len() + tokens.len() > self.model.context
         {
-            let why = "this session does not fit the loaded model; open it with the model it was made with";
-            return self.refuse(id, why.into());
+            let why = anyhow!(
+                "this session does not fit the loaded model; open it with the model it was made with"
+            );
+            return self.refuse(id, &why);
         }
         if !tokens.is_empty() {
             sequence.members[0].machine.resume(&tokens);
@@ -112,8 +123,13 @@ impl Worker<'_> {
         Ok(true)
     }
 
-    fn refuse(&self, id: LaneId, why: String) -> Result<bool, Disconnected> {
-        self.events.emit(Event::Refused(id, why))?;
+    fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<bool, Disconnected> {
+        self.events.emit(Event::Refused {
+            lane,
+            why: format!("{error:#}"),
+            // What the system could not give now; all else would be refused again.
+            passing: error.chain().any(|e| e.is::<std::io::Error>()),
+        })?;
         Ok(false)
     }
 
@@ -145,8 +161,8 @@ impl Worker<'_> {
         let parent = self.find(from);
         let parent = parent.and_then(|(key, index)| Some((self.sequences.get(&key)?, index)));
         let Some((parent, index)) = parent else {
-            let why = "there is no such branch to fork";
-            return self.refuse(to, why.into()).map(|_| ());
+            let why = anyhow!("there is no such branch to fork");
+            return self.refuse(to, &why).map(|_| ());
         };
         let Member {
             request, machine, ..
@@ -154,7 +170,7 @@ impl Worker<'_> {
         let tokens = parent.tokens[..at.min(parent.tokens.len())].to_vec();
         let mut sequence = match Sequence::new(&self.model, to, request) {
             Ok(sequence) => sequence,
-            Err(error) => return self.refuse(to, format!("{error:#}")).map(|_| ()),
+            Err(error) => return self.refuse(to, &error).map(|_| ()),
         };
         let member = &mut sequence.members[0];
         member.machine = machine;

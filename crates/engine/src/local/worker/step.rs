@@ -40,10 +40,14 @@ impl Worker<'_> {
             }
         };
         let spent = started.elapsed().saturating_sub(probed);
+        let all: usize = computed.iter().map(|(_, tokens)| tokens).sum();
+        let mut back = 0;
         for (id, tokens) in computed {
-            self.report(id, tokens, spent)?;
+            back += self.report(id, tokens, spent)?;
         }
-        Ok(())
+        self.computing += spent;
+        self.reading_back += spent.mul_f64(back as f64 / all.max(1) as f64);
+        self.tell_computed()
     }
 
     /// Has the rules of a sequence's lanes say what comes next, and parts those that disagree.
@@ -141,10 +145,16 @@ impl Worker<'_> {
         }
     }
 
-    /// Tells what a forward pass has brought, which has computed so many tokens.
-    fn report(&mut self, id: LaneId, tokens: usize, spent: Duration) -> Result<(), Disconnected> {
+    /// Tells what a forward pass has brought, which has computed so many tokens. Returns how many of
+    /// them were only read back.
+    fn report(
+        &mut self,
+        id: LaneId,
+        tokens: usize,
+        spent: Duration,
+    ) -> Result<usize, Disconnected> {
         let Some(sequence) = self.sequences.get_mut(&id) else {
-            return Ok(());
+            return Ok(0);
         };
         let reading = sequence.state == LaneState::Prefill;
         let count = if reading {
@@ -154,11 +164,13 @@ impl Worker<'_> {
         };
         count.0 += tokens;
         count.1 += spent;
-        if let Some(computed) = sequence.batch.and_then(|b| self.batches.get_mut(&b)) {
-            *computed += tokens;
-        }
         let total = sequence.len();
         let done = total - sequence.pending.len();
+        let new = done - sequence.counted.clamp(done - tokens, done);
+        let back = tokens - new;
+        if let Some(computed) = sequence.batch.and_then(|b| self.batches.get_mut(&b)) {
+            *computed += new;
+        }
         let ids = sequence.ids();
         if reading && total > CHUNK {
             for &lane in &ids {
@@ -166,7 +178,7 @@ impl Worker<'_> {
             }
         }
         if done < total {
-            return Ok(());
+            return Ok(back);
         }
         if let Some(delta) = sequence.news() {
             for &lane in &ids {
@@ -182,10 +194,10 @@ impl Worker<'_> {
                 self.events.emit(Event::Context(lane, total))?;
             }
         }
-        match state == before {
-            true => Ok(()),
-            false => self.events.set_state(sequence, state),
+        if state != before {
+            self.events.set_state(sequence, state)?;
         }
+        Ok(back)
     }
 
     /// Probes where the user wants it, or the interval has passed.

@@ -34,7 +34,7 @@ impl FormField {
         FormField::Param("threads"),
     ];
 
-    pub const ADVANCED: [FormField; 18] = [
+    pub const ADVANCED: [FormField; 19] = [
         FormField::Name,
         FormField::Param("out"),
         FormField::Param("pack"),
@@ -46,6 +46,7 @@ impl FormField {
         FormField::Param("checkpointing"),
         FormField::Param("seed"),
         FormField::Param("save_every"),
+        FormField::Param("save_seconds"),
         FormField::Param("eval_problems"),
         FormField::Param("eval_limit"),
         FormField::Param("eval_data"),

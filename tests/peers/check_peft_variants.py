@@ -1,0 +1,169 @@
+"""Holds adapters of every kind that PEFT writes against what s1-tui makes of them.
+
+usage: check_peft_variants.py S1_TUI BASE_FOLDER BASE_GGUF OUT_FOLDER
+
+BASE_FOLDER and BASE_GGUF are the same weights: as `s1-tui train --full … --gguf f32` leaves them in
+its --out, or a GGUF file dequantized to float32. Needs torch, transformers and peft. Each adapter
+has random weights and is written to OUT_FOLDER. For each, prints the largest difference of the
+log-probabilities of some tokens and what the adapter changes, or the sentence of the refusal; exits
+with 1 if one is computed otherwise than PEFT does.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import torch
+from peft import AdaLoraConfig, IA3Config, LoHaConfig, LoraConfig, PeftModel, PrefixTuningConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+program, folder, gguf, out = sys.argv[1:5]
+IDS = list(range(100, 1500, 48))
+# As far as the same base differs.
+ENOUGH = 0.011
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def base():
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def theirs(model):
+    with torch.no_grad():
+        logits = model(torch.tensor([IDS])).logits[0].double()
+    rows = torch.log_softmax(logits, -1)
+    return [rows[i, after].item() for i, after in enumerate(IDS[1:])]
+
+
+def ours(*more):
+    ids = ",".join(map(str, IDS))
+    command = [program, "score", "--model", gguf, "--ids", ids, "--json", *more]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        return None, done.stderr.strip().splitlines()[-1]
+    return [p["logprob"] for p in json.loads(done.stdout)["positions"]], None
+
+
+def largest(a, b):
+    return max(abs(x - y) for x, y in zip(a, b))
+
+
+def save(name, config, after=None):
+    """An adapter with random weights; `after` may change its settings and tensors."""
+    path = os.path.join(out, name)
+    shutil.rmtree(path, ignore_errors=True)
+    torch.manual_seed(7)
+    model = get_peft_model(base(), config)
+    with torch.no_grad():
+        for key, value in model.named_parameters():
+            if "lora_" in key or "hada_" in key:
+                if getattr(config, "init_lora_weights", True) not in ("pissa", "olora"):
+                    value.normal_(0, 0.02)
+            elif value.requires_grad:
+                value.add_(torch.randn_like(value) * 0.02)
+    model.save_pretrained(path)
+    if after:
+        settings = os.path.join(path, "adapter_config.json")
+        weights = os.path.join(path, "adapter_model.safetensors")
+        config, tensors = json.load(open(settings)), load_file(weights)
+        after(config, tensors)
+        json.dump(config, open(settings, "w"))
+        save_file(tensors, weights, metadata={"format": "pt"})
+    return path
+
+
+def lora(**settings):
+    settings = {"r": 8, "lora_alpha": 16, "target_modules": ALL, **settings}
+    return LoraConfig(task_type="CAUSAL_LM", **settings)
+
+
+def drop(word):
+    def after(config, tensors):
+        for key in [k for k in tensors if word in k]:
+            del tensors[key]
+
+    return after
+
+
+def setting(key, value):
+    def after(config, tensors):
+        config[key] = value
+
+    return after
+
+
+def half(dtype):
+    def after(config, tensors):
+        for key in tensors:
+            tensors[key] = tensors[key].to(dtype)
+
+    return after
+
+
+VARIANTS = {
+    "plain": (lora(), None),
+    "default_targets": (lora(target_modules=None), None),
+    "all_linear": (lora(target_modules="all-linear"), None),
+    "regex": (lora(target_modules=r".*\.layers\.[0-5]\..*\.(q|v)_proj"), None),
+    "layers_to_transform": (lora(layers_to_transform=[1, 3]), None),
+    "one_layer": (lora(layers_to_transform=2), None),
+    "exclude_modules": (lora(exclude_modules=["k_proj"]), None),
+    "rslora": (lora(use_rslora=True), None),
+    "rank_pattern": (lora(rank_pattern={"q_proj": 4, r"layers\.[0-9]\.mlp.*": 16}), None),
+    "alpha_pattern": (lora(alpha_pattern={"v_proj": 64, "model.layers.3.mlp.up_proj": 1}), None),
+    "both_patterns": (lora(rank_pattern={"q_proj": 2}, alpha_pattern={"q_proj": 5}), None),
+    "patterns_rslora": (lora(rank_pattern={"q_proj": 2}, alpha_pattern={"q_proj": 5}, use_rslora=True), None),
+    "rank_256": (lora(r=256), None),
+    "alpha_0": (lora(lora_alpha=0), None),
+    "gaussian": (lora(init_lora_weights="gaussian"), None),
+    "orthogonal": (lora(init_lora_weights="orthogonal"), None),
+    "bf16": (lora(), half(torch.bfloat16)),
+    "f16": (lora(), half(torch.float16)),
+    "half_of_the_layers": (lora(), drop("layers.1")),
+    "pissa": (lora(init_lora_weights="pissa"), None),
+    "olora": (lora(init_lora_weights="olora"), None),
+    "alora": (lora(alora_invocation_tokens=[IDS[5], IDS[6]]), None),
+    "r_of_the_settings": (lora(), setting("r", 16)),
+    "fewer_targets": (lora(), setting("target_modules", ["q_proj"])),
+    "b_without_a": (lora(), drop("layers.3.self_attn.q_proj.lora_A")),
+    "a_without_b": (lora(), drop("layers.3.self_attn.q_proj.lora_B")),
+    "dora": (lora(use_dora=True), None),
+    "bias": (lora(bias="lora_only"), None),
+    "lora_bias": (lora(lora_bias=True), None),
+    "modules_to_save": (lora(modules_to_save=["lm_head"]), None),
+    "embedding": (lora(target_modules=["embed_tokens", "q_proj"]), None),
+    "lm_head": (lora(target_modules=["lm_head", "q_proj"]), None),
+    "tokens": (lora(trainable_token_indices=[100, 148]), None),
+    "ia3": (IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj"], feedforward_modules=[]), None),
+    "loha": (LoHaConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]), None),
+    "prefix": (PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4), None),
+    "adalora": (AdaLoraConfig(task_type="CAUSAL_LM", target_modules=ALL, total_step=10), None),
+}
+
+os.makedirs(out, exist_ok=True)
+alone = theirs(base())
+wrong = 0
+print(f"base: {largest(alone, ours()[0]):.4f}")
+for name, (config, after) in VARIANTS.items():
+    try:
+        path = save(name, config, after)
+    except Exception as error:  # PEFT itself does not make it.
+        print(f"{name}: not made ({type(error).__name__}: {str(error)[:80]})")
+        continue
+    found, refusal = ours("--adapter", path)
+    if refusal:
+        print(f"{name}: refused: {refusal}")
+        continue
+    try:
+        expected = theirs(PeftModel.from_pretrained(base(), path))
+    except Exception as error:
+        print(f"{name}: WRONG: computed, and PEFT refuses ({str(error)[:80]})")
+        wrong += 1
+        continue
+    difference = largest(expected, found)
+    bad = difference > ENOUGH
+    wrong += bad
+    print(f"{name}: {'WRONG' if bad else 'same'}, {difference:.4f} of {largest(expected, alone):.3f}")
+sys.exit(1 if wrong else 0)
