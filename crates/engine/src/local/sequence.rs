@@ -246,14 +246,12 @@ impl Sequence {
         self.prompt.len() + self.tokens.len()
     }
 
-    /// Tokens that were told of and are not computed (and counted) yet.
+    /// Tokens that were told of and are not computed (and counted) yet: the last one, of a sequence
+    /// that drew it and waits for its turn.
     pub fn ahead(&self) -> usize {
-        if self.announced == 0 || self.dropped > 0 {
-            return 0;
-        }
-        let done = self.len() - self.pending.len();
-        let told = self.prompt.len() + self.announced;
-        told.saturating_sub(done.max(self.counted))
+        let told = self.announced == self.tokens.len() && self.announced > 0 && self.dropped == 0;
+        let drawn = told && self.pending.len() == 1 && self.len() > self.counted;
+        usize::from(drawn && !self.has_stopped())
     }
 
     /// Whether it has yet to read what was computed in an earlier sitting.
