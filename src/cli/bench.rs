@@ -104,6 +104,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         }
     }
     let weights = decoder.weight_bytes_per_token();
+    // Before the memory is measured, which takes some itself.
+    let peak = memory::peak();
     let bandwidth = read_bandwidth();
     let alone = decode.iter().find(|speed| speed.lanes == 1);
     let measured = Measured {
@@ -116,7 +118,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         decode,
         weight_bytes_per_token: weights,
         bandwidth_gb_s: bandwidth,
-        peak_mib: memory::peak().map(|bytes| bytes >> 20),
+        peak_mib: peak.map(|bytes| bytes >> 20),
     };
     let mut out = io::stdout().lock();
     if args.json {
