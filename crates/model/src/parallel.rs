@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// Multiplications below which waking the workers costs more than it saves.
 const WORTHWHILE: usize = 1 << 16;
 /// Multiplications in a piece: some microseconds, so that nobody waits long for the last one.
-const PIECE: usize = 1 << 17;
+const PIECE: usize = 1 << 19;
 /// Pieces for each thread at least, where there are so many items.
 const SHARE: usize = 4;
 /// How long a thread that waits stays awake. The gaps between the loops of a pass are shorter.

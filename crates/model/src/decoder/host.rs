@@ -63,6 +63,7 @@ struct Scratch {
     partials: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
+    logits: Vec<f32>,
     /// What a layer adds, where a norm comes between.
     added: Vec<f32>,
 }
@@ -249,27 +250,21 @@ impl HostDecoder {
     fn logits(&self, config: &ModelConfig, s: &mut Scratch) -> Vec<Vec<f32>> {
         let rows = s.x.len() / config.hidden;
         normed(config, &s.x, &self.norm, rows, &mut s.input);
-        let mut logits = vec![0f32; rows * config.vocab];
-        let (layer, out) = (&self.output, &mut logits[..]);
-        linear::apply(
-            &s.input,
-            rows,
-            &mut [Target {
-                layer,
-                out,
-                add: false,
-            }],
-        );
+        s.logits.resize(rows * config.vocab, 0.0);
+        let (layer, out) = (&self.output, &mut s.logits[..]);
+        let target = Target {
+            layer,
+            out,
+            add: false,
+        };
+        linear::apply(&s.input, rows, &mut [target]);
         if let Some(cap) = config.logit_softcap {
-            logits.iter_mut().for_each(|x| *x = (*x / cap).tanh() * cap);
+            s.logits
+                .iter_mut()
+                .for_each(|x| *x = (*x / cap).tanh() * cap);
         }
-        match rows {
-            1 => vec![logits],
-            _ => logits
-                .chunks_exact(config.vocab)
-                .map(<[f32]>::to_vec)
-                .collect(),
-        }
+        let rows = s.logits.chunks_exact(config.vocab);
+        rows.map(<[f32]>::to_vec).collect()
     }
 }
 

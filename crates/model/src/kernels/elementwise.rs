@@ -105,6 +105,17 @@ fn norm_all(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
+#[inline(always)]
+fn sum_all(numbers: &[u64]) -> u64 {
+    let mut sums = [0u64; 64];
+    for chunk in numbers.as_chunks::<64>().0 {
+        for (sum, number) in sums.iter_mut().zip(chunk) {
+            *sum = sum.wrapping_add(*number);
+        }
+    }
+    sums.iter().fold(0, |a, b| a.wrapping_add(*b))
+}
+
 /// Defines a function that calls `$plain`, compiled for wider vectors where there are some.
 macro_rules! wide {
     ($(#[$doc:meta])* $name:ident, $wide:ident, $plain:ident,
@@ -135,6 +146,10 @@ wide!(
     /// Replaces each score by its exponential relative to the largest; gives the largest and the
     /// sum of the exponentials.
     softmax_terms, softmax_terms_wide, exponentials, (scores: &mut [f32]) -> (f32, f32)
+);
+wide!(
+    /// The sum of whole groups of 64 numbers: it takes as long as reading them.
+    sum, sum_wide, sum_all, (numbers: &[u64]) -> u64
 );
 wide!(
     /// `weight[i] · x[i] / sqrt(mean(x²) + eps)`, in place.

@@ -509,6 +509,31 @@ pub(super) unsafe fn tile_product<S: Simd, Q: Scheme>(
     loop {
         unsafe {
             match left {
+                [a, b, c, d, e, f, g, h, rest @ ..] => {
+                    let x = [
+                        at,
+                        at.add(blocks),
+                        at.add(2 * blocks),
+                        at.add(3 * blocks),
+                        at.add(4 * blocks),
+                        at.add(5 * blocks),
+                        at.add(6 * blocks),
+                        at.add(7 * blocks),
+                    ];
+                    let out = [
+                        a.as_mut_ptr(),
+                        b.as_mut_ptr(),
+                        c.as_mut_ptr(),
+                        d.as_mut_ptr(),
+                        e.as_mut_ptr(),
+                        f.as_mut_ptr(),
+                        g.as_mut_ptr(),
+                        h.as_mut_ptr(),
+                    ];
+                    product::<S, Q, 8>(tile, groups, x, out);
+                    at = at.add(8 * blocks);
+                    left = rest;
+                }
                 [a, b, c, d, rest @ ..] => {
                     let x = [at, at.add(blocks), at.add(2 * blocks), at.add(3 * blocks)];
                     let out = [
