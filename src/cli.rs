@@ -151,20 +151,35 @@ pub fn main() -> ExitCode {
 }
 
 /// Shows downloads on standard error: on a terminal how far each is, on a line that is rewritten;
-/// elsewhere that it has begun, once its size is known.
+/// elsewhere that it has begun, once its size is known. What there is to know of one gets a line of
+/// its own.
 fn show_downloads() {
     let mut line = StatusLine::new();
-    let mut said = String::new();
-    hub::listen(move |download| match download {
-        Some(download) if line.is_live() => line.show(&clean_line(&download.to_string())),
-        None => line.clear(),
-        Some(download) if download.total > 0 && download.what != said => {
-            said.clone_from(&download.what);
-            let (what, size) = (clean_line(&said), format::size(download.total));
-            // A closed standard error is no reason not to fetch the file.
-            let _ = writeln!(io::stderr(), "s1-tui: fetching {what} ({size})");
+    let (mut begun, mut noted) = (String::new(), String::new());
+    hub::listen(move |download| {
+        let Some(download) = download else {
+            line.clear();
+            return;
+        };
+        let what = clean_line(&download.what);
+        // A closed standard error is no reason not to fetch the file.
+        let say = |sentence: String| drop(writeln!(io::stderr(), "s1-tui: {sentence}"));
+        if download.note != noted {
+            noted.clone_from(&download.note);
+            if !noted.is_empty() {
+                line.clear();
+                say(format!("{what}: {}", clean_line(&noted)));
+            }
         }
-        Some(_) => {}
+        if line.is_live() {
+            line.show(&clean_line(&download.to_string()));
+        } else if download.total > 0 && download.what != begun {
+            begun.clone_from(&download.what);
+            say(format!(
+                "fetching {what} ({})",
+                format::size(download.total)
+            ));
+        }
     });
 }
 

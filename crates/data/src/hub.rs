@@ -3,25 +3,25 @@
 //! [`download`] what is shown while one is fetched, `fetch` and `client` how that is done (feature
 //! `hub`; without it, only what is in the cache is found).
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 mod cache;
+mod choice;
 #[cfg(feature = "hub")]
 mod client;
+#[cfg(feature = "hub")]
+mod content;
 pub mod download;
 #[cfg(feature = "hub")]
 mod fetch;
+mod names;
 
-#[cfg(feature = "hub")]
-use crate::files;
 use cache::Repo;
 pub use download::{Download, listen};
+use names::FileName;
 
-/// The hub's own site.
-#[cfg(feature = "hub")]
-const SITE: &str = "https://huggingface.co";
 /// How the names of the hub's files begin.
 const PREFIX: &str = "hf:";
 
@@ -31,39 +31,38 @@ pub enum RepoKind {
     /// Models: GGUF files.
     Model,
     /// Data: JSON lines or Parquet.
-    Dataset,
+    Dataset(Split),
+}
+
+/// What a dataset is wanted for, and so which of its files is meant where none is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// To learn from: never what is kept for tests.
+    Train,
+    /// To measure with.
+    Test,
 }
 
 impl RepoKind {
     fn name(self) -> &'static str {
         match self {
             RepoKind::Model => "model",
-            RepoKind::Dataset => "dataset",
+            RepoKind::Dataset(_) => "dataset",
         }
     }
 
     fn endings(self) -> &'static [&'static str] {
         match self {
             RepoKind::Model => &[".gguf"],
-            RepoKind::Dataset => &[".jsonl", ".parquet"],
+            RepoKind::Dataset(_) => &[".jsonl", ".parquet"],
         }
     }
 
-    /// In the names of the file that is meant where there are several and none is named.
-    fn preferred(self) -> &'static str {
-        match self {
-            // What a laptop runs without a loss that anybody sees.
-            RepoKind::Model => "q8_0",
-            RepoKind::Dataset => "test",
-        }
-    }
-
-    /// In addresses.
-    #[cfg(feature = "hub")]
+    /// In addresses, and in the names of folders.
     fn plural(self) -> &'static str {
         match self {
             RepoKind::Model => "models",
-            RepoKind::Dataset => "datasets",
+            RepoKind::Dataset(_) => "datasets",
         }
     }
 }
@@ -125,10 +124,10 @@ pub fn local_while(
 struct Hub {
     /// The cache's folder.
     cache: PathBuf,
+    /// Nothing is to be asked for.
+    offline: bool,
     #[cfg(feature = "hub")]
-    site: String,
-    #[cfg(feature = "hub")]
-    token: Option<String>,
+    access: client::Access,
 }
 
 impl Hub {
@@ -137,13 +136,9 @@ impl Hub {
         let nowhere = "there is no folder for the hub's files; set HF_HOME to one";
         Ok(Hub {
             cache: cache_folder(env).context(nowhere)?,
+            offline: is_offline(&env),
             #[cfg(feature = "hub")]
-            site: variable(&env, "HF_ENDPOINT").unwrap_or_else(|| SITE.into()),
-            #[cfg(feature = "hub")]
-            token: variable(&env, "HF_TOKEN").or_else(|| {
-                let token = files::read_text_file(&home(&env)?.join("token"), 1024).ok()?;
-                Some(token.trim().to_owned()).filter(|token| !token.is_empty())
-            }),
+            access: client::Access::from_env(&env),
         })
     }
 
@@ -153,20 +148,21 @@ impl Hub {
             Some((name, file)) => (name, Some(file)),
             None => (id, None),
         };
-        if name.split('/').count() != 2 || check_relative_path(name).is_err() {
+        if name.split('/').count() != 2 || FileName::new(name).is_err() {
             let what = kind.name();
             bail!(
                 "{name:?} is not the name of a {what} on the hub; write hf:owner/name or hf:owner/name:file"
             );
         }
         let repo = Repo::new(&self.cache, kind, name);
-        if let Some(file) = file {
-            check_relative_path(file)?;
-            if let Some(path) = repo.get(file) {
-                return Ok(path);
-            }
+        let file = file.map(FileName::new).transpose()?;
+        if let Some(path) = file.as_ref().and_then(|file| repo.get(file)) {
+            return Ok(path);
         }
-        self.download(id, repo, file.map(str::to_owned), go_on)
+        if self.offline {
+            return cached(&repo, file, "HF_HUB_OFFLINE is set: unset it to download");
+        }
+        self.download(id, repo, file, go_on)
     }
 
     #[cfg(feature = "hub")]
@@ -174,11 +170,14 @@ impl Hub {
         &self,
         id: &str,
         repo: Repo,
-        file: Option<String>,
+        file: Option<FileName>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<PathBuf> {
-        let client = client::Client::new(&self.site, self.token.as_deref());
-        let work = move |meter: &fetch::DownloadMeter| fetch::file(&client, &repo, file, meter);
+        let access = self.access.clone();
+        let work = move |meter: &fetch::DownloadMeter| {
+            let client = client::Client::new(&access)?;
+            fetch::file(&client, &repo, file, meter)
+        };
         fetch::watched(id, work, go_on)
     }
 
@@ -187,55 +186,35 @@ impl Hub {
         &self,
         _: &str,
         repo: Repo,
-        file: Option<String>,
+        file: Option<FileName>,
         _: &mut dyn FnMut() -> bool,
     ) -> Result<PathBuf> {
-        let kept = || repo.get(&only_file(&repo, repo.cached_files().into_iter()).ok()?);
-        match file {
-            None if let Some(path) = kept() => Ok(path),
-            _ => bail!(
-                "the {} {} is not in the cache, and this build cannot download it (it was made \
-                 without the feature hub); download the file and give its path",
-                repo.kind.name(),
-                repo.name
-            ),
-        }
+        let why = "this build cannot download it (it was made without the feature hub): download";
+        cached(&repo, file, why)
     }
 }
 
-/// Refuses the name of a file that would lie outside its repository's folder in the cache.
-fn check_relative_path(file: &str) -> Result<()> {
-    let plain = |part| matches!(part, Component::Normal(_));
-    if file.is_empty() || !Path::new(file).components().all(plain) {
-        bail!("{file:?} is not a path inside a repository; name a file such as model.gguf");
-    }
-    Ok(())
+/// What Hugging Face's own tools take for yes.
+fn is_offline(env: &impl Fn(&str) -> Option<String>) -> bool {
+    let value = variable(env, "HF_HUB_OFFLINE").unwrap_or_default();
+    ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str())
 }
 
-/// The file that is meant when none is named: the only one, or the only preferred one.
-fn only_file(repo: &Repo, files: impl Iterator<Item = String>) -> Result<String> {
-    let (kind, name) = (repo.kind, &repo.name);
-    let fits = |f: &String| kind.endings().iter().any(|ending| f.ends_with(ending));
-    let files: Vec<String> = files.filter(fits).collect();
-    let preferred = |f: &&String| f.to_lowercase().contains(kind.preferred());
-    let best: Vec<&String> = files.iter().filter(preferred).collect();
-    let what = kind.name();
-    match (&files[..], &best[..]) {
-        ([], _) => bail!(
-            "the {what} {name} has no {} file",
-            kind.endings().join(" or ")
-        ),
-        ([one], _) => Ok(one.clone()),
-        (_, [one]) => Ok((*one).clone()),
-        _ => {
-            let some: Vec<&str> = files.iter().map(String::as_str).take(8).collect();
-            bail!(
-                "the {what} {name} has {} files; name one: hf:{name}:FILE, for example {}",
-                files.len(),
-                some.join(", ")
-            )
+/// The file that is meant, where only the cache is looked at. `why` ends before "the file".
+fn cached(repo: &Repo, file: Option<FileName>, why: &str) -> Result<PathBuf> {
+    let files = repo.cached_files();
+    if file.is_none() && !files.is_empty() {
+        let choice = choice::choose(repo, files.into_iter())?;
+        if let Some(path) = repo.get(&choice.file) {
+            download::tell_note(choice.file.as_str(), choice.note);
+            return Ok(path);
         }
     }
+    let file = file.map_or(String::new(), |file| format!("{file} of "));
+    let (what, name) = (repo.kind.name(), &repo.name);
+    bail!(
+        "{file}the {what} {name} is not in the cache, and {why} the file, or give the path of one"
+    )
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use crate::assets;
-use crate::hub::{self, RepoKind};
+use crate::hub::{self, RepoKind, Split};
 
 pub mod fields;
 #[cfg(feature = "parquet")]
@@ -24,12 +24,12 @@ const LONGEST_LINE: usize = 16 << 20;
 pub type Record = Map<String, Value>;
 
 /// The file of a source: of `hf:owner/name[:file]` what the hub has, downloaded if it is not there
-/// yet; any other source is a path already.
+/// yet (of several files one for the `split`); any other source is a path already.
 ///
 /// # Errors
 /// As [`hub::local`].
-pub fn file(source: &Path) -> Result<PathBuf> {
-    hub::local(source, RepoKind::Dataset)
+pub fn file(source: &Path, split: Split) -> Result<PathBuf> {
+    hub::local(source, RepoKind::Dataset(split))
 }
 
 /// Whether a source means the same from any folder: it is bundled, or of the hub.
@@ -37,7 +37,8 @@ pub fn is_elsewhere(source: &Path) -> bool {
     assets::open_path(source).is_some() || hub::is_hub(source)
 }
 
-/// The lines of a source, one JSON object each, read as they are needed.
+/// The lines of a source, one JSON object each, read as they are needed. Of a dataset of the hub that
+/// names no file, those to learn from.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -53,7 +54,7 @@ pub fn open(source: &Path) -> Result<Box<dyn BufRead>> {
     if let Some(bytes) = assets::open_path(source) {
         return Ok(Box::new(bytes));
     }
-    let path = file(source)?;
+    let path = file(source, Split::Train)?;
     let shown = path.display();
     let place = || format!("cannot open {shown}");
     if path.is_dir() {

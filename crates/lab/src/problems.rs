@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use s1_data::hub::Split;
 use s1_data::records::{self, Record};
 use s1_store::run::PromptTemplate;
 
@@ -74,7 +75,7 @@ impl ProblemSet {
     /// If it cannot be read, a line is broken (and `skip_broken` is not set), or no field is
     /// recognised as the question; the sentence names the file, the line, and what to do.
     pub fn load(source: &str, options: &ProblemOptions) -> Result<ProblemSet> {
-        let path = records::file(source.as_ref())?;
+        let path = records::file(source.as_ref(), Split::Test)?;
         let mut reading = ProblemReader::new(&path, options);
         reading.lines(records::lines(&path)?)?;
         reading.finish()

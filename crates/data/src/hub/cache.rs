@@ -1,16 +1,16 @@
-//! The hub's cache on disk, laid out as its own tools do ([`hf_hub::Cache`]): `blobs` has the files by
-//! what the hub calls their content, `snapshots/COMMIT` links with their names, `refs/main` the
-//! newest commit.
+//! The hub's cache on disk, laid out as its own tools do: in `models--OWNER--NAME`, `blobs` has the
+//! files by what the hub calls their content, `snapshots/COMMIT` links with their names, `refs/main`
+//! the newest commit that is here.
 //!
-//! Not here: requests. The library sends the user's token wherever a redirect points, and cannot be
-//! left while nothing arrives; `client` and `fetch` do that part.
+//! Not here: requests (`client`), and what is fetched (`fetch`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, CacheRepo, RepoType};
-
 use super::RepoKind;
+#[cfg(feature = "hub")]
+use super::names::Content;
+use super::names::{Commit, FileName};
 use crate::files;
 
 /// One repository and its folder in the cache.
@@ -19,39 +19,38 @@ pub(super) struct Repo {
     pub(super) kind: RepoKind,
     /// `owner/name`.
     pub(super) name: String,
-    entry: CacheRepo,
     folder: PathBuf,
 }
 
 impl Repo {
     pub(super) fn new(cache: &Path, kind: RepoKind, name: &str) -> Repo {
-        let of_kind = match kind {
-            RepoKind::Model => RepoType::Model,
-            RepoKind::Dataset => RepoType::Dataset,
-        };
-        let repo = hf_hub::Repo::new(name.to_owned(), of_kind);
+        let folder = format!("{}--{}", kind.plural(), name.replace('/', "--"));
         Repo {
             kind,
             name: name.to_owned(),
-            folder: cache.join(repo.folder_name()),
-            entry: Cache::new(cache.to_path_buf()).repo(repo),
+            folder: cache.join(folder),
         }
     }
 
+    /// The folder of a commit.
+    fn snapshot(&self, commit: &Commit) -> PathBuf {
+        self.folder.join("snapshots").join(commit.as_str())
+    }
+
     /// The folder of the newest commit that is here.
-    fn snapshot(&self) -> Option<PathBuf> {
+    fn newest(&self) -> Option<PathBuf> {
         let commit = files::read_text_file(&self.folder.join("refs/main"), 1024).ok()?;
-        Some(self.entry.pointer_path(commit.trim()))
+        Some(self.snapshot(&Commit::new(commit.trim())?))
     }
 
     /// A file that is here.
-    pub(super) fn get(&self, file: &str) -> Option<PathBuf> {
-        self.entry.get(file)
+    pub(super) fn get(&self, file: &FileName) -> Option<PathBuf> {
+        Some(self.newest()?.join(file)).filter(|path| path.exists())
     }
 
     /// The files that are here, by their names in the repository.
     pub(super) fn cached_files(&self) -> Vec<String> {
-        let Some(snapshot) = self.snapshot() else {
+        let Some(snapshot) = self.newest() else {
             return Vec::new();
         };
         let (mut folders, mut files) = (vec![snapshot.clone()], Vec::new());
@@ -75,33 +74,42 @@ impl Repo {
 #[cfg(feature = "hub")]
 impl Repo {
     /// Where a content goes when it is whole. Its folder is made.
-    pub(super) fn blob(&self, etag: &str) -> std::io::Result<PathBuf> {
+    pub(super) fn blob(&self, content: &Content) -> std::io::Result<PathBuf> {
         let blobs = self.folder.join("blobs");
         fs::create_dir_all(&blobs)?;
-        Ok(blobs.join(etag))
+        Ok(blobs.join(content.as_str()))
     }
 
     /// Gives a content that is here its name in a commit.
-    pub(super) fn publish(&self, etag: &str, commit: &str, file: &str) -> anyhow::Result<PathBuf> {
-        let path = self.entry.pointer_path(commit).join(file);
+    pub(super) fn publish(
+        &self,
+        content: &Content,
+        commit: &Commit,
+        file: &FileName,
+    ) -> anyhow::Result<PathBuf> {
+        let path = self.snapshot(commit).join(file);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         if !path.exists() {
-            let up = Path::new(file).components().map(|_| "..");
-            let content: PathBuf = up.chain(["..", "blobs", etag]).collect();
+            // A link to a content that was taken away is in the way of the new one.
+            if path.is_symlink() {
+                fs::remove_file(&path)?;
+            }
+            let up = Path::new(file.as_str()).components().map(|_| "..");
+            let target: PathBuf = up.chain(["..", "blobs", content.as_str()]).collect();
             #[cfg(unix)]
-            std::os::unix::fs::symlink(content, &path)?;
+            std::os::unix::fs::symlink(target, &path)?;
             // Links need a right that few users have there.
             #[cfg(windows)]
-            if std::os::windows::fs::symlink_file(content, &path).is_err() {
-                fs::rename(self.blob(etag)?, &path)?;
+            if std::os::windows::fs::symlink_file(target, &path).is_err() {
+                fs::rename(self.blob(content)?, &path)?;
             }
         }
         let newest = self.folder.join("refs/main");
         fs::create_dir_all(self.folder.join("refs"))?;
         files::replace(&newest, files::FileAccess::Usual, |out| {
-            Ok(out.write_all(commit.as_bytes())?)
+            Ok(out.write_all(commit.as_str().as_bytes())?)
         })?;
         Ok(path)
     }

@@ -16,6 +16,9 @@ pub struct Download {
     pub done: u64,
     /// Bytes in all; 0 until the hub has said it.
     pub total: u64,
+    /// What there is to know about it: why it waits, or of how many files it was chosen. Empty, or
+    /// words that go on after its name.
+    pub note: String,
 }
 
 impl Download {
@@ -35,6 +38,9 @@ impl fmt::Display for Download {
             let (share, size) = (self.share() * 100.0, format::size(self.total));
             write!(f, " · {share:.0} % of {size}")?;
         }
+        if !self.note.is_empty() {
+            write!(f, " · {}", self.note)?;
+        }
         Ok(())
     }
 }
@@ -50,10 +56,21 @@ pub fn listen(listener: impl FnMut(Option<&Download>) + Send + 'static) {
     *open(&LISTENER) = Some(Box::new(listener));
 }
 
-#[cfg(feature = "hub")]
 pub(super) fn tell(download: Option<&Download>) {
     if let Some(listener) = open(&LISTENER).as_mut() {
         listener(download);
+    }
+}
+
+/// Tells what there is to know about a file that is here.
+pub(super) fn tell_note(what: &str, note: String) {
+    if !note.is_empty() {
+        tell(Some(&Download {
+            what: what.to_owned(),
+            note,
+            ..Download::default()
+        }));
+        tell(None);
     }
 }
 
@@ -77,5 +94,7 @@ mod tests {
         let text = "fetching m-q8_0.gguf · 25 % of 2.0 GB";
         assert_eq!(download.to_string(), text);
         assert_eq!(download.share(), 0.25);
+        download.note = "checking what came".into();
+        assert_eq!(download.to_string(), format!("{text} · checking what came"));
     }
 }

@@ -1,19 +1,24 @@
 //! One file fetched into the cache: on a separate thread, so that the caller can stop waiting even
-//! while nothing arrives. What has arrived is kept, and the next attempt continues from there.
+//! while nothing arrives. What has arrived is kept, and the next attempt continues from there; what
+//! is not what the hub announced never gets its name.
+//!
+//! Not here: requests (`client`).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use s1_core::format;
 
 use super::cache::Repo;
-use super::client::Client;
+use super::client::{Client, Identity};
 use super::download::{Download, open, tell};
-use super::{check_relative_path, only_file};
+use super::names::FileName;
+use super::{choice, content};
 
 /// Between two looks at how far a download is.
 const TICK: Duration = Duration::from_millis(100);
@@ -21,51 +26,53 @@ const TICK: Duration = Duration::from_millis(100);
 const ATTEMPTS: u32 = 3;
 /// How often it is looked whether another download of the same file has ended.
 const LOOKS: u32 = 50;
+/// A file that brings fewer bytes in [`Patience::slow`](super::client::Patience) is given up.
+pub(super) const SLOWEST: u64 = 6_000;
 
 /// Fetches a file, or the one that is meant where none is named.
 pub(super) fn file(
     client: &Client,
     repo: &Repo,
-    file: Option<String>,
+    file: Option<FileName>,
     meter: &DownloadMeter,
 ) -> Result<PathBuf> {
     let (what, name) = (repo.kind.name(), &repo.name);
     let place = || format!("cannot fetch the {what} {name} from the hub");
     let file = match file {
         Some(file) => file,
-        None => match client.files(repo) {
-            Ok(files) => only_file(repo, files.into_iter())?,
-            // Without a network, what was fetched earlier is as good.
-            Err(error) => only_file(repo, repo.cached_files().into_iter())
-                .map_err(|_| with_advice(error))
-                .with_context(place)?,
-        },
+        None => {
+            let choice = match client.files(repo, meter) {
+                Ok(files) => choice::choose(repo, files.into_iter())?,
+                // Without a network, what was fetched earlier is as good.
+                Err(error) => choice::choose(repo, repo.cached_files().into_iter())
+                    .map_err(|_| with_advice(error))
+                    .with_context(place)?,
+            };
+            meter.change(|download| {
+                choice.file.as_str().clone_into(&mut download.what);
+                download.note = choice.note;
+            })?;
+            choice.file
+        }
     };
-    // The hub's own list is not trusted either.
-    check_relative_path(&file)?;
     if let Some(path) = repo.get(&file) {
         return Ok(path);
     }
-    meter.change(|download| download.what.clone_from(&file))?;
+    meter.change(|download| file.as_str().clone_into(&mut download.what))?;
     let fetched = fetch(client, repo, &file, meter);
     fetched
         .map_err(with_advice)
         .with_context(|| format!("{}: {file}", place()))
 }
 
-fn fetch(client: &Client, repo: &Repo, file: &str, meter: &DownloadMeter) -> Result<PathBuf> {
-    let url = client.url(repo, file);
-    let known = client.identity(&url)?;
-    for name in [&known.etag, &known.commit] {
-        check_relative_path(name)
-            .map_err(|_| anyhow!("the hub's name for it, {name:?}, is not a valid file name"))?;
-    }
-    let blob = repo.blob(&known.etag)?;
+fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -> Result<PathBuf> {
+    let known = client.identity(repo, file, meter)?;
+    let blob = repo.blob(&known.content)?;
     if !blob.exists() {
         let lock = File::create(blob.with_extension("lock"))?;
         let free = (0..LOOKS).any(|_| {
             let free = lock.try_lock().is_ok();
-            if !free && !meter.is_stopped() {
+            if !free && meter.look().is_ok() {
                 std::thread::sleep(TICK);
             }
             free
@@ -73,63 +80,156 @@ fn fetch(client: &Client, repo: &Repo, file: &str, meter: &DownloadMeter) -> Res
         if !free {
             bail!("another process is downloading it; try again when that has finished");
         }
-        let part = blob.with_extension("part");
-        persist(client, &url, &part, meter)?;
-        fs::rename(&part, &blob)?;
-    }
-    repo.publish(&known.etag, &known.commit, file)
-}
-
-/// Fetches until the file is complete; resumes when the connection breaks.
-fn persist(client: &Client, url: &str, part: &Path, meter: &DownloadMeter) -> Result<()> {
-    let mut idle = ATTEMPTS;
-    loop {
-        let before = fs::metadata(part).map_or(0, |m| m.len());
-        let Err(error) = append(client, url, part, meter) else {
-            return Ok(());
+        let source = Source {
+            client,
+            repo,
+            file,
+            known: &known,
+            part: blob.with_extension("part"),
+            meter,
         };
-        let broke = error.is::<ureq::Error>() || error.is::<std::io::Error>();
-        let now = fs::metadata(part).map_or(0, |m| m.len());
-        idle = if now > before { 0 } else { idle + 1 };
-        if !broke || idle >= ATTEMPTS || meter.is_stopped() {
-            return Err(error);
+        source.persist()?;
+        source.check()?;
+        fs::rename(&source.part, &blob)?;
+    }
+    repo.publish(&known.content, &known.commit, file)
+}
+
+/// A file that is being fetched.
+struct Source<'a> {
+    client: &'a Client,
+    repo: &'a Repo,
+    file: &'a FileName,
+    known: &'a Identity,
+    /// Where it is until it is whole.
+    part: PathBuf,
+    meter: &'a DownloadMeter,
+}
+
+impl Source<'_> {
+    /// How much of it is here, in bytes.
+    fn here(&self) -> u64 {
+        fs::metadata(&self.part).map_or(0, |m| m.len())
+    }
+
+    /// Fetches until the file is complete; resumes when the connection breaks.
+    fn persist(&self) -> Result<()> {
+        let mut idle = ATTEMPTS;
+        loop {
+            let before = self.here();
+            let Err(error) = self.append() else {
+                return Ok(());
+            };
+            let broke = error.is::<ureq::Error>() || error.is::<io::Error>();
+            idle = if self.here() > before { 0 } else { idle + 1 };
+            if !broke || idle >= ATTEMPTS || self.meter.look().is_err() {
+                return Err(error);
+            }
+            let why = format!("the connection broke ({error}), resumed");
+            self.meter
+                .pause(Duration::from_secs(u64::from(idle)), why)?;
         }
-        std::thread::sleep(Duration::from_secs(u64::from(idle)));
+    }
+
+    /// Fetches what is missing, once.
+    fn append(&self) -> Result<()> {
+        let (known, meter, patience) = (self.known, self.meter, self.client.patience);
+        let mut out = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.part)?;
+        let here = out.metadata()?.len();
+        // All is here when the program was killed before the check.
+        if here > 0 && known.size == Some(here) {
+            return Ok(());
+        }
+        let (repo, commit) = (self.repo, &known.commit);
+        let mut piece = self.client.piece(repo, commit, self.file, here, meter)?;
+        let total = match (known.size, piece.total) {
+            (Some(known), Some(sent)) if known != sent => {
+                bail!("the hub announced {known} bytes and sends a file of {sent}; try again later")
+            }
+            (Some(total), _) | (None, Some(total)) => total,
+            (None, None) => bail!("the hub does not say how long the file is"),
+        };
+        out.set_len(piece.start)?;
+        room_for(total - piece.start.min(total), &self.part)?;
+        meter.change(|download| (download.done, download.total) = (piece.start, total))?;
+        let (mut at, mut buffer) = (piece.start, vec![0; 64 << 10]);
+        let (mut since, mut then) = (Instant::now(), at);
+        while at < total {
+            let read = piece.bytes.read(&mut buffer)?;
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            at += read as u64;
+            if at > total {
+                break;
+            }
+            out.write_all(&buffer[..read])?;
+            meter.change(|download| download.done = at)?;
+            if since.elapsed() > patience.slow {
+                if at - then < SLOWEST {
+                    let (came, time) = (at - then, format::duration(patience.slow.as_secs_f64()));
+                    bail!("only {came} bytes came in {time}; the next attempt continues from here");
+                }
+                (since, then) = (Instant::now(), at);
+            }
+        }
+        if at > total {
+            out.set_len(0)?;
+            bail!("the hub sends more than the {total} bytes it announced");
+        }
+        Ok(out.sync_all()?)
+    }
+
+    /// Holds what has come against its name, and takes it away where it is something else.
+    fn check(&self) -> Result<()> {
+        let (known, meter) = (&self.known.content, self.meter);
+        let checking = "checking what came".to_owned();
+        let said = meter.change(|download| std::mem::replace(&mut download.note, checking))?;
+        let found = content::of_file(&self.part, known, |_| meter.look())?;
+        meter.change(|download| download.note = said)?;
+        if found != *known {
+            fs::remove_file(&self.part)?;
+            bail!(
+                "what came is not what the hub announced (its hash is {}, not {}), and was not \
+                 kept; try again",
+                found.as_str(),
+                known.as_str()
+            );
+        }
+        Ok(())
     }
 }
 
-/// Fetches what is missing, once.
-fn append(client: &Client, url: &str, part: &Path, meter: &DownloadMeter) -> Result<()> {
-    let mut out = OpenOptions::new().append(true).create(true).open(part)?;
-    let mut piece = client.piece(url, out.metadata()?.len())?;
-    out.set_len(piece.start)?;
-    meter.change(|download| (download.done, download.total) = (piece.start, piece.total))?;
-    let (mut at, mut buffer) = (piece.start, vec![0; 64 << 10]);
-    while at < piece.total {
-        let read = piece.bytes.read(&mut buffer)?;
-        if read == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
-        }
-        at += read as u64;
-        if at > piece.total {
-            break;
-        }
-        out.write_all(&buffer[..read])?;
-        meter.change(|download| download.done = at)?;
+/// Refuses a download that the disk has no room for.
+fn room_for(bytes: u64, part: &Path) -> Result<()> {
+    let folder = part.parent().unwrap_or(part);
+    // Where that cannot be asked, writing says it.
+    match fs4::available_space(folder) {
+        Ok(free) if free < bytes => bail!(
+            "{} more are needed and {} are free in {}; make room, or set HF_HOME to a folder on \
+                 another disk",
+            format::size(bytes),
+            format::size(free),
+            folder.display()
+        ),
+        _ => Ok(()),
     }
-    if at > piece.total {
-        out.set_len(0)?;
-        bail!(
-            "the hub sends more than the {} bytes it announced",
-            piece.total
-        );
-    }
-    Ok(())
 }
 
 /// Errors of the connection in words that say what to try.
 fn with_advice(error: anyhow::Error) -> anyhow::Error {
+    // The body's reader has them inside the system's errors.
+    let error = match error.downcast::<io::Error>() {
+        Ok(error) => anyhow!(ureq::Error::from(error)),
+        Err(error) => error,
+    };
     match error.downcast::<ureq::Error>() {
+        Ok(ureq::Error::Timeout(_)) => anyhow!(
+            "the hub does not answer in time; check the network and HF_ENDPOINT, or try again later"
+        ),
         Ok(why) => anyhow!(
             "{why}; check the name and the network (what is private or gated needs HF_TOKEN)"
         ),
@@ -149,18 +249,32 @@ struct Shared {
 pub(super) struct DownloadMeter(Arc<Mutex<Shared>>);
 
 impl DownloadMeter {
-    fn is_stopped(&self) -> bool {
-        open(&self.0).stopped
-    }
-
     /// Says how far the download is. Errors if nobody waits for it any more.
-    fn change(&self, change: impl FnOnce(&mut Download)) -> Result<()> {
+    fn change<T>(&self, change: impl FnOnce(&mut Download) -> T) -> Result<T> {
         let mut shared = open(&self.0);
         if shared.stopped {
             bail!("the download was cancelled");
         }
-        change(&mut shared.download);
-        Ok(())
+        Ok(change(&mut shared.download))
+    }
+
+    /// Errors if nobody waits for it any more.
+    pub(super) fn look(&self) -> Result<()> {
+        self.change(|_| {})
+    }
+
+    /// Waits, and says why meanwhile. Errors if nobody waits for it any more.
+    pub(super) fn pause(&self, time: Duration, why: String) -> Result<()> {
+        let end = Instant::now() + time;
+        let said = self.change(|download| std::mem::replace(&mut download.note, why))?;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return self.change(|download| download.note = said);
+            }
+            std::thread::sleep(left.min(TICK));
+            self.look()?;
+        }
     }
 }
 
@@ -189,7 +303,14 @@ pub(super) fn watched(
     let _end = End;
     loop {
         match outcome.recv_timeout(TICK) {
-            Ok(result) => return result,
+            Ok(result) => {
+                // What there is to know is said, however quickly it went.
+                let download = open(&meter.0).download.clone();
+                if result.is_ok() && !download.note.is_empty() {
+                    tell(Some(&download));
+                }
+                return result;
+            }
             Err(RecvTimeoutError::Timeout) => {
                 let download = open(&meter.0).download.clone();
                 if !go_on() {

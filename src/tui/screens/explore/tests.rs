@@ -65,6 +65,7 @@ fn loading_and_failing() {
         what: "gguf/s1.1-7b-q8_0.gguf".into(),
         done: 2_755_000_000,
         total: 8_100_000_000,
+        ..Download::default()
     }));
     picture("fetching", app);
     let mut app = App::new(options());

@@ -1,0 +1,159 @@
+//! Which file of a repository is meant when none is named. Pure.
+
+use anyhow::{Result, bail};
+
+use super::cache::Repo;
+use super::names::FileName;
+use super::{RepoKind, Split};
+
+/// What data that are kept from training are called.
+const HELD_OUT: [&str; 9] = [
+    "test",
+    "tests",
+    "testing",
+    "validation",
+    "valid",
+    "val",
+    "dev",
+    "eval",
+    "evaluation",
+];
+
+/// The file that is meant, and what the user should know about it: which it is, where there are
+/// several.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) file: FileName,
+    pub(super) note: String,
+}
+
+/// The only file of the kind, or the only preferred one.
+///
+/// # Errors
+/// If there is none, or several could be meant, or the only one is kept from training by its name;
+/// the sentence says how one is named.
+pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result<Choice> {
+    let (kind, name) = (repo.kind, &repo.name);
+    let (what, endings) = (kind.name(), kind.endings());
+    let fits = |file: &String| endings.iter().any(|ending| file.ends_with(ending));
+    let files: Vec<String> = files.filter(fits).collect();
+    let best: Vec<&String> = files
+        .iter()
+        .filter(|file| is_preferred(kind, file))
+        .collect();
+    let open: Vec<&String> = files.iter().filter(|file| is_allowed(kind, file)).collect();
+    let (file, all) = match (&files[..], &open[..], &best[..]) {
+        ([], _, _) => bail!("the {what} {name} has no {} file", endings.join(" or ")),
+        (_, [], _) => bail!(
+            "the {what} {name} has only files that are kept from training by their names ({}); to \
+             train on one all the same, name it: hf:{name}:FILE",
+            listed(&files)
+        ),
+        (all, [one], _) | (all, _, [one]) => (one, all.len()),
+        _ => bail!(
+            "the {what} {name} has {} files; name one: hf:{name}:FILE, for example {}",
+            files.len(),
+            listed(&files)
+        ),
+    };
+    let note = match all {
+        1 => String::new(),
+        _ => format!("taken of {all} files, hf:{name}:FILE names another"),
+    };
+    Ok(Choice {
+        file: FileName::new(file)?,
+        note,
+    })
+}
+
+fn is_preferred(kind: RepoKind, file: &str) -> bool {
+    let has = |wanted: &[&str]| words(file).any(|word| wanted.contains(&word.as_str()));
+    match kind {
+        // What a laptop runs without a loss that anybody sees.
+        RepoKind::Model => file.to_lowercase().contains("q8_0"),
+        RepoKind::Dataset(Split::Train) => has(&["train", "training"]) && is_allowed(kind, file),
+        RepoKind::Dataset(Split::Test) => has(&["test"]),
+    }
+}
+
+fn is_allowed(kind: RepoKind, file: &str) -> bool {
+    kind != RepoKind::Dataset(Split::Train)
+        || !words(file).any(|word| HELD_OUT.contains(&word.as_str()))
+}
+
+/// The words of a path, without numbers behind them: `latest` is not `test`, `test2` is.
+fn words(file: &str) -> impl Iterator<Item = String> {
+    let parts = file.split(|c: char| !c.is_alphanumeric());
+    parts.map(|part| part.trim_end_matches(char::is_numeric).to_lowercase())
+}
+
+fn listed(files: &[String]) -> String {
+    let some: Vec<&str> = files.iter().map(String::as_str).take(8).collect();
+    some.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const TRAIN: RepoKind = RepoKind::Dataset(Split::Train);
+    const TEST: RepoKind = RepoKind::Dataset(Split::Test);
+
+    fn choice(kind: RepoKind, files: &[&str]) -> Result<Choice> {
+        let repo = Repo::new(Path::new(""), kind, "a/b");
+        choose(&repo, files.iter().map(ToString::to_string))
+    }
+
+    fn pick(kind: RepoKind, files: &[&str]) -> String {
+        choice(kind, files).unwrap().file.to_string()
+    }
+
+    fn refusal(kind: RepoKind, files: &[&str]) -> String {
+        choice(kind, files).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn problems_come_from_the_test_split_and_training_never_does() {
+        let split = ["README.md", "main/train.parquet", "main/test.parquet"];
+        assert_eq!(pick(TEST, &split), "main/test.parquet");
+        assert_eq!(pick(TRAIN, &split), "main/train.parquet");
+        assert_eq!(pick(TRAIN, &["test.jsonl", "s1K.jsonl"]), "s1K.jsonl");
+        assert_eq!(pick(TRAIN, &["a.jsonl", "train-1.jsonl"]), "train-1.jsonl");
+        // `latest` has a test in it, but is not one.
+        let latest = ["my-latest.jsonl", "other.jsonl"];
+        assert!(refusal(TEST, &latest).contains("has 2 files"));
+        assert!(refusal(TRAIN, &latest).contains("has 2 files"));
+        assert_eq!(pick(TRAIN, &["my-latest.jsonl"]), "my-latest.jsonl");
+        for held_out in [
+            "test.jsonl",
+            "math_test2.jsonl",
+            "test/data.parquet",
+            "VAL.jsonl",
+        ] {
+            let sentence = refusal(TRAIN, &[held_out]);
+            assert!(sentence.contains("kept from training"), "{sentence}");
+            assert!(sentence.contains("hf:a/b:FILE"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn of_several_files_the_one_that_is_taken_is_said_and_doubt_too() {
+        let one = choice(TEST, &["data.jsonl", "x.py"]).unwrap();
+        assert_eq!((one.file.as_str(), &*one.note), ("data.jsonl", ""));
+        let files = ["m-Q4_K_M.gguf", "m-Q8_0.gguf", "config.json"];
+        let q8 = choice(RepoKind::Model, &files).unwrap();
+        assert_eq!(q8.file.as_str(), "m-Q8_0.gguf");
+        assert_eq!(q8.note, "taken of 2 files, hf:a/b:FILE names another");
+        let sentence = refusal(TRAIN, &["a.jsonl", "b.jsonl"]);
+        assert!(
+            sentence.ends_with("hf:a/b:FILE, for example a.jsonl, b.jsonl"),
+            "{sentence}"
+        );
+        let nothing = refusal(TRAIN, &["README.md"]);
+        assert_eq!(nothing, "the dataset a/b has no .jsonl or .parquet file");
+        assert!(choice(RepoKind::Model, &["model.safetensors"]).is_err());
+        assert!(choice(RepoKind::Model, &["../m.gguf"]).is_err());
+    }
+}
