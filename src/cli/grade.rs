@@ -8,10 +8,10 @@ use clap::Args;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use s1_data::records::Lines;
+use s1_data::records::{self, Lines};
 
 /// What to compare, and how to print the verdict.
 #[derive(Debug, Args)]
@@ -74,13 +74,14 @@ pub fn run(args: &GradeArgs) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match (&args.pairs, &args.reference, &args.answer) {
         (Some(path), _, _) if path == Path::new("-") => {
-            grade_lines(std::io::stdin().lock(), "standard input", args, &mut out)
+            let lines = records::standard_input()?;
+            grade_lines(lines, "standard input", args, &mut out)
         }
         (Some(path), _, _) => {
             let name = path.display().to_string();
-            let file = std::fs::File::open(path)
+            let lines = records::lines(path)
                 .with_context(|| format!("cannot read the pairs file {name}"))?;
-            grade_lines(BufReader::new(file), &name, args, &mut out)
+            grade_lines(lines, &name, args, &mut out)
         }
         (None, Some(reference), Some(answer)) => print(reference, answer, args.json, &mut out),
         _ => bail!("give --reference and --answer, or --pairs"),
@@ -88,14 +89,13 @@ pub fn run(args: &GradeArgs) -> Result<()> {
 }
 
 fn grade_lines(
-    input: impl BufRead,
+    mut lines: Lines<impl BufRead>,
     name: &str,
     args: &GradeArgs,
     out: &mut impl Write,
 ) -> Result<()> {
-    let mut lines = Lines::new(input);
     while let Some((number, line)) = lines.next_line().with_context(|| name.to_owned())? {
-        match serde_json::from_slice::<Pair>(line) {
+        match line.and_then(|line| Ok(serde_json::from_slice::<Pair>(line)?)) {
             Ok(pair) => print(&pair.reference, &pair.answer, args.json, out)?,
             Err(error) if args.skip_broken => eprintln!("{name}, line {number}: skipped: {error}"),
             Err(error) => bail!(
@@ -136,7 +136,8 @@ mod tests {
         let flags = [&["grade", "--pairs", "pairs.jsonl"], flags].concat();
         let args = Command::try_parse_from(flags).unwrap().grade;
         let mut out = Vec::new();
-        let result = grade_lines(input.as_bytes(), "pairs.jsonl", &args, &mut out);
+        let lines = Lines::new(input.as_bytes());
+        let result = grade_lines(lines, "pairs.jsonl", &args, &mut out);
         (String::from_utf8(out).unwrap(), result)
     }
 

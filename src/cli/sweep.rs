@@ -16,7 +16,7 @@ use super::{interrupt, settings};
 use crate::config::Config;
 use s1_core::delimiters::Family;
 use s1_core::format;
-use s1_data::sanitize;
+use s1_data::{records, sanitize};
 use s1_engine::{LoadOptions, catalog};
 use s1_lab::problems::ProblemSet;
 use s1_lab::report::{PointStats, Report};
@@ -142,6 +142,8 @@ fn plan(args: &SweepArgs) -> Result<Plan> {
     let path = path.context("which problems? give them with --problems FILE")?;
     let source = path.display().to_string();
     let options = sweep.options();
+    // A run records its problems' hash, and is resumed with them.
+    records::require_file(source.as_ref())?;
     let problems = ProblemSet::load(&source, &options)?;
     let points = match &earlier {
         Some(run) if !(args.sweep.has("budgets") || args.sweep.has("waits")) => {

@@ -13,9 +13,9 @@ use super::interrupt;
 use super::status::StatusLine;
 use crate::config::file;
 use s1_core::format;
-use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
+use s1_core::training::{ExamplePiece, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
 use s1_data::files;
-use s1_data::sanitize::clean_line;
+use s1_data::sanitize::{clean, clean_line};
 use s1_lab::training::{
     self,
     process::{self, TrainJob},
@@ -24,6 +24,11 @@ use s1_train::{TrainControl, TrainOutcome};
 
 /// Exit code of a training that was told to end at once: that of a killed process.
 const KILLED: i32 = 137;
+
+/// Lines of an example that a plan shows at its beginning, and at its end.
+const SHOWN: usize = 16;
+/// Characters of a line, likewise.
+const LINE: usize = 120;
 
 /// What to train, and how the command behaves.
 #[derive(Debug, clap::Args)]
@@ -99,7 +104,8 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     let mut progress = ProgressPrinter::new(args.json);
     if args.plan {
         let trainer = s1_train::prepare(&config, args.resume)?;
-        let (plan, done) = (trainer.plan().clone(), trainer.done());
+        let (mut plan, done) = (trainer.plan().clone(), trainer.done());
+        plan.rendering = trainer.examples(1).pop().unwrap_or_default();
         progress.on_event(&TrainEvent::Plan { plan, done });
         return progress.finish();
     }
@@ -135,9 +141,17 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
 /// The plan in words.
 fn describe(plan: &TrainPlan, done: usize) -> String {
     let share = |n: usize| 100.0 * n as f64 / plan.examples.max(1) as f64;
-    let mut text = format!(
+    let mut text = match &*plan.file {
+        "" => String::new(),
+        file => format!("trained on {}\n", clean_line(file)),
+    };
+    text += &format!(
         "{} examples, {} tokens ({} carry loss), the longest {}\n",
         plan.examples, plan.tokens, plan.targets, plan.longest
+    );
+    text += &format!(
+        "of {} records; {} turns carry loss, {} of them with a thought\n",
+        plan.records, plan.turns, plan.thoughts
     );
     text += &format!(
         "cut by the block size: {} ({:.1} %){}\n",
@@ -160,7 +174,42 @@ fn describe(plan: &TrainPlan, done: usize) -> String {
     if done > 0 {
         text += &format!("{done} steps are done already\n");
     }
+    if !plan.rendering.is_empty() {
+        text += "\nthe first example, \u{258c} before what carries loss:\n";
+        text += &rendering(&plan.rendering);
+    }
     text
+}
+
+/// An example, line by line: what carries loss and what does not, each on lines of its own. Of a long
+/// one the middle is left out.
+fn rendering(pieces: &[ExamplePiece]) -> String {
+    let mut lines = Vec::new();
+    for piece in pieces {
+        let mark = if piece.loss { '\u{258c}' } else { '\u{2502}' };
+        let text = clean(&piece.text);
+        lines.extend(
+            text.lines()
+                .map(|line| format!("{mark} {}", shortened(line))),
+        );
+    }
+    let left_out = lines.len().saturating_sub(2 * SHOWN);
+    if left_out > 0 {
+        let gap = format!("  … {left_out} lines …");
+        lines.splice(SHOWN..SHOWN + left_out, [gap]);
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A line of which the middle is left out where it is long.
+fn shortened(line: &str) -> String {
+    let n = line.chars().count();
+    if n <= 2 * LINE {
+        return line.to_owned();
+    }
+    let first: String = line.chars().take(LINE).collect();
+    let last: String = line.chars().skip(n - LINE).collect();
+    format!("{first} … {last}")
 }
 
 /// Tells of a run: JSON lines, a line that is written over on a terminal, or a line now and then.

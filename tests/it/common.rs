@@ -24,12 +24,13 @@ pub const MODEL: &str = "bundled:reasoner";
 pub const MODEL_NAME: &str = "Nano reasoner";
 
 /// What would give the program another model, another look, another hub or another cache of it.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 7] = [
     "S1_TUI_MODEL",
     "NO_COLOR",
     "HF_HOME",
     "HF_HUB_CACHE",
     "HF_ENDPOINT",
+    "HF_HUB_OFFLINE",
     "HF_TOKEN",
 ];
 

@@ -21,5 +21,6 @@ mod sweep;
 mod together;
 mod tokenization;
 mod train;
+mod train_data;
 mod train_detached;
 mod train_records;

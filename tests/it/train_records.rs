@@ -47,6 +47,7 @@ fn the_database_opens_and_every_training_says_what_it_was_made_with() {
         version: 1,
         model: None,
         from_scratch: Some("/tmp/f/model.toml".into()),
+        family: None,
         data: "/tmp/f/data.jsonl".into(),
         out: "/tmp/f/full".into(),
         lora_rank: None,

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::param::Word;
+
 /// What the delimiters need to know of a tokenizer.
 pub trait TokenLookup {
     /// Ids of a text, special tokens parsed, without a begin-of-text token.
@@ -43,6 +45,11 @@ impl Family {
         }
     }
 
+    /// The family with a name for flags.
+    pub fn named(name: &str) -> Option<Family> {
+        Family::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// Tells the family from the tokenizer, the chat template's source and the model's name.
     ///
     /// s1 models have the tokenizer and template of Qwen2.5-Instruct, so only their name tells.
@@ -60,6 +67,15 @@ impl Family {
         }
     }
 }
+
+/// The values of a parameter that sets the family.
+pub const FAMILIES: &[Word] = &[
+    ("auto", "The one detected."),
+    ("s1", "s1 and s1.1: <|im_start|>think … <|im_start|>answer."),
+    ("qwen3", "Qwen3: <think> … </think>, as tokens."),
+    ("r1", "R1 distills."),
+    ("generic", "Any other instruct model: <think> as text."),
+];
 
 /// `s1`, `s1.1`, as a separate word: `s1-32B`, `simplescaling_s1.1-7B`, not `rows10`.
 fn is_s1_name(name: &str) -> bool {

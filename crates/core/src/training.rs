@@ -12,9 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 mod event;
 mod params;
 
-pub use event::{TrainEvent, TrainOrder, TrainPlan, TrainStep};
+pub use event::{ExamplePiece, TrainEvent, TrainOrder, TrainPlan, TrainStep};
 pub use params::{TRAIN, arguments, command_line};
 
+use crate::delimiters::Family;
 use crate::param::validate;
 
 /// The version of [`TrainConfig`] that is written. A change of what a stored configuration means
@@ -38,6 +39,10 @@ pub struct TrainConfig {
     pub model: Option<PathBuf>,
     /// Instead of a base, random weights in the shape that this TOML file describes.
     pub from_scratch: Option<PathBuf>,
+    /// How the model marks its thinking; `None` is what is detected, as for all trainings before this
+    /// could be set.
+    #[serde(default)]
+    pub family: Option<Family>,
     pub data: PathBuf,
     /// The folder for checkpoints and results.
     pub out: PathBuf,
@@ -102,6 +107,7 @@ impl Default for TrainConfig {
             version: CONFIG_VERSION,
             model: None,
             from_scratch: None,
+            family: None,
             data: PathBuf::new(),
             out: PathBuf::new(),
             lora_rank: None,
@@ -256,7 +262,7 @@ mod tests {
             (&stored["epochs"], &stored["lr"]),
             (&5.into(), &1e-5.into())
         );
-        assert_eq!(stored.as_object().unwrap().len(), 31);
+        assert_eq!(stored.as_object().unwrap().len(), 32);
         assert_eq!(
             serde_json::from_value::<TrainConfig>(stored).unwrap(),
             config

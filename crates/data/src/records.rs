@@ -1,24 +1,28 @@
-//! Data as JSON lines, wherever it comes from: a file of such lines, a bundled one by its name, a
-//! Parquet file, or a dataset of the Hugging Face hub.
+//! Data as JSON lines, wherever it comes from: a file or a pipe of such lines (as they are, compressed,
+//! or one JSON array), a bundled one by its name, a Parquet file, or a dataset of the Hugging Face
+//! hub.
 //!
 //! Not here: what a record is used for.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
 
 use crate::assets;
 use crate::hub::{self, RepoKind, Split};
 
+mod array;
 pub mod fields;
+mod input;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 
 /// The longest line of JSON lines that is read, in bytes: s1K's longest has under a megabyte.
 const LONGEST_LINE: usize = 16 << 20;
+/// The most of a longer one that is passed over to find the next.
+const LONGEST_SKIP: u64 = 1 << 30;
 
 /// One object of JSON.
 pub type Record = Map<String, Value>;
@@ -54,34 +58,35 @@ pub fn open(source: &Path) -> Result<Box<dyn BufRead>> {
     if let Some(bytes) = assets::open_path(source) {
         return Ok(Box::new(bytes));
     }
-    let path = file(source, Split::Train)?;
-    let shown = path.display();
-    let place = || format!("cannot open {shown}");
-    if path.is_dir() {
-        bail!("{shown} is a folder; name a .jsonl or .parquet file in it");
-    }
-    let mut magic = [0; 4];
-    let mut opened = File::open(&path).with_context(place)?;
-    if opened.read_exact(&mut magic).is_ok() && magic == *b"PAR1" {
-        return parquet_lines(&path);
-    }
-    let file = File::open(&path).with_context(place)?;
-    Ok(Box::new(BufReader::new(file)))
+    input::open(&file(source, Split::Train)?)
 }
 
-#[cfg(feature = "parquet")]
-fn parquet_lines(path: &Path) -> Result<Box<dyn BufRead>> {
-    Ok(Box::new(BufReader::new(parquet::ParquetRows::open(path)?)))
+/// Refuses what can be read only once.
+///
+/// # Errors
+/// If it is a pipe or a device; the sentence says what to do.
+pub fn require_file(source: &Path) -> Result<()> {
+    let is_pipe = source.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir());
+    if is_pipe {
+        bail!(
+            "{} is not a file and cannot be read again, which this needs; save it in a file and name \
+             that",
+            source.display()
+        );
+    }
+    Ok(())
 }
 
-#[cfg(not(feature = "parquet"))]
-fn parquet_lines(path: &Path) -> Result<Box<dyn BufRead>> {
-    bail!(
-        "{} is a Parquet file, and this build reads none (it was made without the feature \
-         parquet); convert it to JSON lines",
-        path.display()
-    )
+/// The lines of what is piped into the program.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn standard_input() -> Result<Lines<Box<dyn BufRead>>> {
+    Ok(Lines::new(input::decoded(std::io::stdin(), None)?))
 }
+
+/// A line with its number from 1; instead of one that is too long, why it is not read.
+pub type NumberedLine<'a> = (usize, Result<&'a [u8]>);
 
 /// Lines of bounded length, numbered.
 #[derive(Debug)]
@@ -89,6 +94,8 @@ pub struct Lines<R> {
     input: R,
     line: Vec<u8>,
     number: usize,
+    /// The line at hand was too long to be read to its end.
+    unfinished: bool,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -98,14 +105,18 @@ impl<R: BufRead> Lines<R> {
             input,
             line: Vec::new(),
             number: 0,
+            unfinished: false,
         }
     }
 
-    /// The next line that is not blank, without its end, and its number from 1.
+    /// The next line that is not blank, without its end.
     ///
     /// # Errors
-    /// If it cannot be read or is too long; the sentence names the line.
-    pub fn next_line(&mut self) -> Result<Option<(usize, &[u8])>> {
+    /// If it cannot be read; the sentence names the line.
+    pub fn next_line(&mut self) -> Result<Option<NumberedLine<'_>>> {
+        if std::mem::take(&mut self.unfinished) {
+            self.pass_over()?;
+        }
         loop {
             self.number += 1;
             self.line.clear();
@@ -119,11 +130,10 @@ impl<R: BufRead> Lines<R> {
                 return Ok(None);
             }
             if read == LONGEST_LINE && !self.line.ends_with(b"\n") {
-                bail!(
-                    "line {} is longer than {} MiB; is it a file of JSON lines?",
-                    self.number,
-                    LONGEST_LINE >> 20
-                );
+                self.unfinished = true;
+                let limit = LONGEST_LINE >> 20;
+                let why = anyhow!("it is longer than {limit} MiB; is it a file of JSON lines?");
+                return Ok(Some((self.number, Err(why))));
             }
             if !self.line.iter().all(u8::is_ascii_whitespace) {
                 break;
@@ -133,7 +143,17 @@ impl<R: BufRead> Lines<R> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        Ok(Some((self.number, text)))
+        Ok(Some((self.number, Ok(text))))
+    }
+
+    /// Goes on to the end of a line that is too long.
+    fn pass_over(&mut self) -> Result<()> {
+        let passed = self.input.by_ref().take(LONGEST_SKIP).skip_until(b'\n');
+        let passed = passed.with_context(|| format!("line {} cannot be read", self.number))?;
+        if passed as u64 == LONGEST_SKIP {
+            bail!("line {} has no end", self.number);
+        }
+        Ok(())
     }
 }
 
@@ -181,21 +201,34 @@ mod tests {
     fn read(source: &Path) -> Vec<String> {
         let (mut lines, mut found) = (lines(source).unwrap(), Vec::new());
         while let Some((_, line)) = lines.next_line().unwrap() {
-            found.push(String::from_utf8(line.to_vec()).unwrap());
+            found.push(String::from_utf8(line.unwrap().to_vec()).unwrap());
         }
         found
     }
 
     #[test]
     fn lines_are_numbered_and_bounded() {
-        let mut lines = Lines::new(&b"\xef\xbb\xbf{}\r\n \n\n[1]"[..]);
-        assert_eq!(lines.next_line().unwrap(), Some((1, &b"{}"[..])));
-        assert_eq!(lines.next_line().unwrap(), Some((4, &b"[1]"[..])));
-        assert_eq!(lines.next_line().unwrap(), None);
+        let long = "x".repeat(LONGEST_LINE + 5);
+        let text = format!("\u{feff}{{}}\r\n \n\n[1]\n{long}\n{{}}");
+        let mut lines = Lines::new(text.as_bytes());
+        let mut next = || {
+            let (number, line) = lines.next_line().unwrap()?;
+            Some((
+                number,
+                line.map(<[u8]>::to_vec).map_err(|why| why.to_string()),
+            ))
+        };
+        assert_eq!(next(), Some((1, Ok(b"{}".to_vec()))));
+        assert_eq!(next(), Some((4, Ok(b"[1]".to_vec()))));
+        // One that is too long is named, and the next one is found.
+        let (number, why) = next().unwrap();
+        assert_eq!(number, 5);
+        assert!(why.unwrap_err().starts_with("it is longer than 16 MiB"));
+        assert_eq!(next(), Some((6, Ok(b"{}".to_vec()))));
+        assert_eq!(next(), None);
         // A line without an end is not read to its end; a hundred megabytes are not kept.
-        let mut endless = Lines::new(BufReader::new(std::io::repeat(b'x')));
-        let error = endless.next_line().unwrap_err().to_string();
-        assert!(error.starts_with("line 1 is longer than 16 MiB"), "{error}");
+        let mut endless = Lines::new(std::io::BufReader::new(std::io::repeat(b'x')));
+        assert!(endless.next_line().unwrap().unwrap().1.is_err());
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub fn run(
         domain_field: plan.domain_field.as_deref(),
         skip_broken: plan.skip_broken,
     };
+    records::require_file(&plan.pool)?;
     let pool = reader.read(&plan.pool)?;
     pipeline.fill(pool.items.len());
     pipeline.end(StageKind::Pool, limited(plan, &pool), None, tell);
@@ -293,7 +294,7 @@ fn assemble(
     let mut pool = records::lines(&plan.pool)?;
     while let Some((number, bytes)) = pool.next_line()? {
         if wanted.next_if_eq(&number).is_some() {
-            lines.push(bytes.to_vec());
+            lines.push(bytes?.to_vec());
         }
     }
     if wanted.peek().is_some() {

@@ -124,7 +124,7 @@ impl<'a> ProblemReader<'a> {
                 break;
             };
             self.number = number;
-            match records::record(line) {
+            match line.and_then(records::record) {
                 Ok(record) => self.take(&record)?,
                 Err(error) => self.reject(error.to_string())?,
             }

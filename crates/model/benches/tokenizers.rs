@@ -64,7 +64,7 @@ fn texts() -> Vec<String> {
     let mut texts = Vec::new();
     let mut lines = records::lines(assets::TRACES.as_ref()).unwrap();
     while let Some((_, line)) = lines.next_line().unwrap() {
-        texts.push(String::from_utf8(line.to_vec()).unwrap());
+        texts.push(String::from_utf8(line.unwrap().to_vec()).unwrap());
     }
     let parts: Vec<char> = "aZé0 9\n\t'sñ漢字🙂\u{301}-_.,<|>é\u{a0}\u{3000}"
         .chars()

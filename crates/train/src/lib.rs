@@ -21,4 +21,5 @@ pub mod trainer;
 
 pub use control::TrainControl;
 pub use prepare::{checkpoints, prepare, resolved};
-pub use trainer::{CheckpointFile, ExamplePiece, Product, TrainOutcome, Trainer};
+pub use s1_core::training::ExamplePiece;
+pub use trainer::{CheckpointFile, Product, TrainOutcome, Trainer};

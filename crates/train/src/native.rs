@@ -22,9 +22,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::control::{NextMove, TrainControl};
-use super::trainer::{ExamplePiece, Product, TrainListener, TrainOutcome, Trainer};
-use s1_core::training::{Quantization, TrainConfig, TrainEvent, TrainPlan, TrainStep};
-use s1_data::hub::{self, RepoKind};
+use super::trainer::{Product, TrainListener, TrainOutcome, Trainer};
+use s1_core::training::{
+    ExamplePiece, Quantization, TrainConfig, TrainEvent, TrainPlan, TrainStep,
+};
+use s1_data::hub::{self, RepoKind, Split};
+use s1_data::records;
 use s1_engine::LoadOptions;
 use s1_engine::dialogue::Dialogue;
 use s1_model::adapter::PeftAdapter;
@@ -58,7 +61,7 @@ use network::{Example, Keep, Network, Scope};
 use optim::{Moments, Optim, norm, update};
 use params::Params;
 use plan::{CostInputs, require_memory};
-use recipe::{Recipe, digest_of, digest_of_examples, digest_of_file};
+use recipe::{Recipe, digest_of, digest_of_examples};
 use step::Shards;
 
 /// Checkpoints by the clock take at most one part in so many of the time.
@@ -128,6 +131,7 @@ impl NativeTrainer {
         };
         let options = LoadOptions {
             path: base.clone(),
+            family: config.family,
             ..LoadOptions::default()
         };
         let name = gguf.string("general.name").unwrap_or_default().to_owned();
@@ -137,7 +141,8 @@ impl NativeTrainer {
             .with_context(|| format!("cannot train {}", base.display()))?;
         let context = network.config().context_length;
         let block = config.block_size.unwrap_or(context).min(context);
-        let data = data::read(&config.data, &dialogue, block, config.skip_broken)?;
+        let source = records::file(&config.data, Split::Train)?;
+        let data = data::read(&source, &dialogue, block, config.skip_broken)?;
         let held_out = match &config.eval_data {
             Some(path) => data::read(path, &dialogue, block, config.skip_broken)?.documents,
             None => Vec::new(),
@@ -167,7 +172,11 @@ impl NativeTrainer {
         };
         let epochs = steps as f64 / per_epoch as f64;
         let parameters = params.values.len();
-        let plan = plan::plan(&network, &data, parameters, steps, epochs, &shape);
+        let mut plan = plan::plan(&network, &data, parameters, steps, epochs, &shape);
+        if hub::is_hub(&config.data) {
+            let name = source.file_name().unwrap_or_default();
+            plan.file = name.to_string_lossy().into_owned();
+        }
         require_memory(plan.memory, &shape)?;
         let optim = Optim {
             lr: config.lr,
@@ -179,7 +188,7 @@ impl NativeTrainer {
         let recipe = Recipe {
             base: digest_of(&gguf),
             weights: String::new(),
-            data: digest_of_file(&config.data)?,
+            data: data.digest.clone(),
             examples: digest_of_examples(&data.documents),
             scope: format!("{scope:?}"),
             optim,

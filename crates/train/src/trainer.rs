@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use s1_core::training::{Quantization, TrainEvent, TrainPlan};
+use s1_core::training::{ExamplePiece, Quantization, TrainEvent, TrainPlan};
 
 use super::control::TrainControl;
 
@@ -73,14 +73,6 @@ pub enum Product {
     SafeTensors,
     /// The whole model as a GGUF file.
     Gguf(Quantization),
-}
-
-/// A piece of an example as the model sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExamplePiece {
-    pub text: String,
-    /// Whether the model learns to write it.
-    pub loss: bool,
 }
 
 /// A checkpoint on the disk.

@@ -79,6 +79,9 @@ fn fetching(download: &Download) -> Vec<String> {
     if download.total > 0 {
         parts.push(format::size(download.total));
     }
+    if !download.note.is_empty() {
+        parts.push(download.note.clone());
+    }
     parts
 }
 

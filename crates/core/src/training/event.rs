@@ -77,8 +77,21 @@ pub struct TrainStep {
 /// What a training will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainPlan {
+    /// The file that is trained on, where the data are a dataset of the hub, which may have several.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
     /// Examples that are trained on.
     pub examples: usize,
+    /// Records they were made of: a conversation can become several examples. 0 where an older
+    /// version did not count them, as the next two.
+    #[serde(default)]
+    pub records: usize,
+    /// Turns that carry loss.
+    #[serde(default)]
+    pub turns: usize,
+    /// Those of them with a thought.
+    #[serde(default)]
+    pub thoughts: usize,
     pub tokens: usize,
     /// Tokens of these that carry loss.
     pub targets: usize,
@@ -100,6 +113,17 @@ pub struct TrainPlan {
     pub seconds: f64,
     /// Estimated bytes of memory.
     pub memory: u64,
+    /// The first example as the model sees it, where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rendering: Vec<ExamplePiece>,
+}
+
+/// A piece of an example as the model sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExamplePiece {
+    pub text: String,
+    /// Whether the model learns to write it.
+    pub loss: bool,
 }
 
 /// What a training can be told while it runs.

@@ -1,8 +1,9 @@
 //! The parameters of a training, as the command line, the form and the reference show them.
 
 use super::{Quantization, TrainConfig};
+use crate::delimiters::{FAMILIES, Family};
 use crate::field;
-use crate::param::{ABOVE_ZERO, Access, Param, Shape, settings};
+use crate::param::{ABOVE_ZERO, Access, Lens, Param, Shape, settings};
 
 /// More steps than any training has.
 const MAX_STEPS: u64 = 1 << 40;
@@ -32,6 +33,19 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
     )
     .flag(&["from-scratch"], "CONFIG")
     .none(""),
+    Param::new(
+        "family",
+        "Family",
+        "How the model marks its thinking, in training as when it is asked.",
+        Access::Choice(
+            FAMILIES,
+            Lens {
+                get: |config: &TrainConfig| config.family.map_or("auto", Family::name).into(),
+                set: |config: &mut TrainConfig, word| config.family = Family::named(&word),
+            },
+        ),
+    )
+    .flag(&["family"], "FAMILY"),
     Param::new(
         "data",
         "Data",
@@ -318,6 +332,7 @@ mod tests {
 
         let config = TrainConfig {
             model: Some("m.gguf".into()),
+            family: Some(Family::S1),
             data: "d.jsonl".into(),
             out: "o".into(),
             lora_rank: Some(8),
@@ -343,7 +358,7 @@ mod tests {
         assert_eq!(copy, config);
         assert_eq!(
             arguments(&config).join(" "),
-            "--model m.gguf --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
+            "--model m.gguf --family s1 --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
              --lora-dropout 0.1 --epochs 1 --lr 0.001 --block-size 512 --threads 1 --pack \
              --max-steps 7 --weight-decay 0.01 --sample=-5+3? --gguf f32,q4_0"
         );

@@ -7,19 +7,36 @@ use super::Record;
 
 pub const QUESTIONS: [&str; 5] = ["question", "problem", "prompt", "input", "query"];
 /// A thinking trace.
-pub const TRACES: [&str; 4] = [
+pub const TRACES: [&str; 18] = [
     "thinking",
+    "reasoning_content",
+    "reasoning",
+    "thought",
+    "thoughts",
     "deepseek_thinking_trajectory",
     "thinking_trajectory",
     "thinking_trajectories",
+    "gemini_thinking_trajectory",
+    "thinking_trace",
+    "reasoning_trace",
+    "thinking_content",
+    "thought_process",
+    "chain_of_thought",
+    "long_cot",
+    "cot",
+    "rationale",
+    "think",
 ];
 /// What a model is to say after its trace.
-pub const RESPONSES: [&str; 5] = [
+pub const RESPONSES: [&str; 8] = [
     "answer",
     "attempt",
     "deepseek_attempt",
+    "gemini_attempt",
     "solution",
     "output",
+    "completion",
+    "response",
 ];
 /// As [`RESPONSES`], the longest kind first.
 pub const SOLUTIONS: [&str; 5] = [
@@ -67,6 +84,25 @@ pub fn get<'a>(record: &'a Record, name: &str) -> Option<&'a Value> {
             Some(fields.find(|(key, _)| key.eq_ignore_ascii_case(name))?.1)
         })
         .filter(|value| !value.is_null())
+}
+
+/// Whether a value has nothing in it: null, white space, or a list of such values.
+pub fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_blank),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The first of the fields that has something in it, with its name.
+pub fn filled<'a>(record: &'a Record, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
+    names.iter().find_map(|name| {
+        let value = get(record, name)?;
+        (!is_blank(value)).then_some((*name, value))
+    })
 }
 
 /// The first of the fields that has a text or a number, as text.

@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::catalog;
 use crate::dialogue::{Dialogue, TokenizerLookup};
-use s1_core::delimiters::{Delimiters, Family, TokenLookup as _};
+use s1_core::delimiters::{Delimiters, FAMILIES, Family, TokenLookup as _};
 use s1_core::field;
-use s1_core::param::{Access, Lens, Param, Word};
+use s1_core::param::{Access, Lens, Param};
 use s1_core::protocol::{ModelInfo, Request};
 use s1_data::hub::{self, RepoKind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
@@ -82,14 +82,6 @@ impl LoadOptions {
     }
 }
 
-const FAMILIES: &[Word] = &[
-    ("auto", "The one detected."),
-    ("s1", "s1 and s1.1: <|im_start|>think … <|im_start|>answer."),
-    ("qwen3", "Qwen3: <think> … </think>, as tokens."),
-    ("r1", "R1 distills."),
-    ("generic", "Any other instruct model: <think> as text."),
-];
-
 /// The parameters of [`LoadOptions`].
 pub const MODEL: &[Param<LoadOptions>] = &[
     Param::new(
@@ -144,9 +136,7 @@ pub const MODEL: &[Param<LoadOptions>] = &[
             FAMILIES,
             Lens {
                 get: |load: &LoadOptions| load.family.map_or("auto", Family::name).into(),
-                set: |load: &mut LoadOptions, word| {
-                    load.family = Family::ALL.into_iter().find(|f| f.name() == word);
-                },
+                set: |load: &mut LoadOptions, word| load.family = Family::named(&word),
             },
         ),
     )

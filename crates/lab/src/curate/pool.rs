@@ -69,7 +69,7 @@ impl PoolReader<'_> {
                 id: line.to_string(),
                 ..PoolItem::default()
             };
-            let record = match records::record(bytes) {
+            let record = match bytes.and_then(records::record) {
                 Ok(record) => record,
                 Err(why) if self.skip_broken => {
                     item.broken = Some(why.to_string());
@@ -186,16 +186,19 @@ struct Talk {
 /// The first question and the last answer of `messages`, if it is a conversation.
 fn conversation(record: &Record) -> Option<Talk> {
     let messages = record.get("messages")?.as_array()?;
-    let said = |message: &Value, by: &str| -> Option<String> {
-        (message.get("role")?.as_str()? == by)
-            .then(|| message.get("content")?.as_str().map(str::to_owned))?
-    };
-    let question = messages.iter().find_map(|m| said(m, "user"));
-    let answer = messages.iter().rev().find_map(|m| said(m, "assistant"));
-    let whole = answer.unwrap_or_default();
+    let is_by =
+        |message: &&Value, by: &str| message.get("role").and_then(Value::as_str) == Some(by);
+    let said = |message: &Value| message.get("content")?.as_str().map(str::to_owned);
+    let question = messages.iter().find(|m| is_by(m, "user")).and_then(said);
+    let last = messages.iter().rev().find(|m| is_by(m, "assistant"));
+    let whole = last.and_then(said).unwrap_or_default();
+    let own = last
+        .and_then(Value::as_object)
+        .map(trace)
+        .unwrap_or_default();
     let (trace, answer) = match whole.split_once("</think>") {
         Some((trace, answer)) => (trace.replacen("<think>", "", 1), answer.to_owned()),
-        None => (String::new(), whole),
+        None => (own, whole),
     };
     let answer = answer.trim().to_owned();
     Some(Talk {
@@ -208,8 +211,7 @@ fn conversation(record: &Record) -> Option<Talk> {
 
 /// The trace: a text, the first of several texts, or pieces in one.
 fn trace(record: &Record) -> String {
-    let found = TRACES.iter().find_map(|name| get(record, name));
-    match found {
+    match fields::filled(record, &TRACES).map(|(_, value)| value) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => match items.first() {
             Some(Value::String(first)) => first.clone(),

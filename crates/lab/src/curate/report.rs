@@ -75,7 +75,7 @@ impl CurationReport {
             if items.len() == MAX_ITEMS {
                 bail!("{} has more than {MAX_ITEMS} lines", path.display());
             }
-            let item: ItemDecision = serde_json::from_slice(bytes).with_context(|| {
+            let item: ItemDecision = serde_json::from_slice(bytes?).with_context(|| {
                 format!(
                     "{}, line {number}: it is not a line that s1-tui curate wrote",
                     path.display()

@@ -176,7 +176,7 @@ fn what_is_no_problem_set_gets_a_sentence() {
     for (text, says) in [
         ("", "holds no problems"),
         ("\n \n", "holds no problems"),
-        ("[{\"question\": \"a\"}]", "it is a JSON array"),
+        ("[1]", "it is not a JSON object"),
         ("PAR1 and nothing more", "Parquet"),
     ] {
         let error = format!("{:#}", read(text, &ProblemOptions::default()).unwrap_err());

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::problems::{ProblemOptions, ProblemSet};
 use crate::row::TraceResult;
+use s1_core::delimiters::Family;
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
@@ -28,6 +29,8 @@ pub struct Evaluator {
     pub sample: Option<String>,
     /// The problems that are counted.
     pub problems: Option<ProblemSet>,
+    /// How the model marks its thinking, as it was trained to.
+    pub family: Option<Family>,
 }
 
 impl Evaluator {
@@ -55,6 +58,7 @@ impl Evaluator {
         Ok(Evaluator {
             sample: config.sample.clone(),
             problems,
+            family: config.family,
         })
     }
 
@@ -71,7 +75,7 @@ impl Evaluator {
         let Some(question) = &self.sample else {
             return Ok(None);
         };
-        let traces = answers(model, threads, vec![request(question.clone(), "")])?;
+        let traces = self.answers(model, threads, vec![request(question.clone(), "")])?;
         let trace = traces.first().map_or(&[][..], |trace| trace);
         Ok(Some(TrainEvent::Sample {
             step,
@@ -98,7 +102,7 @@ impl Evaluator {
             let question = format!("{}{}", problem.question, set.prompt.suffix);
             request(question, &set.prompt.system)
         });
-        let traces = answers(model, threads, asked.collect())?;
+        let traces = self.answers(model, threads, asked.collect())?;
         let (mut correct, mut thinking) = (0, 0);
         for (problem, trace) in set.problems.iter().zip(&traces) {
             let found = TraceResult::of(trace, problem.reference.as_deref());
@@ -111,6 +115,29 @@ impl Evaluator {
             correct,
             thinking: thinking as f64 / traces.len().max(1) as f64,
         }))
+    }
+
+    /// The traces of some questions, in their order; one that was refused has none.
+    fn answers(&self, model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Trace>> {
+        let options = LoadOptions {
+            path: model,
+            family: self.family,
+            ..LoadOptions::default()
+        };
+        let (engine, mut events) = s1_engine::start(options)?;
+        engine.set_threads(threads);
+        let n = asked.len();
+        engine.send(Command::Limit(LANES));
+        for (lane, request) in asked.into_iter().enumerate() {
+            engine.send(Command::StartRow(vec![(lane, request)]));
+        }
+        let lanes = follow(&mut events, n);
+        // The channel is closed first: an engine that waits to be heard must not wait for ever.
+        drop(events);
+        engine.shutdown();
+        let mut lanes = lanes?;
+        let trace = |lane| lanes.take(lane).unwrap_or_default().tokens;
+        Ok((0..n).map(trace).collect())
     }
 }
 
@@ -130,28 +157,6 @@ fn request(question: String, system: &str) -> Request {
         reference: None,
         probe_every: None,
     }
-}
-
-/// The traces of some questions, in their order; one that was refused has none.
-fn answers(model: PathBuf, threads: usize, asked: Vec<Request>) -> Result<Vec<Trace>> {
-    let options = LoadOptions {
-        path: model,
-        ..LoadOptions::default()
-    };
-    let (engine, mut events) = s1_engine::start(options)?;
-    engine.set_threads(threads);
-    let n = asked.len();
-    engine.send(Command::Limit(LANES));
-    for (lane, request) in asked.into_iter().enumerate() {
-        engine.send(Command::StartRow(vec![(lane, request)]));
-    }
-    let lanes = follow(&mut events, n);
-    // The channel is closed first: an engine that waits to be heard must not wait for ever.
-    drop(events);
-    engine.shutdown();
-    let mut lanes = lanes?;
-    let trace = |lane| lanes.take(lane).unwrap_or_default().tokens;
-    Ok((0..n).map(trace).collect())
 }
 
 fn follow(events: &mut Events, n: usize) -> Result<LaneViews> {

@@ -118,7 +118,11 @@ pub fn plan(
     let (tokens, targets) = (data.tokens(), data.targets());
     let (all_tokens, all_targets) = (tokens as f64 * epochs, targets as f64 * epochs);
     TrainPlan {
+        file: String::new(),
         examples: data.documents.len(),
+        records: data.records,
+        turns: data.turns,
+        thoughts: data.thoughts,
         tokens,
         targets,
         longest: data.longest,
@@ -130,5 +134,6 @@ pub fn plan(
         total_tokens: all_tokens as usize,
         seconds: seconds(network, all_tokens, all_targets, shape),
         memory: memory_bytes(network, parameters, shape),
+        rendering: Vec::new(),
     }
 }

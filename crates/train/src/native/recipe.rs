@@ -2,9 +2,6 @@
 //!
 //! Not here: the settings that may change on the way, such as when a checkpoint is written.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -83,20 +80,6 @@ pub fn digest_of(gguf: &Gguf) -> String {
     hex(&hash.finalize())
 }
 
-pub fn digest_of_file(path: &Path) -> Result<String> {
-    let mut file = s1_data::records::open(path)?;
-    let mut hash = Sha256::new();
-    let mut bytes = vec![0; 1 << 16];
-    loop {
-        let n = std::io::Read::read(&mut file, &mut bytes)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if n == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&bytes[..n]);
-    }
-}
-
 pub fn digest_of_examples(examples: &[Example]) -> String {
     let mut hash = Sha256::new();
     for Example { ids, mask } in examples {
@@ -108,7 +91,8 @@ pub fn digest_of_examples(examples: &[Example]) -> String {
     hex(&hash.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The beginning of a hash, enough to tell things apart.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 

@@ -133,6 +133,9 @@ pub fn preview() -> Preview {
     Preview {
         plan: TrainPlan {
             examples: 1000,
+            records: 1000,
+            turns: 1000,
+            thoughts: 950,
             tokens: 102_431,
             targets: 64_102,
             longest: 311,
@@ -144,6 +147,7 @@ pub fn preview() -> Preview {
             total_tokens: 819_448,
             seconds: 154.0,
             memory: 310 << 20,
+            ..TrainPlan::default()
         },
         examples: vec![
             vec![

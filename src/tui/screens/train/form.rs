@@ -270,12 +270,18 @@ fn facts(preview: &Preview, wide: bool, price: f64, app: &App) -> Vec<(String, S
         n(plan.examples),
         n(plan.longest)
     );
+    let turns = format!(
+        "{} turns carry loss, {} with a thought",
+        n(plan.turns),
+        n(plan.thoughts)
+    );
     let tokens = format!(
         "{} tokens, {:.0} % carry loss",
         n(plan.tokens),
         share(plan.targets, plan.tokens)
     );
     row(&[examples, tokens], theme.text);
+    row(&[turns], theme.text);
     let cut = format!(
         "✂ cut by the block size: {} = {:.1} %",
         n(plan.cut),

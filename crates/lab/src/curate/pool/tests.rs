@@ -104,7 +104,7 @@ fn bad_files_are_one_sentence() {
     );
     assert_eq!(error("\n\n"), "POOL is empty; there is nothing to curate");
     assert_eq!(
-        error("[{\"question\":\"a\"}]"),
+        error("[[{\"question\":\"a\"}]]"),
         "POOL, line 1: it is a JSON array; write one object per line; --skip-broken continues with the rest"
     );
     assert!(error("{\"a\":1}").starts_with("POOL, line 1: no field is recognised as the question"));

@@ -34,7 +34,7 @@ impl FormField {
         FormField::Param("threads"),
     ];
 
-    pub const ADVANCED: [FormField; 19] = [
+    pub const ADVANCED: [FormField; 20] = [
         FormField::Name,
         FormField::Param("out"),
         FormField::Param("pack"),
@@ -53,6 +53,7 @@ impl FormField {
         FormField::Param("eval_every"),
         FormField::Param("sample"),
         FormField::Param("sample_every"),
+        FormField::Param("family"),
         FormField::Price,
     ];
 

@@ -1,0 +1,227 @@
+//! A lesson as the model sees it: documents of tokens that say which of them carry loss.
+//!
+//! Every learned turn follows the very text that the model is asked with ([`Dialogue::prompt`]): the
+//! turns before it as the template writes what is over, the thought opened where there is one and
+//! skipped where there is none. Where that is not how the document began (templates drop earlier
+//! thoughts, say), a new document begins, so that each turn is learned once, as it will be asked for.
+//!
+//! Not here: what a record means (`lesson`).
+
+use std::ops::Range;
+
+use anyhow::{Result, ensure};
+
+use super::lesson::{Lesson, Turn};
+use super::thought::ThoughtPiece;
+use crate::native::network::Example;
+use s1_core::delimiters::Family;
+use s1_engine::dialogue::Dialogue;
+use s1_model::template::Message;
+
+/// More learned turns than any conversation has: each may become a document with all before it.
+const MOST_TURNS: usize = 256;
+/// Between what s1 asked and what it learned, in texts that are rendered already.
+const S1_ANSWERS: &str = "<|im_start|>assistant\n";
+const S1_ASKS: &str = "<|im_start|>user";
+/// What s1 writes before the answers of its own data.
+const S1_MARK: &str = "Answer:";
+
+/// A document, and what is in it.
+#[derive(Clone, Debug, Default)]
+pub struct Rendered {
+    pub example: Example,
+    /// Turns that carry loss.
+    pub turns: usize,
+    /// Those of them with a thought.
+    pub thoughts: usize,
+}
+
+/// The documents of a lesson.
+///
+/// # Errors
+/// If the template refuses it, or a thought or an answer has a mark inside that would end it.
+pub fn render(lesson: &Lesson, dialogue: &Dialogue) -> Result<Vec<Rendered>> {
+    match lesson {
+        Lesson::Conversation(turns) => conversation(turns, dialogue),
+        Lesson::Text(whole) => Ok(vec![text(whole, dialogue)?]),
+    }
+}
+
+/// A text, all of which carries loss; of a conversation that is rendered already, what s1 learns of
+/// it: the assistant's turns.
+fn text(text: &str, dialogue: &Dialogue) -> Result<Rendered> {
+    let mut rendered = Rendered {
+        turns: 1,
+        ..Rendered::default()
+    };
+    let is_token = |mark: &str| dialogue.tokenizer.id(mark).is_some();
+    let mut asked = Vec::new();
+    if text.contains(S1_ANSWERS) && is_token("<|im_start|>") {
+        let mut at = 0;
+        while let Some(answer) = text[at..].find(S1_ANSWERS) {
+            let answer = at + answer + S1_ANSWERS.len();
+            asked.push(at..answer);
+            let next = text[answer..].find(S1_ASKS);
+            at = next.map_or(text.len(), |next| answer + next);
+        }
+        // A question that nobody answers.
+        asked.push(at..text.len());
+    }
+    let example = &mut rendered.example;
+    let ids = dialogue.tokenizer.encode_prompt(text)?;
+    example.push_silencing(&ids, text, &asked, dialogue);
+    let end = dialogue.turn_end;
+    let blank = |id: &u32| {
+        let bytes = dialogue.tokenizer.token_bytes(*id);
+        bytes.iter().all(u8::is_ascii_whitespace)
+    };
+    // It may bring its own.
+    if ids.iter().rev().find(|id| !blank(id)).copied() != end {
+        example.end(dialogue);
+    }
+    Ok(rendered)
+}
+
+fn conversation(turns: &[Turn], dialogue: &Dialogue) -> Result<Vec<Rendered>> {
+    let learned = turns.iter().filter(|turn| turn.learned).count();
+    ensure!(
+        learned <= MOST_TURNS,
+        "it has {learned} turns to be learned, more than {MOST_TURNS}; split it"
+    );
+    let said: Vec<Message> = turns
+        .iter()
+        .map(|t| Message::new(&*t.role, &*t.content))
+        .collect();
+    let mut documents: Vec<Rendered> = Vec::new();
+    let mut written = String::new();
+    for (index, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.learned) {
+        let prompt = dialogue.prompt(&said[..index], !turn.thought.is_empty())?;
+        let fresh = prompt
+            .strip_prefix(&written)
+            .filter(|_| !written.is_empty());
+        let ids = match fresh {
+            Some(fresh) => dialogue.tokenizer.encode(fresh, false)?,
+            None => {
+                documents.push(Rendered::default());
+                dialogue.tokenizer.encode_prompt(&prompt)?
+            }
+        };
+        let Some(document) = documents.last_mut() else {
+            continue;
+        };
+        document.example.push(&ids, false);
+        let own = document.example.push_turn(turn, dialogue)?;
+        document.turns += 1;
+        document.thoughts += usize::from(!turn.thought.is_empty());
+        let end = dialogue
+            .turn_end
+            .map_or(&[][..], |id| dialogue.tokenizer.token_bytes(id));
+        written = format!("{prompt}{own}{}", String::from_utf8_lossy(end));
+    }
+    Ok(documents)
+}
+
+impl Example {
+    fn push(&mut self, ids: &[u32], loss: bool) {
+        self.ids.extend_from_slice(ids);
+        self.mask.resize(self.ids.len(), loss);
+    }
+
+    /// The end of the turn, which carries loss: a model has to learn to stop.
+    fn end(&mut self, dialogue: &Dialogue) {
+        if let Some(end) = dialogue.turn_end {
+            self.push(&[end], true);
+        }
+    }
+
+    /// Thought and answer of a turn as the model will write them, with its end. Returns the text,
+    /// without the end.
+    fn push_turn(&mut self, turn: &Turn, dialogue: &Dialogue) -> Result<String> {
+        let spec = &dialogue.delimiters.spec;
+        let answer = turn.content.trim();
+        let thought: String = turn.thought.iter().map(|p| p.text.as_str()).collect();
+        for mark in [&spec.open_tag, &spec.end_tag] {
+            let is_inside = |text: &str| !mark.is_empty() && text.contains(mark.as_str());
+            ensure!(
+                !is_inside(&thought),
+                "its thought has {mark:?} inside, which begins or ends a thought of this model"
+            );
+        }
+        let mut text = String::new();
+        if !thought.is_empty() {
+            let mut silent = silent_ranges(&turn.thought);
+            text = thought;
+            if spec.family == Family::S1 && !text.starts_with('\n') {
+                // s1's turn is opened without the newline; the model writes it.
+                text.insert(0, '\n');
+                for range in &mut silent {
+                    *range = range.start + 1..range.end + 1;
+                }
+            }
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            let ids = dialogue.tokenizer.encode(&text, false)?;
+            self.push_silencing(&ids, &text, &silent, dialogue);
+            let close = match &spec.natural_close {
+                Some(close) => format!("{close}\n"),
+                None => spec.forced_close.clone(),
+            };
+            self.push(&dialogue.tokenizer.encode(&close, false)?, true);
+            text.push_str(&close);
+        }
+        let marked = spec.family == Family::S1 && turn.attempt && !answer.contains(S1_MARK);
+        let answer = if marked {
+            format!("{S1_MARK} {answer}")
+        } else {
+            answer.to_owned()
+        };
+        self.push(&dialogue.tokenizer.encode(&answer, false)?, true);
+        self.end(dialogue);
+        text.push_str(&answer);
+        Ok(text)
+    }
+
+    /// The tokens of a text of which some bytes carry no loss: a token carries loss if none of its
+    /// bytes is silent.
+    fn push_silencing(
+        &mut self,
+        ids: &[u32],
+        text: &str,
+        silent: &[Range<usize>],
+        dialogue: &Dialogue,
+    ) {
+        let bytes = |id: u32| dialogue.tokenizer.token_bytes(id).len();
+        // SentencePiece may put a space in front, others a token that begins every text.
+        let all: usize = ids.iter().map(|&id| bytes(id)).sum();
+        let extra = all.saturating_sub(text.len());
+        let (mut at, mut next) = (0usize, 0);
+        for &id in ids {
+            let start = at.saturating_sub(extra);
+            at += bytes(id);
+            let end = at.saturating_sub(extra);
+            // In order, and apart: each is left behind once.
+            while silent.get(next).is_some_and(|s| s.end <= start) {
+                next += 1;
+            }
+            let is_silent = silent
+                .get(next)
+                .is_some_and(|s| s.start < end && start < s.end);
+            self.push(&[id], !is_silent);
+        }
+    }
+}
+
+/// Byte ranges of the thought that carry no loss.
+fn silent_ranges(pieces: &[ThoughtPiece]) -> Vec<Range<usize>> {
+    let mut at = 0;
+    let mut ranges = Vec::new();
+    for piece in pieces {
+        let end = at + piece.text.len();
+        if !piece.loss {
+            ranges.push(at..end);
+        }
+        at = end;
+    }
+    ranges
+}
