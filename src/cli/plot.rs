@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 
 use crate::config::Dirs;
 use s1_lab::report::Report;
+use s1_plot::Scale;
+use s1_plot::curves::{self, Counted};
 use s1_plot::terminal::{ChartView, Ink, text};
-use s1_plot::{Scale, curves};
 use s1_store::db::{self, Db};
 use s1_store::run::Run;
 
@@ -29,7 +30,10 @@ pub struct PlotArgs {
     /// Also the lines that the screen hides at first: the same number of waits at every budget.
     #[arg(long)]
     all: bool,
-    /// A logarithmic axis of thinking tokens.
+    /// What the axis of tokens counts (of the accuracy).
+    #[arg(long, value_enum, default_value_t = Tokens::Thinking)]
+    x: Tokens,
+    /// A logarithmic axis of tokens.
     #[arg(long)]
     log: bool,
     /// The title, in place of what the figure is called.
@@ -46,10 +50,19 @@ pub struct PlotArgs {
 /// Figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// Accuracy against average thinking tokens.
+    /// Accuracy against average tokens.
     Accuracy,
     /// The distribution of the lengths of thoughts.
     Lengths,
+}
+
+/// Tokens that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tokens {
+    /// Thinking tokens.
+    Thinking,
+    /// All generated tokens, those of the answers included.
+    All,
 }
 
 /// Draws. Errors where a run does not exist or holds nothing, or the file cannot be written.
@@ -76,7 +89,13 @@ pub fn run(args: &PlotArgs) -> Result<ExitCode> {
     let both: Vec<(&Run, &Report)> = runs.iter().zip(&reports).collect();
     let scale = if args.log { Scale::Log } else { Scale::Linear };
     let mut figure = match args.figure {
-        Kind::Accuracy => curves::accuracy(&both, scale).figure,
+        Kind::Accuracy => {
+            let counted = match args.x {
+                Tokens::Thinking => Counted::Thinking,
+                Tokens::All => Counted::All,
+            };
+            curves::accuracy(&both, scale, counted).figure
+        }
         Kind::Lengths => curves::lengths(&both, scale).figure,
     };
     if args.figure == Kind::Accuracy && figure.series.is_empty() {

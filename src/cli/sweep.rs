@@ -15,6 +15,7 @@ use super::status::StatusLine;
 use super::{interrupt, settings};
 use crate::config::Config;
 use s1_core::delimiters::Family;
+use s1_core::forcing::Policy;
 use s1_core::format;
 use s1_data::{records, sanitize};
 use s1_engine::{LoadOptions, catalog};
@@ -74,6 +75,7 @@ struct OutputPoint {
     low: f64,
     high: f64,
     avg_thinking_tokens: f64,
+    avg_answer_tokens: f64,
 }
 
 /// Runs the command. Errors where the model, the problems or the database cannot be used.
@@ -170,7 +172,14 @@ fn plan(args: &SweepArgs) -> Result<Plan> {
         problems,
         source,
         options,
-        policy: config.request.policy,
+        policy: match &earlier {
+            Some(_) => config.request.policy,
+            // A point without thinking is a thought cut at once, or it would not be on the curve.
+            None => Policy {
+                think: true,
+                ..config.request.policy
+            },
+        },
         sampling: config.request.sampling,
         name,
         db,
@@ -343,6 +352,7 @@ fn output(run: &Run) -> SweepJson {
         low: point.low,
         high: point.high,
         avg_thinking_tokens: point.avg_thinking_tokens,
+        avg_answer_tokens: point.avg_answer_tokens,
     };
     SweepJson {
         run: run.name.clone(),
@@ -358,13 +368,13 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
     let report = Report::of(run);
     writeln!(
         out,
-        "{:>8} {:>5} {:>5} {:>8} {:>9} {:>15} {:>9} {:>7}",
-        "budget", "waits", "n", "correct", "accuracy", "95 %", "thinking", "forced"
+        "{:>8} {:>5} {:>5} {:>8} {:>9} {:>15} {:>9} {:>7} {:>7}",
+        "budget", "waits", "n", "correct", "accuracy", "95 %", "thinking", "answer", "forced"
     )?;
     for point in &report.points {
         writeln!(
             out,
-            "{:>8} {:>5} {:>5} {:>8} {:>8.1}% {:>6.1}% – {:>4.1}% {:>9.1} {:>7}",
+            "{:>8} {:>5} {:>5} {:>8} {:>8.1}% {:>6.1}% – {:>4.1}% {:>9.1} {:>7.1} {:>7}",
             point.spec.budget,
             point.spec.waits,
             point.n,
@@ -373,6 +383,7 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
             point.low * 100.0,
             point.high * 100.0,
             point.avg_thinking_tokens,
+            point.avg_answer_tokens,
             point.forced
         )?;
     }
@@ -387,6 +398,13 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
             share(line.control),
             slope(line.scaling),
             share(Some(line.performance))
+        )?;
+    }
+    if let Some(long) = report.long_answers() {
+        writeln!(
+            out,
+            "{long}: some of the thinking is in the answers; s1-tui plot {} --x all counts it",
+            run.name
         )?;
     }
     let (computed, pointwise, floor) = (report.computed, report.pointwise, report.floor);

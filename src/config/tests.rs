@@ -1,6 +1,6 @@
 use super::*;
 use s1_core::delimiters::Family;
-use s1_core::forcing::{CutAt, OnLoop};
+use s1_core::forcing::{CutAt, OnLoop, Priming};
 use s1_model::device::DeviceChoice;
 
 mod doors;
@@ -79,6 +79,7 @@ fn every_key_reaches_its_place() {
         wait_text = "Hmm"
         min_thinking = 5
         cut_at = "sentence:24"
+        final_answer = "on"
         answer_max = 64
         on_loop = "answer"
         [sampling]
@@ -120,6 +121,7 @@ fn every_key_reaches_its_place() {
                     wait_text: "Hmm".into(),
                     min_thinking: 5,
                     cut_at: CutAt::Sentence { window: 24 },
+                    final_answer: Priming::On,
                     answer_max: 64,
                     on_loop: OnLoop::Answer,
                 },

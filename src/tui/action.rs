@@ -151,6 +151,7 @@ actions! {
     ZoomOut, "zoom_out", Plot, "farther", "Step back";
     ZoomAll, "zoom_all", Plot, "all", "Show the whole figure, without crosshair";
     LogAxis, "log_axis", Plot, "log", "Logarithmic or linear axis";
+    CountedTokens, "counted_tokens", Plot, "all tokens", "Count thinking tokens, or all generated tokens, along the axis";
     Lines, "lines", Plot, "lines", "Choose which lines are shown";
     Ink, "ink", Plot, "braille/ASCII", "Draw lines with braille, with blocks or with ASCII";
     Anchor, "anchor", Plot, "compare", "Compare every point with this one, problem by problem";

@@ -84,6 +84,32 @@ fn is_s1_name(name: &str) -> bool {
         .any(|word| matches!(word, "s1" | "s1.1"))
 }
 
+/// What begins the answer for a model whose thinking was ended for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Primer {
+    /// Nothing: the model begins its answer by itself.
+    #[default]
+    None,
+    /// The words with which the paper's own delimiter ends.
+    Answer,
+    /// The same, and the box that the question asks for.
+    Boxed,
+}
+
+impl Primer {
+    /// All of them; [`Delimiters::forced`] has an end for each.
+    const ALL: [Primer; 3] = [Primer::None, Primer::Answer, Primer::Boxed];
+
+    /// What is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Primer::None => "",
+            Primer::Answer => "Final Answer:",
+            Primer::Boxed => "Final Answer: \\boxed{",
+        }
+    }
+}
+
 /// Delimiters as text; the starting point for overrides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -100,8 +126,11 @@ pub struct Spec {
     pub natural_close: Option<String>,
     /// What is appended when the thinking is ended for it, or when it ended its turn.
     pub forced_close: String,
-    /// What is appended when the thinking is cut off and the text does not end in a newline.
+    /// Whether a cut begins with a newline where the text does not end in one.
     pub newline_first: bool,
+    /// Whether the model needs a [`Primer`]: one that was never trained to stop at `end_tag` goes on
+    /// to reason in its answer without it.
+    pub needs_primer: bool,
 }
 
 impl Spec {
@@ -117,6 +146,8 @@ impl Spec {
                 natural_close: Some("<|im_start|>answer".into()),
                 forced_close: "<|im_start|>answer\nFinal Answer:".into(),
                 newline_first: true,
+                // The delimiter has the words already.
+                needs_primer: false,
             },
             Family::Qwen3 | Family::R1 | Family::Generic => Spec {
                 family,
@@ -131,7 +162,19 @@ impl Spec {
                 natural_close: None,
                 forced_close: "</think>\n\n".into(),
                 newline_first: false,
+                needs_primer: family == Family::Generic,
             },
+        }
+    }
+
+    /// What begins the answer after a forced end. `wanted` is what the user says (`None`: what suits
+    /// the model), `boxed` whether the question asks for a box.
+    pub fn primer(&self, wanted: Option<bool>, boxed: bool) -> Primer {
+        let written = self.forced_close.contains(Primer::Answer.text());
+        match wanted.unwrap_or(self.needs_primer) && !written {
+            false => Primer::None,
+            true if boxed => Primer::Boxed,
+            true => Primer::Answer,
         }
     }
 
@@ -162,6 +205,51 @@ impl Spec {
     }
 }
 
+/// What ends a thought by force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForcedEnd {
+    /// Closes the thinking, after a text that ends in a newline.
+    close: Vec<u32>,
+    /// Closes the thinking, after any other text.
+    close_midline: Vec<u32>,
+    /// Begins the answer; empty for nothing.
+    pub primer: Vec<u32>,
+}
+
+impl ForcedEnd {
+    fn resolve(spec: &Spec, primer: Primer, vocabulary: &dyn TokenLookup) -> ForcedEnd {
+        // A primer stands below a delimiter on a line of its own, as in the paper.
+        let newline = spec.newline_first || primer != Primer::None;
+        let begins = vocabulary.encode(primer.text());
+        // Encoded in one piece, as the model would read it, and then parted where the primer begins.
+        let close = |before: &str| {
+            let mut whole =
+                vocabulary.encode(&format!("{before}{}{}", spec.forced_close, primer.text()));
+            let same = whole.iter().rev().zip(begins.iter().rev());
+            let same = same.take_while(|(a, b)| a == b).count();
+            let primer = whole.split_off(whole.len() - same);
+            (whole, primer)
+        };
+        let (at_line_start, primer) = close("");
+        ForcedEnd {
+            close_midline: match newline {
+                true => close("\n").0,
+                false => at_line_start.clone(),
+            },
+            close: at_line_start,
+            primer,
+        }
+    }
+
+    /// What closes the thinking, where the text before it ends in a newline or not.
+    pub fn close(&self, after_newline: bool) -> &[u32] {
+        match after_newline {
+            true => &self.close,
+            false => &self.close_midline,
+        }
+    }
+}
+
 /// Delimiters resolved to token ids.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delimiters {
@@ -175,20 +263,15 @@ pub struct Delimiters {
     pub turn_ids: Vec<u32>,
     /// Appended after a natural end, in place of the model's own delimiter.
     pub natural_close: Option<Vec<u32>>,
-    /// Appended when the model ended its turn inside the thought.
-    pub turn_close: Vec<u32>,
-    /// Appended when the thinking is cut off.
-    pub forced_close: Vec<u32>,
-    /// The same, after a text that does not end in a newline.
-    pub forced_close_midline: Vec<u32>,
+    /// Appended when the thinking is ended for it, for each primer.
+    forced: [ForcedEnd; 3],
 }
 
 impl Delimiters {
     /// Resolves the texts through the tokenizer. Errors, as one sentence, where a delimiter has
     /// no tokens at all, since a budget could then never take effect.
     pub fn resolve(spec: Spec, vocabulary: &dyn TokenLookup) -> Result<Delimiters, String> {
-        let forced_close = vocabulary.encode(&spec.forced_close);
-        if forced_close.is_empty() {
+        if vocabulary.encode(&spec.forced_close).is_empty() {
             return Err(format!(
                 "the end-of-thinking delimiter {:?} has no tokens in this model's vocabulary; give another with --think-close",
                 spec.forced_close
@@ -197,15 +280,8 @@ impl Delimiters {
         if spec.end_tag.is_empty() {
             return Err("the end-of-thinking tag is empty; give one with --think-end".into());
         }
-        let forced_close_midline = if spec.newline_first {
-            vocabulary.encode(&format!("\n{}", spec.forced_close))
-        } else {
-            forced_close.clone()
-        };
         let natural_close = spec.natural_close.as_deref().map(|t| vocabulary.encode(t));
-        let turn_close = natural_close
-            .clone()
-            .unwrap_or_else(|| forced_close.clone());
+        let forced = Primer::ALL.map(|primer| ForcedEnd::resolve(&spec, primer, vocabulary));
         let single = |tag: &str| {
             if tag.is_empty() {
                 Vec::new()
@@ -218,9 +294,7 @@ impl Delimiters {
             open_ids: single(&spec.open_tag),
             turn_ids: vocabulary.turn_ends(),
             natural_close,
-            turn_close,
-            forced_close,
-            forced_close_midline,
+            forced,
             spec,
         })
     }
@@ -230,12 +304,29 @@ impl Delimiters {
         self.end_ids.iter().chain(&self.turn_ids).copied()
     }
 
+    /// What ends a thought by force.
+    pub fn forced(&self, primer: Primer) -> &ForcedEnd {
+        &self.forced[primer as usize]
+    }
+
+    /// Single tokens that end thinking and have no place in an answer that follows a forced end: a
+    /// model that is cut off in its thought would end it once more.
+    pub fn closed(&self) -> &[u32] {
+        match self.natural_close {
+            // Here they begin a turn, which is the end of the answer.
+            Some(_) => &[],
+            None => &self.end_ids,
+        }
+    }
+
     /// Most tokens an end of thinking appends; the room to keep free for it.
     pub fn longest_close(&self) -> usize {
-        self.forced_close
-            .len()
-            .max(self.forced_close_midline.len())
-            .max(self.turn_close.len())
+        let forced = self.forced.iter().map(|end| {
+            let close = end.close.len().max(end.close_midline.len());
+            close + end.primer.len()
+        });
+        let natural = self.natural_close.iter().map(Vec::len);
+        forced.chain(natural).max().unwrap_or(0)
     }
 }
 
@@ -304,15 +395,59 @@ pub(crate) mod tests {
     fn s1_closes_with_final_answer_and_a_newline_only_where_needed() {
         let d = Delimiters::resolve(Spec::of(Family::S1), &CHATML).unwrap();
         assert_eq!(d.end_ids, [1003]);
+        let end = d.forced(Primer::None);
         assert_eq!(
-            d.forced_close,
+            end.close(true),
             CHATML.encode("<|im_start|>answer\nFinal Answer:")
         );
         assert_eq!(
-            d.forced_close_midline,
+            end.close(false),
             CHATML.encode("\n<|im_start|>answer\nFinal Answer:")
         );
         assert_eq!(d.natural_close, Some(CHATML.encode("<|im_start|>answer")));
+    }
+
+    #[test]
+    fn a_model_that_was_not_trained_to_stop_is_given_the_beginning_of_its_answer() {
+        let primer = |family, wanted, boxed| Spec::of(family).primer(wanted, boxed);
+        for (wanted, boxed, generic, trained) in [
+            (None, false, Primer::Answer, Primer::None),
+            (None, true, Primer::Boxed, Primer::None),
+            (Some(true), true, Primer::Boxed, Primer::Boxed),
+            (Some(false), true, Primer::None, Primer::None),
+        ] {
+            assert_eq!(primer(Family::Generic, wanted, boxed), generic);
+            assert_eq!(primer(Family::Qwen3, wanted, boxed), trained);
+            assert_eq!(primer(Family::R1, wanted, boxed), trained);
+            assert_eq!(
+                primer(Family::S1, wanted, boxed),
+                Primer::None,
+                "its delimiter has the words"
+            );
+        }
+        let d = Delimiters::resolve(Spec::of(Family::Generic), &PLAIN).unwrap();
+        let end = d.forced(Primer::Boxed);
+        assert_eq!(end.close(true), PLAIN.encode("</think>\n\n"));
+        assert_eq!(end.close(false), PLAIN.encode("\n</think>\n\n"));
+        assert_eq!(end.primer, PLAIN.encode("Final Answer: \\boxed{"));
+        assert_eq!(d.longest_close(), 11 + 21);
+    }
+
+    #[test]
+    fn a_forced_end_is_encoded_in_one_piece_and_parted_where_the_answer_begins() {
+        // As vocabularies do that give the last line break to the word after it.
+        static GLUED: Toy = Toy(&[
+            ("</think>\n", 1),
+            ("Final", 2),
+            (" Answer", 3),
+            ("\nFinal", 4),
+        ]);
+        let d = Delimiters::resolve(Spec::of(Family::Generic), &GLUED).unwrap();
+        let end = d.forced(Primer::Answer);
+        let whole: Vec<u32> = end.close(true).iter().chain(&end.primer).copied().collect();
+        assert_eq!(whole, GLUED.encode("</think>\n\nFinal Answer:"));
+        assert_eq!(end.close(true), [1, 4]);
+        assert_eq!(d.forced(Primer::None).close(true), [1, '\n' as u32]);
     }
 
     #[test]

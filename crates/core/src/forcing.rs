@@ -13,11 +13,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::delimiters::Delimiters;
+use super::delimiters::{Delimiters, Primer};
 use super::loops::LoopDetector;
 use super::sentence::ends_sentence;
 use super::trace::{Origin, Phase, Reason, StopReason};
 
+mod begun;
 mod decision;
 mod history;
 mod pieces;
@@ -25,8 +26,9 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use begun::Braces;
 pub use decision::{Edit, ForcingDecision, Next};
-pub use policy::{CutAt, OnLoop, POLICY, Policy};
+pub use policy::{CutAt, OnLoop, POLICY, Policy, Priming};
 
 /// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
 #[derive(Clone, Debug)]
@@ -37,13 +39,21 @@ pub struct Machine {
     wait: Vec<u32>,
     /// Most thinking tokens the context has room for.
     room: usize,
+    /// Whether the question asks for its answer in a box.
+    boxed: bool,
 
     /// Length of the trace.
     len: usize,
     phase: Phase,
     thinking: usize,
-    /// Tokens of the answer after the delimiter.
+    /// Whether the thinking was ended for the model.
+    forced: bool,
+    /// Tokens of the answer that the model wrote.
     answer: usize,
+    /// Whether there is more in it than white space.
+    answered: bool,
+    /// The answer that was begun for it.
+    begun: Option<Braces>,
     /// Where the policy replaced an attempt to end.
     waits: Vec<usize>,
     /// Where the last wait of any kind ended; an attempt to end there does not count.
@@ -81,9 +91,13 @@ impl Machine {
             delimiters,
             wait,
             room,
+            boxed: false,
             len: 0,
             thinking: 0,
+            forced: false,
             answer: 0,
+            answered: false,
+            begun: None,
             waits: Vec::new(),
             after_wait: None,
             ignored: None,
@@ -94,6 +108,11 @@ impl Machine {
             cut: false,
             cut_at_sentence: None,
         }
+    }
+
+    /// The same for a question that asks for its answer in a box, or does not.
+    pub fn boxed(self, boxed: bool) -> Machine {
+        Machine { boxed, ..self }
     }
 
     /// The phase the next token belongs to, unless it ends the thinking.
@@ -200,15 +219,16 @@ impl Machine {
         })
     }
 
+    /// What begins the answer after a forced end.
+    pub fn primer(&self) -> Primer {
+        let spec = &self.delimiters.spec;
+        spec.primer(self.policy.final_answer.wanted(), self.boxed)
+    }
+
     /// What happens before the model is asked for the next token.
     pub fn next(&self) -> Next {
         match self.phase {
-            Phase::Answer if self.answer >= self.policy.answer_max => {
-                Next::Stop(StopReason::AnswerMax)
-            }
-            Phase::Answer => Next::Sample {
-                mask: self.banned().collect(),
-            },
+            Phase::Answer => self.next_of_answer(),
             Phase::Thinking => match self.reason_to_cut() {
                 Some(reason) => Next::Edit(self.close(reason)),
                 None => {
@@ -221,6 +241,36 @@ impl Machine {
                     Next::Sample { mask }
                 }
             },
+        }
+    }
+
+    /// The beginning of the answer, where the model needs it and nothing has been answered yet.
+    fn begin_answer(&self) -> Option<Edit> {
+        let primer = &self.delimiters.forced(self.primer()).primer;
+        let due = !self.answered && self.begun.is_none() && !primer.is_empty();
+        due.then(|| Edit {
+            drop: 0,
+            keep: String::new(),
+            ids: primer.clone(),
+            origin: Origin::Forced,
+            phase: Phase::Answer,
+            reason: Reason::FinalAnswer,
+        })
+    }
+
+    fn next_of_answer(&self) -> Next {
+        if let Some(edit) = self.begin_answer().filter(|_| self.forced) {
+            Next::Edit(edit)
+        } else if self.begun.as_ref().is_some_and(Braces::are_closed) {
+            Next::Stop(StopReason::BoxClosed)
+        } else if self.answer >= self.policy.answer_max {
+            Next::Stop(StopReason::AnswerMax)
+        } else {
+            let mut mask: Vec<u32> = self.banned().collect();
+            if self.forced {
+                mask.extend(self.delimiters.closed());
+            }
+            Next::Sample { mask }
         }
     }
 
@@ -278,11 +328,11 @@ impl Machine {
         Edit {
             drop,
             keep,
-            ids: if ends_in_newline {
-                self.delimiters.forced_close.clone()
-            } else {
-                self.delimiters.forced_close_midline.clone()
-            },
+            ids: self
+                .delimiters
+                .forced(self.primer())
+                .close(ends_in_newline)
+                .to_vec(),
             origin: Origin::Forced,
             phase: Phase::Answer,
             reason,
@@ -301,10 +351,12 @@ impl Machine {
             // A new ChatML turn is the end of this one for models whose delimiters are turns.
             let over =
                 d.turn_ids.contains(&id) || (d.natural_close.is_some() && d.end_ids.contains(&id));
-            return if over {
-                ForcingDecision::Stop(StopReason::EndOfTurn)
-            } else {
-                accept
+            // One that thought and then says nothing is given the beginning of its answer.
+            let begin = || self.begin_answer().filter(|_| self.policy.think);
+            return match over.then(begin) {
+                None => accept,
+                Some(Some(edit)) => ForcingDecision::Edit(edit),
+                Some(None) => ForcingDecision::Stop(StopReason::EndOfTurn),
             };
         }
         if let Some((drop, keep)) = self.completes(&d.spec.open_tag, text) {
@@ -398,12 +450,15 @@ impl Machine {
             })
         };
         if d.turn_ids.contains(&id) {
-            edit(&d.turn_close, Reason::EndOfTurn)
+            match &d.natural_close {
+                Some(close) => edit(close, Reason::EndOfTurn),
+                None => ForcingDecision::Edit(self.close(Reason::EndOfTurn)),
+            }
         } else if let Some(close) = &d.natural_close {
             edit(close, Reason::NaturalEnd)
         } else if !keep.is_empty() {
             // The delimiter began inside a token: write it anew, on a token boundary.
-            edit(&d.turn_close, Reason::NaturalEnd)
+            edit(d.forced(Primer::None).close(true), Reason::NaturalEnd)
         } else {
             ForcingDecision::Accept {
                 phase: Phase::Answer,

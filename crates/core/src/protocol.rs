@@ -37,6 +37,14 @@ pub struct Request {
     pub probe_every: Option<usize>,
 }
 
+impl Request {
+    /// Whether it asks for its answer in a box, as the prompts of mathematical problem sets do.
+    pub fn asks_for_box(&self) -> bool {
+        let asks = |text: &str| text.contains("\\boxed");
+        asks(&self.question) || asks(&self.system)
+    }
+}
+
 impl Has<Policy> for Request {
     fn part(&self) -> &Policy {
         &self.policy

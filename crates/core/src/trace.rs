@@ -50,6 +50,9 @@ pub enum Reason {
     SentenceCut,
     /// End of thinking: a repeating loop was cut off.
     Loop,
+    /// The beginning of the answer, written after a forced end so that an answer follows and no
+    /// more reasoning.
+    FinalAnswer,
     /// Free text typed into the thought.
     Injected,
     /// The user picked an alternative of the model's own.
@@ -88,6 +91,7 @@ impl Reason {
             Reason::Cut => "cut",
             Reason::SentenceCut => "sentence_cut",
             Reason::Loop => "loop",
+            Reason::FinalAnswer => "final_answer",
             Reason::Injected => "injected",
             Reason::Chosen => "chosen",
             Reason::EndIgnored => "end_ignored",
@@ -204,6 +208,8 @@ pub enum StopReason {
     EndOfTurn,
     /// The answer reached its limit.
     AnswerMax,
+    /// The box that was opened for the answer is closed.
+    BoxClosed,
     ContextFull,
     /// The user stopped it.
     User,
@@ -215,6 +221,7 @@ impl StopReason {
         match self {
             StopReason::EndOfTurn => "end_of_turn",
             StopReason::AnswerMax => "answer_max",
+            StopReason::BoxClosed => "box_closed",
             StopReason::ContextFull => "context_full",
             StopReason::User => "user",
         }

@@ -85,7 +85,9 @@ impl Dialogue {
             spec.end_tag = end.clone();
         }
         if let Some(close) = &options.think_close {
+            // The user's own words are all that is written, unless a primer is asked for, too.
             spec.forced_close = close.clone();
+            spec.needs_primer = false;
         }
         let delimiters =
             Delimiters::resolve(spec, &TokenizerLookup(&tokenizer)).map_err(anyhow::Error::msg)?;

@@ -1,6 +1,6 @@
 //! The answer of a finished trace: read out, graded, and voted on.
 
-use s1_core::trace::{Phase, StopReason, Token, phase_text};
+use s1_core::trace::{Phase, Reason, StopReason, Token, phase_text};
 use s1_grading::{equal, extract, grade};
 
 /// An answer, read out of a trace that has ended.
@@ -37,7 +37,9 @@ impl FinalAnswer {
         stop: Option<StopReason>,
         reference: Option<&str>,
     ) -> Option<FinalAnswer> {
-        let blank = || phase_text(tokens, Phase::Answer).trim().is_empty();
+        let begun = |t: &Token| t.reason == Some(Reason::FinalAnswer) || t.text.trim().is_empty();
+        let answer = || tokens.iter().filter(|t| t.phase == Phase::Answer);
+        let blank = || answer().all(|t| t.is_delimiter() || begun(t));
         if stop? == StopReason::User && blank() {
             return None;
         }

@@ -41,12 +41,16 @@ pub struct PointStats {
     pub high: f64,
     /// Mean thinking tokens of all samples, graded or not.
     pub avg_thinking_tokens: f64,
+    /// Mean tokens of the answers of all samples, delimiters included.
+    pub avg_answer_tokens: f64,
     /// Thinking tokens of every sample.
     pub thinking: Histogram,
     /// Samples whose thinking was cut off.
     pub forced: usize,
     /// Samples whose thinking keeps to the budget.
     within: usize,
+    /// Tokens of all answers together.
+    answers: usize,
 }
 
 impl PointStats {
@@ -60,9 +64,11 @@ impl PointStats {
             low,
             high,
             avg_thinking_tokens: 0.0,
+            avg_answer_tokens: 0.0,
             thinking: Histogram::default(),
             forced: 0,
             within: 0,
+            answers: 0,
         }
     }
 
@@ -74,10 +80,17 @@ impl PointStats {
             self.thinking.push(sample.thinking);
             self.forced += usize::from(sample.forced);
             self.within += usize::from(sample.thinking <= bound);
+            self.answers += sample.answer_tokens;
         }
         self.accuracy = self.correct as f64 / self.n.max(1) as f64;
         (self.low, self.high) = stats::wilson(self.correct, self.n);
         self.avg_thinking_tokens = self.thinking.mean();
+        self.avg_answer_tokens = self.answers as f64 / self.thinking.len().max(1) as f64;
+    }
+
+    /// Mean of all tokens that a sample has, thought and answer.
+    pub fn avg_tokens(&self) -> f64 {
+        self.avg_thinking_tokens + self.avg_answer_tokens
     }
 }
 
@@ -253,6 +266,23 @@ impl Report {
         waits.iter().map(|&w| metrics(w, &self.points)).collect()
     }
 
+    /// What to know of a run whose answers are longer than its thoughts, all samples together: part
+    /// of what the curve shows was thought in the answer. One sentence.
+    pub fn long_answers(&self) -> Option<String> {
+        let samples: usize = self.points.iter().map(|p| p.thinking.len()).sum();
+        let mean = |of: &dyn Fn(&PointStats) -> f64| {
+            let sum = self.points.iter().map(|p| of(p) * p.thinking.len() as f64);
+            sum.sum::<f64>() / samples.max(1) as f64
+        };
+        let (thinking, answers) = (
+            mean(&|p| p.avg_thinking_tokens),
+            mean(&|p| p.avg_answer_tokens),
+        );
+        (thinking > 0.0 && answers > thinking).then(|| {
+            format!("answers are longer than thoughts ({answers:.0} against {thinking:.0} tokens)")
+        })
+    }
+
     /// The votes at one point for k = 1, 2, … up to the samples of the run: the equal-token
     /// majority line.
     pub fn votes(&self, point: usize) -> Vec<Votes> {
@@ -401,6 +431,36 @@ pub(super) mod tests {
         assert_eq!(line.performance, 1.0);
         let slope = 0.5 / (14.5 - 8.0 / 3.0);
         assert!((line.scaling.unwrap() - slope).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_run_that_thinks_in_its_answers_says_so() {
+        let points = vec![spec(Budget::Tokens(0), 0), spec(Budget::Tokens(64), 0)];
+        let of = |answer_tokens| {
+            let sample = |point, thinking| Sample {
+                answer_tokens,
+                ..sample(point, 0, thinking, true)
+            };
+            Report::of(&run(
+                points.clone(),
+                vec![vec![sample(0, 0), sample(1, 64)]],
+            ))
+        };
+        let long = of(200);
+        assert_eq!(long.points[1].avg_answer_tokens, 200.0);
+        assert_eq!(long.points[1].avg_tokens(), 264.0);
+        assert_eq!(
+            long.long_answers().unwrap(),
+            "answers are longer than thoughts (200 against 32 tokens)"
+        );
+        assert_eq!(of(12).long_answers(), None);
+        let only_answers = vec![spec(Budget::Tokens(0), 0)];
+        let report = Report::of(&run(only_answers, vec![vec![sample(0, 0, 0, true)]]));
+        assert_eq!(
+            report.long_answers(),
+            None,
+            "there is no thought to be longer than"
+        );
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Votes {
     /// Mean of the thinking tokens of all `k` samples together: the place of the vote on an axis
     /// of tokens spent.
     pub avg_total_thinking_tokens: f64,
+    /// Mean of all tokens of all `k` samples together, answers included.
+    pub avg_total_tokens: f64,
     /// Share of problems that at least one of `k` samples gets right, estimated from all samples:
     /// pass@k.
     pub pass: f64,
@@ -31,10 +33,17 @@ pub struct Votes {
 /// The votes at one point, counted problem by problem.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ballots {
-    /// For k = 1, 2, …: problems whose elected answer is right, and the thinking tokens of all.
-    of_first: Vec<(usize, usize)>,
+    /// For k = 1, 2, …: problems whose elected answer is right, and the tokens of all.
+    of_first: Vec<FirstVotes>,
     /// Problems by their number of samples and of right ones.
     problems: BTreeMap<(usize, usize), usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct FirstVotes {
+    correct: usize,
+    thinking: usize,
+    answers: usize,
 }
 
 impl Ballots {
@@ -46,16 +55,18 @@ impl Ballots {
         let right = samples.iter().filter(|s| s.correct == Some(true)).count();
         *self.problems.entry((samples.len(), right)).or_default() += 1;
         if self.of_first.len() < samples.len() {
-            self.of_first.resize(samples.len(), (0, 0));
+            self.of_first.resize(samples.len(), FirstVotes::default());
         }
-        let mut tokens = 0;
+        let (mut thinking, mut answers) = (0, 0);
         let mut count = VoteCount::default();
-        for (sample, (correct, total)) in samples.iter().zip(&mut self.of_first) {
-            tokens += sample.thinking;
+        for (sample, first) in samples.iter().zip(&mut self.of_first) {
+            thinking += sample.thinking;
+            answers += sample.answer_tokens;
             count.push(sample.answer.as_deref());
             let elected = count.leader().map(|(at, _)| &samples[at]);
-            *total += tokens;
-            *correct += usize::from(elected.is_some_and(|s| s.correct == Some(true)));
+            first.thinking += thinking;
+            first.answers += answers;
+            first.correct += usize::from(elected.is_some_and(|s| s.correct == Some(true)));
         }
     }
 
@@ -66,7 +77,11 @@ impl Ballots {
     }
 
     fn of(&self, k: usize) -> Votes {
-        let (correct, tokens) = self.of_first[k - 1];
+        let FirstVotes {
+            correct,
+            thinking,
+            answers,
+        } = self.of_first[k - 1];
         let (mut n, mut pass) = (0, 0.0);
         for (&(samples, right), &problems) in &self.problems {
             if let Some(share) = stats::pass_at(k, samples, right) {
@@ -83,7 +98,8 @@ impl Ballots {
             accuracy: mean(correct as f64),
             low,
             high,
-            avg_total_thinking_tokens: mean(tokens as f64),
+            avg_total_thinking_tokens: mean(thinking as f64),
+            avg_total_tokens: mean((thinking + answers) as f64),
             pass: mean(pass),
         }
     }
@@ -121,6 +137,8 @@ mod tests {
         assert_eq!(right, [0, 0, 1]);
         let tokens: Vec<f64> = votes.iter().map(|v| v.avg_total_thinking_tokens).collect();
         assert_eq!(tokens, [10.0, 20.0, 30.0]);
+        let tokens: Vec<f64> = votes.iter().map(|v| v.avg_total_tokens).collect();
+        assert_eq!(tokens, [14.0, 28.0, 42.0]);
         // 2 of 3 right and 1 of 3 right.
         assert!((votes[0].pass - 0.5).abs() < 1e-12);
         assert!((votes[1].pass - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);

@@ -2,12 +2,18 @@
 
 use super::Figure;
 
-/// `series,name,x,y,low,high,detail`, one row per point, with quotes where RFC 4180 asks for them.
+/// `series,name,x,y,low,high,detail`, and what stands beside the points, one row per point, with quotes where RFC 4180 asks for them.
 /// Hidden series are left out, as in a drawing, and so are points that are
 /// no numbers. Numbers are written in full: reading them back
 /// gives the same numbers.
 pub fn write(figure: &Figure) -> String {
-    let mut out = String::from("series,name,x,y,low,high,detail\n");
+    let mut out = String::from("series,name,x,y,low,high,detail");
+    let beside = !figure.beside.is_empty();
+    if beside {
+        out.push(',');
+        out.push_str(&field(&figure.beside.replace(' ', "_")));
+    }
+    out.push('\n');
     for (_, series) in figure.shown() {
         for point in series.points.iter().filter(|p| p.is_finite()) {
             let number = |v: f64| {
@@ -22,7 +28,7 @@ pub fn write(figure: &Figure) -> String {
                 .map_or((String::new(), String::new()), |(l, h)| {
                     (number(l), number(h))
                 });
-            let row = [
+            let mut row = vec![
                 field(&series.name),
                 field(&point.name),
                 number(point.x),
@@ -31,6 +37,9 @@ pub fn write(figure: &Figure) -> String {
                 high,
                 field(&point.detail),
             ];
+            if beside {
+                row.push(point.beside.map_or(String::new(), number));
+            }
             out.push_str(&row.join(","));
             out.push('\n');
         }

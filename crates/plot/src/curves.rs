@@ -6,6 +6,40 @@ use s1_lab::stats::Histogram;
 use s1_lab::votes::Votes;
 use s1_store::run::{Budget, Run};
 
+/// What the axis of tokens counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// Thinking tokens.
+    #[default]
+    Thinking,
+    /// All generated tokens, answers included.
+    All,
+}
+
+impl Counted {
+    fn of(self, point: &PointStats) -> f64 {
+        match self {
+            Counted::Thinking => point.avg_thinking_tokens,
+            Counted::All => point.avg_tokens(),
+        }
+    }
+
+    fn of_votes(self, votes: &Votes) -> f64 {
+        match self {
+            Counted::Thinking => votes.avg_total_thinking_tokens,
+            Counted::All => votes.avg_total_tokens,
+        }
+    }
+
+    /// The other one.
+    pub fn other(self) -> Counted {
+        match self {
+            Counted::Thinking => Counted::All,
+            Counted::All => Counted::Thinking,
+        }
+    }
+}
+
 /// Where a point of the drawing comes from: which of the runs, and which of its points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurveSource {
@@ -37,21 +71,25 @@ impl Curves {
     }
 }
 
-/// Accuracy against average thinking tokens, one line per strategy, all runs in one figure:
+/// Accuracy against average tokens, one line per strategy, all runs in one figure:
 ///
 /// - the budgets without waits, a solid line;
 /// - Wait × 1, 2, … from the natural end on, dashed;
 /// - the same number of waits at every budget, dotted and hidden until it is wanted;
 /// - with several samples per problem the majority vote over thoughts of the shortest budget,
 ///   dotted, at the tokens of all its voters together.
-pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
+pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale, counted: Counted) -> Curves {
+    let tokens = match counted {
+        Counted::Thinking => "thinking tokens",
+        Counted::All => "all generated tokens",
+    };
     let mut curves = Curves {
         figure: Figure {
-            title: "accuracy against thinking tokens".into(),
+            title: format!("accuracy against {tokens}"),
             subtitle: subtitle(runs),
             caption: metrics(runs),
             x: Axis {
-                label: "average thinking tokens".into(),
+                label: format!("average {tokens}"),
                 scale,
                 ..Axis::default()
             },
@@ -60,12 +98,13 @@ pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
                 unit: Unit::Percent,
                 ..Axis::default()
             },
+            beside: "answer tokens".into(),
             ..Figure::default()
         },
         ..Curves::default()
     };
     for (index, (run, report)) in runs.iter().enumerate() {
-        strategies(&mut curves, index, run, report);
+        strategies(&mut curves, (index, counted), run, report);
     }
     for (series, marker) in curves
         .figure
@@ -78,7 +117,7 @@ pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale) -> Curves {
     curves
 }
 
-fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
+fn strategies(curves: &mut Curves, (index, counted): (usize, Counted), run: &Run, report: &Report) {
     let source = |point| CurveSource { run: index, point };
     let mut line = |name: String, dash, hidden, picked: Vec<usize>| {
         let mut picked: Vec<(usize, &PointStats)> = picked
@@ -86,10 +125,10 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
             .filter_map(|i| Some((i, report.points.get(i)?)))
             .filter(|(_, p)| p.n > 0)
             .collect();
-        picked.sort_by(|a, b| a.1.avg_thinking_tokens.total_cmp(&b.1.avg_thinking_tokens));
+        picked.sort_by(|a, b| counted.of(a.1).total_cmp(&counted.of(b.1)));
         let series = Series {
             name,
-            points: picked.iter().map(|(_, p)| measured(p)).collect(),
+            points: picked.iter().map(|(_, p)| measured(p, counted)).collect(),
             dash,
             color: index,
             hidden,
@@ -140,7 +179,7 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
     for point in natural.iter().filter_map(|i| report.points.get(*i)) {
         if point.spec.waits > 0 && point.n > 0 {
             curves.figure.notes.push(Annotation {
-                x: point.avg_thinking_tokens,
+                x: counted.of(point),
                 y: point.accuracy,
                 text: name(point),
                 series: named,
@@ -158,7 +197,7 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
                 "{}, majority of n at budget {}",
                 run.name, point.spec.budget
             ),
-            points: votes.iter().map(vote).collect(),
+            points: votes.iter().map(|v| vote(v, counted)).collect(),
             dash: Dash::Dotted,
             color: index,
             ..Series::default()
@@ -167,13 +206,14 @@ fn strategies(curves: &mut Curves, index: usize, run: &Run, report: &Report) {
     }
 }
 
-fn measured(point: &PointStats) -> DataPoint {
+fn measured(point: &PointStats, counted: Counted) -> DataPoint {
     DataPoint {
-        x: point.avg_thinking_tokens,
+        x: counted.of(point),
         y: point.accuracy,
         interval: Some((point.low, point.high)),
         name: name(point),
         detail: format!("{}/{}", point.correct, point.n),
+        beside: Some(point.avg_answer_tokens),
     }
 }
 
@@ -186,13 +226,14 @@ pub fn name(point: &PointStats) -> String {
     }
 }
 
-fn vote(votes: &Votes) -> DataPoint {
+fn vote(votes: &Votes, counted: Counted) -> DataPoint {
     DataPoint {
-        x: votes.avg_total_thinking_tokens,
+        x: counted.of_votes(votes),
         y: votes.accuracy,
         interval: Some((votes.low, votes.high)),
         name: format!("majority of {}", votes.k),
         detail: format!("{}/{}", votes.correct, votes.n),
+        beside: Some(votes.avg_total_tokens - votes.avg_total_thinking_tokens),
     }
 }
 
@@ -243,6 +284,8 @@ fn metrics(runs: &[(&Run, &Report)]) -> String {
         }
         let best = metrics.iter().map(|m| m.performance).fold(0.0, f64::max);
         parts.push(format!("performance {:.1} %", best * 100.0));
+        // First, as this is what a narrow screen shows.
+        parts.splice(0..0, report.long_answers());
         let name = if runs.len() > 1 {
             format!("{}: ", run.name)
         } else {

@@ -18,6 +18,7 @@ pub fn curve() -> Figure {
             interval: Some(((p - half).max(0.0), (p + half).min(1.0))),
             name: name.into(),
             detail: format!("{right}/200"),
+            beside: None,
         }
     };
     let tuned = [
@@ -86,6 +87,7 @@ pub fn curve() -> Figure {
             text: "Wait ×2".into(),
             series: Some(1),
         }],
+        beside: String::new(),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Figure {
     pub series: Vec<Series>,
     /// Words at places.
     pub notes: Vec<Annotation>,
+    /// What [`DataPoint::beside`] counts; empty where points have no such number.
+    pub beside: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,6 +105,8 @@ pub struct DataPoint {
     pub name: String,
     /// What it rests on: `158/200`.
     pub detail: String,
+    /// A number that belongs to it and has no axis.
+    pub beside: Option<f64>,
 }
 
 impl DataPoint {
@@ -266,6 +270,10 @@ impl Figure {
         }
         let x = self.x.unit.exact(point.x);
         out.push_str(&format!(" at {x} {}", clean_line(&self.x.label)));
+        if let Some(beside) = point.beside {
+            let beside = Unit::Number.exact(beside);
+            out.push_str(&format!(", {beside} {}", clean_line(&self.beside)));
+        }
         Some(out.trim_end().to_owned())
     }
 }

@@ -13,7 +13,7 @@ use s1_core::trace::{Origin, Phase, Reason, Token};
 const VERSION: u8 = 1;
 
 /// Every reason with its code in the file; a code is never used for another reason.
-const REASONS: [(Reason, u8); 13] = [
+const REASONS: [(Reason, u8); 14] = [
     (Reason::Wait, 1),
     (Reason::UserWait, 2),
     (Reason::NaturalEnd, 3),
@@ -27,6 +27,7 @@ const REASONS: [(Reason, u8); 13] = [
     (Reason::Kept, 11),
     (Reason::EndIgnored, 12),
     (Reason::UserEndIgnored, 13),
+    (Reason::FinalAnswer, 14),
 ];
 
 pub(super) fn ids(ids: &[u32]) -> Vec<u8> {

@@ -18,7 +18,7 @@ use crate::tui::widgets::list::{neighbour, step_row};
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
 use s1_lab::sweep::SweepConfig;
-use s1_plot::curves::{self, CurveSource, Curves};
+use s1_plot::curves::{self, Counted, CurveSource, Curves};
 use s1_plot::terminal::ChartView;
 use s1_plot::{Figure, Scale};
 use s1_store::run::{Row, Run, RunSummary};
@@ -155,6 +155,8 @@ pub struct Plots {
     pub lengths_view: ChartView,
     /// A logarithmic axis of tokens.
     pub log: bool,
+    /// What the axis of tokens counts.
+    pub counted: Counted,
     /// Selected row of the list of runs.
     pub row: usize,
     /// Selected problem and point of the item matrix.
@@ -262,7 +264,7 @@ impl Plots {
         let scale = if self.log { Scale::Log } else { Scale::Linear };
         let before = self.view.cursor.and_then(|(s, p)| self.curves.source(s, p));
         let series = self.view.cursor.map(|(s, _)| s);
-        self.curves = curves::accuracy(&runs, scale);
+        self.curves = curves::accuracy(&runs, scale, self.counted);
         self.lengths = curves::lengths(&runs, scale);
         let all = [&mut self.curves, &mut self.lengths];
         for series in all.into_iter().flat_map(|c| &mut c.figure.series) {

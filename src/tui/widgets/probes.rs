@@ -57,7 +57,8 @@ pub fn runs(probes: &[Probe]) -> Vec<ProbeRun> {
             _ => runs.push(ProbeRun {
                 answer: probe.answer.clone(),
                 count: 1,
-                correct: probe.correct,
+                // Sessions of earlier versions called it wrong where nothing was read.
+                correct: probe.correct.filter(|_| probe.answer.is_some()),
             }),
         }
     }

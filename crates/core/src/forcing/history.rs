@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::loops::Loop;
-use crate::trace::{POLICY_WAITS, Phase, Reason, Token, wait_positions};
+use crate::trace::{Origin, POLICY_WAITS, Phase, Reason, Token, wait_positions};
 
 /// How many of the last thinking tokens are kept to find delimiters that arrive in pieces.
 const RECENT: usize = 64;
@@ -16,12 +16,25 @@ impl Machine {
         }
         if token.is_delimiter() {
             self.phase = Phase::Answer;
+            self.forced =
+                token.origin == Origin::Forced && token.reason != Some(Reason::NaturalEnd);
             self.cut = false;
             self.cut_at_sentence = None;
             return None;
         }
         if token.phase == Phase::Answer {
-            self.answer += 1;
+            match token.reason {
+                Some(Reason::FinalAnswer) => self.begun.get_or_insert_default().push(&token.text),
+                _ => {
+                    self.answer += 1;
+                    self.answered |= !token.text.trim().is_empty();
+                    // Only a box that was opened for the model ends its answer.
+                    let open = self.begun.as_mut().filter(|b| b.are_opened());
+                    if let Some(braces) = open {
+                        braces.push(&token.text);
+                    }
+                }
+            }
             return None;
         }
         self.thinking += 1;
@@ -71,7 +84,8 @@ impl Machine {
             self.delimiters.clone(),
             self.wait.clone(),
             self.room,
-        );
+        )
+        .boxed(self.boxed);
         for token in tokens {
             fresh.push(token);
         }

@@ -69,6 +69,33 @@ pub enum OnLoop {
     Answer,
 }
 
+/// Whether a thought that is ended for the model is followed by the beginning of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priming {
+    /// Where the model needs it.
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
+impl Priming {
+    /// What was done before it could be chosen: what is stored without it means this.
+    fn before() -> Priming {
+        Priming::Off
+    }
+
+    /// What the user says; `None` leaves it to the model.
+    pub(super) fn wanted(self) -> Option<bool> {
+        match self {
+            Priming::Auto => None,
+            Priming::On => Some(true),
+            Priming::Off => Some(false),
+        }
+    }
+}
+
 /// The rules of one generation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -84,6 +111,9 @@ pub struct Policy {
     pub min_thinking: usize,
     /// Where the thinking is cut at the budget.
     pub cut_at: CutAt,
+    /// Whether the answer is begun for the model where its thinking was ended for it.
+    #[serde(default = "Priming::before")]
+    pub final_answer: Priming,
     /// Upper bound on what the model writes after the end-of-thinking delimiter.
     pub answer_max: usize,
     /// What to do about a repeating loop.
@@ -99,6 +129,7 @@ impl Default for Policy {
             wait_text: "Wait".into(),
             min_thinking: 0,
             cut_at: CutAt::Token,
+            final_answer: Priming::Auto,
             answer_max: 512,
             on_loop: OnLoop::Report,
         }
@@ -108,6 +139,15 @@ impl Default for Policy {
 const ON_LOOP: &[Word] = &[
     ("report", "Say so and go on."),
     ("answer", "Cut the thinking off, so that the model answers."),
+];
+
+const PRIMING: &[Word] = &[
+    (
+        "auto",
+        "For models that were not trained to end a thought; s1's delimiter has the words already.",
+    ),
+    ("on", "For every model."),
+    ("off", "Never."),
 ];
 
 /// The parameters of a [`Policy`].
@@ -166,6 +206,29 @@ pub const POLICY: &[Param<Policy>] = &[
     .allowed("\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens")
     .flag(&["cut-at"], "token|sentence[:N]"),
     Param::new(
+        "final_answer",
+        "Final Answer:",
+        "Whether a forced end of thinking goes on with \"Final Answer:\", and \\boxed{ where the question asks for one, so that a model that was not trained to think answers instead of reasoning on.",
+        Access::Choice(
+            PRIMING,
+            Lens {
+                get: |policy: &Policy| match policy.final_answer {
+                    Priming::Auto => "auto".into(),
+                    Priming::On => "on".into(),
+                    Priming::Off => "off".into(),
+                },
+                set: |policy: &mut Policy, word| {
+                    policy.final_answer = match word.as_str() {
+                        "on" => Priming::On,
+                        "off" => Priming::Off,
+                        _ => Priming::Auto,
+                    }
+                },
+            },
+        ),
+    )
+    .flag(&["final-answer"], "auto|on|off"),
+    Param::new(
         "answer_max",
         "Longest answer",
         "Tokens that the model writes after its thinking at most.",
@@ -200,3 +263,19 @@ pub const POLICY: &[Param<Policy>] = &[
         "Cut the thinking off when it repeats itself in a loop.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_before_answers_were_begun_means_what_it_meant() {
+        let stored: Policy = serde_json::from_str(r#"{"waits":1}"#).unwrap();
+        assert_eq!(stored.final_answer, Priming::Off);
+        let now = serde_json::to_string(&Policy::default()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Policy>(&now).unwrap(),
+            Policy::default()
+        );
+    }
+}

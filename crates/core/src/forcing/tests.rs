@@ -26,6 +26,12 @@ impl Play {
         }
     }
 
+    /// The same for a question that asks for its answer in a box.
+    fn boxed(mut self) -> Play {
+        self.machine = self.machine.boxed(true);
+        self
+    }
+
     fn text_of(&self, id: u32) -> String {
         let whole = self.vocabulary.0.iter().find(|(_, i)| *i == id);
         whole.map_or_else(
@@ -361,8 +367,122 @@ fn a_cut_in_the_middle_of_an_end_does_not_leave_half_of_it() {
         },
     );
     p.says("ab</th").settle();
-    assert_eq!(p.text(), "ab</think>\n\n");
+    assert_eq!(p.text(), "ab\n</think>\n\nFinal Answer:");
     assert_eq!(p.thinking(), 2);
+}
+
+#[test]
+fn a_model_that_was_not_trained_to_stop_is_given_the_beginning_of_its_answer() {
+    let cut = |max| Policy {
+        max_thinking: Some(max),
+        ..policy()
+    };
+    // Whatever ends the thought: the budget, also one of nothing, the user, a loop.
+    let mut budget = Play::new(Family::Generic, &PLAIN, cut(2));
+    budget.says("ab").settle();
+    assert_eq!(budget.text(), "ab\n</think>\n\nFinal Answer:");
+    let mut nothing = Play::new(Family::Generic, &PLAIN, cut(0));
+    nothing.settle();
+    assert_eq!(nothing.text(), "\n</think>\n\nFinal Answer:");
+    let mut user = Play::new(Family::Generic, &PLAIN, policy());
+    user.says("a\n").machine.ask_cut();
+    user.settle();
+    assert_eq!(user.text(), "a\n</think>\n\nFinal Answer:");
+    let mut repeats = Play::new(
+        Family::Generic,
+        &PLAIN,
+        Policy {
+            on_loop: OnLoop::Answer,
+            ..policy()
+        },
+    );
+    repeats.says(&"abcdefgh".repeat(4)).settle();
+    assert!(repeats.text().ends_with("h\n</think>\n\nFinal Answer:"));
+    // Or itself, where it ends its turn; not where it writes the delimiter.
+    let mut turn = Play::new(Family::Generic, &PLAIN, policy());
+    turn.says("a<|endoftext|>").settle();
+    assert_eq!(turn.text(), "a\n</think>\n\nFinal Answer:");
+    let mut natural = Play::new(Family::Generic, &PLAIN, policy());
+    natural.says("a</think>\n5<|endoftext|>");
+    assert_eq!(natural.text(), "a</think>\n5");
+    // One that ends its turn before it has answered has not answered.
+    let mut silent = Play::new(Family::Generic, &PLAIN, policy());
+    silent.says("a</think>\n<|endoftext|>5<|endoftext|>");
+    assert_eq!(silent.text(), "a</think>\nFinal Answer:5");
+    assert_eq!(silent.stop, Some(StopReason::EndOfTurn));
+    let mut silent = Play::new(Family::Qwen3, &QWEN3, policy());
+    silent.says("a</think><|im_end|>");
+    assert_eq!(silent.text(), "a</think>");
+
+    // The primer is forced, part of the answer, not of the delimiter, and not the model's own.
+    let primer = &budget.trace[budget.trace.len() - 13..];
+    assert!(primer.iter().all(|t| {
+        (t.origin, t.phase, t.reason) == (Origin::Forced, Phase::Answer, Some(Reason::FinalAnswer))
+    }));
+    let answer = crate::trace::phase_text(&budget.trace, Phase::Answer);
+    assert_eq!(answer, "Final Answer:");
+    budget.says(" \\frac{1}{2}<|endoftext|>");
+    assert!(budget.text().ends_with("Final Answer: \\frac{1}{2}"));
+    assert_eq!(budget.stop, Some(StopReason::EndOfTurn));
+}
+
+#[test]
+fn a_box_that_was_opened_for_the_answer_ends_it_when_it_closes() {
+    let short = Policy {
+        max_thinking: Some(1),
+        answer_max: 12,
+        ..policy()
+    };
+    let boxed = "a\n</think>\n\nFinal Answer: \\boxed{";
+    let mut p = Play::new(Family::Generic, &PLAIN, short.clone()).boxed();
+    p.says("a\\frac{1}{2}} and more");
+    assert_eq!(p.text(), format!("{boxed}\\frac{{1}}{{2}}}}"));
+    assert_eq!(p.stop, Some(StopReason::BoxClosed));
+    // One that is never closed has the length of an answer; what was begun for it does not count.
+    let mut p = Play::new(Family::Generic, &PLAIN, short.clone()).boxed();
+    p.says("a1, 2, 3, 4, 5, 6");
+    assert_eq!(p.text(), format!("{boxed}1, 2, 3, 4, "));
+    assert_eq!(p.stop, Some(StopReason::AnswerMax));
+    // Rewound behind the delimiter, the answer is begun anew.
+    p.trace.truncate(1 + 11);
+    p.machine.rewind(&p.trace.clone());
+    p.stop = None;
+    p.says("7}");
+    assert_eq!(p.text(), format!("{boxed}7}}"));
+    // A model that stops by itself is not told how to answer, unless that is asked for.
+    let off = Policy {
+        final_answer: Priming::Off,
+        ..short.clone()
+    };
+    let mut p = Play::new(Family::Generic, &PLAIN, off).boxed();
+    p.says("a7");
+    assert_eq!(p.text(), "a</think>\n\n7");
+    for (asked, text) in [
+        (Priming::Auto, "a</think>\n\n7"),
+        (Priming::On, "a\n</think>\n\nFinal Answer: \\boxed{7"),
+    ] {
+        let policy = Policy {
+            final_answer: asked,
+            ..short.clone()
+        };
+        let mut p = Play::new(Family::Qwen3, &QWEN3, policy).boxed();
+        p.says("a7");
+        assert_eq!(p.text(), text);
+    }
+}
+
+#[test]
+fn a_thought_that_was_ended_for_the_model_is_not_ended_once_more() {
+    let cut = Policy {
+        max_thinking: Some(1),
+        ..policy()
+    };
+    let mut p = Play::new(Family::Qwen3, &QWEN3, cut);
+    p.says("a</think>1</think>2");
+    assert_eq!(p.text(), "a</think>\n\n.1.2", "it is masked");
+    let mut p = Play::new(Family::Qwen3, &QWEN3, policy());
+    p.says("a</think>1</think>2");
+    assert_eq!(p.text(), "a</think>1</think>2", "its own affair");
 }
 
 #[test]

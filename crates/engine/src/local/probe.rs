@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use super::loaded::Loaded;
 use super::sequence::Sequence;
-use crate::probe;
+use crate::probe::{self, ProbeAnswer};
+use s1_core::delimiters::Primer;
 use s1_core::sampling::Sampling;
 use s1_core::tree::Probe;
 use s1_model::cache::Cache;
@@ -22,33 +23,35 @@ pub(super) fn run(
     at: usize,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Option<Probe>> {
-    let request = &sequence.members[0].request;
-    let tokens = &sequence.tokens[..at];
-    let close = probe::closing(&model.delimiters, request.policy.think, tokens)?;
+    let machine = sequence.machine();
+    let primer = machine.primer();
+    let close = probe::closing(machine, &sequence.tokens[..at])?;
     let Some(cache) = sequence.cache.as_mut() else {
         anyhow::bail!("this branch has not been computed; resume it before probing");
     };
     let (base, held) = (sequence.prompt.len() + at, cache.len());
-    let text = if base < held {
+    let given = if base < held {
         // The tokens after `at` must survive: work on a copy of the prefix.
         let mut copy = cache.fork(base, model.context)?;
-        answer(model, close, &mut copy, interrupted)
+        answer(model, (close, primer), &mut copy, interrupted)
     } else {
-        let text = answer(model, close, cache, interrupted);
+        let given = answer(model, (close, primer), cache, interrupted);
         cache.truncate(held);
-        text
+        given
     }?;
-    Ok(text.map(|text| probe::read(at, &text, request.reference.as_deref())))
+    let reference = sequence.members[0].request.reference.as_deref();
+    Ok(given.map(|given| probe::read(primer, at, &given, reference)))
 }
 
 /// Closes the thought in `cache` and decodes the answer greedily.
 fn answer(
     model: &Loaded,
-    close: &[u32],
+    (close, primer): (Vec<u32>, Primer),
     cache: &mut Cache,
     interrupted: &dyn Fn() -> bool,
-) -> Result<Option<String>> {
-    let mut ids = close.to_vec();
+) -> Result<Option<ProbeAnswer>> {
+    let mut ids = close;
+    let mut complete = false;
     let mut decoder = StreamDecoder::new();
     let mut text = String::new();
     for _ in 0..probe::MAX_TOKENS {
@@ -62,16 +65,19 @@ fn answer(
         let rows = model.decoder.forward(&mut [lane], Logits::Last)?;
         let logits = rows.first().map(Vec::as_slice).unwrap_or_default();
         let vocab = model.tokenizer.vocab_size();
-        let id = sampler::sample(logits, vocab, &[], &[], &Sampling::default(), 0, 0)?;
-        if probe::ends_with(&model.delimiters, id) {
+        let mask = model.delimiters.closed();
+        let id = sampler::sample(logits, vocab, mask, &[], &Sampling::default(), 0, 0)?;
+        complete = probe::ends_with(&model.delimiters, id);
+        if complete {
             break;
         }
         text.push_str(&decoder.push(model.tokenizer.token_bytes(id)));
-        if probe::is_complete(&text) {
+        complete = probe::is_complete(primer, &text);
+        if complete {
             break;
         }
         ids = vec![id];
     }
     text.push_str(&decoder.finish());
-    Ok(Some(text))
+    Ok(Some(ProbeAnswer { text, complete }))
 }

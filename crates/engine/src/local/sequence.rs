@@ -128,7 +128,8 @@ impl Sequence {
             );
         };
         let wait = model.tokenizer.encode_plain(&request.policy.wait_text)?;
-        let machine = Machine::new(request.policy.clone(), model.delimiters.clone(), wait, room);
+        let machine = Machine::new(request.policy.clone(), model.delimiters.clone(), wait, room)
+            .boxed(request.asks_for_box());
         let member = Member {
             id,
             request,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::problems::ProblemOptions;
 use s1_core::field;
+use s1_core::forcing::Policy;
 use s1_core::param::{Access, Has, Param};
 use s1_core::sampling::Sampling;
 use s1_store::run::{Budget, PointSpec};
@@ -24,6 +25,8 @@ pub struct SweepConfig {
     pub limit: Option<usize>,
     /// Answers per problem and point.
     pub samples: usize,
+    /// Rules that hold for all points.
+    pub policy: Policy,
     pub sampling: Sampling,
     /// Most problems that are thought about at once.
     pub lanes: usize,
@@ -50,6 +53,7 @@ impl Default for SweepConfig {
             waits: vec![0],
             limit: None,
             samples: 1,
+            policy: Policy::default(),
             sampling: Sampling::default(),
             lanes: 8,
             name: None,
@@ -59,6 +63,15 @@ impl Default for SweepConfig {
             id_field: None,
             skip_broken: false,
         }
+    }
+}
+
+impl Has<Policy> for SweepConfig {
+    fn part(&self) -> &Policy {
+        &self.policy
+    }
+    fn part_mut(&mut self) -> &mut Policy {
+        &mut self.policy
     }
 }
 

@@ -11,6 +11,7 @@ fn every_strategy_is_a_line_of_its_own_and_points_lead_back() {
     let curves = accuracy(
         &[(&tuned, &reports[0]), (&base, &reports[1])],
         Scale::Linear,
+        Counted::Thinking,
     );
     let names: Vec<&str> = curves
         .figure
@@ -55,7 +56,7 @@ fn every_strategy_is_a_line_of_its_own_and_points_lead_back() {
 fn samples_bring_the_majority_line_at_the_tokens_of_all_voters() {
     let run = run("r", 20, 20, 3);
     let report = Report::of(&run);
-    let curves = accuracy(&[(&run, &report)], Scale::Log);
+    let curves = accuracy(&[(&run, &report)], Scale::Log, Counted::Thinking);
     let line = curves.figure.series.last().unwrap();
     assert_eq!(line.name, "r, majority of n at budget 16");
     let x: Vec<f64> = line.points.iter().map(|p| p.x).collect();
@@ -100,7 +101,7 @@ fn runs_without_anything_in_them_give_empty_figures() {
     run.rows.clear();
     let report = Report::of(&run);
     assert!(
-        accuracy(&[(&run, &report)], Scale::Log)
+        accuracy(&[(&run, &report)], Scale::Log, Counted::Thinking)
             .figure
             .series
             .is_empty()
@@ -111,5 +112,39 @@ fn runs_without_anything_in_them_give_empty_figures() {
             .series
             .is_empty()
     );
-    assert!(accuracy(&[], Scale::Linear).figure.series.is_empty());
+    let none = accuracy(&[], Scale::Linear, Counted::All);
+    assert!(none.figure.series.is_empty());
+}
+
+#[test]
+fn the_answers_count_where_the_thinking_happened_in_them() {
+    let mut run = run("r", 20, 20, 3);
+    for sample in run.rows.iter_mut().flat_map(|row| &mut row.samples) {
+        sample.answer_tokens = 100;
+    }
+    let report = Report::of(&run);
+    let both = [Counted::Thinking, Counted::All];
+    let [thinking, all] = both.map(|counted| accuracy(&[(&run, &report)], Scale::Linear, counted));
+    assert_eq!(all.figure.x.label, "average all generated tokens");
+    assert!(
+        thinking
+            .figure
+            .caption
+            .starts_with("answers are longer than thoughts (100 against "),
+        "{}",
+        thinking.figure.caption
+    );
+    for (s, series) in all.figure.series.iter().enumerate() {
+        for (p, point) in series.points.iter().enumerate() {
+            let before = &thinking.figure.series[s].points[p];
+            assert_eq!(point.x, before.x + point.beside.unwrap());
+        }
+    }
+    let readout = thinking.figure.readout(0, 1).unwrap();
+    assert!(
+        readout.ends_with(" average thinking tokens, 100 answer tokens"),
+        "{readout}"
+    );
+    let csv = crate::csv::write(&thinking.figure);
+    assert!(csv.starts_with("series,name,x,y,low,high,detail,answer_tokens\n"));
 }

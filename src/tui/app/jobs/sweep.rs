@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{Job, JobContext, sentence};
 use crate::tui::app::App;
+use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_data::files;
@@ -57,7 +58,12 @@ impl StartSweep {
             source,
             options,
             prompt,
-            policy: request.policy,
+            policy: Policy {
+                // A point without thinking is a thought cut at once, or it would not be on the curve.
+                think: true,
+                final_answer: plan.policy.final_answer,
+                ..request.policy
+            },
             sampling: Sampling {
                 temperature: plan.sampling.temperature,
                 ..request.sampling

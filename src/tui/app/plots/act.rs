@@ -78,6 +78,11 @@ impl App {
                 self.plots.lengths_view.window = None;
                 self.plots.refresh();
             }
+            A::CountedTokens => {
+                self.plots.counted = self.plots.counted.other();
+                self.plots.view.window = None;
+                self.plots.refresh();
+            }
             A::Ink => {
                 let ink = self.plots.view.ink.next();
                 self.plots.view.ink = ink;
@@ -130,6 +135,7 @@ impl App {
                 A::PanelNext,
                 A::Lines,
                 A::LogAxis,
+                A::CountedTokens,
                 A::ZoomIn,
                 A::ZoomOut,
                 A::Anchor,

@@ -38,6 +38,7 @@ impl App {
     pub(in crate::tui::app) fn open_before_after(&mut self, mut before: Before) {
         self.forget_before_after();
         std::mem::swap(&mut self.plots.plan, &mut before.plan);
+        self.plots.plan.policy.final_answer = self.request.policy.final_answer;
         let ready = self.plots.plan.problems.is_some();
         self.plots.before = Some(before);
         self.show_sweep_form(match ready {

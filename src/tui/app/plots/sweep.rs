@@ -7,25 +7,30 @@ use crate::tui::app::overlay::Question;
 use crate::tui::app::{App, Model, Tone, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
+use s1_core::forcing::POLICY;
 use s1_core::param::{Setting, settings};
 use s1_core::sampling::SAMPLING;
 use s1_lab::sweep::{Control, Progress, SWEEP, SweepConfig};
 use s1_store::run::Budget;
 
 /// What the form asks for, by keys.
-const FORM: [&str; 8] = [
+const FORM: [&str; 9] = [
     "problems",
     "budgets",
     "waits",
     "limit",
     "samples",
     "temperature",
+    "final_answer",
     "lanes",
     "name",
 ];
 
 fn find(key: &str) -> Option<&'static dyn Setting<SweepConfig>> {
-    let mut all = settings(SWEEP).chain(settings(SAMPLING));
+    // A sweep's own waits are a list, and stand before those of a policy.
+    let mut all = settings(SWEEP)
+        .chain(settings(SAMPLING))
+        .chain(settings(POLICY));
     all.find(|setting: &&dyn Setting<SweepConfig>| setting.info().key == key)
 }
 
@@ -94,7 +99,12 @@ impl Question<SweepRow> for SweepForm {
             SweepRow::Model if app.plots.before.is_some() => app.show_sweep_form(row),
             SweepRow::Model => app.open_models(),
             SweepRow::Param(key) => {
-                if let Some(setting) = find(key) {
+                let Some(setting) = find(key) else {
+                    return Ok(());
+                };
+                if params::turn(setting, &mut app.plots.plan) {
+                    app.show_sweep_form(row);
+                } else {
                     let line = params::line(setting, &app.plots.plan);
                     app.ask_over(SweepValue(key), line);
                 }
@@ -130,6 +140,7 @@ impl App {
             return self.refuse("A sweep is under way; cancel it first.");
         }
         self.forget_before_after();
+        self.plots.plan.policy.final_answer = self.request.policy.final_answer;
         self.show_sweep_form(SweepRow::Model);
     }
 

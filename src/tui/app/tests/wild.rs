@@ -64,6 +64,7 @@ impl Dice {
             Reason::NaturalEnd,
             Reason::Loop,
             Reason::Budget,
+            Reason::FinalAnswer,
         ];
         let numbers = [
             0.0,

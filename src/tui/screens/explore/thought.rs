@@ -116,7 +116,9 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
             if over { both } else { budget },
         ),
         _ => match live.lane().stop {
-            Some(StopReason::EndOfTurn) => ("■ done".into(), theme.text, both),
+            Some(StopReason::EndOfTurn | StopReason::BoxClosed) => {
+                ("■ done".into(), theme.text, both)
+            }
             Some(StopReason::AnswerMax) => ("■ answer at its limit".into(), theme.warn, both),
             Some(StopReason::ContextFull) => ("■ context full".into(), theme.warn, both),
             Some(StopReason::User) => ("■ stopped".into(), theme.warn, both),

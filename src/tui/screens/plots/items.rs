@@ -167,7 +167,7 @@ fn about(shown: &Shown, row: usize, column: usize) -> Option<String> {
     };
     let cut = if sample.forced { ", cut" } else { "" };
     Some(format!(
-        "{} at {name}: {answer}{reference}{count} · {} tokens{cut}",
-        item.id, sample.thinking
+        "{} at {name}: {answer}{reference}{count} · {} thinking + {} answer{cut}",
+        item.id, sample.thinking, sample.answer_tokens
     ))
 }

@@ -15,6 +15,7 @@ use crate::tui::widgets::panel::Panel;
 use crate::tui::widgets::table::Table;
 use s1_core::format;
 use s1_lab::report::Flips;
+use s1_plot::curves::CurveSource;
 use s1_plot::terminal::Ink;
 use s1_store::run::{Budget, RunSummary};
 
@@ -102,6 +103,17 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         .right("p", |pair| {
             let p = pair.paired.p();
             (chance(p), if p < 0.05 { theme.title } else { theme.text })
+        })
+        .right("think + answer", |pair| {
+            let CurveSource { run, point } = pair.point;
+            let shown = plots
+                .shown
+                .get(run)
+                .and_then(|s| s.report.points.get(point));
+            let tokens = shown.map_or(String::new(), |p| {
+                format!("{:.0} + {:.0}", p.avg_thinking_tokens, p.avg_answer_tokens)
+            });
+            (tokens, theme.dim)
         })
         .select(selected)
         .draw(theme, inner, buf);

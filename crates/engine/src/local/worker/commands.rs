@@ -278,7 +278,11 @@ impl Steering<'_> {
     }
 
     fn run(&mut self, until: Until) -> Result<(), Disconnected> {
-        let over = [StopReason::EndOfTurn, StopReason::ContextFull];
+        let over = [
+            StopReason::EndOfTurn,
+            StopReason::BoxClosed,
+            StopReason::ContextFull,
+        ];
         if over.map(LaneState::Stopped).contains(&self.sequence.state) {
             return Ok(());
         }
