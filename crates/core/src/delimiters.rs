@@ -309,8 +309,8 @@ impl Delimiters {
         &self.forced[primer as usize]
     }
 
-    /// Single tokens that end thinking and have no place in an answer that follows a forced end: a
-    /// model that is cut off in its thought would end it once more.
+    /// Single tokens that end thinking and have no place right after a forced end: a model that is
+    /// cut off in its thought would end it once more.
     pub fn closed(&self) -> &[u32] {
         match self.natural_close {
             // Here they begin a turn, which is the end of the answer.

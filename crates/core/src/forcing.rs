@@ -267,7 +267,7 @@ impl Machine {
             Next::Stop(StopReason::AnswerMax)
         } else {
             let mut mask: Vec<u32> = self.banned().collect();
-            if self.forced {
+            if self.forced && !self.answered {
                 mask.extend(self.delimiters.closed());
             }
             Next::Sample { mask }

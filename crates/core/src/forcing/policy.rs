@@ -207,7 +207,7 @@ pub const POLICY: &[Param<Policy>] = &[
     .flag(&["cut-at"], "token|sentence[:N]"),
     Param::new(
         "final_answer",
-        "Final Answer:",
+        "Begin the answer",
         "Whether a forced end of thinking goes on with \"Final Answer:\", and \\boxed{ where the question asks for one, so that a model that was not trained to think answers instead of reasoning on.",
         Access::Choice(
             PRIMING,

@@ -479,7 +479,8 @@ fn a_thought_that_was_ended_for_the_model_is_not_ended_once_more() {
     };
     let mut p = Play::new(Family::Qwen3, &QWEN3, cut);
     p.says("a</think>1</think>2");
-    assert_eq!(p.text(), "a</think>\n\n.1.2", "it is masked");
+    // Later it may: one that reasoned on in its answer would otherwise never come to it.
+    assert_eq!(p.text(), "a</think>\n\n.1</think>2");
     let mut p = Play::new(Family::Qwen3, &QWEN3, policy());
     p.says("a</think>1</think>2");
     assert_eq!(p.text(), "a</think>1</think>2", "its own affair");

@@ -10,7 +10,7 @@ use crate::tui::sanitize::{fit, width};
 use crate::tui::screens::explore::on_border;
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::trace::glyph::{label, quoted};
-use s1_core::trace::{Origin, Token};
+use s1_core::trace::{Origin, Reason, Token};
 
 impl SideRows<'_> {
     pub(super) fn cursor(&mut self, live: &Live) {
@@ -45,8 +45,14 @@ impl SideRows<'_> {
                 stands,
             );
         }
+        // What was scored has an entropy above 0, however sure the model was.
+        let scored = token.entropy != 0.0 || token.logprob != 0.0;
         if token.top.is_empty() {
-            self.line(Line::styled("the model was not asked here", theme.dim));
+            let why = match scored {
+                true => "the alternatives were not kept",
+                false => "the model was not asked here",
+            };
+            self.line(Line::styled(why, theme.dim));
         }
         let who = match (token.origin, token.reason) {
             (Origin::Sampled, None) => "sampled".to_owned(),
@@ -57,7 +63,17 @@ impl SideRows<'_> {
             (Origin::User, None) => "yours".to_owned(),
         };
         let columns = usize::from(self.inner.width.saturating_sub(2));
-        let who = format!("{who} · logprob {:.2}", finite(token.logprob));
+        let waits = matches!(token.reason, Some(Reason::Wait | Reason::UserWait));
+        let who = match scored {
+            // Of a wait the question is whether the model wanted to end.
+            true if waits => format!("{who} · p(end) {:.2}", finite(token.p_end)),
+            true => {
+                let logprob = format!("{:.2}", finite(token.logprob));
+                // Of a probability that rounds to 1.
+                format!("{who} · logprob {}", logprob.replace("-0.00", "0.00"))
+            }
+            false => who,
+        };
         let figures = format!("token {at} · id {}", token.id);
         self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
         self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
