@@ -35,7 +35,7 @@ fn a_sweep_is_launched_watched_and_a_cell_opens_its_trace() {
     field(&pty, 2, "Thinking budgets", "0,16,48");
     field(&pty, 3, "Waits", "0");
     field(&pty, 4, "Only the first", "6");
-    field(&pty, 8, "Name", "first");
+    field(&pty, 9, "Name", "first");
     pty.keys(END).keys(ENTER);
 
     // The curve is there before the sweep is done, and complete afterwards.
@@ -69,7 +69,7 @@ fn a_sweep_is_paused_and_cancelled_and_what_is_done_stays() {
     field(&pty, 2, "Thinking budgets", "0,natural");
     field(&pty, 3, "Waits", "0");
     field(&pty, 4, "Only the first", "");
-    field(&pty, 8, "Name", "long");
+    field(&pty, 9, "Name", "long");
     pty.keys(END).keys(ENTER).wait_for("long (n = ");
     pty.keys("p").wait_for("paused");
     pty.keys("p")
