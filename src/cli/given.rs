@@ -16,7 +16,7 @@ pub trait FlagGroup: 'static {
     type Whole: 'static;
     /// Heading in the help.
     const HEADING: &'static str;
-    /// The parameters; those without a flag's name are left out.
+    /// The parameters.
     fn settings() -> Vec<&'static dyn Setting<Self::Whole>>;
 }
 
@@ -99,9 +99,6 @@ impl<G: FlagGroup> FromArgMatches for Given<G> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         for (at, setting) in G::settings().into_iter().enumerate() {
             let info = setting.info();
-            if info.flags.is_empty() {
-                continue;
-            }
             if let Some(value) = matches.get_one::<OsString>(info.key) {
                 self.values.push((at, value.clone()));
             }

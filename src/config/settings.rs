@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{Config, expand_home};
-use s1_core::field;
 use s1_core::forcing::POLICY;
-use s1_core::param::{Access, Param, Setting, Shape, settings};
+use s1_core::param;
+use s1_core::param::{Param, Setting, Shape, settings};
 use s1_core::protocol::REQUEST;
 use s1_core::sampling::SAMPLING;
 use s1_engine::MODEL;
@@ -16,47 +16,27 @@ use s1_engine::MODEL;
 /// Tables of the settings file; every other key is above them.
 pub const SECTIONS: [&str; 2] = ["thinking", "sampling"];
 
-pub const COMPUTING: &[Param<Config>] = &[Param::new(
-    "threads",
-    "Threads",
-    "Threads for computing on the CPU; auto is all cores.",
-    Access::Int(1, 1024, field!(Config.threads)),
-)
-.none("auto")
-.flag(&["threads"], "N")];
+pub const COMPUTING: &[Param<Config>] = &[param!(Config.threads, Int, 1, 1024)
+    .named("Threads", "N")
+    .help("Threads for computing on the CPU; auto is all cores.")
+    .none("auto")];
 
 /// The parameters of the explorer.
 pub const EXPLORER: &[Param<Config>] = &[
-    Param::new(
-        "model_folders",
-        "Model folders",
-        "More folders to look for models in.",
-        Access::Paths(field!(Config.model_folders)),
-    )
-    .flag(&["model-folders"], "DIRS"),
-    Param::new(
-        "theme",
-        "Theme",
-        "Colours by name: default, light, dark, high-contrast, color-blind, or a theme of your own.",
-        Access::Text(field!(Config.theme)),
-    )
-    .allowed("the name of a theme")
-    .flag(&["theme"], "NAME"),
-    Param::new(
-        "mouse",
-        "Mouse",
-        "Whether a click places the token cursor; otherwise the terminal selects text.",
-        Access::Switch(field!(Config.mouse)),
-    )
-    .flag(&["mouse"], "BOOL"),
-    Param::new(
-        "price_per_hour",
-        "Price per hour",
-        "What an hour of this machine costs in dollars, for the cost of a training.",
-        Access::Float(0.0, 1e6, field!(Config.price_per_hour)),
-    )
-    .unit("dollars")
-    .flag(&["price-per-hour"], "DOLLARS"),
+    param!(Config.model_folders, Paths)
+        .named("Model folders", "DIRS")
+        .help("More folders to look for models in."),
+    param!(Config.theme, Text)
+        .named("Theme", "NAME")
+        .help("Colours by name: default, light, dark, high-contrast, color-blind, or a theme of your own.")
+        .allowed("the name of a theme"),
+    param!(Config.mouse, Switch)
+        .named("Mouse", "BOOL")
+        .help("Whether a click places the token cursor; otherwise the terminal selects text."),
+    param!(Config.price_per_hour, Float, 0.0, 1e6)
+        .named("Price per hour", "DOLLARS")
+        .help("What an hour of this machine costs in dollars, for the cost of a training.")
+        .unit("dollars"),
 ];
 
 /// Every setting, and the table of the settings file in which it is.

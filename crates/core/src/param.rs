@@ -33,7 +33,7 @@ pub struct ParamInfo {
     pub label: &'static str,
     /// What it does, in one sentence.
     pub help: &'static str,
-    /// Names of its flag, without dashes; empty where it has none.
+    /// Names of its flag, without dashes.
     pub flags: &'static [&'static str],
     /// The flag as one letter.
     pub letter: Option<char>,
@@ -169,19 +169,68 @@ macro_rules! field {
     };
 }
 
+/// A [`Param`](crate::param::Param) that is called as its field: `param!(Sampling.top_k, Int, 0, 9)`,
+/// with the kind of [`Access`](crate::param::Access) and its limits. `param!("model", access)` is one
+/// that is called otherwise, or has no field of its own. The flag is the same with dashes.
+#[macro_export]
+macro_rules! param {
+    ($whole:ident . $field:ident, Parsed) => {
+        $crate::param!(
+            @ stringify!($field),
+            $crate::param::Access::Notation(
+                |whole: &$whole| whole.$field.to_string(),
+                |whole: &mut $whole, text| {
+                    whole.$field = text.parse().ok()?;
+                    Some(())
+                },
+            )
+        )
+    };
+    ($whole:ident . $field:ident, $kind:ident $(, $limit:expr)*) => {
+        $crate::param!(
+            @ stringify!($field),
+            $crate::param::Access::$kind($($limit,)* $crate::field!($whole.$field))
+        )
+    };
+    ($key:literal, $access:expr) => {
+        $crate::param!(@ $key, $access)
+    };
+    (@ $key:expr, $access:expr) => {{
+        const KEY: &str = $key;
+        const FLAG: [u8; KEY.len()] = $crate::param::dashed(KEY);
+        const FLAGS: &[&str] = match std::str::from_utf8(&FLAG) {
+            Ok(flag) => &[flag],
+            Err(_) => &[KEY],
+        };
+        $crate::param::Param::new(KEY, FLAGS, $access)
+    }};
+}
+
+/// A key as a flag: `max_steps` is `max-steps`.
+pub const fn dashed<const N: usize>(key: &str) -> [u8; N] {
+    let mut flag = [b'-'; N];
+    let mut at = 0;
+    while at < N {
+        if key.as_bytes()[at] != b'_' {
+            flag[at] = key.as_bytes()[at];
+        }
+        at += 1;
+    }
+    flag
+}
+
 impl<T> Param<T> {
-    /// A parameter without a flag.
+    /// What [`param!`](crate::param!) makes: not explained yet.
     pub const fn new(
         key: &'static str,
-        label: &'static str,
-        help: &'static str,
+        flags: &'static [&'static str],
         access: Access<T>,
     ) -> Param<T> {
         let info = ParamInfo {
             key,
-            label,
-            help,
-            flags: &[],
+            label: "",
+            help: "",
+            flags,
             letter: None,
             value: "",
             shortcut: None,
@@ -193,10 +242,22 @@ impl<T> Param<T> {
         Param { info, access }
     }
 
-    /// With a flag of these names, whose value is called `value` in help.
-    pub const fn flag(mut self, flags: &'static [&'static str], value: &'static str) -> Param<T> {
-        self.info.flags = flags;
+    /// With what forms call it, and what the help of the flag calls its value.
+    pub const fn named(mut self, label: &'static str, value: &'static str) -> Param<T> {
+        self.info.label = label;
         self.info.value = value;
+        self
+    }
+
+    /// With what it does, in one sentence.
+    pub const fn help(mut self, help: &'static str) -> Param<T> {
+        self.info.help = help;
+        self
+    }
+
+    /// With other names of its flag than its key, without dashes.
+    pub const fn flags(mut self, flags: &'static [&'static str]) -> Param<T> {
+        self.info.flags = flags;
         self
     }
 

@@ -4,8 +4,8 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::field;
-use crate::param::{ABOVE_ZERO, Access, Param, validate};
+use crate::param;
+use crate::param::{ABOVE_ZERO, Param, validate};
 
 /// How the next token is chosen. The default is greedy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,59 +59,32 @@ impl Sampling {
 
 /// The parameters of a [`Sampling`].
 pub const SAMPLING: &[Param<Sampling>] = &[
-    Param::new(
-        "temperature",
-        "Temperature",
-        "How freely tokens are drawn: 0.6 to 1 varies.",
-        Access::Float(0.0, 100.0, field!(Sampling.temperature)),
-    )
-    .meaning("0", "greedy")
-    .flag(&["temp", "temperature"], "T"),
-    Param::new(
-        "top_k",
-        "Top-k",
-        "Draw from this many of the most likely tokens only.",
-        Access::Int(0, 1_000_000, field!(Sampling.top_k)),
-    )
-    .meaning("0", "off")
-    .flag(&["top-k"], "K"),
-    Param::new(
-        "top_p",
-        "Top-p",
-        "Draw from the most likely tokens that sum up to this probability, e.g. 0.95.",
-        Access::Float(ABOVE_ZERO, 1.0, field!(Sampling.top_p)),
-    )
-    .meaning("1", "off")
-    .flag(&["top-p"], "P"),
-    Param::new(
-        "min_p",
-        "Min-p",
-        "Leave out tokens less likely than this share of the most likely one, e.g. 0.05.",
-        Access::Float(0.0, 1.0, field!(Sampling.min_p)),
-    )
-    .meaning("0", "off")
-    .flag(&["min-p"], "P"),
-    Param::new(
-        "repetition_penalty",
-        "Repetition penalty",
-        "Make tokens that occurred lately less likely, e.g. 1.1.",
-        Access::Float(0.01, 100.0, field!(Sampling.repetition_penalty)),
-    )
-    .meaning("1", "off")
-    .flag(&["repetition-penalty"], "R"),
-    Param::new(
-        "repetition_window",
-        "Repetition window",
-        "How many of the last tokens count for the repetition penalty.",
-        Access::Int(0, 1_000_000, field!(Sampling.repetition_window)),
-    )
-    .unit("tokens")
-    .flag(&["repetition-window"], "N"),
-    Param::new(
-        "seed",
-        "Seed",
-        "The same seed gives the same text again.",
-        Access::Int(0, u64::MAX, field!(Sampling.seed)),
-    )
-    .flag(&["seed"], "N"),
+    param!(Sampling.temperature, Float, 0.0, 100.0)
+        .named("Temperature", "T")
+        .help("How freely tokens are drawn: 0.6 to 1 varies.")
+        .meaning("0", "greedy")
+        .flags(&["temp", "temperature"]),
+    param!(Sampling.top_k, Int, 0, 1_000_000)
+        .named("Top-k", "K")
+        .help("Draw from this many of the most likely tokens only.")
+        .meaning("0", "off"),
+    param!(Sampling.top_p, Float, ABOVE_ZERO, 1.0)
+        .named("Top-p", "P")
+        .help("Draw from the most likely tokens that sum up to this probability, e.g. 0.95.")
+        .meaning("1", "off"),
+    param!(Sampling.min_p, Float, 0.0, 1.0)
+        .named("Min-p", "P")
+        .help("Leave out tokens less likely than this share of the most likely one, e.g. 0.05.")
+        .meaning("0", "off"),
+    param!(Sampling.repetition_penalty, Float, 0.01, 100.0)
+        .named("Repetition penalty", "R")
+        .help("Make tokens that occurred lately less likely, e.g. 1.1.")
+        .meaning("1", "off"),
+    param!(Sampling.repetition_window, Int, 0, 1_000_000)
+        .named("Repetition window", "N")
+        .help("How many of the last tokens count for the repetition penalty.")
+        .unit("tokens"),
+    param!(Sampling.seed, Int, 0, u64::MAX)
+        .named("Seed", "N")
+        .help("The same seed gives the same text again."),
 ];

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::field;
+use crate::param;
 use crate::param::{Access, Lens, Param, Word};
 
 /// Window of a cut at a sentence end where none is named, in tokens.
@@ -152,63 +152,31 @@ const PRIMING: &[Word] = &[
 
 /// The parameters of a [`Policy`].
 pub const POLICY: &[Param<Policy>] = &[
-    Param::new(
-        "max_thinking",
-        "Thinking budget",
-        "Thinking tokens at most, forced and typed ones included; auto is what the context allows.",
-        Access::Int(0, MOST_TOKENS, field!(Policy.max_thinking)),
-    )
-    .none("auto")
-    .unit("tokens")
-    .flag(&["max-thinking"], "N"),
-    Param::new(
-        "waits",
-        "Waits",
-        "How many attempts to end the thinking are replaced by the wait text.",
-        Access::Int(0, 1000, field!(Policy.waits)),
-    )
-    .flag(&["waits"], "K"),
-    Param::new(
-        "wait_text",
-        "Wait text",
-        "The text that replaces an attempt to end the thinking.",
-        Access::Text(field!(Policy.wait_text)),
-    )
-    .flag(&["wait-text"], "TEXT"),
-    Param::new(
-        "think",
-        "Think",
-        "Whether the model thinks before it answers.",
-        Access::Switch(field!(Policy.think)),
-    )
-    .flag(&["think"], "BOOL")
-    .shortcut("no-think", "false", "Answer at once, without thinking."),
-    Param::new(
-        "min_thinking",
-        "Least thinking",
-        "Attempts to end do not count before this many thinking tokens.",
-        Access::Int(0, MOST_TOKENS, field!(Policy.min_thinking)),
-    )
-    .unit("tokens")
-    .flag(&["min-thinking"], "N"),
-    Param::new(
-        "cut_at",
-        "Cut at",
-        "Cut at the budget itself (token), or at the last sentence end in the N tokens before it.",
-        Access::Notation(
-            |policy: &Policy| policy.cut_at.to_string(),
-            |policy: &mut Policy, text| {
-                policy.cut_at = text.parse().ok()?;
-                Some(())
-            },
-        ),
-    )
-    .allowed("\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens")
-    .flag(&["cut-at"], "token|sentence[:N]"),
-    Param::new(
+    param!(Policy.max_thinking, Int, 0, MOST_TOKENS)
+        .named("Thinking budget", "N")
+        .help("Thinking tokens at most, forced and typed ones included; auto is what the context allows.")
+        .none("auto")
+        .unit("tokens"),
+    param!(Policy.waits, Int, 0, 1000)
+        .named("Waits", "K")
+        .help("How many attempts to end the thinking are replaced by the wait text."),
+    param!(Policy.wait_text, Text)
+        .named("Wait text", "TEXT")
+        .help("The text that replaces an attempt to end the thinking."),
+    param!(Policy.think, Switch)
+        .named("Think", "BOOL")
+        .help("Whether the model thinks before it answers.")
+        .shortcut("no-think", "false", "Answer at once, without thinking."),
+    param!(Policy.min_thinking, Int, 0, MOST_TOKENS)
+        .named("Least thinking", "N")
+        .help("Attempts to end do not count before this many thinking tokens.")
+        .unit("tokens"),
+    param!(Policy.cut_at, Parsed)
+        .named("Cut at", "token|sentence[:N]")
+        .help("Cut at the budget itself (token), or at the last sentence end in the N tokens before it.")
+        .allowed("\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens"),
+    param!(
         "final_answer",
-        "Begin the answer",
-        "Whether a forced end of thinking goes on with \"Final Answer:\", and \\boxed{ where the question asks for one, so that a model that was not trained to think answers instead of reasoning on.",
         Access::Choice(
             PRIMING,
             Lens {
@@ -225,21 +193,16 @@ pub const POLICY: &[Param<Policy>] = &[
                     }
                 },
             },
-        ),
+        )
     )
-    .flag(&["final-answer"], "auto|on|off"),
-    Param::new(
-        "answer_max",
-        "Longest answer",
-        "Tokens that the model writes after its thinking at most.",
-        Access::Int(1, 1_000_000, field!(Policy.answer_max)),
-    )
-    .unit("tokens")
-    .flag(&["answer-max"], "N"),
-    Param::new(
+    .named("Begin the answer", "auto|on|off")
+    .help("Whether a forced end of thinking goes on with \"Final Answer:\", and \\boxed{ where the question asks for one, so that a model that was not trained to think answers instead of reasoning on."),
+    param!(Policy.answer_max, Int, 1, 1_000_000)
+        .named("Longest answer", "N")
+        .help("Tokens that the model writes after its thinking at most.")
+        .unit("tokens"),
+    param!(
         "on_loop",
-        "On a loop",
-        "What to do about a thought that repeats itself.",
         Access::Choice(
             ON_LOOP,
             Lens {
@@ -254,14 +217,11 @@ pub const POLICY: &[Param<Policy>] = &[
                     }
                 },
             },
-        ),
+        )
     )
-    .flag(&["on-loop"], "WHAT")
-    .shortcut(
-        "cut-loops",
-        "answer",
-        "Cut the thinking off when it repeats itself in a loop.",
-    ),
+    .named("On a loop", "WHAT")
+    .help("What to do about a thought that repeats itself.")
+    .shortcut("cut-loops", "answer", "Cut the thinking off when it repeats itself in a loop."),
 ];
 
 #[cfg(test)]

@@ -22,67 +22,50 @@ const WORDS: &[Word] = &[
 ];
 
 const TABLE: &[Param<Thing>] = &[
-    Param::new(
-        "count",
-        "Count",
-        "How many.",
-        Access::Int(0, 9, field!(Thing.count)),
-    ),
-    Param::new(
-        "every",
-        "Every",
-        "How often.",
-        Access::Int(1, 100, field!(Thing.every)),
-    )
-    .none("off")
-    .unit("tokens"),
-    Param::new(
-        "rate",
-        "Rate",
-        "How fast.",
-        Access::Float(0.0, 100.0, field!(Thing.rate)),
-    )
-    .meaning("0", "greedy"),
-    Param::new(
-        "share",
-        "Share",
-        "How much.",
-        Access::Float(ABOVE_ZERO, 1.0, field!(Thing.share)),
-    )
-    .meaning("1", "off")
-    .none("auto"),
-    Param::new("on", "On", "Whether.", Access::Switch(field!(Thing.on))),
-    Param::new(
+    param!(Thing.count, Int, 0, 9)
+        .named("Count", "")
+        .help("How many."),
+    param!(Thing.every, Int, 1, 100)
+        .named("Every", "")
+        .help("How often.")
+        .none("off")
+        .unit("tokens"),
+    param!(Thing.rate, Float, 0.0, 100.0)
+        .named("Rate", "")
+        .help("How fast.")
+        .meaning("0", "greedy"),
+    param!(Thing.share, Float, ABOVE_ZERO, 1.0)
+        .named("Share", "")
+        .help("How much.")
+        .meaning("1", "off")
+        .none("auto"),
+    param!(Thing.on, Switch).named("On", "").help("Whether."),
+    param!(
         "word",
-        "Word",
-        "Which.",
         Access::Choice(
             WORDS,
             Lens {
                 get: |t: &Thing| t.word.clone(),
                 set: |t, v| t.word = v,
             },
-        ),
-    ),
-    Param::new("text", "Text", "What.", Access::AnyText(field!(Thing.text))),
-    Param::new("end", "End", "Where.", Access::Text(field!(Thing.end))).none("auto"),
-    Param::new(
-        "file",
-        "File",
-        "From where.",
-        Access::Path(field!(Thing.file)),
+        )
     )
-    .none("auto"),
-    Param::new(
-        "folders",
-        "Folders",
-        "From where.",
-        Access::Paths(field!(Thing.folders)),
-    ),
-    Param::new(
+    .named("Word", "")
+    .help("Which."),
+    param!(Thing.text, AnyText).named("Text", "").help("What."),
+    param!(Thing.end, Text)
+        .named("End", "")
+        .help("Where.")
+        .none("auto"),
+    param!(Thing.file, Path)
+        .named("File", "")
+        .help("From where.")
+        .none("auto"),
+    param!(Thing.folders, Paths)
+        .named("Folders", "")
+        .help("From where."),
+    param!(
         "pair",
-        "Pair",
-        "Two of them.",
         Access::Notation(
             |t: &Thing| format!("{}+{}", t.pair.0, t.pair.1),
             |t, text| {
@@ -90,8 +73,10 @@ const TABLE: &[Param<Thing>] = &[
                 t.pair = (a.parse().ok()?, b.parse().ok()?);
                 Some(())
             },
-        ),
+        )
     )
+    .named("Pair", "")
+    .help("Two of them.")
     .allowed("two numbers as a+b"),
 ];
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::catalog;
 use crate::dialogue::{Dialogue, TokenizerLookup};
 use s1_core::delimiters::{Delimiters, FAMILIES, Family, TokenLookup as _};
-use s1_core::field;
+use s1_core::param;
 use s1_core::param::{Access, Lens, Param};
 use s1_core::protocol::{ModelInfo, Request};
 use s1_data::hub::{self, RepoKind};
@@ -84,87 +84,55 @@ impl LoadOptions {
 
 /// The parameters of [`LoadOptions`].
 pub const MODEL: &[Param<LoadOptions>] = &[
-    Param::new(
+    param!(
         "model",
-        "Model",
-        "A GGUF file, one of the hub (hf:OWNER/NAME[:FILE]), an adapter's folder that names its base, or bundled:reasoner or bundled:base.",
         Access::Path(Lens {
             get: |load: &LoadOptions| Some(load.path.clone()).filter(|p| !p.as_os_str().is_empty()),
             set: |load: &mut LoadOptions, path| load.path = path.unwrap_or_default(),
-        }),
+        })
     )
+    .named("Model", "PATH")
+    .help("A GGUF file, one of the hub (hf:OWNER/NAME[:FILE]), an adapter's folder that names its base, or bundled:reasoner or bundled:base.")
     .none("auto")
     .allowed("the path of a GGUF file")
-    .flag(&["model"], "PATH")
     .letter('m'),
-    Param::new(
-        "adapter",
-        "Adapter",
-        "A LoRA adapter's folder (PEFT's layout) to use with the model.",
-        Access::Path(field!(LoadOptions.adapter)),
-    )
-    .none("none")
-    .flag(&["adapter"], "DIR"),
-    Param::new(
-        "context",
-        "Context",
-        "Context length in tokens; auto is the model's own, at most 8192.",
-        Access::Int(16, 10_000_000, field!(LoadOptions.context)),
-    )
-    .none("auto")
-    .unit("tokens")
-    .flag(&["context"], "N"),
-    Param::new(
-        "device",
-        "Device",
-        "Where to compute; a GPU needs a build with --features cuda or metal.",
-        Access::Notation(
-            |load: &LoadOptions| load.device.to_string(),
-            |load: &mut LoadOptions, text| {
-                load.device = text.parse().ok()?;
-                Some(())
-            },
-        ),
-    )
-    .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\"")
-    .flag(&["device"], "auto|cpu|cuda[:N]|metal|candle-cpu"),
-    Param::new(
+    param!(LoadOptions.adapter, Path)
+        .named("Adapter", "DIR")
+        .help("A LoRA adapter's folder (PEFT's layout) to use with the model.")
+        .none("none"),
+    param!(LoadOptions.context, Int, 16, 10_000_000)
+        .named("Context", "N")
+        .help("Context length in tokens; auto is the model's own, at most 8192.")
+        .none("auto")
+        .unit("tokens"),
+    param!(LoadOptions.device, Parsed)
+        .named("Device", "auto|cpu|cuda[:N]|metal|candle-cpu")
+        .help("Where to compute; a GPU needs a build with --features cuda or metal.")
+        .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\""),
+    param!(
         "family",
-        "Family",
-        "How the model marks its thinking.",
         Access::Choice(
             FAMILIES,
             Lens {
                 get: |load: &LoadOptions| load.family.map_or("auto", Family::name).into(),
                 set: |load: &mut LoadOptions, word| load.family = Family::named(&word),
             },
-        ),
+        )
     )
-    .flag(&["family"], "FAMILY"),
-    Param::new(
-        "think_open",
-        "Opens thinking",
-        "Text that opens thinking, appended to the assistant's turn; auto is the family's.",
-        Access::Text(field!(LoadOptions.think_open)),
-    )
-    .none("auto")
-    .flag(&["think-open"], "TEXT"),
-    Param::new(
-        "think_end",
-        "Ends thinking",
-        "Text with which the model ends its thinking; auto is the family's.",
-        Access::Text(field!(LoadOptions.think_end)),
-    )
-    .none("auto")
-    .flag(&["think-end"], "TEXT"),
-    Param::new(
-        "think_close",
-        "Cuts thinking",
-        "Text appended when the thinking is cut off; auto is the family's.",
-        Access::Text(field!(LoadOptions.think_close)),
-    )
-    .none("auto")
-    .flag(&["think-close"], "TEXT"),
+    .named("Family", "FAMILY")
+    .help("How the model marks its thinking."),
+    param!(LoadOptions.think_open, Text)
+        .named("Opens thinking", "TEXT")
+        .help("Text that opens thinking, appended to the assistant's turn; auto is the family's.")
+        .none("auto"),
+    param!(LoadOptions.think_end, Text)
+        .named("Ends thinking", "TEXT")
+        .help("Text with which the model ends its thinking; auto is the family's.")
+        .none("auto"),
+    param!(LoadOptions.think_close, Text)
+        .named("Cuts thinking", "TEXT")
+        .help("Text appended when the thinking is cut off; auto is the family's.")
+        .none("auto"),
 ];
 
 /// One model, ready to serve lanes.
@@ -308,7 +276,7 @@ fn clean_name(name: &str) -> String {
 fn quantization(gguf: &Gguf) -> String {
     let mut bytes: Vec<(String, usize)> = Vec::new();
     for (_, info) in gguf.tensors() {
-        let name = format!("{:?}", info.kind.dtype()).to_uppercase();
+        let name = format!("{:?}", info.kind).to_uppercase();
         match bytes.iter_mut().find(|(n, _)| *n == name) {
             Some((_, sum)) => *sum += info.elements(),
             None => bytes.push((name, info.elements())),

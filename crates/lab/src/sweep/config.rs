@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::problems::ProblemOptions;
-use s1_core::field;
 use s1_core::forcing::Policy;
+use s1_core::param;
 use s1_core::param::{Access, Has, Param};
 use s1_core::sampling::Sampling;
 use s1_store::run::{Budget, PointSpec};
@@ -109,32 +109,25 @@ impl SweepConfig {
 
 /// The parameters of a [`SweepConfig`].
 pub const SWEEP: &[Param<SweepConfig>] = &[
-    Param::new(
-        "problems",
-        "Problems",
-        "A JSONL or Parquet file, bundled:held-out, or hf:OWNER/NAME[:FILE] for a set of the hub.",
-        Access::Path(field!(SweepConfig.problems)),
-    )
-    .flag(&["problems"], "FILE")
-    .letter('p'),
-    Param::new(
+    param!(SweepConfig.problems, Path)
+        .named("Problems", "FILE")
+        .help("A JSONL or Parquet file, bundled:held-out, or hf:OWNER/NAME[:FILE] for a set of the hub.")
+        .letter('p'),
+    param!(
         "budgets",
-        "Thinking budgets",
-        "Tokens of thinking, and natural for no budget; a smaller one costs one answer.",
         Access::Notation(
             |sweep: &SweepConfig| joined(&sweep.budgets),
             |sweep: &mut SweepConfig, text| {
                 sweep.budgets = list(text)?;
                 Some(())
             },
-        ),
+        )
     )
-    .allowed("budgets in tokens, or natural, e.g. 0,64,128,natural")
-    .flag(&["budgets"], "B,…"),
-    Param::new(
+    .named("Thinking budgets", "B,…")
+    .help("Tokens of thinking, and natural for no budget; a smaller one costs one answer.")
+    .allowed("budgets in tokens, or natural, e.g. 0,64,128,natural"),
+    param!(
         "waits",
-        "Waits",
-        "How many attempts to end the thinking are replaced by the wait text.",
         Access::Notation(
             |sweep: &SweepConfig| joined(&sweep.waits),
             |sweep: &mut SweepConfig, text| {
@@ -142,80 +135,45 @@ pub const SWEEP: &[Param<SweepConfig>] = &[
                 let few = waits.iter().all(|n| *n <= 1000);
                 few.then(|| sweep.waits = waits)
             },
-        ),
+        )
     )
-    .allowed("numbers from 0 to 1000, e.g. 0,1,2")
-    .flag(&["waits"], "K,…"),
-    Param::new(
-        "limit",
-        "Only the first",
-        "How many of the problems, from the first.",
-        Access::Int(1, 1_000_000_000, field!(SweepConfig.limit)),
-    )
-    .none("all")
-    .unit("problems")
-    .flag(&["limit"], "N"),
-    Param::new(
-        "samples",
-        "Samples per problem",
-        "Answers per problem and point; more than 1 needs a temperature above 0, and brings the majority line.",
-        Access::Int(1, 10_000, field!(SweepConfig.samples)),
-    )
-    .flag(&["samples"], "N"),
-    Param::new(
-        "lanes",
-        "Problems at once",
-        "How many problems are thought about at the same time; the result does not depend on it.",
-        Access::Int(1, 1024, field!(SweepConfig.lanes)),
-    )
-    .flag(&["lanes"], "N"),
-    Param::new(
-        "name",
-        "Name of the run",
-        "Name of the run; auto is made of what is asked.",
-        Access::Text(field!(SweepConfig.name)),
-    )
-    .none("auto")
-    .flag(&["name"], "RUN"),
-    Param::new(
-        "suffix",
-        "Suffix",
-        "Appended to every question; auto is what suits the set.",
-        Access::AnyText(field!(SweepConfig.suffix)),
-    )
-    .none("auto")
-    .flag(&["suffix"], "TEXT"),
-    Param::new(
-        "question_field",
-        "Field of the question",
-        "Field of the question, where it is not recognised.",
-        Access::Text(field!(SweepConfig.question_field)),
-    )
-    .none("auto")
-    .flag(&["question-field"], "NAME"),
-    Param::new(
-        "answer_field",
-        "Field of the answer",
-        "Field of the answer, where it is not recognised.",
-        Access::Text(field!(SweepConfig.answer_field)),
-    )
-    .none("auto")
-    .flag(&["answer-field"], "NAME"),
-    Param::new(
-        "id_field",
-        "Field of the id",
-        "Field of the id, where it is not recognised.",
-        Access::Text(field!(SweepConfig.id_field)),
-    )
-    .none("auto")
-    .flag(&["id-field"], "NAME"),
-    Param::new(
-        "skip_broken",
-        "Skip broken lines",
-        "Leave broken lines of the problems out, instead of refusing them.",
-        Access::Switch(field!(SweepConfig.skip_broken)),
-    )
-    .flag(&["skip-broken"], "BOOL"),
+    .named("Waits", "K,…")
+    .help("How many attempts to end the thinking are replaced by the wait text.")
+    .allowed("numbers from 0 to 1000, e.g. 0,1,2"),
+    param!(SweepConfig.limit, Int, 1, 1_000_000_000)
+        .named("Only the first", "N")
+        .help("How many of the problems, from the first.")
+        .none("all")
+        .unit("problems"),
+    param!(SweepConfig.samples, Int, 1, 10_000)
+        .named("Samples per problem", "N")
+        .help("Answers per problem and point; more than 1 needs a temperature above 0, and brings the majority line."),
+    param!(SweepConfig.lanes, Int, 1, 1024)
+        .named("Problems at once", "N")
+        .help("How many problems are thought about at the same time; the result does not depend on it."),
+    param!(SweepConfig.name, Text)
+        .named("Name of the run", "RUN")
+        .help("Name of the run; auto is made of what is asked.")
+        .none("auto"),
+    param!(SweepConfig.suffix, AnyText)
+        .named("Suffix", "TEXT")
+        .help("Appended to every question; auto is what suits the set.")
+        .none("auto"),
+    param!(SweepConfig.question_field, Text)
+        .named("Field of the question", "NAME")
+        .help("Field of the question, where it is not recognised.")
+        .none("auto"),
+    param!(SweepConfig.answer_field, Text)
+        .named("Field of the answer", "NAME")
+        .help("Field of the answer, where it is not recognised.")
+        .none("auto"),
+    param!(SweepConfig.id_field, Text)
+        .named("Field of the id", "NAME")
+        .help("Field of the id, where it is not recognised.")
+        .none("auto"),
+    param!(SweepConfig.skip_broken, Switch)
+        .named("Skip broken lines", "BOOL")
+        .help("Leave broken lines of the problems out, instead of refusing them."),
 ];
 
 fn joined<T: ToString>(items: &[T]) -> String {
