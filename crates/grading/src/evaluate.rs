@@ -3,11 +3,11 @@
 
 use super::budget::WorkBudget;
 use super::exact::Exact;
-use super::node::{Constant, Function, Node};
+use super::node::{Constant, Node};
 use num_bigint::BigInt;
 use num_complex::Complex64;
 use num_rational::BigRational;
-use num_traits::{Num, ToPrimitive};
+use num_traits::{Num, Signed, ToPrimitive};
 use std::collections::BTreeMap;
 
 /// The largest integer whose factorial is multiplied out.
@@ -62,7 +62,10 @@ pub fn exact(node: &Node, at: EvalContext<'_>) -> Option<Exact> {
             let index = exact(index, at)?.as_integer()?;
             exact(radicand, at)?.root(u32::try_from(index).ok()?, at.budget)
         }
-        Node::Percent(inner) => exact(inner, at)?.times(&hundredth()?, at.budget),
+        Node::Percent(inner) => {
+            let hundredth = Exact::rational(BigRational::new(1.into(), 100.into()))?;
+            exact(inner, at)?.times(&hundredth, at.budget)
+        }
         Node::Unit(inner, unit) if unit == "degree" => {
             let half_turn = Exact::rational(BigRational::new(1.into(), 180.into()))?;
             exact(inner, at)?
@@ -70,33 +73,22 @@ pub fn exact(node: &Node, at: EvalContext<'_>) -> Option<Exact> {
                 .times(&Exact::pi(), at.budget)
         }
         Node::Unit(inner, _) => exact(inner, at),
-        Node::Call(function, arguments) => exact_call(*function, arguments, at),
+        Node::Call(function, arguments) => exact_call(function, arguments, at),
         _ => None,
     }
 }
 
-fn hundredth() -> Option<Exact> {
-    Exact::rational(BigRational::new(1.into(), 100.into()))
-}
-
-fn exact_call(function: Function, arguments: &[Node], at: EvalContext<'_>) -> Option<Exact> {
+fn exact_call(function: &str, arguments: &[Node], at: EvalContext<'_>) -> Option<Exact> {
     let value = exact(arguments.first()?, at)?;
-    if matches!(function, Function::Factorial | Function::Binomial) {
+    if matches!(function, "factorial" | "binomial") {
         at.budget.spend(200)?;
     }
     match function {
-        Function::Abs => {
-            let value = value.as_rational()?;
-            Exact::rational(if value < BigRational::from_integer(0.into()) {
-                -value
-            } else {
-                value
-            })
-        }
-        Function::Floor => Exact::rational(value.as_rational()?.floor()),
-        Function::Ceil => Exact::rational(value.as_rational()?.ceil()),
-        Function::Factorial => falling(value.as_integer()?, value.as_integer()?),
-        Function::Binomial => {
+        "abs" => Exact::rational(value.as_rational()?.abs()),
+        "floor" => Exact::rational(value.as_rational()?.floor()),
+        "ceil" => Exact::rational(value.as_rational()?.ceil()),
+        "factorial" => falling(value.as_integer()?, value.as_integer()?),
+        "binomial" => {
             let (n, k) = (
                 value.as_integer()?,
                 exact(arguments.get(1)?, at)?.as_integer()?,
@@ -112,10 +104,7 @@ fn falling(n: i64, count: i64) -> Option<Exact> {
     if !(0..=MAX_FACTORIAL).contains(&n) || !(0..=n).contains(&count) {
         return None;
     }
-    let mut product = BigInt::from(1);
-    for factor in (n - count + 1)..=n {
-        product *= factor;
-    }
+    let product: BigInt = (n - count + 1..=n).map(BigInt::from).product();
     Exact::rational(BigRational::from_integer(product))
 }
 
@@ -165,7 +154,7 @@ fn float_unchecked(node: &Node, at: EvalContext<'_>) -> Option<Complex64> {
             Some(float(inner, at)? * std::f64::consts::PI / 180.0)
         }
         Node::Unit(inner, _) => float(inner, at),
-        Node::Call(function, arguments) => float_call(*function, arguments, at),
+        Node::Call(function, arguments) => float_call(function, arguments, at),
         _ => None,
     }
 }
@@ -181,34 +170,35 @@ fn float_power(base: Complex64, exponent: Complex64) -> Complex64 {
     base.powc(exponent)
 }
 
-fn float_call(function: Function, arguments: &[Node], at: EvalContext<'_>) -> Option<Complex64> {
+fn float_call(function: &str, arguments: &[Node], at: EvalContext<'_>) -> Option<Complex64> {
     let x = float(arguments.first()?, at)?;
     let real = (x.im == 0.0).then_some(x.re);
     Some(match function {
-        Function::Sin => x.sin(),
-        Function::Cos => x.cos(),
-        Function::Tan => x.tan(),
-        Function::Cot => x.tan().inv(),
-        Function::Sec => x.cos().inv(),
-        Function::Csc => x.sin().inv(),
-        Function::Arcsin => x.asin(),
-        Function::Arccos => x.acos(),
-        Function::Arctan => x.atan(),
-        Function::Sinh => x.sinh(),
-        Function::Cosh => x.cosh(),
-        Function::Tanh => x.tanh(),
-        Function::Ln => x.ln(),
-        Function::Log => match arguments.get(1) {
+        "sin" => x.sin(),
+        "cos" => x.cos(),
+        "tan" => x.tan(),
+        "cot" => x.tan().inv(),
+        "sec" => x.cos().inv(),
+        "csc" => x.sin().inv(),
+        "arcsin" => x.asin(),
+        "arccos" => x.acos(),
+        "arctan" => x.atan(),
+        "sinh" => x.sinh(),
+        "cosh" => x.cosh(),
+        "tanh" => x.tanh(),
+        "ln" => x.ln(),
+        "log" => match arguments.get(1) {
             Some(base) => x.ln() / float(base, at)?.ln(),
             None => x.ln() / std::f64::consts::LN_10,
         },
-        Function::Exp => x.exp(),
-        Function::Abs => x.norm().into(),
-        Function::Floor => real?.floor().into(),
-        Function::Ceil => real?.ceil().into(),
-        Function::Factorial | Function::Binomial => exact_call(function, arguments, at)?
+        "exp" => x.exp(),
+        "abs" => x.norm().into(),
+        "floor" => real?.floor().into(),
+        "ceil" => real?.ceil().into(),
+        "factorial" | "binomial" => exact_call(function, arguments, at)?
             .as_rational()?
             .to_f64()?
             .into(),
+        _ => return None,
     })
 }

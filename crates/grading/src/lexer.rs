@@ -3,9 +3,10 @@
 //! This is where spelling variants end: `\dfrac` and `\frac`, `\cdot` and `×`, `1{,}000` and
 //! `1 000` leave as the same tokens. It knows nothing of grammar.
 
+use super::node::FUNCTIONS;
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, pow};
+use num_traits::pow;
 
 /// The longest answer that is read as mathematics, in bytes; longer ones are compared as text.
 pub const MAX_BYTES: usize = 2048;
@@ -85,50 +86,18 @@ pub fn lex(text: &str, group: bool) -> Option<Lexed> {
     Some(lexer.out)
 }
 
-/// Plain words that mean what the LaTeX command of the same name means.
-const PLAIN_COMMANDS: [&str; 17] = [
-    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh",
-    "tanh", "log", "ln", "exp", "abs",
-];
+/// Whether a plain word means what the LaTeX command of the same name means.
+fn is_plain_command(word: &str) -> bool {
+    word == "sqrt" || FUNCTIONS.contains(&word)
+}
 
-/// Greek letters by their LaTeX names; π is a constant, not a letter.
-const GREEK: [(&str, char); 35] = [
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("delta", 'δ'),
-    ("epsilon", 'ε'),
-    ("varepsilon", 'ε'),
-    ("zeta", 'ζ'),
-    ("eta", 'η'),
-    ("theta", 'θ'),
-    ("vartheta", 'θ'),
-    ("iota", 'ι'),
-    ("kappa", 'κ'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("nu", 'ν'),
-    ("xi", 'ξ'),
-    ("rho", 'ρ'),
-    ("sigma", 'σ'),
-    ("tau", 'τ'),
-    ("phi", 'φ'),
-    ("varphi", 'φ'),
-    ("chi", 'χ'),
-    ("psi", 'ψ'),
-    ("omega", 'ω'),
-    ("Gamma", 'Γ'),
-    ("Delta", 'Δ'),
-    ("Theta", 'Θ'),
-    ("Lambda", 'Λ'),
-    ("Xi", 'Ξ'),
-    ("Pi", 'Π'),
-    ("Sigma", 'Σ'),
-    ("Phi", 'Φ'),
-    ("Psi", 'Ψ'),
-    ("Omega", 'Ω'),
-    ("ell", 'l'),
-];
+/// Greek letters by their LaTeX names, and in the same order; π is a constant, not a letter.
+const GREEK: (&str, &str) = (
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu \
+     nu xi rho sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi \
+     Psi Omega ell",
+    "αβγδεεζηθθικλμνξρστφφχψωΓΔΘΛΞΠΣΦΨΩl",
+);
 
 /// Words that multiply: "2.5 million" is a number.
 const SCALES: [(&str, &str); 5] = [
@@ -147,7 +116,7 @@ const SHORT_UNITS: [&str; 17] = [
 
 /// Whether a plain word has a meaning in mathematics: a function, or a LaTeX environment.
 pub fn is_known_word(word: &str) -> bool {
-    PLAIN_COMMANDS.contains(&word)
+    is_plain_command(word)
         || matches!(word, "infinity" | "inf" | "infty" | "array")
         || word.ends_with("matrix")
 }
@@ -195,11 +164,9 @@ impl Lexer {
         while self
             .out
             .tokens
-            .last()
-            .is_some_and(|t| *t == Lexeme::Symbol('.'))
-        {
-            self.out.tokens.pop();
-        }
+            .pop_if(|t| *t == Lexeme::Symbol('.'))
+            .is_some()
+        {}
         Some(())
     }
 
@@ -272,11 +239,7 @@ impl Lexer {
             }
             return Some(());
         }
-        let start = self.at;
-        while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
-            self.at += 1;
-        }
-        let name: String = self.chars.get(start..self.at)?.iter().collect();
+        let name = self.run_of(|c| c.is_ascii_alphabetic());
         match name.as_str() {
             "left" | "right" | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl"
             | "Bigr" | "biggl" | "biggr" | "displaystyle" | "textstyle" | "limits" | "quad"
@@ -298,12 +261,10 @@ impl Lexer {
                     "array" => {}
                     _ => return None,
                 }
-                let edge = if name == "begin" {
-                    Lexeme::Begin
-                } else {
-                    Lexeme::End
-                };
-                self.push(edge);
+                self.push(match name.as_str() {
+                    "begin" => Lexeme::Begin,
+                    _ => Lexeme::End,
+                });
             }
             "cdot" | "times" | "ast" => self.symbol('*'),
             "div" => self.symbol('/'),
@@ -331,10 +292,13 @@ impl Lexer {
             "percent" => self.symbol('%'),
             "dfrac" | "tfrac" | "cfrac" => self.push(Lexeme::Command("frac".into())),
             "dbinom" | "tbinom" => self.push(Lexeme::Command("binom".into())),
-            _ => match GREEK.iter().find(|(spelled, _)| *spelled == name) {
-                Some((_, letter)) => self.push(Lexeme::Name(letter.to_string())),
-                None => self.push(Lexeme::Command(name)),
-            },
+            _ => {
+                let greek = GREEK.0.split(' ').position(|spelled| spelled == name);
+                self.push(match greek.and_then(|at| GREEK.1.chars().nth(at)) {
+                    Some(letter) => Lexeme::Name(letter.to_string()),
+                    None => Lexeme::Command(name),
+                });
+            }
         }
         Some(())
     }
@@ -386,7 +350,7 @@ impl Lexer {
             "pi" => self.symbol('π'),
             "degrees" | "degree" | "deg" if after_number => self.symbol('°'),
             "percent" if after_number => self.symbol('%'),
-            _ if PLAIN_COMMANDS.contains(&word) => self.push(Lexeme::Command(word.to_owned())),
+            _ if is_plain_command(word) => self.push(Lexeme::Command(word.to_owned())),
             _ => {
                 let Some((_, size)) = SCALES
                     .iter()
@@ -403,11 +367,7 @@ impl Lexer {
 
     /// A run of plain letters: a known name, a separate word, or a product of variables.
     fn word(&mut self, spaced: bool) -> Option<()> {
-        let start = self.at;
-        while self.peek(0).is_some_and(|c| c.is_ascii_alphabetic()) {
-            self.at += 1;
-        }
-        let word: String = self.chars.get(start..self.at)?.iter().collect();
+        let word = self.run_of(|c| c.is_ascii_alphabetic());
         if self.known_word(&word)? {
             return Some(());
         }
@@ -434,15 +394,15 @@ impl Lexer {
     }
 
     fn digits(&mut self) -> String {
-        let start = self.at;
-        while self.peek(0).is_some_and(|c| c.is_ascii_digit()) {
-            self.at += 1;
-        }
-        self.chars
-            .get(start..self.at)
-            .unwrap_or_default()
-            .iter()
-            .collect()
+        self.run_of(|c| c.is_ascii_digit())
+    }
+
+    /// Steps over the characters from here on that are `wanted`.
+    fn run_of(&mut self, wanted: fn(&char) -> bool) -> String {
+        let rest = self.chars.get(self.at..).unwrap_or_default();
+        let run: String = rest.iter().copied().take_while(wanted).collect();
+        self.at += run.chars().count();
+        run
     }
 
     fn number(&mut self) -> Option<()> {
@@ -464,24 +424,19 @@ impl Lexer {
         let mut value = BigRational::from_integer(BigInt::parse_bytes(digits.as_bytes(), 10)?);
         value /= pow(BigInt::from(10), fraction.len());
         if let Some((negative, size)) = exponent {
-            let scale = pow(BigRational::from_integer(BigInt::from(10)), size);
-            value *= if negative {
-                BigRational::one() / scale
+            let scale = pow(BigInt::from(10), size);
+            if negative {
+                value /= scale;
             } else {
-                scale
-            };
+                value *= scale;
+            }
         }
         let plain = !point && exponent.is_none();
-        let number = Number {
+        self.push(Lexeme::Number(Number {
             value,
             digits: if plain { whole } else { String::new() },
-            decimals: if exponent.is_none() {
-                fraction.len()
-            } else {
-                0
-            },
-        };
-        self.push(Lexeme::Number(number));
+            decimals: exponent.map_or(fraction.len(), |_| 0),
+        }));
         Some(())
     }
 
@@ -531,10 +486,8 @@ impl Lexer {
             return Some(None);
         }
         let signed = matches!(self.peek(1), Some('+' | '-'));
-        if !self
-            .peek(1 + usize::from(signed))
-            .is_some_and(|c| c.is_ascii_digit())
-        {
+        let first = self.peek(1 + usize::from(signed));
+        if !first.is_some_and(|c| c.is_ascii_digit()) {
             return Some(None);
         }
         let negative = self.peek(1) == Some('-');

@@ -31,30 +31,12 @@ pub enum Relation {
     GreaterEqual,
 }
 
-/// A function of one argument (a second one is a logarithm's base or a binomial's lower entry).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
-    Sin,
-    Cos,
-    Tan,
-    Cot,
-    Sec,
-    Csc,
-    Arcsin,
-    Arccos,
-    Arctan,
-    Sinh,
-    Cosh,
-    Tanh,
-    Log,
-    Ln,
-    Exp,
-    Abs,
-    Floor,
-    Ceil,
-    Factorial,
-    Binomial,
-}
+/// The functions that are written by their names. Others have a notation of their own: `floor`,
+/// `ceil`, `factorial` and `binomial`.
+pub const FUNCTIONS: [&str; 16] = [
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
+    "log", "ln", "exp", "abs",
+];
 
 /// An answer, or a part of one.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,8 +60,9 @@ pub enum Node {
     Power(Box<Node>, Box<Node>),
     /// The root of the first with the index of the second.
     Root(Box<Node>, Box<Node>),
-    /// A function of its arguments.
-    Call(Function, Vec<Node>),
+    /// A function, by its name, of one argument (a second one is a logarithm's base or a binomial's
+    /// lower entry).
+    Call(&'static str, Vec<Node>),
     /// Something per hundred.
     Percent(Box<Node>),
     /// Something in a unit.

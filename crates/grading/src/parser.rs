@@ -6,7 +6,7 @@
 mod command;
 
 use super::lexer::{self, Lexeme, Number};
-use super::node::{Constant, Function, Node, Relation};
+use super::node::{Constant, Node, Relation};
 
 /// How deep brackets, fractions and exponents may nest.
 const MAX_DEPTH: usize = 24;
@@ -95,12 +95,7 @@ impl Parser {
 
     /// Items separated by commas, semicolons or "and"; a single item is returned as it is.
     fn list(&mut self) -> Option<Node> {
-        let mut items = self.items()?;
-        if items.len() == 1 {
-            items.pop()
-        } else {
-            Some(Node::List(items))
-        }
+        Some(one_or(Node::List, self.items()?))
     }
 
     fn items(&mut self) -> Option<Vec<Node>> {
@@ -141,11 +136,7 @@ impl Parser {
             });
             sides.push(self.union()?);
         }
-        if signs.is_empty() {
-            sides.pop()
-        } else {
-            Some(Node::Relation(sides, signs))
-        }
+        Some(one_or(|sides| Node::Relation(sides, signs), sides))
     }
 
     fn union(&mut self) -> Option<Node> {
@@ -153,11 +144,7 @@ impl Parser {
         while self.take('∪') {
             members.push(self.sum()?);
         }
-        if members.len() == 1 {
-            members.pop()
-        } else {
-            Some(Node::Union(members))
-        }
+        Some(one_or(Node::Union, members))
     }
 
     fn sum(&mut self) -> Option<Node> {
@@ -186,11 +173,7 @@ impl Parser {
             }
             terms.push(term);
         }
-        if terms.len() == 1 {
-            terms.pop()
-        } else {
-            Some(Node::Sum(terms))
-        }
+        Some(one_or(Node::Sum, terms))
     }
 
     fn product(&mut self) -> Option<Node> {
@@ -254,18 +237,24 @@ impl Parser {
             self.at += 1;
             if self.take('^') {
                 words.push('^');
-                let braces = self.take('{');
-                let Some(Lexeme::Number(power)) = self.peek() else {
-                    return None;
-                };
-                words.push_str(&power.digits);
-                self.at += 1;
-                if braces {
-                    self.expect('}')?;
-                }
+                words.push_str(&self.digits()?);
             }
         }
         Some(Node::Unit(Box::new(value), words))
+    }
+
+    /// A number as written, in braces or not: a unit's power, a number's base.
+    fn digits(&mut self) -> Option<String> {
+        let braces = self.take('{');
+        let Some(Lexeme::Number(number)) = self.peek() else {
+            return None;
+        };
+        let digits = number.digits.clone();
+        self.at += 1;
+        if braces {
+            self.expect('}')?;
+        }
+        Some(digits)
     }
 
     /// The fraction of a mixed number, if `whole` is an integer directly followed by one.
@@ -338,7 +327,7 @@ impl Parser {
                 }
                 Some('!') => {
                     self.at += 1;
-                    Node::Call(Function::Factorial, vec![base])
+                    Node::Call("factorial", vec![base])
                 }
                 Some('%') => {
                     self.at += 1;
@@ -400,7 +389,7 @@ impl Parser {
                 let inner = self.nested(Self::sum);
                 self.bars -= 1;
                 self.expect('|')?;
-                Some(Node::Call(Function::Abs, vec![inner?]))
+                Some(Node::Call("abs", vec![inner?]))
             }
             Lexeme::Symbol(_) | Lexeme::End | Lexeme::RowBreak => None,
         }
@@ -420,7 +409,7 @@ impl Parser {
         let bars = std::mem::take(&mut self.bars);
         let items = self.nested(Self::items);
         self.bars = bars;
-        let mut items = items?;
+        let items = items?;
         let close = self.symbol()?;
         let matching = matches!((open, close), ('(', ')') | ('[', ']') | ('⟨', '⟩'));
         // Only an interval may close with another kind than it opened with.
@@ -429,11 +418,15 @@ impl Parser {
             return None;
         }
         self.at += 1;
-        if items.len() == 1 {
-            items.pop()
-        } else {
-            Some(Node::Bracket(open, close, items))
-        }
+        Some(one_or(|items| Node::Bracket(open, close, items), items))
+    }
+}
+
+/// The only node, or what several make together.
+fn one_or(several: impl FnOnce(Vec<Node>) -> Node, mut nodes: Vec<Node>) -> Node {
+    match nodes.pop() {
+        Some(only) if nodes.is_empty() => only,
+        last => several(nodes.into_iter().chain(last).collect()),
     }
 }
 

@@ -49,17 +49,8 @@ fn plain(text: &str) -> String {
 /// Words normalised for comparison: without formatting, case, punctuation, leading article.
 pub fn normal(text: &str) -> String {
     let lower = plain(text).to_lowercase();
-    let kept: String = lower
-        .chars()
-        .map(|c| {
-            if c.is_whitespace() || "~,;:!?'’.".contains(c) {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
-    let mut words: Vec<&str> = kept.split_whitespace().collect();
+    let apart = |c: char| c.is_whitespace() || "~,;:!?'’.".contains(c);
+    let mut words: Vec<&str> = lower.split(apart).filter(|word| !word.is_empty()).collect();
     if words.len() > 1 && matches!(words.first(), Some(&"the" | &"a" | &"an")) {
         words.remove(0);
     }
@@ -69,21 +60,8 @@ pub fn normal(text: &str) -> String {
 /// Mathematics that was not understood, for comparison: no white space, no formatting.
 pub fn squeezed(text: &str) -> String {
     let mut out = text.to_owned();
-    for markup in [
-        "\\left",
-        "\\right",
-        "\\displaystyle",
-        "\\!",
-        "\\,",
-        "\\;",
-        "\\:",
-        "\\ ",
-        "$",
-        "\\(",
-        "\\)",
-        "\\[",
-        "\\]",
-    ] {
+    const SPACING: &str = "\\left|\\right|\\displaystyle|\\!|\\,|\\;|\\:|\\ |$|\\(|\\)|\\[|\\]";
+    for markup in SPACING.split('|') {
         out = out.replace(markup, "");
     }
     let out = out
@@ -140,32 +118,20 @@ pub fn is_sentence(text: &str) -> bool {
     false
 }
 
-/// Spellings of units and their canonical names. Two answers in units that are both listed and differ are different answers.
-const UNITS: [(&str, &str); 30] = [
-    ("inch", "in"),
-    ("inche", "in"),
-    ("in", "in"),
-    ("foot", "ft"),
-    ("feet", "ft"),
-    ("ft", "ft"),
-    ("yard", "yd"),
-    ("mile", "mi"),
-    ("centimeter", "cm"),
-    ("centimetre", "cm"),
-    ("cm", "cm"),
-    ("millimeter", "mm"),
-    ("mm", "mm"),
-    ("meter", "m"),
-    ("metre", "m"),
-    ("m", "m"),
-    ("kilometer", "km"),
-    ("km", "km"),
-    ("second", "s"),
-    ("sec", "s"),
-    ("minute", "min"),
-    ("min", "min"),
-    ("hour", "h"),
-    ("hr", "h"),
+/// Canonical names of units, each with its spellings. Two answers in units that are both listed and
+/// differ are different answers.
+const UNITS: [(&str, &str); 17] = [
+    ("in", "inch inche in"),
+    ("ft", "foot feet ft"),
+    ("yd", "yard"),
+    ("mi", "mile"),
+    ("cm", "centimeter centimetre cm"),
+    ("mm", "millimeter mm"),
+    ("m", "meter metre m"),
+    ("km", "kilometer km"),
+    ("s", "second sec"),
+    ("min", "minute min"),
+    ("h", "hour hr"),
     ("day", "day"),
     ("week", "week"),
     ("year", "year"),
@@ -187,8 +153,9 @@ pub fn unit(text: &str) -> Option<String> {
         }
     }
     let singular = name.strip_suffix('s').unwrap_or(name);
-    let known = UNITS
-        .iter()
-        .find(|(unit, _)| *unit == name || *unit == singular)?;
-    Some(format!("{}^{power}", known.1))
+    let known = UNITS.iter().find(|(_, spellings)| {
+        let mut spellings = spellings.split(' ');
+        spellings.any(|unit| unit == name || unit == singular)
+    })?;
+    Some(format!("{}^{power}", known.0))
 }

@@ -2,22 +2,14 @@
 
 use super::{Parser, small_integer, times};
 use crate::lexer::{Lexeme, Number};
-use crate::node::{Constant, Function, Node};
+use crate::node::{Constant, FUNCTIONS, Node};
 
 impl Parser {
     pub(super) fn number(&mut self, number: Number) -> Option<Node> {
         if number.digits.is_empty() || !self.take('_') {
             return Some(Node::Number(number));
         }
-        let braces = self.take('{');
-        let base = match self.peek() {
-            Some(Lexeme::Number(base)) => base.digits.parse::<u32>().ok()?,
-            _ => return None,
-        };
-        self.at += 1;
-        if braces {
-            self.expect('}')?;
-        }
+        let base = self.digits()?.parse().ok()?;
         let valid = (2..=36).contains(&base) && number.digits.chars().all(|d| d.is_digit(base));
         valid.then_some(Node::Based(number.digits, base))
     }
@@ -79,7 +71,7 @@ impl Parser {
             "binom" => {
                 let top = self.argument()?;
                 let bottom = self.argument()?;
-                Some(Node::Call(Function::Binomial, vec![top, bottom]))
+                Some(Node::Call("binomial", vec![top, bottom]))
             }
             "sqrt" => {
                 let mut index = small_integer(2);
@@ -93,9 +85,9 @@ impl Parser {
             "lfloor" | "lceil" => {
                 let inner = self.nested(Self::sum)?;
                 let (closer, function) = if name == "lfloor" {
-                    ("rfloor", Function::Floor)
+                    ("rfloor", "floor")
                 } else {
-                    ("rceil", Function::Ceil)
+                    ("rceil", "ceil")
                 };
                 if self.peek() != Some(&Lexeme::Command(closer.into())) {
                     return None;
@@ -105,14 +97,14 @@ impl Parser {
             }
             "emptyset" | "varnothing" => Some(Node::Set(Vec::new())),
             _ => {
-                let function = function_named(name)?;
+                let function = FUNCTIONS.into_iter().find(|known| *known == name)?;
                 self.nested(|parser| parser.call(function))
             }
         }
     }
 
     /// A function with its power (`\sin^2 x`), base (`\log_2 8`) and argument (`\sin 2x`).
-    fn call(&mut self, mut function: Function) -> Option<Node> {
+    fn call(&mut self, mut function: &'static str) -> Option<Node> {
         let mut power = None;
         let mut arguments = Vec::new();
         if self.take('_') {
@@ -124,9 +116,9 @@ impl Parser {
         if matches!(&power, Some(Node::Negative(one)) if matches!(&**one, Node::Number(n) if n.digits == "1"))
         {
             function = match function {
-                Function::Sin => Function::Arcsin,
-                Function::Cos => Function::Arccos,
-                Function::Tan => Function::Arctan,
+                "sin" => "arcsin",
+                "cos" => "arccos",
+                "tan" => "arctan",
                 _ => return None,
             };
             power = None;
@@ -137,7 +129,8 @@ impl Parser {
         } else {
             self.factor()?
         };
-        while !bracketed && self.starts_factor() && !self.next_is_function() {
+        let function_next = |parser: &Self| matches!(parser.peek(), Some(Lexeme::Command(name)) if FUNCTIONS.contains(&name.as_str()));
+        while !bracketed && self.starts_factor() && !function_next(self) {
             argument = times(argument, self.factor()?);
         }
         arguments.insert(0, argument);
@@ -146,10 +139,6 @@ impl Parser {
             Some(power) => Node::Power(Box::new(call), Box::new(power)),
             None => call,
         })
-    }
-
-    fn next_is_function(&self) -> bool {
-        matches!(self.peek(), Some(Lexeme::Command(name)) if function_named(name).is_some())
     }
 
     /// The rows between `\begin{…}` and `\end{…}`.
@@ -173,26 +162,4 @@ impl Parser {
         }
         Some(Node::Matrix(rows))
     }
-}
-
-fn function_named(name: &str) -> Option<Function> {
-    Some(match name {
-        "sin" => Function::Sin,
-        "cos" => Function::Cos,
-        "tan" => Function::Tan,
-        "cot" => Function::Cot,
-        "sec" => Function::Sec,
-        "csc" => Function::Csc,
-        "arcsin" => Function::Arcsin,
-        "arccos" => Function::Arccos,
-        "arctan" => Function::Arctan,
-        "sinh" => Function::Sinh,
-        "cosh" => Function::Cosh,
-        "tanh" => Function::Tanh,
-        "log" => Function::Log,
-        "ln" => Function::Ln,
-        "exp" => Function::Exp,
-        "abs" => Function::Abs,
-        _ => return None,
-    })
 }
