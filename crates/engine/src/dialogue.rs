@@ -35,7 +35,7 @@ impl TokenLookup for TokenizerLookup<'_> {
 ///
 /// Errors where neither exists.
 pub fn tokenizer_for(gguf: &Gguf, path: &Path) -> Result<Tokenizer> {
-    if gguf.get("tokenizer.ggml.tokens").is_some() {
+    if gguf.contains("tokenizer.ggml.tokens") {
         return Tokenizer::from_vocabulary(tokenizer::Vocabulary::from_gguf(gguf));
     }
     let json = path.with_file_name("tokenizer.json");

@@ -277,10 +277,10 @@ impl MetadataKeys<'_> {
     /// A size from 1 to `max`, if the key is there.
     fn optional_size(&self, key: &str, max: usize) -> Result<Option<usize>> {
         let key = self.key(key);
-        let Some(value) = self.gguf.get(&key) else {
+        if !self.gguf.contains(&key) {
             return Ok(None);
-        };
-        match value.as_u64().and_then(|v| usize::try_from(v).ok()) {
+        }
+        match self.gguf.u64(&key).and_then(|v| usize::try_from(v).ok()) {
             Some(v) if (1..=max).contains(&v) => Ok(Some(v)),
             Some(v) => bail!("{key} is {v}; 1 to {max} is accepted"),
             None => bail!("{key} is not a whole number"),
@@ -301,7 +301,7 @@ impl MetadataKeys<'_> {
     /// A finite number; zero and below count as absent, as writers use zero for "off".
     fn optional_positive(&self, key: &str) -> Result<Option<f32>> {
         let key = self.key(key);
-        if self.gguf.get(&key).is_none() {
+        if !self.gguf.contains(&key) {
             return Ok(None);
         }
         match self.gguf.f32(&key) {

@@ -9,6 +9,7 @@ use half::f16;
 use s1_core::rng::Rng;
 
 pub use super::gguf::write::GgufWriter;
+use super::tokenizer::byte_to_char;
 
 const HIDDEN: usize = 64;
 const FFN: usize = 96;
@@ -119,7 +120,7 @@ pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
 
 /// A byte-level vocabulary without merges: every byte is a token, then [`SPECIAL_TOKENS`].
 fn vocabulary(w: &mut GgufWriter) {
-    let bytes = (0..=255u8).map(|b| printable(b).to_string());
+    let bytes = (0..=255u8).map(|b| byte_to_char(b).to_string());
     let tokens: Vec<String> = bytes.chain(SPECIAL_TOKENS.map(str::to_owned)).collect();
     // 1 is a normal token, 3 a control token.
     let types: Vec<i32> = (0..tokens.len())
@@ -139,17 +140,6 @@ fn vocabulary(w: &mut GgufWriter) {
          message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\
          {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
     );
-}
-
-/// GPT-2's stand-in character for a byte: itself where it is printable, else the next unused
-/// character from U+0100 on.
-fn printable(byte: u8) -> char {
-    let keeps = |b: u8| matches!(b, 33..=126 | 161..=172 | 174..=255);
-    if keeps(byte) {
-        return char::from(byte);
-    }
-    let before = (0..byte).filter(|&b| !keeps(b)).count() as u32;
-    char::from_u32(256 + before).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 fn f32_bytes(values: &[f32]) -> Vec<u8> {

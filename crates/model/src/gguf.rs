@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use candle_core::quantized::GgmlDType;
 
 mod cursor;
 mod kind;
@@ -24,8 +25,9 @@ mod parse;
 mod value;
 pub mod write;
 
-pub use kind::TensorKind;
-pub use value::{Array, MetadataValue, ValueKind};
+use cursor::Cursor;
+pub use kind::type_code;
+pub use value::{MetadataValue, ValueKind};
 
 /// The bytes of a model file: a read-only memory map, or a buffer (tests, fuzzing, copies).
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl AlignedBytes {
 /// One entry of the tensor directory. All fields have been checked against the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
-    pub kind: TensorKind,
+    pub kind: GgmlDType,
     /// Row-major shape, outermost dimension first (GGUF stores it innermost first).
     pub shape: Vec<usize>,
     /// Absolute byte offset in the file.
@@ -159,9 +161,9 @@ impl Gguf {
         Ok(gguf)
     }
 
-    /// The value under a metadata key.
-    pub fn get(&self, key: &str) -> Option<&MetadataValue> {
-        self.metadata.get(key)
+    /// Whether there is a value under a metadata key.
+    pub fn contains(&self, key: &str) -> bool {
+        self.metadata.contains_key(key)
     }
 
     /// All metadata, in no particular order.
@@ -169,84 +171,75 @@ impl Gguf {
         self.metadata.iter().map(|(k, v)| (k.as_str(), v))
     }
 
+    /// The type of the value under a key, and a cursor that is about to read it.
+    fn value(&self, key: &str) -> Option<(ValueKind, Cursor<'_>)> {
+        let value = self.metadata.get(key)?;
+        Some((value.kind, Cursor::new(self.encoded(value))))
+    }
+
     pub fn string(&self, key: &str) -> Option<&str> {
-        match self.get(key)? {
-            MetadataValue::String(range) => {
-                std::str::from_utf8(self.bytes.get(range.clone())?).ok()
-            }
+        match self.value(key)? {
+            (ValueKind::String, mut cursor) => cursor.string().ok(),
             _ => None,
         }
     }
 
     /// A value of any integer type that is not negative.
     pub fn u64(&self, key: &str) -> Option<u64> {
-        self.get(key)?.as_u64()
+        let (kind, mut cursor) = self.value(key)?;
+        u64::try_from(kind.integer(&mut cursor)?).ok()
     }
 
     /// A value of either float type.
     pub fn f32(&self, key: &str) -> Option<f32> {
-        match *self.get(key)? {
-            MetadataValue::F32(v) => Some(v),
-            MetadataValue::F64(v) => Some(v as f32),
-            _ => None,
-        }
+        let (kind, mut cursor) = self.value(key)?;
+        kind.float(&mut cursor)
     }
 
     pub fn bool(&self, key: &str) -> Option<bool> {
-        match *self.get(key)? {
-            MetadataValue::Bool(v) => Some(v),
+        match self.value(key)? {
+            (ValueKind::Bool, mut cursor) => Some(cursor.bytes().ok()? == [1]),
             _ => None,
         }
     }
 
-    pub fn array(&self, key: &str) -> Option<&Array> {
-        match self.get(key)? {
-            MetadataValue::Array(array) => Some(array),
-            _ => None,
-        }
+    /// The elements of an array; `None` if any is not what `read` expects.
+    fn elements<'a, T>(
+        &'a self,
+        key: &str,
+        read: impl Fn(ValueKind, &mut Cursor<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let (ValueKind::Array, mut cursor) = self.value(key)? else {
+            return None;
+        };
+        let kind = ValueKind::read(&mut cursor).ok()?;
+        let len = cursor.len().ok()?;
+        (0..len).map(|_| read(kind, &mut cursor)).collect()
     }
 
     /// An array of strings, as slices of the file.
     pub fn strings(&self, key: &str) -> Option<Vec<&str>> {
-        self.array(key)?.strings(&self.bytes)
+        self.elements(key, |kind, cursor| match kind {
+            ValueKind::String => cursor.string().ok(),
+            _ => None,
+        })
     }
 
     /// An array of floats of either type.
     pub fn f32s(&self, key: &str) -> Option<Vec<f32>> {
-        self.array(key)?.f32s(&self.bytes)
+        self.elements(key, ValueKind::float)
     }
 
     /// An array of integers that all fit in 32 signed bits.
     pub fn i32s(&self, key: &str) -> Option<Vec<i32>> {
-        self.array(key)?.i32s(&self.bytes)
+        self.elements(key, |kind, cursor| {
+            i32::try_from(kind.integer(cursor)?).ok()
+        })
     }
 
-    /// A value of this file as a writer needs it: the number of its kind, and its bytes.
-    fn encoded(&self, value: &MetadataValue) -> (u32, Vec<u8>) {
-        let part =
-            |range: &std::ops::Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        let sized = |len: usize, bytes: &[u8]| [&(len as u64).to_le_bytes(), bytes].concat();
-        match value {
-            MetadataValue::U8(v) => (0, v.to_le_bytes().to_vec()),
-            MetadataValue::I8(v) => (1, v.to_le_bytes().to_vec()),
-            MetadataValue::U16(v) => (2, v.to_le_bytes().to_vec()),
-            MetadataValue::I16(v) => (3, v.to_le_bytes().to_vec()),
-            MetadataValue::U32(v) => (4, v.to_le_bytes().to_vec()),
-            MetadataValue::I32(v) => (5, v.to_le_bytes().to_vec()),
-            MetadataValue::F32(v) => (6, v.to_le_bytes().to_vec()),
-            MetadataValue::Bool(v) => (7, vec![u8::from(*v)]),
-            MetadataValue::String(range) => (8, sized(range.len(), part(range))),
-            MetadataValue::Array(array) => {
-                let elements = sized(array.len, part(&array.range));
-                (
-                    9,
-                    [&(array.kind as u32).to_le_bytes()[..], &elements].concat(),
-                )
-            }
-            MetadataValue::U64(v) => (10, v.to_le_bytes().to_vec()),
-            MetadataValue::I64(v) => (11, v.to_le_bytes().to_vec()),
-            MetadataValue::F64(v) => (12, v.to_le_bytes().to_vec()),
-        }
+    /// The bytes of a value of this file.
+    fn encoded(&self, value: &MetadataValue) -> &[u8] {
+        self.bytes.get(value.range.clone()).unwrap_or_default()
     }
 
     /// The model family, `general.architecture`.
@@ -270,7 +263,6 @@ impl Gguf {
         self.bytes.get(info.range()).unwrap_or_default()
     }
 
-    /// The file's bytes, shared: tensors that multiply straight out of the map hold on to them.
     /// Gives the memory of a tensor's pages back; they are read from the file again if needed.
     pub fn forget(&self, info: &TensorInfo) {
         #[cfg(unix)]
@@ -285,6 +277,7 @@ impl Gguf {
         let _ = info;
     }
 
+    /// The file's bytes, shared: rows that are widened straight out of the map hold on to them.
     pub fn shared_bytes(&self) -> Arc<Bytes> {
         Arc::clone(&self.bytes)
     }

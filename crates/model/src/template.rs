@@ -92,17 +92,6 @@ impl TemplateKind {
     }
 }
 
-/// A calendar day, for templates that tell the model what day it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Date {
-    /// Year of the Gregorian calendar.
-    pub year: i32,
-    /// 1 to 12.
-    pub month: u8,
-    /// 1 to 31.
-    pub day: u8,
-}
-
 /// The form of a model's conversations.
 #[derive(Debug)]
 pub struct ChatTemplate {
@@ -148,12 +137,6 @@ impl ChatTemplate {
             kind,
             warning,
         }
-    }
-
-    /// Tells the template the day (`strftime_now`). Without it templates use a date of their
-    /// own, and the same conversation always gives the same text.
-    pub fn set_date(&mut self, date: Date) {
-        functions::add_date(&mut self.environment, date);
     }
 
     /// Where the form comes from.

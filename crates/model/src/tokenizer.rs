@@ -50,18 +50,19 @@ pub struct Tokenizer {
     warning: Option<String>,
 }
 
-/// How text between literal tokens is cut.
+/// How text is cut.
 #[derive(Debug)]
 enum Algorithm {
-    Bpe {
-        specials: Specials,
-        bpe: Bpe,
-    },
-    SentencePiece {
-        specials: Specials,
-        pieces: SentencePiece,
-    },
+    /// At literal tokens, and between them as the vocabulary says.
+    Own(Specials, Pieces),
     Json(Box<JsonTokenizer>),
+}
+
+/// How text between literal tokens is cut.
+#[derive(Debug)]
+enum Pieces {
+    Bpe(Bpe),
+    SentencePiece(SentencePiece),
 }
 
 impl Tokenizer {
@@ -69,56 +70,55 @@ impl Tokenizer {
     ///
     /// Errors: a vocabulary kind other than `gpt2` and `llama`, or a damaged one.
     pub fn from_vocabulary(v: Vocabulary) -> Result<Self> {
-        let ends = v.eos.into_iter().chain(v.other_ends.iter().copied());
+        let spelling = match v.model.as_str() {
+            "gpt2" => Spelling::ByteLevel,
+            "llama" => Spelling::SentencePiece,
+            other => bail!(
+                "the tokenizer kind '{}' is not supported (only gpt2 and llama are); try another conversion of the model",
+                short_name(other)
+            ),
+        };
+        // Defaults of SentencePiece's format, for files that leave the ids out.
+        let or = |id: Option<u32>, default| match spelling {
+            Spelling::ByteLevel => id,
+            Spelling::SentencePiece => id.or(Some(default)),
+        };
+        let ends = or(v.eos, 2).into_iter().chain(v.other_ends);
+        let table = Table::new(&v.tokens, &v.types, spelling, ends)?;
+        let known = |id: Option<u32>| id.filter(|id| (*id as usize) < table.kinds.len());
         let mut warning = None;
-        match v.model.as_str() {
-            "gpt2" => {
-                let table = Table::new(&v.tokens, &v.types, Spelling::ByteLevel, ends)?;
+        let (pieces, add_bos) = match spelling {
+            Spelling::ByteLevel => {
                 if v.pre.is_empty() {
                     warning = Some("the file names no pre-tokenizer; long-standing defaults are used and answers may suffer".to_owned());
                 }
                 let family = PreTokenizer::named(&v.pre).unwrap_or_else(|| {
-                    let name: String = v.pre.chars().filter(|c| !c.is_control()).take(40).collect();
-                    warning = Some(format!("the pre-tokenizer '{name}' is not known here; text is cut as for GPT-2 and answers may suffer"));
+                    warning = Some(format!(
+                        "the pre-tokenizer '{}' is not known here; text is cut as for GPT-2 and answers may suffer",
+                        short_name(&v.pre)
+                    ));
                     PreTokenizer::Gpt2
                 });
-                let bpe = Bpe::new(family, takes_whole_words(&v.pre), &v.merges, &table.ids)?;
-                let specials = literal_tokens(&v.tokens, &table);
-                let method = Algorithm::Bpe { specials, bpe };
-                let add_bos = v.add_bos.unwrap_or(begins_with_bos(&v.pre));
-                Ok(Self {
-                    bos: checked_id(v.bos, &table),
-                    table,
-                    method,
-                    add_bos,
-                    warning,
-                })
+                let begins_with_bos = begins_with_bos(&v.pre);
+                // Families whose words skip the merges where the vocabulary has them whole.
+                let whole_words = begins_with_bos || matches!(v.pre.as_str(), "glm4" | "glm5");
+                let bpe = Bpe::new(family, whole_words, &v.merges, &table.ids)?;
+                (Pieces::Bpe(bpe), begins_with_bos)
             }
-            "llama" => {
-                // Defaults of the format, for files that leave the ids out.
-                let ends = ends.chain(v.eos.is_none().then_some(2));
-                let table = Table::new(&v.tokens, &v.types, Spelling::SentencePiece, ends)?;
-                let unknown = checked_id(v.unknown.or(Some(0)), &table);
+            Spelling::SentencePiece => {
                 let prefix = v.add_space_prefix.unwrap_or(true);
+                let unknown = known(or(v.unknown, 0));
                 let pieces = SentencePiece::new(v.scores, &table.ids, unknown, prefix);
-                let specials = literal_tokens(&v.tokens, &table);
-                let method = Algorithm::SentencePiece { specials, pieces };
-                let add_bos = v.add_bos.unwrap_or(true);
-                Ok(Self {
-                    bos: checked_id(v.bos.or(Some(1)), &table),
-                    table,
-                    method,
-                    add_bos,
-                    warning,
-                })
+                (Pieces::SentencePiece(pieces), true)
             }
-            other => {
-                let name: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
-                bail!(
-                    "the tokenizer kind '{name}' is not supported (only gpt2 and llama are); try another conversion of the model"
-                )
-            }
-        }
+        };
+        Ok(Self {
+            bos: known(or(v.bos, 1)),
+            add_bos: v.add_bos.unwrap_or(add_bos),
+            method: Algorithm::Own(literal_tokens(&v.tokens, &table), pieces),
+            table,
+            warning,
+        })
     }
 
     /// Reads a Hugging Face `tokenizer.json`.
@@ -181,22 +181,17 @@ impl Tokenizer {
         }
         let ids = &self.table.ids;
         match &self.method {
-            Algorithm::Bpe { specials, bpe } => {
-                for piece in specials.partition(text, control) {
-                    match piece {
-                        Segment::Token(id) => out.push(id),
-                        Segment::Text(text) => bpe.encode(text, ids, out),
-                    }
-                }
-            }
-            Algorithm::SentencePiece { specials, pieces } => {
+            Algorithm::Own(specials, pieces) => {
                 let mut first = true;
-                for piece in specials.partition(text, control) {
-                    match piece {
-                        Segment::Token(id) => out.push(id),
-                        Segment::Text(text) => pieces.encode(text, first, ids, out),
+                for segment in specials.partition(text, control) {
+                    match (segment, pieces) {
+                        (Segment::Token(id), _) => out.push(id),
+                        (Segment::Text(text), Pieces::Bpe(bpe)) => bpe.encode(text, ids, out),
+                        (Segment::Text(text), Pieces::SentencePiece(pieces)) => {
+                            pieces.encode(text, first, ids, out);
+                        }
                     }
-                    first = matches!(piece, Segment::Token(_));
+                    first = matches!(segment, Segment::Token(_));
                 }
             }
             Algorithm::Json(json) => out.extend(json.encode(text, control)?),
@@ -251,11 +246,6 @@ impl Tokenizer {
     }
 }
 
-/// Families whose words skip the merges where the vocabulary has them whole.
-fn takes_whole_words(pre: &str) -> bool {
-    begins_with_bos(pre) || matches!(pre, "glm4" | "glm5")
-}
-
 /// Families whose prompts begin with the beginning-of-text token unless the file says otherwise.
 fn begins_with_bos(pre: &str) -> bool {
     matches!(
@@ -273,9 +263,9 @@ fn begins_with_bos(pre: &str) -> bool {
     )
 }
 
-/// An id from metadata, if the vocabulary has it.
-fn checked_id(id: Option<u32>, table: &Table) -> Option<u32> {
-    id.filter(|id| (*id as usize) < table.kinds.len())
+/// A name from a file, for a sentence.
+fn short_name(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 /// The tokens that are found literally in text.

@@ -61,7 +61,7 @@ impl<'a> Weights<'a> {
     /// A matrix `[rows, columns]` for the CPU's kernels. Its pages of the file are given back.
     pub fn packed(&self, name: &str, rows: usize, columns: usize) -> Result<PackedMatrix> {
         let info = self.info(name, &[rows, columns])?;
-        let matrix = PackedMatrix::pack(info.kind.dtype(), self.gguf.data(info), rows, columns)
+        let matrix = PackedMatrix::pack(info.kind, self.gguf.data(info), rows, columns)
             .with_context(|| format!("cannot load tensor {name}"))?;
         self.gguf.forget(info);
         Ok(matrix)
@@ -74,7 +74,7 @@ impl<'a> Weights<'a> {
         let copy = AlignedBytes::copy_of(self.gguf.data(info));
         let bytes = Cow::Borrowed(copy.as_slice());
         let load = || {
-            let storage = QStorage::from_data(bytes, &self.device, info.kind.dtype())?;
+            let storage = QStorage::from_data(bytes, &self.device, info.kind)?;
             QTensor::new(storage, (rows, columns))
         };
         let tensor = load().with_context(|| format!("cannot load tensor {name}"))?;
@@ -124,7 +124,7 @@ impl<'a> Weights<'a> {
     /// Whether a tensor is stored in less than full precision.
     pub fn is_rounded(&self, name: &str) -> bool {
         let info = self.gguf.tensor(name);
-        info.is_some_and(|info| info.kind.dtype() != GgmlDType::F32)
+        info.is_some_and(|info| info.kind != GgmlDType::F32)
     }
 
     fn info(&self, name: &str, shape: &[usize]) -> Result<&'a TensorInfo> {

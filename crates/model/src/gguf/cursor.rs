@@ -2,25 +2,18 @@
 //!
 //! Not here: what they mean ([`super::value`], [`super::parse`]).
 
-use std::ops::Range;
-
 use anyhow::{Context, Result, bail};
 
-/// A reading position that cannot leave its range.
+/// A reading position that cannot leave its bytes.
 pub(super) struct Cursor<'a> {
-    file: &'a [u8],
+    bytes: &'a [u8],
     at: usize,
-    end: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// A cursor over a whole file.
-    pub(super) fn new(file: &'a [u8]) -> Self {
-        Self {
-            file,
-            at: 0,
-            end: file.len(),
-        }
+    /// A cursor at the beginning of some bytes.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
     }
 
     /// How far it has read.
@@ -28,30 +21,14 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// A cursor over part of a file, `None` if the part is not inside it.
-    pub(super) fn at(file: &'a [u8], range: Range<usize>) -> Option<Self> {
-        file.get(range.clone())?;
-        Some(Self {
-            file,
-            at: range.start,
-            end: range.end,
-        })
-    }
-
-    pub(super) fn range(&mut self, len: usize) -> Result<Range<usize>> {
-        let start = self.at;
-        match start.checked_add(len) {
-            Some(end) if end <= self.end => {
-                self.at = end;
-                Ok(start..end)
-            }
-            _ => bail!("the file ends too early: it is truncated or damaged"),
-        }
-    }
-
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8]> {
-        let range = self.range(len)?;
-        Ok(&self.file[range])
+        match self.bytes[self.at..].get(..len) {
+            Some(taken) => {
+                self.at += len;
+                Ok(taken)
+            }
+            None => bail!("the file ends too early: it is truncated or damaged"),
+        }
     }
 
     pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -68,13 +45,6 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn len(&mut self) -> Result<usize> {
         usize::try_from(self.u64()?).context("a length does not fit in memory")
-    }
-
-    pub(super) fn string_range(&mut self) -> Result<Range<usize>> {
-        let len = self.len()?;
-        let range = self.range(len)?;
-        std::str::from_utf8(&self.file[range.clone()]).context("a string is not UTF-8")?;
-        Ok(range)
     }
 
     /// A length-prefixed string.

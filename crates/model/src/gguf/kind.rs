@@ -1,106 +1,69 @@
-//! Tensor element types: the numbers GGUF uses for them and the sizes of their blocks.
+//! Tensor element types: the numbers GGUF uses for them.
 
 use anyhow::{Result, bail};
 use candle_core::quantized::GgmlDType;
 
-/// The element type of a tensor: one that this program can multiply with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TensorKind(GgmlDType);
+/// The types that this program can multiply with, by their numbers.
+const CODES: [(u32, GgmlDType); 15] = {
+    use GgmlDType::*;
+    [
+        (0, F32),
+        (1, F16),
+        (2, Q4_0),
+        (3, Q4_1),
+        (6, Q5_0),
+        (7, Q5_1),
+        (8, Q8_0),
+        (9, Q8_1),
+        (10, Q2K),
+        (11, Q3K),
+        (12, Q4K),
+        (13, Q5K),
+        (14, Q6K),
+        (15, Q8K),
+        (30, BF16),
+    ]
+};
 
-impl TensorKind {
-    /// The type for a GGUF type number; `name` is the tensor's, for the error.
-    pub(crate) fn from_code(code: u32, name: &str) -> Result<Self> {
-        use GgmlDType as D;
-        Ok(Self(match code {
-            0 => D::F32,
-            1 => D::F16,
-            2 => D::Q4_0,
-            3 => D::Q4_1,
-            6 => D::Q5_0,
-            7 => D::Q5_1,
-            8 => D::Q8_0,
-            9 => D::Q8_1,
-            10 => D::Q2K,
-            11 => D::Q3K,
-            12 => D::Q4K,
-            13 => D::Q5K,
-            14 => D::Q6K,
-            15 => D::Q8K,
-            30 => D::BF16,
-            _ => match unsupported_name(code) {
-                Some(kind) => bail!(
-                    "tensor {name} has the type {kind} (number {code}), which is not supported: \
-                     use a file in F16, Q8_0 or one of the Q*_K types"
-                ),
-                None => bail!("tensor {name} has the unknown type number {code}"),
-            },
-        }))
+/// Types that exist elsewhere but not here, so that the error can name them.
+const UNSUPPORTED: [(u32, &str); 19] = [
+    (4, "Q4_2"),
+    (5, "Q4_3"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (20, "IQ4_NL"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (23, "IQ4_XS"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (29, "IQ1_M"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (39, "MXFP4"),
+];
+
+/// The type for a GGUF type number; `name` is the tensor's, for the error.
+pub(super) fn from_code(code: u32, name: &str) -> Result<GgmlDType> {
+    if let Some((_, kind)) = CODES.iter().find(|(known, _)| *known == code) {
+        return Ok(*kind);
     }
-
-    /// The number GGUF uses for the type.
-    pub fn code(self) -> u32 {
-        use GgmlDType as D;
-        match self.0 {
-            D::F32 => 0,
-            D::F16 => 1,
-            D::Q4_0 => 2,
-            D::Q4_1 => 3,
-            D::Q5_0 => 6,
-            D::Q5_1 => 7,
-            D::Q8_0 => 8,
-            D::Q8_1 => 9,
-            D::Q2K => 10,
-            D::Q3K => 11,
-            D::Q4K => 12,
-            D::Q5K => 13,
-            D::Q6K => 14,
-            D::Q8K => 15,
-            D::BF16 => 30,
-        }
-    }
-
-    /// The same type as candle names it.
-    pub fn dtype(self) -> GgmlDType {
-        self.0
-    }
-
-    pub fn block_elements(self) -> usize {
-        self.0.block_size()
-    }
-
-    pub fn block_bytes(self) -> usize {
-        self.0.type_size()
+    match UNSUPPORTED.iter().find(|(known, _)| *known == code) {
+        Some((_, kind)) => bail!(
+            "tensor {name} has the type {kind} (number {code}), which is not supported: use a \
+             file in F16, Q8_0 or one of the Q*_K types"
+        ),
+        None => bail!("tensor {name} has the unknown type number {code}"),
     }
 }
 
-impl From<GgmlDType> for TensorKind {
-    fn from(dtype: GgmlDType) -> Self {
-        Self(dtype)
-    }
-}
-
-/// Names of the types that exist elsewhere but not here, so that the error can name them.
-fn unsupported_name(code: u32) -> Option<&'static str> {
-    Some(match code {
-        4 => "Q4_2",
-        5 => "Q4_3",
-        16 => "IQ2_XXS",
-        17 => "IQ2_XS",
-        18 => "IQ3_XXS",
-        19 => "IQ1_S",
-        20 => "IQ4_NL",
-        21 => "IQ3_S",
-        22 => "IQ2_S",
-        23 => "IQ4_XS",
-        24 => "I8",
-        25 => "I16",
-        26 => "I32",
-        27 => "I64",
-        28 => "F64",
-        29 => "IQ1_M",
-        34 => "TQ1_0",
-        35 => "TQ2_0",
-        39 => "MXFP4",
-        _ => return None,
-    })
+/// The number GGUF uses for a type.
+pub fn type_code(kind: GgmlDType) -> u32 {
+    let own = CODES.iter().find(|(_, known)| *known == kind);
+    own.map_or(u32::MAX, |(code, _)| *code)
 }

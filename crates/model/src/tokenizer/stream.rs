@@ -23,23 +23,15 @@ impl StreamDecoder {
         self.pending.extend_from_slice(bytes);
         let mut text = String::with_capacity(self.pending.len());
         let mut kept = 0;
-        let mut rest = self.pending.as_slice();
-        while !rest.is_empty() {
-            let Err(error) = std::str::from_utf8(rest) else {
-                text.push_str(&String::from_utf8_lossy(rest));
-                break;
-            };
-            let (valid, broken) = rest.split_at(error.valid_up_to());
-            text.push_str(&String::from_utf8_lossy(valid));
-            match error.error_len() {
-                Some(len) => {
-                    text.push(char::REPLACEMENT_CHARACTER);
-                    rest = &broken[len..];
+        let mut chunks = self.pending.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            text.push_str(chunk.valid());
+            match std::str::from_utf8(chunk.invalid()) {
+                Ok(_) => {}
+                Err(error) if error.error_len().is_none() && chunks.peek().is_none() => {
+                    kept = chunk.invalid().len();
                 }
-                None => {
-                    kept = broken.len();
-                    break;
-                }
+                Err(_) => text.push(char::REPLACEMENT_CHARACTER),
             }
         }
         let done = self.pending.len() - kept;

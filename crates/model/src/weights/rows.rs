@@ -45,7 +45,7 @@ impl WeightRows {
         Ok(WeightRows {
             bytes,
             range,
-            kind: info.kind.dtype(),
+            kind: info.kind,
             rows,
             columns,
         })

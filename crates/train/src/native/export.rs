@@ -21,7 +21,7 @@ use s1_core::training::Quantization;
 use s1_model::adapter::{self, PeftAdapter, PeftConfig};
 use s1_model::config::{Activation, ModelConfig, RopeScaling};
 use s1_model::gguf::write::GgufWriter;
-use s1_model::gguf::{Gguf, TensorKind};
+use s1_model::gguf::{self, Gguf};
 use s1_model::names::{self, Direction};
 use s1_model::weights::rows::WeightRows;
 
@@ -128,12 +128,12 @@ impl<'a> Merged<'a> {
             };
             let kind = tensor_type(to, name, &info.shape);
             let (values, changed) = self.values(name)?;
-            let data = if !changed && info.kind.dtype() == kind {
+            let data = if !changed && info.kind == kind {
                 self.gguf.data(info).to_vec()
             } else {
                 encode(kind, &values)?
             };
-            w.tensor(name, &info.shape, TensorKind::from(kind).code(), data);
+            w.tensor(name, &info.shape, gguf::type_code(kind), data);
         }
         Ok(w.finish())
     }

@@ -90,20 +90,16 @@ impl TensorLayer {
         let c = config;
         let rows = x.dim(0)?;
         let x = rms_norm(x, &self.attention_norm, c.norm_eps)?;
-        let normed = |x: Tensor, norm: &Option<Tensor>| match norm {
-            Some(weight) => rms_norm(&x, weight, c.norm_eps),
-            None => Ok(x),
-        };
         let q = self
             .query
             .forward(&x)?
             .reshape((rows, c.heads, c.head_dim))?;
-        let q = rotation.apply(&normed(q, &self.query_norm)?)?;
+        let q = rotation.apply(&normed(q, &self.query_norm, c.norm_eps)?)?;
         let k = self
             .key
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.head_dim))?;
-        let k = rotation.apply(&normed(k, &self.key_norm)?)?;
+        let k = rotation.apply(&normed(k, &self.key_norm, c.norm_eps)?)?;
         let v = self
             .value
             .forward(&x)?
@@ -148,19 +144,23 @@ impl TensorLayer {
         heads: &Tensor,
     ) -> candle_core::Result<Tensor> {
         let eps = config.norm_eps;
-        let post = |y: Tensor, norm: &Option<Tensor>| match norm {
-            Some(weight) => rms_norm(&y, weight, eps),
-            None => Ok(y),
-        };
         let attended = self.attention_output.forward(heads)?;
-        let x = (x + post(attended, &self.post_attention_norm)?)?;
+        let x = (x + normed(attended, &self.post_attention_norm, eps)?)?;
 
         let y = rms_norm(&x, &self.ffn_norm, eps)?;
         let (gate, up) = (self.gate.forward(&y)?, self.up.forward(&y)?);
         let y = self
             .down
             .forward(&ops::gated(&gate, &up, config.activation)?)?;
-        x + post(y, &self.post_ffn_norm)?
+        x + normed(y, &self.post_ffn_norm, eps)?
+    }
+}
+
+/// Normed, where the model has a norm there.
+fn normed(x: Tensor, norm: &Option<Tensor>, eps: f32) -> candle_core::Result<Tensor> {
+    match norm {
+        Some(weight) => rms_norm(&x, weight, eps),
+        None => Ok(x),
     }
 }
 
