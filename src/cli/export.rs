@@ -144,19 +144,12 @@ fn response(tokens: &[Token]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s1_core::trace::{Origin, Reason};
+    use s1_core::trace::Reason;
 
     fn token(text: &str, phase: Phase, reason: Option<Reason>) -> Token {
         Token {
-            id: 0,
-            text: text.into(),
-            origin: Origin::Sampled,
-            phase,
             reason,
-            logprob: 0.0,
-            entropy: 0.0,
-            p_end: 0.0,
-            top: vec![],
+            ..Token::new(0, text, phase)
         }
     }
 

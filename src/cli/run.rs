@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::args::{ConfigArgs, ModelFlags, SampleFlags, SystemFlag, ThinkFlags};
 use super::given::Given;
 use super::settings;
+use s1_core::loops::Loop;
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
 use s1_core::view::LaneView;
@@ -113,9 +114,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         match event {
             Event::Failed(why) | Event::Refused { why, .. } => bail!("{why}"),
             Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
-            Event::Loop {
-                period, repeats, ..
-            } => eprintln!(
+            Event::Loop(_, Loop { period, repeats }) => eprintln!(
                 "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
             ),
             Event::Tokens(..) => {

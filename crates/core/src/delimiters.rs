@@ -4,6 +4,7 @@
 //! hard-coded ids are the usual reason why a budget is silently ignored.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::param::Word;
 
@@ -18,7 +19,8 @@ pub trait TokenLookup {
 }
 
 /// Families of delimiters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// s1 and s1.1: ChatML turns named `think` and `answer`.
@@ -37,12 +39,7 @@ impl Family {
 
     /// Name for flags and the screen.
     pub fn name(self) -> &'static str {
-        match self {
-            Family::S1 => "s1",
-            Family::Qwen3 => "qwen3",
-            Family::R1 => "r1",
-            Family::Generic => "generic",
-        }
+        self.into()
     }
 
     /// The family with a name for flags.

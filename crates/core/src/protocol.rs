@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::field;
 use crate::forcing::Policy;
-use crate::param::{Access, Has, Param};
+use crate::loops::Loop;
+use crate::param;
+use crate::param::{Has, Param};
 use crate::sampling::Sampling;
 use crate::trace::{Delta, StopReason, Token};
 use crate::tree::Probe;
@@ -65,22 +66,16 @@ impl Has<Sampling> for Request {
 
 /// The parameters of a [`Request`] besides those of its policy and its sampling.
 pub const REQUEST: &[Param<Request>] = &[
-    Param::new(
-        "system",
-        "System prompt",
-        "System prompt; empty is the chat template's own.",
-        Access::AnyText(field!(Request.system)),
-    )
-    .flag(&["system"], "TEXT"),
-    Param::new(
-        "probe_every",
-        "Probe every",
-        "Ask every N thinking tokens what the answer would be if the thinking were cut there.",
-        Access::Int(1, 1_000_000, field!(Request.probe_every)),
-    )
-    .none("off")
-    .unit("tokens")
-    .flag(&["probe-every"], "N"),
+    param!(Request.system, AnyText)
+        .named("System prompt", "TEXT")
+        .help("System prompt; empty is the chat template's own."),
+    param!(Request.probe_every, Int, 1, 1_000_000)
+        .named("Probe every", "N")
+        .help(
+            "Ask every N thinking tokens what the answer would be if the thinking were cut there.",
+        )
+        .none("off")
+        .unit("tokens"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,13 +277,7 @@ pub enum Event {
     /// A probe came back.
     Probe(LaneId, Probe),
     /// A repeating loop was found.
-    Loop {
-        lane: LaneId,
-        /// Length of the repeated piece, in tokens.
-        period: usize,
-        /// How often it has been repeated.
-        repeats: usize,
-    },
+    Loop(LaneId, Loop),
     /// Speed so far.
     Speed(LaneId, Speed),
     /// Tokens in the lane's context (prompt and trace).
@@ -319,7 +308,7 @@ impl Event {
             | Event::PendingWaits(lane, _)
             | Event::Budget(lane, _)
             | Event::Probe(lane, _)
-            | Event::Loop { lane, .. }
+            | Event::Loop(lane, _)
             | Event::Speed(lane, _)
             | Event::Context(lane, _)
             | Event::Refused { lane, .. }

@@ -7,6 +7,7 @@
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// Which part of the output a token belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,7 +32,8 @@ pub enum Origin {
 }
 
 /// Why a token was written, for every token that was not simply sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The policy replaced an attempt to end by the wait text.
@@ -82,22 +84,7 @@ impl Reason {
 
     /// The reason as one word for JSON and footnotes.
     pub fn name(self) -> &'static str {
-        match self {
-            Reason::Wait => "wait",
-            Reason::UserWait => "user_wait",
-            Reason::NaturalEnd => "natural_end",
-            Reason::EndOfTurn => "end_of_turn",
-            Reason::Budget => "budget",
-            Reason::Cut => "cut",
-            Reason::SentenceCut => "sentence_cut",
-            Reason::Loop => "loop",
-            Reason::FinalAnswer => "final_answer",
-            Reason::Injected => "injected",
-            Reason::Chosen => "chosen",
-            Reason::EndIgnored => "end_ignored",
-            Reason::UserEndIgnored => "user_end_ignored",
-            Reason::Kept => "kept",
-        }
+        self.into()
     }
 }
 
@@ -135,6 +122,21 @@ pub struct Token {
 }
 
 impl Token {
+    /// A sampled token whose scores are not known.
+    pub fn new(id: u32, text: impl Into<String>, phase: Phase) -> Token {
+        Token {
+            id,
+            text: text.into(),
+            origin: Origin::Sampled,
+            phase,
+            reason: None,
+            logprob: 0.0,
+            entropy: 0.0,
+            p_end: 0.0,
+            top: Vec::new(),
+        }
+    }
+
     /// Whether this token is part of the end-of-thinking delimiter.
     pub fn is_delimiter(&self) -> bool {
         self.reason.is_some_and(Reason::ends_thinking)
@@ -201,7 +203,8 @@ impl From<Vec<Token>> for Trace {
 }
 
 /// Why generation came to an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// The model ended its turn.
@@ -218,13 +221,7 @@ pub enum StopReason {
 impl StopReason {
     /// The reason in words.
     pub fn name(self) -> &'static str {
-        match self {
-            StopReason::EndOfTurn => "end_of_turn",
-            StopReason::AnswerMax => "answer_max",
-            StopReason::BoxClosed => "box_closed",
-            StopReason::ContextFull => "context_full",
-            StopReason::User => "user",
-        }
+        self.into()
     }
 }
 
@@ -275,17 +272,7 @@ mod tests {
     use super::*;
 
     fn token(id: u32) -> Token {
-        Token {
-            id,
-            text: "x".into(),
-            origin: Origin::Sampled,
-            phase: Phase::Thinking,
-            reason: None,
-            logprob: 0.0,
-            entropy: 0.0,
-            p_end: 0.0,
-            top: vec![],
-        }
+        Token::new(id, "x", Phase::Thinking)
     }
 
     /// Ids, with a minus where a token is the delimiter.

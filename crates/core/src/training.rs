@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use strum::IntoStaticStr;
 
 mod event;
 mod params;
@@ -205,7 +206,8 @@ fn known_version<'de, D: Deserializer<'de>>(value: D) -> Result<u32, D::Error> {
 }
 
 /// How the weights of a GGUF file are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Quantization {
     /// As trained.
@@ -224,12 +226,7 @@ impl Quantization {
 
     /// For flags and file names.
     pub fn name(self) -> &'static str {
-        match self {
-            Quantization::F32 => "f32",
-            Quantization::F16 => "f16",
-            Quantization::Q8_0 => "q8_0",
-            Quantization::Q4_0 => "q4_0",
-        }
+        self.into()
     }
 }
 

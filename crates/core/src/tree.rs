@@ -32,7 +32,7 @@ pub struct Probe {
     pub correct: Option<bool>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
     /// Short name for the tree: `main`, `b1`, `b2`, …
     pub name: String,
@@ -58,10 +58,7 @@ impl Tree {
         Tree {
             branches: vec![Branch {
                 name: "main".into(),
-                fork: None,
-                tokens: Vec::new(),
-                probes: Vec::new(),
-                stop: None,
+                ..Branch::default()
             }],
         }
     }

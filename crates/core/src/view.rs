@@ -80,15 +80,9 @@ impl LaneView {
                 }
                 return Change::State(*state);
             }
-            Event::Loop {
-                period, repeats, ..
-            } => {
-                let found = Loop {
-                    period: *period,
-                    repeats: *repeats,
-                };
-                self.repeats = Some(found);
-                return Change::Repeats(found);
+            Event::Loop(_, found) => {
+                self.repeats = Some(*found);
+                return Change::Repeats(*found);
             }
             Event::Refused { why, .. } => {
                 self.forget_engine();
@@ -192,21 +186,10 @@ impl LaneViews {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::{Delta, Origin, Phase, Reason, Token};
+    use crate::trace::{Delta, Phase, Reason, Token};
 
     fn tokens(ids: std::ops::Range<u32>) -> Vec<Token> {
-        ids.map(|id| Token {
-            id,
-            text: "x".into(),
-            origin: Origin::Sampled,
-            phase: Phase::Thinking,
-            reason: None,
-            logprob: 0.0,
-            entropy: 0.0,
-            p_end: 0.0,
-            top: vec![],
-        })
-        .collect()
+        ids.map(|id| Token::new(id, "x", Phase::Thinking)).collect()
     }
 
     fn probe(at: usize, answer: &str) -> Event {

@@ -51,9 +51,8 @@ use pipeline::FilterPipeline;
 pub use plan::{CurationPlan, CurationProgress};
 use pool::{CurationPool, PoolReader};
 pub use report::{CurationReport, StageSummary, reasons_of};
-pub use result::{
-    CurationOutcome, Decision, DecisionReason, Domain, ItemDecision, Stage, StageKind,
-};
+use result::Decision;
+pub use result::{CurationOutcome, DecisionReason, Domain, ItemDecision, Stage, StageKind};
 
 /// Characters of a question that are kept with its reason.
 const QUESTION: usize = 200;
@@ -110,8 +109,7 @@ pub fn run(
         let Some(solved) = difficulty::solved(plan, load, stage, set, &open, control, tell)? else {
             return Ok(None);
         };
-        let decision =
-            |i: usize| (open[i] && solved.contains(&i)).then(|| Decision::new(stage, reason, None));
+        let decision = |i| solved.contains(&i).then(|| Decision::new(reason, None));
         let decisions = (0..pool.items.len()).map(decision).collect();
         pipeline.end(
             stage,
@@ -144,19 +142,13 @@ pub fn run(
     }
     pipeline.begin(StageKind::Draw, tell);
     let kept = chosen(plan, &pool, &left, &domains);
-    let decision = |i: &usize| {
-        let reason = match kept.contains(i) {
-            true => DecisionReason::Drawn,
-            false => DecisionReason::NotDrawn,
-        };
-        (*i, Decision::new(StageKind::Draw, reason, None))
+    let decision = |i| match kept.contains(&i) {
+        true => DecisionReason::Drawn,
+        false => DecisionReason::NotDrawn,
     };
-    let mut decisions = vec![None; pool.items.len()];
-    for (i, decision) in left.iter().map(decision) {
-        decisions[i] = Some(decision);
-    }
+    let decisions = (0..pool.items.len()).map(|i| Some(Decision::new(decision(i), None)));
     let note = format!("method {}, seed {}", plan.method.name(), plan.seed);
-    pipeline.end(StageKind::Draw, decisions, Some(note), tell);
+    pipeline.end(StageKind::Draw, decisions.collect(), Some(note), tell);
     let unit = match tokenizer {
         Some(_) => "tokens",
         None => "words",
@@ -181,17 +173,9 @@ fn limited(plan: &CurationPlan, pool: &CurationPool) -> Vec<Option<Decision>> {
     let items = pool.items.iter().enumerate();
     items
         .map(|(i, item)| match &item.broken {
-            Some(why) => Some(Decision::new(
-                StageKind::Pool,
-                DecisionReason::Broken,
-                Some(why.clone()),
-            )),
+            Some(why) => Some(Decision::new(DecisionReason::Broken, Some(why.clone()))),
             None if chosen.contains(&i) => None,
-            None => Some(Decision::new(
-                StageKind::Pool,
-                DecisionReason::NotSampled,
-                None,
-            )),
+            None => Some(Decision::new(DecisionReason::NotSampled, None)),
         })
         .collect()
 }
@@ -214,11 +198,7 @@ fn leaks(
     let decision = |(item, open): (&item::PoolItem, &bool)| {
         let (name, run) = index.find(&item.question).filter(|_| *open)?;
         let detail = format!("{name}: {run}");
-        Some(Decision::new(
-            StageKind::Decontamination,
-            DecisionReason::Overlap,
-            Some(detail),
-        ))
+        Some(Decision::new(DecisionReason::Overlap, Some(detail)))
     };
     let decisions = pool.items.iter().zip(open).map(decision).collect();
     let note = format!("{} words in a row, against {problems} problems", plan.ngram);
@@ -257,38 +237,24 @@ fn assemble(
     domains: &Domains,
     unit: &'static str,
 ) -> Result<CurationOutcome> {
-    let mut tally: Vec<Domain> = domains
-        .names
-        .iter()
-        .map(|name| Domain {
-            domain: name.clone(),
-            pool: 0,
-            kept: 0,
-        })
-        .collect();
     let mut items = Vec::new();
     for (i, (item, decision)) in pool.items.iter().zip(pipeline.decisions).enumerate() {
-        let Some(decision) = decision else { continue };
-        let kept = decision.reason == DecisionReason::Drawn;
-        let domain = domains.of[i].map(|d| &mut tally[d]);
-        let name = domain.as_ref().map(|d| d.domain.clone());
-        if let Some(domain) = domain {
-            domain.pool += 1;
-            domain.kept += usize::from(kept);
-        }
+        let Some((stage, decision)) = decision else {
+            continue;
+        };
+        let domain = domains.of[i].map(|d| &domains.names[d]);
         items.push(ItemDecision {
             line: item.line,
             id: item.id.clone(),
-            stage: decision.stage,
-            kept,
+            stage,
+            kept: decision.reason == DecisionReason::Drawn,
             reason: decision.reason,
             detail: decision.detail,
-            domain: name.or_else(|| item.domain.clone()),
+            domain: domain.or(item.domain.as_ref()).cloned(),
             length: item.length,
             question: beginning(&item.question),
         });
     }
-    tally.sort_by(|a, b| b.pool.cmp(&a.pool).then_with(|| a.domain.cmp(&b.domain)));
     let mut wanted = items.iter().filter(|i| i.kept).map(|i| i.line).peekable();
     let mut lines = Vec::new();
     let mut pool = records::lines(&plan.pool)?;
@@ -302,7 +268,10 @@ fn assemble(
     }
     Ok(CurationOutcome {
         stages: pipeline.stages,
-        domains: tally,
+        domains: match domains.names.is_empty() {
+            true => Vec::new(),
+            false => report::domains(&items),
+        },
         domains_by: domains.by.clone(),
         items,
         lines,

@@ -162,21 +162,11 @@ fn different(traces: &[Vec<Token>]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s1_core::trace::{Origin, Phase};
+    use s1_core::trace::Phase;
 
     fn trace(ids: &[u32]) -> Vec<Token> {
         ids.iter()
-            .map(|&id| Token {
-                id,
-                text: format!("{id} "),
-                origin: Origin::Sampled,
-                phase: Phase::Thinking,
-                reason: None,
-                logprob: 0.0,
-                entropy: 0.0,
-                p_end: 0.0,
-                top: vec![],
-            })
+            .map(|&id| Token::new(id, format!("{id} "), Phase::Thinking))
             .collect()
     }
 

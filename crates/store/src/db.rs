@@ -11,14 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params,
-};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::run::{NewRow, Row, Run, RunSettings, RunSummary, Sample, Sources};
 use super::session::Document;
 use super::{blob, schema};
-use s1_core::trace::{StopReason, Token};
+use s1_core::trace::Token;
 use s1_core::tree::Tree;
 
 mod files;
@@ -130,8 +128,31 @@ impl Db {
         &self.path
     }
 
-    fn with_path_context<T>(&self, outcome: Result<T>) -> Result<T> {
+    /// Reads in one transaction: what is written meanwhile is included entirely or not at all.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let view = self.connection.unchecked_transaction();
+        let outcome = view.map_err(Into::into).and_then(|view| read(&view));
         outcome.map_err(|e| sentence(e, &self.path))
+    }
+
+    /// Writes in one transaction, all or nothing.
+    fn write<T>(&self, write: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = Transaction::new_unchecked(&self.connection, immediate);
+        let outcome = transaction.map_err(Into::into).and_then(|transaction| {
+            let written = write(&transaction)?;
+            transaction.commit()?;
+            Ok(written)
+        });
+        outcome.map_err(|e| sentence(e, &self.path))
+    }
+
+    /// The number of what has a name in a table.
+    fn number_of(&self, table: &str, name: &str) -> Result<Option<i64>> {
+        self.read(|db| {
+            let sql = format!("SELECT id FROM {table} WHERE name = ?");
+            Ok(db.query_row(&sql, [name], |r| r.get(0)).optional()?)
+        })
     }
 
     /// All runs, newest first.
@@ -139,28 +160,26 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn runs(&self) -> Result<Vec<RunSummary>> {
-        self.with_path_context((|| {
-            let mut query = self.connection.prepare(
+        self.read(|db| {
+            let mut query = db.prepare(
                 "SELECT name, created_at, settings,
                     (SELECT count(*) FROM rows WHERE run = runs.id),
                     (SELECT count(correct) FROM samples WHERE run = runs.id),
                     (SELECT ifnull(sum(correct), 0) FROM samples WHERE run = runs.id)
                  FROM runs ORDER BY created_at DESC, id DESC",
             )?;
-            let mut found = query.query([])?;
-            let mut runs = Vec::new();
-            while let Some(r) = found.next()? {
-                runs.push(RunSummary {
+            let runs = query.query_and_then([], |r| {
+                Ok(RunSummary {
                     name: r.get(0)?,
-                    created_at: count(r.get(1)?) as u64,
-                    settings: settings(&r.get::<_, String>(2)?)?,
-                    rows: count(r.get(3)?),
-                    graded: count(r.get(4)?),
-                    correct: count(r.get(5)?),
-                });
-            }
-            Ok(runs)
-        })())
+                    created_at: r.get(1)?,
+                    settings: settings(r.get_ref(2)?.as_str()?)?,
+                    rows: r.get(3)?,
+                    graded: r.get(4)?,
+                    correct: r.get(5)?,
+                })
+            })?;
+            runs.collect()
+        })
     }
 
     /// A run with everything but its traces.
@@ -169,32 +188,13 @@ impl Db {
     /// If there is no such run (the sentence names those there are), or it cannot be read.
     pub fn run(&self, name: &str) -> Result<Run> {
         let id = self.id_of(name)?;
-        self.with_path_context((|| {
-            // One transaction: a row written meanwhile is included entirely or not at all.
-            let view = self.connection.unchecked_transaction()?;
-            let (created_at, text, wall, sources): (i64, String, i64, Sources) = view.query_row(
-                "SELECT created_at, settings, wall_ms, model, problems, adapter FROM runs WHERE id = ?",
-                [id],
-                |r| {
-                    let sources = Sources {
-                        model: r.get(3)?,
-                        problems: r.get(4)?,
-                        adapter: r.get(5)?,
-                    };
-                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, sources))
-                },
+        self.read(|db| {
+            let mut query = db.prepare(
+                "SELECT created_at, settings, wall_ms, model, problems, adapter FROM runs
+                 WHERE id = ?",
             )?;
-            let settings = settings(&text)?;
-            let rows = read_rows(&view, id, settings.points.len(), &mut |_| true)?;
-            Ok(Run {
-                name: name.to_string(),
-                created_at: count(created_at) as u64,
-                settings,
-                sources,
-                rows,
-                wall: Duration::from_millis(count(wall) as u64),
-            })
-        })())
+            query.query_one([id], |r| Ok(run(db, id, name, r)))?
+        })
     }
 
     /// The rows of a run whose problems are not among the `known` ones, which are in order.
@@ -203,25 +203,17 @@ impl Db {
     /// As [`Db::run`].
     pub fn rows_beyond(&self, name: &str, known: &[usize]) -> Result<Vec<Row>> {
         let id = self.id_of(name)?;
-        self.with_path_context((|| {
-            let view = self.connection.unchecked_transaction()?;
+        self.read(|db| {
             let sql = "SELECT count(*) FROM points WHERE run = ?";
-            let points = count(view.query_row(sql, [id], |r| r.get(0))?);
-            read_rows(&view, id, points, &mut |problem| {
+            let points = db.query_row(sql, [id], |r| r.get(0))?;
+            read_rows(db, id, points, &mut |problem| {
                 known.binary_search(&problem).is_err()
             })
-        })())
+        })
     }
 
     fn id_of(&self, name: &str) -> Result<i64> {
-        let found = self.with_path_context((|| {
-            let sql = "SELECT id FROM runs WHERE name = ?";
-            Ok(self
-                .connection
-                .query_row(sql, [name], |r| r.get(0))
-                .optional()?)
-        })())?;
-        if let Some(id) = found {
+        if let Some(id) = self.number_of("runs", name)? {
             return Ok(id);
         }
         let names: Vec<String> = self.runs()?.into_iter().map(|r| r.name).take(8).collect();
@@ -242,10 +234,7 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn has_run(&self, name: &str) -> Result<bool> {
-        self.with_path_context((|| {
-            let sql = "SELECT 1 FROM runs WHERE name = ?";
-            Ok(self.connection.prepare(sql)?.exists([name])?)
-        })())
+        Ok(self.number_of("runs", name)?.is_some())
     }
 
     /// The problems of a run whose rows are done.
@@ -254,13 +243,11 @@ impl Db {
     /// As [`Db::run`].
     pub fn done(&self, name: &str) -> Result<Vec<usize>> {
         let id = self.id_of(name)?;
-        self.with_path_context((|| {
-            let mut query = self
-                .connection
-                .prepare("SELECT problem FROM rows WHERE run = ? ORDER BY problem")?;
-            let rows = query.query_map([id], |r| r.get::<_, i64>(0))?;
-            rows.map(|r| Ok(count(r?))).collect()
-        })())
+        self.read(|db| {
+            let mut query =
+                db.prepare("SELECT problem FROM rows WHERE run = ? ORDER BY problem")?;
+            query.query_and_then([id], |r| Ok(r.get(0)?))?.collect()
+        })
     }
 
     /// A stored trace, by [`Sample::trace`]. Its tokens have no alternatives.
@@ -268,7 +255,7 @@ impl Db {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn trace(&self, trace: i64) -> Result<Vec<Token>> {
-        self.with_path_context((|| {
+        self.read(|db| {
             // From the trace back to the one it began with, then forward again.
             let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
             let mut next = Some(trace);
@@ -277,12 +264,11 @@ impl Db {
                     bail!("a stored trace is damaged");
                 }
                 let sql = "SELECT parent, shared, tokens FROM traces WHERE id = ?";
-                let (parent, shared, bytes) = self
-                    .connection
-                    .query_row(sql, [id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+                let (parent, shared, bytes) = db
+                    .query_row(sql, [id], |r| r.try_into())
                     .optional()?
                     .context("a stored trace is missing")?;
-                pieces.push((count(shared), bytes));
+                pieces.push((shared, bytes));
                 next = parent;
             }
             let mut tokens = Vec::new();
@@ -291,7 +277,7 @@ impl Db {
                 tokens.extend(blob::read_tokens(&bytes)?);
             }
             Ok(tokens)
-        })())
+        })
     }
 
     /// Token ids of a row's rendered prompt.
@@ -300,15 +286,14 @@ impl Db {
     /// If there is no such run or row, or it cannot be read.
     pub fn prompt(&self, name: &str, problem: usize) -> Result<Vec<u32>> {
         let id = self.id_of(name)?;
-        self.with_path_context((|| {
+        self.read(|db| {
             let sql = "SELECT prompt FROM rows WHERE run = ? AND problem = ?";
-            let bytes: Vec<u8> = self
-                .connection
-                .query_row(sql, params![id, signed(problem)], |r| r.get(0))
+            let bytes: Vec<u8> = db
+                .query_row(sql, params![id, problem], |r| r.get(0))
                 .optional()?
                 .with_context(|| format!("run {name:?} has no row for problem {problem}"))?;
             blob::read_ids(&bytes)
-        })())
+        })
     }
 
     /// A stored sample as a session, to be opened in the explorer.
@@ -342,41 +327,28 @@ impl Db {
                 "run {name:?} already exists; continue it with --resume {name}, or give another --name"
             );
         }
-        let path = self.path.clone();
-        let mut create = || -> Result<()> {
-            let text = serde_json::to_string(settings)?;
-            let now = s1_data::files::now() as i64;
-            let t = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            t.execute(
+        self.write(|db| {
+            db.execute(
                 "INSERT INTO runs (name, created_at, settings, model, problems, adapter)
                  VALUES (?, ?, ?, ?, ?, ?)",
                 params![
                     name,
-                    now,
-                    text,
+                    s1_data::files::now(),
+                    serde_json::to_string(settings)?,
                     sources.model,
                     sources.problems,
                     sources.adapter
                 ],
             )?;
-            let run = t.last_insert_rowid();
+            let run = db.last_insert_rowid();
             for (i, point) in settings.points.iter().enumerate() {
-                t.execute(
+                db.execute(
                     "INSERT INTO points (run, point, budget, waits) VALUES (?, ?, ?, ?)",
-                    params![
-                        run,
-                        signed(i),
-                        point.budget.max_thinking().map(signed),
-                        signed(point.waits)
-                    ],
+                    params![run, i, point.budget.max_thinking(), point.waits],
                 )?;
             }
-            t.commit()?;
             Ok(())
-        };
-        create().map_err(|e| sentence(e, &path))
+        })
     }
 
     /// Writes a row in one transaction. A row that is there already stays as it is: another
@@ -387,50 +359,44 @@ impl Db {
     /// If there is no such run, or the database cannot be written; nothing of the row is then.
     pub fn add_row(&mut self, name: &str, new: &NewRow, spent: Duration) -> Result<Row> {
         let run = self.id_of(name)?;
-        let path = self.path.clone();
         let NewRow {
             row,
             prompt,
             traces,
         } = new;
-        let mut add = || -> Result<Row> {
-            let t = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            t.execute(
+        self.write(|db| {
+            db.execute(
                 "UPDATE runs SET wall_ms = wall_ms + ? WHERE id = ?",
                 params![spent.as_millis() as i64, run],
             )?;
-            let inserted = t.execute(
+            let inserted = db.execute(
                 "INSERT OR IGNORE INTO rows
                     (run, problem, id, question, reference, prompt, prompt_tokens, computed,
                      pointwise, floor)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     run,
-                    signed(row.problem),
+                    row.problem,
                     row.id,
                     row.question,
                     row.reference,
                     blob::ids(prompt),
-                    signed(prompt.len()),
-                    signed(row.computed),
-                    signed(row.pointwise),
-                    signed(row.floor)
+                    prompt.len(),
+                    row.computed,
+                    row.pointwise,
+                    row.floor
                 ],
             )?;
             let stored = if inserted > 0 {
-                write_samples(&t, run, row, traces)?
+                write_samples(db, run, row, traces)?
             } else {
                 let mut of_problem = |problem| problem == row.problem;
-                let mut found = read_rows(&t, run, usize::MAX, &mut of_problem)?;
+                let mut found = read_rows(db, run, usize::MAX, &mut of_problem)?;
                 found.pop().context("a row is missing")?
             };
-            open_rows::remove(&t, run, row.problem)?;
-            t.commit()?;
+            open_rows::remove(db, run, row.problem)?;
             Ok(stored)
-        };
-        add().map_err(|e| sentence(e, &path))
+        })
     }
 
     /// Removes a run with everything that belongs to it.
@@ -439,12 +405,28 @@ impl Db {
     /// If there is no such run, or the database cannot be written.
     pub fn remove_run(&mut self, name: &str) -> Result<()> {
         let run = self.id_of(name)?;
-        self.with_path_context((|| {
-            self.connection
-                .execute("DELETE FROM runs WHERE id = ?", [run])?;
+        self.write(|db| {
+            db.execute("DELETE FROM runs WHERE id = ?", [run])?;
             Ok(())
-        })())
+        })
     }
+}
+
+/// A run from its line in the table of runs.
+fn run(db: &Connection, id: i64, name: &str, r: &rusqlite::Row) -> Result<Run> {
+    let settings = settings(r.get_ref(1)?.as_str()?)?;
+    Ok(Run {
+        name: name.to_string(),
+        created_at: r.get(0)?,
+        rows: read_rows(db, id, settings.points.len(), &mut |_| true)?,
+        settings,
+        sources: Sources {
+            model: r.get(3)?,
+            problems: r.get(4)?,
+            adapter: r.get(5)?,
+        },
+        wall: Duration::from_millis(r.get(2)?),
+    })
 }
 
 /// The wanted rows of a run of so many points, in the order of the problem set.
@@ -466,52 +448,44 @@ fn read_rows(
     let mut found = query.query([run])?;
     let mut rows = Vec::new();
     while let Some(r) = found.next()? {
-        let problem = count(r.get(0)?);
+        let problem = r.get(0)?;
         if !wanted(problem) {
             continue;
         }
+        let samples = samples.query_and_then(params![run, problem], |r| sample(r, points))?;
         rows.push(Row {
             problem,
             id: r.get(1)?,
             question: r.get(2)?,
             reference: r.get(3)?,
-            computed: count(r.get(4)?),
-            pointwise: count(r.get(5)?),
-            floor: count(r.get(6)?),
-            prompt_tokens: count(r.get(7)?),
-            samples: read_samples(&mut samples, (run, problem), points)?,
+            computed: r.get(4)?,
+            pointwise: r.get(5)?,
+            floor: r.get(6)?,
+            prompt_tokens: r.get(7)?,
+            samples: samples.collect::<Result<_>>()?,
         });
     }
     Ok(rows)
 }
 
-fn read_samples(
-    query: &mut Statement<'_>,
-    (run, problem): (i64, usize),
-    points: usize,
-) -> Result<Vec<Sample>> {
-    let mut found = query.query(params![run, signed(problem)])?;
-    let mut samples = Vec::new();
-    while let Some(r) = found.next()? {
-        let point = count(r.get(0)?);
-        if point >= points {
-            bail!("it has samples of a point that the run does not have; it is damaged");
-        }
-        let stop: String = r.get(9)?;
-        samples.push(Sample {
-            point,
-            sample: count(r.get(1)?),
-            trace: r.get(2)?,
-            thinking: count(r.get(3)?),
-            answer_tokens: count(r.get(4)?),
-            waits_used: count(r.get(5)?),
-            forced: r.get(6)?,
-            answer: r.get(7)?,
-            correct: r.get(8)?,
-            stop: serde_json::from_value::<StopReason>(stop.into())?,
-        });
+/// A sample of a run of so many points.
+fn sample(r: &rusqlite::Row, points: usize) -> Result<Sample> {
+    let point = r.get(0)?;
+    if point >= points {
+        bail!("it has samples of a point that the run does not have; it is damaged");
     }
-    Ok(samples)
+    Ok(Sample {
+        point,
+        sample: r.get(1)?,
+        trace: r.get(2)?,
+        thinking: r.get(3)?,
+        answer_tokens: r.get(4)?,
+        waits_used: r.get(5)?,
+        forced: r.get(6)?,
+        answer: r.get(7)?,
+        correct: r.get(8)?,
+        stop: serde_json::from_value(r.get::<_, String>(9)?.into())?,
+    })
 }
 
 /// Writes the traces and samples of a row; returns it with the numbers the traces were given.
@@ -531,9 +505,9 @@ fn write_samples(db: &Connection, run: i64, row: &Row, traces: &[Vec<Token>]) ->
             "INSERT INTO traces (run, problem, parent, shared, tokens) VALUES (?, ?, ?, ?, ?)",
             params![
                 run,
-                signed(row.problem),
+                row.problem,
                 parent.map(|(_, j)| ids[j]),
-                signed(from),
+                from,
                 blob::tokens(&trace[from..])
             ],
         )?;
@@ -549,13 +523,13 @@ fn write_samples(db: &Connection, run: i64, row: &Row, traces: &[Vec<Token>]) ->
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 run,
-                signed(row.problem),
-                signed(s.point),
-                signed(s.sample),
+                row.problem,
+                s.point,
+                s.sample,
                 s.trace,
-                signed(s.thinking),
-                signed(s.answer_tokens),
-                signed(s.waits_used),
+                s.thinking,
+                s.answer_tokens,
+                s.waits_used,
                 s.forced,
                 s.answer,
                 s.correct,
@@ -576,16 +550,6 @@ fn must_be_a_file(path: &Path) -> Result<()> {
         bail!("a database in memory keeps nothing; name a file with --db");
     }
     Ok(())
-}
-
-/// SQLite knows signed numbers only.
-fn signed(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A count; a negative one in the file is damage and counts as none.
-fn count(n: i64) -> usize {
-    usize::try_from(n).unwrap_or(0)
 }
 
 /// What SQLite and the system say, in words that help.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use s1_core::training::{TrainConfig, TrainEvent};
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 pub(crate) mod legacy;
 
@@ -24,7 +25,8 @@ const LOCK_RETRY: Duration = Duration::from_millis(300);
 
 /// What a training says of itself. A process that was killed cannot say so: see
 /// [`Training::is_interrupted`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum TrainingState {
     /// Reads base and data.
@@ -48,16 +50,7 @@ pub enum TrainingState {
 impl TrainingState {
     /// The word for it, as it is stored and shown.
     pub fn name(self) -> &'static str {
-        match self {
-            TrainingState::Preparing => "preparing",
-            TrainingState::Running => "running",
-            TrainingState::Paused => "paused",
-            TrainingState::Writing => "writing",
-            TrainingState::Finished => "finished",
-            TrainingState::Stopped => "stopped",
-            TrainingState::Killed => "killed",
-            TrainingState::Failed => "failed",
-        }
+        self.into()
     }
 
     /// Whether a process should be at work on it.

@@ -42,15 +42,9 @@ impl Play {
 
     fn write(&mut self, id: u32, origin: Origin, phase: Phase, reason: Option<Reason>) {
         let token = Token {
-            id,
-            text: self.text_of(id),
             origin,
-            phase,
             reason,
-            logprob: 0.0,
-            entropy: 0.0,
-            p_end: 0.0,
-            top: vec![],
+            ..Token::new(id, self.text_of(id), phase)
         };
         self.machine.push(&token);
         self.trace.push(token);

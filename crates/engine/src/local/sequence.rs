@@ -318,15 +318,9 @@ impl Sequence {
         let (text, decoder) = self.text_of(model, id);
         self.text = decoder;
         let mut token = Token {
-            id,
-            text,
             origin,
-            phase,
             reason,
-            logprob: 0.0,
-            entropy: 0.0,
-            p_end: 0.0,
-            top: Vec::new(),
+            ..Token::new(id, text, phase)
         };
         match self.logits.take() {
             Some(logits) => {

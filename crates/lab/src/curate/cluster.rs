@@ -76,7 +76,7 @@ pub(super) fn clusters(vectors: &Vectors, k: usize, seed: u64) -> Vec<usize> {
     let mut of: Vec<usize> = vec![usize::MAX; vectors.count()];
     for _ in 0..PASSES {
         let nearest: Vec<usize> = (0..vectors.count())
-            .map(|at| nearest(vectors.row(at), &centres, width).0)
+            .map(|at| nearest(vectors.row(at), &centres, width))
             .collect();
         if nearest == of {
             break;
@@ -109,7 +109,7 @@ fn seeds(vectors: &Vectors, k: usize, rng: &mut Rng) -> Vec<f32> {
     if n == 0 || k == 0 {
         return Vec::new();
     }
-    let mut centres = vectors.row(super::draw::below(n, rng)).to_vec();
+    let mut centres = vectors.row(rng.below(n)).to_vec();
     let mut distance: Vec<f64> = vec![f64::MAX; n];
     for _ in 1..k {
         let newest = centres[centres.len() - vectors.width..].to_vec();
@@ -133,7 +133,8 @@ fn seeds(vectors: &Vectors, k: usize, rng: &mut Rng) -> Vec<f32> {
     centres
 }
 
-fn nearest(row: &[f32], centres: &[f32], width: usize) -> (usize, f32) {
+/// The centre that is most like a vector, the first of several.
+fn nearest(row: &[f32], centres: &[f32], width: usize) -> usize {
     let mut best = (0, f32::MIN);
     for (c, centre) in centres.chunks_exact(width).enumerate() {
         let alike = dot(row, centre);
@@ -141,7 +142,7 @@ fn nearest(row: &[f32], centres: &[f32], width: usize) -> (usize, f32) {
             best = (c, alike);
         }
     }
-    best
+    best.0
 }
 
 /// Numbers the clusters anew: the largest is 0; of the same size, the one whose first item comes

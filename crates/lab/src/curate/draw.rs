@@ -31,11 +31,11 @@ pub(super) fn by_domain(
     domains.retain(|d| !d.is_empty());
     let mut drawn = Vec::new();
     while drawn.len() < keep && !domains.is_empty() {
-        let d = below(domains.len(), rng);
+        let d = rng.below(domains.len());
         let members = &mut domains[d];
         let rank = match longer {
             true => halving(members.len(), rng),
-            false => below(members.len(), rng),
+            false => rng.below(members.len()),
         };
         drawn.push(members.remove(rank));
         if members.is_empty() {
@@ -59,16 +59,11 @@ pub(super) fn uniform(count: usize, keep: usize, rng: &mut Rng) -> Vec<usize> {
     let keep = keep.min(count);
     // The first steps of a Fisher–Yates shuffle.
     for i in 0..keep {
-        let j = i + below(count - i, rng);
+        let j = i + rng.below(count - i);
         all.swap(i, j);
     }
     all.truncate(keep);
     all
-}
-
-/// A number below `n`, which is not 0.
-pub(super) fn below(n: usize, rng: &mut Rng) -> usize {
-    rng.range(0, n as i64 - 1) as usize
 }
 
 /// A rank r below `n` with a weight of 2^-r: each rank is taken with the toss of a coin, from the

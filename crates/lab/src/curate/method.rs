@@ -1,9 +1,11 @@
 //! The methods of choosing: s1's own, and the ablations of its paper.
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 /// How the kept items are chosen from those that are left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum CurationMethod {
     /// Quality, difficulty, diversity; within a domain, longer traces are preferred.
@@ -28,12 +30,7 @@ impl CurationMethod {
 
     /// Its name, as the command takes it.
     pub fn name(self) -> &'static str {
-        match self {
-            CurationMethod::S1 => "s1",
-            CurationMethod::Random => "random",
-            CurationMethod::Longest => "longest",
-            CurationMethod::Diverse => "diverse",
-        }
+        self.into()
     }
 
     /// Whether what a model solves already is dropped.

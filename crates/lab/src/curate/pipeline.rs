@@ -9,8 +9,8 @@ use super::result::{Decision, DecisionReason, Stage, StageKind};
 /// A pool on its way through the stages.
 #[derive(Debug)]
 pub(super) struct FilterPipeline {
-    /// What became of each item; `None` while it is undecided.
-    pub decisions: Vec<Option<Decision>>,
+    /// What became of each item, and in which stage; `None` while it is undecided.
+    pub decisions: Vec<Option<(StageKind, Decision)>>,
     /// The stages that are done.
     pub stages: Vec<Stage>,
     began: Instant,
@@ -71,7 +71,7 @@ impl FilterPipeline {
             {
                 *reasons.entry(reason).or_default() += 1;
             }
-            *decision = new;
+            *decision = new.map(|new| (stage, new));
         }
         let done = Stage {
             stage,

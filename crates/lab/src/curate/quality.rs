@@ -10,7 +10,7 @@ use anyhow::Result;
 use regex::Regex;
 
 use super::item::PoolItem;
-use super::result::{Decision, DecisionReason, StageKind};
+use super::result::{Decision, DecisionReason};
 use super::text;
 
 /// An error message is short; a long text about errors is not one.
@@ -134,7 +134,7 @@ pub(super) fn filter(items: &[PoolItem], open: &[bool]) -> Vec<Option<Decision>>
             if !open {
                 return None;
             }
-            let decision = |reason| Some(Decision::new(StageKind::Quality, reason, None));
+            let decision = |reason| Some(Decision::new(reason, None));
             if item.question.is_empty() {
                 return decision(DecisionReason::MissingQuestion);
             } else if item.reference.is_none() {
@@ -156,7 +156,7 @@ pub(super) fn filter(items: &[PoolItem], open: &[bool]) -> Vec<Option<Decision>>
             };
             let twin = |reason, line: usize| {
                 let of = Some(format!("of line {line}"));
-                Some(Decision::new(StageKind::Quality, reason, of))
+                Some(Decision::new(reason, of))
             };
             if *same != item.line {
                 twin(DecisionReason::Duplicate, *same)

@@ -151,7 +151,7 @@ fn summaries(items: &[ItemDecision]) -> Vec<StageSummary> {
 }
 
 /// The domains of what could be drawn.
-fn domains(items: &[ItemDecision]) -> Vec<Domain> {
+pub(super) fn domains(items: &[ItemDecision]) -> Vec<Domain> {
     let mut tally: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for item in items.iter().filter(|i| i.stage == StageKind::Draw) {
         if let Some(domain) = &item.domain {

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::method::CurationMethod;
 use s1_data::files::{FileAccess, Replacement};
 
 /// The stages, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StageKind {
     /// The pool is read.
@@ -30,15 +34,7 @@ pub enum StageKind {
 
 impl StageKind {
     pub fn name(self) -> &'static str {
-        match self {
-            StageKind::Pool => "pool",
-            StageKind::Quality => "quality",
-            StageKind::Decontamination => "decontamination",
-            StageKind::Small => "small",
-            StageKind::Large => "large",
-            StageKind::Diversity => "diversity",
-            StageKind::Draw => "draw",
-        }
+        self.into()
     }
 }
 
@@ -105,27 +101,17 @@ impl DecisionReason {
     }
 }
 
-/// What became of an item.
+/// What a stage decides about an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The stage that decided.
-    pub stage: StageKind,
+pub(super) struct Decision {
     pub reason: DecisionReason,
     /// More about it: the line of the twin, the words of the overlap.
     pub detail: Option<String>,
 }
 
 impl Decision {
-    pub(super) fn new(
-        stage: StageKind,
-        reason: DecisionReason,
-        detail: Option<String>,
-    ) -> Decision {
-        Decision {
-            stage,
-            reason,
-            detail,
-        }
+    pub(super) fn new(reason: DecisionReason, detail: Option<String>) -> Decision {
+        Decision { reason, detail }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use s1_core::trace::{Origin, Reason, StopReason};
+use s1_core::trace::{Reason, StopReason};
 
 fn request() -> Request {
     Request {
@@ -15,17 +15,7 @@ fn request() -> Request {
 }
 
 fn token(id: u32, text: &str, phase: Phase) -> Token {
-    Token {
-        id,
-        text: text.into(),
-        origin: Origin::Sampled,
-        phase,
-        reason: None,
-        logprob: 0.0,
-        entropy: 0.0,
-        p_end: 0.0,
-        top: vec![],
-    }
+    Token::new(id, text, phase)
 }
 
 fn model() -> ModelInfo {

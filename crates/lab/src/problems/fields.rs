@@ -14,6 +14,7 @@
 
 use anyhow::{Result, bail};
 use serde_json::Value;
+use strum::IntoStaticStr;
 
 use super::ProblemOptions;
 use s1_core::rng::uniform;
@@ -25,7 +26,8 @@ use s1_store::run::PromptTemplate;
 /// Most options of one question: as many as `grading` reads letters.
 const MAX_OPTIONS: usize = 10;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 enum LayoutKind {
     Gsm8k,
     Math,
@@ -120,15 +122,7 @@ impl RecordLayout {
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        match self.kind {
-            LayoutKind::Gsm8k => "gsm8k",
-            LayoutKind::Math => "math",
-            LayoutKind::Gpqa => "gpqa",
-            LayoutKind::Choice => "choice",
-            LayoutKind::S1k => "s1k",
-            LayoutKind::Svamp => "svamp",
-            LayoutKind::Plain => "plain",
-        }
+        self.kind.into()
     }
 
     /// The prompt that suits the layout: where to put the answer so that it can be read.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Db, blob, count, signed};
+use super::{Db, blob};
 use crate::run::{OpenLane, OpenRow};
 use s1_core::trace::{StopReason, Token};
 
@@ -20,24 +20,21 @@ impl Db {
     /// If there is no such run, or the database cannot be written; it has what it had then.
     pub fn save_open(&self, name: &str, rows: &[OpenRow<'_>], spent: Duration) -> Result<()> {
         let run = self.id_of(name)?;
-        self.with_path_context((|| {
-            let immediate = TransactionBehavior::Immediate;
-            let t = Transaction::new_unchecked(&self.connection, immediate)?;
-            t.execute(
+        self.write(|db| {
+            db.execute(
                 "UPDATE runs SET wall_ms = wall_ms + ? WHERE id = ?",
                 params![spent.as_millis() as i64, run],
             )?;
             for row in rows {
                 let done = "SELECT 1 FROM rows WHERE run = ? AND problem = ?";
-                if t.prepare(done)?.exists(params![run, signed(row.problem)])? {
+                if db.prepare(done)?.exists(params![run, row.problem])? {
                     continue;
                 }
-                remove(&t, run, row.problem)?;
-                write(&t, run, row)?;
+                remove(db, run, row.problem)?;
+                write(db, run, row)?;
             }
-            t.commit()?;
             Ok(())
-        })())
+        })
     }
 
     /// What is known of a problem's row under way; `None` if nothing is.
@@ -46,17 +43,15 @@ impl Db {
     /// If there is no such run, or what is there cannot be read.
     pub fn open_row(&self, name: &str, problem: usize) -> Result<Option<OpenRow<'static>>> {
         let run = self.id_of(name)?;
-        self.with_path_context((|| {
-            let view = self.connection.unchecked_transaction()?;
+        self.read(|db| {
             let sql = "SELECT computed FROM open_rows WHERE run = ? AND problem = ?";
-            let computed: Option<i64> = view
-                .query_row(sql, params![run, signed(problem)], |r| r.get(0))
-                .optional()?;
-            let Some(computed) = computed else {
-                return Ok(None);
-            };
-            read(&view, run, problem, count(computed)).map(Some)
-        })())
+            let mut query = db.prepare(sql)?;
+            let computed = query.query_row(params![run, problem], |r| r.get(0));
+            match computed.optional()? {
+                Some(computed) => read(db, run, problem, computed).map(Some),
+                None => Ok(None),
+            }
+        })
     }
 
     /// The problems of a run whose rows are under way.
@@ -65,12 +60,11 @@ impl Db {
     /// If there is no such run, or the database cannot be read.
     pub fn open_rows(&self, name: &str) -> Result<Vec<usize>> {
         let run = self.id_of(name)?;
-        self.with_path_context((|| {
+        self.read(|db| {
             let sql = "SELECT problem FROM open_rows WHERE run = ? ORDER BY problem";
-            let mut query = self.connection.prepare(sql)?;
-            let rows = query.query_map([run], |r| r.get::<_, i64>(0))?;
-            rows.map(|r| Ok(count(r?))).collect()
-        })())
+            let mut query = db.prepare(sql)?;
+            query.query_and_then([run], |r| Ok(r.get(0)?))?.collect()
+        })
     }
 }
 
@@ -78,7 +72,7 @@ impl Db {
 pub(super) fn remove(db: &Connection, run: i64, problem: usize) -> Result<()> {
     for table in ["open_lanes", "open_rows"] {
         let sql = format!("DELETE FROM {table} WHERE run = ? AND problem = ?");
-        db.prepare(&sql)?.execute(params![run, signed(problem)])?;
+        db.prepare(&sql)?.execute(params![run, problem])?;
     }
     Ok(())
 }
@@ -86,7 +80,7 @@ pub(super) fn remove(db: &Connection, run: i64, problem: usize) -> Result<()> {
 fn write(db: &Connection, run: i64, row: &OpenRow<'_>) -> Result<()> {
     db.execute(
         "INSERT INTO open_rows (run, problem, computed) VALUES (?, ?, ?)",
-        params![run, signed(row.problem), signed(row.computed)],
+        params![run, row.problem, row.computed],
     )?;
     let mut insert = db.prepare(
         "INSERT INTO open_lanes (run, problem, place, lane, shared, tokens, stop)
@@ -102,10 +96,10 @@ fn write(db: &Connection, run: i64, row: &OpenRow<'_>) -> Result<()> {
         let shared = pairs.take_while(|(a, b)| a == b).count();
         insert.execute(params![
             run,
-            signed(row.problem),
-            signed(place),
-            signed(lane),
-            signed(shared),
+            row.problem,
+            place,
+            lane,
+            shared,
             blob::tokens(&tokens[shared..]),
             stop.map(StopReason::name),
         ])?;
@@ -120,11 +114,11 @@ fn read(db: &Connection, run: i64, problem: usize, computed: usize) -> Result<Op
         "SELECT lane, shared, tokens, stop FROM open_lanes
          WHERE run = ? AND problem = ? ORDER BY place",
     )?;
-    let mut found = query.query(params![run, signed(problem)])?;
+    let mut found = query.query(params![run, problem])?;
     let mut lanes = BTreeMap::new();
     let mut before: Vec<Token> = Vec::new();
     while let Some(r) = found.next()? {
-        let shared = before.get(..count(r.get(1)?));
+        let shared = before.get(..r.get(1)?);
         let mut tokens = shared.context(DAMAGED)?.to_vec();
         tokens.extend(blob::read_tokens(&r.get::<_, Vec<u8>>(2)?)?);
         before.clone_from(&tokens);
@@ -132,7 +126,7 @@ fn read(db: &Connection, run: i64, problem: usize, computed: usize) -> Result<Op
         let stop = stop.map(|stop| serde_json::from_value(stop.into()));
         let stop = stop.transpose()?;
         let tokens = tokens.into();
-        lanes.insert(count(r.get(0)?), OpenLane { tokens, stop });
+        lanes.insert(r.get(0)?, OpenLane { tokens, stop });
     }
     let in_order = lanes.keys().enumerate().all(|(i, &lane)| i == lane);
     if !in_order {
@@ -149,19 +143,13 @@ fn read(db: &Connection, run: i64, problem: usize, computed: usize) -> Result<Op
 mod tests {
     use super::*;
     use crate::run::{PointSpec, RunSettings, Sources};
-    use s1_core::trace::{Origin, Phase};
+    use s1_core::trace::Phase;
 
     fn token(id: u32) -> Token {
         Token {
-            id,
-            text: "x".into(),
-            origin: Origin::Sampled,
-            phase: Phase::Thinking,
-            reason: None,
             logprob: -1.0,
             entropy: 0.5,
-            p_end: 0.0,
-            top: vec![],
+            ..Token::new(id, "x", Phase::Thinking)
         }
     }
 

@@ -6,20 +6,15 @@ use std::path::Path;
 use super::*;
 use crate::run::{Budget, PointSpec};
 use crate::training::Training;
-use s1_core::trace::{Origin, Phase, Reason};
+use s1_core::trace::{Phase, Reason, StopReason};
 use s1_core::training::TrainConfig;
 
 fn token(id: u32, phase: Phase, reason: Option<Reason>) -> Token {
     Token {
-        id,
-        text: format!("t{id} "),
-        origin: Origin::Sampled,
-        phase,
         reason,
         logprob: -0.5,
         entropy: 1.0,
-        p_end: 0.0,
-        top: vec![],
+        ..Token::new(id, format!("t{id} "), phase)
     }
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Row, params};
 use serde_json::Value;
 
-use super::{Db, count, sentence, signed};
+use super::Db;
 use crate::training::{RecordedEvent, Training, TrainingState, legacy};
 use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainStep};
 use s1_data::files;
@@ -19,16 +19,10 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn trainings(&self) -> Result<Vec<Training>> {
-        self.with_path_context((|| {
+        self.read(|db| {
             let sql = format!("SELECT {COLUMNS} FROM trainings ORDER BY created_at DESC, id DESC");
-            let mut query = self.connection.prepare(&sql)?;
-            let mut found = query.query([])?;
-            let mut trainings = Vec::new();
-            while let Some(row) = found.next()? {
-                trainings.push(training(row)?);
-            }
-            Ok(trainings)
-        })())
+            db.prepare(&sql)?.query_and_then([], training)?.collect()
+        })
     }
 
     /// A training; `None` if there is none of this name.
@@ -36,12 +30,11 @@ impl Db {
     /// # Errors
     /// If the database cannot be read.
     pub fn training(&self, name: &str) -> Result<Option<Training>> {
-        self.with_path_context((|| {
+        self.read(|db| {
             let sql = format!("SELECT {COLUMNS} FROM trainings WHERE name = ?");
-            let mut query = self.connection.prepare(&sql)?;
-            let mut found = query.query([name])?;
-            found.next()?.map(training).transpose()
-        })())
+            let mut query = db.prepare(&sql)?;
+            query.query_and_then([name], training)?.next().transpose()
+        })
     }
 
     /// The name for the training of `folder` where nobody gave one: what it was called before, or
@@ -71,13 +64,8 @@ impl Db {
     /// # Errors
     /// If the database cannot be written.
     pub fn begin_training(&mut self, training: &Training) -> Result<()> {
-        let path = self.path.clone();
-        let mut begin = || -> Result<()> {
-            let now = files::now() as i64;
-            let t = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            t.execute(
+        self.write(|db| {
+            db.execute(
                 "INSERT INTO trainings (name, created_at, folder, base, data, config, state, step,
                                         steps, rate, fault)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
@@ -87,35 +75,26 @@ impl Db {
                     fault = NULL",
                 params![
                     training.name,
-                    now,
+                    files::now(),
                     training.folder().to_string_lossy(),
                     training.config.base().to_string_lossy(),
                     training.config.data.to_string_lossy(),
                     serde_json::to_string(&training.config)?,
                     training.state.name(),
-                    signed(training.step),
-                    signed(training.steps),
+                    training.step,
+                    training.steps,
                     training.rate
                 ],
             )?;
+            let sql = "SELECT id FROM trainings WHERE name = ?";
+            let id: i64 = db.query_row(sql, [&training.name], |r| r.get(0))?;
             for table in ["training_steps", "training_events"] {
-                t.execute(
-                    &format!(
-                        "DELETE FROM {table} WHERE step > ?
-                         AND training = (SELECT id FROM trainings WHERE name = ?)"
-                    ),
-                    params![signed(training.step), training.name],
-                )?;
+                let sql = format!("DELETE FROM {table} WHERE step > ? AND training = ?");
+                db.execute(&sql, params![training.step, id])?;
             }
-            t.execute(
-                "DELETE FROM training_orders
-                 WHERE training = (SELECT id FROM trainings WHERE name = ?)",
-                [&training.name],
-            )?;
-            t.commit()?;
+            db.execute("DELETE FROM training_orders WHERE training = ?", [id])?;
             Ok(())
-        };
-        begin().map_err(|e| sentence(e, &path))
+        })
     }
 
     /// Writes what happened since the last time, in one transaction: the state, and events with
@@ -131,23 +110,19 @@ impl Db {
         events: &[TrainEvent],
     ) -> Result<()> {
         let id = self.training_id(name)?;
-        let path = self.path.clone();
-        let mut record = || -> Result<()> {
-            let t = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.write(|db| {
             let mut last = None;
             for event in events {
                 if let TrainEvent::Step(s) = event {
-                    last = Some(signed(s.step));
-                    t.execute(
+                    last = Some(s.step);
+                    db.execute(
                         "INSERT OR REPLACE INTO training_steps
                             (training, step, epoch, loss, lr, grad_norm, tok_s, eta_s)
                          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                         params![
                             id,
-                            signed(s.step),
-                            signed(s.epoch),
+                            s.step,
+                            s.epoch,
                             s.loss,
                             s.lr,
                             s.grad_norm,
@@ -156,20 +131,18 @@ impl Db {
                         ],
                     )?;
                 } else {
-                    t.execute(
+                    db.execute(
                         "INSERT INTO training_events (training, step, event) VALUES (?, ?, ?)",
-                        params![id, signed(event.step()), serde_json::to_string(event)?],
+                        params![id, event.step(), serde_json::to_string(event)?],
                     )?;
                 }
             }
-            t.execute(
+            db.execute(
                 "UPDATE trainings SET state = ?, fault = ?, step = ifnull(?, step) WHERE id = ?",
                 params![state.name(), fault, last, id],
             )?;
-            t.commit()?;
             Ok(())
-        };
-        record().map_err(|e| sentence(e, &path))
+        })
     }
 
     /// The steps of a training after step `after`, in order.
@@ -178,17 +151,17 @@ impl Db {
     /// If there is no such training, or the database cannot be read.
     pub fn training_steps(&self, name: &str, after: usize) -> Result<Vec<TrainStep>> {
         let id = self.training_id(name)?;
-        self.with_path_context((|| {
-            let mut query = self.connection.prepare(
+        self.read(|db| {
+            let mut query = db.prepare(
                 "SELECT s.step, t.steps, s.epoch, s.loss, s.lr, s.grad_norm, s.tok_s, s.eta_s
                  FROM training_steps s JOIN trainings t ON t.id = s.training
                  WHERE s.training = ? AND s.step > ? ORDER BY s.step",
             )?;
-            let rows = query.query_map(params![id, signed(after)], |r| {
+            let steps = query.query_and_then(params![id, after], |r| {
                 Ok(TrainStep {
-                    step: count(r.get(0)?),
-                    steps: count(r.get(1)?),
-                    epoch: count(r.get(2)?),
+                    step: r.get(0)?,
+                    steps: r.get(1)?,
+                    epoch: r.get(2)?,
                     loss: real(r, 3)?,
                     lr: real(r, 4)?,
                     grad_norm: real(r, 5)?,
@@ -196,8 +169,8 @@ impl Db {
                     eta_s: real(r, 7)?,
                 })
             })?;
-            rows.map(|r| Ok(r?)).collect()
-        })())
+            steps.collect()
+        })
     }
 
     /// What else happened in a training after the event `after`, in order.
@@ -206,22 +179,20 @@ impl Db {
     /// As [`Db::training_steps`].
     pub fn training_events(&self, name: &str, after: i64) -> Result<Vec<RecordedEvent>> {
         let id = self.training_id(name)?;
-        self.with_path_context((|| {
-            let mut query = self.connection.prepare(
+        self.read(|db| {
+            let mut query = db.prepare(
                 "SELECT id, step, event FROM training_events
                  WHERE training = ? AND id > ? ORDER BY id",
             )?;
-            let mut found = query.query(params![id, after])?;
-            let mut events = Vec::new();
-            while let Some(r) = found.next()? {
-                let event = event(count(r.get(1)?), &r.get::<_, String>(2)?);
-                events.push(RecordedEvent {
+            let events = query.query_and_then(params![id, after], |r| {
+                let event = event(r.get(1)?, r.get_ref(2)?.as_str()?);
+                Ok(RecordedEvent {
                     id: r.get(0)?,
                     event: event.context("an event of a training is damaged")?,
-                });
-            }
-            Ok(events)
-        })())
+                })
+            })?;
+            events.collect()
+        })
     }
 
     /// Tells a training something; its process takes it up within a fraction of a second.
@@ -230,17 +201,17 @@ impl Db {
     /// If there is no such training, or the database cannot be written.
     pub fn order_training(&mut self, name: &str, order: TrainOrder) -> Result<()> {
         let id = self.training_id(name)?;
-        self.with_path_context((|| {
-            self.connection.execute(
+        self.write(|db| {
+            db.execute(
                 "INSERT INTO training_orders (training, what) VALUES (?, ?)",
                 params![id, serde_json::to_string(&order)?],
             )?;
             if let TrainOrder::Rate(rate) = order {
                 let sql = "UPDATE trainings SET rate = ? WHERE id = ?";
-                self.connection.execute(sql, params![rate, id])?;
+                db.execute(sql, params![rate, id])?;
             }
             Ok(())
-        })())
+        })
     }
 
     /// Takes the orders that wait for a training, in the order in which they were given.
@@ -249,27 +220,21 @@ impl Db {
     /// As [`Db::order_training`].
     pub fn take_training_orders(&mut self, name: &str) -> Result<Vec<TrainOrder>> {
         let id = self.training_id(name)?;
-        let path = self.path.clone();
-        let take = || -> Result<Vec<TrainOrder>> {
-            let waiting: Vec<(i64, String)> = {
-                let sql = "SELECT id, what FROM training_orders WHERE training = ? ORDER BY id";
-                let mut query = self.connection.prepare(sql)?;
-                let rows = query.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-                rows.collect::<rusqlite::Result<_>>()?
-            };
-            let Some(&(last, _)) = waiting.last() else {
-                return Ok(Vec::new());
-            };
-            self.connection.execute(
-                "DELETE FROM training_orders WHERE training = ? AND id <= ?",
-                params![id, last],
-            )?;
-            let read = |(_, text): (i64, String)| {
-                serde_json::from_str(&text).context("an order to a training is damaged")
-            };
-            waiting.into_iter().map(read).collect()
+        let waiting: Vec<(i64, String)> = self.read(|db| {
+            let sql = "SELECT id, what FROM training_orders WHERE training = ? ORDER BY id";
+            let mut query = db.prepare(sql)?;
+            query.query_and_then([id], |r| Ok(r.try_into()?))?.collect()
+        })?;
+        let Some(&(last, _)) = waiting.last() else {
+            return Ok(Vec::new());
         };
-        take().map_err(|e| sentence(e, &path))
+        self.write(|db| {
+            let sql = "DELETE FROM training_orders WHERE training = ? AND id <= ?";
+            Ok(db.execute(sql, params![id, last])?)
+        })?;
+        let orders = waiting.iter().map(|(_, text)| serde_json::from_str(text));
+        let orders: serde_json::Result<_> = orders.collect();
+        orders.context("an order to a training is damaged")
     }
 
     /// Removes a training from the list; its folder stays.
@@ -286,23 +251,15 @@ impl Db {
                 open.state.name()
             );
         }
-        self.with_path_context((|| {
-            let sql = "DELETE FROM trainings WHERE id = ?";
-            self.connection.execute(sql, [id])?;
+        self.write(|db| {
+            db.execute("DELETE FROM trainings WHERE id = ?", [id])?;
             Ok(())
-        })())
+        })
     }
 
     fn training_id(&self, name: &str) -> Result<i64> {
-        let found = self.with_path_context((|| {
-            let sql = "SELECT id FROM trainings WHERE name = ?";
-            let mut query = self.connection.prepare(sql)?;
-            Ok(query.query_row([name], |r| r.get(0)).optional()?)
-        })())?;
-        match found {
-            Some(id) => Ok(id),
-            None => bail!("there is no training {name:?}; s1-tui trainings lists them"),
-        }
+        let found = self.number_of("trainings", name)?;
+        found.with_context(|| format!("there is no training {name:?}; s1-tui trainings lists them"))
     }
 }
 
@@ -312,18 +269,17 @@ fn real(row: &Row, column: usize) -> rusqlite::Result<f64> {
 }
 
 fn training(row: &Row) -> Result<Training> {
-    let state: String = row.get(4)?;
     Ok(Training {
         name: row.get(0)?,
-        created_at: count(row.get(1)?) as u64,
+        created_at: row.get(1)?,
         config: TrainConfig {
-            out: row.get::<_, String>(2)?.into(),
-            ..config(&row.get::<_, String>(3)?).context("the settings of a training are damaged")?
+            out: row.get_ref(2)?.as_str()?.into(),
+            ..config(row.get_ref(3)?.as_str()?).context("the settings of a training are damaged")?
         },
-        state: serde_json::from_value(state.into())
+        state: serde_json::from_value(row.get_ref(4)?.as_str()?.into())
             .context("the state of a training is damaged")?,
-        step: count(row.get(5)?),
-        steps: count(row.get(6)?),
+        step: row.get(5)?,
+        steps: row.get(6)?,
         rate: real(row, 7)?,
         fault: row.get(8)?,
     })

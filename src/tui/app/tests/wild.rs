@@ -4,6 +4,7 @@ use super::*;
 use crate::tui::app::train::{Listed, TrainingUpdate, TrainingsSnapshot};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
+use s1_core::loops::Loop;
 use s1_core::rng::Rng;
 use s1_core::tree::Probe;
 use std::time::{Duration, Instant};
@@ -234,11 +235,10 @@ impl Dice {
                 done: self.roll(9),
                 total: self.roll(9),
             },
-            6 => Event::Loop {
-                lane,
-                period: self.roll(9),
-                repeats: self.roll(9),
-            },
+            6 => {
+                let (period, repeats) = (self.roll(9), self.roll(9));
+                Event::Loop(lane, Loop { period, repeats })
+            }
             _ => {
                 let answer = self.roll(6) == 0;
                 let tokens = (0..self.roll(6)).map(|_| self.token(answer)).collect();

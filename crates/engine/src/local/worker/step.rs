@@ -8,7 +8,6 @@ use crate::group::Move;
 use crate::local::probe;
 use crate::local::sequence::Sequence;
 use s1_core::forcing::Edit;
-use s1_core::loops::Loop;
 use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::trace::{Delta, Origin, Phase, StopReason};
 
@@ -98,12 +97,8 @@ impl Worker<'_> {
                 };
                 for lane in sequence.ids() {
                     self.events.emit(Event::Tokens(lane, delta.clone()))?;
-                    if let Some(Loop { period, repeats }) = found {
-                        self.events.emit(Event::Loop {
-                            lane,
-                            period,
-                            repeats,
-                        })?;
+                    if let Some(found) = found {
+                        self.events.emit(Event::Loop(lane, found))?;
                     }
                 }
                 Ok(())

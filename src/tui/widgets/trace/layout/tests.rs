@@ -1,18 +1,7 @@
 use super::*;
-use s1_core::trace::Origin;
 
 pub fn token(text: &str) -> Token {
-    Token {
-        id: 0,
-        text: text.into(),
-        origin: Origin::Sampled,
-        phase: Phase::Thinking,
-        reason: None,
-        logprob: 0.0,
-        entropy: 0.0,
-        p_end: 0.0,
-        top: vec![],
-    }
+    Token::new(0, text, Phase::Thinking)
 }
 
 fn with(text: &str, phase: Phase, reason: Option<Reason>) -> Token {

@@ -1,18 +1,8 @@
 use super::*;
-use s1_core::trace::{Origin, Reason};
+use s1_core::trace::Reason;
 
 fn token(text: &str) -> Token {
-    Token {
-        id: 0,
-        text: text.into(),
-        origin: Origin::Sampled,
-        phase: Phase::Thinking,
-        reason: None,
-        logprob: 0.0,
-        entropy: 0.0,
-        p_end: 0.0,
-        top: vec![],
-    }
+    Token::new(0, text, Phase::Thinking)
 }
 
 fn prose(n: usize) -> Vec<Token> {
