@@ -16,29 +16,19 @@ pub fn write(figure: &Figure) -> String {
     out.push('\n');
     for (_, series) in figure.shown() {
         for point in series.points.iter().filter(|p| p.is_finite()) {
-            let number = |v: f64| {
-                if v.is_finite() {
-                    v.to_string()
-                } else {
-                    String::new()
-                }
-            };
-            let (low, high) = point
-                .interval
-                .map_or((String::new(), String::new()), |(l, h)| {
-                    (number(l), number(h))
-                });
+            let number = |v: f64| Some(v).filter(|v| v.is_finite()).map(|v| v.to_string());
+            let (low, high) = point.interval.unzip();
             let mut row = vec![
                 field(&series.name),
                 field(&point.name),
-                number(point.x),
-                number(point.y),
-                low,
-                high,
+                number(point.x).unwrap_or_default(),
+                number(point.y).unwrap_or_default(),
+                low.and_then(number).unwrap_or_default(),
+                high.and_then(number).unwrap_or_default(),
                 field(&point.detail),
             ];
             if beside {
-                row.push(point.beside.map_or(String::new(), number));
+                row.push(point.beside.and_then(number).unwrap_or_default());
             }
             out.push_str(&row.join(","));
             out.push('\n');

@@ -252,27 +252,24 @@ impl Figure {
     pub fn readout(&self, series: usize, point: usize) -> Option<String> {
         let series = self.series.get(series)?;
         let point = series.points.get(point)?;
+        let x = self.x.unit.exact(point.x);
         let mut out = clean_line(&series.name).into_owned();
         if !point.name.is_empty() {
-            out.push_str(" · ");
-            out.push_str(&clean_line(&point.name));
+            out += &format!(" · {}", clean_line(&point.name));
         }
-        out.push_str(": ");
+        out += ": ";
         if !point.detail.is_empty() {
-            out.push_str(&clean_line(&point.detail));
-            out.push_str(" = ");
+            out += &format!("{} = ", clean_line(&point.detail));
         }
-        out.push_str(&self.y.unit.exact(point.y));
+        out += &self.y.unit.exact(point.y);
         if let Some((low, high)) = point.interval {
-            let (low, high) = (self.y.unit.exact(low), self.y.unit.exact(high));
-            let low = low.trim_end_matches(" %");
-            out.push_str(&format!(" ({low}–{})", high.trim_end_matches(" %")));
+            let end = |value| self.y.unit.exact(value).replace(" %", "");
+            out += &format!(" ({}–{})", end(low), end(high));
         }
-        let x = self.x.unit.exact(point.x);
-        out.push_str(&format!(" at {x} {}", clean_line(&self.x.label)));
+        out += &format!(" at {x} {}", clean_line(&self.x.label));
         if let Some(beside) = point.beside {
             let beside = Unit::Number.exact(beside);
-            out.push_str(&format!(", {beside} {}", clean_line(&self.beside)));
+            out += &format!(", {beside} {}", clean_line(&self.beside));
         }
         Some(out.trim_end().to_owned())
     }

@@ -150,28 +150,21 @@ impl Range {
     pub fn ticks(self, most: usize) -> Vec<(f64, String)> {
         let most = most.max(1);
         let inside = |v: f64| (-1e-9..=1.0 + 1e-9).contains(&self.place(v));
+        let mut ticks = Vec::new();
+        if self.zero {
+            ticks.push((0.0, self.unit.tick(0.0, 1.0)));
+        }
         if self.scale == Scale::Log {
-            let mut ticks = Vec::new();
-            if self.zero {
-                ticks.push((0.0, self.unit.tick(0.0, 1.0)));
-            }
             let values = log_values(self.low, self.high, most.saturating_sub(ticks.len()));
-            let labelled = |v: f64| (v, self.unit.tick(v, v));
             if values.len() >= 2 {
-                ticks.extend(values.into_iter().map(labelled));
+                ticks.extend(values.into_iter().map(|v| (v, self.unit.tick(v, v))));
                 return ticks;
             }
-            let step = nice_step((self.high - self.low) / most as f64);
-            ticks
-                .extend(multiples(step, self.low, self.high).map(|v| (v, self.unit.tick(v, step))));
-            ticks.retain(|(v, _)| inside(*v));
-            return ticks;
         }
         let step = nice_step((self.high - self.low) / most as f64);
-        multiples(step, self.low, self.high)
-            .filter(|v| inside(*v))
-            .map(|v| (v, self.unit.tick(v, step)))
-            .collect()
+        let round = multiples(step, self.low, self.high).filter(|v| inside(*v));
+        ticks.extend(round.map(|v| (v, self.unit.tick(v, step))));
+        ticks
     }
 
     /// As many ticks as fit next to each other: `room` is the length of the axis, `size` says how

@@ -4,6 +4,7 @@
 //! stay apart under every common kind of colour blindness. Labels are placed by the widths of the
 //! font that the program carries for PNG; a viewer without it falls back on a similar one.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 mod labels;
@@ -13,7 +14,7 @@ mod page;
 use super::sample::thin;
 use super::{Dash, Figure, Marker, Range, Series};
 use labels::{Box2, Labels, text_width};
-use page::Page;
+use page::{Page, stroke};
 use s1_data::sanitize::clean_line;
 
 /// The font's family.
@@ -107,9 +108,17 @@ pub fn draw(figure: &Figure) -> String {
     axes(&mut plot, &mut page);
     page.clip(plot.left, plot.top, plot.right, plot.bottom);
     let mut labels = Labels::new(plot.left, plot.top, plot.right, plot.bottom);
-    let shifts = Shifts::new(figure, &plot);
-    for (index, _) in figure.shown() {
-        bars(&plot, figure, index, &shifts, &mut page);
+    let places = figure.shown().flat_map(|(index, _)| {
+        let (bars, plot) = (figure.bars(index), &plot);
+        bars.map(move |(point, _)| (index, plot.x(point.x)))
+    });
+    let places: Vec<(usize, f64)> = places.collect();
+    for (index, series) in figure.shown() {
+        for (point, interval) in figure.bars(index) {
+            let x = plot.x(point.x);
+            let shift = shift(&places, index, x);
+            bar(&plot, x, shift, interval, color(series.color), &mut page);
+        }
     }
     for (_, series) in figure.shown() {
         line(&plot, series, &mut page, &mut labels);
@@ -165,7 +174,8 @@ fn legend(figure: &Figure, page: &mut Page, top: f64) -> f64 {
         }
         let (ink, middle) = (color(series.color), y - 4.5);
         if series.dash != Dash::None {
-            page.line(x, middle, x + 26.0, middle, ink, 2.0, dash(series.dash));
+            let stroke = stroke(ink, 2.0, dash(series.dash));
+            page.line((x, middle), (x + 26.0, middle), &stroke);
         }
         mark::draw(page, series.marker, x + 13.0, middle, ink);
         page.text(x + SIGN, y, "start", 13.0, INK, false, &name);
@@ -188,7 +198,7 @@ fn axes(plot: &mut SvgPlot, page: &mut Page) {
     plot.left += widest + 10.0;
     for (value, label) in &rows {
         let y = plot.y(*value);
-        page.line(plot.left, y, plot.right, y, GRID, 1.0, "");
+        page.line((plot.left, y), (plot.right, y), &stroke(GRID, 1.0, ""));
         page.text(plot.left - 8.0, y + 4.3, "end", 12.0, GREY, false, label);
     }
     let gap = 26.0;
@@ -196,42 +206,29 @@ fn axes(plot: &mut SvgPlot, page: &mut Page) {
     let columns = plot
         .x
         .ticks_that_fit(room, |label| text_width(label, 12.0, false) + gap);
-    page.line(
-        plot.left,
-        plot.bottom,
-        plot.right,
-        plot.bottom,
-        AXIS,
-        1.2,
-        "",
-    );
+    let (left, right, bottom) = (plot.left, plot.right, plot.bottom);
+    let axis = stroke(AXIS, 1.2, "");
+    page.line((left, bottom), (right, bottom), &axis);
     for (value, label) in &columns {
         let x = plot.x(*value);
-        page.line(x, plot.bottom, x, plot.bottom + 5.0, AXIS, 1.2, "");
-        page.text(x, plot.bottom + 19.0, "middle", 12.0, GREY, false, label);
+        page.line((x, bottom), (x, bottom + 5.0), &axis);
+        page.text(x, bottom + 19.0, "middle", 12.0, GREY, false, label);
     }
     if plot.x.has_zero_apart() {
         // The axis is broken between zero and the first value that has a logarithm.
-        let x = plot.left + 0.04 * room;
+        let x = left + 0.04 * room;
         for x in [x - 2.0, x + 2.0] {
-            page.line(
-                x - 3.0,
-                plot.bottom + 5.0,
-                x + 3.0,
-                plot.bottom - 5.0,
-                AXIS,
-                1.2,
-                "",
-            );
+            page.line((x - 3.0, bottom + 5.0), (x + 3.0, bottom - 5.0), &axis);
         }
     }
 }
 
+/// The attribute that breaks a line, if it is broken.
 fn dash(dash: Dash) -> &'static str {
     match dash {
         Dash::Solid | Dash::None => "",
-        Dash::Dashed => "7 4",
-        Dash::Dotted => "1.5 4",
+        Dash::Dashed => " stroke-dasharray=\"7 4\"",
+        Dash::Dotted => " stroke-dasharray=\"1.5 4\"",
     }
 }
 
@@ -245,70 +242,52 @@ fn line(plot: &SvgPlot, series: &Series, page: &mut Page, labels: &mut Labels) {
         .map(|p| (plot.x(p.x), plot.y(p.y)))
         .collect();
     let mut path = String::new();
-    let mut pen_down = false;
     let mut before = None;
     for (x, y) in thin(&points, |x| (x * 2.0) as i64) {
         if !(x.is_finite() && y.is_finite()) {
-            pen_down = false;
             before = None;
             continue;
         }
         // What lies far outside is cut by the clip path; huge numbers would not be.
-        let (x, y) = (x.clamp(-1e4, 1e4), y.clamp(-1e4, 1e4));
-        let step = if pen_down { 'L' } else { 'M' };
-        let _ = write!(path, "{step}{x:.2} {y:.2}");
-        pen_down = true;
-        if let Some(from) = before {
-            labels.cross(from, (x, y));
+        let here = (x.clamp(-1e4, 1e4), y.clamp(-1e4, 1e4));
+        let step = if before.is_some() { 'L' } else { 'M' };
+        let _ = write!(path, "{step}{:.2} {:.2}", here.0, here.1);
+        if let Some(from) = before.replace(here) {
+            labels.cross(from, here);
         }
-        before = Some((x, y));
     }
     if !path.is_empty() {
         page.path(&path, color(series.color), dash(series.dash));
     }
 }
 
-/// Bars at the same place move apart, so that both can be read.
-struct Shifts(Vec<(usize, f64)>);
-
-impl Shifts {
-    fn new(figure: &Figure, plot: &SvgPlot) -> Shifts {
-        let places = figure.shown().flat_map(|(index, _)| {
-            let bars = figure.bars(index);
-            bars.map(move |(p, _)| (index, plot.x(p.x)))
-        });
-        Shifts(places.collect())
-    }
-
-    /// How far the bar of a series at `x` moves.
-    fn at(&self, series: usize, x: f64) -> f64 {
-        let mut here: Vec<usize> = self
-            .0
-            .iter()
-            .filter(|(_, other)| (other - x).abs() < 4.0)
-            .map(|(index, _)| *index)
-            .collect();
-        here.sort_unstable();
-        here.dedup();
-        let rank = here.iter().position(|i| *i == series).unwrap_or(0);
-        (rank as f64 - (here.len().saturating_sub(1)) as f64 / 2.0) * 5.0
-    }
+/// How far the bar of a series at `x` moves: bars at the same place (of these, each with its series)
+/// move apart, so that all can be read.
+fn shift(bars: &[(usize, f64)], series: usize, x: f64) -> f64 {
+    let here = bars.iter().filter(|(_, other)| (other - x).abs() < 4.0);
+    let here: BTreeSet<usize> = here.map(|(index, _)| *index).collect();
+    let rank = here.iter().position(|i| *i == series).unwrap_or(0);
+    (rank as f64 - (here.len().saturating_sub(1)) as f64 / 2.0) * 5.0
 }
 
-fn bars(plot: &SvgPlot, figure: &Figure, index: usize, shifts: &Shifts, page: &mut Page) {
-    let ink = color(figure.series.get(index).map_or(0, |s| s.color));
-    for (point, (low, high)) in figure.bars(index) {
-        let place = plot.x(point.x);
-        let x = place + shifts.at(index, place);
-        let within = |y: f64| y.clamp(plot.top, plot.bottom);
-        let (low, high) = (within(plot.y(low)), within(plot.y(high)));
-        if !plot.holds(place, plot.bottom) || !(low - high).is_finite() {
-            continue;
-        }
-        page.faint(x, low, x, high, ink);
-        for y in [low, high] {
-            page.faint(x - 3.5, y, x + 3.5, y, ink);
-        }
+fn bar(
+    plot: &SvgPlot,
+    place: f64,
+    shift: f64,
+    (low, high): (f64, f64),
+    ink: &str,
+    page: &mut Page,
+) {
+    let within = |y: f64| y.clamp(plot.top, plot.bottom);
+    let (low, high) = (within(plot.y(low)), within(plot.y(high)));
+    if !plot.holds(place, plot.bottom) || !(low - high).is_finite() {
+        return;
+    }
+    let x = place + shift;
+    let faint = stroke(ink, 1.3, " stroke-opacity=\"0.55\"");
+    page.line((x, low), (x, high), &faint);
+    for y in [low, high] {
+        page.line((x - 3.5, y), (x + 3.5, y), &faint);
     }
 }
 

@@ -22,6 +22,7 @@ pub fn text_width(text: &str, size: f64, strong: bool) -> f64 {
     thousandths / 1000.0 * size * if strong { 1.04 } else { 1.0 }
 }
 
+/// A rectangle.
 #[derive(Clone, Copy, Debug)]
 pub struct Box2 {
     left: f64,

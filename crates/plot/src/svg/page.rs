@@ -54,22 +54,11 @@ impl Page {
         );
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the attributes of one element")]
-    pub fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, ink: &str, width: f64, dash: &str) {
+    /// A line that is drawn as [`stroke`] says.
+    pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), stroke: &str) {
         let _ = writeln!(
             self.0,
-            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{ink}\" \
-             stroke-width=\"{width}\"{}/>",
-            dashes(dash)
-        );
-    }
-
-    /// A part of an interval bar.
-    pub fn faint(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, ink: &str) {
-        let _ = writeln!(
-            self.0,
-            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{ink}\" \
-             stroke-width=\"1.3\" stroke-opacity=\"0.55\"/>"
+            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" {stroke}/>"
         );
     }
 
@@ -78,8 +67,7 @@ impl Page {
         let _ = writeln!(
             self.0,
             "<path d=\"{d}\" clip-path=\"url(#plot)\" fill=\"none\" stroke=\"{ink}\" \
-             stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-linecap=\"round\"{}/>",
-            dashes(dash)
+             stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-linecap=\"round\"{dash}/>"
         );
     }
 
@@ -97,11 +85,9 @@ impl Page {
     }
 }
 
-fn dashes(dash: &str) -> String {
-    match dash {
-        "" => String::new(),
-        dash => format!(" stroke-dasharray=\"{dash}\""),
-    }
+/// How a line is drawn; `dash` as [`super::dash`] gives it.
+pub fn stroke(ink: &str, width: f64, dash: &str) -> String {
+    format!("stroke=\"{ink}\" stroke-width=\"{width}\"{dash}")
 }
 
 /// Text as XML allows it. Control characters have become visible.
