@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Result, anyhow};
 
@@ -457,28 +458,23 @@ impl<T> Access<T> {
         if !info.allowed.is_empty() {
             return info.allowed.to_owned();
         }
+        let what = |number: &str| match info.unit {
+            "" => number.to_owned(),
+            unit => format!("a number of {unit}"),
+        };
         match self {
-            Access::Int(least, most, _) => {
-                let what = match info.unit {
-                    "" => "a whole number".to_owned(),
-                    unit => format!("a number of {unit}"),
-                };
-                match *most {
-                    u64::MAX => format!("{what} from {} on", info.limit(least)),
-                    most => range(info, &what, least, most),
-                }
+            Access::Int(least, u64::MAX, _) => {
+                format!("{} from {} on", what("a whole number"), info.limit(least))
             }
-            Access::Float(least, most, _) => {
-                let what = match info.unit {
-                    "" => "a number".to_owned(),
-                    unit => format!("a number of {unit}"),
-                };
-                if *least == ABOVE_ZERO {
-                    format!("{what} above 0 and at most {}", info.limit(most))
-                } else {
-                    range(info, &what, least, most)
-                }
+            Access::Int(least, most, _) => range(info, &what("a whole number"), least, most),
+            Access::Float(least, most, _) if *least == ABOVE_ZERO => {
+                format!(
+                    "{} above 0 and at most {}",
+                    what("a number"),
+                    info.limit(most)
+                )
             }
+            Access::Float(least, most, _) => range(info, &what("a number"), least, most),
             Access::Switch(_) => "true or false".to_owned(),
             Access::Choice(words, _) => {
                 let words: Vec<String> =
@@ -519,24 +515,10 @@ impl<T> Access<T> {
         let trimmed = text.trim();
         match self {
             Access::Int(least, most, lens) => {
-                let value = match trimmed {
-                    none if info.is_none(none, *least == 0) => None,
-                    number => {
-                        let number = number.parse().ok();
-                        Some(number.filter(|n| (least..=most).contains(&n))?)
-                    }
-                };
-                (lens.set)(of, value);
+                (lens.set)(of, number(info, trimmed, least, most, *least == 0)?);
             }
             Access::Float(least, most, lens) => {
-                let value = match trimmed {
-                    none if info.is_none(none, *least <= 0.0) => None,
-                    number => {
-                        let number = number.parse().ok();
-                        Some(number.filter(|x| (least..=most).contains(&x))?)
-                    }
-                };
-                (lens.set)(of, value);
+                (lens.set)(of, number(info, trimmed, least, most, *least <= 0.0)?);
             }
             Access::Switch(lens) => (lens.set)(of, trimmed.parse().ok()?),
             Access::Choice(words, lens) => {
@@ -559,6 +541,21 @@ impl<T> Access<T> {
         }
         Some(())
     }
+}
+
+/// A number within limits, or no value where that is written so; `None` if it is neither.
+fn number<N: FromStr + PartialOrd>(
+    info: &ParamInfo,
+    text: &str,
+    least: &N,
+    most: &N,
+    zero_is_a_value: bool,
+) -> Option<Option<N>> {
+    if info.is_none(text, zero_is_a_value) {
+        return Some(None);
+    }
+    let number = text.parse().ok();
+    Some(Some(number.filter(|n| (least..=most).contains(&n))?))
 }
 
 fn range(info: &ParamInfo, what: &str, least: impl Display, most: impl Display) -> String {

@@ -49,11 +49,9 @@ pub fn exact(node: &Node, at: EvalContext<'_>) -> Option<Exact> {
         Node::Sum(terms) => terms.iter().try_fold(Exact::zero(), |sum, term| {
             sum.plus(&exact(term, at)?, at.budget)
         }),
-        Node::Product(factors) => factors
-            .iter()
-            .try_fold(Exact::integer(1), |product, factor| {
-                product.times(&exact(factor, at)?, at.budget)
-            }),
+        Node::Product(factors) => factors.iter().try_fold(Exact::one(), |product, factor| {
+            product.times(&exact(factor, at)?, at.budget)
+        }),
         Node::Quotient(top, bottom) => {
             exact(top, at)?.times(&exact(bottom, at)?.inverse(at.budget)?, at.budget)
         }

@@ -50,29 +50,24 @@ impl Exact {
         Self::term(UNIT, value)
     }
 
-    pub fn integer(value: i64) -> Self {
-        let mut terms = BTreeMap::new();
-        if value != 0 {
-            terms.insert(UNIT, BigRational::from_integer(value.into()));
-        }
-        Self(terms)
+    /// One times a radical.
+    fn one_of(radical: Radical) -> Self {
+        Self(BTreeMap::from([(radical, BigRational::one())]))
+    }
+
+    pub fn one() -> Self {
+        Self::one_of(UNIT)
     }
 
     pub fn pi() -> Self {
-        Self(BTreeMap::from([(
-            Radical { pi: 1, ..UNIT },
-            BigRational::one(),
-        )]))
+        Self::one_of(Radical { pi: 1, ..UNIT })
     }
 
     pub fn i() -> Self {
-        Self(BTreeMap::from([(
-            Radical {
-                imaginary: true,
-                ..UNIT
-            },
-            BigRational::one(),
-        )]))
+        Self::one_of(Radical {
+            imaginary: true,
+            ..UNIT
+        })
     }
 
     fn term(radical: Radical, value: BigRational) -> Option<Self> {
@@ -173,7 +168,7 @@ impl Exact {
 
     /// One over this; `None` for zero and for sums with different powers of π.
     pub fn inverse(&self, budget: &WorkBudget) -> Option<Self> {
-        let mut numerator = Self::integer(1);
+        let mut numerator = Self::one();
         let mut denominator = self.clone();
         // Multiply top and bottom by a conjugate; each round removes one root (or i) for good.
         for _ in 0..8 {
@@ -239,7 +234,7 @@ impl Exact {
         if self.is_zero() {
             return (exponent > 0).then(Self::zero);
         }
-        if left > MAX_EXPONENT && *self != Self::integer(1) {
+        if left > MAX_EXPONENT && *self != Self::one() {
             return None;
         }
         let mut base = if exponent < 0 {
@@ -247,7 +242,7 @@ impl Exact {
         } else {
             self.clone()
         };
-        let mut result = Self::integer(1);
+        let mut result = Self::one();
         while left > 0 {
             if left & 1 == 1 {
                 result = result.times(&base, budget)?;
@@ -308,42 +303,40 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// `n = outside² · inside` with `inside` square-free, for `1 ≤ n ≤` [`MAX_RADICAND`].
-fn square_free(mut n: u64) -> (u64, u64) {
-    let (mut outside, mut inside) = (1, 1);
+/// The primes up to 10⁴ that divide `n`, each with its power, and what is left: 1, a prime, or for
+/// large `n` a product of two.
+fn factors(mut n: u64) -> (Vec<(u64, u32)>, u64) {
+    let mut primes = Vec::new();
     let mut prime = 2;
     while prime <= 10_000 && prime * prime <= n {
-        while n.is_multiple_of(prime * prime) {
-            n /= prime * prime;
-            outside *= prime;
-        }
-        if n.is_multiple_of(prime) {
+        let mut power = 0;
+        while n.is_multiple_of(prime) {
             n /= prime;
-            inside *= prime;
+            power += 1;
+        }
+        if power > 0 {
+            primes.push((prime, power));
         }
         prime += 1;
     }
-    let root = n.isqrt();
-    if root * root == n {
-        (outside * root, inside)
-    } else {
-        (outside, inside * n)
+    (primes, n)
+}
+
+/// `n = outside² · inside` with `inside` square-free, for `1 ≤ n ≤` [`MAX_RADICAND`].
+fn square_free(n: u64) -> (u64, u64) {
+    let (primes, rest) = factors(n);
+    let product =
+        |share: fn(u32) -> u32| -> u64 { primes.iter().map(|(p, e)| p.pow(share(*e))).product() };
+    let (outside, inside) = (product(|e| e / 2), product(|e| e % 2));
+    match rest.isqrt() {
+        root if root * root == rest => (outside * root, inside),
+        _ => (outside, inside * rest),
     }
 }
 
 /// The prime factors of a square-free number; a large cofactor counts as one.
-fn prime_factors(mut n: u64) -> Vec<u64> {
-    let mut factors = Vec::new();
-    let mut prime = 2;
-    while prime <= 10_000 && prime * prime <= n {
-        if n.is_multiple_of(prime) {
-            factors.push(prime);
-            n /= prime;
-        }
-        prime += 1;
-    }
-    if n > 1 {
-        factors.push(n);
-    }
-    factors
+fn prime_factors(n: u64) -> Vec<u64> {
+    let (primes, rest) = factors(n);
+    let primes = primes.into_iter().map(|(prime, _)| prime);
+    primes.chain((rest > 1).then_some(rest)).collect()
 }

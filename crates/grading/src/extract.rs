@@ -9,7 +9,18 @@ const MAX_WHOLE: usize = 200;
 /// Phrases that announce an answer; the rest of their line holds it. Lower case.
 const MARKERS: [&str; 3] = ["answer:", "answer is", "answer**:"];
 
-/// See [`super::extract`].
+/// Finds the final answer in `text`, the text after the answer delimiter: the last
+/// `\boxed{}` or `\fbox{}`, else the line after the last `####`, else the rest of the line after
+/// the last "Answer:" (any case, bold or not), else the last number, option letter or formula as
+/// `kind` asks, else the whole text when it is one short line.
+///
+/// ```
+/// use s1_grading::{AnswerKind, ExtractionRule, extract};
+///
+/// let found = extract("3 + 4 makes 7 apples", Some(AnswerKind::Number)).unwrap();
+/// assert_eq!((found.text.as_str(), found.rule), ("7", ExtractionRule::LastNumber));
+/// assert_eq!(found.span, 12..13);
+/// ```
 pub fn extract(text: &str, kind: Option<AnswerKind>) -> Option<Extracted> {
     if let Some(found) = last_boxed(text) {
         return take(text, found, ExtractionRule::Boxed);

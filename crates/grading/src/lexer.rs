@@ -376,9 +376,11 @@ impl Lexer {
             last,
             Some(Lexeme::Number(_) | Lexeme::Text(_) | Lexeme::Symbol('°' | '%'))
         );
+        // After a closing bracket a capital `U` can only mean a union.
+        let closed = matches!(last, Some(Lexeme::Symbol(')' | ']' | '⦄')));
         // A product of variables such as `xyz` has no vowel more often than a unit has none.
         let pronounceable = word.len() >= 3 && word.contains(['a', 'e', 'i', 'o', 'u']);
-        if word == "U" && spaced && self.brackets == 0 && last.is_some_and(closes) {
+        if word == "U" && spaced && self.brackets == 0 && closed {
             self.symbol('∪');
         } else if after_value
             && (SHORT_UNITS.contains(&word.trim_end_matches('s')) || spaced && pronounceable)
@@ -495,9 +497,4 @@ impl Lexer {
         let size: u32 = self.digits().parse().ok()?;
         (size <= MAX_EXPONENT).then_some(Some((negative, size as usize)))
     }
-}
-
-/// A token after which a capital `U` can only mean a union.
-fn closes(token: &Lexeme) -> bool {
-    matches!(token, Lexeme::Symbol(')' | ']' | '⦄'))
 }

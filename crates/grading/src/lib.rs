@@ -49,6 +49,7 @@ mod tests;
 mod words;
 
 use budget::WorkBudget;
+pub use extract::extract;
 use std::ops::Range;
 
 /// The longest answer that is parsed, in bytes; longer ones are equal only when identical.
@@ -144,22 +145,6 @@ pub struct Graded {
     pub extracted: Option<Extracted>,
     /// The verdict on it.
     pub verdict: Verdict,
-}
-
-/// Finds the final answer in `answer_text`, the text after the answer delimiter: the last
-/// `\boxed{}` or `\fbox{}`, else the line after the last `####`, else the rest of the line after
-/// the last "Answer:" (any case, bold or not), else the last number, option letter or formula as
-/// `kind` asks, else the whole text when it is one short line.
-///
-/// ```
-/// use s1_grading::{AnswerKind, ExtractionRule, extract};
-///
-/// let found = extract("3 + 4 makes 7 apples", Some(AnswerKind::Number)).unwrap();
-/// assert_eq!((found.text.as_str(), found.rule), ("7", ExtractionRule::LastNumber));
-/// assert_eq!(found.span, 12..13);
-/// ```
-pub fn extract(answer_text: &str, kind: Option<AnswerKind>) -> Option<Extracted> {
-    extract::extract(answer_text, kind)
 }
 
 /// Compares two answers that are already extracted.

@@ -14,7 +14,6 @@
 //! its order. Not here: tables and files' names (the command), and training on the result.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use anyhow::{Result, bail};
 
@@ -24,7 +23,6 @@ use s1_core::rng::Rng;
 use s1_data::records;
 use s1_engine::tokenizer_for;
 use s1_model::gguf::Gguf;
-use s1_model::tokenizer::Tokenizer;
 
 mod cluster;
 mod difficulty;
@@ -74,7 +72,10 @@ pub fn run(
     plan.check()?;
     let mut pipeline = FilterPipeline::default();
     pipeline.begin(StageKind::Pool, tell);
-    let tokenizer = plan.embedding_model().map(tokenizer_of).transpose()?;
+    let tokenizer = match plan.embedding_model() {
+        Some(path) => Some(tokenizer_for(&Gguf::open(path)?, path)?),
+        None => None,
+    };
     let reader = PoolReader {
         tokenizer: tokenizer.as_ref(),
         domain_field: plan.domain_field.as_deref(),
@@ -154,10 +155,6 @@ pub fn run(
         None => "words",
     };
     assemble(plan, pipeline, &pool, &domains, unit).map(Some)
-}
-
-fn tokenizer_of(path: &Path) -> Result<Tokenizer> {
-    tokenizer_for(&Gguf::open(path)?, path)
 }
 
 /// Drops broken lines and, where there is a limit, all but as many items.

@@ -81,43 +81,37 @@ pub fn interval(node: &Node) -> Cow<'_, Node> {
     let Node::Relation(sides, signs) = node else {
         return Cow::Borrowed(node);
     };
-    let infinite = || Node::Constant(Constant::Infinity);
-    let bracket = |low: Node, open: bool, high: Node, close: bool| {
-        Cow::Owned(Node::Bracket(
-            if open { '(' } else { '[' },
-            if close { ')' } else { ']' },
-            vec![low, high],
-        ))
-    };
-    let strict = |sign: &Relation| matches!(sign, Relation::Less | Relation::Greater);
-    let rising = |sign: &Relation| matches!(sign, Relation::Less | Relation::LessEqual);
-    let falling = |sign: &Relation| matches!(sign, Relation::Greater | Relation::GreaterEqual);
-    match (sides.as_slice(), signs.as_slice()) {
-        ([left, right], [sign]) if *sign != Relation::Equal => {
-            let (bound, below) = match (left, right) {
-                (Node::Variable(_), bound) => (bound, rising(sign)),
-                (bound, Node::Variable(_)) => (bound, falling(sign)),
-                _ => return Cow::Borrowed(node),
-            };
-            if below {
-                bracket(
-                    Node::Negative(Box::new(infinite())),
-                    true,
-                    bound.clone(),
-                    strict(sign),
-                )
-            } else {
-                bracket(bound.clone(), strict(sign), infinite(), true)
-            }
-        }
-        ([low, Node::Variable(_), high], [first, second]) if rising(first) && rising(second) => {
-            bracket(low.clone(), strict(first), high.clone(), strict(second))
-        }
-        ([high, Node::Variable(_), low], [first, second]) if falling(first) && falling(second) => {
-            bracket(low.clone(), strict(second), high.clone(), strict(first))
-        }
-        _ => Cow::Borrowed(node),
+    let mut sides: Vec<&Node> = sides.iter().collect();
+    let mut signs: Vec<&Relation> = signs.iter().collect();
+    let falling = |sign: &&Relation| matches!(sign, Relation::Greater | Relation::GreaterEqual);
+    if signs.iter().all(falling) {
+        // From the low end to the high one.
+        sides.reverse();
+        signs.reverse();
+    } else if signs
+        .iter()
+        .any(|sign| falling(sign) || **sign == Relation::Equal)
+    {
+        return Cow::Borrowed(node);
     }
+    let strict = |sign: &Relation| matches!(sign, Relation::Less | Relation::Greater);
+    let infinite = Node::Constant(Constant::Infinity);
+    let (low, open, high, close) = match (sides.as_slice(), signs.as_slice()) {
+        ([Node::Variable(_), high], [sign]) => {
+            let low = Node::Negative(Box::new(infinite));
+            (low, true, (*high).clone(), strict(sign))
+        }
+        ([low, Node::Variable(_)], [sign]) => ((*low).clone(), strict(sign), infinite, true),
+        ([low, Node::Variable(_), high], [first, second]) => (
+            (*low).clone(),
+            strict(first),
+            (*high).clone(),
+            strict(second),
+        ),
+        _ => return Cow::Borrowed(node),
+    };
+    let brackets = (if open { '(' } else { '[' }, if close { ')' } else { ']' });
+    Cow::Owned(Node::Bracket(brackets.0, brackets.1, vec![low, high]))
 }
 
 /// Whether a node denotes several values in any order.

@@ -20,14 +20,6 @@ pub enum CurationMethod {
 }
 
 impl CurationMethod {
-    /// All of them, s1's own first.
-    pub const ALL: [CurationMethod; 4] = [
-        CurationMethod::S1,
-        CurationMethod::Random,
-        CurationMethod::Longest,
-        CurationMethod::Diverse,
-    ];
-
     /// Its name, as the command takes it.
     pub fn name(self) -> &'static str {
         self.into()

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use strum::VariantArray;
 
 use super::result::{DecisionReason, Domain, ItemDecision, StageKind};
 use s1_data::records;
@@ -115,15 +116,7 @@ fn summaries(items: &[ItemDecision]) -> Vec<StageSummary> {
     let has_domains = items
         .iter()
         .any(|i| i.stage == S::Draw && i.domain.is_some());
-    for stage in [
-        S::Pool,
-        S::Quality,
-        S::Decontamination,
-        S::Small,
-        S::Large,
-        S::Diversity,
-        S::Draw,
-    ] {
+    for &stage in S::VARIANTS {
         let ends: Vec<usize> = (0..items.len())
             .filter(|&i| items[i].stage == stage)
             .collect();

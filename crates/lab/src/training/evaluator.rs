@@ -9,7 +9,6 @@ use crate::row::TraceResult;
 use s1_core::delimiters::Family;
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
-use s1_core::sampling::Sampling;
 use s1_core::trace::{Phase, Trace, phase_text};
 use s1_core::training::{TrainConfig, TrainEvent};
 use s1_core::view::LaneViews;
@@ -145,17 +144,13 @@ fn request(question: String, system: &str) -> Request {
     Request {
         question,
         system: system.to_owned(),
-        raw: false,
         policy: Policy {
             max_thinking: Some(MAX_THINKING),
             answer_max: MAX_ANSWER,
             on_loop: OnLoop::Answer,
             ..Policy::default()
         },
-        sampling: Sampling::default(),
-        sample: 0,
-        reference: None,
-        probe_every: None,
+        ..Request::default()
     }
 }
 
