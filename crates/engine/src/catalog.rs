@@ -2,7 +2,7 @@
 //! cache, the current folder.
 //!
 //! Pure file system: no file is opened, only names and sizes are read. The walk is bounded in
-//! depth, in folders and in files, and never follows a link twice. Not here: what is in a file.
+//! depth and in files, and a link back up ends it. Not here: what is in a file.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use s1_data::assets;
 use s1_model::adapter;
+use walkdir::{DirEntry, WalkDir};
 
 /// Where a model was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,7 +77,7 @@ const MAX_DEPTH: usize = 6;
 /// Levels below the current folder, which may be anything, a home folder too.
 const MAX_DEPTH_HERE: usize = 2;
 
-/// The most names read from one folder; one with more is not a folder of models.
+/// The most names read below a place; one with more is not a folder of models.
 const MAX_VISITED: usize = 50_000;
 
 /// Files listed; more cannot be chosen from by eye.
@@ -129,40 +130,22 @@ impl Search {
             self.file(place, place, source);
             return;
         }
-        // Real paths of the folders that were entered: a link back up ends here.
-        let mut entered = HashSet::new();
-        let mut visited = 0;
+        let walk = WalkDir::new(place)
+            // The Hugging Face cache is made of links.
+            .follow_links(true)
+            .max_depth(max_depth + 1)
+            .into_iter()
+            .filter_entry(|entry| entry.depth() == 0 || !is_hidden_folder(entry));
         let mut found = Vec::new();
-        let mut stack = vec![(place.to_path_buf(), 0)];
-        while let Some((folder, depth)) = stack.pop() {
-            let Ok(real) = folder.canonicalize() else {
-                continue;
-            };
-            if !entered.insert(real) {
-                continue;
-            }
-            let Ok(names) = fs::read_dir(&folder) else {
-                continue;
-            };
-            for entry in names.flatten() {
-                visited += 1;
-                if visited > MAX_VISITED {
-                    break;
-                }
-                let path = entry.path();
-                // Follows links: the Hugging Face cache is made of them.
-                let Ok(meta) = fs::metadata(&path) else {
-                    continue;
-                };
-                let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-                if meta.is_dir() && depth < max_depth && !hidden {
-                    stack.push((path, depth + 1));
-                } else if meta.is_file() && is_gguf(&path) {
-                    found.push(path);
-                } else if meta.is_file() && path.ends_with(adapter::WEIGHTS) {
-                    // An adapter implies its base; the adapter's folder is what is loaded.
-                    found.extend(path.parent().map(Path::to_path_buf));
-                }
+        // What cannot be read is passed over, and a link back up with it.
+        for entry in walk.take(MAX_VISITED).flatten() {
+            let path = entry.path();
+            if !entry.file_type().is_file() {
+            } else if is_gguf(path) {
+                found.push(path.to_path_buf());
+            } else if path.ends_with(adapter::WEIGHTS) {
+                // An adapter implies its base; the adapter's folder is what is loaded.
+                found.extend(path.parent().map(Path::to_path_buf));
             }
         }
         found.sort();
@@ -198,6 +181,10 @@ impl Search {
             });
         }
     }
+}
+
+fn is_hidden_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_dir() && entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 /// Size of the weights in an adapter's folder.

@@ -123,7 +123,9 @@ pub fn draw(figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer
         let style = color.map_or(styles.text, |c| styles.of(c));
         words(&plot, (note.x, note.y), &note.text, style, buf);
     }
-    legend.draw(figure, view, styles, buf);
+    if let Some(legend) = legend {
+        legend.draw(figure, view, styles, buf);
+    }
 }
 
 /// A whole figure as lines of text: title, drawing, caption.

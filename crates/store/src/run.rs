@@ -269,7 +269,6 @@ impl Run {
         Request {
             question: row.question.clone(),
             system: self.settings.problems.prompt.system.clone(),
-            raw: false,
             policy: point.map_or_else(
                 || self.settings.policy.clone(),
                 |p| self.settings.policy_of(p),
@@ -277,7 +276,7 @@ impl Run {
             sampling: self.settings.sampling.clone(),
             sample: sample.sample as u64,
             reference: row.reference.clone(),
-            probe_every: None,
+            ..Request::default()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A model ready for lanes: decoder, tokenizer, template and delimiters of one file.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -274,17 +275,11 @@ fn clean_name(name: &str) -> String {
 
 /// The tensor type most of the weights have.
 fn quantization(gguf: &Gguf) -> String {
-    let mut bytes: Vec<(String, usize)> = Vec::new();
+    let mut elements = HashMap::new();
     for (_, info) in gguf.tensors() {
-        let name = format!("{:?}", info.kind).to_uppercase();
-        match bytes.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, sum)) => *sum += info.elements(),
-            None => bytes.push((name, info.elements())),
-        }
+        *elements.entry(info.kind).or_insert(0) += info.elements();
     }
-    bytes
-        .into_iter()
-        .max_by_key(|(_, n)| *n)
-        .map(|(name, _)| name)
+    let most = elements.into_iter().max_by_key(|(_, n)| *n);
+    most.map(|(kind, _)| format!("{kind:?}").to_uppercase())
         .unwrap_or_default()
 }

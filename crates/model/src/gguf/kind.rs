@@ -25,27 +25,12 @@ const CODES: [(u32, GgmlDType); 15] = {
     ]
 };
 
-/// Types that exist elsewhere but not here, so that the error can name them.
-const UNSUPPORTED: [(u32, &str); 19] = [
-    (4, "Q4_2"),
-    (5, "Q4_3"),
-    (16, "IQ2_XXS"),
-    (17, "IQ2_XS"),
-    (18, "IQ3_XXS"),
-    (19, "IQ1_S"),
-    (20, "IQ4_NL"),
-    (21, "IQ3_S"),
-    (22, "IQ2_S"),
-    (23, "IQ4_XS"),
-    (24, "I8"),
-    (25, "I16"),
-    (26, "I32"),
-    (27, "I64"),
-    (28, "F64"),
-    (29, "IQ1_M"),
-    (34, "TQ1_0"),
-    (35, "TQ2_0"),
-    (39, "MXFP4"),
+/// What all types are called, by their numbers, so that the error can name one that is not supported.
+const NAMES: [&str; 40] = [
+    "F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K",
+    "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
+    "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M", "BF16", "", "", "", "TQ1_0",
+    "TQ2_0", "", "", "", "MXFP4",
 ];
 
 /// The type for a GGUF type number; `name` is the tensor's, for the error.
@@ -53,8 +38,8 @@ pub(super) fn from_code(code: u32, name: &str) -> Result<GgmlDType> {
     if let Some((_, kind)) = CODES.iter().find(|(known, _)| *known == code) {
         return Ok(*kind);
     }
-    match UNSUPPORTED.iter().find(|(known, _)| *known == code) {
-        Some((_, kind)) => bail!(
+    match NAMES.get(code as usize).filter(|name| !name.is_empty()) {
+        Some(kind) => bail!(
             "tensor {name} has the type {kind} (number {code}), which is not supported: use a \
              file in F16, Q8_0 or one of the Q*_K types"
         ),

@@ -1,7 +1,7 @@
 //! The legend: to the right of the drawing if that is wide, else below it.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{ChartView, Ink, Styles};
 use crate::{Dash, Figure, Marker, Series};
@@ -15,48 +15,39 @@ const FROM_HEIGHT: u16 = 8;
 const SIGN: usize = 4;
 const GAP: usize = 3;
 
-/// Position of the legend.
-pub enum Legend {
-    None,
-    Beside(Rect),
-    Below(Rect),
+/// Where the legend is.
+pub struct Legend {
+    area: Rect,
+    /// To the right of the drawing, and not below it.
+    beside: bool,
 }
 
 /// Takes the legend's room from an area.
-pub fn split(figure: &Figure, area: Rect) -> (Legend, Rect) {
+pub fn split(figure: &Figure, area: Rect) -> (Option<Legend>, Rect) {
     let sizes: Vec<usize> = entries(figure)
         .map(|(_, _, name)| SIGN + width(&name))
         .collect();
     let Some(&widest) = sizes.iter().max().filter(|w| **w > SIGN) else {
-        return (Legend::None, area);
+        return (None, area);
     };
     if area.height < FROM_HEIGHT || area.width < 30 {
-        return (Legend::None, area);
+        return (None, area);
     }
     if area.width >= BESIDE_FROM {
         let columns = (widest as u16 + 2).min(area.width * 3 / 10);
-        let beside = Rect {
-            x: area.right() - columns + 2,
-            width: columns - 2,
-            ..area
-        };
-        let rest = Rect {
-            width: area.width - columns,
-            ..area
-        };
-        return (Legend::Beside(beside), rest);
+        let [rest, _, area] = Layout::horizontal([
+            Constraint::Fill(1),
+            Constraint::Length(2),
+            Constraint::Length(columns - 2),
+        ])
+        .areas(area);
+        return (Some(Legend { area, beside: true }), rest);
     }
     let rows = rows(&sizes, area.width.into()).min(usize::from(area.height / 5).clamp(1, 3)) as u16;
-    let below = Rect {
-        y: area.bottom() - rows,
-        height: rows,
-        ..area
-    };
-    let rest = Rect {
-        height: area.height - rows,
-        ..area
-    };
-    (Legend::Below(below), rest)
+    let [rest, area] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(rows)]).areas(area);
+    let beside = false;
+    (Some(Legend { area, beside }), rest)
 }
 
 /// Index, series and name of every entry: those that are shown, then the hidden ones.
@@ -90,11 +81,7 @@ fn rows(sizes: &[usize], room: usize) -> usize {
 impl Legend {
     /// Draws it. Entries that do not fit are counted at the end.
     pub fn draw(&self, figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer) {
-        let (area, beside) = match self {
-            Legend::None => return,
-            Legend::Beside(area) => (*area, true),
-            Legend::Below(area) => (*area, false),
-        };
+        let Legend { area, beside } = *self;
         let (mut x, mut y) = (area.x, area.y);
         let total = figure.series.len();
         for (place, (index, series, name)) in entries(figure).enumerate() {
