@@ -115,7 +115,7 @@ fn read(db: &Connection, run: i64, problem: usize, computed: usize) -> Result<Op
          WHERE run = ? AND problem = ? ORDER BY place",
     )?;
     let mut found = query.query(params![run, problem])?;
-    let mut lanes = BTreeMap::new();
+    let mut lanes: BTreeMap<usize, OpenLane> = BTreeMap::new();
     let mut before: Vec<Token> = Vec::new();
     while let Some(r) = found.next()? {
         let shared = before.get(..r.get(1)?);
