@@ -37,6 +37,7 @@ impl FormField {
     pub const ADVANCED: [FormField; 20] = [
         FormField::Name,
         FormField::Param("out"),
+        FormField::Param("family"),
         FormField::Param("pack"),
         FormField::Param("max_steps"),
         FormField::Param("warmup"),
@@ -53,7 +54,6 @@ impl FormField {
         FormField::Param("eval_every"),
         FormField::Param("sample"),
         FormField::Param("sample_every"),
-        FormField::Param("family"),
         FormField::Price,
     ];
 
