@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+use serde::Serialize;
 
 mod args;
 mod bench;
@@ -115,22 +116,23 @@ pub fn main() -> ExitCode {
     if cli.command.is_some() {
         show_downloads();
     }
+    let done = |()| ExitCode::SUCCESS;
     let outcome = match cli.command {
         None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(*args),
-        Some(Command::Score(args)) => score::run(&args),
-        Some(Command::Bench(args)) => bench::run(&args),
-        Some(Command::Tokenize(args)) => tokenize::run(&args),
+        Some(Command::Score(args)) => score::run(&args).map(done),
+        Some(Command::Bench(args)) => bench::run(&args).map(done),
+        Some(Command::Tokenize(args)) => tokenize::run(&args).map(done),
         Some(Command::Train(args)) => train::run(*args),
         Some(Command::Curate(args)) => curate::run(&args),
-        Some(Command::Grade(args)) => grade::run(&args).map(|()| ExitCode::SUCCESS),
-        Some(Command::Plot(args)) => plot::run(&args),
+        Some(Command::Grade(args)) => grade::run(&args).map(done),
+        Some(Command::Plot(args)) => plot::run(&args).map(done),
         Some(Command::Sweep(args)) => sweep::run(*args),
-        Some(Command::Runs(args)) => runs::run(&args),
-        Some(Command::Trainings(args)) => trainings::run(&args),
-        Some(Command::Export(args)) => export::run(&args),
-        Some(Command::Completions { shell }) => completions(shell),
-        Some(Command::Man) => man(),
+        Some(Command::Runs(args)) => runs::run(&args).map(done),
+        Some(Command::Trainings(args)) => trainings::run(&args).map(done),
+        Some(Command::Export(args)) => export::run(&args).map(done),
+        Some(Command::Completions { shell }) => completions(shell).map(done),
+        Some(Command::Man) => man().map(done),
     };
     match outcome {
         Ok(code) => code,
@@ -143,8 +145,7 @@ pub fn main() -> ExitCode {
             } else {
                 ""
             };
-            let sentence = clean_line(&format!("{place}{error:#}")).into_owned();
-            let _ = writeln!(io::stderr(), "s1-tui: {sentence}");
+            say(&format!("{place}{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -162,20 +163,18 @@ fn show_downloads() {
             return;
         };
         let what = clean_line(&download.what);
-        // A closed standard error is no reason not to fetch the file.
-        let say = |sentence: String| drop(writeln!(io::stderr(), "s1-tui: {sentence}"));
         if download.note != noted {
             noted.clone_from(&download.note);
             if !noted.is_empty() {
                 line.clear();
-                say(format!("{what}: {}", clean_line(&noted)));
+                say(&format!("{what}: {noted}"));
             }
         }
         if line.is_live() {
             line.show(&clean_line(&download.to_string()));
         } else if download.total > 0 && download.what != begun {
             begun.clone_from(&download.what);
-            say(format!(
+            say(&format!(
                 "fetching {what} ({})",
                 format::size(download.total)
             ));
@@ -183,18 +182,27 @@ fn show_downloads() {
     });
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
+fn completions(shell: clap_complete::Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "s1-tui", &mut script);
-    io::stdout().write_all(&script)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(io::stdout().write_all(&script)?)
 }
 
-fn man() -> Result<ExitCode> {
+fn man() -> Result<()> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    io::stdout().write_all(&page)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(io::stdout().write_all(&page)?)
+}
+
+/// Says a sentence on standard error, which may be closed.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "s1-tui: {}", clean_line(text));
+}
+
+/// Writes a value as one line of JSON.
+fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)
 }
 
 /// Whoever read our output has read enough: no error.

@@ -15,7 +15,8 @@ use anyhow::{Result, anyhow, bail};
 use toml::de::{DeTable, DeValue};
 
 use s1_core::forcing::Policy;
-use s1_core::param::{Has, Shape};
+use s1_core::has;
+use s1_core::param::Shape;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_engine::LoadOptions;
@@ -55,41 +56,12 @@ impl Default for Config {
     }
 }
 
-impl Has<LoadOptions> for Config {
-    fn part(&self) -> &LoadOptions {
-        &self.load
-    }
-    fn part_mut(&mut self) -> &mut LoadOptions {
-        &mut self.load
-    }
-}
-
-impl Has<Request> for Config {
-    fn part(&self) -> &Request {
-        &self.request
-    }
-    fn part_mut(&mut self) -> &mut Request {
-        &mut self.request
-    }
-}
-
-impl Has<Policy> for Config {
-    fn part(&self) -> &Policy {
-        &self.request.policy
-    }
-    fn part_mut(&mut self) -> &mut Policy {
-        &mut self.request.policy
-    }
-}
-
-impl Has<Sampling> for Config {
-    fn part(&self) -> &Sampling {
-        &self.request.sampling
-    }
-    fn part_mut(&mut self) -> &mut Sampling {
-        &mut self.request.sampling
-    }
-}
+has!(Config {
+    LoadOptions: load,
+    Request: request,
+    Policy: request.policy,
+    Sampling: request.sampling,
+});
 
 impl Config {
     /// The settings of the file and the environment over the defaults. `named` is the file of

@@ -57,7 +57,7 @@ flag_groups! {
 }
 
 /// Where settings come from.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// Settings file, instead of config.toml in the configuration folder.
     #[arg(long, value_name = "FILE")]
@@ -70,7 +70,7 @@ pub fn number(least: u64, most: u64) -> RangedU64ValueParser<usize> {
 }
 
 /// Where runs are kept.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct DbArgs {
     /// Database of runs, instead of runs.db in the data folder.
     #[arg(long, value_name = "FILE")]
@@ -99,7 +99,7 @@ impl DbArgs {
 }
 
 /// The explorer's own flags.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct TuiArgs {
     #[command(flatten)]
     pub model: Given<ModelFlags>,

@@ -3,7 +3,6 @@
 
 use std::hint::black_box;
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +10,7 @@ use serde::Serialize;
 
 use super::args::ModelFlags;
 use super::given::Given;
-use super::settings;
+use super::{json_line, settings};
 use s1_core::format;
 use s1_model::cache::Cache;
 use s1_model::decoder::{Decoder, Logits};
@@ -74,7 +73,7 @@ struct DecodeSpeed {
 }
 
 /// Runs the command. Errors where the model cannot be loaded or a sequence does not fit it.
-pub fn run(args: &BenchArgs) -> Result<ExitCode> {
+pub fn run(args: &BenchArgs) -> Result<()> {
     let files = settings::files(&args.model)?;
     let started = Instant::now();
     let gguf = Gguf::open(&files.path)?;
@@ -122,12 +121,11 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &measured)?;
-        writeln!(out)?;
+        json_line(&mut out, &measured)?;
     } else {
         measured.print(&mut out)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 impl Measured {

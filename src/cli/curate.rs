@@ -1,24 +1,23 @@
 //! `s1-tui curate`: the lines of a pool that are worth training on.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use serde::Serialize;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use serde_json::json;
 
 use super::args::{DbArgs, JudgeFlags, number};
 use super::given::{Apply, Given};
-use super::interrupt;
-use super::settings;
-use super::sweep::{SweepMeter, say};
+use super::sweep::SweepMeter;
+use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
 use s1_data::sanitize;
 use s1_engine::LoadOptions;
 use s1_lab::curate::{
-    self, CurationMethod, CurationOutcome, CurationPlan, CurationProgress, Domain, Stage,
+    self, CurationMethod, CurationOutcome, CurationPlan, CurationProgress, Stage,
 };
-use s1_lab::sweep::Control;
 use s1_store::run::Budget;
 
 /// Domains that the summary names.
@@ -47,8 +46,8 @@ pub struct CurateArgs {
     #[arg(long, value_name = "FILE")]
     reasons: Option<PathBuf>,
     /// How the kept ones are chosen.
-    #[arg(long, value_enum, default_value_t = MethodArg::S1)]
-    method: MethodArg,
+    #[arg(long, value_parser = methods(), default_value = "s1")]
+    method: CurationMethod,
     /// Seed of every random choice.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -128,42 +127,20 @@ pub struct CurateArgs {
     db: DbArgs,
 }
 
-/// The methods by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum MethodArg {
-    /// Difficulty and diversity, longer traces preferred.
-    S1,
-    /// Any.
-    Random,
-    /// The longest traces.
-    Longest,
-    /// A domain at random, any item within it.
-    Diverse,
-}
-
-impl From<MethodArg> for CurationMethod {
-    fn from(arg: MethodArg) -> CurationMethod {
-        match arg {
-            MethodArg::S1 => CurationMethod::S1,
-            MethodArg::Random => CurationMethod::Random,
-            MethodArg::Longest => CurationMethod::Longest,
-            MethodArg::Diverse => CurationMethod::Diverse,
-        }
-    }
-}
-
-/// The object that `--json` prints.
-#[derive(Serialize)]
-struct CurateJson<'a> {
-    stages: &'a [Stage],
-    kept: usize,
-    domains: &'a [Domain],
-    domains_by: &'a str,
-    method: CurationMethod,
-    seed: u64,
-    length_unit: &'a str,
-    out: String,
-    reasons: String,
+/// Reads a method by its name.
+fn methods() -> impl TypedValueParser<Value = CurationMethod> {
+    use CurationMethod::{Diverse, Longest, Random, S1};
+    let all = [
+        (S1, "Difficulty and diversity, longer traces preferred"),
+        (Random, "Any"),
+        (Longest, "The longest traces"),
+        (Diverse, "A domain at random, any item within it"),
+    ];
+    let words = all.map(|(method, about)| PossibleValue::new(method.name()).help(about));
+    PossibleValuesParser::new(words).map(move |name| {
+        let named = all.iter().find(|(method, _)| method.name() == name);
+        named.map_or(S1, |(method, _)| *method)
+    })
 }
 
 /// Runs the command. Errors where the pool, a model, a set or the database cannot be used, too few
@@ -189,9 +166,7 @@ pub fn run(args: &CurateArgs) -> Result<ExitCode> {
             plan.method.name()
         ));
     }
-    let control = Control::default();
-    let cancelled = control.clone();
-    interrupt::on_first(move || cancelled.cancel())?;
+    let control = interrupt::control()?;
     let mut meter = SweepMeter::new();
     eprintln!(
         "{:<16} {:>7} {:>7} {:>9}  why",
@@ -224,20 +199,18 @@ pub fn run(args: &CurateArgs) -> Result<ExitCode> {
         reasons.display()
     ));
     if args.json {
-        let mut out = io::stdout().lock();
-        let object = CurateJson {
-            stages: &outcome.stages,
-            kept: outcome.lines.len(),
-            domains: &outcome.domains,
-            domains_by: &outcome.domains_by,
-            method: outcome.method,
-            seed: outcome.seed,
-            length_unit: outcome.unit,
-            out: args.out.display().to_string(),
-            reasons: reasons.display().to_string(),
-        };
-        serde_json::to_writer(&mut out, &object)?;
-        writeln!(out)?;
+        let object = json!({
+            "stages": outcome.stages,
+            "kept": outcome.lines.len(),
+            "domains": outcome.domains,
+            "domains_by": outcome.domains_by,
+            "method": outcome.method,
+            "seed": outcome.seed,
+            "length_unit": outcome.unit,
+            "out": args.out.display().to_string(),
+            "reasons": reasons.display().to_string(),
+        });
+        json_line(&mut io::stdout().lock(), &object)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -251,7 +224,7 @@ fn plan(args: &CurateArgs, options: &LoadOptions) -> Result<CurationPlan> {
         pool: args.pool.clone(),
         keep: args.keep,
         seed: args.seed,
-        method: args.method.into(),
+        method: args.method,
         pool_limit: args.pool_limit,
         skip_broken: args.skip_broken,
         against: args.against.clone(),

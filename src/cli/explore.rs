@@ -9,6 +9,8 @@ use anyhow::{Result, bail};
 use super::args::TuiArgs;
 use super::settings;
 use crate::config::Dirs;
+use crate::tui::app::Options;
+use crate::tui::app::train::form::FormDefaults;
 use crate::tui::keymap::Keymap;
 use crate::tui::run::{self, Setup};
 use crate::tui::theme::Theme;
@@ -50,13 +52,22 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
     let question = args.question.or(first.map(|(question, _)| question.into()));
     let reference = args.reference.or(first.map(|(_, answer)| answer.into()));
     let code = run::run(Setup {
-        request: Request {
-            question: question.unwrap_or_default(),
-            reference,
-            ..config.request
+        app: Options {
+            request: Request {
+                question: question.unwrap_or_default(),
+                reference,
+                ..config.request
+            },
+            keymap,
+            themes,
+            history: Vec::new(),
+            model,
+            place: FormDefaults {
+                folder: dirs.data.join("trainings"),
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
+                price: config.price_per_hour,
+            },
         },
-        keymap,
-        themes,
         mouse: config.mouse,
         models: ModelFolders {
             given: None,
@@ -70,8 +81,6 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
             path: PathBuf::new(),
             ..config.load
         },
-        model,
-        price: config.price_per_hour,
         session: args.session,
     })?;
     Ok(ExitCode::from(code))

@@ -7,12 +7,12 @@
 //! model's own are; `resps` has the text as it was written.
 
 use std::io::{self, BufWriter, Write};
-use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::args::{DbArgs, number};
+use super::json_line;
 use s1_core::trace::{Phase, Token};
 use s1_store::Db;
 use s1_store::run::{Budget, Row, Run, Sample};
@@ -44,7 +44,7 @@ enum Format {
 }
 
 /// Runs the command. Errors where there is no such run or point, or it cannot be read.
-pub fn run(args: &ExportArgs) -> Result<ExitCode> {
+pub fn run(args: &ExportArgs) -> Result<()> {
     let db = args.db.open()?;
     let run = db.run(&args.run)?;
     let points: Vec<usize> = (0..run.settings.points.len())
@@ -55,12 +55,8 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         })
         .collect();
     if points.is_empty() {
-        let all: Vec<String> = run
-            .settings
-            .points
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let all = run.settings.points.iter().map(ToString::to_string);
+        let all: Vec<String> = all.collect();
         bail!(
             "run {:?} has no such point; it has: {}",
             run.name,
@@ -73,13 +69,12 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         for row in &run.rows {
             let samples: Vec<&Sample> = row.samples.iter().filter(|s| s.point == point).collect();
             if !samples.is_empty() {
-                serde_json::to_writer(&mut out, &line(&db, &run, row, &samples)?)?;
-                writeln!(out)?;
+                json_line(&mut out, &line(&db, &run, row, &samples)?)?;
             }
         }
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// One problem at one point; the samples are the harness's repeats.

@@ -1,7 +1,6 @@
 //! Flags made from tables of parameters, and what was given of them.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, TypedValueParser};
@@ -21,6 +20,7 @@ pub trait FlagGroup: 'static {
 }
 
 /// What was given of a group's flags: applied over whatever the values are without them.
+#[derive(Debug)]
 pub struct Given<G> {
     /// Positions in [`FlagGroup::settings`], and the values.
     values: Vec<(usize, OsString)>,
@@ -53,30 +53,6 @@ impl<G: FlagGroup> Apply<G::Whole> for Given<G> {
     }
 }
 
-impl<G> Clone for Given<G> {
-    fn clone(&self) -> Self {
-        Given {
-            values: self.values.clone(),
-            group: PhantomData,
-        }
-    }
-}
-
-impl<G> Default for Given<G> {
-    fn default() -> Self {
-        Given {
-            values: Vec::new(),
-            group: PhantomData,
-        }
-    }
-}
-
-impl<G> fmt::Debug for Given<G> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.values.fmt(f)
-    }
-}
-
 impl<G: FlagGroup> Args for Given<G> {
     fn augment_args(command: Command) -> Command {
         let settings = G::settings();
@@ -91,7 +67,10 @@ impl<G: FlagGroup> Args for Given<G> {
 
 impl<G: FlagGroup> FromArgMatches for Given<G> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut given = Given::default();
+        let mut given = Given {
+            values: Vec::new(),
+            group: PhantomData,
+        };
         given.update_from_arg_matches(matches)?;
         Ok(given)
     }

@@ -6,11 +6,12 @@
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
+use super::json_line;
 use s1_data::records::{self, Lines};
 
 /// What to compare, and how to print the verdict.
@@ -60,12 +61,6 @@ fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    equal: bool,
-    reason: &'a str,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -109,11 +104,8 @@ fn grade_lines(
 fn print(reference: &str, answer: &str, json: bool, out: &mut impl Write) -> Result<()> {
     let verdict = s1_grading::grade(reference, answer).verdict;
     if json {
-        let line = Line {
-            equal: verdict.equal,
-            reason: &verdict.reason,
-        };
-        writeln!(out, "{}", serde_json::to_string(&line)?)?;
+        let line = json!({ "equal": verdict.equal, "reason": verdict.reason });
+        json_line(out, &line)?;
     } else {
         let word = if verdict.equal { "equal" } else { "different" };
         writeln!(out, "{word}: {}", verdict.reason)?;

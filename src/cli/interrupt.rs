@@ -6,6 +6,8 @@ use std::process::exit;
 
 use anyhow::{Context, Result};
 
+use s1_lab::sweep::Control;
+
 /// Exit code of a program that an interrupt ended.
 pub const INTERRUPTED: u8 = 130;
 
@@ -31,6 +33,17 @@ pub fn on_first(first: impl FnOnce() + Send + 'static) -> Result<()> {
         .spawn(move || runtime.block_on(listen))
         .context("cannot listen for signals")?;
     Ok(())
+}
+
+/// What ends a sweep in good order at the first interrupt.
+///
+/// # Errors
+/// As [`on_first`].
+pub fn control() -> Result<Control> {
+    let control = Control::default();
+    let cancelled = control.clone();
+    on_first(move || cancelled.cancel())?;
+    Ok(control)
 }
 
 #[cfg(unix)]

@@ -2,17 +2,15 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::config::Dirs;
+use super::args::DbArgs;
 use s1_lab::report::Report;
 use s1_plot::Scale;
 use s1_plot::curves::{self, Counted};
 use s1_plot::terminal::{ChartView, Ink, text};
-use s1_store::db::{self, Db};
 use s1_store::run::Run;
 
 /// What `plot` takes.
@@ -42,9 +40,8 @@ pub struct PlotArgs {
     /// Draw with ASCII characters only (without --out).
     #[arg(long)]
     ascii: bool,
-    /// The database of runs [default: runs.db in the data folder].
-    #[arg(long, value_name = "FILE")]
-    db: Option<PathBuf>,
+    #[command(flatten)]
+    db: DbArgs,
 }
 
 /// Figures.
@@ -66,22 +63,10 @@ enum Tokens {
 }
 
 /// Draws. Errors where a run does not exist or holds nothing, or the file cannot be written.
-pub fn run(args: &PlotArgs) -> Result<ExitCode> {
-    let path = match &args.db {
-        Some(path) => path.clone(),
-        None => Dirs::of_user()?.data.join(db::FILE),
-    };
-    let Some(store) = Db::open_to_read(&path)? else {
-        bail!(
-            "there are no runs yet in {}; s1-tui sweep makes one",
-            path.display()
-        );
-    };
-    let runs: Vec<Run> = args
-        .runs
-        .iter()
-        .map(|name| store.run(name))
-        .collect::<Result<_>>()?;
+pub fn run(args: &PlotArgs) -> Result<()> {
+    let db = args.db.open()?;
+    let runs = args.runs.iter().map(|name| db.run(name));
+    let runs: Vec<Run> = runs.collect::<Result<_>>()?;
     if let Some(empty) = runs.iter().find(|run| run.rows.is_empty()) {
         bail!("the run {:?} has no problem done yet", empty.name);
     }
@@ -113,14 +98,10 @@ pub fn run(args: &PlotArgs) -> Result<ExitCode> {
     match &args.out {
         Some(out) => s1_plot::write(&figure, out)?,
         None => {
-            let view = ChartView {
-                ink: if args.ascii {
-                    Ink::Ascii
-                } else {
-                    Ink::default()
-                },
-                ..ChartView::default()
-            };
+            let mut view = ChartView::default();
+            if args.ascii {
+                view.ink = Ink::Ascii;
+            }
             let columns = columns();
             let drawn = text(&figure, &view, columns, (columns / 4).clamp(12, 30));
             io::stdout()
@@ -128,7 +109,7 @@ pub fn run(args: &PlotArgs) -> Result<ExitCode> {
                 .context("cannot write the figure to standard output")?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The width of the terminal; 80 where there is none.

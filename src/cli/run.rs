@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{ConfigArgs, ModelFlags, SampleFlags, SystemFlag, ThinkFlags};
 use super::given::Given;
-use super::settings;
+use super::{json_line, say, settings};
 use s1_core::loops::Loop;
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::trace::{Origin, Phase, Reason, StopReason, Token, thinking_tokens};
@@ -113,7 +113,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         lane.apply(&event);
         match event {
             Event::Failed(why) | Event::Refused { why, .. } => bail!("{why}"),
-            Event::Notice(_, why) => eprintln!("s1-tui: {}", sanitize::clean_line(&why)),
+            Event::Notice(_, why) => say(&why),
             Event::Loop(_, Loop { period, repeats }) => eprintln!(
                 "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
             ),
@@ -259,10 +259,7 @@ fn print_json(request: &Request, lane: &LaneView, stop: StopReason) -> Result<()
             })
             .collect(),
     };
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &output)?;
-    writeln!(out)?;
-    Ok(())
+    Ok(json_line(&mut io::stdout().lock(), &output)?)
 }
 
 /// Runs of tokens that were forced for one reason, and the places where an end was ignored without

@@ -1,15 +1,15 @@
 //! `s1-tui runs`: what is in the database.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::args::DbArgs;
+use super::json_line;
 use s1_data::sanitize;
 use s1_store::Db;
-use s1_store::run::RunSummary;
+use s1_store::run::{RunSettings, RunSummary};
 
 /// Which database, and what to do with it.
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ pub struct RunsArgs {
     db: DbArgs,
 }
 
+/// What `--json` prints of a run. Not as a value of JSON: that would write 0.9 of 32 bits with 64.
 #[derive(Serialize)]
 struct RunLine<'a> {
     run: &'a str,
@@ -34,33 +35,38 @@ struct RunLine<'a> {
     rows: usize,
     problems: usize,
     complete: bool,
-    settings: &'a s1_store::run::RunSettings,
+    settings: &'a RunSettings,
 }
 
 /// Runs the command. Errors where the database cannot be read, or has no such run.
-pub fn run(args: &RunsArgs) -> Result<ExitCode> {
+pub fn run(args: &RunsArgs) -> Result<()> {
     let mut out = io::stdout().lock();
     if let Some(name) = &args.remove {
         // Asked for by name, so a database that is not there must be said, not made.
         args.db.open()?.run(name)?;
-        Db::open(&args.db.path()?)?.remove_run(name)?;
-        return Ok(ExitCode::SUCCESS);
+        return Db::open(&args.db.path()?)?.remove_run(name);
     }
     let db = args.db.open()?;
     let runs = db.runs()?;
     match &args.run {
-        Some(name) if !args.json => super::sweep::table(&db.run(name)?, &mut out)?,
-        Some(name) => {
-            db.run(name)?;
-            for run in runs.iter().filter(|run| run.name == *name) {
-                json(run, &mut out)?;
+        name if args.json => {
+            if let Some(name) = name {
+                db.run(name)?;
+            }
+            let is_meant = |run: &&RunSummary| name.as_ref().is_none_or(|name| run.name == *name);
+            for run in runs.iter().filter(is_meant) {
+                let line = RunLine {
+                    run: &run.name,
+                    created_at: run.created_at,
+                    rows: run.rows,
+                    problems: run.settings.problems.count,
+                    complete: run.is_complete(),
+                    settings: &run.settings,
+                };
+                json_line(&mut out, &line)?;
             }
         }
-        None if args.json => {
-            for run in &runs {
-                json(run, &mut out)?;
-            }
-        }
+        Some(name) => super::sweep::table(&db.run(name)?, &mut out)?,
         None => {
             for run in &runs {
                 let s = &run.settings;
@@ -77,19 +83,5 @@ pub fn run(args: &RunsArgs) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn json(run: &RunSummary, out: &mut impl Write) -> Result<()> {
-    let line = RunLine {
-        run: &run.name,
-        created_at: run.created_at,
-        rows: run.rows,
-        problems: run.settings.problems.count,
-        complete: run.is_complete(),
-        settings: &run.settings,
-    };
-    serde_json::to_writer(&mut *out, &line)?;
-    writeln!(out)?;
     Ok(())
 }

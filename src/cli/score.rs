@@ -4,14 +4,13 @@
 //! vocabulary when ids are given.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::args::ModelFlags;
 use super::given::Given;
-use super::settings;
+use super::{json_line, settings};
 use s1_engine::tokenizer_for;
 use s1_model::adapter::PeftAdapter;
 use s1_model::decoder::{Decoder, Logits};
@@ -57,7 +56,7 @@ struct Position {
 }
 
 /// Runs the command. Errors where the model cannot be loaded or the sequence does not fit it.
-pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
+pub fn run(args: &ScoreArgs) -> Result<()> {
     let files = settings::files(&args.model)?;
     let path = &files.path;
     let gguf = Gguf::open(path)?;
@@ -68,15 +67,11 @@ pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
     if ids.len() < 2 {
         bail!("there is nothing to score: a sequence needs at least two tokens");
     }
-    let adapter = match &files.adapter {
-        Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
-        None => None,
-    };
     let place = files.device.open(gguf.weights_bytes())?;
     let mut decoder = Decoder::load(&gguf, &place, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?;
-    if let Some(adapter) = &adapter {
-        decoder.apply_adapter(adapter)?;
+    if let Some(folder) = &files.adapter {
+        decoder.apply_adapter(&PeftAdapter::open(folder, &gguf)?)?;
     }
     let (context, vocab) = (decoder.config().context_length, decoder.config().vocab);
     if ids.len() > context {
@@ -104,12 +99,11 @@ pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
     }
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &Scored { ids, positions })?;
-        writeln!(out)?;
+        json_line(&mut out, &Scored { ids, positions })?;
     } else {
         for p in &positions {
             writeln!(out, "{:>8} {:>10.5}", p.next, p.logprob)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -5,25 +5,25 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::args::{
     ConfigArgs, DbArgs, ModelFlags, PointFlags, SampleFlags, SweepFlags, SystemFlag,
 };
 use super::given::{Apply, Given};
 use super::status::StatusLine;
-use super::{interrupt, settings};
+use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
 use s1_core::delimiters::Family;
 use s1_core::forcing::Policy;
 use s1_core::format;
-use s1_data::{records, sanitize};
+use s1_data::records;
 use s1_engine::{LoadOptions, catalog};
 use s1_lab::problems::ProblemSet;
 use s1_lab::report::{PointStats, Report};
-use s1_lab::sweep::{self, Control, Plan, Progress, SweepConfig};
+use s1_lab::sweep::{self, Plan, Progress, SweepConfig};
 use s1_store::Db;
-use s1_store::run::{Budget, PromptTemplate, Run, RunSettings};
+use s1_store::run::{PromptTemplate, Run, RunSettings};
 
 /// What to compute.
 #[derive(Debug, clap::Args)]
@@ -55,38 +55,13 @@ pub struct SweepArgs {
     sample: Given<SampleFlags>,
 }
 
-/// The object that `--json` prints.
-#[derive(Serialize)]
-struct SweepJson {
-    run: String,
-    points: Vec<OutputPoint>,
-    tokens_computed: usize,
-    tokens_pointwise: usize,
-    wall_s: f64,
-}
-
-#[derive(Serialize)]
-struct OutputPoint {
-    budget: Budget,
-    waits: usize,
-    n: usize,
-    correct: usize,
-    accuracy: f64,
-    low: f64,
-    high: f64,
-    avg_thinking_tokens: f64,
-    avg_answer_tokens: f64,
-}
-
 /// Runs the command. Errors where the model, the problems or the database cannot be used.
 pub fn run(args: SweepArgs) -> Result<ExitCode> {
     let plan = plan(&args)?;
     for warning in &plan.problems.warnings {
         say(warning);
     }
-    let control = Control::default();
-    let cancelled = control.clone();
-    interrupt::on_first(move || cancelled.cancel())?;
+    let control = interrupt::control()?;
     let mut meter = SweepMeter::new();
     let complete = sweep::run(&plan, &control, &mut |progress| meter.show(progress));
     meter.clear();
@@ -114,8 +89,7 @@ pub fn run(args: SweepArgs) -> Result<ExitCode> {
     let run = db.run(&plan.name)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &output(&run))?;
-        writeln!(out)?;
+        json_line(&mut out, &output(&run))?;
     } else {
         table(&run, &mut out)?;
     }
@@ -261,10 +235,6 @@ fn free_name(db: &Path, model: &Path, problems: &str) -> Result<String> {
     Ok(name)
 }
 
-pub(super) fn say(text: &str) {
-    eprintln!("s1-tui: {}", sanitize::clean_line(text));
-}
-
 /// Progress on standard error: one line that is rewritten on a terminal; elsewhere a
 /// line per row, or per hundredth of the rows.
 pub(super) struct SweepMeter {
@@ -341,26 +311,29 @@ impl SweepMeter {
     }
 }
 
-fn output(run: &Run) -> SweepJson {
+/// The object that `--json` prints.
+fn output(run: &Run) -> Value {
     let report = Report::of(run);
-    let point = |point: &PointStats| OutputPoint {
-        budget: point.spec.budget,
-        waits: point.spec.waits,
-        n: point.n,
-        correct: point.correct,
-        accuracy: point.accuracy,
-        low: point.low,
-        high: point.high,
-        avg_thinking_tokens: point.avg_thinking_tokens,
-        avg_answer_tokens: point.avg_answer_tokens,
+    let point = |point: &PointStats| {
+        json!({
+            "budget": point.spec.budget,
+            "waits": point.spec.waits,
+            "n": point.n,
+            "correct": point.correct,
+            "accuracy": point.accuracy,
+            "low": point.low,
+            "high": point.high,
+            "avg_thinking_tokens": point.avg_thinking_tokens,
+            "avg_answer_tokens": point.avg_answer_tokens,
+        })
     };
-    SweepJson {
-        run: run.name.clone(),
-        points: report.points.iter().map(point).collect(),
-        tokens_computed: report.computed,
-        tokens_pointwise: report.pointwise,
-        wall_s: run.wall.as_secs_f64(),
-    }
+    json!({
+        "run": run.name,
+        "points": report.points.iter().map(point).collect::<Vec<_>>(),
+        "tokens_computed": report.computed,
+        "tokens_pointwise": report.pointwise,
+        "wall_s": run.wall.as_secs_f64(),
+    })
 }
 
 /// The run as a table, with what it cost.

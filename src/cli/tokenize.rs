@@ -1,13 +1,12 @@
 //! `s1-tui tokenize`: the token ids of a text, as the model would read it.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::args::ModelFlags;
 use super::given::Given;
-use super::settings;
+use super::{json_line, settings};
 use s1_engine::tokenizer_for;
 use s1_model::gguf::Gguf;
 
@@ -25,20 +24,19 @@ pub struct TokenizeArgs {
 }
 
 /// Runs the command. Errors where the file has no vocabulary.
-pub fn run(args: &TokenizeArgs) -> Result<ExitCode> {
+pub fn run(args: &TokenizeArgs) -> Result<()> {
     let path = &settings::files(&args.model)?.path;
     let gguf = Gguf::open(path)?;
     let tokenizer = tokenizer_for(&gguf, path)?;
     let ids = tokenizer.encode(&args.text, true)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &ids)?;
-        writeln!(out)?;
+        json_line(&mut out, &ids)?;
     } else {
         for id in ids {
             let text = String::from_utf8_lossy(tokenizer.token_bytes(id)).into_owned();
             writeln!(out, "{id:>8} {text:?}")?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

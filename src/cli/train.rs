@@ -1,6 +1,6 @@
 //! `s1-tui train`: supervised fine-tuning, headless.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 
 use super::args::{DbArgs, TrainFlags};
 use super::given::{Apply, Given};
-use super::interrupt;
 use super::status::StatusLine;
+use super::{interrupt, json_line};
 use crate::config::file;
 use s1_core::format;
 use s1_core::training::{ExamplePiece, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
@@ -140,37 +140,15 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
 
 /// The plan in words.
 fn describe(plan: &TrainPlan, done: usize) -> String {
-    let share = |n: usize| 100.0 * n as f64 / plan.examples.max(1) as f64;
     let mut text = match &*plan.file {
         "" => String::new(),
         file => format!("trained on {}\n", clean_line(file)),
     };
-    text += &format!(
-        "{} examples, {} tokens ({} carry loss), the longest {}\n",
-        plan.examples, plan.tokens, plan.targets, plan.longest
-    );
-    text += &format!(
-        "of {} records; {} turns carry loss, {} of them with a thought\n",
-        plan.records, plan.turns, plan.thoughts
-    );
-    text += &format!(
-        "cut by the block size: {} ({:.1} %){}\n",
-        plan.cut,
-        share(plan.cut),
-        match plan.broken {
-            0 => String::new(),
-            n => format!("; left out as unusable: {n} lines"),
-        }
-    );
-    text += &format!(
-        "{} parameters to train, {} steps over about {} tokens\n",
-        plan.parameters, plan.steps, plan.total_tokens
-    );
-    text += &format!(
-        "about {} and {} of memory\n",
-        format::duration(plan.seconds),
-        format::size(plan.memory)
-    );
+    let facts = plan.facts();
+    for facts in facts.iter().filter(|facts| !facts.is_empty()) {
+        text += &(facts.join(" · ") + "\n");
+    }
+    text += &format!("about {} tokens in all steps\n", plan.total_tokens);
     if done > 0 {
         text += &format!("{done} steps are done already\n");
     }
@@ -238,7 +216,7 @@ impl ProgressPrinter {
             }
         }
         if self.json {
-            if let Err(error) = print_json(event) {
+            if let Err(error) = json_line(&mut io::stdout().lock(), event) {
                 self.failed.get_or_insert(error);
             }
             return;
@@ -247,7 +225,10 @@ impl ProgressPrinter {
             TrainEvent::Plan { plan, done } => eprint!("{}", describe(plan, *done)),
             TrainEvent::Step(step) => self.bar(step),
             TrainEvent::Saving { .. } | TrainEvent::Writing { .. } => {}
-            event => self.line(&log_line(event)),
+            event => {
+                self.status.keep();
+                eprintln!("{}", log_line(event));
+            }
         }
     }
 
@@ -277,11 +258,6 @@ impl ProgressPrinter {
         }
     }
 
-    fn line(&mut self, text: &str) {
-        self.status.keep();
-        eprintln!("{text}");
-    }
-
     fn finish(mut self) -> Result<ExitCode> {
         self.status.keep();
         match self.failed {
@@ -289,11 +265,6 @@ impl ProgressPrinter {
             None => Ok(ExitCode::SUCCESS),
         }
     }
-}
-
-fn print_json(event: &TrainEvent) -> io::Result<()> {
-    let line = serde_json::to_string(event)?;
-    writeln!(io::stdout().lock(), "{line}")
 }
 
 /// An event in one line.

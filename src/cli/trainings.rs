@@ -1,12 +1,12 @@
 //! `s1-tui trainings`: what is being trained and what was, and orders to a training.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args::DbArgs;
+use super::json_line;
 use super::train::log_line;
 use s1_core::format;
 use s1_core::training::{TrainConfig, TrainOrder, arguments, command_line};
@@ -72,7 +72,7 @@ struct TrainingLine<'a> {
 }
 
 /// Runs the command. Errors where the database cannot be used, or has no such training.
-pub fn run(args: &TrainingsArgs) -> Result<ExitCode> {
+pub fn run(args: &TrainingsArgs) -> Result<()> {
     let path = args.db.path()?;
     let Some(db) = Db::open_to_read(&path)? else {
         bail!(
@@ -83,7 +83,7 @@ pub fn run(args: &TrainingsArgs) -> Result<ExitCode> {
     match &args.name {
         None => list(&db, args.json)?,
         Some(name) => {
-            let Some(training) = db.training(name)? else {
+            let Some(training) = db.training(name)?.map(Training::seen) else {
                 let names: Vec<String> = db.trainings()?.into_iter().map(|t| t.name).collect();
                 bail!(
                     "there is no training {name:?}; there are: {}",
@@ -97,7 +97,7 @@ pub fn run(args: &TrainingsArgs) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -122,26 +122,19 @@ fn order(args: &TrainingsArgs) -> Option<TrainOrder> {
 }
 
 fn tell(path: &std::path::Path, training: &Training, order: TrainOrder) -> Result<()> {
-    if !training.state.is_open() || training.is_interrupted() {
+    if !training.is_open() {
         bail!(
             "training {:?} is not running ({}); s1-tui train --resume continues it",
             training.name,
-            state(training)
+            training.state.name()
         );
     }
     Db::open(path)?.order_training(&training.name, order)
 }
 
-fn state(training: &Training) -> &'static str {
-    match training.is_interrupted() {
-        true => "interrupted",
-        false => training.state.name(),
-    }
-}
-
 fn list(db: &Db, json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
-    for training in db.trainings()? {
+    for training in db.trainings()?.into_iter().map(Training::seen) {
         if json {
             let line = TrainingLine {
                 training: &training.name,
@@ -149,7 +142,7 @@ fn list(db: &Db, json: bool) -> Result<()> {
                 folder: training.folder(),
                 base: training.config.base(),
                 data: &training.config.data,
-                state: state(&training),
+                state: training.state.name(),
                 step: training.step,
                 steps: training.steps,
                 rate: training.rate,
@@ -157,8 +150,7 @@ fn list(db: &Db, json: bool) -> Result<()> {
                 arguments: arguments(&training.config),
                 config: &training.config,
             };
-            serde_json::to_writer(&mut out, &line)?;
-            writeln!(out)?;
+            json_line(&mut out, &line)?;
             continue;
         }
         let left = match db.training_steps(&training.name, training.step.saturating_sub(1))? {
@@ -170,7 +162,7 @@ fn list(db: &Db, json: bool) -> Result<()> {
         let line = format!(
             "{:<24} {:<11} step {:>5}/{:<5}{left} · {} · {} · {}",
             training.name,
-            state(&training),
+            training.state.name(),
             training.step,
             training.steps,
             training.config.base().display(),
@@ -188,7 +180,7 @@ fn log(db: &Db, training: &Training) -> Result<()> {
     let head = format!(
         "{}: {}, step {} of {}\n{}",
         training.name,
-        state(training),
+        training.state.name(),
         training.step,
         training.steps,
         command_line(&training.config, &training.name)

@@ -1,6 +1,6 @@
 //! Where files live: the XDG folders, and the home folder behind `~`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
@@ -12,8 +12,6 @@ pub struct Dirs {
     pub config: PathBuf,
     /// Sessions and models: `$XDG_DATA_HOME/s1-tui`.
     pub data: PathBuf,
-    /// What can be made again: `$XDG_CACHE_HOME/s1-tui`.
-    pub cache: PathBuf,
 }
 
 impl Dirs {
@@ -27,22 +25,16 @@ impl Dirs {
         Ok(Dirs {
             config: base.config_dir().join("s1-tui"),
             data: base.data_dir().join("s1-tui"),
-            cache: base.cache_dir().join("s1-tui"),
         })
     }
 
-    /// All three folders below one: for tests and for portable installations.
-    pub fn below(root: &Path) -> Dirs {
+    /// Both folders below one.
+    #[cfg(test)]
+    pub fn below(root: &std::path::Path) -> Dirs {
         Dirs {
             config: root.join("config"),
             data: root.join("data"),
-            cache: root.join("cache"),
         }
-    }
-
-    /// Folder of saved sessions and everything else worth a backup.
-    pub fn data_dir(&self) -> &Path {
-        &self.data
     }
 
     /// Folder of the user's themes, one TOML file each.

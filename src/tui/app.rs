@@ -10,13 +10,13 @@ use std::path::PathBuf;
 
 use s1_core::protocol::{Command, ModelInfo, Request};
 use s1_data::hub::Download;
-use s1_store::session::{Document, ModelCard};
+use s1_store::session::Document;
 
 use super::action::Action;
 use super::keymap::Keymap;
 use super::screen::Screen;
 use super::theme::Theme;
-use super::widgets::help::Help;
+use super::widgets::help::Keys;
 use super::widgets::trace::Heat;
 
 pub mod areas;
@@ -37,15 +37,15 @@ pub mod question;
 mod settings;
 mod steer;
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;
 pub mod train;
 mod tune;
 
+#[cfg(test)]
+pub(crate) use tests::testing;
+
 use areas::{ExploreAreas, ShellAreas};
 use compare::Compare;
-pub use files::SaveResult;
 use jobs::{AnyJob, Job};
 use live::Live;
 use overlay::Overlay;
@@ -97,13 +97,15 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Does this on a thread of its own.
-    pub fn job(job: impl Job) -> Effect {
-        Effect::Job(job.into())
+    /// This job, whatever is done with its outputs.
+    #[cfg(test)]
+    fn job(job: impl Job) -> Effect {
+        Effect::Job(AnyJob::new(job, |_, _| {}))
     }
 
     /// The job that is wanted, if it is of this kind.
-    pub fn as_job<J: Job>(&self) -> Option<&J> {
+    #[cfg(test)]
+    fn as_job<J: Job>(&self) -> Option<&J> {
         match self {
             Effect::Job(job) => job.downcast_ref(),
             _ => None,
@@ -114,13 +116,19 @@ impl Effect {
 /// A session to be saved.
 #[derive(Debug, PartialEq)]
 pub struct Save {
+    pub target: SaveTarget,
+    pub document: Document,
+}
+
+/// What is saved, and where to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SaveTarget {
     /// Where; `None` is the file this session is kept in by itself.
     pub path: Option<PathBuf>,
     /// Which of this run's sessions it is.
     pub number: usize,
     /// The revision that the document holds.
     pub revision: u64,
-    pub document: Document,
 }
 
 /// What became of the model.
@@ -212,31 +220,25 @@ pub struct App {
 impl App {
     /// The program as it starts.
     pub fn new(options: Options) -> App {
-        let Options {
-            request,
-            keymap,
-            mut themes,
-            history,
-            model: model_path,
-            place,
-        } = options;
+        let mut themes = options.themes;
         if themes.is_empty() {
             themes.push(Theme::default());
         }
-        let question = QuestionBox::new(&request.question, history);
+        let question = QuestionBox::new(&options.request.question, options.history);
         let mut plots = plots::Plots::default();
         plots.plan = plots::sweep::small();
         App {
             request: Request {
                 question: String::new(),
-                ..request
+                ..options.request
             },
-            keymap,
+            keymap: options.keymap,
             themes,
             theme: 0,
-            model: model_path
-                .as_ref()
-                .map_or(Model::None, |_| Model::Loading(0.0)),
+            model: match options.model {
+                Some(_) => Model::Loading(0.0),
+                None => Model::None,
+            },
             fetching: None,
             live: None,
             compare: Compare::default(),
@@ -251,8 +253,8 @@ impl App {
             layout: ShellAreas::default(),
             places: ExploreAreas::default(),
             plots,
-            train: train::Train::new(place),
-            model_path,
+            train: train::Train::new(options.place),
+            model_path: options.model,
             queued: false,
             quitting: false,
             unkept: None,
@@ -279,15 +281,20 @@ impl App {
     }
 
     /// Says something; it stays until the next key.
-    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.notice = Some(Notice {
-            tone,
-            text: text.into(),
-        });
+    fn tell(&mut self, text: impl Into<String>) {
+        let (tone, text) = (Tone::Info, text.into());
+        self.notice = Some(Notice { tone, text });
     }
 
+    /// Says that something was refused or has failed.
     fn refuse(&mut self, text: impl Into<String>) {
-        self.say(Tone::Warning, text);
+        let (tone, text) = (Tone::Warning, text.into());
+        self.notice = Some(Notice { tone, text });
+    }
+
+    /// What came of something; where it is a sentence, that is shown.
+    fn taken<T>(&mut self, outcome: Result<T, String>) -> Option<T> {
+        outcome.map_err(|sentence| self.refuse(sentence)).ok()
     }
 
     fn send(&mut self, command: Command) {
@@ -298,14 +305,19 @@ impl App {
         self.effects.push(effect);
     }
 
-    /// Wishes for a job.
-    fn start(&mut self, job: impl Job) {
-        self.wish(Effect::job(job));
+    /// Wishes for a job; `done` takes in what comes of it: a fault as one sentence.
+    fn start<J: Job>(
+        &mut self,
+        job: J,
+        done: impl FnOnce(&mut App, Result<J::Output, String>) + Send + 'static,
+    ) {
+        self.wish(Effect::Job(AnyJob::new(job, done)));
     }
 
-    fn card(&self) -> Option<ModelCard> {
+    /// The model in use, once it is ready.
+    pub fn info(&self) -> Option<&ModelInfo> {
         match &self.model {
-            Model::Ready(info) => Some(ModelCard::of(info)),
+            Model::Ready(info) => Some(info),
             _ => None,
         }
     }
@@ -315,7 +327,7 @@ impl App {
     pub fn act(&mut self, action: Action) {
         use Action as A;
         match action {
-            A::EditQuestion => self.edit_question(),
+            A::EditQuestion => self.focus = Focus::Question,
             A::EditReference => self.open_reference(),
             A::Newline => self.question.newline(),
             A::HistoryBack => self.question.older(),
@@ -327,8 +339,8 @@ impl App {
             A::ShowTrain => self.show_train(),
             A::Models => self.open_models(),
             A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
-            A::Settings => self.open_settings(),
-            A::Help => self.read_over(Help::of(self.screen)),
+            A::Settings => self.show_settings(""),
+            A::Help => self.read_over(Keys(self.screen)),
             A::Palette => self.open_palette(),
             A::Redraw => self.wish(Effect::Redraw),
             A::Suspend => self.wish(Effect::Suspend),

@@ -6,10 +6,13 @@
 
 mod key;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, anyhow, bail};
 use crossterm::event::KeyEvent;
 use serde::Deserialize;
 use strsim::levenshtein;
+use strum::{IntoStaticStr, VariantArray};
 use toml::Spanned;
 
 use super::action::Action;
@@ -24,7 +27,21 @@ const DEFAULTS: &str = include_str!("../../assets/keymap.toml");
 const MAX_ROWS: usize = 2000;
 
 /// Where a key is pressed; the same key may mean different things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Context {
     /// Every screen, beneath its own keys.
     Program,
@@ -41,27 +58,11 @@ pub enum Context {
 }
 
 impl Context {
-    pub const ALL: [Context; 7] = [
-        Context::Program,
-        Context::Explore,
-        Context::Compare,
-        Context::Plots,
-        Context::Train,
-        Context::Editor,
-        Context::List,
-    ];
+    pub const ALL: &'static [Context] = Context::VARIANTS;
 
     /// The name used in keymap files.
     pub fn name(self) -> &'static str {
-        match self {
-            Context::Program => "program",
-            Context::Explore => "explore",
-            Context::Compare => "compare",
-            Context::Plots => "plots",
-            Context::Train => "train",
-            Context::Editor => "editor",
-            Context::List => "list",
-        }
+        self.into()
     }
 
     /// Whether the keys of [`Context::Program`] hold here too.
@@ -100,24 +101,7 @@ impl Default for Keymap {
 }
 
 /// A keymap file as TOML.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    program: Vec<Spanned<KeyBinding>>,
-    #[serde(default)]
-    explore: Vec<Spanned<KeyBinding>>,
-    #[serde(default)]
-    compare: Vec<Spanned<KeyBinding>>,
-    #[serde(default)]
-    plots: Vec<Spanned<KeyBinding>>,
-    #[serde(default)]
-    train: Vec<Spanned<KeyBinding>>,
-    #[serde(default)]
-    editor: Vec<Spanned<KeyBinding>>,
-    #[serde(default)]
-    list: Vec<Spanned<KeyBinding>>,
-}
+type File = BTreeMap<Context, Vec<Spanned<KeyBinding>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,15 +138,7 @@ impl Keymap {
     fn apply(&mut self, file: &str, text: &str) -> Result<()> {
         let parsed: File = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
         let mut rows: Vec<(Context, Key, Option<Action>)> = Vec::new();
-        for (context, list) in [
-            (Context::Program, parsed.program),
-            (Context::Explore, parsed.explore),
-            (Context::Compare, parsed.compare),
-            (Context::Plots, parsed.plots),
-            (Context::Train, parsed.train),
-            (Context::Editor, parsed.editor),
-            (Context::List, parsed.list),
-        ] {
+        for (context, list) in parsed {
             for row in list {
                 let line = line_of(text, row.span().start);
                 let KeyBinding { on, run } = row.into_inner();
@@ -202,8 +178,8 @@ impl Keymap {
             action,
         });
         self.bindings.splice(0..0, new);
-        let mut screens = Context::ALL.into_iter().filter(|c| c.is_screen());
-        if !screens.all(|c| self.key_for(c, Action::Quit).is_some()) {
+        let mut screens = Context::ALL.iter().filter(|c| c.is_screen());
+        if !screens.all(|&c| self.key_for(c, Action::Quit).is_some()) {
             bail!("{file} leaves no key to quit; add {{ on = \"q\", run = \"quit\" }} to program");
         }
         Ok(())

@@ -17,20 +17,15 @@ use futures_core::Stream;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Dirs;
-use s1_core::protocol::Request;
 use s1_data::hub::{self, Download};
 use s1_engine::{LoadOptions, catalog};
 use s1_store::db;
 
-use super::app::jobs::files::OpenSession;
 use super::app::jobs::{AnyJob, Completion, JobContext};
-use super::app::train::form::FormDefaults;
-use super::app::{App, Effect, Options, SaveResult};
+use super::app::{App, Effect, Options};
 use super::frame::Frames;
-use super::keymap::Keymap;
 use super::screens;
 use super::terminal::{Signal, Signals, Terminal};
-use super::theme::Theme;
 
 mod clipboard;
 mod engines;
@@ -52,11 +47,8 @@ const INBOX: usize = 1024;
 /// What the screen starts with.
 #[derive(Debug)]
 pub struct Setup {
-    /// What a question is asked with; its `question` is the text in the box at the start.
-    pub request: Request,
-    pub keymap: Keymap,
-    /// The themes to walk through, the first in use, fit for this terminal.
-    pub themes: Vec<Theme>,
+    /// What the application starts with; its history is read here.
+    pub app: Options,
     /// Report the mouse.
     pub mouse: bool,
     /// Where sessions and the history live.
@@ -65,10 +57,6 @@ pub struct Setup {
     pub models: catalog::ModelFolders,
     /// How to load a model; the path is replaced by the picker's choice.
     pub load: LoadOptions,
-    /// The model to load at once.
-    pub model: Option<PathBuf>,
-    /// What an hour of this machine costs, in dollars.
-    pub price: f64,
     /// A session to open at once.
     pub session: Option<PathBuf>,
 }
@@ -77,9 +65,8 @@ pub struct Setup {
 enum LoopMessage {
     /// From an engine: its place, and which of those that had it.
     Engine(EngineSlot, u64, EngineMessage),
+    /// What is left to do with what a job has come to, or a save.
     Job(Completion),
-    /// From the thread that writes sessions.
-    Saved(SaveResult),
 }
 
 /// Runs the screens until the user leaves. Returns the exit code: 0, or 128 + n after signal n.
@@ -115,28 +102,23 @@ impl EventLoop {
     fn start(setup: Setup) -> Result<EventLoop> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let answer = sender.clone();
-        let files = Files::start(&setup.dirs, move |saved| {
+        let saved = move |save, result| {
+            let hear = move |app: &mut App| app.on_saved(&save, result);
             // Nobody listens once the loop has ended.
-            let _ = answer.blocking_send(LoopMessage::Saved(saved));
-        })?;
+            let _ = answer.blocking_send(LoopMessage::Job(Box::new(hear)));
+        };
+        let files = Files::start(&setup.dirs, Box::new(saved))?;
         let (fetched, fetching) = watch::channel(None);
         hub::listen(move |download| {
             let _ = fetched.send(download.cloned());
         });
+        let model = setup.app.model.clone();
         let app = App::new(Options {
-            request: setup.request,
-            keymap: setup.keymap,
-            themes: setup.themes,
             history: files.history(),
-            model: setup.model.clone(),
-            place: FormDefaults {
-                folder: setup.dirs.data.join("trainings"),
-                cores: std::thread::available_parallelism().map_or(1, usize::from),
-                price: setup.price,
-            },
+            ..setup.app
         });
         let mut load = setup.load;
-        if let Some(model) = &setup.model {
+        if let Some(model) = &model {
             load.path.clone_from(model);
         }
         let mut this = EventLoop {
@@ -145,7 +127,7 @@ impl EventLoop {
             frames: Frames::default(),
             engines: Engines::new(sender.clone()),
             context: JobContext {
-                sessions: files.folder().to_owned(),
+                sessions: files.folder.clone(),
                 database: setup.dirs.data.join(db::FILE),
                 models: setup.models,
                 load,
@@ -156,14 +138,14 @@ impl EventLoop {
             fetching,
             exit: None,
         };
-        match (setup.model, &setup.session) {
+        match (model, &setup.session) {
             (Some(model), _) => this.load(EngineSlot::Main, model),
             (None, None) => this.app.open_models(),
             // A session replays without a model.
             (None, Some(_)) => {}
         }
         if let Some(session) = setup.session {
-            this.spawn(OpenSession(session).into());
+            this.app.open_session(session);
         }
         Ok(this)
     }
@@ -207,10 +189,12 @@ impl EventLoop {
                 },
                 // With a frame due, whatever comes is taken in then: each wake-up in between would
                 // take a core from the engine for nothing that can be seen.
-                Some(message) = self.inbox.recv(), if wait.is_none() => self.take(message),
+                Some(message) = self.inbox.recv(), if wait.is_none() => {
+                    self.take(message);
+                    self.take_pending();
+                }
                 Ok(()) = self.fetching.changed() => {
-                    let download = self.fetching.borrow_and_update().clone();
-                    self.app.on_fetching(download);
+                    self.app.fetching = self.fetching.borrow_and_update().clone();
                 }
                 signal = signals.next() => match signal {
                     Signal::Continue => self.terminal.take_back()?,
@@ -254,24 +238,18 @@ impl EventLoop {
         }
     }
 
-    /// Takes one thing in, and what else is waiting already.
-    fn take(&mut self, message: LoopMessage) {
-        self.take_one(message);
-        self.take_pending();
-    }
-
     /// Takes in what is waiting, but no more than the inbox holds: the loop has other things to
     /// look at.
     fn take_pending(&mut self) {
         for _ in 0..INBOX {
             match self.inbox.try_recv() {
-                Ok(message) => self.take_one(message),
+                Ok(message) => self.take(message),
                 Err(_) => return,
             }
         }
     }
 
-    fn take_one(&mut self, message: LoopMessage) {
+    fn take(&mut self, message: LoopMessage) {
         match message {
             LoopMessage::Engine(slot, serial, message) => {
                 let event = self.engines.take(slot, serial, message);
@@ -282,7 +260,6 @@ impl EventLoop {
                 }
             }
             LoopMessage::Job(completion) => completion(&mut self.app),
-            LoopMessage::Saved(saved) => self.app.on_saved(saved),
         }
     }
 

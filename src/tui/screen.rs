@@ -3,12 +3,13 @@
 //! Not here: drawing ([`super::screens`]) and state ([`super::app`]).
 
 use ratatui::layout::{Position, Rect};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::action::{Action, Group};
 use super::keymap::Context;
 use super::sanitize::width;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum Screen {
     /// One thought, steered while it runs.
     #[default]
@@ -23,20 +24,10 @@ pub enum Screen {
 
 impl Screen {
     /// Every screen, in the order of the tabs.
-    pub const ALL: [Screen; 4] = [
-        Screen::Explore,
-        Screen::Compare,
-        Screen::Plots,
-        Screen::Train,
-    ];
+    pub const ALL: &'static [Screen] = Screen::VARIANTS;
 
     pub fn title(self) -> &'static str {
-        match self {
-            Screen::Explore => "Explore",
-            Screen::Compare => "Compare",
-            Screen::Plots => "Plots",
-            Screen::Train => "Train",
-        }
+        self.into()
     }
 
     /// The action that shows it.
@@ -105,11 +96,6 @@ impl Screen {
             group => self.groups().contains(&group),
         }
     }
-
-    /// The screen that an action shows.
-    pub fn shown_by(action: Action) -> Option<Screen> {
-        Screen::ALL.into_iter().find(|s| s.action() == action)
-    }
 }
 
 /// Columns between two tabs.
@@ -126,7 +112,7 @@ pub fn tab(i: usize, screen: Screen) -> String {
 /// The screen whose tab is at a place of the header.
 pub fn tab_at(area: Rect, at: Position) -> Option<Screen> {
     let mut x = area.x + width(NAME) as u16;
-    for (i, screen) in Screen::ALL.into_iter().enumerate() {
+    for (i, &screen) in Screen::ALL.iter().enumerate() {
         let wide = width(&tab(i, screen)) as u16;
         let place = Rect {
             x,

@@ -23,13 +23,16 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
+use super::action::Action;
 use super::app::App;
 use super::app::areas::ShellAreas;
 use super::screen::Screen;
 use super::theme::Theme;
 use super::widgets::footer;
+use super::widgets::overlay::Canvas;
 
 mod compare;
 mod explore;
@@ -74,16 +77,19 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         Screen::Plots => plots::paint(app, buf),
         Screen::Train => train::paint(app, buf),
     };
-    footer::draw(
-        buf,
-        app.layout.footer,
-        &app.footer(),
-        app.context(),
-        &app.keymap,
-        theme,
-    );
+    let mut canvas = Canvas::new(buf, app.layout.footer, &app.keymap, theme);
+    footer::draw(&mut canvas, &app.footer(), app.context());
     notice::draw(app, notices, buf);
-    app.overlay.as_ref()?.draw(buf, area, &app.keymap, theme)
+    let mut canvas = Canvas::new(buf, area, &app.keymap, theme);
+    app.overlay.as_ref()?.draw(&mut canvas)
+}
+
+/// A key, and what it does.
+fn keyed(app: &App, action: Action, what: &str) -> Line<'static> {
+    Line::from(vec![
+        Span::styled(app.key(action), app.theme().key),
+        Span::styled(format!(" {what}"), app.theme().text),
+    ])
 }
 
 /// A style for text that stands in a border: without what the border's style would add to it.

@@ -109,19 +109,6 @@ impl Terminal {
         Write::flush(output)
     }
 
-    /// Turns the reporting of the mouse on or off (off: the terminal selects text itself).
-    ///
-    /// # Errors
-    /// As [`Terminal::draw`].
-    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
-        self.mouse = on;
-        if on {
-            execute!(self.inner.backend_mut(), EnableMouseCapture)
-        } else {
-            execute!(self.inner.backend_mut(), DisableMouseCapture)
-        }
-    }
-
     /// Stops the program as Ctrl-Z does: restores the terminal, stops the process group, and takes
     /// the terminal over again when the shell brings the program back. Does nothing where there is
     /// no job control.

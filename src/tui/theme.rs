@@ -16,8 +16,6 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::config::Dirs;
 use crate::config::file::read_optional;
 
-pub use color::contrast;
-
 /// Name and text of each built-in theme.
 const BUILTIN: &[(&str, &str)] = &[
     ("default", include_str!("../../themes/default.toml")),
@@ -193,6 +191,15 @@ impl Theme {
                 style(Modifier::REVERSED),
             ],
             ..Theme::blank("monochrome")
+        }
+    }
+
+    /// The style of right and wrong, and the one where neither is known.
+    pub fn graded(&self, correct: Option<bool>, unknown: Style) -> Style {
+        match correct {
+            Some(true) => self.good,
+            Some(false) => self.bad,
+            None => unknown,
         }
     }
 

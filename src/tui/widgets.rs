@@ -5,6 +5,7 @@ pub mod bars;
 pub mod chart;
 pub mod confirm;
 pub mod curation;
+pub mod finder;
 pub mod footer;
 pub mod help;
 pub mod input;

@@ -87,7 +87,7 @@ fn a_plan_shows_what_is_learned() {
     let output = plan(&home, "data.jsonl", &[]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("of 2 records; 2 turns carry loss, 1 of them with a thought"),
+        said.contains("2 turns of 2 records carry loss · 1 of them with a thought"),
         "{said}"
     );
     assert!(

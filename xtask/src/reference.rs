@@ -127,7 +127,7 @@ What `?` shows, for all screens. A `keymap.toml` in the configuration folder cha
 here is one of its lists, and the action is what its `run` names.
 "
     );
-    for context in Context::ALL {
+    for &context in Context::ALL {
         let _ = writeln!(
             page,
             "\n## {}\n\n| key | action | what it does |\n|---|---|---|",

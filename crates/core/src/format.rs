@@ -35,6 +35,19 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A whole number with thin groups of three: `2 140`.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A point in time, given in seconds since 1970, as it goes into names of files:
 /// `20250131-235959` (UTC).
 pub fn timestamp(seconds: u64) -> String {

@@ -371,6 +371,21 @@ pub trait Has<T> {
     fn part_mut(&mut self) -> &mut T;
 }
 
+/// That a whole has parts: `has!(Config { Request: request, Policy: request.policy })`.
+#[macro_export]
+macro_rules! has {
+    ($whole:ty { $($part:ty: $($field:ident).+),+ $(,)? }) => {$(
+        impl $crate::param::Has<$part> for $whole {
+            fn part(&self) -> &$part {
+                &self.$($field).+
+            }
+            fn part_mut(&mut self) -> &mut $part {
+                &mut self.$($field).+
+            }
+        }
+    )+};
+}
+
 impl<T> Has<T> for T {
     fn part(&self) -> &T {
         self

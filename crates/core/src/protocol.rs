@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::forcing::Policy;
 use crate::loops::Loop;
 use crate::param;
-use crate::param::{Has, Param};
+use crate::param::Param;
 use crate::sampling::Sampling;
 use crate::trace::{Delta, StopReason, Token};
 use crate::tree::Probe;
@@ -46,23 +46,10 @@ impl Request {
     }
 }
 
-impl Has<Policy> for Request {
-    fn part(&self) -> &Policy {
-        &self.policy
-    }
-    fn part_mut(&mut self) -> &mut Policy {
-        &mut self.policy
-    }
-}
-
-impl Has<Sampling> for Request {
-    fn part(&self) -> &Sampling {
-        &self.sampling
-    }
-    fn part_mut(&mut self) -> &mut Sampling {
-        &mut self.sampling
-    }
-}
+crate::has!(Request {
+    Policy: policy,
+    Sampling: sampling,
+});
 
 /// The parameters of a [`Request`] besides those of its policy and its sampling.
 pub const REQUEST: &[Param<Request>] = &[

@@ -23,8 +23,7 @@ const LOCK: &str = "training.lock";
 /// How long a folder that is held is asked for again.
 const LOCK_RETRY: Duration = Duration::from_millis(300);
 
-/// What a training says of itself. A process that was killed cannot say so: see
-/// [`Training::is_interrupted`].
+/// What a training says of itself, or is seen to be: see [`Training::seen`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +44,9 @@ pub enum TrainingState {
     Killed,
     /// Ended by a fault.
     Failed,
+    /// Its process is gone without having said so: killed from outside, or the machine went down.
+    /// Never stored.
+    Interrupted,
 }
 
 impl TrainingState {
@@ -89,20 +91,27 @@ impl Training {
         &self.config.out
     }
 
-    /// Whether its process is gone without having said so: killed from outside, or the machine
-    /// went down. It can be resumed from its last checkpoint.
-    pub fn is_interrupted(&self) -> bool {
-        self.state.is_open() && !Lease::is_held(self.folder())
+    /// The training with the state it really has: interrupted, if its process is gone without
+    /// having said so.
+    pub fn seen(mut self) -> Training {
+        if self.state.is_open() && !Lease::is_held(self.folder()) {
+            self.state = TrainingState::Interrupted;
+        }
+        self
     }
 
-    /// Whether it can be resumed from a checkpoint or from its beginning; `interrupted` is what
-    /// [`Training::is_interrupted`] said, for those who have looked already.
-    pub fn can_resume(&self, interrupted: bool) -> bool {
-        interrupted
-            || matches!(
-                self.state,
-                TrainingState::Stopped | TrainingState::Killed | TrainingState::Failed
-            )
+    /// Whether its process is at work, or should be.
+    pub fn is_open(&self) -> bool {
+        self.state.is_open()
+    }
+
+    /// Whether it can be resumed from a checkpoint or from its beginning.
+    pub fn can_resume(&self) -> bool {
+        use TrainingState as S;
+        matches!(
+            self.state,
+            S::Stopped | S::Killed | S::Failed | S::Interrupted
+        )
     }
 }
 
@@ -185,7 +194,9 @@ mod tests {
             state: TrainingState::Running,
             ..Training::default()
         };
-        assert!(training.is_interrupted());
-        assert!(training.can_resume(true) && !training.can_resume(false));
+        assert!(!training.can_resume());
+        let seen = training.seen();
+        assert_eq!(seen.state, TrainingState::Interrupted);
+        assert!(seen.can_resume());
     }
 }

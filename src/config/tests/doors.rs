@@ -6,7 +6,7 @@ use crate::config::settings::{COMPUTING, EXPLORER};
 use crate::tui::app::params;
 use clap::error::ErrorKind;
 use s1_core::forcing::POLICY;
-use s1_core::param::{ABOVE_ZERO, Access, Param, Setting};
+use s1_core::param::{ABOVE_ZERO, Access, Has, Param, Setting};
 use s1_core::protocol::REQUEST;
 use s1_core::sampling::SAMPLING;
 use s1_core::training::TRAIN;

@@ -1,56 +1,39 @@
 //! Asking: from the question box to a running thought.
 
 use super::live::Live;
-use super::overlay::Question;
-use super::{App, Effect, Focus, Model, Tone};
+use super::{App, Effect, Focus, Model};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Command, Request};
+use s1_store::session::ModelCard;
 
 /// Lanes a session may use before its ids would meet the next session's.
 pub(super) const LANES: usize = 1 << 20;
 
-/// Asking although the session on screen could not be kept.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct AskAnyway;
-
-impl Question<()> for AskAnyway {
-    fn answered(&self, app: &mut App, (): ()) -> Result<(), String> {
-        app.ask_now();
-        Ok(())
-    }
-}
-
-/// The reference answer.
-#[derive(Debug, PartialEq, Eq)]
-struct Reference;
-
-impl Question<String> for Reference {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        app.set_reference(&text);
-        Ok(())
-    }
-}
-
 impl App {
-    pub(super) fn edit_question(&mut self) {
-        self.focus = Focus::Question;
-    }
-
     /// From the question box back to the trace.
     pub(super) fn leave_question(&mut self) {
-        if self.queued {
-            self.queued = false;
-            return self.say(Tone::Info, "The question will not be asked.");
-        }
-        if std::mem::take(&mut self.compare.queued) {
-            return self.say(Tone::Info, "The question will not be asked.");
+        if std::mem::take(&mut self.queued) | std::mem::take(&mut self.compare.queued) {
+            return self.tell("The question will not be asked.");
         }
         if let Model::Loading(_) = self.model {
             return self.stop();
         }
         self.focus = Focus::Trace;
+    }
+
+    /// Whether a question has to wait for the model; has one chosen where there is none.
+    pub(super) fn waits_for_model(&mut self) -> bool {
+        match &self.model {
+            Model::Ready(_) => return false,
+            Model::Loading(_) => self.tell("It will be asked as soon as the model is ready."),
+            Model::None | Model::Failed(_) => {
+                self.tell("Choose a model to ask.");
+                self.open_models();
+            }
+        }
+        true
     }
 
     /// Asks what stands in the box, or has it wait for the model.
@@ -59,25 +42,13 @@ impl App {
         if text.trim().is_empty() {
             return self.refuse("Write a question first.");
         }
-        match &self.model {
-            Model::Loading(_) => {
-                self.queued = true;
-                return self.say(
-                    Tone::Info,
-                    "It will be asked as soon as the model is ready.",
-                );
-            }
-            Model::None | Model::Failed(_) => {
-                self.queued = true;
-                self.say(Tone::Info, "Choose a model to ask.");
-                return self.open_models();
-            }
-            Model::Ready(_) => {}
+        self.queued = self.waits_for_model();
+        if self.queued {
+            return;
         }
-        self.queued = false;
         if let Some(why) = self.unkept.clone().filter(|_| self.has_unsaved()) {
             let confirm = Confirm::new("Ask anew and lose this session?", &why);
-            return self.ask_over(AskAnyway, confirm);
+            return self.ask_over(confirm, |app, ()| app.ask_now());
         }
         self.ask_now();
     }
@@ -85,7 +56,9 @@ impl App {
     /// Asks, whatever becomes of the session on screen.
     fn ask_now(&mut self) {
         let text = self.question.text();
-        let Some(card) = self.card() else { return };
+        let Some(card) = self.info().map(ModelCard::of) else {
+            return;
+        };
         // A reference answers one question; it must not grade another.
         if self
             .live
@@ -105,7 +78,7 @@ impl App {
         if let Some(live) = self.live.as_mut() {
             let branch = live.branch_mut();
             (branch.sent, branch.told_to_run) = (true, true);
-            let lane = live.lane_id(live.active);
+            let lane = live.shown_lane();
             self.send(Command::Start {
                 lane,
                 request,
@@ -115,13 +88,6 @@ impl App {
         let history = self.question.remember(&text);
         self.wish(Effect::SaveHistory(history));
         self.focus = Focus::Trace;
-    }
-
-    /// Asks the question that waited for the model.
-    pub(super) fn ask_queued(&mut self) {
-        if self.queued {
-            self.ask();
-        }
     }
 
     /// Lets the engine forget the lanes of the session on screen; those of other screens stay.
@@ -147,7 +113,8 @@ impl App {
     pub(super) fn open_reference(&mut self) {
         let text = self.reference().unwrap_or_default().to_owned();
         let note = "Grades every probe and the answer with ✓ or ✗. Empty: no grades.";
-        self.ask_over(Reference, PromptLine::new("Reference answer", note, &text));
+        let line = PromptLine::new("Reference answer", note, &text);
+        self.ask_over(line, |app, text| app.set_reference(&text));
     }
 
     /// The reference answer in force.

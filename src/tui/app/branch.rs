@@ -1,38 +1,15 @@
 //! Branches: making them at the cursor, choosing an alternative, switching.
 
 use super::live::{Live, LiveBranch};
-use super::overlay::Question;
-use super::{App, Tone};
+use super::{App, Focus};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::trace::glyph::{label, quoted};
+use crate::tui::widgets::trace::grade_sign;
 use s1_core::protocol::{Ask, Command, LaneState};
 use s1_core::trace::Token;
 use s1_core::tree::BranchId;
-
-/// Which token is put in place of the one at a position.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OtherToken {
-    pub(super) at: usize,
-}
-
-impl Question<u32> for OtherToken {
-    fn answered(&self, app: &mut App, id: u32) -> Result<(), String> {
-        app.choose(self.at, id);
-        Ok(())
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct ShownBranch;
-
-impl Question<BranchId> for ShownBranch {
-    fn answered(&self, app: &mut App, id: BranchId) -> Result<(), String> {
-        app.switch(id);
-        Ok(())
-    }
-}
 
 /// The tokens that the model considered at a position; the likeliest other one is selected.
 fn alternatives(at: usize, token: &Token) -> List<u32> {
@@ -77,19 +54,19 @@ impl App {
         if go {
             self.run();
         } else {
-            self.say(
-                Tone::Info,
-                format!("{name} begins here, paused. The other branch stays as it was."),
-            );
+            self.tell(format!(
+                "{name} begins here, paused. The other branch stays as it was."
+            ));
         }
     }
 
     pub(super) fn open_alternatives(&mut self) {
         let Some(live) = self.live.as_ref() else {
-            return self.ask_from_trace();
+            // Enter on an empty trace goes to the question.
+            self.focus = Focus::Question;
+            return;
         };
-        let at = live.branch().view.focus(&live.lane().tokens);
-        let Some((at, token)) = at.and_then(|at| Some((at, live.lane().tokens.get(at)?))) else {
+        let Some((at, token)) = live.focus() else {
             return self.refuse("There is no token yet.");
         };
         if token.top.is_empty() {
@@ -97,12 +74,7 @@ impl App {
                 .refuse("The model was not asked at this place, so there are no alternatives.");
         }
         let list = alternatives(at, token);
-        self.ask_over(OtherToken { at }, list);
-    }
-
-    /// Enter on an empty trace goes to the question.
-    fn ask_from_trace(&mut self) {
-        self.edit_question();
+        self.ask_over(list, move |app, id| app.choose(at, id));
     }
 
     /// Puts another token at a place, in a branch of its own.
@@ -112,7 +84,7 @@ impl App {
         };
         let stands = live.lane().tokens.get(at).map(|t| t.id);
         if stands == Some(id) {
-            return self.say(Tone::Info, "That is the token already there.");
+            return self.tell("That is the token already there.");
         }
         let was_paused = live.is_paused();
         let Some(branch) = self.fork(at) else { return };
@@ -129,7 +101,7 @@ impl App {
             return self.refuse("There are no branches yet. Ask a question first.");
         };
         let list = List::new("Branches", branch_rows(live)).select(|id| *id == live.active);
-        self.ask_over(ShownBranch, list);
+        self.ask_over(list, App::switch);
     }
 
     /// Shows another branch. What runs goes on.
@@ -197,11 +169,7 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, ListRow)> {
 fn answer(branch: &LiveBranch) -> String {
     match (&branch.verdict, branch.lane.state) {
         (Some(verdict), _) => {
-            let sign = match verdict.correct {
-                Some(true) => " ✓",
-                Some(false) => " ✗",
-                None => "",
-            };
+            let sign = grade_sign(verdict.correct);
             format!("▸ {}{sign}", fit(&clean_line(&verdict.answer), 16))
         }
         (None, Some(LaneState::Running | LaneState::Prefill)) => "writing".into(),

@@ -7,7 +7,8 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::live::Live;
-use super::{App, Effect, Focus, Model, Tone};
+use super::look::WHEEL;
+use super::{App, Effect, Focus, Model};
 use crate::tui::action::Action;
 use crate::tui::sanitize::clean_line;
 use crate::tui::screen::Screen;
@@ -20,9 +21,6 @@ use s1_store::session::ModelCard;
 mod choose;
 
 pub use choose::Place;
-
-/// Lines per notch of the wheel.
-const WHEEL: isize = 3;
 
 /// Where a lane is on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,8 +49,6 @@ pub struct Compare {
     pub places: Vec<LanePlace>,
     /// The question waits for the model.
     pub queued: bool,
-    /// Engines started beside the one in use, with the source each is for.
-    others: Vec<(usize, usize)>,
 }
 
 impl Default for Compare {
@@ -67,20 +63,7 @@ impl Default for Compare {
             linked: true,
             places: Vec::new(),
             queued: false,
-            others: Vec::new(),
         }
-    }
-}
-
-impl Compare {
-    /// Number of lanes on screen.
-    pub fn len(&self) -> usize {
-        self.plan.len()
-    }
-
-    /// Whether there are no lanes.
-    pub fn is_empty(&self) -> bool {
-        self.plan.is_empty()
     }
 }
 
@@ -88,6 +71,7 @@ impl App {
     /// Does what an action says on the comparison screen; actions of other screens do nothing.
     pub(super) fn compare(&mut self, action: Action) {
         use Action as A;
+        let at = self.compare.selected;
         match action {
             A::Submit => self.compare_now(),
             A::Pause => self.with_comparison(Comparison::pause_or_resume),
@@ -104,26 +88,26 @@ impl App {
                 } else {
                     "Each lane scrolls on its own."
                 };
-                self.say(Tone::Info, how);
+                self.tell(how);
             }
             A::ToDeparture => self.show_departure(),
             A::Preset => self.open_presets(),
-            A::AddLane if self.compare.len() >= MAX_LANES => {
+            A::AddLane if self.compare.plan.len() >= MAX_LANES => {
                 self.refuse(format!(
                     "There are {MAX_LANES} lanes already; d removes one."
                 ));
             }
             A::AddLane => self.open_strategies(Place::New),
-            A::ChangeLane => self.open_strategies(Place::At(self.compare.selected)),
+            A::ChangeLane => self.open_strategies(Place::At(at)),
             A::RemoveLane => self.remove_lane(),
             A::SampleNext => self.show_sample(1),
             A::SamplePrevious => self.show_sample(-1),
-            A::Up => self.scroll_lanes(-1),
-            A::Down => self.scroll_lanes(1),
-            A::PageUp => self.scroll_lanes(-self.lane_page()),
-            A::PageDown => self.scroll_lanes(self.lane_page()),
-            A::Home => self.scroll_lanes(isize::MIN / 2),
-            A::End => self.scroll_lanes(isize::MAX / 2),
+            A::Up => self.scroll_lanes(at, -1),
+            A::Down => self.scroll_lanes(at, 1),
+            A::PageUp => self.scroll_lanes(at, -self.lane_page()),
+            A::PageDown => self.scroll_lanes(at, self.lane_page()),
+            A::Home => self.scroll_lanes(at, isize::MIN / 2),
+            A::End => self.scroll_lanes(at, isize::MAX / 2),
             _ => {}
         }
     }
@@ -183,22 +167,10 @@ impl App {
             return self.refuse("There is no lane. p chooses a set of lanes, a adds one.");
         }
         let own = self.compare.plan.iter().any(|s| s.source == Source::Own);
-        match &self.model {
-            Model::Loading(_) if own => {
-                self.compare.queued = true;
-                return self.say(
-                    Tone::Info,
-                    "It will be asked as soon as the model is ready.",
-                );
-            }
-            Model::None | Model::Failed(_) if own => {
-                self.compare.queued = true;
-                self.say(Tone::Info, "Choose a model to ask.");
-                return self.open_models();
-            }
-            _ => {}
+        self.compare.queued = own && self.waits_for_model();
+        if self.compare.queued {
+            return;
         }
-        self.compare.queued = false;
         self.forget_comparison(&text);
         let request = protocol::Request {
             question: text.clone(),
@@ -212,26 +184,18 @@ impl App {
                 (Source::Own, Model::Ready(info)) => run.ready(origin, (**info).clone()),
                 (Source::Own, _) => {}
                 (Source::Model(path), _) => {
-                    let number = base + origin;
-                    self.compare.others.push((number, origin));
-                    self.effects.push(Effect::StartOther(number, path.clone()));
+                    let start = Effect::StartOther(base + origin, path.clone());
+                    self.effects.push(start);
                 }
             }
         }
         self.compare.views = run.lanes().map(|_| View::default()).collect();
-        self.compare.selected = self.compare.selected.min(self.compare.len() - 1);
+        self.compare.selected = self.compare.selected.min(self.compare.plan.len() - 1);
         self.compare.run = Some(run);
         self.tell_lanes();
         let history = self.question.remember(&text);
         self.wish(Effect::SaveHistory(history));
         self.focus = Focus::Trace;
-    }
-
-    /// Compares the question that waited for the model.
-    pub(super) fn compare_queued(&mut self) {
-        if self.compare.queued {
-            self.compare_now();
-        }
     }
 
     /// Lets the engines forget the comparison on screen; `next` is the question that follows it.
@@ -245,17 +209,14 @@ impl App {
         }
         old.forget();
         for (origin, command) in old.drain() {
-            if old
-                .origins()
-                .get(origin)
-                .is_some_and(|o| o.source == Source::Own)
-                && matches!(self.model, Model::Ready(_))
-            {
+            if own_origin(&old) == Some(origin) && matches!(self.model, Model::Ready(_)) {
                 self.send(command);
             }
         }
-        for (number, _) in std::mem::take(&mut self.compare.others) {
-            self.wish(Effect::EndOther(number));
+        for (origin, known) in old.origins().iter().enumerate() {
+            if known.source != Source::Own {
+                self.wish(Effect::EndOther(old.ids().start + origin));
+            }
         }
     }
 
@@ -273,14 +234,12 @@ impl App {
             return;
         };
         for (origin, command) in run.drain() {
-            let own = run.origins().get(origin).map(|o| &o.source) == Some(&Source::Own);
-            let other = self.compare.others.iter().find(|(_, o)| *o == origin);
-            match other {
-                _ if own => self.commands.push(command),
-                Some(&(number, _)) => self
-                    .effects
-                    .push(Effect::TellOther(number, Box::new(command))),
-                None => {}
+            if own_origin(run) == Some(origin) {
+                self.commands.push(command);
+            } else {
+                let other = run.ids().start + origin;
+                let tell = Effect::TellOther(other, Box::new(command));
+                self.effects.push(tell);
             }
         }
     }
@@ -290,8 +249,9 @@ impl App {
         let Some(run) = self.compare.run.as_mut() else {
             return false;
         };
-        let own = run.origins().iter().position(|o| o.source == Source::Own);
-        let Some(own) = own else { return false };
+        let Some(own) = own_origin(run) else {
+            return false;
+        };
         if !event.lane().is_some_and(|lane| run.ids().contains(&lane)) {
             return false;
         }
@@ -318,13 +278,13 @@ impl App {
         self.tell_lanes();
     }
 
-    /// Takes an event of an engine started beside the one in use.
+    /// Takes an event of an engine started beside the one in use. Its number is as far behind that
+    /// of the comparison's first lane as its source is behind the first.
     pub fn on_other(&mut self, number: usize, event: Event) {
-        let others = self.compare.others.iter();
-        let Some(&(_, origin)) = others.clone().find(|(n, _)| *n == number) else {
+        let Some(run) = self.compare.run.as_mut() else {
             return;
         };
-        let Some(run) = self.compare.run.as_mut() else {
+        let Some(origin) = number.checked_sub(run.ids().start) else {
             return;
         };
         match event {
@@ -338,7 +298,7 @@ impl App {
     /// The model in use is gone: lanes that were not done stay as they are.
     pub(super) fn compare_lost(&mut self, why: &str) {
         if let Some(run) = self.compare.run.as_mut()
-            && let Some(own) = run.origins().iter().position(|o| o.source == Source::Own)
+            && let Some(own) = own_origin(run)
         {
             run.fail(own, why);
         }
@@ -360,7 +320,7 @@ impl App {
     }
 
     fn select_by(&mut self, step: isize) {
-        let n = self.compare.len() as isize;
+        let n = self.compare.plan.len() as isize;
         if n > 0 {
             self.compare.selected = (self.compare.selected as isize + step).rem_euclid(n) as usize;
         }
@@ -411,8 +371,7 @@ impl App {
         self.screen = Screen::Explore;
         self.focus = Focus::Trace;
         if stop.is_none() {
-            self.say(
-                Tone::Info,
+            self.tell(
                 "Opened where the lane was. Space continues from here; 2 returns to the lanes.",
             );
         }
@@ -423,11 +382,11 @@ impl App {
         place.map_or(1, |p| isize::from(p.text.height as i16 - 1).max(1))
     }
 
-    /// Scrolls the selected lane, or all of them.
-    fn scroll_lanes(&mut self, lines: isize) {
+    /// Scrolls a lane, or all of them where they are linked.
+    fn scroll_lanes(&mut self, lane: usize, lines: isize) {
         let compare = &mut self.compare;
         for (i, view) in compare.views.iter_mut().enumerate() {
-            if compare.linked || i == compare.selected {
+            if compare.linked || i == lane {
                 view.scroll(lines);
             }
         }
@@ -468,7 +427,7 @@ impl App {
 
     /// The plan was changed: a comparison on screen is made again.
     fn plan_changed(&mut self) {
-        let last = self.compare.len().saturating_sub(1);
+        let last = self.compare.plan.len().saturating_sub(1);
         self.compare.selected = self.compare.selected.min(last);
         let Some(question) = self
             .compare
@@ -497,31 +456,20 @@ impl App {
     pub(super) fn compare_mouse(&mut self, mouse: MouseEvent, at: Position) {
         let places = self.compare.places.iter();
         let lane = places.clone().position(|p| p.panel.contains(at));
-        let wheel = match mouse.kind {
-            MouseEventKind::ScrollUp => -WHEEL,
-            MouseEventKind::ScrollDown => WHEEL,
-            MouseEventKind::Down(MouseButton::Left) => 0,
-            _ => return,
-        };
-        match lane {
-            Some(lane) if wheel == 0 => {
+        match (mouse.kind, lane) {
+            (MouseEventKind::ScrollUp, Some(lane)) => self.scroll_lanes(lane, -WHEEL),
+            (MouseEventKind::ScrollDown, Some(lane)) => self.scroll_lanes(lane, WHEEL),
+            (MouseEventKind::Down(MouseButton::Left), Some(lane)) => {
                 self.notice = None;
                 self.focus = Focus::Trace;
                 self.compare.selected = lane;
             }
-            Some(lane) => {
-                let compare = &mut self.compare;
-                for (i, view) in compare.views.iter_mut().enumerate() {
-                    if compare.linked || i == lane {
-                        view.scroll(wheel);
-                    }
-                }
-            }
-            None if wheel == 0 && self.places.question.contains(at) => {
-                self.notice = None;
-                self.focus = Focus::Question;
-            }
-            None => {}
+            _ => self.click_question(mouse, at),
         }
     }
+}
+
+/// The origin of a comparison that is the model in use.
+fn own_origin(run: &Comparison) -> Option<usize> {
+    run.origins().iter().position(|o| o.source == Source::Own)
 }

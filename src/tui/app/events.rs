@@ -1,11 +1,10 @@
 //! Engine events: what they change, and when they are a reason to save.
 
-use super::{App, Model, Tone};
+use super::{App, Model};
 use crate::tui::sanitize::clean_line;
 use s1_core::loops::Loop;
 use s1_core::protocol::{Event, LaneState};
 use s1_core::view::Change;
-use s1_data::hub::Download;
 
 impl App {
     /// Takes an engine event in.
@@ -17,8 +16,12 @@ impl App {
                     self.refuse(info.warnings.join(" "));
                 }
                 self.model = Model::Ready(info);
-                self.compare_queued();
-                self.ask_queued();
+                if self.compare.queued {
+                    self.compare_now();
+                }
+                if self.queued {
+                    self.ask();
+                }
             }
             Event::Failed(sentence) => {
                 // With nothing else on screen, the screen itself says it.
@@ -44,25 +47,19 @@ impl App {
         let Some(live) = self.live.as_mut() else {
             return;
         };
-        let shown = event.lane() == Some(live.lane_id(live.active));
+        let shown = event.lane() == Some(live.shown_lane());
         match (live.apply(event), event) {
             (Change::Refused, Event::Refused { why: sentence, .. }) => {
                 self.refuse(clean_line(sentence).into_owned());
             }
-            (Change::Repeats(Loop { period, repeats }), _) if shown => self.say(
-                Tone::Warning,
-                format!("It repeats itself: {repeats} times the same {period} tokens."),
-            ),
+            (Change::Repeats(Loop { period, repeats }), _) if shown => self.refuse(format!(
+                "It repeats itself: {repeats} times the same {period} tokens."
+            )),
             (Change::State(LaneState::Paused | LaneState::Stopped(_)), _) => {
                 self.keep();
             }
             _ => {}
         }
-    }
-
-    /// A download from the hub goes on, or has ended.
-    pub fn on_fetching(&mut self, download: Option<Download>) {
-        self.fetching = download;
     }
 
     /// Another model takes over, or none: what the old engine knew is gone.

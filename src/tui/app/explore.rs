@@ -2,7 +2,7 @@
 
 use super::jobs::files::FindSessions;
 use super::{App, Focus, Model};
-use crate::tui::action::Action;
+use crate::tui::action::{Action, Group};
 
 impl App {
     /// Does what an action says in the explorer; actions of other screens do nothing.
@@ -21,18 +21,6 @@ impl App {
             A::Inject => self.open_inject(),
             A::BudgetUp => self.change_budget(true),
             A::BudgetDown => self.change_budget(false),
-            A::Left
-            | A::Right
-            | A::WordLeft
-            | A::WordRight
-            | A::SentenceLeft
-            | A::SentenceRight
-            | A::Up
-            | A::Down
-            | A::PageUp
-            | A::PageDown
-            | A::Home
-            | A::End => self.go(action),
             A::Alternatives => self.open_alternatives(),
             A::Probe => self.probe(),
             A::ProbeEvery => self.toggle_probes(),
@@ -48,8 +36,17 @@ impl App {
             A::CopyTrace => self.copy(false),
             A::CopyAnswer => self.copy(true),
             A::Save => self.open_save(),
-            A::Open => self.start(FindSessions),
+            A::Open => self.start(FindSessions, App::on_sessions),
+            _ if matches!(action.group(), Group::Move | Group::Scroll) => self.go(action),
             _ => {}
+        }
+    }
+
+    /// What keeps a model from being loaded.
+    pub fn cancel_action(&self) -> Action {
+        match self.focus {
+            Focus::Question => Action::Cancel,
+            Focus::Trace => Action::Stop,
         }
     }
 
@@ -57,7 +54,6 @@ impl App {
     pub(super) fn explore_footer(&self) -> Vec<Action> {
         use Action as A;
         let Some(live) = self.live.as_ref() else {
-            let cancel = matches!(self.model, Model::Loading(_)) || self.queued;
             let mut keys = match self.focus {
                 Focus::Question => vec![A::Submit, A::Newline, A::HistoryBack],
                 Focus::Trace => {
@@ -70,12 +66,8 @@ impl App {
                     ]
                 }
             };
-            if cancel {
-                keys.push(if self.focus == Focus::Question {
-                    A::Cancel
-                } else {
-                    A::Stop
-                });
+            if matches!(self.model, Model::Loading(_)) || self.queued {
+                keys.push(self.cancel_action());
             }
             keys.extend([A::Open, A::Quit]);
             return keys;

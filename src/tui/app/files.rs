@@ -4,80 +4,13 @@ use std::path::PathBuf;
 
 use super::jobs::files::OpenSession;
 use super::live::Live;
-use super::overlay::Question;
-use super::{App, Effect, Focus, Save, Tone};
+use super::{App, Effect, Focus, Save, SaveTarget};
 use crate::config::expand_home;
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::format;
 use s1_store::session::{Document, EXTENSION, Saved};
-
-/// What became of a save.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaveResult {
-    /// Which of this run's sessions it was.
-    pub number: usize,
-    /// The revision that was to be saved.
-    pub revision: u64,
-    /// Where the user asked for it to go; `None` for a session kept by itself.
-    pub path: Option<PathBuf>,
-    /// The file it is in now, or one sentence on why it is not.
-    pub result: Result<PathBuf, String>,
-}
-
-/// The name to save the session under.
-#[derive(Debug, PartialEq, Eq)]
-struct SaveName;
-
-impl Question<String> for SaveName {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        app.save_as(&expand_home(text.trim()).display().to_string());
-        Ok(())
-    }
-}
-
-/// Which saved session is opened; `None` asks for the path of another.
-#[derive(Debug, PartialEq, Eq)]
-struct SavedSession;
-
-impl Question<Option<PathBuf>> for SavedSession {
-    fn answered(&self, app: &mut App, path: Option<PathBuf>) -> Result<(), String> {
-        match path {
-            Some(path) => app.start(OpenSession(path)),
-            None => {
-                let note = "The path of a saved session.";
-                app.ask_over(SessionPath, PromptLine::new("Open a session", note, ""));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The path of a session file.
-#[derive(Debug, PartialEq, Eq)]
-struct SessionPath;
-
-impl Question<String> for SessionPath {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        if text.trim().is_empty() {
-            return Err("Write a path.".into());
-        }
-        app.start(OpenSession(expand_home(text.trim())));
-        Ok(())
-    }
-}
-
-/// Leaving although the session is not kept.
-#[derive(Debug, PartialEq, Eq)]
-struct QuitAnyway;
-
-impl Question<()> for QuitAnyway {
-    fn answered(&self, app: &mut App, (): ()) -> Result<(), String> {
-        app.wish(Effect::Quit);
-        Ok(())
-    }
-}
 
 impl App {
     /// Keeps the session on screen in its own file, if it has changed. Called at every pause and
@@ -111,12 +44,13 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return;
         };
-        let save = Save {
+        let target = SaveTarget {
             path,
             number: live.number,
             revision: live.revision,
-            document: live.document(),
         };
+        let document = live.document();
+        let save = Save { target, document };
         self.wish(Effect::Save(Box::new(save)));
     }
 
@@ -129,37 +63,35 @@ impl App {
             None => String::new(),
         };
         let note = "A name, or a path such as ~/notes/raspberry.s1.json";
-        self.ask_over(
-            SaveName,
-            PromptLine::new("Save the session as", note, &name),
-        );
+        let line = PromptLine::new("Save the session as", note, &name);
+        self.ask_over(line, |app, name| app.save_as(&name));
     }
 
     /// Saves under a name: a path, or a name among the saved sessions.
     fn save_as(&mut self, name: &str) {
-        let name = name.trim();
+        let name = expand_home(name.trim()).display().to_string();
         if name.is_empty() {
             return;
         }
         let named = name.ends_with(EXTENSION) || name.ends_with(".json");
         let name = if named {
-            name.to_owned()
+            name
         } else {
             format!("{name}{EXTENSION}")
         };
         self.save_to(Some(PathBuf::from(name)));
     }
 
-    /// Hears what became of a save.
-    pub fn on_saved(&mut self, saved: SaveResult) {
+    /// Hears what became of a save: the file it is in now, or one sentence on why it is in none.
+    pub fn on_saved(&mut self, saved: &SaveTarget, result: Result<PathBuf, String>) {
         if self.saving == Some(saved.revision) {
             self.saving = None;
         }
-        match saved.result {
+        match result {
             Ok(path) => {
                 self.unkept = None;
                 if saved.path.is_some() {
-                    self.say(Tone::Info, format!("Saved as {}", path.display()));
+                    self.tell(format!("Saved as {}", path.display()));
                 }
                 if let Some(live) = self.live.as_mut().filter(|l| l.number == saved.number) {
                     live.saved = live.saved.max(saved.revision);
@@ -212,11 +144,14 @@ impl App {
         let saving = "The session is still being saved.";
         let why = self.unkept.as_deref().unwrap_or(saving);
         let confirm = Confirm::new("Leave and lose this session?", why);
-        self.ask_over(QuitAnyway, confirm);
+        self.ask_over(confirm, |app, ()| app.wish(Effect::Quit));
     }
 
     /// Shows the saved sessions.
-    pub fn on_sessions(&mut self, sessions: Vec<Saved>) {
+    pub fn on_sessions(&mut self, found: Result<Vec<Saved>, String>) {
+        let Some(sessions) = self.taken(found) else {
+            return;
+        };
         let rows = sessions.into_iter().map(|s| {
             let name = s.path.file_name().map(|n| n.to_string_lossy().into_owned());
             let name = name.unwrap_or_default();
@@ -227,16 +162,35 @@ impl App {
         });
         let other = (None, ListRow::new("another file …", ""));
         let list = List::new("Open a session", rows.chain([other]));
-        self.ask_over(SavedSession, list);
+        self.ask_over(list, |app, path| match path {
+            Some(path) => app.open_session(path),
+            None => app.ask_for_session(),
+        });
+    }
+
+    fn ask_for_session(&mut self) {
+        let note = "The path of a saved session.";
+        let line = PromptLine::new("Open a session", note, "");
+        self.ask_over(line, |app, text| match text.trim() {
+            "" => Err("Write a path.".into()),
+            path => {
+                app.open_session(expand_home(path));
+                Ok(())
+            }
+        });
+    }
+
+    /// Reads a session from its file.
+    pub fn open_session(&mut self, path: PathBuf) {
+        let job = OpenSession(path.clone());
+        self.start(job, |app, read| app.on_opened(path, read));
     }
 
     /// Puts an opened session on screen.
     pub fn on_opened(&mut self, path: PathBuf, read: Result<Document, String>) {
-        let document = match read {
-            Ok(document) => document,
-            Err(sentence) => return self.refuse(sentence),
-        };
-        self.show_document(document, Some(path));
+        if let Some(document) = self.taken(read) {
+            self.show_document(document, Some(path));
+        }
     }
 
     /// Puts a session on screen, from the file that it is to be saved to again.
@@ -267,10 +221,7 @@ impl App {
                 format::size(text.len() as u64)
             ));
         }
-        self.say(
-            Tone::Info,
-            format!("Copied {} characters.", text.chars().count()),
-        );
+        self.tell(format!("Copied {} characters.", text.chars().count()));
         self.wish(Effect::Copy(text));
     }
 }

@@ -5,36 +5,14 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::jobs::files::FindModels;
-use super::overlay::Question;
+use super::overlay::Outcome;
 use super::{App, Effect, Focus};
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
 use crate::tui::screen::Screen;
 use crate::tui::widgets::model_picker::ModelPicker;
-use crate::tui::widgets::palette::Palette;
+use crate::tui::widgets::palette::palette;
 use s1_engine::catalog::CatalogEntry;
-
-/// Which action is run, by name.
-#[derive(Debug, PartialEq, Eq)]
-struct RunAction;
-
-impl Question<Action> for RunAction {
-    fn answered(&self, app: &mut App, action: Action) -> Result<(), String> {
-        app.act(action);
-        Ok(())
-    }
-}
-
-/// Which model answers from now on.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ModelInUse;
-
-impl Question<PathBuf> for ModelInUse {
-    fn answered(&self, app: &mut App, path: PathBuf) -> Result<(), String> {
-        app.load(path);
-        Ok(())
-    }
-}
 
 impl App {
     /// Takes a key in.
@@ -88,18 +66,21 @@ impl App {
         }
     }
 
+    /// How an action is typed on the screen shown; `–` where it has no key.
+    pub fn key(&self, action: Action) -> String {
+        let key = self.keymap.key_for(self.screen.context(), action);
+        key.unwrap_or_else(|| "–".into())
+    }
+
     /// Whether keys go into the question box.
     pub(super) fn is_typing(&self) -> bool {
         self.focus == Focus::Question && self.screen.has_question()
     }
 
     pub(super) fn open_palette(&mut self) {
-        let actions: Vec<Action> = Action::ALL
-            .iter()
-            .copied()
-            .filter(|&a| self.in_palette(a))
-            .collect();
-        self.ask_over(RunAction, Palette::new(&actions));
+        let actions = Action::ALL.iter().copied();
+        let actions = actions.filter(|&action| self.in_palette(action));
+        self.ask_over(palette(actions, &self.keymap), App::act);
     }
 
     /// Whether an action makes sense as a command by name.
@@ -135,21 +116,26 @@ impl App {
     }
 
     /// Opens the picker of models for what one is needed for, while files are still being looked for.
-    pub(super) fn ask_for_model(&mut self, purpose: impl Question<PathBuf>) {
-        let picker = ModelPicker::searching(self.model_path.clone());
-        self.ask_over(purpose, picker);
-        self.start(FindModels);
+    pub(super) fn ask_for_model<O: Outcome>(
+        &mut self,
+        answered: impl Fn(&mut App, PathBuf) -> O + 'static,
+    ) {
+        self.ask_over(ModelPicker::looking(), answered);
+        self.start(FindModels, App::on_models);
     }
 
     /// Opens the picker for the model in use.
     pub fn open_models(&mut self) {
-        self.ask_for_model(ModelInUse);
+        self.ask_for_model(App::load);
     }
 
     /// Shows the models that were found.
-    pub fn on_models(&mut self, entries: Vec<CatalogEntry>) {
-        if let Some(picker) = self.component::<ModelPicker>() {
-            picker.set_entries(entries);
+    pub fn on_models(&mut self, found: Result<Vec<CatalogEntry>, String>) {
+        let current = self.model_path.clone();
+        if let Some(entries) = self.taken(found)
+            && let Some(picker) = self.component::<ModelPicker>()
+        {
+            picker.show(entries, current.as_deref());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What the application has done on a thread of its own, and what it does with the result.
 //!
-//! A [`Job`] is plain data: the application only says that it wants it, and tests compare what it
-//! wants by value. The work and what follows from it are in one place, the job's file here. Not
-//! here: threads and channels (`tui::run` has both).
+//! A [`Job`] is plain data: the application only says that it wants it, and what it does with the
+//! result; tests compare what it wants by value. Not here: threads and channels (`tui::run` has
+//! both).
 
 use std::any::Any;
 use std::fmt;
@@ -12,6 +12,7 @@ use anyhow::Result;
 
 use super::App;
 use s1_engine::{LoadOptions, catalog};
+use s1_lab::sweep::Progress;
 
 pub mod files;
 pub mod runs;
@@ -20,15 +21,15 @@ pub mod trainings;
 
 /// Something that may take a while.
 pub trait Job: fmt::Debug + PartialEq + Send + 'static {
-    /// What it tells of, once or several times.
+    /// What comes of it.
     type Output: Send + 'static;
 
     /// The work, on a thread of its own.
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output));
-
-    /// What is done with each output.
-    fn done(app: &mut App, output: Self::Output);
+    fn run(self, context: &JobContext, tell: Tell) -> Result<Self::Output>;
 }
+
+/// Tells how far a job is; so far only sweeps do.
+pub type Tell<'a> = &'a mut dyn FnMut(Progress);
 
 #[derive(Clone, Debug)]
 pub struct JobContext {
@@ -55,60 +56,75 @@ impl JobContext {
     }
 }
 
-/// What is left to do with an output of a job, in the event loop.
+/// What is left to do in the event loop with what a job tells, or with what has come of it.
 pub type Completion = Box<dyn FnOnce(&mut App) + Send>;
 
-/// A job of any kind.
+/// A job of any kind, with what is done with what comes of it.
 #[derive(Debug)]
 pub struct AnyJob(Box<dyn ErasedJob>);
 
 impl AnyJob {
-    /// Does the work; `tell` gets what is left to do with every output.
+    /// A job; `done` takes in what comes of it: a fault as one sentence.
+    pub fn new<J: Job>(
+        job: J,
+        done: impl FnOnce(&mut App, Result<J::Output, String>) + Send + 'static,
+    ) -> AnyJob {
+        let done = Box::new(done);
+        AnyJob(Box::new(Wanted { job, done }))
+    }
+
+    /// Does the work; `tell` gets what is left to do.
     pub fn run(self, context: &JobContext, tell: &mut dyn FnMut(Completion)) {
         self.0.run(context, tell);
     }
 
     /// The job itself, if it is of this kind.
+    #[cfg(test)]
     pub fn downcast_ref<J: Job>(&self) -> Option<&J> {
-        self.0.as_any().downcast_ref()
-    }
-}
-
-impl<J: Job> From<J> for AnyJob {
-    fn from(job: J) -> AnyJob {
-        AnyJob(Box::new(job))
+        self.0.job().downcast_ref()
     }
 }
 
 impl PartialEq for AnyJob {
     fn eq(&self, other: &AnyJob) -> bool {
-        self.0.equals(other.0.as_any())
+        self.0.is(other.0.job())
+    }
+}
+
+type Done<T> = Box<dyn FnOnce(&mut App, Result<T, String>) + Send>;
+
+struct Wanted<J: Job> {
+    job: J,
+    done: Done<J::Output>,
+}
+
+impl<J: Job> fmt::Debug for Wanted<J> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.job.fmt(f)
     }
 }
 
 trait ErasedJob: fmt::Debug + Send {
-    fn as_any(&self) -> &dyn Any;
-    fn equals(&self, other: &dyn Any) -> bool;
+    fn job(&self) -> &dyn Any;
+    fn is(&self, other: &dyn Any) -> bool;
     fn run(self: Box<Self>, context: &JobContext, tell: &mut dyn FnMut(Completion));
 }
 
-impl<J: Job> ErasedJob for J {
-    fn as_any(&self) -> &dyn Any {
-        self
+impl<J: Job> ErasedJob for Wanted<J> {
+    fn job(&self) -> &dyn Any {
+        &self.job
     }
 
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
+    fn is(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(&self.job)
     }
 
     fn run(self: Box<Self>, context: &JobContext, tell: &mut dyn FnMut(Completion)) {
-        Job::run(*self, context, &mut |output| {
-            tell(Box::new(move |app| J::done(app, output)));
+        let Wanted { job, done } = *self;
+        let outcome = job.run(context, &mut |progress| {
+            tell(Box::new(move |app| app.on_sweep(progress)));
         });
+        let outcome = outcome.map_err(|e| format!("{e:#}"));
+        tell(Box::new(move |app| done(app, outcome)));
     }
-}
-
-/// An error as one sentence.
-fn sentence<T>(outcome: Result<T>) -> Result<T, String> {
-    outcome.map_err(|e| format!("{e:#}"))
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::GradedAnswer;
 use crate::tui::widgets::trace::view::View;
-use s1_core::protocol::{Event, LaneId, LaneState, Request};
+use s1_core::protocol::{Command, Event, LaneId, LaneState, Request};
 use s1_core::trace::{ALL_WAITS, Phase, Token, phase_text, wait_positions};
 use s1_core::tree::{self, Branch, BranchId, Fork, Tree};
 use s1_core::view::{Change, LaneView};
@@ -36,14 +36,6 @@ pub struct LiveBranch {
 }
 
 impl LiveBranch {
-    /// The first branch of a question.
-    fn main() -> LiveBranch {
-        LiveBranch {
-            name: "main".into(),
-            ..LiveBranch::default()
-        }
-    }
-
     fn opened(branch: Branch) -> LiveBranch {
         LiveBranch {
             name: branch.name,
@@ -70,7 +62,7 @@ impl LiveBranch {
 }
 
 /// One question, all its branches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Live {
     pub request: Request,
     /// The rendered prompt.
@@ -104,20 +96,18 @@ impl Live {
     /// A question about to be asked.
     pub fn new(request: Request, model: ModelCard, base: LaneId, number: usize) -> Live {
         let next_sample = request.sample + 1;
+        let main = LiveBranch {
+            name: "main".into(),
+            ..LiveBranch::default()
+        };
         Live {
             request,
-            prompt_ids: Vec::new(),
-            prompt_text: String::new(),
             model,
-            branches: vec![LiveBranch::main()],
-            active: 0,
+            branches: vec![main],
             base,
             number,
-            revision: 0,
-            saved: 0,
-            path: None,
             next_sample,
-            regrade: false,
+            ..Live::default()
         }
     }
 
@@ -164,9 +154,30 @@ impl Live {
         &self.branch().lane
     }
 
+    /// The token that is looked at, and its place.
+    pub fn focus(&self) -> Option<(usize, &Token)> {
+        let tokens = &self.lane().tokens;
+        let at = self.branch().view.focus(tokens)?;
+        Some((at, tokens.get(at)?))
+    }
+
     /// The engine's name for a branch.
     pub fn lane_id(&self, branch: BranchId) -> LaneId {
         self.base + branch
+    }
+
+    /// The engine's name for the branch on screen.
+    pub fn shown_lane(&self) -> LaneId {
+        self.lane_id(self.active)
+    }
+
+    /// What makes the branch on screen known to the engine, as it stands.
+    pub fn restore(&self) -> Command {
+        Command::Restore {
+            lane: self.shown_lane(),
+            request: self.request.clone(),
+            tokens: self.lane().tokens.to_vec(),
+        }
     }
 
     /// Moves the cursor of the branch on screen.

@@ -3,15 +3,15 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use super::{App, Focus, Tone};
+use super::{App, Focus};
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
 use crate::tui::screen::{self, Screen};
-use crate::tui::widgets::reader::TextReader;
+use crate::tui::widgets::reader::Text;
 use crate::tui::widgets::trace::view::{Motion, Way};
 
 /// Lines per notch of the wheel.
-const WHEEL: isize = 3;
+pub(super) const WHEEL: isize = 3;
 
 impl App {
     pub(super) fn go(&mut self, action: Action) {
@@ -38,16 +38,12 @@ impl App {
     pub(super) fn show_prompt(&mut self) {
         let text = self.live.as_ref().map_or("", |live| &live.prompt_text);
         if text.is_empty() {
-            return self.say(
-                Tone::Info,
-                "The prompt can be read once a model has been asked.",
-            );
+            return self.tell("The prompt can be read once a model has been asked.");
         }
         let tokens = self.live.as_ref().map_or(0, |live| live.prompt_ids.len());
         let title = format!("Prompt, {tokens} tokens");
         let opener = (Context::Explore, Action::ShowPrompt);
-        let reader = TextReader::new(&title, text, opener);
-        self.read_over(reader);
+        self.read_over(Text::new(title, text, opener));
     }
 
     /// Takes a mouse event in.
@@ -73,15 +69,20 @@ impl App {
         match mouse.kind {
             MouseEventKind::ScrollUp if trace.contains(at) => self.scroll(-WHEEL),
             MouseEventKind::ScrollDown if trace.contains(at) => self.scroll(WHEEL),
-            MouseEventKind::Down(MouseButton::Left) if self.places.question.contains(at) => {
-                self.notice = None;
-                self.focus = Focus::Question;
-            }
             MouseEventKind::Down(MouseButton::Left) if trace.contains(at) => {
                 self.notice = None;
                 self.click(at, trace);
             }
-            _ => {}
+            _ => self.click_question(mouse, at),
+        }
+    }
+
+    /// A click into the question box gives it the keys.
+    pub(super) fn click_question(&mut self, mouse: MouseEvent, at: Position) {
+        let click = mouse.kind == MouseEventKind::Down(MouseButton::Left);
+        if click && self.places.question.contains(at) {
+            self.notice = None;
+            self.focus = Focus::Question;
         }
     }
 

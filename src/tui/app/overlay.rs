@@ -1,92 +1,86 @@
-//! What lies over the screen: a [component](Modal) that has the keys, and the question it answers.
+//! What lies over the screen: a [component](Modal) that has the keys, and what an answer does.
 //!
-//! # How a question is added
-//! In the file of what it is about: a type for the question, its [`Question::answered`], and a call
-//! of [`App::ask_over`] with the component that asks it. A list's rows carry the answers they stand
-//! for. Nothing else has to know of it; both are plain values, which a test can compare.
+//! A question is one call of [`App::ask_over`], in the file of what it is about: the component that
+//! asks, and what is done with its answer. A list's rows carry the answers they stand for. Nothing
+//! else has to know of it.
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::fmt::Debug;
+use std::fmt;
 
 use crossterm::event::KeyEvent;
-use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::App;
 use crate::tui::keymap::Keymap;
-use crate::tui::theme::Theme;
 use crate::tui::widgets::modal::{Modal, Reply};
+use crate::tui::widgets::overlay::Canvas;
+use crate::tui::widgets::reader::{Readable, Reader};
 
-/// Something the user is asked, and what an answer does.
-pub trait Question<A>: Debug + 'static {
-    /// Acts on the answer.
-    ///
-    /// # Errors
-    /// One sentence on what is wrong with it; the question stays where it can show that.
-    fn answered(&self, app: &mut App, answer: A) -> Result<(), String>;
-
-    /// The user left without an answer.
-    fn cancelled(&self, _app: &mut App) {}
+/// What became of an answer: it was taken, or one sentence says what is wrong with it. The question
+/// stays where it can show that.
+pub trait Outcome {
+    fn outcome(self) -> Result<(), String>;
 }
 
-/// Nothing is asked: there is something to read.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NothingAsked;
-
-impl Question<Infallible> for NothingAsked {
-    fn answered(&self, _: &mut App, answer: Infallible) -> Result<(), String> {
-        match answer {}
+impl Outcome for () {
+    fn outcome(self) -> Result<(), String> {
+        Ok(())
     }
 }
 
-/// A question and the component that asks it, whatever their types are.
-pub trait Overlay: Debug {
+impl Outcome for Result<(), String> {
+    fn outcome(self) -> Result<(), String> {
+        self
+    }
+}
+
+/// A component and what its answers do, whatever their types are.
+pub trait Overlay: fmt::Debug {
     /// Handles a key; `false` if it is to be closed.
     fn key(&mut self, key: KeyEvent, app: &mut App) -> bool;
     /// Takes pasted text in.
     fn paste(&mut self, text: &str);
     /// Settles what depends on the size of the screen; called before each drawing.
     fn prepare(&mut self, area: Rect, keymap: &Keymap);
-    /// Draws over an area; returns where the terminal's cursor stands, if it is to be seen.
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position>;
-    fn question(&self) -> &dyn Any;
+    /// Draws; returns where the terminal's cursor stands, if it is to be seen.
+    fn draw(&self, on: &mut Canvas) -> Option<Position>;
     fn component(&mut self) -> &mut dyn Any;
 }
 
-#[derive(Debug)]
-struct Asked<Q, C> {
-    question: Q,
+struct Asked<C: Modal> {
     component: C,
+    /// Acts on an answer; `None` is the user leaving without one.
+    answered: Answered<C::Output>,
 }
 
-impl<Q: Question<C::Output>, C: Modal + 'static> Overlay for Asked<Q, C> {
+type Answered<T> = Box<dyn Fn(&mut App, Option<T>) -> Result<(), String>>;
+
+impl<C: Modal> fmt::Debug for Asked<C> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.component.fmt(f)
+    }
+}
+
+impl<C: Modal + 'static> Overlay for Asked<C> {
     fn key(&mut self, key: KeyEvent, app: &mut App) -> bool {
-        match self.component.key(key, &app.keymap) {
-            Reply::Open => true,
-            Reply::Done(answer) => match self.question.answered(app, answer) {
-                Ok(()) => false,
-                Err(sentence) if self.component.show_error(&sentence) => true,
-                Err(sentence) => {
-                    app.refuse(sentence);
-                    false
-                }
-            },
-            Reply::Cancelled => {
-                self.question.cancelled(app);
-                false
-            }
+        let answer = match self.component.key(key, &app.keymap) {
+            Reply::Open => return true,
             Reply::Other(action) => {
                 app.act(action);
-                true
+                return true;
             }
+            Reply::Done(answer) => Some(answer),
+            Reply::Cancelled => None,
+        };
+        let Err(sentence) = (self.answered)(app, answer) else {
+            return false;
+        };
+        let shown = self.component.show_error(&sentence);
+        if !shown {
+            app.refuse(sentence);
         }
+        shown
     }
 
     fn paste(&mut self, text: &str) {
@@ -97,18 +91,8 @@ impl<Q: Question<C::Output>, C: Modal + 'static> Overlay for Asked<Q, C> {
         self.component.prepare(area, keymap);
     }
 
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        self.component.draw(buf, area, keymap, theme)
-    }
-
-    fn question(&self) -> &dyn Any {
-        &self.question
+    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+        self.component.draw(on)
     }
 
     fn component(&mut self) -> &mut dyn Any {
@@ -117,31 +101,46 @@ impl<Q: Question<C::Output>, C: Modal + 'static> Overlay for Asked<Q, C> {
 }
 
 impl App {
-    /// Lays a component over the screen that asks something.
-    pub(super) fn ask_over<C: Modal + 'static>(
+    /// Lays a component over the screen that asks something; `answered` acts on the answer.
+    pub(super) fn ask_over<C: Modal + 'static, O: Outcome>(
         &mut self,
-        question: impl Question<C::Output>,
         component: C,
+        answered: impl Fn(&mut App, C::Output) -> O + 'static,
+    ) {
+        self.ask_or(component, answered, |_| {});
+    }
+
+    /// As [`App::ask_over`]; `cancelled` acts where the user leaves without an answer.
+    pub(super) fn ask_or<C: Modal + 'static, O: Outcome>(
+        &mut self,
+        component: C,
+        answered: impl Fn(&mut App, C::Output) -> O + 'static,
+        cancelled: impl Fn(&mut App) + 'static,
     ) {
         self.overlay = Some(Box::new(Asked {
-            question,
             component,
+            answered: Box::new(move |app, answer| match answer {
+                Some(answer) => answered(app, answer).outcome(),
+                None => {
+                    cancelled(app);
+                    Ok(())
+                }
+            }),
         }));
     }
 
     /// Lays something to read over the screen.
-    pub(super) fn read_over(&mut self, component: impl Modal<Output = Infallible> + 'static) {
-        self.ask_over(NothingAsked, component);
+    pub(super) fn read_over(&mut self, what: impl Readable + 'static) {
+        self.look_over(Reader::new(what));
+    }
+
+    /// Lays a component over the screen that asks nothing.
+    pub(super) fn look_over(&mut self, component: impl Modal<Output = Infallible> + 'static) {
+        self.ask_over(component, |_, answer| -> () { match answer {} });
     }
 
     /// The component over the screen, if it is of this type.
     pub(super) fn component<C: Modal + 'static>(&mut self) -> Option<&mut C> {
         self.overlay.as_mut()?.component().downcast_mut()
-    }
-
-    /// The question that is asked over the screen, if it is of this type.
-    #[cfg(test)]
-    pub(super) fn asked<Q: 'static>(&self) -> Option<&Q> {
-        self.overlay.as_ref()?.question().downcast_ref()
     }
 }

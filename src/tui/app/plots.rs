@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 mod act;
 pub mod pair;
 pub mod sweep;
@@ -18,16 +20,16 @@ use crate::tui::widgets::list::{neighbour, step_row};
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
 use s1_lab::sweep::SweepConfig;
+use s1_plot::Scale;
 use s1_plot::curves::{self, Counted, CurveSource, Curves};
 use s1_plot::terminal::ChartView;
-use s1_plot::{Figure, Scale};
 use s1_store::run::{Row, Run, RunSummary};
 
 /// More runs over one another cannot be told apart.
 const MOST_SHOWN: usize = 6;
 
 /// A part of the screen that can have the keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, VariantArray)]
 pub enum PlotPane {
     /// Accuracy against thinking tokens.
     #[default]
@@ -45,14 +47,7 @@ pub enum PlotPane {
 
 impl PlotPane {
     /// All of them, in the order in which the key walks through them.
-    pub const ALL: [PlotPane; 6] = [
-        PlotPane::Curve,
-        PlotPane::Items,
-        PlotPane::Lengths,
-        PlotPane::Waits,
-        PlotPane::Pairs,
-        PlotPane::Runs,
-    ];
+    pub const ALL: &'static [PlotPane] = PlotPane::VARIANTS;
 
     /// Those that share one place.
     pub const DETAILS: [PlotPane; 4] = [
@@ -61,17 +56,6 @@ impl PlotPane {
         PlotPane::Waits,
         PlotPane::Pairs,
     ];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            PlotPane::Curve => "accuracy",
-            PlotPane::Items => "items",
-            PlotPane::Lengths => "lengths",
-            PlotPane::Waits => "waits",
-            PlotPane::Pairs => "pairs",
-            PlotPane::Runs => "runs",
-        }
-    }
 }
 
 /// A run on the screen.
@@ -129,6 +113,21 @@ pub struct PointPair {
     pub paired: Paired,
 }
 
+/// A figure, where its points come from, and how it is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Chart {
+    pub curves: Curves,
+    pub view: ChartView,
+}
+
+impl Chart {
+    /// Where the point under the crosshair comes from.
+    pub fn source(&self) -> Option<CurveSource> {
+        let (series, point) = self.view.cursor?;
+        self.curves.source(series, point)
+    }
+}
+
 /// The state of the plots screen.
 #[derive(Clone, Debug, Default)]
 pub struct Plots {
@@ -147,12 +146,9 @@ pub struct Plots {
     /// Whatever was looked at last beside the curve.
     pub beside: PlotPane,
     /// Accuracy against thinking tokens.
-    pub curves: Curves,
+    pub accuracy: Chart,
     /// Lengths of thoughts.
-    pub lengths: Curves,
-    /// How the curve is looked at.
-    pub view: ChartView,
-    pub lengths_view: ChartView,
+    pub lengths: Chart,
     /// A logarithmic axis of tokens.
     pub log: bool,
     /// What the axis of tokens counts.
@@ -246,7 +242,7 @@ impl Plots {
     fn remove(&mut self, at: usize) {
         self.shown.remove(at);
         self.anchor = None;
-        self.view.cursor = None;
+        self.accuracy.view.cursor = None;
         self.refresh();
     }
 
@@ -262,23 +258,23 @@ impl Plots {
         self.current = self.current.min(self.shown.len().saturating_sub(1));
         let runs: Vec<(&Run, &Report)> = self.shown.iter().map(|s| (&*s.run, &s.report)).collect();
         let scale = if self.log { Scale::Log } else { Scale::Linear };
-        let before = self.view.cursor.and_then(|(s, p)| self.curves.source(s, p));
-        let series = self.view.cursor.map(|(s, _)| s);
-        self.curves = curves::accuracy(&runs, scale, self.counted);
-        self.lengths = curves::lengths(&runs, scale);
-        let all = [&mut self.curves, &mut self.lengths];
-        for series in all.into_iter().flat_map(|c| &mut c.figure.series) {
+        let before = self.accuracy.source();
+        let series = self.accuracy.view.cursor.map(|(s, _)| s);
+        self.accuracy.curves = curves::accuracy(&runs, scale, self.counted);
+        self.lengths.curves = curves::lengths(&runs, scale);
+        let all = [&mut self.accuracy, &mut self.lengths];
+        for series in all.into_iter().flat_map(|c| &mut c.curves.figure.series) {
             if let Some(hidden) = self.toggled.get(&series.name) {
                 series.hidden = *hidden;
             }
         }
         // The crosshair stays on its point, wherever that has moved to.
-        self.view.cursor = series.zip(before).and_then(|(series, source)| {
-            let sources = self.curves.sources.get(series)?;
+        self.accuracy.view.cursor = series.zip(before).and_then(|(series, source)| {
+            let sources = self.accuracy.curves.sources.get(series)?;
             let point = sources.iter().position(|s| *s == source)?;
             Some((series, point))
         });
-        self.lengths_view.cursor = None;
+        self.lengths.view.cursor = None;
     }
 
     fn clamp(&mut self) {
@@ -346,14 +342,22 @@ impl Plots {
     }
 
     fn walk(&mut self, next: bool) {
-        self.focus(neighbour(&PlotPane::ALL, self.pane, next));
+        self.focus(neighbour(PlotPane::ALL, self.pane, next));
     }
 
-    /// The figure that the keys are about, with its view.
-    fn chart(&mut self) -> (&Figure, &mut ChartView) {
+    /// The chart of a panel.
+    pub fn chart(&self, pane: PlotPane) -> &Chart {
+        match pane {
+            PlotPane::Lengths => &self.lengths,
+            _ => &self.accuracy,
+        }
+    }
+
+    /// The chart that the keys are about.
+    fn chart_mut(&mut self) -> &mut Chart {
         match self.pane {
-            PlotPane::Lengths => (&self.lengths.figure, &mut self.lengths_view),
-            _ => (&self.curves.figure, &mut self.view),
+            PlotPane::Lengths => &mut self.lengths,
+            _ => &mut self.accuracy,
         }
     }
 
@@ -361,7 +365,8 @@ impl Plots {
     fn go(&mut self, action: Action) {
         use Action as A;
         if matches!(self.pane, PlotPane::Curve | PlotPane::Lengths) {
-            let (figure, view) = self.chart();
+            let Chart { curves, view } = self.chart_mut();
+            let figure = &curves.figure;
             match action {
                 A::PointLeft => chart::step_point(figure, view, false),
                 A::PointRight => chart::step_point(figure, view, true),

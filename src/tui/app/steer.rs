@@ -3,8 +3,8 @@
 //! What has been written is never taken away. Where a key asks for another continuation than the
 //! one that stands, it makes a branch and leaves the old one whole.
 
-use super::overlay::Question;
-use super::{App, Model, Tone};
+use super::live::Live;
+use super::{App, Model};
 use crate::tui::action::Action;
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Ask, Command, Until};
@@ -17,36 +17,14 @@ const REROLL_TEMPERATURE: f32 = 0.8;
 /// Room that a wait on a thought at its budget gets.
 const MORE_ROOM: usize = 128;
 
-/// Words for the thought; whether it goes on afterwards.
-#[derive(Debug, PartialEq, Eq)]
-struct InjectedWords {
-    /// It ran when the prompt was opened.
-    resume: bool,
-}
-
-impl Question<String> for InjectedWords {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        app.inject(&text, self.resume);
-        Ok(())
-    }
-
-    fn cancelled(&self, app: &mut App) {
-        app.resume(self.resume);
-    }
-}
-
 impl App {
     /// The engine's lane of the branch on screen, made there if it is not there yet. Says why
     /// where that cannot be.
     pub(super) fn lane(&mut self) -> Option<usize> {
         let live = self.steerable()?;
-        let lane = live.lane_id(live.active);
+        let lane = live.shown_lane();
         if !live.branch().sent {
-            let restore = Command::Restore {
-                lane,
-                request: live.request.clone(),
-                tokens: live.lane().tokens.to_vec(),
-            };
+            let restore = live.restore();
             let branch = live.branch_mut();
             (branch.sent, branch.told_to_run) = (true, false);
             self.send(restore);
@@ -55,7 +33,7 @@ impl App {
     }
 
     /// The session, if the model in use can go on with it.
-    fn steerable(&mut self) -> Option<&mut super::live::Live> {
+    fn steerable(&mut self) -> Option<&mut Live> {
         let sentence = match (&self.live, &self.model) {
             (None, _) => "Ask a question first.".to_owned(),
             (_, Model::None | Model::Failed(_)) => "Choose a model to continue this.".to_owned(),
@@ -80,20 +58,15 @@ impl App {
     pub(super) fn fork(&mut self, at: usize) -> Option<BranchId> {
         let live = self.steerable()?;
         let known = live.branch().sent;
-        let from = live.lane_id(live.active);
+        let from = live.shown_lane();
         let busy = live.is_busy();
         let at = at.min(live.lane().tokens.len());
         let id = live.fork(at);
         let to = live.lane_id(id);
         live.branch_mut().sent = true;
-        let command = if known {
-            Command::Fork { from, to, at }
-        } else {
-            Command::Restore {
-                lane: to,
-                request: live.request.clone(),
-                tokens: live.lane().tokens.to_vec(),
-            }
+        let command = match known {
+            true => Command::Fork { from, to, at },
+            false => live.restore(),
         };
         if busy {
             self.send(Command::Pause(from));
@@ -106,14 +79,13 @@ impl App {
     pub(super) fn run(&mut self) {
         if let Some(live) = self.live.as_mut() {
             live.branch_mut().told_to_run = true;
-            let lane = live.lane_id(live.active);
+            let lane = live.shown_lane();
             self.send(Command::Run(lane, Until::End));
         }
     }
 
     fn ask_lane(&mut self, ask: Ask) {
-        if let Some(live) = self.live.as_ref() {
-            let lane = live.lane_id(live.active);
+        if let Some(lane) = self.live.as_ref().map(Live::shown_lane) {
             self.send(Command::Ask(lane, ask));
         }
     }
@@ -171,12 +143,11 @@ impl App {
         if limit >= thought + MORE_ROOM / 4 {
             return;
         }
-        let lane = live.lane_id(live.active);
+        let lane = live.shown_lane();
         self.send(Command::Budget(lane, Some(wanted)));
-        self.say(
-            Tone::Info,
-            format!("The budget was used up; it is {wanted} on this branch."),
-        );
+        self.tell(format!(
+            "The budget was used up; it is {wanted} on this branch."
+        ));
     }
 
     /// Cuts the thought off, so that the model answers.
@@ -191,7 +162,12 @@ impl App {
         } else if self.lane().is_none() {
             return;
         }
-        self.ask_lane(Ask::Cut);
+        self.cut_now(Ask::Cut);
+    }
+
+    /// Asks for a cut, and lets a thought that stands go on to it.
+    fn cut_now(&mut self, cut: Ask) {
+        self.ask_lane(cut);
         if self.live.as_ref().is_some_and(|l| !l.is_busy()) {
             self.run();
         }
@@ -201,12 +177,8 @@ impl App {
         if self.is_ended() {
             return self.refuse("The thought is over. Rewind into it to cut it at a sentence end.");
         }
-        if self.lane().is_none() {
-            return;
-        }
-        self.ask_lane(Ask::CutAtSentence(SENTENCE_WITHIN));
-        if self.live.as_ref().is_some_and(|l| !l.is_busy()) {
-            self.run();
+        if self.lane().is_some() {
+            self.cut_now(Ask::CutAtSentence(SENTENCE_WITHIN));
         }
     }
 
@@ -252,7 +224,7 @@ impl App {
             return;
         };
         if live.is_busy() {
-            let lane = live.lane_id(live.active);
+            let lane = live.shown_lane();
             self.send(Command::Stop(lane));
         } else {
             live.with_view(|view, tokens| view.put(tokens, None));
@@ -261,7 +233,7 @@ impl App {
 
     /// Writes the answer again, keeping the thought.
     pub(super) fn reroll(&mut self) {
-        let Some(at) = self.live.as_ref().and_then(super::live::Live::answer_start) else {
+        let Some(at) = self.live.as_ref().and_then(Live::answer_start) else {
             return self.refuse("There is no answer to write again yet.");
         };
         if self.fork(at).is_none() {
@@ -273,15 +245,12 @@ impl App {
         let sample = live.next_sample;
         live.next_sample += 1;
         let mut sampling = live.request.sampling.clone();
-        let lane = live.lane_id(live.active);
+        let lane = live.shown_lane();
         if sampling.temperature == 0.0 {
             sampling.temperature = REROLL_TEMPERATURE;
-            self.say(
-                Tone::Info,
-                format!(
-                    "Greedy would repeat itself; this answer is drawn at {REROLL_TEMPERATURE}."
-                ),
-            );
+            self.tell(format!(
+                "Greedy would repeat itself; this answer is drawn at {REROLL_TEMPERATURE}."
+            ));
         }
         self.send(Command::Sampling(lane, sampling, sample));
         self.run();
@@ -297,12 +266,13 @@ impl App {
         // While somebody types, the thought must not run away.
         let resume = live.is_busy() && !live.thought_is_over();
         if resume {
-            let lane = live.lane_id(live.active);
+            let lane = live.shown_lane();
             self.send(Command::Pause(lane));
         }
         let note = "They become part of the thought, marked ✎, before its next token.";
         let line = PromptLine::new("Words for the thought", note, "");
-        self.ask_over(InjectedWords { resume }, line);
+        let words = move |app: &mut App, text: String| app.inject(&text, resume);
+        self.ask_or(line, words, move |app| app.resume(resume));
     }
 
     /// Puts words into the thought: where it is, or in a branch of one that is over.

@@ -1,6 +1,5 @@
 //! What keys do to the engine and to the screen's state, without either.
 
-use super::testing::*;
 use super::*;
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Ask, Event, LaneState, Until};
@@ -10,7 +9,10 @@ use s1_core::trace::{Delta, Origin, Phase, Reason, StopReason, Token};
 mod branches;
 mod sessions;
 mod steer;
+pub(crate) mod testing;
 mod wild;
+
+use testing::*;
 
 /// Commands since the last call, with lanes counted from the session's first; those that are
 /// forgotten are of an earlier session.
@@ -189,8 +191,8 @@ fn settings_act_on_the_thought_on_screen() {
     app.on_paste("0.7");
     press(&mut app, "enter");
     assert_eq!(sent(&mut app), [sampling(&app, 0, 0.7, 0)]);
-    let list = Some(&settings::ChangedSetting);
-    assert_eq!(app.asked(), list, "back to the list");
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("Settings of the next"), "back to the list");
     press(&mut app, "esc W down enter");
     assert_eq!(sent(&mut app), [Command::WaitText(0, "Hmm".into())]);
 }
@@ -323,8 +325,8 @@ fn a_model_that_cannot_be_used_says_why() {
     assert!(text(&drawn(&mut app, 80, 24)).contains("✗ broken.gguf is cut off after 12 bytes"));
     app.question.set("How many?");
     press(&mut app, "enter");
-    let models = Some(&input::ModelInUse);
-    assert_eq!(app.asked(), models, "a question leads to the models");
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("Choose a model"), "{shown}");
     let (_, effects) = app.drain();
     assert_eq!(effects, [Effect::job(jobs::files::FindModels)]);
 }

@@ -11,6 +11,8 @@ pub mod form;
 mod plan;
 pub mod watch;
 
+use strum::VariantArray;
+
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{neighbour, step_row};
@@ -29,7 +31,7 @@ use watch::Watched;
 const STRIDES: usize = 100;
 
 /// A part of the screen that can have the keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, VariantArray)]
 pub enum TrainPane {
     /// Loss, raw and smoothed.
     #[default]
@@ -50,17 +52,7 @@ pub enum TrainPane {
 
 impl TrainPane {
     /// All of them, in the order in which the key walks through them.
-    pub const ALL: [TrainPane; 9] = [
-        TrainPane::Loss,
-        TrainPane::HeldOut,
-        TrainPane::Rate,
-        TrainPane::Gradient,
-        TrainPane::Speed,
-        TrainPane::Sample,
-        TrainPane::Log,
-        TrainPane::Checkpoints,
-        TrainPane::List,
-    ];
+    pub const ALL: &'static [TrainPane] = TrainPane::VARIANTS;
 
     /// Whether it is a chart.
     pub fn is_chart(self) -> bool {
@@ -72,40 +64,11 @@ impl TrainPane {
     }
 }
 
-/// A training, and whether its process is gone without a word.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listed {
-    pub training: Training,
-    /// See [`Training::is_interrupted`].
-    pub interrupted: bool,
-}
-
-impl Listed {
-    /// What became of it, in a word.
-    pub fn state(&self) -> &'static str {
-        if self.interrupted {
-            "interrupted"
-        } else {
-            self.training.state.name()
-        }
-    }
-
-    /// Whether its process is at work.
-    pub fn is_open(&self) -> bool {
-        self.training.state.is_open() && !self.interrupted
-    }
-
-    /// Whether it can be resumed.
-    pub fn can_resume(&self) -> bool {
-        self.training.can_resume(self.interrupted)
-    }
-}
-
 /// What is read while trainings are watched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingsSnapshot {
     /// All trainings, the newest first.
-    pub list: Vec<Listed>,
+    pub list: Vec<Training>,
     /// What is new of the one that is watched.
     pub news: Option<TrainingUpdate>,
 }
@@ -142,7 +105,7 @@ pub struct Planned {
 #[derive(Clone, Debug, Default)]
 pub struct Train {
     /// The trainings in the database, the newest first; `None` until they were read.
-    pub list: Option<Vec<Listed>>,
+    pub list: Option<Vec<Training>>,
     /// Why they could not be.
     pub trouble: Option<String>,
     /// The one that is watched.
@@ -192,10 +155,10 @@ impl Train {
     }
 
     /// The training that is watched.
-    pub fn current(&self) -> Option<&Listed> {
+    pub fn current(&self) -> Option<&Training> {
         let name = self.current.as_ref()?;
         let mut list = self.list.as_ref()?.iter();
-        list.find(|l| l.training.name == *name)
+        list.find(|l| l.name == *name)
     }
 
     /// The answer that is shown, and how many there are.
@@ -232,7 +195,7 @@ impl Train {
     }
 
     fn walk(&mut self, next: bool) {
-        self.focus(neighbour(&TrainPane::ALL, self.pane, next));
+        self.focus(neighbour(TrainPane::ALL, self.pane, next));
     }
 
     /// The figure of a chart.

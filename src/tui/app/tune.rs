@@ -1,37 +1,32 @@
 //! Tuning a thought while it runs: budget, probes, wait text.
 
-use super::{App, Model, Tone};
-use s1_core::protocol::Command;
+use super::App;
+use super::live::Live;
+use s1_core::protocol::{Command, LaneId};
 
 impl App {
+    /// The question on screen and the engine's lane of its branch, if the engine knows that.
+    pub(super) fn sent(&self) -> Option<(&Live, LaneId)> {
+        let live = self.live.as_ref().filter(|live| live.branch().sent)?;
+        Some((live, live.shown_lane()))
+    }
+
     /// Raises or lowers the thinking budget, of the thought on screen and of the next question.
     pub(super) fn change_budget(&mut self, up: bool) {
-        let live = self
-            .live
-            .as_ref()
-            .filter(|l| l.branch().sent && !l.thought_is_over());
-        let context = match &self.model {
-            Model::Ready(info) => info.context,
-            _ => usize::MAX,
-        };
+        let live = self.sent().filter(|(live, _)| !live.thought_is_over());
+        let context = self.info().map_or(usize::MAX, |info| info.context);
+        let lane = live.map(|(_, lane)| lane);
         let now = match live {
-            Some(live) => live.lane().budget,
+            Some((live, _)) => live.lane().budget,
             None => self.request.policy.max_thinking,
         };
         let next = next_budget(now.unwrap_or(context.min(1 << 20)), up);
         let budget = Some(next).filter(|&n| n < context);
-        let lane = live.map(|l| l.lane_id(l.active));
         self.request.policy.max_thinking = budget;
         match (lane, budget) {
             (Some(lane), _) => self.send(Command::Budget(lane, budget)),
-            (None, Some(n)) => self.say(
-                Tone::Info,
-                format!("The next question may think {n} tokens."),
-            ),
-            (None, None) => self.say(
-                Tone::Info,
-                "The next question may think as long as the context allows.",
-            ),
+            (None, Some(n)) => self.tell(format!("The next question may think {n} tokens.")),
+            (None, None) => self.tell("The next question may think as long as the context allows."),
         }
     }
 
@@ -51,20 +46,16 @@ impl App {
     pub(super) fn toggle_probes(&mut self) {
         /// Often enough to see a flip, seldom enough not to slow the thought down.
         const EVERY: usize = 16;
-        self.request.probe_every = match self.request.probe_every {
+        let every = match self.request.probe_every {
             Some(_) => None,
             None => Some(EVERY),
         };
-        let every = self.request.probe_every;
-        self.say(
-            Tone::Info,
-            match every {
-                Some(n) => format!("It is probed every {n} thinking tokens."),
-                None => "It is probed only when you ask.".to_owned(),
-            },
-        );
-        let live = self.live.as_ref().filter(|l| l.branch().sent);
-        if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
+        self.request.probe_every = every;
+        self.tell(match every {
+            Some(n) => format!("It is probed every {n} thinking tokens."),
+            None => "It is probed only when you ask.".to_owned(),
+        });
+        if let Some((_, lane)) = self.sent() {
             self.send(Command::ProbeEvery(lane, every));
         }
     }
@@ -72,8 +63,7 @@ impl App {
     /// Sets the wait text, of the thought on screen and of the next question.
     pub(super) fn set_wait_text(&mut self, text: &str) {
         self.request.policy.wait_text = text.to_owned();
-        let live = self.live.as_ref().filter(|l| l.branch().sent);
-        if let Some(lane) = live.map(|l| l.lane_id(l.active)) {
+        if let Some((_, lane)) = self.sent() {
             self.send(Command::WaitText(lane, text.to_owned()));
         }
         if let Some(live) = self.live.as_mut() {

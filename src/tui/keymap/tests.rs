@@ -31,7 +31,7 @@ fn the_embedded_keymap_reads_and_reaches_every_action() {
             action.name()
         );
     }
-    for context in Context::ALL {
+    for &context in Context::ALL {
         let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         assert_eq!(keymap.action(context, ctrl_c), Some(Action::Quit));
     }
@@ -181,7 +181,7 @@ fn a_bad_row_is_one_sentence_with_file_line_and_what_to_write() {
         "{field}"
     );
     let context = error("explorer = []");
-    assert!(context.contains("unknown field `explorer`"), "{context}");
+    assert!(context.contains("unknown variant `explorer`"), "{context}");
     for sentence in [typo, wild, key, twice, kind, field, context] {
         assert!(!sentence.contains('\n'), "{sentence}");
     }

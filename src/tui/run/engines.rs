@@ -1,12 +1,11 @@
 //! The engines of the loop: the one in use, and others for a comparison.
 //!
-//! Starting and ending one may take a while and is done on a thread of its own. Another thread
-//! passes its events on to the inbox; where that is full, it waits, the engine's own channel fills,
-//! and the engine waits too: however slow the terminal, memory does not grow.
+//! Starting and ending one may take a while and is done on a thread of its own, which then passes
+//! its events on to the inbox; where that is full, it waits, the engine's own channel fills, and the
+//! engine waits too: however slow the terminal, memory does not grow.
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use tokio::sync::mpsc::Sender;
 
 use super::LoopMessage;
@@ -22,8 +21,8 @@ pub enum EngineSlot {
 
 /// What comes from an engine.
 pub enum EngineMessage {
-    /// It was started, or could not be.
-    Started(Result<(Box<dyn Engine>, Events)>),
+    /// It was started.
+    Started(Box<dyn Engine>),
     /// It says something.
     Event(Event),
 }
@@ -66,9 +65,19 @@ impl Engines {
             if let Some(old) = old {
                 old.shutdown();
             }
-            let started = EngineMessage::Started(s1_engine::start(options));
-            // An engine that nobody waits for any more ends here.
-            let _ = inbox.blocking_send(LoopMessage::Engine(slot, serial, started));
+            let wrap = |message| LoopMessage::Engine(slot, serial, message);
+            match s1_engine::start(options) {
+                Ok((engine, events)) => {
+                    // An engine that nobody waits for any more ends where this is dropped.
+                    let started = wrap(EngineMessage::Started(engine));
+                    let _ = inbox.blocking_send(started);
+                    forward(events, &inbox, |event| wrap(EngineMessage::Event(event)));
+                }
+                Err(error) => {
+                    let failed = Event::Failed(format!("{error:#}"));
+                    let _ = inbox.blocking_send(wrap(EngineMessage::Event(failed)));
+                }
+            }
         });
     }
 
@@ -91,15 +100,8 @@ impl Engines {
         let wanted = self.slots.get_mut(&slot).filter(|w| w.serial == serial)?;
         match message {
             EngineMessage::Event(event) => Some(event),
-            EngineMessage::Started(Err(error)) => Some(Event::Failed(format!("{error:#}"))),
-            EngineMessage::Started(Ok((engine, events))) => {
+            EngineMessage::Started(engine) => {
                 wanted.engine = Some(engine);
-                let inbox = self.inbox.clone();
-                std::thread::spawn(move || {
-                    forward(events, &inbox, |event| {
-                        LoopMessage::Engine(slot, serial, EngineMessage::Event(event))
-                    });
-                });
                 None
             }
         }

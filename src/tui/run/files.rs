@@ -1,17 +1,17 @@
 //! Files written beside the loop, by one thread, in the order in which they were wished for.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 
 use crate::config::Dirs;
-use crate::tui::app::{Save, SaveResult};
+use crate::tui::app::{Save, SaveTarget};
 use s1_core::format;
 use s1_data::files::{self, FileAccess};
-use s1_store::session::EXTENSION;
+use s1_store::session::{Document, EXTENSION};
 
 /// No history is larger than this.
 const MAX_HISTORY: u64 = 8 * 1024 * 1024;
@@ -23,11 +23,15 @@ pub enum FileJob {
     History(Vec<String>),
 }
 
+/// Hears what became of a save.
+pub type Answer = Box<dyn Fn(SaveTarget, Result<PathBuf, String>) + Send>;
+
 /// The writing thread.
 pub struct Files {
     jobs: Sender<FileJob>,
     thread: JoinHandle<()>,
-    folder: PathBuf,
+    /// Folder of the sessions.
+    pub folder: PathBuf,
     history: PathBuf,
 }
 
@@ -36,7 +40,7 @@ impl Files {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn start(dirs: &Dirs, answer: impl Fn(SaveResult) + Send + 'static) -> Result<Files> {
+    pub fn start(dirs: &Dirs, answer: Answer) -> Result<Files> {
         let folder = dirs.data.join("sessions");
         let history = dirs.data.join("history.json");
         let (jobs, inbox) = channel();
@@ -47,7 +51,7 @@ impl Files {
         };
         let thread = std::thread::Builder::new()
             .name("files".into())
-            .spawn(move || writer.work(&inbox, answer))
+            .spawn(move || writer.work(&inbox, &answer))
             .context("cannot start the thread that saves")?;
         Ok(Files {
             jobs,
@@ -55,11 +59,6 @@ impl Files {
             folder,
             history,
         })
-    }
-
-    /// Folder of the sessions.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// The questions of earlier runs; none where they cannot be read.
@@ -91,10 +90,14 @@ struct Writer {
 }
 
 impl Writer {
-    fn work(&self, inbox: &Receiver<FileJob>, answer: impl Fn(SaveResult)) {
+    fn work(&self, inbox: &Receiver<FileJob>, answer: &Answer) {
         while let Ok(job) = inbox.recv() {
             match job {
-                FileJob::Session(save) => answer(self.save(*save)),
+                FileJob::Session(save) => {
+                    let Save { target, document } = *save;
+                    let result = self.save(&target, document);
+                    answer(target, result);
+                }
                 FileJob::History(history) => {
                     // A history that cannot be kept is no reason to disturb anybody.
                     let _ = self.keep_history(&history);
@@ -103,32 +106,21 @@ impl Writer {
         }
     }
 
-    fn save(&self, save: Save) -> SaveResult {
-        let Save {
-            path,
-            number,
-            revision,
-            document,
-        } = save;
-        let file = match &path {
+    /// The file a session is in now, or one sentence on why it is in none.
+    fn save(&self, target: &SaveTarget, document: Document) -> Result<PathBuf, String> {
+        let file = match &target.path {
             Some(path) if path.components().count() > 1 || path.is_absolute() => path.clone(),
             Some(name) => self.folder.join(name),
             None => {
                 let slug = slug(&document.request.question);
-                self.folder
-                    .join(format!("autosave-{}-{number}{slug}{EXTENSION}", self.start))
+                self.folder.join(format!(
+                    "autosave-{}-{}{slug}{EXTENSION}",
+                    self.start, target.number
+                ))
             }
         };
-        let result = document
-            .write(&file)
-            .map(|()| file)
-            .map_err(|e| format!("{e:#}"));
-        SaveResult {
-            number,
-            revision,
-            path,
-            result,
-        }
+        let written = document.write(&file).map_err(|e| format!("{e:#}"));
+        written.map(|()| file)
     }
 
     fn keep_history(&self, history: &[String]) -> Result<()> {
@@ -172,11 +164,11 @@ mod tests {
     fn the_history_comes_back_and_a_broken_one_is_none() {
         let root = tempfile::tempdir().unwrap();
         let dirs = Dirs::below(root.path());
-        let files = Files::start(&dirs, |_| {}).unwrap();
+        let files = Files::start(&dirs, Box::new(|_, _| {})).unwrap();
         assert!(files.history().is_empty());
         files.put(FileJob::History(vec!["a\nb".into()]));
         files.finish();
-        let files = Files::start(&dirs, |_| {}).unwrap();
+        let files = Files::start(&dirs, Box::new(|_, _| {})).unwrap();
         assert_eq!(files.history(), ["a\nb"]);
         fs::write(dirs.data.join("history.json"), b"{").unwrap();
         assert!(files.history().is_empty());

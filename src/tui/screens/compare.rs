@@ -13,7 +13,6 @@ use super::{on_border, question};
 use crate::tui::action::Action;
 use crate::tui::app::compare::LanePlace;
 use crate::tui::app::{App, Focus, Model};
-use crate::tui::keymap::Context;
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::grouped;
@@ -38,28 +37,17 @@ const LOWEST: u16 = 5;
 const READABLE: (u16, u16) = (14, 4);
 /// Columns kept for where a lane departs from its neighbour.
 const PARTING: usize = 10;
-/// The lowest screen with borders around the question.
-const BORDERS_FROM: u16 = 10;
 
 /// Settles where everything is, and how the text of each lane is laid out.
 pub fn prepare(app: &mut App) {
     let layout = app.layout;
-    let bordered = layout.whole.height >= BORDERS_FROM && layout.whole.width >= 20;
-    let border = if bordered { 2 } else { 0 };
-    let inner = layout.whole.width.saturating_sub(border * 2);
-    let wanted = question::rows(app, usize::from(inner)) as u16 + border;
-    let most = match app.focus {
-        Focus::Question => (layout.whole.height / 3).max(1 + border),
-        Focus::Trace if layout.whole.height < 8 => 0,
-        Focus::Trace => 1 + border,
-    };
-    let high = wanted.min(most).min(layout.body.height);
+    let high = question::height(app, 8).min(layout.body.height);
     let summary = u16::from(layout.body.height >= high + 6);
     let [question, grid, summary] = rows([Length(high), Fill(1), Length(summary)], layout.body);
-    app.places.bordered = bordered;
+    app.places.bordered = question::is_bordered(layout.whole);
     app.places.question = question;
     app.places.summary = summary;
-    app.compare.places = places(app.compare.len(), app.compare.selected, grid);
+    app.compare.places = places(app.compare.plan.len(), app.compare.selected, grid);
     app.places.panel = app
         .compare
         .places
@@ -107,12 +95,7 @@ fn places(n: usize, selected: usize, area: Rect) -> Vec<LanePlace> {
             }
         };
         let text = match panel.width >= 6 && panel.height >= 3 {
-            true => Rect {
-                x: panel.x + 2,
-                y: panel.y + 1,
-                width: panel.width - 3,
-                height: panel.height - 2,
-            },
+            true => panel::text(panel),
             false => panel,
         };
         LanePlace { panel, text }
@@ -142,11 +125,11 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
             None => draw_plan(app, strategy, i, place, buf),
         }
     }
-    if compare.is_empty() {
+    if compare.plan.is_empty() {
         let text = format!(
             "No lanes. {} chooses a set of them, {} adds one.",
-            key(app, Action::Preset),
-            key(app, Action::AddLane)
+            app.key(Action::Preset),
+            app.key(Action::AddLane)
         );
         let line = Line::styled(text, app.theme().dim);
         prose(vec![line], Alignment::Left, app.places.panel, buf);
@@ -155,13 +138,14 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
     app.places.bordered.then_some(app.places.panel)
 }
 
-/// A lane's border, with a title and what stands in its lower edge.
+/// A lane's border, with words at the left and the right of its upper and its lower edge; what
+/// finds no room is left out, first at the right.
 fn frame(
     app: &App,
     at: usize,
     place: &LanePlace,
-    title: (Line<'static>, Line<'static>),
-    below: (Line<'static>, Line<'static>),
+    above: [Line<'static>; 2],
+    below: [Line<'static>; 2],
     buf: &mut Buffer,
 ) {
     if place.panel == place.text {
@@ -169,22 +153,18 @@ fn frame(
     }
     let theme = app.theme();
     let focused = at == app.compare.selected && app.focus == Focus::Trace;
-    let border = if focused { theme.focus } else { theme.border };
-    let room = usize::from(place.panel.width.saturating_sub(3));
-    let mut block = panel::border(border);
-    let mut used = title.0.width();
-    block = block.title_top(title.0);
-    if used + title.1.width() <= room {
-        block = block.title_top(title.1.right_aligned());
-    }
-    used = below.0.width();
-    if used <= room {
-        block = block.title_bottom(below.0);
-        if used + below.1.width() <= room {
-            block = block.title_bottom(below.1.right_aligned());
+    let mut block = panel::border(if focused { theme.focus } else { theme.border });
+    for (is_top, [left, right]) in [(true, above), (false, below)] {
+        let mut room = usize::from(place.panel.width.saturating_sub(3));
+        for line in [left, right.right_aligned()] {
+            if line.width() <= room {
+                room -= line.width();
+                block = match is_top {
+                    true => block.title_top(line),
+                    false => block.title_bottom(line),
+                };
+            }
         }
-    } else if below.1.width() <= room {
-        block = block.title_bottom(below.1.right_aligned());
     }
     block.render(place.panel, buf);
 }
@@ -203,21 +183,10 @@ fn title(app: &App, at: usize, text: &str, place: &LanePlace) -> Line<'static> {
 fn draw_plan(app: &App, strategy: &Strategy, at: usize, place: &LanePlace, buf: &mut Buffer) {
     let theme = app.theme();
     let name = title(app, at, &named(strategy, None, ""), place);
-    frame(
-        app,
-        at,
-        place,
-        (name, Line::default()),
-        Default::default(),
-        buf,
-    );
-    let about = about(strategy);
-    prose(
-        vec![Line::styled(about, theme.dim)],
-        Alignment::Left,
-        place.text,
-        buf,
-    );
+    let above = [name, Line::default()];
+    frame(app, at, place, above, Default::default(), buf);
+    let about = Line::styled(about(strategy), theme.dim);
+    prose(vec![about], Alignment::Left, place.text, buf);
 }
 
 /// What a strategy does, in a sentence.
@@ -280,7 +249,7 @@ fn draw_lane(
     let model = model.map_or("", |m| &m.name);
     let label = named(&lane.strategy, comparison.natural(lane.origin), model);
     let departs = comparison.departs(at);
-    let head = (title(app, at, &label, place), phase(lane, theme));
+    let head = [title(app, at, &label, place), phase(lane, theme)];
     let part = parting(departs, theme);
     // The same form in all lanes, whether or not they depart.
     let room = usize::from(place.panel.width).saturating_sub(PARTING + 2);
@@ -288,7 +257,7 @@ fn draw_lane(
         true => Line::default(),
         false => counts(lane, room, theme),
     };
-    let foot = (count, part);
+    let foot = [count, part];
     frame(app, at, place, head, foot, buf);
     let Some(view) = app.compare.views.get(at) else {
         return;
@@ -428,7 +397,7 @@ fn hint(app: &App) -> String {
     } else if app.focus == Focus::Question {
         "Write a question; Enter asks it of every lane.".into()
     } else {
-        format!("{} writes a question.", key(app, Action::EditQuestion))
+        format!("{} writes a question.", app.key(Action::EditQuestion))
     }
 }
 
@@ -436,9 +405,9 @@ fn cost(run: &Comparison, theme: &Theme) -> Line<'static> {
     let (computed, shown) = (run.computed(), run.shown());
     let mut line = vec![
         Span::styled(" computed ", theme.dim),
-        Span::styled(grouped(computed as u64), theme.text),
+        Span::styled(grouped(computed), theme.text),
         Span::styled(" tokens for ", theme.dim),
-        Span::styled(grouped(shown as u64), theme.text),
+        Span::styled(grouped(shown), theme.text),
         Span::styled(" shown", theme.dim),
     ];
     if shown > computed {
@@ -446,10 +415,4 @@ fn cost(run: &Comparison, theme: &Theme) -> Line<'static> {
         line.push(Span::styled(format!(" · {saved} % shared"), theme.good));
     }
     Line::from(line)
-}
-
-fn key(app: &App, action: Action) -> String {
-    app.keymap
-        .key_for(Context::Compare, action)
-        .unwrap_or_else(|| "–".into())
 }

@@ -13,6 +13,7 @@ use super::{on_border, question};
 use crate::tui::app::areas::{ExploreAreas, ShellAreas};
 use crate::tui::app::{App, Focus};
 use crate::tui::widgets::overlay::{columns, rows};
+use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::GradedAnswer;
 
 mod blank;
@@ -22,39 +23,23 @@ mod thought;
 
 /// The narrowest screen with a side panel.
 const SIDE_FROM: u16 = 100;
-/// The lowest screen with borders around question and trace.
-const BORDERS_FROM: u16 = 10;
 
 /// Divides the body of the screen.
 fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
     let area = shell.whole;
-    let bordered = area.height >= BORDERS_FROM && area.width >= 20;
-    let border = if bordered { 2 } else { 0 };
-    let inner = area.width.saturating_sub(if bordered { 4 } else { 2 });
-    let wanted = question::rows(app, usize::from(inner)) as u16 + border;
-    let most = match app.focus {
-        // Without a trace to see, the question may take more.
-        Focus::Question => (area.height / 3).max(1 + border),
-        Focus::Trace if area.height < 5 => 0,
-        Focus::Trace => 1 + border,
-    };
+    let bordered = question::is_bordered(area);
+    let question = question::height(app, 5);
     let side = match app.side && area.width >= SIDE_FROM && bordered && app.live.is_some() {
         true => (area.width * 31 / 100).clamp(38, 56),
         false => 0,
     };
     let summary = u16::from(side == 0 && area.height >= 7 && app.live.is_some());
-    let [question, body] = rows([Length(wanted.min(most)), Fill(1)], shell.body);
+    let [question, body] = rows([Length(question), Fill(1)], shell.body);
     let [body, side] = columns([Fill(1), Length(side)], body);
     let [panel, summary] = rows([Fill(1), Length(summary)], body);
-    let trace = if bordered {
-        Rect {
-            x: panel.x + 2,
-            y: panel.y + 1,
-            width: panel.width.saturating_sub(3),
-            height: panel.height.saturating_sub(2),
-        }
-    } else {
-        panel
+    let trace = match bordered {
+        true => panel::text(panel),
+        false => panel,
     };
     ExploreAreas {
         question,

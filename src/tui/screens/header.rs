@@ -18,7 +18,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
     let theme = app.theme();
     let mut left = vec![Span::styled(NAME, theme.title)];
-    for (i, screen) in Screen::ALL.into_iter().enumerate() {
+    for (i, &screen) in Screen::ALL.iter().enumerate() {
         if screen == app.screen {
             left.push(Span::styled(tab(i, screen), theme.key));
         } else {

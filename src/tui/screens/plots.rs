@@ -7,11 +7,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Margin, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
+use super::keyed;
 use crate::tui::action::Action;
 use crate::tui::app::App;
-use crate::tui::app::plots::{PlotPane, Plots};
+use crate::tui::app::plots::{Chart, PlotPane, Plots};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::overlay::{columns, rows};
@@ -70,14 +71,20 @@ fn draw(app: &App, pane: PlotPane, area: Rect, buf: &mut Buffer) {
     let focused = plots.pane == pane;
     match pane {
         PlotPane::Curve | PlotPane::Lengths => {
-            let (figure, view) = match pane {
-                PlotPane::Lengths => (&plots.lengths.figure, &plots.lengths_view),
-                _ => (&plots.curves.figure, &plots.view),
-            };
+            let Chart { curves, view } = plots.chart(pane);
+            let figure = &curves.figure;
             if figure.series.is_empty() {
                 Panel::new(&figure.title, focused, theme).empty(&nothing(plots), area, buf);
             } else {
-                chart::draw(figure, view, focused, theme, area, buf);
+                chart::draw(
+                    figure,
+                    view,
+                    &chart::styles(theme),
+                    focused,
+                    theme,
+                    area,
+                    buf,
+                );
             }
         }
         PlotPane::Items => items::draw(app, focused, area, buf),
@@ -101,10 +108,6 @@ fn nothing(plots: &Plots) -> String {
 /// The screen before the first run: what to do next.
 fn blank(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let key = |action| {
-        let key = app.keymap.key_for(app.context(), action);
-        Span::styled(key.unwrap_or_default(), theme.key)
-    };
     let mut lines = match (&app.plots.trouble, &app.plots.list) {
         (Some(sentence), _) => vec![Line::styled(
             format!("✗ {}", clean_line(sentence)),
@@ -119,10 +122,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
                 theme.text,
             ),
             Line::default(),
-            Line::from(vec![
-                key(Action::NewSweep),
-                Span::styled(" starts one here", theme.text),
-            ]),
+            keyed(app, Action::NewSweep, "starts one here"),
             Line::styled(
                 "or: s1-tui sweep --model M.gguf --problems FILE --budgets 0,64,128,natural",
                 theme.dim,
@@ -137,10 +137,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
         )];
     }
     lines.push(Line::default());
-    lines.push(Line::from(vec![
-        key(Action::ShowExplore),
-        Span::styled(" goes to the explorer", theme.text),
-    ]));
+    lines.push(keyed(app, Action::ShowExplore, "goes to the explorer"));
     middle(lines, area.inner(Margin::new(1, 0)), buf);
 }
 

@@ -1,7 +1,7 @@
 //! The question box, which all screens that ask something share.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
@@ -9,14 +9,31 @@ use super::on_border;
 use crate::tui::app::{App, Focus};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::screen::Screen;
-use crate::tui::widgets::overlay::put;
+use crate::tui::widgets::overlay::{put, skip};
 use crate::tui::widgets::panel;
 
-/// Rows the text needs in `columns` columns.
-pub fn rows(app: &App, columns: usize) -> usize {
+/// The smallest screen whose question and trace have borders.
+const BORDERS_FROM: (u16, u16) = (20, 10);
+
+/// Whether the box and what is below it have borders.
+pub fn is_bordered(whole: Rect) -> bool {
+    whole.width >= BORDERS_FROM.0 && whole.height >= BORDERS_FROM.1
+}
+
+/// Rows of the box, its border included: what its text needs where it has the keys, one otherwise;
+/// none then on a screen lower than `from`.
+pub fn height(app: &App, from: u16) -> u16 {
+    let whole = app.layout.whole;
+    let border = if is_bordered(whole) { 2 } else { 0 };
     match app.focus {
-        Focus::Question => app.question.rows(columns).min(1000),
-        Focus::Trace => 1,
+        Focus::Question => {
+            let columns = usize::from(whole.width.saturating_sub(border + 2));
+            let wanted = app.question.rows(columns).min(1000) as u16 + border;
+            // Without a trace to see, the question may take more.
+            wanted.min((whole.height / 3).max(1 + border))
+        }
+        Focus::Trace if whole.height < from => 0,
+        Focus::Trace => 1 + border,
     }
 }
 
@@ -42,20 +59,11 @@ pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
                 Line::styled(format!(" reference ▸ {text} "), theme.dim).right_aligned(),
             );
         }
-        let inner = block.inner(area);
         block.render(area, buf);
-        Rect {
-            x: inner.x + 1,
-            width: inner.width.saturating_sub(2),
-            ..inner
-        }
+        area.inner(Margin::new(2, 1))
     } else {
-        put(buf, area, area.x, area.y, 2, "? ", theme.dim);
-        Rect {
-            x: area.x + 2.min(area.width),
-            width: area.width.saturating_sub(2),
-            ..area
-        }
+        put(buf, area, "? ", theme.dim);
+        skip(area, 2)
     };
     if inner.is_empty() {
         return;
@@ -67,7 +75,7 @@ pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
     match asked.filter(|_| !focused) {
         Some(request) => {
             let line = request.question.replace('\n', " ");
-            put(buf, inner, inner.x, inner.y, inner.width, &line, theme.text);
+            put(buf, inner, &line, theme.text);
         }
         None => app.question.area().render(inner, buf),
     }

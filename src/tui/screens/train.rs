@@ -9,15 +9,16 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Margin, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
+use super::keyed;
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::train::watch::RAW;
 use crate::tui::app::train::{Train, TrainPane};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
-use crate::tui::widgets::overlay::{columns, rows};
+use crate::tui::widgets::overlay::{below, columns, rows};
 use crate::tui::widgets::panel::Panel;
 use crate::tui::widgets::prose::middle;
 use s1_plot::terminal::ChartView;
@@ -48,17 +49,12 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
     }
     let mut rest = body;
     if body.height >= STRIP_FROM {
-        rest.y += STRIP;
-        rest.height -= STRIP;
-        let area = Rect {
-            height: STRIP,
-            ..body
-        };
-        strip::draw(app, area, buf);
+        let [top, lower] = rows([Length(STRIP), Fill(1)], body);
+        strip::draw(app, top, buf);
+        rest = lower;
     } else if body.height >= 3 {
-        rest.y += 1;
-        rest.height -= 1;
-        strip::line(app, Rect { height: 1, ..body }, buf);
+        strip::line(app, body, buf);
+        rest = below(body, 1);
     }
     let places = places(train, rest);
     for (pane, area) in &places {
@@ -133,7 +129,7 @@ fn draw_chart(app: &App, pane: TrainPane, focused: bool, area: Rect, buf: &mut B
     } else {
         ChartView::default()
     };
-    chart::draw_styled(figure, &view, &styles, focused, theme, area, buf);
+    chart::draw(figure, &view, &styles, focused, theme, area, buf);
 }
 
 /// The screen before the trainings were read.
@@ -146,12 +142,8 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
         )],
         None => vec![Line::styled("Reading the trainings …", theme.dim)],
     };
-    let key = app.keymap.key_for(app.context(), Action::NewTraining);
     lines.push(Line::default());
-    lines.push(Line::from(vec![
-        Span::styled(key.unwrap_or_default(), theme.key),
-        Span::styled(" plans a training", theme.text),
-    ]));
+    lines.push(keyed(app, Action::NewTraining, "plans a training"));
     middle(lines, area.inner(Margin::new(1, 0)), buf);
 }
 

@@ -1,4 +1,4 @@
-//! Arithmetic on colours: the nearest of the 256, and the contrast of two.
+//! Arithmetic on colours: the nearest of the 256.
 
 /// The six steps of each channel in the 6 × 6 × 6 cube of the 256 colours.
 const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
@@ -31,22 +31,4 @@ pub fn nearest_of_256(r: u8, g: u8, b: u8) -> u8 {
     } else {
         16 + 36 * i + 6 * j + k
     }
-}
-
-/// Contrast ratio of two sRGB colours, 1 (none) to 21 (black on white), as WCAG 2 defines it. Text
-/// is readable from 4.5 on.
-pub fn contrast(a: (u8, u8, u8), b: (u8, u8, u8)) -> f64 {
-    let luminance = |(r, g, b): (u8, u8, u8)| {
-        let linear = |value: u8| {
-            let v = f64::from(value) / 255.0;
-            if v <= 0.04045 {
-                v / 12.92
-            } else {
-                ((v + 0.055) / 1.055).powf(2.4)
-            }
-        };
-        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
-    };
-    let (a, b) = (luminance(a), luminance(b));
-    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }

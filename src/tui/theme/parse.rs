@@ -35,18 +35,16 @@ pub fn theme(name: &str, file: &str, text: &str) -> Result<Theme> {
 fn apply(theme: &mut Theme, file: &str, text: &str) -> Result<()> {
     let table: toml::Table = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
     for (role, value) in &table {
-        if role == "heat" {
-            theme.heat = list(role, value).map_err(|e| anyhow!("{file}: {e}"))?;
-        } else if role == "series" {
-            theme.series = list(role, value).map_err(|e| anyhow!("{file}: {e}"))?;
-        } else if let Some(place) = theme.role_mut(role) {
-            *place = style(role, value).map_err(|e| anyhow!("{file}: {e}"))?;
-        } else {
-            bail!(
-                "{file}: there is no role {role:?}; the roles are {}, heat, series",
+        let read = match (role.as_str(), theme.role_mut(role)) {
+            ("heat", _) => list(role, value).map(|steps| theme.heat = steps),
+            ("series", _) => list(role, value).map(|steps| theme.series = steps),
+            (_, Some(place)) => style(role, value).map(|style| *place = style),
+            (_, None) => Err(anyhow!(
+                "there is no role {role:?}; the roles are {}, heat, series",
                 Theme::ROLES.join(", ")
-            );
-        }
+            )),
+        };
+        read.map_err(|e| anyhow!("{file}: {e}"))?;
     }
     Ok(())
 }

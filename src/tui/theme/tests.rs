@@ -218,3 +218,21 @@ fn heat_runs_from_cold_to_hot_and_survives_what_is_no_number() {
     };
     assert_eq!(empty.heat_at(0.5), Style::new());
 }
+
+/// Contrast ratio of two sRGB colours, 1 (none) to 21 (black on white), as WCAG 2 defines it. Text
+/// is readable from 4.5 on.
+fn contrast(a: (u8, u8, u8), b: (u8, u8, u8)) -> f64 {
+    let luminance = |(r, g, b): (u8, u8, u8)| {
+        let linear = |value: u8| {
+            let v = f64::from(value) / 255.0;
+            if v <= 0.04045 {
+                v / 12.92
+            } else {
+                ((v + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}

@@ -1,5 +1,7 @@
 //! Horizontal bars and gauges, as text.
 
+pub use s1_core::format::grouped;
+
 /// A bar of `width` columns for a fraction between 0 and 1, in eighths of a column.
 pub fn bar(fraction: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -29,19 +31,6 @@ pub fn gauge(done: usize, total: usize, width: usize) -> (String, String) {
         filled
     };
     ("█".repeat(filled), "░".repeat(width.saturating_sub(filled)))
-}
-
-/// A whole number with thin groups of three: `2 140`.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

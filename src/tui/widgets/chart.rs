@@ -8,7 +8,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::overlay::put;
+use super::overlay::{put, skip};
 use super::panel::Panel;
 use crate::tui::sanitize::{clean_line, width};
 use crate::tui::theme::Theme;
@@ -32,18 +32,6 @@ pub fn styles(theme: &Theme) -> Styles {
 /// Draws a figure in a panel; `focused` panels have the keys. Where there is no room for a border,
 /// the lines alone are drawn.
 pub fn draw(
-    figure: &Figure,
-    view: &ChartView,
-    focused: bool,
-    theme: &Theme,
-    area: Rect,
-    buf: &mut Buffer,
-) {
-    draw_styled(figure, view, &styles(theme), focused, theme, area, buf);
-}
-
-/// As [`draw`], with styles of one's own for what is inside.
-pub fn draw_styled(
     figure: &Figure,
     view: &ChartView,
     styles: &Styles,
@@ -77,8 +65,12 @@ pub fn draw_styled(
     terminal::draw(figure, view, styles, buf, inner);
     if view.window.is_some() {
         let sign = " zoomed ";
-        let x = area.right().saturating_sub(2 + width(sign) as u16);
-        put(buf, area, x, area.y, area.width, sign, border);
+        put(
+            buf,
+            skip(area, area.width - 2 - width(sign) as u16),
+            sign,
+            border,
+        );
     }
 }
 

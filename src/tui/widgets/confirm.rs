@@ -1,14 +1,12 @@
 //! An overlay that asks yes or no, before something would be lost.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Position;
 
 use super::modal::{Modal, Reply};
-use super::overlay::{boxed, cells, centered, put};
+use super::overlay::{Canvas, below, cells, centered};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::theme::Theme;
 
 /// A question that is answered with `y` or `n`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,36 +49,20 @@ impl Modal for Confirm {
         }
     }
 
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        _keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let wide = cells(&self.detail)
-            .max(cells(&self.question))
-            .saturating_add(4);
-        let place = centered(area.intersection(buf.area), wide.clamp(36, 90), 4);
-        let inner = boxed(buf, place, &self.question, "", theme);
-        put(
-            buf,
-            inner,
-            inner.x,
-            inner.y,
-            inner.width,
-            &self.detail,
-            theme.text,
-        );
-        let y = inner.y.saturating_add(1);
-        let mut x = inner.x;
+    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+        let theme = on.theme;
+        let wide = cells(&self.detail).max(cells(&self.question));
+        let place = centered(on.area, wide.saturating_add(4).clamp(36, 90), 4);
+        let inner = on.boxed(place, &self.question, "");
+        on.put(inner, &self.detail, theme.text);
+        let mut answers = below(inner, 1);
         for (text, style) in [
             ("y", theme.key),
             (" yes   ", theme.dim),
             ("n", theme.key),
             (" no", theme.dim),
         ] {
-            x = put(buf, inner, x, y, inner.width, text, style);
+            answers = on.put(answers, text, style);
         }
         None
     }
@@ -89,6 +71,7 @@ impl Modal for Confirm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::theme::Theme;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::KeyModifiers;
 
@@ -103,7 +86,7 @@ mod tests {
         assert_eq!(press(KeyCode::Enter), Reply::Open);
         assert_eq!(press(KeyCode::Char('x')), Reply::Open);
         let shown = picture(50, 6, |buf, area| {
-            confirm.draw(buf, area, &keymap, &Theme::default());
+            confirm.draw(&mut Canvas::new(buf, area, &keymap, &Theme::default()));
         });
         insta::assert_snapshot!("confirm", shown);
     }
@@ -113,7 +96,7 @@ mod tests {
         let confirm = Confirm::new("Quit without saving?", "2 branches were not saved.");
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         survives_every_size(|buf, area| {
-            confirm.draw(buf, area, &keymap, &theme);
+            confirm.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
     }
 }

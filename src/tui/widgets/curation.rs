@@ -17,7 +17,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
 use crate::tui::widgets::list::{ListRow, Selection};
 use crate::tui::widgets::modal::{Modal, Reply, read_key};
-use crate::tui::widgets::overlay::{boxed, centered, put, rows, scroll_to};
+use crate::tui::widgets::overlay::{Canvas, below, centered, rows, scroll_to};
 use crate::tui::widgets::table::Table;
 use s1_lab::curate::{CurationReport, ItemDecision, StageKind, StageSummary};
 
@@ -94,16 +94,15 @@ impl Curation {
         };
         let mark = |s: &StageSummary| if here == Some(s.stage) { "▸" } else { " " };
         let name = |s: &StageSummary| format!("{} {}", mark(s), s.stage.name());
-        let count = |n: usize| grouped(n as u64);
         let share = |s: &StageSummary| bar(s.output as f64 / most, usize::from(BAR));
         let stages = &self.chosen.stages;
         let selected = self.stage.get(stages.len()).filter(|_| !self.inside);
         Table::new(stages)
             .left("  stage", |s| (name(s), style(s)))
             .at_least(NAME)
-            .right("in", |s| (count(s.input), style(s)))
+            .right("in", |s| (grouped(s.input), style(s)))
             .at_least(NUMBER)
-            .right("out", |s| (count(s.output), style(s)))
+            .right("out", |s| (grouped(s.output), style(s)))
             .at_least(NUMBER - 2)
             .left("", |s| (share(s), style(s)))
             .at_least(BAR)
@@ -113,28 +112,17 @@ impl Curation {
             .draw(theme, area, buf);
     }
 
-    fn draw_items(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+    fn draw_items(&self, on: &mut Canvas, area: Rect) {
         let (Some(passage), true) = (self.passage(), area.height >= 2) else {
             return;
         };
-        let rule = format!("─ {} ", heading(passage, self.chosen.domains.len()));
-        let y = area.y;
-        put(
-            buf,
-            area,
-            area.x,
-            y,
-            area.width,
-            &"─".repeat(usize::from(area.width)),
-            theme.border,
-        );
-        put(buf, area, area.x, y, area.width, &rule, theme.dim);
-        let mut rest = Rect {
-            y: area.y + 1,
-            height: area.height - 1,
-            ..area
-        };
+        let theme = on.theme;
         let columns = usize::from(area.width);
+        let rule = "─".repeat(columns);
+        on.put(area, &rule, theme.border);
+        let heading = heading(passage, self.chosen.domains.len());
+        on.put(area, &format!("─ {heading} "), theme.dim);
+        let mut rest = below(area, 1);
         let len = self.rows();
         let selected = self.item.get(len).filter(|_| self.inside);
         // The item that has the keys is told in full.
@@ -142,27 +130,17 @@ impl Curation {
             && passage.stage != StageKind::Diversity
             && let Some(&item) = passage.items.get(index)
         {
-            rest.height -= 3;
             let item = &self.chosen.items[item];
-            let lines = [detail(item), item.question.clone()];
-            let y = rest.bottom();
-            put(
-                buf,
-                area,
-                area.x,
-                y,
-                area.width,
-                &"─".repeat(columns),
-                theme.border,
-            );
-            for (line, y) in lines.iter().zip(y + 1..) {
-                put(buf, area, area.x, y, area.width, line, theme.text);
-            }
+            let told = below(rest, rest.height - 3);
+            on.put(told, &rule, theme.border);
+            on.put(below(told, 1), &detail(item), theme.text);
+            on.put(below(told, 2), &item.question, theme.text);
+            rest.height -= 3;
         }
         let first = selected.map_or(0, |at| scroll_to(at, len, usize::from(rest.height)));
         for (index, place) in (first..len).zip(rest.rows()) {
-            self.row(passage, index, columns)
-                .draw(buf, place, selected == Some(index), theme);
+            let row = self.row(passage, index, columns);
+            row.draw(on.buf, place, selected == Some(index), theme);
         }
     }
 
@@ -187,27 +165,19 @@ impl Modal for Curation {
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
         let opener = (Context::Train, Action::ShowCuration);
-        read_key(key, keymap, Some(opener), |action| self.handle(action))
+        read_key(key, keymap, opener, |action| self.handle(action))
     }
 
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let area = area.intersection(buf.area);
-        let place = centered(area, WIDTH, area.height.saturating_sub(2).max(1));
-        let key = |action| keymap.key_for(Context::List, action).unwrap_or_default();
-        let (enter, back) = (key(Action::Accept), key(Action::Cancel));
-        let hint = match self.inside {
-            true => format!("{back} back to the stages"),
-            false => format!("{enter} the items   {back} back"),
+    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+        let place = centered(on.area, WIDTH, on.area.height.saturating_sub(2).max(1));
+        let (enter, back) = match self.inside {
+            true => (None, "back to the stages"),
+            false => (Some((Action::Accept, "the items")), "back"),
         };
+        let keys: Vec<_> = enter.into_iter().chain([(Action::Cancel, back)]).collect();
         let name = self.chosen.path.file_name().unwrap_or_default();
         let title = format!("how these were chosen: {}", name.to_string_lossy());
-        let inner = boxed(buf, place, &title, &hint, theme);
+        let inner = on.boxed(place, &title, &on.hint(Context::List, &keys));
         let stages = &self.chosen.stages;
         let high = (stages.len() as u16 + 1).min(inner.height);
         let high = match inner.height < BOTH_FROM && self.inside {
@@ -215,8 +185,8 @@ impl Modal for Curation {
             false => high,
         };
         let [upper, lower] = rows([Length(high), Fill(1)], inner);
-        self.draw_stages(buf, upper, theme);
-        self.draw_items(buf, lower, theme);
+        self.draw_stages(on.buf, upper, on.theme);
+        self.draw_items(on, lower);
         None
     }
 }
@@ -227,20 +197,19 @@ fn why(passage: &StageSummary) -> String {
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     let words = reasons
         .iter()
-        .map(|(reason, n)| format!("{} {}", grouped(**n as u64), reason.text()));
+        .map(|(reason, n)| format!("{} {}", grouped(**n), reason.text()));
     words.collect::<Vec<_>>().join(", ")
 }
 
 fn heading(passage: &StageSummary, domains: usize) -> String {
-    let n = |n: usize| grouped(n as u64);
     match passage.stage {
-        StageKind::Diversity => format!("{} domains, the largest first", n(domains)),
+        StageKind::Diversity => format!("{} domains, the largest first", grouped(domains)),
         StageKind::Draw => format!(
             "{} drawn, {} not",
-            n(passage.output),
-            n(passage.input - passage.output)
+            grouped(passage.output),
+            grouped(passage.input - passage.output)
         ),
-        stage => format!("{} dropped: {}", n(passage.items.len()), stage.name()),
+        stage => format!("{} dropped: {}", grouped(passage.items.len()), stage.name()),
     }
 }
 
@@ -328,7 +297,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let mut view = view();
         let mut shown = picture(80, 24, |buf, area| {
-            view.draw(buf, area, &keymap, &theme);
+            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         view.handle(Action::Up);
         view.handle(Action::Up);
@@ -336,7 +305,7 @@ mod tests {
         view.handle(Action::Down);
         shown += "\n\n";
         shown += &picture(80, 24, |buf, area| {
-            view.draw(buf, area, &keymap, &theme);
+            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         assert!(!shown.contains('\u{1b}'));
         insta::assert_snapshot!("curation_80x24", shown);
@@ -358,11 +327,11 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let mut view = view();
         survives_every_size(|buf, area| {
-            view.draw(buf, area, &keymap, &theme);
+            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         view.handle(Action::Accept);
         survives_every_size(|buf, area| {
-            view.draw(buf, area, &keymap, &theme);
+            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
     }
 }

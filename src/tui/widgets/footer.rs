@@ -1,13 +1,11 @@
 //! The footer: the keys that work now.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use super::overlay::{Canvas, fitting};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
 
 /// Space between two entries.
@@ -24,61 +22,34 @@ pub fn line(
     columns: usize,
 ) -> Line<'static> {
     let entry = |action: Action| {
-        let key = keymap.key_for(context, action)?;
-        Some((key, action.short()))
+        let key = Span::styled(keymap.key_for(context, action)?, theme.key);
+        let word = Span::styled(format!(" {}", action.short()), theme.dim);
+        Some(vec![key, word])
     };
-    let size = |(key, word): &(String, &str)| width(key) + 1 + width(word);
+    let size = |entry: &Vec<Span>| entry.iter().map(Span::width).sum::<usize>();
     let help = entry(Action::Help);
-    let reserved = help.as_ref().map_or(0, |h| size(h) + GAP.len());
-    let mut used = 1;
-    let mut shown = Vec::new();
-    for entry in actions
-        .iter()
-        .filter(|a| **a != Action::Help)
-        .filter_map(|a| entry(*a))
-    {
-        let end = used + size(&entry);
-        if end + reserved > columns {
-            break;
-        }
-        used = end + GAP.len();
-        shown.push(entry);
-    }
-    shown.extend(help);
-
-    let mut spans = vec![Span::raw(" ")];
-    for (i, (key, word)) in shown.into_iter().enumerate() {
-        if i > 0 {
-            spans.push(Span::raw(GAP));
-        }
-        spans.push(Span::styled(key, theme.key));
-        spans.push(Span::styled(format!(" {word}"), theme.dim));
+    let reserved = help.as_ref().map_or(0, |help| size(help) + GAP.len());
+    let others = actions.iter().filter(|action| **action != Action::Help);
+    let entries = others.filter_map(|action| entry(*action));
+    let mut spans = fitting(entries, &Span::raw(GAP), columns.saturating_sub(reserved));
+    if let Some(help) = help {
+        let first = spans.len() == 1;
+        spans.extend(Some(Span::raw(GAP)).filter(|_| !first));
+        spans.extend(help);
     }
     Line::from(spans)
 }
 
-/// Draws the footer into the first row of an area.
-pub fn draw(
-    buf: &mut Buffer,
-    area: Rect,
-    actions: &[Action],
-    context: Context,
-    keymap: &Keymap,
-    theme: &Theme,
-) {
-    let area = Rect {
-        height: area.height.min(1),
-        ..area
-    }
-    .intersection(buf.area);
-    if !area.is_empty() {
-        line(actions, context, keymap, theme, usize::from(area.width)).render(area, buf);
-    }
+/// Draws the footer into the first row.
+pub fn draw(on: &mut Canvas, actions: &[Action], context: Context) {
+    let columns = usize::from(on.area.width);
+    line(actions, context, on.keymap, on.theme, columns).render(on.area, on.buf);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::sanitize::width;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
 
     const RUNNING: &[Action] = &[
@@ -113,7 +84,8 @@ mod tests {
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 1, |buf, area| {
-            draw(buf, area, RUNNING, Context::Explore, &keymap, &theme);
+            let mut canvas = Canvas::new(buf, area, &keymap, &theme);
+            draw(&mut canvas, RUNNING, Context::Explore);
         });
         insta::assert_snapshot!("footer_80x24", shown);
     }
@@ -151,7 +123,8 @@ mod tests {
     fn every_size_draws() {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         survives_every_size(|buf, area| {
-            draw(buf, area, RUNNING, Context::Explore, &keymap, &theme);
+            let mut canvas = Canvas::new(buf, area, &keymap, &theme);
+            draw(&mut canvas, RUNNING, Context::Explore);
         });
     }
 }

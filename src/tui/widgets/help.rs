@@ -1,16 +1,9 @@
 //! Every key, grouped: drawn from the one list of actions and the keymap in use.
 
-use std::convert::Infallible;
-
-use crossterm::event::KeyEvent;
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
-use super::modal::{Modal, Reply, read_key};
-use super::overlay::{boxed, centered};
 use super::prose::wrap;
+use super::reader::Readable;
 use crate::tui::action::{Action, Group};
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::{fit, width};
@@ -23,106 +16,29 @@ const KEYS: usize = 16;
 /// A column narrower than this reads badly.
 const MIN_COLUMN: usize = 54;
 
-/// The help overlay: the keys of one screen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Help {
-    screen: Screen,
-    /// First row shown.
-    scroll: usize,
-}
+/// The keys of one screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keys(pub Screen);
 
-impl Help {
-    /// The keys of a screen.
-    pub fn of(screen: Screen) -> Help {
-        Help { screen, scroll: 0 }
+impl Readable for Keys {
+    /// As wide as three columns can be.
+    const WIDTH: u16 = 190;
+
+    fn title(&self) -> &str {
+        "Keys"
     }
 
-    /// Handles an action of [`Context::List`]; `true` if the help is to be closed.
-    fn handle(&mut self, action: Action) -> bool {
-        let page = 10;
-        match action {
-            Action::Up => self.scroll = self.scroll.saturating_sub(1),
-            Action::Down => self.scroll = self.scroll.saturating_add(1),
-            Action::PageUp => self.scroll = self.scroll.saturating_sub(page),
-            Action::PageDown => self.scroll = self.scroll.saturating_add(page),
-            Action::Home => self.scroll = 0,
-            Action::End => self.scroll = usize::MAX,
-            Action::Cancel | Action::Accept | Action::Help => return true,
-            _ => {}
-        }
-        false
-    }
-}
-
-impl Modal for Help {
-    type Output = Infallible;
-
-    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
-        read_key(key, keymap, None, |action| self.handle(action))
+    fn opener(&self) -> (Context, Action) {
+        (Context::List, Action::Help)
     }
 
-    /// Without this, rows scrolled beyond the end would have to be scrolled back one by one.
-    fn prepare(&mut self, area: Rect, keymap: &Keymap) {
-        let (rows, room) = layout(self.screen, area, keymap, &Theme::default());
-        self.scroll = self.scroll.min(rows.len().saturating_sub(room));
+    fn rows(&self, columns: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
+        let side_by_side = (columns / MIN_COLUMN).clamp(1, 3);
+        let gap = 2 * (side_by_side - 1);
+        let column = (columns - gap.min(columns - 1)) / side_by_side;
+        let blocks = blocks(self.0, column, keymap, theme);
+        join(balance(blocks, side_by_side), column)
     }
-
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let area = area.intersection(buf.area);
-        let (rows, room) = layout(self.screen, area, keymap, theme);
-        let first = self.scroll.min(rows.len().saturating_sub(room));
-        let key = |action| keymap.key_for(Context::List, action);
-        let hint = match (key(Action::Up), key(Action::Down)) {
-            (Some(up), Some(down)) if rows.len() > room => {
-                let last = (first + room).min(rows.len());
-                format!("{up} {down}   {}–{last} of {}   ", first + 1, rows.len())
-            }
-            _ => String::new(),
-        };
-        let close = key(Action::Cancel)
-            .map(|k| format!("{k} back"))
-            .unwrap_or_default();
-        let inner = boxed(
-            buf,
-            place(area, rows.len()),
-            "Keys",
-            &(hint + &close),
-            theme,
-        );
-        for (line, row) in rows.into_iter().skip(first).zip(inner.rows()) {
-            line.render(row, buf);
-        }
-        None
-    }
-}
-
-/// Where the box stands: as high as its rows need, as wide as three columns can be.
-fn place(area: Rect, rows: usize) -> Rect {
-    let height = u16::try_from(rows + 2).unwrap_or(u16::MAX);
-    centered(area, 190, height)
-}
-
-/// The rows of the help for an area, and how many of them are seen at once.
-fn layout(
-    screen: Screen,
-    area: Rect,
-    keymap: &Keymap,
-    theme: &Theme,
-) -> (Vec<Line<'static>>, usize) {
-    let outer = place(area, usize::MAX / 2);
-    let columns = (usize::from(outer.width).saturating_sub(4) / MIN_COLUMN).clamp(1, 3);
-    let inner = usize::from(outer.width).saturating_sub(4).max(1);
-    let gap = 2 * (columns - 1);
-    let column = (inner - gap.min(inner - 1)) / columns;
-    let blocks = blocks(screen, column, keymap, theme);
-    let rows = join(balance(blocks, columns), column);
-    (rows, usize::from(outer.height).saturating_sub(2).max(1))
 }
 
 /// The groups of a screen as blocks of lines, each `column` cells wide at most.
@@ -254,13 +170,21 @@ fn join(columns: Vec<Vec<Line<'static>>>, column: usize) -> Vec<Line<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::widgets::modal::Modal;
+    use crate::tui::widgets::overlay::Canvas;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
+    use crate::tui::widgets::reader::Reader;
+    use ratatui::layout::Rect;
+
+    fn help(screen: Screen) -> Reader<Keys> {
+        Reader::new(Keys(screen))
+    }
 
     #[test]
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 24, |buf, area| {
-            Help::default().draw(buf, area, &keymap, &theme)
+            help(Screen::Explore).draw(&mut Canvas::new(buf, area, &keymap, &theme))
         });
         insta::assert_snapshot!("help_80x24", shown);
     }
@@ -274,9 +198,9 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let mut listed: Vec<Action> = Vec::new();
-        for screen in Screen::ALL {
+        for &screen in Screen::ALL {
             let shown = picture(200, 120, |buf, area| {
-                Help::of(screen).draw(buf, area, &keymap, &theme);
+                help(screen).draw(&mut Canvas::new(buf, area, &keymap, &theme));
             });
             let all = words(&shown);
             for &action in Action::ALL.iter().filter(|&&a| screen.has(a)) {
@@ -299,14 +223,16 @@ mod tests {
     fn scrolling_ends_at_the_last_row_and_comes_back_at_once() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let area = Rect::new(0, 0, 80, 24);
-        let mut help = Help::default();
+        let mut help = help(Screen::Explore);
+        help.prepare(area, &keymap);
         help.handle(Action::End);
-        let shown = picture(80, 24, |buf, area| help.draw(buf, area, &keymap, &theme));
+        let shown = picture(80, 24, |buf, area| {
+            help.draw(&mut Canvas::new(buf, area, &keymap, &theme))
+        });
         assert!(
             shown.contains("Leave; asks only if something would be lost"),
             "{shown}"
         );
-        help.prepare(area, &keymap);
         let before = help.scroll;
         help.handle(Action::Up);
         assert_eq!(help.scroll, before - 1);
@@ -317,9 +243,9 @@ mod tests {
     #[test]
     fn every_size_draws() {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
-        let mut help = Help::default();
+        let mut help = help(Screen::Explore);
         survives_every_size(|buf, area| {
-            help.draw(buf, area, &keymap, &theme);
+            help.draw(&mut Canvas::new(buf, area, &keymap, &theme));
             help.handle(Action::PageDown);
         });
     }

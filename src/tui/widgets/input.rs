@@ -142,34 +142,18 @@ impl Input {
 
         // Keep as much of what stands before the cursor as fits beside the cursor's own cells.
         let room = usize::from(area.width).saturating_sub(width(&at).max(1));
-        let mut skip = width(&before).saturating_sub(room);
-        let mut x = area.x;
+        let mut left_out = width(&before).saturating_sub(room);
+        let mut rest = area;
         for (cluster, wide) in graphemes(&before) {
-            if skip > 0 {
-                skip = skip.saturating_sub(wide);
-                continue;
+            if left_out > 0 {
+                left_out = left_out.saturating_sub(wide);
+            } else {
+                rest = put(buf, rest, cluster, theme.text);
             }
-            x = put(buf, area, x, area.y, area.right() - x, cluster, theme.text);
         }
-        let cursor = Position::new(x.min(area.right() - 1), area.y);
-        let x = put(
-            buf,
-            area,
-            x,
-            area.y,
-            area.right().saturating_sub(x),
-            &at,
-            theme.cursor,
-        );
-        put(
-            buf,
-            area,
-            x,
-            area.y,
-            area.right().saturating_sub(x),
-            &after,
-            theme.text,
-        );
+        let cursor = Position::new(rest.x.min(area.right() - 1), area.y);
+        rest = put(buf, rest, &at, theme.cursor);
+        put(buf, rest, &after, theme.text);
         Some(cursor)
     }
 }

@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::modal::{Modal, Reply};
-use super::overlay::{boxed, cells, centered, put, scroll_to};
+use super::overlay::{Canvas, cells, centered, put, scroll_to, skip};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::fit_end;
@@ -40,22 +40,22 @@ impl ListRow {
         if selected {
             buf.set_style(place.intersection(buf.area), theme.selected);
         }
+        let inside = put(buf, place, mark, style);
         // The right part may take what the left one leaves, but at least a third.
-        let inside = place.width.saturating_sub(2);
-        let left = cells(&self.left);
         let free = inside
-            .saturating_sub(left.saturating_add(2))
-            .max(inside / 3);
-        let right = fit_end(&self.right, usize::from(free)).into_owned();
-        let right_width = cells(&right);
-        let end = place.right().saturating_sub(right_width);
-        let x = put(buf, place, place.x, place.y, place.width, mark, style);
-        let room = end
-            .saturating_sub(x)
-            .saturating_sub(u16::from(right_width > 0) * 2);
-        put(buf, place, x, place.y, room, &self.left, style);
+            .width
+            .saturating_sub(cells(&self.left).saturating_add(2))
+            .max(inside.width / 3);
+        let right = fit_end(&self.right, usize::from(free));
+        let size = cells(&right).min(inside.width);
+        let gap = if size > 0 { 2 } else { 0 };
+        let room = Rect {
+            width: inside.width.saturating_sub(size + gap),
+            ..inside
+        };
+        put(buf, room, &self.left, style);
         let style = if selected { theme.selected } else { theme.dim };
-        put(buf, place, end, place.y, right_width, &right, style);
+        put(buf, skip(inside, inside.width - size), &right, style);
     }
 }
 
@@ -199,62 +199,23 @@ impl<T: Clone + Debug> Modal for List<T> {
         }
     }
 
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let area = area.intersection(buf.area);
-        let wide = |(_, row): &(T, ListRow)| {
-            cells(&row.left)
-                .saturating_add(cells(&row.right))
-                .saturating_add(4)
-        };
-        let widest = self
-            .rows
-            .iter()
-            .map(wide)
-            .max()
-            .unwrap_or(0)
-            .max(cells(&self.empty));
+    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+        let wide = |(_, row): &(T, ListRow)| cells(&row.left).saturating_add(cells(&row.right));
+        let widest = self.rows.iter().map(wide).max().unwrap_or(0);
+        let widest = widest.saturating_add(4).max(cells(&self.empty));
         let width = widest.saturating_add(4).clamp(40, 100);
         let height = u16::try_from(self.rows.len().max(1)).unwrap_or(u16::MAX);
-        let most = area.height.saturating_sub(4).max(3);
-        let place = centered(area, width, height.saturating_add(2).min(most));
-        let hint = hint(
-            keymap,
-            &[(Action::Accept, "choose"), (Action::Cancel, "back")],
-        );
-        let inner = boxed(buf, place, &self.title, &hint, theme);
+        let most = on.area.height.saturating_sub(4).max(3);
+        let place = centered(on.area, width, height.saturating_add(2).min(most));
+        let keys = [(Action::Accept, "choose"), (Action::Cancel, "back")];
+        let inner = on.boxed(place, &self.title, &on.hint(Context::List, &keys));
         if self.rows.is_empty() {
-            put(
-                buf,
-                inner,
-                inner.x,
-                inner.y,
-                inner.width,
-                &self.empty,
-                theme.dim,
-            );
+            on.put(inner, &self.empty, on.theme.dim);
         }
         let rows = self.rows.iter().map(|(_, row)| row);
-        self.selection.draw(buf, inner, rows, theme);
+        self.selection.draw(on.buf, inner, rows, on.theme);
         None
     }
-}
-
-/// Keys with a word each, for the lower border of a list.
-pub fn hint(keymap: &Keymap, actions: &[(Action, &str)]) -> String {
-    let entry = |&(action, word): &(Action, &str)| {
-        Some(format!("{} {word}", keymap.key_for(Context::List, action)?))
-    };
-    actions
-        .iter()
-        .filter_map(entry)
-        .collect::<Vec<_>>()
-        .join("   ")
 }
 
 #[cfg(test)]
@@ -299,12 +260,12 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let list = List::new("Alternatives", rows(5)).select(|&i| i == 1);
         let shown = picture(60, 12, |buf, area| {
-            list.draw(buf, area, &keymap, &theme);
+            list.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("list", shown);
         let list = List::new("Open", rows(0)).empty("no sessions yet: Ctrl-s saves one");
         let shown = picture(60, 6, |buf, area| {
-            list.draw(buf, area, &keymap, &theme);
+            list.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("list_empty", shown);
     }
@@ -315,11 +276,11 @@ mod tests {
         let mut list = List::new("Branches", rows(30));
         survives_every_size(|buf, area| {
             list.handle(Action::Down);
-            list.draw(buf, area, &keymap, &theme);
+            list.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         let empty = List::new("Open", rows(0)).empty("nothing here");
         survives_every_size(|buf, area| {
-            empty.draw(buf, area, &keymap, &theme);
+            empty.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
     }
 }

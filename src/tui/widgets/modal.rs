@@ -6,12 +6,11 @@
 use std::fmt::Debug;
 
 use crossterm::event::KeyEvent;
-use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
+use super::overlay::Canvas;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::theme::Theme;
 
 /// What a key did to a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +44,8 @@ pub trait Modal: Debug {
     /// Settles what depends on the size of the screen; called before each drawing.
     fn prepare(&mut self, _area: Rect, _keymap: &Keymap) {}
 
-    /// Draws over an area; returns where the terminal's cursor stands, if it is to be seen.
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position>;
+    /// Draws; returns where the terminal's cursor stands, if it is to be seen.
+    fn draw(&self, on: &mut Canvas) -> Option<Position>;
 }
 
 /// What a key does to a text that is only read; `close` takes an action of [`Context::List`] and
@@ -61,10 +54,10 @@ pub trait Modal: Debug {
 pub fn read_key<T>(
     key: KeyEvent,
     keymap: &Keymap,
-    opener: Option<(Context, Action)>,
+    (context, opener): (Context, Action),
     close: impl FnOnce(Action) -> bool,
 ) -> Reply<T> {
-    if opener.is_some_and(|(context, action)| keymap.action(context, key) == Some(action)) {
+    if keymap.action(context, key) == Some(opener) {
         return Reply::Cancelled;
     }
     match keymap.action(Context::List, key) {

@@ -1,33 +1,114 @@
-//! The box an overlay stands in, and text put into cells without ever leaving them.
+//! Places on the screen, the box an overlay stands in, and text put into cells without ever leaving
+//! them.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::style::Style;
-use ratatui::text::Line;
-use ratatui::widgets::{Block, BorderType, Clear, Widget};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
 
+use super::panel::border;
+use crate::tui::action::Action;
+use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
 
-/// Writes text (made safe) from `x` on in row `y`, at most `max` cells, cut with `…`. Returns the
-/// column after it. Writes nothing outside `area`.
-pub fn put(
-    buf: &mut Buffer,
-    area: Rect,
-    x: u16,
-    y: u16,
-    max: u16,
-    text: &str,
-    style: impl Into<Style>,
-) -> u16 {
-    let area = area.intersection(buf.area);
-    if x < area.left() || x >= area.right() || y < area.top() || y >= area.bottom() {
-        return x;
+/// Where something over a screen is drawn, and with what.
+pub struct Canvas<'a> {
+    pub buf: &'a mut Buffer,
+    pub area: Rect,
+    pub keymap: &'a Keymap,
+    pub theme: &'a Theme,
+}
+
+impl<'a> Canvas<'a> {
+    /// What of an area is in the buffer.
+    pub fn new(
+        buf: &'a mut Buffer,
+        area: Rect,
+        keymap: &'a Keymap,
+        theme: &'a Theme,
+    ) -> Canvas<'a> {
+        Canvas {
+            area: area.intersection(buf.area),
+            buf,
+            keymap,
+            theme,
+        }
     }
-    let room = usize::from(max.min(area.right() - x));
+
+    /// As [`put`].
+    pub fn put(&mut self, place: Rect, text: &str, style: impl Into<Style>) -> Rect {
+        put(self.buf, place, text, style)
+    }
+
+    /// As [`boxed`].
+    pub fn boxed(&mut self, place: Rect, title: &str, hint: &str) -> Rect {
+        boxed(self.buf, place, title, hint, self.theme)
+    }
+
+    /// Keys of a context with a word each, for the lower border of a box.
+    pub fn hint(&self, context: Context, actions: &[(Action, &str)]) -> String {
+        let entry = |&(action, word): &(Action, &str)| {
+            Some(format!("{} {word}", self.keymap.key_for(context, action)?))
+        };
+        let entries: Vec<String> = actions.iter().filter_map(entry).collect();
+        entries.join("   ")
+    }
+}
+
+/// Writes text (made safe) into the first row of a place, cut with `…` where there is no room.
+/// Returns what is left of the place at its right. Writes nothing outside.
+pub fn put(buf: &mut Buffer, place: Rect, text: &str, style: impl Into<Style>) -> Rect {
+    let place = place.intersection(buf.area);
+    if place.is_empty() {
+        return place;
+    }
+    let room = usize::from(place.width);
     let clean = clean_line(text);
-    let (end, _) = buf.set_stringn(x, y, fit(&clean, room), room, style);
-    end
+    let (end, _) = buf.set_stringn(place.x, place.y, fit(&clean, room), room, style);
+    skip(place, end - place.x)
+}
+
+/// A place without its first columns.
+pub fn skip(place: Rect, columns: u16) -> Rect {
+    let columns = columns.min(place.width);
+    Rect {
+        x: place.x + columns,
+        width: place.width - columns,
+        ..place
+    }
+}
+
+/// A place without its first rows.
+pub fn below(place: Rect, rows: u16) -> Rect {
+    let rows = rows.min(place.height);
+    Rect {
+        y: place.y + rows,
+        height: place.height - rows,
+        ..place
+    }
+}
+
+/// Parts of one line with a gap between two, as many from the first on as there is room for; a
+/// space stands before the first.
+pub fn fitting<'a>(
+    parts: impl IntoIterator<Item = Vec<Span<'a>>>,
+    gap: &Span<'a>,
+    room: usize,
+) -> Vec<Span<'a>> {
+    let mut line = vec![Span::raw(" ")];
+    let mut used = 1;
+    for (i, part) in parts.into_iter().enumerate() {
+        let before = Some(gap.clone()).filter(|_| i > 0);
+        let part: Vec<Span> = before.into_iter().chain(part).collect();
+        used += part.iter().map(Span::width).sum::<usize>();
+        if used > room {
+            break;
+        }
+        line.extend(part);
+    }
+    line
 }
 
 /// Width of a text in cells once it is made safe, at most `u16::MAX`.
@@ -69,21 +150,13 @@ pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &The
     let room = usize::from(place.width - 4);
     let (title, hint) = (clean_line(title), clean_line(hint));
     let title = fit(&title, room).into_owned();
-    let mut block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(theme.focus)
-        .title(Line::styled(format!(" {title} "), theme.focus));
+    let mut block = border(theme.focus).title(Line::styled(format!(" {title} "), theme.focus));
     if !hint.is_empty() && width(&hint) <= room {
         let hint = Line::styled(format!(" {hint} "), theme.dim).right_aligned();
         block = block.title_bottom(hint);
     }
-    let inner = block.inner(place);
     block.render(place, buf);
-    Rect {
-        x: inner.x + 1,
-        width: inner.width - 2,
-        ..inner
-    }
+    place.inner(Margin::new(2, 1))
 }
 
 /// The first row to show of `len`, so that the selected one stands in the middle of the `height`
@@ -182,15 +255,7 @@ mod tests {
             let place = centered(area, 30, 8);
             let inner = boxed(buf, place, "a title 日本語", "Esc back", &theme);
             for y in 0..12 {
-                put(
-                    buf,
-                    inner,
-                    inner.x,
-                    inner.y + y,
-                    99,
-                    "wide 日本語 text\x1b[31m",
-                    theme.bad,
-                );
+                put(buf, below(inner, y), "wide 日本語 text\x1b[31m", theme.bad);
             }
         });
     }

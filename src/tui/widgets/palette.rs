@@ -1,205 +1,74 @@
 //! The command palette: find an action by a few letters of what it does, and run it.
 
-use crossterm::event::{KeyEvent, KeyModifiers};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Constraint::{Fill, Length};
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
+use ratatui::text::Line;
 
-use super::input::Input;
-use super::list::{ListRow, Selection, hint};
-use super::modal::{Modal, Reply};
-use super::overlay::{boxed, columns, put, rows};
+use super::finder::{Entry, Finder, Finding};
+use super::list::ListRow;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::theme::Theme;
 
-/// The palette: what is typed, and which of the matching actions is selected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Palette {
-    actions: Vec<Action>,
-    input: Input,
-    selection: Selection,
+static PALETTE: Finding<Action> = Finding {
+    title: "Commands",
+    sign: ":",
+    placeholder: "",
+    accept: "run",
+    gap: 0,
+    place,
+    typed: |_| None,
+    check: |_| Ok(()),
+    takes_typed: "",
+    nothing: |_, theme| vec![Line::styled("  no such command", theme.dim)],
+};
+
+fn place(area: Rect, _: usize) -> Rect {
+    let width = area.width.saturating_sub(4).clamp(1, 96).min(area.width);
+    let height = (area.height * 2 / 3).max(5).min(area.height);
+    Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 4,
+        width,
+        height,
+    }
 }
 
-impl Palette {
-    /// A palette over the actions that can be run now.
-    pub fn new(actions: &[Action]) -> Palette {
-        Palette {
-            actions: actions.to_vec(),
-            ..Palette::default()
+/// A palette over the actions that can be run now.
+pub fn palette(actions: impl IntoIterator<Item = Action>, keymap: &Keymap) -> Finder<Action> {
+    let entry = |action: Action| {
+        let mut contexts = Context::ALL.iter();
+        let key = contexts.find_map(|&context| keymap.key_for(context, action));
+        Entry {
+            value: action,
+            row: ListRow::new(action.describe(), key.unwrap_or_default()),
+            text: action.describe().into(),
+            name: action.short(),
         }
-    }
-
-    /// The actions that match what is typed, best first; those that match half as well as the best
-    /// only by chance are left out.
-    pub fn matches(&self) -> Vec<Action> {
-        let query = self.input.text();
-        let mut scored: Vec<(i32, Action)> = self
-            .actions
-            .iter()
-            .filter_map(|&action| {
-                let name = score(query, action.short()).map(|s| s + 8);
-                let sentence = score(query, action.describe());
-                Some((name.max(sentence)?, action))
-            })
-            .collect();
-        // Stable: equals stay in the order of the help.
-        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        let best = scored.first().map_or(0, |(score, _)| *score);
-        let good = scored
-            .into_iter()
-            .take_while(|(score, _)| score * 2 >= best);
-        good.map(|(_, action)| action).collect()
-    }
-}
-
-impl Modal for Palette {
-    type Output = Action;
-
-    fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Action> {
-        let typed = types(key);
-        let action = if typed {
-            None
-        } else {
-            keymap.action(Context::List, key)
-        };
-        let matches = self.matches();
-        match action {
-            Some(Action::Accept) => {
-                let chosen = self
-                    .selection
-                    .get(matches.len())
-                    .and_then(|i| matches.get(i));
-                return chosen.map_or(Reply::Open, |&action| Reply::Done(action));
-            }
-            Some(Action::Cancel) => return Reply::Cancelled,
-            Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
-                return Reply::Other(action);
-            }
-            Some(action) if self.selection.step(action, matches.len()) => {}
-            _ => {
-                if self.input.handle(key) {
-                    self.selection = Selection::default();
-                }
-            }
-        }
-        Reply::Open
-    }
-
-    fn paste(&mut self, text: &str) {
-        self.input.insert(text);
-        self.selection = Selection::default();
-    }
-
-    /// A box that keeps its place while the list gets shorter.
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let area = area.intersection(buf.area);
-        let width = area.width.saturating_sub(4).clamp(1, 96).min(area.width);
-        let height = (area.height * 2 / 3).max(5).min(area.height);
-        let place = Rect {
-            x: area.x + (area.width - width) / 2,
-            y: area.y + (area.height - height) / 4,
-            width,
-            height,
-        };
-        let hint = hint(keymap, &[(Action::Accept, "run"), (Action::Cancel, "back")]);
-        let inner = boxed(buf, place, "Commands", &hint, theme);
-        let [top, list] = rows([Length(1), Fill(1)], inner);
-        let [_, line] = columns([Length(2), Fill(1)], top);
-        put(buf, top, top.x, top.y, top.width, ":", theme.key);
-        let cursor = self.input.draw(buf, line, theme);
-
-        let matches = self.matches();
-        if matches.is_empty() {
-            put(
-                buf,
-                list,
-                list.x,
-                list.y,
-                list.width,
-                "  no such command",
-                theme.dim,
-            );
-        }
-        let row = |action: &Action| {
-            let mut contexts = Context::ALL.iter();
-            let key = contexts.find_map(|&c| keymap.key_for(c, *action));
-            ListRow::new(action.describe(), key.unwrap_or_default())
-        };
-        let found: Vec<ListRow> = matches.iter().map(row).collect();
-        self.selection.draw(buf, list, found.iter(), theme);
-        cursor
-    }
-}
-
-/// Whether a key types a character, in a list that is filtered by typing.
-pub fn types(key: KeyEvent) -> bool {
-    let modifiers = key.modifiers - KeyModifiers::SHIFT;
-    key.code.as_char().is_some() && modifiers.is_empty()
-}
-
-/// How well the letters of `query` are found, in order, in `text`; `None` if they are not. Letters
-/// that follow each other, and letters that start a word, count more. Spaces in the query and the
-/// case of letters do not matter. The best of all ways to match counts; the cost is the product of
-/// both lengths, and a query longer than the text is refused at once.
-pub fn score(query: &str, text: &str) -> Option<i32> {
-    if query.trim().is_empty() {
-        return Some(0);
-    }
-    let letters = |text: &str| {
-        text.chars()
-            .flat_map(char::to_lowercase)
-            .collect::<Vec<_>>()
     };
-    let text = letters(text);
-    let query: Vec<char> = letters(query)
-        .into_iter()
-        .filter(|c| !c.is_whitespace())
-        .collect();
-    if query.len() > text.len() {
-        return None;
-    }
-    // best[i]: the score of the query so far if its last letter is the text's letter i.
-    let mut best: Vec<Option<i32>> = Vec::new();
-    for (n, wanted) in query.iter().enumerate() {
-        let mut before = None;
-        let mut next = Vec::with_capacity(text.len());
-        for (i, letter) in text.iter().enumerate() {
-            let adjacent = i.checked_sub(1).and_then(|p| *best.get(p)?);
-            let so_far = if n == 0 {
-                Some(0)
-            } else {
-                adjacent.map(|s| s + 4).max(before)
-            };
-            let starts_word = i == 0 || !text[i - 1].is_alphanumeric();
-            let here = 1 + if starts_word { 3 } else { 0 };
-            next.push(so_far.filter(|_| letter == wanted).map(|s| s + here));
-            before = before.max(best.get(i).copied().flatten());
-        }
-        best = next;
-    }
-    best.into_iter().flatten().max()
+    let mut palette = Finder::searching(&PALETTE);
+    palette.set_entries(actions.into_iter().map(entry).collect());
+    palette
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::theme::Theme;
+    use crate::tui::widgets::modal::{Modal, Reply};
+    use crate::tui::widgets::overlay::Canvas;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
-    use crossterm::event::KeyCode;
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-    fn typed(text: &str) -> Palette {
+    fn typed(text: &str) -> Finder<Action> {
         let keymap = Keymap::default();
-        let mut palette = Palette::new(Action::ALL);
+        let mut palette = palette(Action::ALL.iter().copied(), &keymap);
         for c in text.chars() {
             palette.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &keymap);
         }
         palette
+    }
+
+    fn found(palette: &Finder<Action>) -> Vec<Action> {
+        palette.matches().iter().map(|entry| entry.value).collect()
     }
 
     #[test]
@@ -217,28 +86,10 @@ mod tests {
             ("rewind", Action::Rewind),
             ("clip", Action::CopyTrace),
         ] {
-            assert_eq!(typed(query).matches().first(), Some(&action), "{query}");
+            assert_eq!(found(&typed(query)).first(), Some(&action), "{query}");
         }
-        assert!(typed("xyzzy").matches().is_empty());
-        assert_eq!(typed("").matches(), Action::ALL, "nothing typed shows all");
-    }
-
-    #[test]
-    fn the_best_way_to_match_counts() {
-        assert_eq!(score("", "anything"), Some(0));
-        assert_eq!(
-            score("sa", "xsa s"),
-            Some(1 + 5),
-            "a later word must not hide the match"
-        );
-        assert!(
-            score("ab", "x ab") > score("ab", "a x b x"),
-            "a run beats two starts of words"
-        );
-        assert!(score("cs", "cut sentence") > score("cs", "focus"));
-        assert_eq!(score("ba", "ab"), None);
-        assert_eq!(score("aa", "a"), None);
-        assert_eq!(score("日本", "日 本"), Some(4 + 4));
+        assert!(found(&typed("xyzzy")).is_empty());
+        assert_eq!(found(&typed("")), Action::ALL, "nothing typed shows all");
     }
 
     #[test]
@@ -246,15 +97,16 @@ mod tests {
         let keymap = Keymap::default();
         let mut palette = typed("jkq");
         assert_eq!(palette.input.text(), "jkq", "no letter moves or quits");
-        let press =
-            |p: &mut Palette, code, modifiers| p.key(KeyEvent::new(code, modifiers), &keymap);
+        let press = |p: &mut Finder<Action>, code, modifiers| {
+            p.key(KeyEvent::new(code, modifiers), &keymap)
+        };
         assert_eq!(
             press(&mut palette, KeyCode::Enter, KeyModifiers::NONE),
             Reply::Open
         );
         let mut palette = typed("cut");
         press(&mut palette, KeyCode::Down, KeyModifiers::NONE);
-        let second = palette.matches()[1];
+        let second = found(&palette)[1];
         assert_eq!(
             press(&mut palette, KeyCode::Enter, KeyModifiers::NONE),
             Reply::Done(second)
@@ -274,7 +126,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let palette = typed("cut");
         let shown = picture(80, 24, |buf, area| {
-            palette.draw(buf, area, &keymap, &theme);
+            palette.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("palette_80x24", shown);
     }
@@ -285,7 +137,7 @@ mod tests {
         for query in ["", "日本語"] {
             let palette = typed(query);
             survives_every_size(|buf, area| {
-                palette.draw(buf, area, &keymap, &theme);
+                palette.draw(&mut Canvas::new(buf, area, &keymap, &theme));
             });
         }
     }

@@ -23,6 +23,16 @@ pub fn border(style: Style) -> Block<'static> {
         .border_style(style)
 }
 
+/// Where the text of a trace stands in a panel: one column of margin at its left, where marks are.
+pub fn text(panel: Rect) -> Rect {
+    Rect {
+        x: panel.x + 2,
+        y: panel.y + 1,
+        width: panel.width.saturating_sub(3),
+        height: panel.height.saturating_sub(2),
+    }
+}
+
 /// A panel: words in its borders, cut where there is no room.
 #[derive(Clone, Copy, Debug)]
 pub struct Panel<'a> {

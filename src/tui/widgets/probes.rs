@@ -1,6 +1,5 @@
 //! The probe timeline: what the model would have answered, had it been cut at each probe.
 
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
@@ -26,24 +25,6 @@ impl ProbeRun {
         self.answer
             .as_ref()
             .map_or_else(|| "–".into(), |a| fit(&clean_line(a), columns).into_owned())
-    }
-
-    /// The style of right, wrong, or unknown.
-    pub fn style(&self, theme: &Theme) -> Style {
-        match self.correct {
-            Some(true) => theme.good,
-            Some(false) => theme.bad,
-            None => theme.text,
-        }
-    }
-
-    /// ` ✓`, ` ✗`, or nothing.
-    pub fn sign(&self) -> &'static str {
-        match self.correct {
-            Some(true) => " ✓",
-            Some(false) => " ✗",
-            None => "",
-        }
     }
 }
 
@@ -86,13 +67,11 @@ pub fn timeline(runs: &[ProbeRun], width: usize, theme: &Theme) -> Line<'static>
         room = room.saturating_sub(fixed);
         let others = i * 3 + reserve;
         let bar = run.count.min(room.saturating_sub(others + 1));
-        let mut part = vec![Span::styled(label, run.style(theme))];
+        let style = theme.graded(run.correct, theme.text);
+        let mut part = vec![Span::styled(label, style)];
         if bar > 0 {
             room -= bar + 1;
-            part.push(Span::styled(
-                format!(" {}", "━".repeat(bar)),
-                run.style(theme),
-            ));
+            part.push(Span::styled(format!(" {}", "━".repeat(bar)), style));
         }
         if !last {
             part.push(Span::raw(" "));

@@ -2,15 +2,13 @@
 //! the value of a setting.
 
 use crossterm::event::KeyEvent;
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Position;
 
 use super::input::Input;
 use super::modal::{Modal, Reply};
-use super::overlay::{boxed, cells, centered, put};
+use super::overlay::{Canvas, below, cells, centered};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::theme::Theme;
 
 /// A question with room for one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,41 +69,24 @@ impl Modal for PromptLine {
         true
     }
 
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let key = |action| keymap.key_for(Context::Editor, action);
-        let hint: Vec<String> = [(Action::Submit, "take it"), (Action::Cancel, "back")]
-            .into_iter()
-            .filter_map(|(action, word)| Some(format!("{} {word}", key(action)?)))
-            .collect();
+    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+        let keys = [(Action::Submit, "take it"), (Action::Cancel, "back")];
+        let hint = on.hint(Context::Editor, &keys);
         let (note, style) = match &self.error {
-            Some(error) => (format!("✗ {error}"), theme.bad),
-            None => (self.note.clone(), theme.dim),
+            Some(error) => (format!("✗ {error}"), on.theme.bad),
+            None => (self.note.clone(), on.theme.dim),
         };
         let width = cells(&note).saturating_add(4).clamp(60, 100);
-        let place = centered(area.intersection(buf.area), width, 4);
-        let inner = boxed(buf, place, &self.title, &hint.join("   "), theme);
-        put(
-            buf,
-            inner,
-            inner.x,
-            inner.y.saturating_add(1),
-            inner.width,
-            &note,
-            style,
-        );
-        self.input.draw(buf, inner, theme)
+        let inner = on.boxed(centered(on.area, width, 4), &self.title, &hint);
+        on.put(below(inner, 1), &note, style);
+        self.input.draw(on.buf, inner, on.theme)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::theme::Theme;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyModifiers};
 
@@ -139,7 +120,7 @@ mod tests {
         prompt.error = Some("there is no such file".into());
         let theme = Theme::default();
         let shown = picture(80, 5, |buf, area| {
-            prompt.draw(buf, area, &keymap, &theme);
+            prompt.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("prompt_line_error", shown);
         prompt.key(key(KeyCode::Char('y')), &keymap);
@@ -151,7 +132,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         let prompt = PromptLine::new("日本語", "a note", "some text\u{1b}");
         survives_every_size(|buf, area| {
-            prompt.draw(buf, area, &keymap, &theme);
+            prompt.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
     }
 }

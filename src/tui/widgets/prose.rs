@@ -12,7 +12,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use crate::tui::sanitize::graphemes;
+use crate::tui::sanitize::{graphemes, width};
 
 /// Draws lines one under another, each broken at spaces where it is too long; what is below the
 /// area is left out. The text must be clean.
@@ -83,6 +83,55 @@ fn rows(clusters: &[(&str, usize)], max: usize) -> Vec<Range<usize>> {
         start += at + usize::from(end_of_word(at));
     }
     rows
+}
+
+/// One row: its parts, and what each is marked with.
+pub type KeptRow<M> = Vec<(String, M)>;
+
+/// Rows of texts in which every character counts: broken at line breaks and wherever a row of
+/// `columns` is full, behind a space where there is one in the second half of the row.
+pub fn kept_rows<T: AsRef<str>, M: Copy + PartialEq>(
+    parts: impl IntoIterator<Item = (T, M)>,
+    columns: usize,
+) -> Vec<KeptRow<M>> {
+    let columns = columns.max(1);
+    let mut rows = Vec::new();
+    let mut row: KeptRow<M> = Vec::new();
+    let mut used = 0;
+    for (text, mark) in parts {
+        for (cluster, wide) in graphemes(text.as_ref()) {
+            if cluster == "\n" {
+                rows.push(joined(std::mem::take(&mut row)));
+                used = 0;
+                continue;
+            }
+            if used + wide > columns && used > 0 {
+                let space = row.iter().rposition(|(c, _)| c == " ");
+                let at = space.filter(|at| *at >= row.len() / 2);
+                let rest = at.map_or_else(Vec::new, |at| row.split_off(at + 1));
+                rows.push(joined(std::mem::take(&mut row)));
+                used = rest.iter().map(|(c, _)| width(c)).sum();
+                row = rest;
+            }
+            row.push((cluster.to_owned(), mark));
+            used += wide;
+        }
+    }
+    if !row.is_empty() {
+        rows.push(joined(row));
+    }
+    rows
+}
+
+fn joined<M: Copy + PartialEq>(clusters: KeptRow<M>) -> KeptRow<M> {
+    let mut out: KeptRow<M> = Vec::new();
+    for (cluster, mark) in clusters {
+        match out.last_mut() {
+            Some((text, same)) if *same == mark => text.push_str(&cluster),
+            _ => out.push((cluster, mark)),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

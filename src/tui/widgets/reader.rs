@@ -1,53 +1,55 @@
-//! A text to read over the screen: wrapped to the room there is, every space and line break kept.
+//! Rows to read over the screen: a text, the keys.
 
 use std::convert::Infallible;
+use std::fmt::Debug;
 
 use crossterm::event::KeyEvent;
-use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::modal::{Modal, Reply, read_key};
-use super::overlay::{boxed, centered};
+use super::overlay::{Canvas, centered};
+use super::prose::{KeptRow, kept_rows};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
-use crate::tui::sanitize::{clean, graphemes};
+use crate::tui::sanitize::clean;
 use crate::tui::theme::Theme;
 
-/// Columns that read well.
-const WIDTH: u16 = 104;
+/// What is read.
+pub trait Readable: Debug {
+    /// Columns that read well.
+    const WIDTH: u16;
+    fn title(&self) -> &str;
+    /// The key that opened it closes it: the one of this action where it was pressed.
+    fn opener(&self) -> (Context, Action);
+    /// Its rows, each of at most so many columns.
+    fn rows(&self, columns: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>>;
+}
 
-/// A text and how far it is scrolled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextReader {
-    title: String,
-    /// The key that opened it, of this action on this screen, closes it.
-    opener: (Context, Action),
-    /// Safe to show.
-    text: String,
+/// Something to read, and how far it is scrolled.
+#[derive(Clone, Debug)]
+pub struct Reader<R> {
+    pub(super) what: R,
     /// First row shown.
-    scroll: usize,
-    /// Rows of the text and rows in sight, when it was last settled.
+    pub(super) scroll: usize,
+    /// Rows in all and rows in sight, when that was last settled.
     rows: usize,
     room: usize,
 }
 
-impl TextReader {
-    /// A text from anywhere; control sequences in it become visible.
-    pub fn new(title: &str, text: &str, opener: (Context, Action)) -> TextReader {
-        TextReader {
-            title: title.to_owned(),
-            opener,
-            text: clean(text).into_owned(),
+impl<R: Readable> Reader<R> {
+    pub fn new(what: R) -> Reader<R> {
+        Reader {
+            what,
             scroll: 0,
             rows: 1,
             room: 1,
         }
     }
 
-    /// Handles an action of [`Context::List`]; `true` if the text is to be closed.
-    fn handle(&mut self, action: Action) -> bool {
+    /// Handles an action of [`Context::List`]; `true` if it is to be closed.
+    pub(super) fn handle(&mut self, action: Action) -> bool {
         let page = self.room.saturating_sub(1).max(1);
         let last = self.rows.saturating_sub(self.room);
         self.scroll = match action {
@@ -64,39 +66,38 @@ impl TextReader {
         false
     }
 
-    /// The rows of the text in an area, and how many of them are seen at once.
-    fn layout(&self, area: Rect) -> (Vec<String>, usize) {
-        let most = place(area, usize::from(u16::MAX));
+    /// The rows in an area, and how many of them are seen at once.
+    fn layout(&self, area: Rect, keymap: &Keymap, theme: &Theme) -> (Vec<Line<'static>>, usize) {
+        let most = Self::place(area, usize::MAX);
         let columns = usize::from(most.width).saturating_sub(4).max(1);
-        let rows = wrap(&self.text, columns);
+        let rows = self.what.rows(columns, keymap, theme);
         (rows, usize::from(most.height).saturating_sub(2).max(1))
+    }
+
+    fn place(area: Rect, rows: usize) -> Rect {
+        let height = u16::try_from(rows.saturating_add(2)).unwrap_or(u16::MAX);
+        centered(area, R::WIDTH, height)
     }
 }
 
-impl Modal for TextReader {
+impl<R: Readable> Modal for Reader<R> {
     type Output = Infallible;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
-        read_key(key, keymap, Some(self.opener), |action| self.handle(action))
+        let opener = self.what.opener();
+        read_key(key, keymap, opener, |action| self.handle(action))
     }
 
-    fn prepare(&mut self, area: Rect, _keymap: &Keymap) {
-        let (rows, room) = self.layout(area);
+    fn prepare(&mut self, area: Rect, keymap: &Keymap) {
+        let (rows, room) = self.layout(area, keymap, &Theme::default());
         (self.rows, self.room) = (rows.len(), room);
         self.scroll = self.scroll.min(self.rows.saturating_sub(self.room));
     }
 
-    fn draw(
-        &self,
-        buf: &mut Buffer,
-        area: Rect,
-        keymap: &Keymap,
-        theme: &Theme,
-    ) -> Option<Position> {
-        let area = area.intersection(buf.area);
-        let (rows, room) = self.layout(area);
+    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+        let (rows, room) = self.layout(on.area, on.keymap, on.theme);
         let first = self.scroll.min(rows.len().saturating_sub(room));
-        let key = |action| keymap.key_for(Context::List, action);
+        let key = |action| on.keymap.key_for(Context::List, action);
         let mut hint = String::new();
         if let (Some(up), Some(down)) = (key(Action::Up), key(Action::Down))
             && rows.len() > room
@@ -104,39 +105,52 @@ impl Modal for TextReader {
             let last = (first + room).min(rows.len());
             hint = format!("{up} {down}   {}–{last} of {}   ", first + 1, rows.len());
         }
-        if let Some(back) = key(Action::Cancel) {
-            hint += &format!("{back} back");
-        }
-        let inner = boxed(buf, place(area, rows.len()), &self.title, &hint, theme);
+        hint += &on.hint(Context::List, &[(Action::Cancel, "back")]);
+        let inner = on.boxed(Self::place(on.area, rows.len()), self.what.title(), &hint);
         for (row, at) in rows.into_iter().skip(first).zip(inner.rows()) {
-            Line::styled(row, theme.text).render(at, buf);
+            row.render(at, on.buf);
         }
         None
     }
 }
 
-fn place(area: Rect, rows: usize) -> Rect {
-    let height = u16::try_from(rows.saturating_add(2)).unwrap_or(u16::MAX);
-    centered(area, WIDTH, height)
+/// A text, wrapped to the room there is, every space and line break kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    title: String,
+    opener: (Context, Action),
+    /// Safe to show.
+    text: String,
 }
 
-/// Breaks at line breaks, and wherever a row is full: in a prompt every character counts, so none
-/// is left out for a better break.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut rows = Vec::new();
-    for line in text.split('\n') {
-        let (mut row, mut used) = (String::new(), 0);
-        for (cluster, width) in graphemes(line) {
-            if used + width > columns && used > 0 {
-                rows.push(std::mem::take(&mut row));
-                used = 0;
-            }
-            row.push_str(cluster);
-            used += width;
+impl Text {
+    /// A text from anywhere; control sequences in it become visible.
+    pub fn new(title: String, text: &str, opener: (Context, Action)) -> Text {
+        Text {
+            title,
+            opener,
+            text: clean(text).into_owned(),
         }
-        rows.push(row);
     }
-    rows
+}
+
+impl Readable for Text {
+    const WIDTH: u16 = 104;
+
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn opener(&self) -> (Context, Action) {
+        self.opener
+    }
+
+    fn rows(&self, columns: usize, _: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
+        let rows = kept_rows([(&self.text, ())], columns).into_iter();
+        let text = |row: KeptRow<()>| row.into_iter().map(|(text, ())| text).collect::<String>();
+        rows.map(|row| Line::styled(text(row), theme.text))
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -147,17 +161,23 @@ mod tests {
     const PROMPT: &str =
         "<|im_start|>user\nHow many r's are in \"raspberry\"?  \u{1b}[2J<|im_end|>\n<think>\n";
 
-    fn reader(text: &str) -> TextReader {
-        TextReader::new("Prompt", text, (Context::Explore, Action::ShowPrompt))
+    fn reader(text: &str) -> Reader<Text> {
+        let opener = (Context::Explore, Action::ShowPrompt);
+        Reader::new(Text::new("Prompt".into(), text, opener))
     }
 
     #[test]
     fn every_character_is_there_and_none_does_anything() {
-        assert_eq!(wrap("ab  cd\n\ne", 3), ["ab ", " cd", "", "e"]);
-        assert_eq!(wrap("日本語", 5), ["日本", "語"]);
+        let rows = |text, columns| {
+            let rows = kept_rows([(text, ())], columns);
+            let text = |row: &KeptRow<()>| row.iter().map(|(t, ())| &**t).collect::<String>();
+            rows.iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(rows("ab  cd\n\ne", 3), ["ab ", " cd", "", "e"]);
+        assert_eq!(rows("日本語", 5), ["日本", "語"]);
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(60, 12, |buf, area| {
-            reader(PROMPT).draw(buf, area, &keymap, &theme);
+            reader(PROMPT).draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         assert!(shown.contains("<|im_start|>user"), "{shown}");
         assert!(shown.contains("<think>"), "{shown}");
@@ -175,12 +195,12 @@ mod tests {
             assert!(!reader.handle(Action::PageDown));
         }
         let end = picture(60, 12, |buf, area| {
-            reader.draw(buf, area, &keymap, &theme);
+            reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         assert!(end.contains("line 50"), "{end}");
         reader.handle(Action::Up);
         let up = picture(60, 12, |buf, area| {
-            reader.draw(buf, area, &keymap, &theme);
+            reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         assert!(!up.contains("line 50") && up.contains("line 49"), "{up}");
         let v = KeyEvent::from(crossterm::event::KeyCode::Char('v'));
@@ -197,7 +217,7 @@ mod tests {
         let mut reader = reader(PROMPT);
         survives_every_size(|buf, area| {
             reader.prepare(area, &keymap);
-            reader.draw(buf, area, &keymap, &theme);
+            reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
     }
 }

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::overlay::{cells, put, scroll_to};
+use super::overlay::{cells, put, scroll_to, skip};
 use crate::tui::theme::Theme;
 
 /// Columns between two columns.
@@ -109,9 +109,17 @@ impl<'a, T> Table<'a, T> {
                 break;
             }
             let mut cell = |place: Rect, text: &str, style: Style| {
-                let own = cells(text).min(size);
-                let at = if column.right { x + size - own } else { x };
-                put(buf, place, at, place.y, size, text, style);
+                let free = if column.right {
+                    size - cells(text).min(size)
+                } else {
+                    0
+                };
+                let place = skip(place, x - area.x + free);
+                let place = Rect {
+                    width: place.width.min(size),
+                    ..place
+                };
+                put(buf, place, text, style);
             };
             cell(head, column.head, theme.dim);
             for (row, place) in &places {

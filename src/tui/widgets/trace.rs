@@ -9,36 +9,33 @@ pub mod layout;
 pub mod paint;
 pub mod view;
 
+use strum::{IntoStaticStr, VariantArray};
+
+use super::list::neighbour;
 use s1_core::trace::Token;
 
 /// What the colours of the trace mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Heat {
     #[default]
     Off,
     /// How unsure the model was.
     Entropy,
     /// How near it was to ending.
+    #[strum(serialize = "P(end)")]
     PEnd,
 }
 
 impl Heat {
     /// The next of the three.
     pub fn next(self) -> Heat {
-        match self {
-            Heat::Off => Heat::Entropy,
-            Heat::Entropy => Heat::PEnd,
-            Heat::PEnd => Heat::Off,
-        }
+        neighbour(Heat::VARIANTS, self, true)
     }
 
     /// What it is called on screen.
     pub fn name(self) -> &'static str {
-        match self {
-            Heat::Off => "off",
-            Heat::Entropy => "entropy",
-            Heat::PEnd => "P(end)",
-        }
+        self.into()
     }
 
     /// Where a token stands between cold (0) and hot (1).
@@ -62,6 +59,15 @@ pub struct GradedAnswer {
     pub answer: String,
     /// Whether it is right, where a reference was given.
     pub correct: Option<bool>,
+}
+
+/// ` ✓`, ` ✗`, or nothing where there is no reference.
+pub fn grade_sign(correct: Option<bool>) -> &'static str {
+    match correct {
+        Some(true) => " ✓",
+        Some(false) => " ✗",
+        None => "",
+    }
 }
 
 impl GradedAnswer {

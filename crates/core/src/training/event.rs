@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::{duration, grouped, size};
+
 /// What happens, in order. Written as one JSON object: a line of `s1-tui train --json`, a record in
 /// the database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,59 @@ pub struct ExamplePiece {
     pub text: String,
     /// Whether the model learns to write it.
     pub loss: bool,
+}
+
+impl TrainPlan {
+    /// What it comes to, in words: the data, what the block size cuts of them, the run, and what is
+    /// left out, if anything is.
+    pub fn facts(&self) -> [Vec<String>; 5] {
+        let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
+        let data = vec![
+            format!(
+                "{} examples, the longest {} tokens",
+                grouped(self.examples),
+                grouped(self.longest)
+            ),
+            format!(
+                "{} tokens, {:.0} % carry loss",
+                grouped(self.tokens),
+                share(self.targets, self.tokens)
+            ),
+        ];
+        let turns = vec![
+            format!(
+                "{} turns of {} records carry loss",
+                grouped(self.turns),
+                grouped(self.records)
+            ),
+            format!("{} of them with a thought", grouped(self.thoughts)),
+        ];
+        let cut = format!(
+            "✂ cut by the block size: {} = {:.1} %",
+            grouped(self.cut),
+            share(self.cut, self.examples)
+        );
+        let run = vec![
+            format!(
+                "{} steps, about {}",
+                grouped(self.steps),
+                duration(self.seconds)
+            ),
+            format!(
+                "{}, {} parameters",
+                size(self.memory),
+                grouped(self.parameters)
+            ),
+        ];
+        let broken = match self.broken {
+            0 => Vec::new(),
+            lines => vec![format!(
+                "! {} lines are left out as unusable",
+                grouped(lines)
+            )],
+        };
+        [data, turns, vec![cut], run, broken]
+    }
 }
 
 /// What a training can be told while it runs.

@@ -52,8 +52,9 @@ impl RoundedBlock {
         let inverse = if max > 0.0 { MAX_QUANT / max } else { 0.0 };
         let mut quants = [0i32; BLOCK];
         for (quant, value) in quants.iter_mut().zip(values) {
-            // What is not a number must not become one that no block can hold.
-            *quant = nearest((value * inverse).max(-MAX_QUANT).min(MAX_QUANT));
+            // `clamp` would leave what is not a number as it is, which no block can hold.
+            let bounded = (value * inverse).max(-MAX_QUANT);
+            *quant = nearest(bounded.min(MAX_QUANT));
         }
         for (i, quant) in quants.iter().enumerate() {
             let high = (quant + 128) >> 8;

@@ -245,7 +245,7 @@ impl Db {
     pub fn remove_training(&mut self, name: &str) -> Result<()> {
         let id = self.training_id(name)?;
         let training = self.training(name)?;
-        if let Some(open) = training.filter(|t| t.state.is_open() && !t.is_interrupted()) {
+        if let Some(open) = training.map(Training::seen).filter(Training::is_open) {
             bail!(
                 "training {name:?} is {}; end it first (s1-tui trainings {name} --stop, or --kill)",
                 open.state.name()

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::{App, MAX_LANES};
-use crate::tui::app::overlay::Question;
 use crate::tui::app::params;
 use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
@@ -59,49 +58,15 @@ enum Choice {
     Model,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct LanesToCompare;
-
-impl Question<Preset> for LanesToCompare {
-    fn answered(&self, app: &mut App, preset: Preset) -> Result<(), String> {
-        app.compare.preset = Some(preset);
-        app.compare.plan = preset.strategies();
-        app.plan_changed();
-        Ok(())
-    }
-}
-
-/// What the lane at a place does.
-impl Question<Choice> for Place {
-    fn answered(&self, app: &mut App, choice: Choice) -> Result<(), String> {
-        app.choose_strategy(*self, choice);
-        Ok(())
-    }
-}
-
-/// Which model the lane at a place asks.
-impl Question<PathBuf> for Place {
-    fn answered(&self, app: &mut App, model: PathBuf) -> Result<(), String> {
-        app.set_lane_model(*self, model);
-        Ok(())
-    }
-}
-
-/// The figure or the word that a lane's strategy needs.
-#[derive(Debug, PartialEq, Eq)]
-struct Told(Place, &'static str);
-
-impl Question<String> for Told {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        app.set_strategy(self.0, self.1, &text)
-    }
-}
-
 impl App {
     pub(super) fn open_presets(&mut self) {
         let rows = Preset::ALL.map(|p| (p, ListRow::new(p.name(), p.about())));
         let list = List::new("Lanes to compare", rows).select(|p| Some(*p) == self.compare.preset);
-        self.ask_over(LanesToCompare, list);
+        self.ask_over(list, |app, preset| {
+            app.compare.preset = Some(preset);
+            app.compare.plan = preset.strategies();
+            app.plan_changed();
+        });
     }
 
     pub(super) fn open_strategies(&mut self, place: Place) {
@@ -110,7 +75,8 @@ impl App {
             Place::New => "A lane more",
             Place::At(_) => "What this lane does",
         };
-        self.ask_over(place, List::new(title, rows));
+        let list = List::new(title, rows);
+        self.ask_over(list, move |app, choice| app.choose_strategy(place, choice));
     }
 
     fn choose_strategy(&mut self, place: Place, choice: Choice) {
@@ -118,8 +84,12 @@ impl App {
             Choice::Free => self.put_lane(place, Strategy::natural()),
             Choice::NoThinking => self.put_lane(place, Strategy::no_thinking()),
             Choice::Share(n, d) => self.put_lane(place, Strategy::limited(Limit::Natural(n, d))),
-            Choice::Tell(key) => self.ask_over(Told(place, key), line(key)),
-            Choice::Model => self.ask_for_model(place),
+            Choice::Tell(key) => self.ask_over(line(key), move |app, text| {
+                app.set_strategy(place, key, &text)
+            }),
+            Choice::Model => {
+                self.ask_for_model(move |app, path| app.set_lane_model(place, path));
+            }
         }
     }
 

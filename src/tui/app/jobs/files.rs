@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Job, JobContext, sentence};
-use crate::tui::app::App;
+use anyhow::Result;
+
+use super::{Job, JobContext, Tell};
 use s1_engine::catalog;
 use s1_plot::Figure;
 use s1_store::session::{self, Document, Saved};
@@ -15,12 +16,8 @@ pub struct FindSessions;
 impl Job for FindSessions {
     type Output = Vec<Saved>;
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Vec<Saved>)) {
-        tell(session::list(&context.sessions));
-    }
-
-    fn done(app: &mut App, sessions: Vec<Saved>) {
-        app.on_sessions(sessions);
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        Ok(session::list(&context.sessions))
     }
 }
 
@@ -29,15 +26,10 @@ impl Job for FindSessions {
 pub struct OpenSession(pub PathBuf);
 
 impl Job for OpenSession {
-    type Output = (PathBuf, Result<Document, String>);
+    type Output = Document;
 
-    fn run(self, _: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let read = sentence(Document::read(&self.0));
-        tell((self.0, read));
-    }
-
-    fn done(app: &mut App, (path, read): Self::Output) {
-        app.on_opened(path, read);
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        Document::read(&self.0)
     }
 }
 
@@ -48,13 +40,9 @@ pub struct FindModels;
 impl Job for FindModels {
     type Output = Vec<catalog::CatalogEntry>;
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let found = catalog::find(&context.models).into_iter();
-        tell(found.chain(catalog::bundled()).collect());
-    }
-
-    fn done(app: &mut App, entries: Self::Output) {
-        app.on_models(entries);
+        Ok(found.chain(catalog::bundled()).collect())
     }
 }
 
@@ -66,14 +54,10 @@ pub struct SaveFigure {
 }
 
 impl Job for SaveFigure {
-    type Output = Result<PathBuf, String>;
+    type Output = PathBuf;
 
-    fn run(self, _: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let written = s1_plot::write(&self.figure, &self.path);
-        tell(sentence(written.map(|()| self.path)));
-    }
-
-    fn done(app: &mut App, written: Self::Output) {
-        app.on_figure(written);
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        s1_plot::write(&self.figure, &self.path)?;
+        Ok(self.path)
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::{Job, JobContext, sentence};
-use crate::tui::app::App;
+use super::{Job, JobContext, Tell};
 use s1_store::Db;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
@@ -22,17 +21,11 @@ fn open(database: &Path) -> Result<Db> {
 pub struct FindRuns;
 
 impl Job for FindRuns {
-    type Output = Result<Vec<RunSummary>, String>;
+    type Output = Vec<RunSummary>;
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let db = Db::open_to_read(&context.database);
-        tell(sentence(
-            db.and_then(|db| db.map_or(Ok(Vec::new()), |db| db.runs())),
-        ));
-    }
-
-    fn done(app: &mut App, listed: Self::Output) {
-        app.on_runs(listed);
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        let db = Db::open_to_read(&context.database)?;
+        db.map_or(Ok(Vec::new()), |db| db.runs())
     }
 }
 
@@ -41,15 +34,10 @@ impl Job for FindRuns {
 pub struct ReadRun(pub String);
 
 impl Job for ReadRun {
-    type Output = (String, Result<Run, String>);
+    type Output = Run;
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let read = open(&context.database).and_then(|db| db.run(&self.0));
-        tell((self.0, sentence(read)));
-    }
-
-    fn done(app: &mut App, (name, read): Self::Output) {
-        app.on_run(&name, read);
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        open(&context.database)?.run(&self.0)
     }
 }
 
@@ -62,16 +50,10 @@ pub struct ReadRows {
 }
 
 impl Job for ReadRows {
-    type Output = (String, Result<Vec<Row>, String>);
+    type Output = Vec<Row>;
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let ReadRows { name, known } = self;
-        let read = open(&context.database).and_then(|db| db.rows_beyond(&name, &known));
-        tell((name, sentence(read)));
-    }
-
-    fn done(app: &mut App, (name, read): Self::Output) {
-        app.on_rows(&name, read);
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        open(&context.database)?.rows_beyond(&self.name, &self.known)
     }
 }
 
@@ -85,24 +67,14 @@ pub struct ReadTrace {
     pub sample: usize,
 }
 
-impl ReadTrace {
-    fn read(&self, database: &Path) -> Result<Document> {
+impl Job for ReadTrace {
+    type Output = Document;
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let row = self.run.rows.get(self.row);
         let row = row.context("there is no such problem")?;
         let sample = row.samples.get(self.sample);
         let sample = sample.context("there is no such answer")?;
-        open(database)?.document(&self.run, row, sample)
-    }
-}
-
-impl Job for ReadTrace {
-    type Output = Result<Document, String>;
-
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        tell(sentence(self.read(&context.database)));
-    }
-
-    fn done(app: &mut App, read: Self::Output) {
-        app.on_trace(read);
+        open(&context.database)?.document(&self.run, row, sample)
     }
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Job, JobContext, sentence};
-use crate::tui::app::App;
+use super::{Job, JobContext, Tell};
 use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
@@ -30,7 +29,7 @@ pub struct StartSweep {
 
 impl StartSweep {
     /// The plan with its problems read and its run named.
-    fn read(self, context: &JobContext, tell: &mut dyn FnMut(Progress)) -> Result<sweep::Plan> {
+    fn read(self, context: &JobContext, tell: Tell) -> Result<sweep::Plan> {
         let StartSweep {
             model,
             plan,
@@ -47,7 +46,8 @@ impl StartSweep {
         }
         let name = plan.name.clone().unwrap_or_else(|| {
             let prefix = prefix.unwrap_or_else(|| problems.name.clone());
-            format!("{prefix}-{}", stamp())
+            // Later ones sort after earlier ones.
+            format!("{prefix}-{:x}", files::now())
         });
         let mut prompt = problems.prompt.clone();
         if !request.system.is_empty() {
@@ -79,42 +79,12 @@ impl StartSweep {
     }
 }
 
-/// What a sweep tells of.
-#[derive(Debug)]
-pub enum SweepOutput {
-    Progress(Progress),
-    /// Its end, with one sentence if it was a fault.
-    Ended(Result<(), String>),
-}
-
 impl Job for StartSweep {
-    type Output = SweepOutput;
+    type Output = ();
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(SweepOutput)) {
+    fn run(self, context: &JobContext, tell: Tell) -> Result<()> {
         let control = self.control.clone();
-        let mut progress = |progress| tell(SweepOutput::Progress(progress));
-        let plan = self.read(context, &mut progress);
-        let ended = plan.and_then(|plan| sweep::run(&plan, &control, &mut progress));
-        tell(SweepOutput::Ended(sentence(ended.map(|_| ()))));
+        let plan = self.read(context, tell)?;
+        sweep::run(&plan, &control, tell).map(|_| ())
     }
-
-    fn done(app: &mut App, output: SweepOutput) {
-        match output {
-            SweepOutput::Progress(progress) => app.on_sweep(progress),
-            SweepOutput::Ended(outcome) => app.on_sweep_ended(outcome),
-        }
-    }
-}
-
-/// Seconds since 2020 in base 36: short, and later ones sort after earlier ones.
-fn stamp() -> String {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut rest = files::now().saturating_sub(1_577_836_800);
-    let mut out = Vec::new();
-    while rest > 0 || out.is_empty() {
-        out.push(DIGITS[(rest % 36) as usize]);
-        rest /= 36;
-    }
-    out.reverse();
-    String::from_utf8_lossy(&out).into_owned()
 }

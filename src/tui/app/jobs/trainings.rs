@@ -1,12 +1,11 @@
 //! Trainings: read out of the database, planned, started, told, opened, exported.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Job, JobContext, sentence};
-use crate::tui::app::App;
-use crate::tui::app::train::{Listed, Purpose, TrainingUpdate, TrainingsSnapshot};
+use super::{Job, JobContext, Tell};
+use crate::tui::app::train::{Purpose, TrainingUpdate, TrainingsSnapshot};
 use s1_core::training::{TrainConfig, TrainOrder};
 use s1_lab::curate::CurationReport;
 use s1_lab::training::{self, Preview};
@@ -21,26 +20,6 @@ const EXAMPLES: usize = 8;
 #[derive(Debug, PartialEq)]
 pub struct ReadTrainings(pub Option<(String, (usize, i64))>);
 
-impl ReadTrainings {
-    fn read(self, database: &Path) -> Result<TrainingsSnapshot> {
-        let Some(db) = Db::open_to_read(database)? else {
-            return Ok(TrainingsSnapshot::default());
-        };
-        let listed = |training: Training| Listed {
-            interrupted: training.is_interrupted(),
-            training,
-        };
-        let list: Vec<Listed> = db.trainings()?.into_iter().map(listed).collect();
-        let watched = self.0.and_then(|(name, after)| {
-            let found = list.iter().find(|l| l.training.name == name)?;
-            Some((&found.training, after))
-        });
-        let news = watched.map(|(training, after)| update(&db, training, after));
-        let news = news.transpose()?;
-        Ok(TrainingsSnapshot { list, news })
-    }
-}
-
 fn update(db: &Db, training: &Training, after: (usize, i64)) -> Result<TrainingUpdate> {
     let mut checkpoints = s1_train::checkpoints(training.folder());
     checkpoints.sort_by_key(|c| std::cmp::Reverse(c.step));
@@ -54,14 +33,20 @@ fn update(db: &Db, training: &Training, after: (usize, i64)) -> Result<TrainingU
 }
 
 impl Job for ReadTrainings {
-    type Output = Result<TrainingsSnapshot, String>;
+    type Output = TrainingsSnapshot;
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        tell(sentence(self.read(&context.database)));
-    }
-
-    fn done(app: &mut App, read: Self::Output) {
-        app.on_trainings(read);
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        let Some(db) = Db::open_to_read(&context.database)? else {
+            return Ok(TrainingsSnapshot::default());
+        };
+        let list: Vec<Training> = db.trainings()?.into_iter().map(Training::seen).collect();
+        let watched = self.0.and_then(|(name, after)| {
+            let found = list.iter().find(|training| training.name == name)?;
+            Some((found, after))
+        });
+        let news = watched.map(|(training, after)| update(&db, training, after));
+        let news = news.transpose()?;
+        Ok(TrainingsSnapshot { list, news })
     }
 }
 
@@ -70,14 +55,10 @@ impl Job for ReadTrainings {
 pub struct PlanTraining(pub TrainConfig);
 
 impl Job for PlanTraining {
-    type Output = Result<Preview, String>;
+    type Output = Preview;
 
-    fn run(self, _: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        tell(sentence(training::preview(&self.0, EXAMPLES)));
-    }
-
-    fn done(app: &mut App, plan: Self::Output) {
-        app.on_training_planned(plan);
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        training::preview(&self.0, EXAMPLES)
     }
 }
 
@@ -86,14 +67,10 @@ impl Job for PlanTraining {
 pub struct ReadCuration(pub PathBuf);
 
 impl Job for ReadCuration {
-    type Output = Result<Box<CurationReport>, String>;
+    type Output = Box<CurationReport>;
 
-    fn run(self, _: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        tell(sentence(CurationReport::read(&self.0).map(Box::new)));
-    }
-
-    fn done(app: &mut App, read: Self::Output) {
-        app.on_curation(read);
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        CurationReport::read(&self.0).map(Box::new)
     }
 }
 
@@ -107,16 +84,11 @@ pub struct StartTraining {
 }
 
 impl Job for StartTraining {
-    type Output = (String, Result<(), String>);
+    type Output = ();
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let name = Some(self.name.as_str());
-        let started = training::start(self.config, name, &context.database, self.resume);
-        tell((self.name, sentence(started.map(|_| ()))));
-    }
-
-    fn done(app: &mut App, (name, outcome): Self::Output) {
-        app.on_training_started(&name, outcome);
+        training::start(self.config, name, &context.database, self.resume).map(|_| ())
     }
 }
 
@@ -125,18 +97,10 @@ impl Job for StartTraining {
 pub struct OrderTraining(pub String, pub TrainOrder);
 
 impl Job for OrderTraining {
-    type Output = Result<(), String>;
+    type Output = ();
 
-    fn run(self, context: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let OrderTraining(name, order) = self;
-        let db = Db::open(&context.database);
-        tell(sentence(
-            db.and_then(|mut db| db.order_training(&name, order)),
-        ));
-    }
-
-    fn done(app: &mut App, given: Self::Output) {
-        app.on_ordered(given);
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        Db::open(&context.database)?.order_training(&self.0, self.1)
     }
 }
 
@@ -146,19 +110,15 @@ pub struct OpenTrained {
     pub training: Box<Training>,
     /// The checkpoint; `None` is the result.
     pub step: Option<usize>,
+    /// What is done with it then.
     pub purpose: Purpose,
 }
 
 impl Job for OpenTrained {
-    type Output = (OpenTrained, Result<PathBuf, String>);
+    type Output = PathBuf;
 
-    fn run(self, _: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let found = sentence(training::opened(&self.training, self.step));
-        tell((self, found));
-    }
-
-    fn done(app: &mut App, (asked, found): Self::Output) {
-        app.on_trained(&asked.training, asked.purpose, found);
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        training::opened(&self.training, self.step)
     }
 }
 
@@ -172,14 +132,9 @@ pub struct ExportTrained {
 }
 
 impl Job for ExportTrained {
-    type Output = Result<PathBuf, String>;
+    type Output = PathBuf;
 
-    fn run(self, _: &JobContext, tell: &mut dyn FnMut(Self::Output)) {
-        let written = training::export(&self.training, self.step, self.product);
-        tell(sentence(written));
-    }
-
-    fn done(app: &mut App, written: Self::Output) {
-        app.on_exported(written);
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        training::export(&self.training, self.step, self.product)
     }
 }

@@ -1,14 +1,11 @@
 //! What keys do on the plots screen, and what comes back from the database.
 
-use std::path::PathBuf;
-
-use super::{MOST_SHOWN, PlotPane};
+use super::{Chart, MOST_SHOWN, PlotPane};
 use crate::config::expand_home;
 use crate::tui::action::Action;
+use crate::tui::app::App;
 use crate::tui::app::jobs::files::SaveFigure;
 use crate::tui::app::jobs::runs::{FindRuns, ReadRows, ReadRun, ReadTrace};
-use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{List, ListRow};
@@ -16,27 +13,6 @@ use crate::tui::widgets::prompt_line::PromptLine;
 use s1_plot::curves::CurveSource;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
-
-/// Which line of the chart is shown or hidden; the list stays.
-#[derive(Debug, PartialEq, Eq)]
-struct LineShown;
-
-impl Question<usize> for LineShown {
-    fn answered(&self, app: &mut App, line: usize) -> Result<(), String> {
-        app.toggle_line(line);
-        Ok(())
-    }
-}
-
-/// The file that the figure is written to.
-#[derive(Debug, PartialEq, Eq)]
-struct FigureFile;
-
-impl Question<String> for FigureFile {
-    fn answered(&self, app: &mut App, path: String) -> Result<(), String> {
-        app.save_figure(&path)
-    }
-}
 
 impl App {
     /// Goes to the plots; the runs are listed anew.
@@ -49,7 +25,7 @@ impl App {
     pub fn look_for_runs(&mut self) {
         if self.screen == Screen::Plots && !self.plots.listing {
             self.plots.listing = true;
-            self.start(FindRuns);
+            self.start(FindRuns, App::on_runs);
         }
     }
 
@@ -63,31 +39,29 @@ impl App {
             A::PageUp | A::PageDown | A::Home | A::End => self.plots.go(action),
             A::OpenPoint => self.open_point(),
             A::ZoomIn | A::ZoomOut => {
-                let (figure, view) = self.plots.chart();
-                let figure = figure.clone();
-                chart::zoom(&figure, view, action == A::ZoomIn);
+                let Chart { curves, view } = self.plots.chart_mut();
+                chart::zoom(&curves.figure, view, action == A::ZoomIn);
             }
             A::ZoomAll => {
-                let (_, view) = self.plots.chart();
-                view.window = None;
-                view.cursor = None;
+                let view = &mut self.plots.chart_mut().view;
+                (view.window, view.cursor) = (None, None);
             }
             A::LogAxis => {
                 self.plots.log = !self.plots.log;
-                self.plots.view.window = None;
-                self.plots.lengths_view.window = None;
+                self.plots.accuracy.view.window = None;
+                self.plots.lengths.view.window = None;
                 self.plots.refresh();
             }
             A::CountedTokens => {
                 self.plots.counted = self.plots.counted.other();
-                self.plots.view.window = None;
+                self.plots.accuracy.view.window = None;
                 self.plots.refresh();
             }
             A::Ink => {
-                let ink = self.plots.view.ink.next();
-                self.plots.view.ink = ink;
-                self.plots.lengths_view.ink = ink;
-                self.say(Tone::Info, format!("Drawn with {}.", chart::ink_name(ink)));
+                let ink = self.plots.accuracy.view.ink.next();
+                self.plots.accuracy.view.ink = ink;
+                self.plots.lengths.view.ink = ink;
+                self.tell(format!("Drawn with {}.", chart::ink_name(ink)));
             }
             A::Lines => self.open_lines(0),
             A::Anchor => self.set_anchor(),
@@ -209,7 +183,11 @@ impl App {
                 let known = run.rows.iter().map(|row| row.problem).collect();
                 let name = listed.name.clone();
                 if self.awaits(&name) {
-                    self.start(ReadRows { name, known });
+                    let job = ReadRows {
+                        name: name.clone(),
+                        known,
+                    };
+                    self.start(job, move |app, read| app.on_rows(&name, read));
                 }
             }
         }
@@ -218,7 +196,8 @@ impl App {
     /// Reads a run as a whole.
     pub(super) fn read_run(&mut self, name: String) {
         if self.awaits(&name) {
-            self.start(ReadRun(name));
+            let job = ReadRun(name.clone());
+            self.start(job, move |app, read| app.on_run(&name, read));
         }
     }
 
@@ -235,34 +214,26 @@ impl App {
     /// Takes a run in.
     pub fn on_run(&mut self, name: &str, read: Result<Run, String>) {
         self.plots.awaited.retain(|n| n != name);
-        match read {
-            Ok(run) => {
-                self.plots.put(run);
-                self.bring_together();
-            }
-            Err(sentence) => self.refuse(sentence),
+        if let Some(run) = self.taken(read) {
+            self.plots.put(run);
+            self.bring_together();
         }
     }
 
     /// Takes rows in that a run on the screen has got since.
     pub fn on_rows(&mut self, name: &str, read: Result<Vec<Row>, String>) {
         self.plots.awaited.retain(|n| n != name);
-        match (read, self.plots.shown_as(name)) {
-            (Ok(rows), Some(at)) => self.plots.grow(at, &rows),
-            // It was taken away meanwhile.
-            (Ok(_), None) => {}
-            (Err(sentence), _) => self.refuse(sentence),
+        // It may have been taken away meanwhile.
+        if let (Some(rows), Some(at)) = (self.taken(read), self.plots.shown_as(name)) {
+            self.plots.grow(at, &rows);
         }
     }
 
     /// Takes the trace of a cell in: it opens in the explorer.
     pub fn on_trace(&mut self, read: Result<Document, String>) {
-        match read {
-            Ok(document) => {
-                self.screen = Screen::Explore;
-                self.show_document(document, None);
-            }
-            Err(sentence) => self.refuse(sentence),
+        if let Some(document) = self.taken(read) {
+            self.screen = Screen::Explore;
+            self.show_document(document, None);
         }
     }
 
@@ -271,8 +242,7 @@ impl App {
             PlotPane::Items => self.open_cell(),
             PlotPane::Runs => self.only_run(),
             PlotPane::Curve => {
-                let at = self.plots.view.cursor;
-                if let Some(source) = at.and_then(|(s, p)| self.plots.curves.source(s, p)) {
+                if let Some(source) = self.plots.accuracy.source() {
                     self.plots.current = source.run;
                     self.plots.cell.1 = source.point;
                     self.plots.focus(PlotPane::Items);
@@ -295,7 +265,7 @@ impl App {
         match samples.iter().position(|s| s.point == point) {
             Some(sample) => {
                 let run = shown.run.clone();
-                self.start(ReadTrace { run, row, sample });
+                self.start(ReadTrace { run, row, sample }, App::on_trace);
             }
             None => self.refuse("This problem has no answer at this point yet."),
         }
@@ -344,7 +314,7 @@ impl App {
         };
         self.plots.shown.retain(|s| s.run.name == name);
         self.plots.anchor = None;
-        self.plots.view.cursor = None;
+        self.plots.accuracy.view.cursor = None;
         self.plots.refresh();
         self.read_run(name);
     }
@@ -352,10 +322,7 @@ impl App {
     fn set_anchor(&mut self) {
         let plots = &mut self.plots;
         let chosen = match plots.pane {
-            PlotPane::Curve => plots
-                .view
-                .cursor
-                .and_then(|(s, p)| plots.curves.source(s, p)),
+            PlotPane::Curve => plots.accuracy.source(),
             PlotPane::Pairs => plots.pairs.get(plots.pair).map(|p| p.point),
             PlotPane::Items => Some(CurveSource {
                 run: plots.current,
@@ -374,7 +341,7 @@ impl App {
 
     /// The lines of the curve, to show and to hide.
     fn open_lines(&mut self, selected: usize) {
-        let (figure, _) = self.plots.chart();
+        let figure = &self.plots.chart(self.plots.pane).curves.figure;
         let rows = figure.series.iter().enumerate().map(|(line, s)| {
             let sign = if s.hidden { "  " } else { "✓ " };
             let glyph = s.marker.glyph(false);
@@ -383,21 +350,18 @@ impl App {
         let list = List::new("Lines shown", rows)
             .empty("There is nothing to show yet.")
             .select(|line| *line == selected);
-        self.ask_over(LineShown, list);
+        self.ask_over(list, App::toggle_line);
     }
 
     /// Shows or hides a line; the list stays.
     fn toggle_line(&mut self, row: usize) {
         let plots = &mut self.plots;
-        let (curves, view) = match plots.pane {
-            PlotPane::Lengths => (&mut plots.lengths, &mut plots.lengths_view),
-            _ => (&mut plots.curves, &mut plots.view),
-        };
+        let Chart { curves, view } = plots.chart_mut();
         if let Some(series) = curves.figure.series.get_mut(row) {
             series.hidden = !series.hidden;
-            let hidden = series.hidden;
-            plots.toggled.insert(series.name.clone(), hidden);
+            let (name, hidden) = (series.name.clone(), series.hidden);
             view.cursor = view.cursor.filter(|(s, _)| !(hidden && *s == row));
+            plots.toggled.insert(name, hidden);
         }
         self.open_lines(row);
     }
@@ -408,7 +372,7 @@ impl App {
         }
         let note = "A file whose name ends in .svg, .png or .csv.";
         let line = PromptLine::new("Write the figure to", note, "curve.svg");
-        self.ask_over(FigureFile, line);
+        self.ask_over(line, |app, path| app.save_figure(&path));
     }
 
     /// Writes the figure that the keys are about to a file.
@@ -419,20 +383,8 @@ impl App {
         if !known.contains(&extension.to_ascii_lowercase().as_str()) {
             return Err("Let its name end in .svg, .png or .csv.".into());
         }
-        let figure = match self.plots.pane {
-            PlotPane::Lengths => &self.plots.lengths.figure,
-            _ => &self.plots.curves.figure,
-        };
-        let figure = figure.clone();
-        self.start(SaveFigure { figure, path });
+        let figure = self.plots.chart(self.plots.pane).curves.figure.clone();
+        self.start(SaveFigure { figure, path }, App::on_written);
         Ok(())
-    }
-
-    /// Hears what became of a figure that was to be written.
-    pub fn on_figure(&mut self, written: Result<PathBuf, String>) {
-        match written {
-            Ok(path) => self.say(Tone::Info, format!("Written to {}", path.display())),
-            Err(sentence) => self.refuse(sentence),
-        }
     }
 }

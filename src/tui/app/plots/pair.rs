@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::PlotPane;
 use super::sweep::{SweepRow, SweepState};
+use crate::tui::app::App;
 use crate::tui::app::jobs::sweep::StartSweep;
-use crate::tui::app::{App, Tone};
 use s1_lab::sweep::{Control, SweepConfig};
 use s1_plot::curves::CurveSource;
 use s1_store::run::Budget;
@@ -78,8 +78,7 @@ impl App {
         self.plots.shown.clear();
         self.plots.refresh();
         self.show_plots();
-        self.say(
-            Tone::Info,
+        self.tell(
             "First the model before the training, then the one after it; both curves grow here.",
         );
         self.launch(first);
@@ -90,7 +89,7 @@ impl App {
             control: sweep.control.clone(),
             ..SweepState::default()
         });
-        self.start(sweep);
+        self.start(sweep, App::on_sweep_ended);
     }
 
     /// A sweep has ended: starts the second, or brings both together. `true` if it was one of two.
@@ -116,10 +115,7 @@ impl App {
                     }
                 }
                 self.bring_together();
-                self.say(
-                    Tone::Info,
-                    "Before and after, in one plot; below, what was won and what was lost.",
-                );
+                self.tell("Before and after, in one plot; below, what was won and what was lost.");
             }
         }
         true

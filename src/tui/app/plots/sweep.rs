@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::tui::app::jobs::sweep::StartSweep;
-use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Model, Tone, params};
+use crate::tui::app::{App, Model, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
 use s1_core::forcing::POLICY;
@@ -73,10 +72,6 @@ pub struct SweepState {
     pub tokens_per_s: f64,
     /// Time left, once a row is done.
     pub left: Option<Duration>,
-    /// Paused by the user.
-    pub paused: bool,
-    /// Told to end.
-    pub stopping: bool,
 }
 
 /// A row of the form of a new sweep.
@@ -86,51 +81,6 @@ pub(super) enum SweepRow {
     /// The parameter with this key.
     Param(&'static str),
     Start,
-}
-
-/// What is done in the form of a new sweep.
-#[derive(Debug, PartialEq, Eq)]
-struct SweepForm;
-
-impl Question<SweepRow> for SweepForm {
-    fn answered(&self, app: &mut App, row: SweepRow) -> Result<(), String> {
-        match row {
-            // Which two is settled by the training.
-            SweepRow::Model if app.plots.before.is_some() => app.show_sweep_form(row),
-            SweepRow::Model => app.open_models(),
-            SweepRow::Param(key) => {
-                let Some(setting) = find(key) else {
-                    return Ok(());
-                };
-                if params::turn(setting, &mut app.plots.plan) {
-                    app.show_sweep_form(row);
-                } else {
-                    let line = params::line(setting, &app.plots.plan);
-                    app.ask_over(SweepValue(key), line);
-                }
-            }
-            SweepRow::Start => app.start_sweep(),
-        }
-        Ok(())
-    }
-}
-
-/// The value of the parameter with this key.
-#[derive(Debug, PartialEq, Eq)]
-struct SweepValue(&'static str);
-
-impl Question<String> for SweepValue {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        if let Some(setting) = find(self.0) {
-            params::set(setting, &mut app.plots.plan, &text)?;
-        }
-        app.show_sweep_form(SweepRow::Param(self.0));
-        Ok(())
-    }
-
-    fn cancelled(&self, app: &mut App) {
-        app.show_sweep_form(SweepRow::Param(self.0));
-    }
 }
 
 impl App {
@@ -165,7 +115,26 @@ impl App {
             .chain(fields)
             .chain([(SweepRow::Start, start)]);
         let list = List::new(title, rows).select(|row| *row == selected);
-        self.ask_over(SweepForm, list);
+        self.ask_over(list, App::enter_sweep_row);
+    }
+
+    fn enter_sweep_row(&mut self, row: SweepRow) {
+        match row {
+            // Which two is settled by the training.
+            SweepRow::Model if self.plots.before.is_some() => self.show_sweep_form(row),
+            SweepRow::Model => self.open_models(),
+            SweepRow::Param(key) => {
+                let Some(setting) = find(key) else { return };
+                let line = params::line(setting, &self.plots.plan);
+                let set = move |app: &mut App, text: String| {
+                    params::set(setting, &mut app.plots.plan, &text)?;
+                    app.show_sweep_form(row);
+                    Ok(())
+                };
+                self.ask_or(line, set, move |app| app.show_sweep_form(row));
+            }
+            SweepRow::Start => self.start_sweep(),
+        }
     }
 
     fn start_sweep(&mut self) {
@@ -180,7 +149,7 @@ impl App {
             self.show_sweep_form(SweepRow::Model);
             return self.refuse("Choose a model first.");
         };
-        self.say(Tone::Info, "The sweep starts; its curve grows row by row.");
+        self.tell("The sweep starts; its curve grows row by row.");
         self.launch(StartSweep {
             model,
             plan: self.plots.plan.clone(),
@@ -195,9 +164,7 @@ impl App {
         let Some(sweep) = self.plots.sweep.as_mut() else {
             return self.refuse("No sweep is under way.");
         };
-        let paused = !sweep.paused;
-        sweep.paused = paused;
-        sweep.control.pause(paused);
+        sweep.control.pause(!sweep.control.is_paused());
     }
 
     /// Ends the sweep; the rows that are done stay.
@@ -205,7 +172,6 @@ impl App {
         let Some(sweep) = self.plots.sweep.as_mut() else {
             return self.refuse("No sweep is under way.");
         };
-        sweep.stopping = true;
         sweep.control.cancel();
     }
 
@@ -233,7 +199,8 @@ impl App {
                 sweep.tokens_per_s = tokens_per_s;
                 sweep.left = left;
             }
-            Progress::Paused(paused) => sweep.paused = paused,
+            // It is as the control says.
+            Progress::Paused(_) => {}
             Progress::Notice(sentence) => self.refuse(clean_line(&sentence).into_owned()),
         }
     }
@@ -243,18 +210,15 @@ impl App {
         let Some(sweep) = self.plots.sweep.take() else {
             return;
         };
-        let complete = outcome.is_ok() && !sweep.stopping;
+        let complete = outcome.is_ok() && !sweep.control.is_cancelled();
         let both = self.one_of_both(&sweep.name, complete);
         match outcome {
             Ok(()) if both => {}
-            Ok(()) if sweep.stopping => self.say(
-                Tone::Info,
-                format!(
-                    "Stopped; s1-tui sweep --resume {} continues it.",
-                    sweep.name
-                ),
-            ),
-            Ok(()) => self.say(Tone::Info, format!("The sweep {} is done.", sweep.name)),
+            Ok(()) if sweep.control.is_cancelled() => self.tell(format!(
+                "Stopped; s1-tui sweep --resume {} continues it.",
+                sweep.name
+            )),
+            Ok(()) => self.tell(format!("The sweep {} is done.", sweep.name)),
             Err(sentence) => self.refuse(sentence),
         }
         self.look_for_runs();

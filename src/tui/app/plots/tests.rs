@@ -51,7 +51,7 @@ fn the_newest_run_is_shown_by_itself_and_others_are_laid_over_it() {
     assert_eq!(app.plots.shown.len(), 1);
     both(&mut app);
     assert_eq!(app.plots.shown_as("base"), Some(1));
-    assert_eq!(app.plots.curves.figure.series.len(), 4);
+    assert_eq!(app.plots.accuracy.curves.figure.series.len(), 4);
     app.plots.focus(PlotPane::Runs);
     press(&mut app, "space");
     assert_eq!(
@@ -99,13 +99,16 @@ fn a_cell_opens_its_stored_trace_in_the_explorer() {
 fn the_crosshair_stays_on_its_point_while_the_run_grows() {
     let mut app = plots();
     press(&mut app, "left left");
-    let (series, point) = app.plots.view.cursor.unwrap();
-    let source = app.plots.curves.source(series, point).unwrap();
+    let (series, point) = app.plots.accuracy.view.cursor.unwrap();
+    let source = app.plots.accuracy.curves.source(series, point).unwrap();
     let mut grown = swept("reasoner");
     grown.rows.truncate(30);
     app.on_run("reasoner", Ok(grown));
-    let (series, point) = app.plots.view.cursor.unwrap();
-    assert_eq!(app.plots.curves.source(series, point), Some(source));
+    let (series, point) = app.plots.accuracy.view.cursor.unwrap();
+    assert_eq!(
+        app.plots.accuracy.curves.source(series, point),
+        Some(source)
+    );
     press(&mut app, "enter");
     assert_eq!(
         app.plots.pane,
@@ -161,14 +164,14 @@ fn lines_are_hidden_and_shown_from_a_list_and_stay_so() {
     let mut app = plots();
     both(&mut app);
     press(&mut app, "g down enter esc");
-    assert!(app.plots.curves.figure.series[1].hidden);
+    assert!(app.plots.accuracy.curves.figure.series[1].hidden);
     app.on_run("base", Ok(swept("base")));
     assert!(
-        app.plots.curves.figure.series[1].hidden,
+        app.plots.accuracy.curves.figure.series[1].hidden,
         "after the run was read anew"
     );
     press(&mut app, "g down enter esc");
-    assert!(!app.plots.curves.figure.series[1].hidden);
+    assert!(!app.plots.accuracy.curves.figure.series[1].hidden);
 }
 
 #[test]
@@ -286,7 +289,12 @@ fn what_grows_row_by_row_is_what_is_read_at_once() {
     }
     assert_eq!(grown.plots.pairs, read.plots.pairs);
     // As text: what breaks an outline is no number, and equals nothing.
-    let drawn = |app: &App| format!("{:?} {:?}", app.plots.curves, app.plots.lengths);
+    let drawn = |app: &App| {
+        format!(
+            "{:?} {:?}",
+            app.plots.accuracy.curves, app.plots.lengths.curves
+        )
+    };
     assert!(drawn(&grown) == drawn(&read));
     for (a, b) in grown.plots.shown.iter().zip(&read.plots.shown) {
         assert_eq!((&a.run, &a.report), (&b.run, &b.report));

@@ -9,7 +9,8 @@ fn an_alternative_is_taken_in_a_branch() {
     // The cursor of the list stands on the second; one further down is the third.
     let other = tokens(&app)[SECOND].top[2].id;
     press(&mut app, "home ) enter");
-    assert_eq!(app.asked(), Some(&branch::OtherToken { at: SECOND }));
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains(&format!(" at {SECOND} ")), "{shown}");
     press(&mut app, "down enter");
     assert_eq!(
         sent(&mut app),

@@ -8,7 +8,11 @@ fn saves(app: &mut App) -> Vec<(Option<PathBuf>, usize, u64)> {
     effects
         .into_iter()
         .filter_map(|e| match e {
-            Effect::Save(save) => Some((save.path.clone(), save.number, save.revision)),
+            Effect::Save(save) => Some((
+                save.target.path.clone(),
+                save.target.number,
+                save.target.revision,
+            )),
             _ => None,
         })
         .collect()
@@ -20,12 +24,12 @@ fn kept(app: &mut App, number: usize, revision: u64, ok: bool) {
     } else {
         Err("cannot save: disk full".to_string())
     };
-    app.on_saved(SaveResult {
+    let save = SaveTarget {
+        path: None,
         number,
         revision,
-        path: None,
-        result,
-    });
+    };
+    app.on_saved(&save, result);
 }
 
 fn document() -> Document {
@@ -66,7 +70,8 @@ fn asking_again_keeps_the_session_before() {
     kept(&mut app, number, revision, false);
     think(&mut app, " on");
     press(&mut app, "e enter");
-    assert_eq!(app.asked(), Some(&ask::AskAnyway), "it could not be kept");
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("Ask anew and lose this session?"), "{shown}");
     press(&mut app, "n");
     assert_eq!(app.live.as_ref().unwrap().number, 0);
     press(&mut app, "enter y");
@@ -120,12 +125,12 @@ fn a_session_is_saved_under_a_name() {
     app.on_paste("berries");
     press(&mut app, "enter");
     assert_eq!(saves(&mut app)[0].0, Some("berries.s1.json".into()));
-    app.on_saved(SaveResult {
+    let save = SaveTarget {
+        path: Some("berries.s1.json".into()),
         number: 0,
         revision: 99,
-        path: Some("berries.s1.json".into()),
-        result: Ok("/data/sessions/berries.s1.json".into()),
-    });
+    };
+    app.on_saved(&save, Ok("/data/sessions/berries.s1.json".into()));
     assert_eq!(said(&app), "Saved as /data/sessions/berries.s1.json");
     assert!(!app.has_unsaved());
 }

@@ -1,7 +1,7 @@
 //! Anything at all, at any size: the program must survive it, and the screen must stay clean.
 
 use super::*;
-use crate::tui::app::train::{Listed, TrainingUpdate, TrainingsSnapshot};
+use crate::tui::app::train::{TrainingUpdate, TrainingsSnapshot};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
 use s1_core::loops::Loop;
@@ -100,26 +100,24 @@ impl Dice {
             TrainingState::Paused,
             TrainingState::Finished,
             TrainingState::Failed,
+            TrainingState::Interrupted,
         ];
         let list = (0..self.roll(3))
-            .map(|i| Listed {
-                training: Training {
-                    name: if i == 0 { "a".into() } else { self.text() },
-                    config: TrainConfig {
-                        model: Some(self.text().into()),
-                        data: self.text().into(),
-                        out: self.text().into(),
-                        sample: Some(self.text()),
-                        ..TrainConfig::default()
-                    },
-                    state: states[self.roll(states.len())],
-                    step: self.roll(40),
-                    steps: [0, 7, 40, usize::MAX][self.roll(4)],
-                    rate: number(self),
-                    fault: (self.roll(3) == 0).then(|| self.text()),
-                    ..Training::default()
+            .map(|i| Training {
+                name: if i == 0 { "a".into() } else { self.text() },
+                config: TrainConfig {
+                    model: Some(self.text().into()),
+                    data: self.text().into(),
+                    out: self.text().into(),
+                    sample: Some(self.text()),
+                    ..TrainConfig::default()
                 },
-                interrupted: self.roll(4) == 0,
+                state: states[self.roll(states.len())],
+                step: self.roll(40),
+                steps: [0, 7, 40, usize::MAX][self.roll(4)],
+                rate: number(self),
+                fault: (self.roll(3) == 0).then(|| self.text()),
+                ..Training::default()
             })
             .collect();
         let after = app.train.watched.after();

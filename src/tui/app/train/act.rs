@@ -2,29 +2,17 @@
 
 use super::{TrainPane, TrainingsSnapshot};
 use crate::tui::action::Action;
+use crate::tui::app::App;
 use crate::tui::app::jobs::trainings::{OrderTraining, ReadTrainings, StartTraining};
-use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
-use s1_core::training::TrainOrder;
-use s1_store::training::TrainingState;
+use s1_core::training::{TrainConfig, TrainOrder};
+use s1_store::training::{Training, TrainingState};
 
 /// The learning rate may be multiplied and divided by this much.
 const MAX_RATE: f64 = 1024.0;
 /// While another screen is shown, trainings are looked at every so many calls.
 const IDLE: usize = 8;
-
-/// Ending the training that is watched at once.
-#[derive(Debug, PartialEq, Eq)]
-struct KillTraining;
-
-impl Question<()> for KillTraining {
-    fn answered(&self, app: &mut App, (): ()) -> Result<(), String> {
-        app.order(TrainOrder::Kill, "It ends at once.");
-        Ok(())
-    }
-}
 
 impl App {
     /// Goes to the trainings; they are read anew.
@@ -53,7 +41,7 @@ impl App {
         train.looking = true;
         let after = train.watched.after();
         let current = train.current.clone().map(|name| (name, after));
-        self.start(ReadTrainings(current));
+        self.start(ReadTrainings(current), App::on_trainings);
     }
 
     /// Hears what was read of the trainings.
@@ -70,16 +58,14 @@ impl App {
         self.tell_of_ends(&list);
         let train = &mut self.train;
         let anew = match (train.current(), &train.current) {
-            (Some(old), Some(name)) => list.iter().find(|l| l.training.name == *name).is_none_or(
+            (Some(old), Some(name)) => list.iter().find(|l| l.name == *name).is_none_or(
                 // Resumed: its last steps are computed and written once more.
-                |new| {
-                    new.training.step < train.watched.after().0 || (new.is_open() && !old.is_open())
-                },
+                |new| new.step < train.watched.after().0 || (new.is_open() && !old.is_open()),
             ),
             _ => false,
         };
-        train.form.taken = list.iter().map(|l| l.training.name.clone()).collect();
-        let gone = |name: &String| !list.iter().any(|l| l.training.name == *name);
+        train.form.taken = list.iter().map(|l| l.name.clone()).collect();
+        let gone = |name: &String| !list.iter().any(|l| l.name == *name);
         let started = train.starting.is_some();
         if train
             .current
@@ -87,14 +73,14 @@ impl App {
             .is_none_or(|name| gone(name) && !started)
         {
             let open = list.iter().find(|l| l.is_open()).or(list.first());
-            let first = open.map(|l| l.training.name.clone());
+            let first = open.map(|l| l.name.clone());
             train.watch(first);
         } else if anew {
             train.forget();
         }
         train.list = Some(list);
         if let Some(news) = news {
-            let total = train.current().map_or(0, |l| l.training.steps);
+            let total = train.current().map_or(0, |l| l.steps);
             let fits =
                 train.current.as_deref() == Some(&news.name) && news.after == train.watched.after();
             if fits {
@@ -107,34 +93,25 @@ impl App {
     }
 
     /// Says what became of trainings that were under way.
-    fn tell_of_ends(&mut self, new: &[super::Listed]) {
+    fn tell_of_ends(&mut self, new: &[Training]) {
         let old = self.train.list.as_deref().unwrap_or_default();
-        let was_open = |name: &str| old.iter().any(|l| l.training.name == name && l.is_open());
-        let ended = new
-            .iter()
-            .find(|l| !l.is_open() && was_open(&l.training.name));
+        let was_open = |name: &str| old.iter().any(|l| l.name == name && l.is_open());
+        let ended = new.iter().find(|l| !l.is_open() && was_open(&l.name));
         let Some(ended) = ended else { return };
-        let name = &ended.training.name;
-        let fault = ended.training.fault.as_deref();
-        match ended.training.state {
-            _ if ended.interrupted => self.say(
-                Tone::Warning,
-                format!(
-                    "The training {name} was interrupted; R resumes it from its last checkpoint."
-                ),
-            ),
-            TrainingState::Finished => self.say(
-                Tone::Info,
-                format!("The training {name} is done; c compares it with its base."),
-            ),
-            TrainingState::Failed => self.say(
-                Tone::Warning,
-                fault.unwrap_or("The training has failed.").to_owned(),
-            ),
-            _ => self.say(
-                Tone::Info,
-                format!("The training {name} is {}; R resumes it.", ended.state()),
-            ),
+        let name = &ended.name;
+        let fault = ended.fault.as_deref();
+        match ended.state {
+            TrainingState::Interrupted => self.refuse(format!(
+                "The training {name} was interrupted; R resumes it from its last checkpoint."
+            )),
+            TrainingState::Finished => self.tell(format!(
+                "The training {name} is done; c compares it with its base."
+            )),
+            TrainingState::Failed => self.refuse(fault.unwrap_or("The training has failed.")),
+            _ => self.tell(format!(
+                "The training {name} is {}; R resumes it.",
+                ended.state.name()
+            )),
         }
     }
 
@@ -238,7 +215,7 @@ impl App {
         match self.train.pane {
             TrainPane::List => {
                 let list = self.train.list.as_deref().unwrap_or_default();
-                let name = list.get(self.train.row).map(|l| l.training.name.clone());
+                let name = list.get(self.train.row).map(|l| l.name.clone());
                 if name.is_some() && name != self.train.current {
                     self.train.watch(name);
                     self.look_at_trainings();
@@ -249,23 +226,32 @@ impl App {
         }
     }
 
+    /// The training that is watched; says so where there is none.
+    pub(super) fn watched_training(&mut self) -> Option<Training> {
+        let current = self.train.current().cloned();
+        if current.is_none() {
+            self.refuse("There is no training yet; n plans one.");
+        }
+        current
+    }
+
     /// Gives an order to the training that is watched, if it is at work.
     fn order(&mut self, order: TrainOrder, said: &str) {
-        let Some(current) = self.train.current() else {
-            return self.refuse("There is no training yet; n plans one.");
+        let Some(current) = self.watched_training() else {
+            return;
         };
+        let (name, state) = (&current.name, current.state.name());
         if !current.is_open() {
-            let (name, state) = (&current.training.name, current.state());
             let sentence = format!("The training {name} is {state}: it takes no orders.");
             return self.refuse(sentence);
         }
-        let name = current.training.name.clone();
-        self.say(Tone::Info, said);
-        self.start(OrderTraining(name, order));
+        self.tell(said);
+        let name = current.name;
+        self.start(OrderTraining(name, order), App::on_ordered);
     }
 
     fn pause_training(&mut self) {
-        let paused = self.train.current().map(|l| l.training.state);
+        let paused = self.train.current().map(|l| l.state);
         match paused {
             Some(TrainingState::Paused) => self.order(TrainOrder::Resume, "It resumes."),
             _ => self.order(
@@ -279,9 +265,12 @@ impl App {
         let Some(current) = self.train.current().filter(|l| l.is_open()) else {
             return self.order(TrainOrder::Kill, "");
         };
-        let question = format!("Kill the training {}?", current.training.name);
+        let question = format!("Kill the training {}?", current.name);
         let detail = "It ends at once; R resumes from its last checkpoint. t stops it cleanly.";
-        self.ask_over(KillTraining, Confirm::new(&question, detail));
+        let confirm = Confirm::new(&question, detail);
+        self.ask_over(confirm, |app, ()| {
+            app.order(TrainOrder::Kill, "It ends at once.");
+        });
     }
 
     /// Multiplies the scheduled learning rate.
@@ -289,72 +278,67 @@ impl App {
         let Some(current) = self.train.current() else {
             return self.order(TrainOrder::Rate(factor), "");
         };
-        let rate = (current.training.rate * factor).clamp(1.0 / MAX_RATE, MAX_RATE);
+        let rate = (current.rate * factor).clamp(1.0 / MAX_RATE, MAX_RATE);
         let said = format!("The learning rate is × {rate} from the next step on.");
-        let name = current.training.name.clone();
+        let name = current.name.clone();
         let open = current.is_open();
         self.order(TrainOrder::Rate(rate), &said);
         let mut list = self.train.list.iter_mut().flatten();
-        if let Some(listed) = list.find(|l| open && l.training.name == name) {
+        if let Some(listed) = list.find(|l| open && l.name == name) {
             // The next press multiplies this one, read back or not.
-            listed.training.rate = rate;
+            listed.rate = rate;
         }
     }
 
     fn resume_training(&mut self) {
-        let Some(current) = self.train.current() else {
-            return self.refuse("There is no training yet; n plans one.");
+        let Some(current) = self.watched_training() else {
+            return;
         };
+        let Training { name, config, .. } = current.clone();
         if !current.can_resume() {
-            let sentence = format!(
-                "The training {} is {}.",
-                current.training.name,
-                current.state()
-            );
-            return self.refuse(sentence);
+            return self.refuse(format!("The training {name} is {}.", current.state.name()));
         }
         if let Some(name) = &self.train.starting {
             let sentence = format!("{name} is being started.");
             return self.refuse(sentence);
         }
-        let name = current.training.name.clone();
-        let config = current.training.config.clone();
-        self.say(
-            Tone::Info,
-            format!("{name} resumes from its last checkpoint."),
-        );
+        self.tell(format!("{name} resumes from its last checkpoint."));
+        self.launch_training(config, name, true);
+    }
+
+    /// Starts a training, or resumes it from its newest checkpoint.
+    pub(super) fn launch_training(&mut self, config: TrainConfig, name: String, resume: bool) {
         self.train.starting = Some(name.clone());
-        self.start(StartTraining {
+        let job = StartTraining {
             config,
-            name,
-            resume: true,
+            name: name.clone(),
+            resume,
+        };
+        self.start(job, move |app, outcome| {
+            app.on_training_started(&name, outcome);
         });
     }
 
     /// Hears that an order was given, or could not be.
     pub fn on_ordered(&mut self, given: Result<(), String>) {
-        if let Err(sentence) = given {
-            self.refuse(sentence);
-        }
+        self.taken(given);
     }
 
     /// Hears what became of the start of a training.
     pub fn on_training_started(&mut self, name: &str, outcome: Result<(), String>) {
         self.train.starting = None;
-        match outcome {
-            Ok(()) => {
-                self.notice = None;
-                self.train.planning = false;
-                self.train.form.started();
-                if self.train.current.as_deref() == Some(name) {
-                    self.train.forget();
-                } else {
-                    self.train.watch(Some(name.to_owned()));
-                }
-                self.train.looking = false;
-                self.look_at_trainings();
-            }
-            Err(sentence) => self.refuse(sentence),
+        if self.taken(outcome).is_none() {
+            return;
         }
+        self.notice = None;
+        self.train.planning = false;
+        self.train.form.started();
+        if self.train.current.as_deref() == Some(name) {
+            self.train.forget();
+        } else {
+            self.train.watch(Some(name.to_owned()));
+        }
+        self.train.looking = false;
+        self.look_at_trainings();
     }
 }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::tui::app::App;
 use crate::tui::app::compare::Place;
 use crate::tui::app::jobs::trainings::{ExportTrained, OpenTrained};
-use crate::tui::app::overlay::Question;
 use crate::tui::app::plots::pair::Before;
 use crate::tui::app::plots::sweep::small;
-use crate::tui::app::{App, Tone};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::list::{List, ListRow};
 use s1_core::training::Quantization;
@@ -54,61 +53,42 @@ const PRODUCTS: [(&str, &str, Product); 5] = [
     ),
 ];
 
-/// What is written of a training, or of one of its checkpoints.
-#[derive(Debug, PartialEq)]
-struct ExportAs {
-    training: Box<Training>,
-    step: Option<usize>,
-}
-
-impl Question<Product> for ExportAs {
-    fn answered(&self, app: &mut App, product: Product) -> Result<(), String> {
-        app.say(Tone::Info, "Writing …");
-        app.start(ExportTrained {
-            training: self.training.clone(),
-            step: self.step,
-            product,
-        });
-        Ok(())
-    }
-}
-
 impl App {
     /// The training that is watched, and the checkpoint that is meant: the selected one where the
     /// checkpoints have the keys, otherwise the result, or the newest checkpoint where there is no
     /// result yet.
-    fn target_checkpoint(&self) -> Result<(Box<Training>, Option<usize>), String> {
-        let Some(current) = self.train.current() else {
-            return Err("There is no training yet; n plans one.".into());
-        };
+    fn target_checkpoint(&mut self) -> Option<(Box<Training>, Option<usize>)> {
+        let current = self.watched_training()?;
         let checkpoints = &self.train.watched.checkpoints;
         let selected = checkpoints.get(self.train.checkpoint);
         let step = if self.train.pane == TrainPane::Checkpoints {
             selected.map(|c| c.step)
-        } else if current.training.state == TrainingState::Finished {
+        } else if current.state == TrainingState::Finished {
             None
         } else {
             checkpoints.first().map(|c| c.step)
         };
-        if step.is_none() && current.training.state != TrainingState::Finished {
-            return Err("It has no checkpoint yet; w writes one after this step.".into());
+        if step.is_none() && current.state != TrainingState::Finished {
+            self.refuse("It has no checkpoint yet; w writes one after this step.");
+            return None;
         }
-        Ok((Box::new(current.training.clone()), step))
+        Some((Box::new(current), step))
     }
 
     /// Opens what the training made.
     pub(super) fn open_trained(&mut self, purpose: Purpose) {
-        match self.target_checkpoint() {
-            Ok((training, step)) => {
-                self.say(Tone::Info, "Fetching the trained model …");
-                self.start(OpenTrained {
-                    training,
-                    step,
-                    purpose,
-                });
-            }
-            Err(sentence) => self.refuse(sentence),
-        }
+        let Some((training, step)) = self.target_checkpoint() else {
+            return;
+        };
+        self.tell("Fetching the trained model …");
+        let job = OpenTrained {
+            training: training.clone(),
+            step,
+            purpose,
+        };
+        self.start(job, move |app, found| {
+            app.on_trained(&training, purpose, found);
+        });
     }
 
     /// Hears where the trained model is: a GGUF file, or an adapter's folder.
@@ -118,9 +98,8 @@ impl App {
         purpose: Purpose,
         found: Result<PathBuf, String>,
     ) {
-        let model = match found {
-            Ok(found) => found,
-            Err(sentence) => return self.refuse(sentence),
+        let Some(model) = self.taken(found) else {
+            return;
         };
         self.notice = None;
         match purpose {
@@ -145,21 +124,28 @@ impl App {
     }
 
     pub(super) fn open_export(&mut self) {
-        let (training, step) = match self.target_checkpoint() {
-            Ok(target) => target,
-            Err(sentence) => return self.refuse(sentence),
+        let Some((training, step)) = self.target_checkpoint() else {
+            return;
         };
         let of = step.map_or("the result".into(), |step| format!("step {step}"));
         let title = format!("Write {of} of {} as", training.name);
         let list = List::new(title, products(&training));
-        self.ask_over(ExportAs { training, step }, list);
+        self.ask_over(list, move |app, product| {
+            app.tell("Writing …");
+            let training = training.clone();
+            let job = ExportTrained {
+                training,
+                step,
+                product,
+            };
+            app.start(job, App::on_written);
+        });
     }
 
-    /// Hears what became of an export.
-    pub fn on_exported(&mut self, written: Result<PathBuf, String>) {
-        match written {
-            Ok(path) => self.say(Tone::Info, format!("Written to {}", path.display())),
-            Err(sentence) => self.refuse(sentence),
+    /// Hears what became of something that was to be written.
+    pub fn on_written(&mut self, written: Result<PathBuf, String>) {
+        if let Some(path) = self.taken(written) {
+            self.tell(format!("Written to {}", path.display()));
         }
     }
 }

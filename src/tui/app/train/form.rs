@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 mod field;
 
 pub use field::FormField;
-use field::read;
+use field::{FormValues, read};
 use s1_core::training::{self, TrainConfig};
 use s1_data::assets;
 
@@ -40,7 +40,7 @@ pub struct FormDefaults {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Form {
     /// What the defaults depend on.
-    pub defaults: FormDefaults,
+    pub place: FormDefaults,
     /// Names that are taken.
     pub taken: Vec<String>,
     /// The fields that rarely matter are shown.
@@ -52,27 +52,20 @@ pub struct Form {
 
 impl Form {
     /// A form in which everything has its default.
-    pub fn new(defaults: FormDefaults) -> Form {
+    pub fn new(place: FormDefaults) -> Form {
         Form {
-            defaults,
+            place,
             ..Form::default()
         }
     }
 
     /// The rows, from the top.
     pub fn rows(&self) -> Vec<FormRow> {
-        let fields = |fields: &[FormField]| {
-            fields
-                .iter()
-                .copied()
-                .map(FormRow::Field)
-                .collect::<Vec<_>>()
-        };
         let mut rows = vec![FormRow::Start];
-        rows.extend(fields(&FormField::FIRST));
+        rows.extend(FormField::first().map(FormRow::Field));
         rows.push(FormRow::Advanced);
         if self.advanced {
-            rows.extend(fields(&FormField::ADVANCED));
+            rows.extend(FormField::advanced().map(FormRow::Field));
         }
         rows
     }
@@ -84,12 +77,8 @@ impl Form {
     }
 
     pub fn text(&self, field: FormField) -> String {
-        match (self.own.get(&field), field.setting()) {
-            (Some(text), _) => text.clone(),
-            (None, Some(setting)) => setting.text(&self.recipe()),
-            (None, None) if field == FormField::Price => self.defaults.price.to_string(),
-            (None, None) => self.free_name(),
-        }
+        let own = self.own.get(&field).cloned();
+        own.unwrap_or_else(|| field.setting().text(&self.defaults()))
     }
 
     /// Whether a field was changed.
@@ -97,8 +86,19 @@ impl Form {
         self.own.contains_key(&field)
     }
 
+    /// What everything is that was not changed.
+    fn defaults(&self) -> FormValues {
+        let own = self.own.get(&FormField::NAME).cloned();
+        let name = own.unwrap_or_else(|| self.free_name());
+        FormValues {
+            config: self.recipe(&name),
+            name,
+            price: self.place.price,
+        }
+    }
+
     /// The defaults that go with the base.
-    fn recipe(&self) -> TrainConfig {
+    fn recipe(&self, name: &str) -> TrainConfig {
         let lora = self
             .own
             .get(&FormField::WEIGHTS)
@@ -106,8 +106,8 @@ impl Form {
         let every_recipe = TrainConfig {
             model: Some(self.base().into()),
             data: assets::TRACES.into(),
-            out: self.defaults.folder.join(self.text(FormField::Name)),
-            threads: Some((self.defaults.cores / 2).max(1)),
+            out: self.place.folder.join(name),
+            threads: Some((self.place.cores / 2).max(1)),
             save_every: Some(100),
             eval_every: Some(50),
             sample: Some(SAMPLE.into()),
@@ -131,22 +131,26 @@ impl Form {
         }
     }
 
-    /// The settings of the training.
-    pub fn config(&self) -> TrainConfig {
-        let mut config = self.recipe();
+    /// What everything is.
+    pub fn values(&self) -> FormValues {
+        let mut values = self.defaults();
         for (field, text) in &self.own {
-            if let Some(setting) = field.setting() {
-                // What was typed was checked then.
-                let _ = setting.set(&mut config, text);
-            }
+            // What was typed was checked then.
+            let _ = field.setting().set(&mut values, text);
         }
+        let config = &mut values.config;
         if config.eval_problems.is_none() && config.eval_data.is_none() {
             config.eval_every = None;
         }
         if config.sample.is_none() {
             config.sample_every = None;
         }
-        config
+        values
+    }
+
+    /// The settings of the training.
+    pub fn config(&self) -> TrainConfig {
+        self.values().config
     }
 
     fn base(&self) -> &str {
@@ -182,7 +186,7 @@ impl Form {
             return Ok(());
         }
         let value = read(field, text)?;
-        if field == FormField::Name && self.taken.contains(&value) {
+        if field == FormField::NAME && self.taken.contains(&value) {
             return Err(format!(
                 "There is a training {value} already; write another name."
             ));
@@ -207,18 +211,14 @@ impl Form {
 
     /// What goes back to its default for the next training.
     pub fn started(&mut self) {
-        self.own.remove(&FormField::Name);
-        self.own.remove(&FormField::Param("out"));
-    }
-
-    /// The price of an hour.
-    pub fn price(&self) -> f64 {
-        self.text(FormField::Price).parse().unwrap_or(0.0)
+        self.own.remove(&FormField::NAME);
+        self.own.remove(&FormField("out"));
     }
 
     /// The command line that does the same.
     pub fn command(&self) -> String {
-        training::command_line(&self.config(), &self.text(FormField::Name))
+        let FormValues { name, config, .. } = self.values();
+        training::command_line(&config, &name)
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
 
     fn form() -> Form {
         Form {
-            defaults: FormDefaults {
+            place: FormDefaults {
                 folder: "/data/trainings".into(),
                 cores: 8,
                 price: 0.0,
@@ -262,8 +262,8 @@ mod tests {
     fn another_base_brings_the_settings_of_the_paper_and_its_own_name() {
         let mut form = form();
         set(&mut form, FormField::BASE, "/models/Qwen2.5 0.5B.gguf");
-        set(&mut form, FormField::DATA, "/data/s1K.jsonl");
-        set(&mut form, FormField::Param("sample"), "off");
+        set(&mut form, FormField("data"), "/data/s1K.jsonl");
+        set(&mut form, FormField("sample"), "off");
         assert_eq!(
             form.command(),
             "s1-tui train --model '/models/Qwen2.5 0.5B.gguf' --data /data/s1K.jsonl \
@@ -272,41 +272,41 @@ mod tests {
         );
         assert_eq!((form.config().epochs, form.config().lr), (5, 1e-5));
         form.taken = vec!["qwen2.5-0.5b-1".into()];
-        assert_eq!(form.text(FormField::Name), "qwen2.5-0.5b-2");
+        assert_eq!(form.text(FormField::NAME), "qwen2.5-0.5b-2");
     }
 
     #[test]
     fn every_setting_reaches_the_command() {
         let mut form = form();
         for (field, text) in [
-            (FormField::DATA, "lines.jsonl"),
+            (FormField("data"), "lines.jsonl"),
             (FormField::WEIGHTS, "lora 16"),
-            (FormField::Param("epochs"), "2"),
-            (FormField::Param("lr"), "5e-4"),
-            (FormField::Param("batch"), "8"),
-            (FormField::Param("block_size"), "off"),
-            (FormField::Param("threads"), "3"),
-            (FormField::Name, "mine"),
-            (FormField::Param("out"), "/elsewhere"),
-            (FormField::Param("max_steps"), "12"),
-            (FormField::Param("warmup"), "0.1"),
-            (FormField::Param("weight_decay"), "0"),
-            (FormField::Param("clip"), "0.5"),
-            (FormField::Param("grad_accum"), "2"),
-            (FormField::Param("seed"), "7"),
-            (FormField::Param("save_every"), "off"),
-            (FormField::Param("save_seconds"), "off"),
-            (FormField::Param("eval_problems"), "off"),
-            (FormField::Param("eval_data"), "held.jsonl"),
-            (FormField::Param("eval_every"), "6"),
-            (FormField::Param("sample"), "Is it's?"),
-            (FormField::Param("sample_every"), "4"),
-            (FormField::Price, "2.5"),
+            (FormField("epochs"), "2"),
+            (FormField("lr"), "5e-4"),
+            (FormField("batch"), "8"),
+            (FormField("block_size"), "off"),
+            (FormField("threads"), "3"),
+            (FormField::NAME, "mine"),
+            (FormField("out"), "/elsewhere"),
+            (FormField("max_steps"), "12"),
+            (FormField("warmup"), "0.1"),
+            (FormField("weight_decay"), "0"),
+            (FormField("clip"), "0.5"),
+            (FormField("grad_accum"), "2"),
+            (FormField("seed"), "7"),
+            (FormField("save_every"), "off"),
+            (FormField("save_seconds"), "off"),
+            (FormField("eval_problems"), "off"),
+            (FormField("eval_data"), "held.jsonl"),
+            (FormField("eval_every"), "6"),
+            (FormField("sample"), "Is it's?"),
+            (FormField("sample_every"), "4"),
+            (FormField::PRICE, "2.5"),
         ] {
             set(&mut form, field, text);
         }
-        form.turn(FormField::Param("pack"));
-        form.turn(FormField::Param("checkpointing"));
+        form.turn(FormField("pack"));
+        form.turn(FormField("checkpointing"));
         assert_eq!(
             form.command(),
             "s1-tui train --model bundled:base --data lines.jsonl --out /elsewhere --lora-rank 16 \
@@ -315,29 +315,29 @@ mod tests {
              --save-seconds off --eval-data held.jsonl --eval-every 6 --sample 'Is it'\\''s?' --sample-every 4 \
              --name mine"
         );
-        assert_eq!(form.price(), 2.5);
+        assert_eq!(form.values().price, 2.5);
     }
 
     #[test]
     fn what_was_not_touched_follows_the_base_and_what_was_stays() {
         let mut form = form();
-        set(&mut form, FormField::Param("epochs"), "3");
-        set(&mut form, FormField::Param("batch"), "2");
+        set(&mut form, FormField("epochs"), "3");
+        set(&mut form, FormField("batch"), "2");
         set(&mut form, FormField::BASE, "/m.gguf");
-        assert_eq!(form.text(FormField::Param("epochs")), "3");
+        assert_eq!(form.text(FormField("epochs")), "3");
         assert_eq!(
-            form.text(FormField::Param("batch")),
+            form.text(FormField("batch")),
             "16",
             "2 was the recipe's own"
         );
-        set(&mut form, FormField::Param("epochs"), "");
+        set(&mut form, FormField("epochs"), "");
         assert_eq!(
-            form.text(FormField::Param("epochs")),
+            form.text(FormField("epochs")),
             "5",
             "nothing typed is the default"
         );
         set(&mut form, FormField::WEIGHTS, "8");
-        assert_eq!(form.text(FormField::Param("lr")), "2e-4");
+        assert_eq!(form.text(FormField("lr")), "2e-4");
         form.started();
         assert_eq!(
             form.text(FormField::WEIGHTS),
@@ -353,21 +353,21 @@ mod tests {
         for (field, text) in [
             (FormField::WEIGHTS, "0"),
             (FormField::WEIGHTS, "half"),
-            (FormField::Param("epochs"), "0"),
-            (FormField::Param("lr"), "0"),
-            (FormField::Param("lr"), "NaN"),
-            (FormField::Param("lr"), "off"),
-            (FormField::Param("batch"), "-1"),
-            (FormField::Param("block_size"), "7"),
-            (FormField::Param("threads"), "many"),
-            (FormField::Param("warmup"), "1.1"),
-            (FormField::Param("clip"), "-1"),
-            (FormField::Price, "inf"),
-            (FormField::Name, "../up"),
-            (FormField::Name, "a b"),
-            (FormField::Name, ".hidden"),
-            (FormField::Name, "mine"),
-            (FormField::Param("pack"), "maybe"),
+            (FormField("epochs"), "0"),
+            (FormField("lr"), "0"),
+            (FormField("lr"), "NaN"),
+            (FormField("lr"), "off"),
+            (FormField("batch"), "-1"),
+            (FormField("block_size"), "7"),
+            (FormField("threads"), "many"),
+            (FormField("warmup"), "1.1"),
+            (FormField("clip"), "-1"),
+            (FormField::PRICE, "inf"),
+            (FormField::NAME, "../up"),
+            (FormField::NAME, "a b"),
+            (FormField::NAME, ".hidden"),
+            (FormField::NAME, "mine"),
+            (FormField("pack"), "maybe"),
         ] {
             let before = form.clone();
             assert!(form.set(field, text).is_err(), "{field:?} {text:?}");

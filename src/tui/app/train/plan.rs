@@ -1,12 +1,9 @@
 //! The form of a new training: its keys, what it will take, and the start.
 
-use std::path::PathBuf;
-
 use super::form::{FormField, FormRow};
 use crate::tui::action::Action;
-use crate::tui::app::jobs::trainings::{PlanTraining, ReadCuration, StartTraining};
-use crate::tui::app::overlay::Question;
-use crate::tui::app::{App, Effect, Tone};
+use crate::tui::app::jobs::trainings::{PlanTraining, ReadCuration};
+use crate::tui::app::{App, Effect};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
 use crate::tui::widgets::list::{PAGE, step_row};
@@ -14,22 +11,6 @@ use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::training::command_line;
 use s1_lab::curate::CurationReport;
 use s1_lab::training::Preview;
-
-/// The value of a field.
-impl Question<String> for FormField {
-    fn answered(&self, app: &mut App, text: String) -> Result<(), String> {
-        app.train.form.set(*self, &text)?;
-        app.plan_again();
-        Ok(())
-    }
-}
-
-/// The model that a field names.
-impl Question<PathBuf> for FormField {
-    fn answered(&self, app: &mut App, path: PathBuf) -> Result<(), String> {
-        self.answered(app, path.display().to_string())
-    }
-}
 
 impl App {
     /// Shows the form, its start selected.
@@ -88,7 +69,9 @@ impl App {
                 let form = &mut self.train.form;
                 form.advanced = !form.advanced;
             }
-            FormRow::Field(FormField::BASE) => self.ask_for_model(FormField::BASE),
+            FormRow::Field(FormField::BASE) => self.ask_for_model(|app, path| {
+                app.set_field(FormField::BASE, &path.display().to_string())
+            }),
             FormRow::Field(field) if field.is_switch() => {
                 self.train.form.turn(field);
                 self.plan_again();
@@ -96,9 +79,15 @@ impl App {
             FormRow::Field(field) => {
                 let now = self.train.form.text(field);
                 let line = PromptLine::new(field.name(), field.note(), &now);
-                self.ask_over(field, line);
+                self.ask_over(line, move |app, text| app.set_field(field, &text));
             }
         }
+    }
+
+    pub(super) fn set_field(&mut self, field: FormField, text: &str) -> Result<(), String> {
+        self.train.form.set(field, text)?;
+        self.plan_again();
+        Ok(())
     }
 
     /// Works out what the form will take, if it is looked at and has changed; one at a time.
@@ -111,7 +100,7 @@ impl App {
         let is_shown = planned.of.as_ref() == Some(&config) && planned.shown.is_some();
         if planned.asked.is_none() && !is_shown {
             planned.asked = Some(config.clone());
-            self.start(PlanTraining(config));
+            self.start(PlanTraining(config), App::on_training_planned);
         }
     }
 
@@ -148,24 +137,19 @@ impl App {
             let sentence = sentence.clone();
             return self.refuse(sentence);
         }
-        let name = self.train.form.text(FormField::Name);
+        let name = self.train.form.text(FormField::NAME);
         let config = self.train.form.config();
-        self.say(Tone::Info, format!("{name} starts …"));
-        self.train.starting = Some(name.clone());
-        self.start(StartTraining {
-            config,
-            name,
-            resume: false,
-        });
+        self.tell(format!("{name} starts …"));
+        self.launch_training(config, name, false);
     }
 
     /// Shows how the data of the form were chosen, or of the training that is watched.
     pub(super) fn show_curation(&mut self) {
         let data = match self.train.current() {
-            Some(current) if !self.train.shows_form() => current.training.config.data.clone(),
+            Some(current) if !self.train.shows_form() => current.config.data.clone(),
             _ => self.train.form.config().data,
         };
-        self.start(ReadCuration(data));
+        self.start(ReadCuration(data), App::on_curation);
     }
 
     /// Hears how they were.
@@ -173,7 +157,7 @@ impl App {
         match read {
             // A user who has turned to something else meanwhile is not interrupted.
             Ok(_) if self.overlay.is_some() || self.screen != Screen::Train => {}
-            Ok(chosen) => self.read_over(Curation::new(chosen)),
+            Ok(chosen) => self.look_over(Curation::new(chosen)),
             Err(sentence) => self.refuse(sentence),
         }
     }
@@ -182,11 +166,11 @@ impl App {
     pub(super) fn copy_command(&mut self) {
         let command = match self.train.current() {
             Some(current) if !self.train.shows_form() => {
-                command_line(&current.training.config, &current.training.name)
+                command_line(&current.config, &current.name)
             }
             _ => self.train.form.command(),
         };
-        self.say(Tone::Info, "Copied the command line.");
+        self.tell("Copied the command line.");
         self.wish(Effect::Copy(command));
     }
 }

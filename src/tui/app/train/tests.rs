@@ -7,7 +7,6 @@ use crate::tui::app::jobs::files::FindModels;
 use crate::tui::app::jobs::runs::ReadRun;
 use crate::tui::app::jobs::sweep::StartSweep;
 use crate::tui::app::jobs::trainings::*;
-use crate::tui::app::overlay::Question;
 use crate::tui::app::testing::{press, ready};
 use crate::tui::app::{App, Effect, plots};
 use crate::tui::screen::Screen;
@@ -67,28 +66,25 @@ pub fn events() -> Vec<RecordedEvent> {
         .collect()
 }
 
-pub fn training(name: &str, state: TrainingState, step: usize) -> Listed {
+pub fn training(name: &str, state: TrainingState, step: usize) -> Training {
     let form = Form::default();
-    Listed {
-        training: Training {
-            name: name.into(),
-            created_at: 1,
-            config: TrainConfig {
-                out: format!("/data/trainings/{name}").into(),
-                ..form.config()
-            },
-            state,
-            step,
-            steps: 315,
-            rate: 1.0,
-            fault: None,
+    Training {
+        name: name.into(),
+        created_at: 1,
+        config: TrainConfig {
+            out: format!("/data/trainings/{name}").into(),
+            ..form.config()
         },
-        interrupted: false,
+        state,
+        step,
+        steps: 315,
+        rate: 1.0,
+        fault: None,
     }
 }
 
 /// An answer to the reading that the app waits for.
-fn answer(app: &mut App, list: Vec<Listed>, upto: usize) {
+fn answer(app: &mut App, list: Vec<Training>, upto: usize) {
     let name = app.train.current.clone();
     let after = app.train.watched.after();
     let news = name.map(|name| TrainingUpdate {
@@ -244,9 +240,8 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     assert_eq!(app.drain().1, [Effect::job(PlanTraining(config))]);
     assert!(!app.plan_is_current());
     // A second change while the first is being worked out waits for it.
-    form::FormField::Param("epochs")
-        .answered(&mut app, "2".to_owned())
-        .unwrap();
+    let epochs = form::FormField("epochs");
+    app.set_field(epochs, "2").unwrap();
     assert_eq!(app.drain().1, []);
     app.on_training_planned(Ok(preview()));
     let config = app.train.form.config();
@@ -261,13 +256,13 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     let mut app = planning();
     press(&mut app, "down enter");
     assert_eq!(app.drain().1, [Effect::job(FindModels)]);
-    app.on_models(s1_engine::catalog::bundled().collect());
+    app.on_models(Ok(s1_engine::catalog::bundled().collect()));
     press(&mut app, "enter");
     assert_eq!(
         app.train.form.text(form::FormField::BASE),
         "bundled:reasoner"
     );
-    assert_eq!(app.train.form.text(form::FormField::Param("epochs")), "5");
+    assert_eq!(app.train.form.text(form::FormField("epochs")), "5");
     assert_eq!(
         app.model_path,
         Some("bundled:reasoner".into()),
@@ -275,7 +270,7 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     );
     // Left without a choice, the next picker is the explorer's again.
     press(&mut app, "enter esc m");
-    app.on_models(s1_engine::catalog::bundled().collect());
+    app.on_models(Ok(s1_engine::catalog::bundled().collect()));
     press(&mut app, "enter");
     assert_eq!(app.model_path, Some("bundled:reasoner".into()));
 }
@@ -358,7 +353,7 @@ fn a_training_that_has_ended_takes_no_orders() {
         press(&mut app, key);
         assert_eq!(app.drain().1, [], "{key}");
         assert!(said(&app).contains("is finished"), "{key}: {}", said(&app));
-        assert_eq!(app.train.current().unwrap().training.rate, 1.0);
+        assert_eq!(app.train.current().unwrap().rate, 1.0);
     }
 }
 
@@ -366,17 +361,17 @@ fn a_training_that_has_ended_takes_no_orders() {
 fn an_interrupted_training_says_so_and_is_taken_up_again() {
     let mut app = watching(TrainingState::Running, 120);
     let mut gone = training("base-1", TrainingState::Running, 120);
-    gone.interrupted = true;
+    gone.state = TrainingState::Interrupted;
     answer(&mut app, vec![gone.clone()], 120);
     assert!(said(&app).contains("was interrupted; R"), "{}", said(&app));
-    assert_eq!(app.train.current().unwrap().state(), "interrupted");
+    assert_eq!(app.train.current().unwrap().state.name(), "interrupted");
     press(&mut app, "space");
     assert_eq!(app.drain().1, [], "nobody would hear an order");
     press(&mut app, "R");
     assert_eq!(
         app.drain().1,
         [Effect::job(StartTraining {
-            config: gone.training.config,
+            config: gone.config,
             name: "base-1".into(),
             resume: true
         })]
@@ -431,7 +426,7 @@ fn another_training_is_chosen_from_the_list() {
     press(&mut app, "home enter");
     assert_eq!(app.train.current.as_deref(), Some("base-2"));
     assert!(app.train.watched.steps.is_empty());
-    assert_eq!(app.train.form.text(form::FormField::Name), "base-3");
+    assert_eq!(app.train.form.text(form::FormField::NAME), "base-3");
     press(&mut app, "n");
     assert!(app.train.shows_form());
     press(&mut app, "esc");
@@ -456,13 +451,13 @@ fn a_checkpoint_opens_in_the_explorer_or_as_a_lane() {
     press(&mut app, "down enter");
     let opened = |step, purpose| {
         Effect::job(OpenTrained {
-            training: Box::new(training("base-1", TrainingState::Running, 120).training),
+            training: Box::new(training("base-1", TrainingState::Running, 120)),
             step,
             purpose,
         })
     };
     assert_eq!(app.drain().1, [opened(Some(50), Purpose::Explore)]);
-    let of = training("base-1", TrainingState::Running, 120).training;
+    let of = training("base-1", TrainingState::Running, 120);
     app.on_trained(&of, Purpose::Explore, Ok("/x".into()));
     assert_eq!(app.screen, Screen::Explore);
     assert_eq!(app.drain().1, [Effect::LoadModel("/x".into())]);
@@ -495,14 +490,14 @@ fn only_what_a_training_can_give_is_offered_for_export() {
     press(&mut app, "e end enter");
     assert_eq!(product(&mut app), (None, Product::SafeTensors));
     let mut tuned = training("base-1", TrainingState::Finished, 315);
-    tuned.training.config.lora_rank = Some(8);
+    tuned.config.lora_rank = Some(8);
     app.on_trainings(Ok(TrainingsSnapshot {
         list: vec![tuned],
         news: None,
     }));
     press(&mut app, "e end enter");
     assert_eq!(product(&mut app), (None, Product::Adapter));
-    app.on_exported(Ok("/data/x".into()));
+    app.on_written(Ok("/data/x".into()));
     assert_eq!(said(&app), "Written to /data/x");
 }
 
@@ -513,7 +508,7 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
         let effects = app.drain().1;
         effects[0].as_job::<ReadCuration>().unwrap().0.clone()
     };
-    let watched = app.train.current().unwrap().training.config.data.clone();
+    let watched = app.train.current().unwrap().config.data.clone();
     press(&mut app, "v");
     assert_eq!(asked(&mut app), Path::new(&watched));
     app.on_curation(Err("x.jsonl has no record of its curation".into()));
@@ -526,7 +521,7 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
     press(&mut app, "n");
     app.train
         .form
-        .set(form::FormField::DATA, "/d/kept.jsonl")
+        .set(form::FormField("data"), "/d/kept.jsonl")
         .unwrap();
     app.drain();
     press(&mut app, "v");
@@ -555,7 +550,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
     let mut app = watching(TrainingState::Finished, 315);
     let own = app.plots.plan.clone();
     press(&mut app, "c");
-    let training = training("base-1", TrainingState::Finished, 315).training;
+    let training = training("base-1", TrainingState::Finished, 315);
     let effects = app.drain().1;
     let opened: &OpenTrained = effects[0].as_job().unwrap();
     assert_eq!((opened.step, opened.purpose), (None, Purpose::Sweep));
@@ -605,7 +600,7 @@ fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
 #[test]
 fn a_first_sweep_that_is_cancelled_brings_no_second() {
     let mut app = watching(TrainingState::Finished, 315);
-    let training = training("base-1", TrainingState::Finished, 315).training;
+    let training = training("base-1", TrainingState::Finished, 315);
     app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "enter");
     launched(&mut app);

@@ -3,15 +3,16 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Widget;
 
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
-use crate::tui::app::{App, Focus, Model};
-use crate::tui::keymap::Context;
+use crate::tui::app::{App, Model};
 use crate::tui::sanitize::{clean_line, width};
+use crate::tui::screens::keyed;
 use crate::tui::widgets::bars::gauge;
+use crate::tui::widgets::overlay::centered;
 use crate::tui::widgets::prose::prose;
 use s1_core::protocol::LaneState;
 
@@ -21,7 +22,7 @@ pub fn waiting(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
         return;
     }
     let (done, total) = live.lane().prefill.unwrap_or_default();
-    let esc = key(app, Action::Stop);
+    let esc = app.key(Action::Stop);
     progress(
         app,
         "Reading the question",
@@ -60,7 +61,7 @@ pub fn empty(app: &App, area: Rect, buf: &mut Buffer) {
         Model::Loading(share) => {
             let esc = app
                 .keymap
-                .key_for(app.context(), cancel(app))
+                .key_for(app.context(), app.cancel_action())
                 .unwrap_or_default();
             let (what, share) = match &app.fetching {
                 Some(download) => {
@@ -82,10 +83,11 @@ pub fn empty(app: &App, area: Rect, buf: &mut Buffer) {
             vec![
                 Line::styled("There is no model yet.", theme.title),
                 Line::default(),
-                Line::from(vec![
-                    Span::styled(key(app, Action::Models), theme.key),
-                    Span::styled(" chooses one of the models on this machine", theme.text),
-                ]),
+                keyed(
+                    app,
+                    Action::Models,
+                    "chooses one of the models on this machine",
+                ),
                 Line::styled("or start with  s1-tui --model PATH.gguf", theme.dim),
             ],
             area,
@@ -101,10 +103,7 @@ pub fn empty(app: &App, area: Rect, buf: &mut Buffer) {
             let lines = vec![
                 Line::styled(format!("✗ {}", clean_line(sentence)), theme.bad),
                 Line::default(),
-                Line::from(vec![
-                    Span::styled(key(app, Action::Models), theme.key),
-                    Span::styled(" chooses another model", theme.text),
-                ]),
+                keyed(app, Action::Models, "chooses another model"),
             ];
             prose(lines, Alignment::Left, room, buf);
         }
@@ -112,69 +111,35 @@ pub fn empty(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn cancel(app: &App) -> Action {
-    if app.focus == Focus::Question {
-        Action::Cancel
-    } else {
-        Action::Stop
-    }
-}
-
 /// What the keys of steering do, before there is anything to steer.
 fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
+    use Action as A;
     let theme = app.theme();
     let rows = [
-        (
-            Action::Wait,
-            "⟲",
-            theme.forced,
-            "Wait",
-            "where it would have ended, it thinks on",
-        ),
-        (
-            Action::Cut,
-            "✂",
-            theme.forced,
-            "cut",
-            "it must answer with what it has",
-        ),
-        (
-            Action::Inject,
-            "✎",
-            theme.user,
-            "inject",
-            "your words become part of its thought",
-        ),
-        (
-            Action::Probe,
-            "✓",
-            theme.good,
-            "probe",
-            "what would it answer, if it were cut here?",
-        ),
-        (
-            Action::Branch,
-            "├",
-            theme.key,
-            "branch",
-            "another way from here; nothing is ever lost",
-        ),
+        (A::Wait, "where it would have ended, it thinks on"),
+        (A::Cut, "it must answer with what it has"),
+        (A::Inject, "your words become part of its thought"),
+        (A::Probe, "what would it answer, if it were cut here?"),
+        (A::Branch, "another way from here; nothing is ever lost"),
     ];
-    let column = rows
-        .iter()
-        .map(|r| width(&key(app, r.0)))
-        .max()
-        .unwrap_or(1);
+    let signs = [
+        ("⟲", theme.forced),
+        ("✂", theme.forced),
+        ("✎", theme.user),
+        ("✓", theme.good),
+        ("├", theme.key),
+    ];
+    let column = rows.iter().map(|r| width(&app.key(r.0))).max().unwrap_or(1);
     let mut lines = vec![
         Line::styled("Ask something, watch it think, and step in.", theme.title),
         Line::default(),
     ];
-    for (action, sign, style, name, what) in rows {
+    for ((action, what), (sign, style)) in rows.into_iter().zip(signs) {
         lines.push(Line::from(vec![
-            Span::styled(format!("{:<column$}", key(app, action)), theme.key),
+            Span::styled(format!("{:<column$}", app.key(action)), theme.key),
             Span::raw("   "),
             Span::styled(sign, style),
-            Span::styled(format!(" {name:<8}"), theme.text),
+            Span::styled(format!(" {:<8}", action.short()), theme.text),
             Span::styled(what, theme.dim),
         ]));
     }
@@ -201,27 +166,9 @@ fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// Puts lines in the middle of an area, as one block.
 fn centre(lines: Vec<Line>, area: Rect, buf: &mut Buffer) {
-    let wide = lines
-        .iter()
-        .map(Line::width)
-        .max()
-        .unwrap_or(0)
-        .min(usize::from(area.width)) as u16;
-    let high = (lines.len() as u16).min(area.height);
-    let mut place = Rect {
-        x: area.x + (area.width - wide) / 2,
-        y: area.y + (area.height - high) * 2 / 5,
-        width: wide,
-        height: 1,
-    };
-    for line in lines.iter().take(usize::from(high)) {
-        line.render(place, buf);
-        place.y += 1;
-    }
-}
-
-fn key(app: &App, action: Action) -> String {
-    app.keymap
-        .key_for(Context::Explore, action)
-        .unwrap_or_else(|| "–".into())
+    let text = Text::from(lines);
+    let size = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let mut place = centered(area, size(text.width()), size(text.height()));
+    place.y = area.y + (area.height - place.height) * 2 / 5;
+    text.render(place, buf);
 }

@@ -8,7 +8,9 @@ use ratatui::widgets::Widget;
 use super::side::{finite, rate};
 use crate::tui::app::App;
 use crate::tui::widgets::bars::{gauge, grouped};
+use crate::tui::widgets::overlay::fitting;
 use crate::tui::widgets::probes;
+use crate::tui::widgets::trace::grade_sign;
 use s1_core::trace::thinking_tokens;
 
 /// Columns of the gauge.
@@ -20,34 +22,16 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let lane = live.lane();
     let tokens = &live.lane().tokens;
     let thinking = thinking_tokens(tokens);
-    let token = live
-        .branch()
-        .view
-        .focus(tokens)
-        .and_then(|at| tokens.get(at));
 
     let mut parts: Vec<Vec<Span>> = Vec::new();
     let budget = lane.budget.or(live.request.policy.max_thinking);
-    let (full, rest) = gauge(thinking, budget.unwrap_or(0), GAUGE);
-    let total = budget.map_or("∞".to_owned(), |b| grouped(b as u64));
+    let columns = budget.map_or(0, |_| GAUGE);
+    let (full, rest) = gauge(thinking, budget.unwrap_or(0), columns);
+    let total = budget.map_or("∞".to_owned(), grouped);
     parts.push(vec![
-        Span::styled(format!("{}/{total} ", grouped(thinking as u64)), theme.text),
-        Span::styled(
-            if budget.is_some() {
-                full
-            } else {
-                String::new()
-            },
-            theme.gauge,
-        ),
-        Span::styled(
-            if budget.is_some() {
-                rest
-            } else {
-                String::new()
-            },
-            theme.dim,
-        ),
+        Span::styled(format!("{}/{total} ", grouped(thinking)), theme.text),
+        Span::styled(full, theme.gauge),
+        Span::styled(rest, theme.dim),
     ]);
     if lane.pending_waits > 0 {
         parts.push(vec![Span::styled(
@@ -55,7 +39,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             theme.forced,
         )]);
     }
-    let end = token.map_or(0.0, |t| finite(t.p_end));
+    let end = live.focus().map_or(0.0, |(_, t)| finite(t.p_end));
     parts.push(vec![
         Span::styled("p(end) ", theme.dim),
         Span::styled(format!("{end:.2}"), theme.text),
@@ -65,8 +49,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         parts.push(vec![
             Span::styled("if cut ", theme.dim),
             Span::styled(
-                format!("{}{}", last.label(10), last.sign()),
-                last.style(theme),
+                format!("{}{}", last.label(10), grade_sign(last.correct)),
+                theme.graded(last.correct, theme.text),
             ),
             Span::styled(format!(" ×{}", last.count), theme.dim),
         ]);
@@ -76,19 +60,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         parts.push(vec![Span::styled(format!("{rate} tok/s"), theme.dim)]);
     }
 
-    let mut line: Vec<Span> = vec![Span::raw(" ")];
-    let mut used = 1;
-    for (i, part) in parts.into_iter().enumerate() {
-        let gap = if i == 0 { 0 } else { 3 };
-        let wide: usize = part.iter().map(Span::width).sum();
-        if used + gap + wide > usize::from(area.width) {
-            break;
-        }
-        if i > 0 {
-            line.push(Span::styled(" · ", theme.dim));
-        }
-        used += gap + wide;
-        line.extend(part);
-    }
+    let gap = Span::styled(" · ", theme.dim);
+    let line = fitting(parts, &gap, usize::from(area.width));
     Line::from(line).render(area, buf);
 }

@@ -8,13 +8,12 @@ use ratatui::widgets::Widget;
 
 use super::on_border;
 use crate::tui::action::Action;
+use crate::tui::app::App;
 use crate::tui::app::live::Live;
-use crate::tui::app::{App, Model};
-use crate::tui::keymap::Context;
 use crate::tui::sanitize::width;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::panel;
-use crate::tui::widgets::trace::ENTROPY_FULL;
+use crate::tui::widgets::trace::{ENTROPY_FULL, grade_sign};
 use crate::tui::widgets::{probes, spark};
 use s1_core::trace::thinking_tokens;
 
@@ -137,20 +136,14 @@ impl SideRows<'_> {
         let budget = lane.budget.or(live.request.policy.max_thinking);
 
         let mut line = vec![self.label("budget")];
-        let total = budget.map_or("∞".into(), |b| grouped(b as u64));
+        let total = budget.map_or("∞".into(), grouped);
         let figures = format!(
             " {:>w$}/{total}",
-            grouped(thinking as u64),
+            grouped(thinking),
             w = width(&total).max(4)
         );
         let bar = columns.saturating_sub(LABEL + width(&figures));
         let (full, rest) = gauge(thinking, budget.unwrap_or(0), bar);
-        let full = if thinking == 0 { String::new() } else { full };
-        let rest = if thinking == 0 || budget.is_none() {
-            "░".repeat(bar - width(&full))
-        } else {
-            rest
-        };
         line.extend([
             Span::styled(full, theme.gauge),
             Span::styled(rest, theme.dim),
@@ -177,10 +170,7 @@ impl SideRows<'_> {
             Span::styled(format!("{first:>8}"), theme.text),
         ]));
 
-        let context = match &self.app.model {
-            Model::Ready(info) => info.context,
-            _ => 0,
-        };
+        let context = self.app.info().map_or(0, |info| info.context);
         let used = lane
             .context
             .max(live.prompt_ids.len() + live.lane().tokens.len());
@@ -188,11 +178,11 @@ impl SideRows<'_> {
         if context > 0 {
             let percent = used as f64 / context as f64 * 100.0;
             line.push(Span::styled(format!("{percent:>4.0} %"), theme.text));
-            let of = format!("  {} of {}", grouped(used as u64), grouped(context as u64));
+            let of = format!("  {} of {}", grouped(used), grouped(context));
             line.push(Span::styled(of, theme.dim));
         } else {
             line.push(Span::styled(
-                format!("{:>4} tokens", grouped(used as u64)),
+                format!("{:>4} tokens", grouped(used)),
                 theme.text,
             ));
         }
@@ -202,13 +192,9 @@ impl SideRows<'_> {
     fn sparks(&mut self, live: &Live, rows: u16) {
         let tokens = &live.lane().tokens;
         let cursor = live.branch().view.cursor();
-        let at = live
-            .branch()
-            .view
-            .focus(tokens)
-            .and_then(|at| tokens.get(at));
-        let end = at.map_or(0.0, |t| finite(t.p_end));
-        let entropy = at.map_or(0.0, |t| finite(t.entropy));
+        let at = live.focus();
+        let end = at.map_or(0.0, |(_, t)| finite(t.p_end));
+        let entropy = at.map_or(0.0, |(_, t)| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
         let name = if live.thought_is_over() && cursor.is_none() {
             "End of turn"
@@ -257,13 +243,8 @@ impl SideRows<'_> {
         }
         let runs = probes::runs(&live.lane().probes);
         let Some(last) = runs.last() else {
-            let key = self
-                .app
-                .keymap
-                .key_for(Context::Explore, Action::Probe)
-                .unwrap_or_default();
             self.line(Line::from(vec![
-                Span::styled(key, theme.key),
+                Span::styled(self.app.key(Action::Probe), theme.key),
                 Span::styled(" asks what it would answer now", theme.dim),
             ]));
             self.next(1);
@@ -272,12 +253,12 @@ impl SideRows<'_> {
         let columns = usize::from(self.inner.width.saturating_sub(2));
         self.line(probes::timeline(&runs, columns, theme));
         let summary = probes::summary(&runs);
-        let now = format!("{}{}", last.label(12), last.sign());
+        let now = format!("{}{}", last.label(12), grade_sign(last.correct));
         let gap = columns.saturating_sub(width(&summary) + width(&now));
         self.line(Line::from(vec![
             Span::styled(summary, theme.dim),
             Span::raw(" ".repeat(gap)),
-            Span::styled(now, last.style(theme)),
+            Span::styled(now, theme.graded(last.correct, theme.text)),
         ]));
     }
 }
@@ -286,7 +267,7 @@ impl SideRows<'_> {
 pub fn rate(tok_s: f64) -> String {
     match tok_s {
         0.05..9.95 => format!("{tok_s:.1}"),
-        _ => grouped(tok_s.max(0.0).round() as u64),
+        _ => grouped(tok_s.max(0.0).round() as usize),
     }
 }
 
@@ -297,7 +278,7 @@ pub fn finite(x: f32) -> f32 {
 
 fn duration(ms: f64) -> String {
     match ms {
-        ..10_000.0 => format!("{} ms", grouped(ms.max(0.0).round() as u64)),
-        _ => format!("{} s", grouped((ms / 1000.0).round() as u64)),
+        ..10_000.0 => format!("{} ms", grouped(ms.max(0.0).round() as usize)),
+        _ => format!("{} s", grouped((ms / 1000.0).round() as usize)),
     }
 }

@@ -61,12 +61,12 @@ fn loading_and_failing() {
     app.on_event(Event::Loading(0.43));
     picture("loading", app);
     let mut app = App::new(options());
-    app.on_fetching(Some(Download {
+    app.fetching = Some(Download {
         what: "gguf/s1.1-7b-q8_0.gguf".into(),
         done: 2_755_000_000,
         total: 8_100_000_000,
         ..Download::default()
-    }));
+    });
     picture("fetching", app);
     let mut app = App::new(options());
     let why = "cannot load models/qwen.gguf: the file ends after 1 203 of 91 739 712 bytes; download it again";

@@ -11,7 +11,6 @@ use crate::tui::action::Action;
 use crate::tui::app::areas::ExploreAreas;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Focus};
-use crate::tui::keymap::Context;
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::panel;
@@ -84,27 +83,19 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
     let thinking = thinking_tokens(tokens);
     let answer = tokens.len() - thinking;
     let budget = match lane.budget.or(live.request.policy.max_thinking) {
-        Some(budget) => format!(
-            "{} / {} tokens",
-            grouped(thinking as u64),
-            grouped(budget as u64)
-        ),
-        None => format!("{} tokens", grouped(thinking as u64)),
+        Some(budget) => format!("{} / {} tokens", grouped(thinking), grouped(budget)),
+        None => format!("{} tokens", grouped(thinking)),
     };
     let both = format!(
         "{} thinking + {} answer",
-        grouped(thinking as u64),
-        grouped(answer as u64)
+        grouped(thinking),
+        grouped(answer)
     );
     let over = live.thought_is_over();
     match lane.state {
         Some(LaneState::Prefill) => {
             let figures = lane.prefill.map_or(String::new(), |(done, total)| {
-                format!(
-                    "{} / {} tokens",
-                    grouped(done as u64),
-                    grouped(total as u64)
-                )
+                format!("{} / {} tokens", grouped(done), grouped(total))
             });
             ("reading the question".into(), theme.text, figures)
         }
@@ -143,10 +134,7 @@ fn below(app: &App, live: &Live) -> Line<'static> {
     let seen = view.first_line() + usize::from(app.places.trace.height);
     let more = view.total().saturating_sub(seen);
     if !view.follows() && more > 0 {
-        let key = app
-            .keymap
-            .key_for(Context::Explore, Action::End)
-            .unwrap_or_default();
+        let key = app.key(Action::End);
         parts.push(Span::styled(
             format!(" ▾ {more} more · {key} follows "),
             theme.dim,

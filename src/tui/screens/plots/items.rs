@@ -8,21 +8,13 @@ use crate::tui::app::App;
 use crate::tui::app::plots::Shown;
 use crate::tui::sanitize::width;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::overlay::{put, scroll_to};
+use crate::tui::widgets::overlay::{below, put, scroll_to, skip};
 use crate::tui::widgets::panel::Panel;
 use s1_lab::report::{CellMark, MatrixCell, MatrixRow, PointStats};
 use s1_store::run::Budget;
 
 /// Columns of a point.
 const CELL: u16 = 5;
-
-/// What a cell says beyond its mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    None,
-    /// Right before the last wait, and wrong after.
-    Lost,
-}
 
 /// The name of a point in at most four columns.
 fn short(point: &PointStats) -> String {
@@ -45,31 +37,27 @@ fn short(point: &PointStats) -> String {
 }
 
 /// Whether going to this point from the one with fewer waits changed right to wrong.
-fn turn(shown: &Shown, item: &MatrixRow, column: usize) -> Turn {
+fn is_lost(shown: &Shown, item: &MatrixRow, column: usize) -> bool {
     let points = &shown.report.points;
     let Some(spec) = points.get(column).map(|p| p.spec) else {
-        return Turn::None;
+        return false;
     };
-    let before = points
-        .iter()
-        .enumerate()
-        .filter(|(_, p)| p.spec.budget == spec.budget && p.spec.waits < spec.waits)
-        .max_by_key(|(_, p)| p.spec.waits);
+    let fewer = |p: &PointStats| p.spec.budget == spec.budget && p.spec.waits < spec.waits;
+    let before = points.iter().enumerate().filter(|(_, p)| fewer(p));
+    let before = before.max_by_key(|(_, p)| p.spec.waits);
     let mark = |at: usize| item.cells.get(at).map(MatrixCell::mark);
-    match before.map(|(at, _)| (mark(at), mark(column))) {
-        Some((Some(CellMark::Right), Some(CellMark::Wrong | CellMark::Forced))) => Turn::Lost,
-        _ => Turn::None,
-    }
+    before.is_some_and(|(at, _)| mark(at) == Some(CellMark::Right))
+        && matches!(mark(column), Some(CellMark::Wrong | CellMark::Forced))
 }
 
-fn sign(mark: CellMark, turn: Turn, theme: &Theme) -> (&'static str, Style) {
-    match (mark, turn) {
-        (_, Turn::Lost) => ("✗", theme.bad),
-        (CellMark::Right, _) => ("✓", theme.good),
-        (CellMark::Wrong, _) => ("·", theme.text),
-        (CellMark::Forced, _) => ("✂", theme.forced),
-        (CellMark::Ungraded, _) => ("?", theme.dim),
-        (CellMark::Missing, _) => (" ", theme.dim),
+fn sign(mark: CellMark, lost: bool, theme: &Theme) -> (&'static str, Style) {
+    match mark {
+        _ if lost => ("✗", theme.bad),
+        CellMark::Right => ("✓", theme.good),
+        CellMark::Wrong => ("·", theme.text),
+        CellMark::Forced => ("✂", theme.forced),
+        CellMark::Ungraded => ("?", theme.dim),
+        CellMark::Missing => (" ", theme.dim),
     }
 }
 
@@ -88,11 +76,11 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     };
     let title = format!("items ─ {}{of}", shown.run.name);
     let (row, column) = plots.cell;
-    let below = focused.then(|| about(shown, row, column)).flatten();
+    let told = focused.then(|| about(shown, row, column)).flatten();
     let legend = "✓ right · wrong ✂ cut off and wrong ✗ lost by Wait";
     let panel = Panel::new(&title, focused, theme);
     let inner = panel
-        .below(below.as_deref().unwrap_or(legend))
+        .below(told.as_deref().unwrap_or(legend))
         .draw(area, buf);
     let items = &shown.report.items;
     let gutter = (shown.id_width as u16 + 2).min(inner.width / 4);
@@ -103,43 +91,39 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     }
     let first = scroll_to(column, shown.report.points.len(), columns);
     let points = shown.report.points.iter().enumerate().skip(first);
-    let at = |slot: usize| inner.x + gutter + slot as u16 * CELL;
+    let at = |place: Rect, slot: usize| skip(place, gutter + slot as u16 * CELL);
     for (slot, (index, point)) in points.take(columns).enumerate() {
         let name = short(point);
-        let right = at(slot) + CELL - 1 - (width(&name) as u16).min(CELL - 1);
+        let pad = CELL - 1 - (width(&name) as u16).min(CELL - 1);
         let style = if focused && index == column {
             theme.key
         } else {
             theme.dim
         };
-        put(buf, inner, right, inner.y, CELL, &name, style);
+        put(buf, skip(at(inner, slot), pad), &name, style);
     }
     let top = scroll_to(row, items.len(), rows);
-    for (y, (index, item)) in items.iter().enumerate().skip(top).take(rows).enumerate() {
-        let y = inner.y + 1 + y as u16;
+    let shown_items = items.iter().enumerate().skip(top);
+    for ((index, item), place) in shown_items.zip(below(inner, 1).rows()) {
         let here = focused && index == row;
         let style = if here { theme.key } else { theme.dim };
-        put(
-            buf,
-            inner,
-            inner.x,
-            y,
-            gutter.saturating_sub(1),
-            &item.id,
-            style,
-        );
+        let id = Rect {
+            width: gutter.saturating_sub(1),
+            ..place
+        };
+        put(buf, id, &item.id, style);
         for slot in 0..columns.min(item.cells.len().saturating_sub(first)) {
             let column_here = first + slot;
             let Some(cell) = item.cells.get(column_here) else {
                 continue;
             };
-            let (sign, style) = sign(cell.mark(), turn(shown, item, column_here), theme);
-            let x = at(slot) + CELL - 2;
+            let (sign, style) = sign(cell.mark(), is_lost(shown, item, column_here), theme);
+            let cell = skip(at(place, slot), CELL - 3);
             if here && column_here == column {
                 let style = style.patch(theme.cursor);
-                put(buf, inner, x - 1, y, 3, &format!(" {sign} "), style);
+                put(buf, cell, &format!(" {sign} "), style);
             } else {
-                put(buf, inner, x, y, 1, sign, style);
+                put(buf, skip(cell, 1), sign, style);
             }
         }
     }

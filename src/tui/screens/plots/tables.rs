@@ -10,7 +10,7 @@ use crate::tui::app::App;
 use crate::tui::app::plots::sweep::SweepState;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, gauge, grouped};
-use crate::tui::widgets::overlay::{put, rows};
+use crate::tui::widgets::overlay::{below, put, rows, skip};
 use crate::tui::widgets::panel::Panel;
 use crate::tui::widgets::table::Table;
 use s1_core::format;
@@ -29,9 +29,9 @@ fn counted(count: usize, n: usize, sign: &str) -> String {
 pub fn waits(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (plots, theme) = (&app.plots, app.theme());
     let name = plots.current().map_or("", |s| s.run.name.as_str());
-    let below = "another: another answer, right or wrong · took effect: a further Wait came about";
+    let words = "another: another answer, right or wrong · took effect: a further Wait came about";
     let title = format!("waits ─ {name}");
-    let panel = Panel::new(&title, focused, theme).below(below);
+    let panel = Panel::new(&title, focused, theme).below(words);
     let flips = plots.current().map_or(&[][..], |s| &s.report.flips);
     if flips.is_empty() {
         return panel.empty("This run has no points that differ by a Wait.", area, buf);
@@ -61,7 +61,7 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let anchor = plots.anchor().map(|a| plots.name_of(a)).unwrap_or_default();
     let title = format!("pairs ─ every point against {anchor}");
     let selected = plots.pairs.get(plots.pair).filter(|_| focused);
-    let below = match selected {
+    let words = match selected {
         Some(pair) => {
             let ids = |of: &BTreeSet<(String, usize)>| {
                 let ids: Vec<&str> = of.iter().take(8).map(|(id, _)| id.as_str()).collect();
@@ -80,7 +80,7 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         }
         None => "p: McNemar's exact test, two-sided".into(),
     };
-    let panel = Panel::new(&title, focused, theme).below(&below);
+    let panel = Panel::new(&title, focused, theme).below(&words);
     if plots.pairs.is_empty() {
         return panel.empty("There is nothing to compare with yet.", area, buf);
     }
@@ -133,9 +133,9 @@ fn chance(p: f64) -> String {
 pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (plots, theme) = (&app.plots, app.theme());
     let list = plots.list.as_deref().unwrap_or_default();
-    let ascii = plots.view.ink == Ink::Ascii;
+    let ascii = plots.accuracy.view.ink == Ink::Ascii;
     let selected = list.get(plots.row);
-    let below = match (&plots.trouble, selected) {
+    let words = match (&plots.trouble, selected) {
         (Some(sentence), _) => format!("✗ {sentence}"),
         (None, Some(run)) => about(
             run,
@@ -147,7 +147,7 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         (None, None) => String::new(),
     };
     let title = format!("runs ─ {} of {} shown", plots.shown.len(), list.len());
-    let panel = Panel::new(&title, focused, theme).below(&below);
+    let panel = Panel::new(&title, focused, theme).below(&words);
     let mut inner = panel.draw(area, buf);
     if let Some(sweep) = &plots.sweep {
         let [top, rest] = rows([Length(2), Fill(1)], inner);
@@ -158,7 +158,7 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let sign = |run: &RunSummary| match plots.shown_as(&run.name) {
         Some(at) => {
             let color = theme.series.get(at % theme.series.len().max(1));
-            let series = &plots.curves.figure.series;
+            let series = &plots.accuracy.curves.figure.series;
             let own = series.iter().find(|s| s.color == at);
             let sign = own.map_or("■", |s| s.marker.glyph(ascii));
             (sign.to_owned(), color.copied().unwrap_or(theme.text))
@@ -187,8 +187,8 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
 /// Two lines on the sweep that is under way: how far, how fast, how long still.
 fn progress(sweep: &SweepState, area: Rect, theme: &Theme, buf: &mut Buffer) {
     let (state, style) = match sweep {
-        sweep if sweep.stopping => ("stopping …", theme.warn),
-        sweep if sweep.paused => ("paused", theme.warn),
+        sweep if sweep.control.is_cancelled() => ("stopping …", theme.warn),
+        sweep if sweep.control.is_paused() => ("paused", theme.warn),
         sweep if sweep.name.is_empty() => ("loading the model", theme.dim),
         _ => ("", theme.dim),
     };
@@ -198,22 +198,22 @@ fn progress(sweep: &SweepState, area: Rect, theme: &Theme, buf: &mut Buffer) {
         (sweep.done, sweep.total)
     };
     let columns = usize::from(area.width).saturating_sub(24).clamp(4, 24);
-    let (full, rest) = gauge(done, total, columns);
-    let x = put(buf, area, area.x, area.y, area.width, &full, theme.gauge);
-    let x = put(buf, area, x, area.y, area.width, &rest, theme.dim);
+    let (full, empty) = gauge(done, total, columns);
+    let rest = put(buf, area, &full, theme.gauge);
+    let rest = put(buf, rest, &empty, theme.dim);
     let count = if sweep.name.is_empty() {
         format!("  {done} %")
     } else {
         format!("  {done}/{total}")
     };
-    let x = put(buf, area, x, area.y, area.width, &count, theme.text);
-    put(buf, area, x + 2, area.y, area.width, state, style);
+    let rest = put(buf, rest, &count, theme.text);
+    put(buf, skip(rest, 2), state, style);
     let left = sweep
         .left
         .map_or("–".into(), |left| format::duration(left.as_secs_f64()));
-    let speed = grouped(sweep.tokens_per_s.round() as u64);
+    let speed = grouped(sweep.tokens_per_s.round() as usize);
     let line = format!("{speed:>6} tok/s   ETA {left}   {}", sweep.name);
-    put(buf, area, area.x, area.y + 1, area.width, &line, theme.text);
+    put(buf, below(area, 1), &line, theme.text);
 }
 
 /// One line on a run.
@@ -221,8 +221,8 @@ fn about(run: &RunSummary, tokens: Option<(usize, usize)>) -> String {
     match tokens {
         Some((computed, pointwise)) => format!(
             "computed {} of {} tokens point by point",
-            grouped(computed as u64),
-            grouped(pointwise as u64)
+            grouped(computed),
+            grouped(pointwise)
         ),
         None => format!(
             "{} points × {} problems",

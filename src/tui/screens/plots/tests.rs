@@ -58,7 +58,7 @@ fn every_size_draws() {
     let mut app = plots();
     both(&mut app);
     press(&mut app, "left");
-    for pane in PlotPane::ALL {
+    for &pane in PlotPane::ALL {
         app.plots.focus(pane);
         for (w, h) in (1..45).flat_map(|w| (1..16).map(move |h| (w * 5, h * 3))) {
             let area = Rect::new(0, 0, w, h);

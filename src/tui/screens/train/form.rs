@@ -10,12 +10,10 @@ use super::strip::cost;
 use crate::tui::app::App;
 use crate::tui::app::train::form::{Form, FormField, FormRow};
 use crate::tui::sanitize::fit_end;
-use crate::tui::widgets::bars::grouped;
-use crate::tui::widgets::overlay::{columns, put, rows, scroll_to};
+use crate::tui::theme::Theme;
+use crate::tui::widgets::overlay::{below, columns, put, rows, scroll_to, skip};
 use crate::tui::widgets::panel::Panel;
-use s1_core::format;
 use s1_lab::training::Preview;
-use s1_train::ExamplePiece;
 
 /// The smallest body with form and plan side by side, and one below the other.
 const SIDE_BY_SIDE_FROM: u16 = 90;
@@ -59,12 +57,7 @@ pub fn draw(app: &App, body: Rect, buf: &mut Buffer) -> Option<Rect> {
 /// The command line that does the same, at the bottom of an area; the rows it takes.
 fn command(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
     let theme = app.theme();
-    let text = [ExamplePiece {
-        text: app.train.form.command(),
-        loss: false,
-    }];
-    let columns = usize::from(area.width.saturating_sub(6));
-    let rows = pieces::rows(&text, columns);
+    let rows = pieces::plain_rows(&app.train.form.command(), area.width.saturating_sub(6));
     let high = (rows.len() as u16).min(area.height / 8) + 2;
     let place = Rect {
         y: area.bottom() - high,
@@ -80,7 +73,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
     let form = &train.form;
     let selected = form.row();
-    let below = match selected {
+    let about = match selected {
         FormRow::Field(field) => field.note(),
         FormRow::Start => {
             "It is a process of its own, and keeps running after this program has ended."
@@ -88,25 +81,17 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
         FormRow::Advanced => "What rarely needs a change.",
     };
     let rows_of_note = area.height >= NOTE_FROM;
-    let border = if rows_of_note { "" } else { below };
+    let border = if rows_of_note { "" } else { about };
     let panel = Panel::new("a new training", true, theme).below(border);
     let mut inner = panel.draw(area, buf);
     if rows_of_note {
+        let note = below(inner, inner.height - 3);
         inner.height -= 3;
-        let text = [ExamplePiece {
-            text: below.into(),
-            loss: false,
-        }];
         let rule = "─".repeat(usize::from(inner.width));
-        let y = inner.bottom();
-        put(buf, area, inner.x, y, inner.width, &rule, theme.border);
-        let note = pieces::rows(&text, usize::from(inner.width.saturating_sub(2)));
-        let place = Rect {
-            y: y + 1,
-            height: 2,
-            ..inner
-        };
-        pieces::draw(&note, 0, (theme.text, theme.text, theme.dim), place, buf);
+        put(buf, note, &rule, theme.border);
+        let rows = pieces::plain_rows(about, inner.width.saturating_sub(2));
+        let styles = (theme.text, theme.text, theme.dim);
+        pieces::draw(&rows, 0, styles, below(note, 1), buf);
     }
     let rows = form.rows();
     let first = scroll_to(form.selected, rows.len(), usize::from(inner.height));
@@ -118,38 +103,22 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
             buf.set_style(place.intersection(buf.area), theme.selected);
         }
         let mark = if here { "▸ " } else { "  " };
-        let x = put(
-            buf,
-            place,
-            place.x,
-            place.y,
-            place.width,
-            mark,
-            style(theme.text),
-        );
+        let rest = put(buf, place, mark, style(theme.text));
         match row {
             FormRow::Start => {
                 let text = match &train.starting {
                     Some(name) => format!("{name} starts …"),
-                    None => format!("Start {}", form.text(FormField::Name)),
+                    None => format!("Start {}", form.text(FormField::NAME)),
                 };
-                put(
-                    buf,
-                    place,
-                    x,
-                    place.y,
-                    place.width,
-                    &text,
-                    style(theme.title),
-                );
+                put(buf, rest, &text, style(theme.title));
             }
             FormRow::Advanced => {
                 let sign = if form.advanced { "▾" } else { "▹" };
-                let n = FormField::ADVANCED.len();
+                let n = FormField::advanced().count();
                 let text = format!("{sign} advanced, {n} more");
-                put(buf, place, x, place.y, place.width, &text, style(theme.dim));
+                put(buf, rest, &text, style(theme.dim));
             }
-            FormRow::Field(field) => value(form, *field, x, place, style, app, buf),
+            FormRow::Field(field) => value(form, *field, style, theme, rest, buf),
         }
     }
 }
@@ -158,33 +127,25 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
 fn value(
     form: &Form,
     field: FormField,
-    x: u16,
-    place: Rect,
     style: impl Fn(Style) -> Style,
-    app: &App,
+    theme: &Theme,
+    place: Rect,
     buf: &mut Buffer,
 ) {
-    let theme = app.theme();
-    let y = place.y;
-    put(buf, place, x, y, LABEL, field.name(), style(theme.dim));
-    let x = x + LABEL;
-    let (text, own) = (field.shown(&form.text(field)), form.is_own(field));
-    let left = place.right().saturating_sub(x);
-    let wide = if left > VALUE + 24 { VALUE } else { left };
-    let shown = fit_end(&text, usize::from(wide.saturating_sub(1))).into_owned();
+    let [label, rest] = columns([Length(LABEL), Fill(1)], place);
+    put(buf, label, field.name(), style(theme.dim));
+    let note = rest.width > VALUE + 24;
+    let wide = if note { VALUE } else { rest.width };
+    let text = field.shown(&form.text(field));
+    let shown = fit_end(&text, usize::from(wide.saturating_sub(1)));
     // What was changed stands out, by its weight where there is no colour.
-    let look = if own { theme.title } else { theme.text };
-    put(buf, place, x, y, wide, &shown, style(look));
-    if wide == VALUE {
-        put(
-            buf,
-            place,
-            x + VALUE,
-            y,
-            left - VALUE,
-            field.note(),
-            style(theme.dim),
-        );
+    let look = match form.is_own(field) {
+        true => theme.title,
+        false => theme.text,
+    };
+    put(buf, rest, &shown, style(look));
+    if note {
+        put(buf, skip(rest, VALUE), field.note(), style(theme.dim));
     }
 }
 
@@ -201,18 +162,14 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
         }
         Some(Err(sentence)) => {
             let inner = Panel::new("what it will take", false, theme).draw(area, buf);
-            let text = [ExamplePiece {
-                text: format!("✗ {sentence}"),
-                loss: false,
-            }];
-            let columns = usize::from(inner.width.saturating_sub(2));
-            let rows = pieces::rows(&text, columns);
+            let text = format!("✗ {sentence}");
+            let rows = pieces::plain_rows(&text, inner.width.saturating_sub(2));
             let style = dimmed(theme.bad);
             pieces::draw(&rows, 0, (style, style, style), inner, buf);
         }
         Some(Ok(preview)) => {
             let n = preview.examples.len();
-            let below = match n {
+            let which = match n {
                 0 => String::new(),
                 n => format!(
                     "▌ carries loss · example {} of {n} ◂ ▸",
@@ -224,24 +181,21 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
             } else {
                 "what it would have taken; working out the new …"
             };
-            let panel = Panel::new(title, false, theme).below(&below);
+            let panel = Panel::new(title, false, theme).below(&which);
             let inner = panel.draw(area, buf);
-            let mut y = inner.y;
+            let mut rest = inner;
             let wide = inner.width >= WIDE_FROM;
-            for (text, style) in facts(preview, wide, train.form.price(), app) {
-                if y < inner.bottom() {
-                    put(buf, inner, inner.x, y, inner.width, &text, dimmed(style));
-                    y += 1;
-                }
+            for (text, style) in facts(preview, wide, train.form.values().price, app) {
+                put(buf, rest, &text, dimmed(style));
+                rest = below(rest, 1);
             }
-            let rule = "─".repeat(usize::from(inner.width));
-            put(buf, inner, inner.x, y, inner.width, &rule, theme.border);
-            y += 1;
-            let rest = Rect {
-                y,
-                height: inner.bottom().saturating_sub(y),
-                ..inner
-            };
+            put(
+                buf,
+                rest,
+                &"─".repeat(usize::from(inner.width)),
+                theme.border,
+            );
+            rest = below(rest, 1);
             let pieces = preview.examples.get(planned.example);
             let columns = usize::from(rest.width.saturating_sub(2));
             let rows = pieces::rows(pieces.map_or(&[][..], Vec::as_slice), columns);
@@ -255,54 +209,18 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
 /// The plan in words: several facts in a row where there is room.
 fn facts(preview: &Preview, wide: bool, price: f64, app: &App) -> Vec<(String, Style)> {
     let (plan, theme) = (&preview.plan, app.theme());
-    let n = |n: usize| grouped(n as u64);
-    let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
     let mut out: Vec<(String, Style)> = Vec::new();
     let mut row = |facts: &[String], style: Style| {
-        if wide {
+        if wide && !facts.is_empty() {
             out.push((facts.join(" · "), style));
         } else {
             out.extend(facts.iter().map(|fact| (fact.clone(), style)));
         }
     };
-    let examples = format!(
-        "{} examples, the longest {} tokens",
-        n(plan.examples),
-        n(plan.longest)
-    );
-    let turns = format!(
-        "{} turns carry loss, {} with a thought",
-        n(plan.turns),
-        n(plan.thoughts)
-    );
-    let tokens = format!(
-        "{} tokens, {:.0} % carry loss",
-        n(plan.tokens),
-        share(plan.targets, plan.tokens)
-    );
-    row(&[examples, tokens], theme.text);
-    row(&[turns], theme.text);
-    let cut = format!(
-        "✂ cut by the block size: {} = {:.1} %",
-        n(plan.cut),
-        share(plan.cut, plan.examples)
-    );
     let alarm = if plan.cut > 0 { theme.warn } else { theme.text };
-    row(&[cut], alarm);
-    let steps = format!(
-        "{} steps, about {}",
-        n(plan.steps),
-        format::duration(plan.seconds)
-    );
-    let memory = format!(
-        "{}, {} parameters",
-        format::size(plan.memory),
-        n(plan.parameters)
-    );
-    row(&[steps, memory], theme.title);
-    if plan.broken > 0 {
-        let broken = format!("! {} lines are left out as unusable", n(plan.broken));
-        row(&[broken], theme.warn);
+    let styles = [theme.text, theme.text, alarm, theme.title, theme.warn];
+    for (facts, style) in plan.facts().iter().zip(styles) {
+        row(facts, style);
     }
     if price > 0.0 {
         let hours = plan.seconds / 3600.0;

@@ -26,9 +26,9 @@ pub fn log(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let first = last.saturating_sub(usize::from(inner.height));
     for (recorded, place) in events.iter().take(last).skip(first).zip(inner.rows()) {
         let at = format!("{:>6}  ", recorded.event.step());
-        let x = put(buf, place, place.x, place.y, place.width, &at, theme.dim);
+        let rest = put(buf, place, &at, theme.dim);
         let (text, style) = entry(&recorded.event, theme);
-        put(buf, place, x, place.y, place.width, &text, style);
+        put(buf, rest, &text, style);
     }
 }
 
@@ -83,27 +83,26 @@ pub fn trainings(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
     let list = train.list.as_deref().unwrap_or_default();
     let selected = list.get(train.row);
-    let below = selected.map_or(String::new(), |l| l.training.folder().display().to_string());
+    let below = selected.map_or(String::new(), |l| l.folder().display().to_string());
     let title = format!("trainings ─ {}", list.len());
     let panel = Panel::new(&title, focused, theme).below(&below);
     let inner = panel.draw(area, buf);
     let rows: Vec<ListRow> = list
         .iter()
         .map(|l| {
-            let t = &l.training;
-            let here = if train.current.as_ref() == Some(&t.name) {
+            let here = if train.current.as_ref() == Some(&l.name) {
                 "●"
             } else {
                 " "
             };
             ListRow::new(
-                format!("{here} {}", t.name),
+                format!("{here} {}", l.name),
                 format!(
                     "{}/{}  {} {:<11}",
-                    t.step,
-                    t.steps,
+                    l.step,
+                    l.steps,
                     sign(l, theme).0,
-                    l.state()
+                    l.state.name()
                 ),
             )
         })

@@ -4,58 +4,26 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use crate::tui::sanitize::{clean, graphemes, width};
+use crate::tui::sanitize::clean;
 use crate::tui::widgets::overlay::put;
+use crate::tui::widgets::prose::{KeptRow, kept_rows};
 use s1_train::ExamplePiece;
 
 /// The bar at a row that carries loss.
 const BAR: &str = "▌ ";
 
 /// One row: its parts, and whether each carries loss.
-pub type MarkedRow = Vec<(String, bool)>;
+pub type MarkedRow = KeptRow<bool>;
 
-/// Breaks at line breaks and wherever a row of `columns` is full, after a space where there is one
-/// in the second half of the row.
+/// As [`kept_rows`].
 pub fn rows(pieces: &[ExamplePiece], columns: usize) -> Vec<MarkedRow> {
-    let columns = columns.max(1);
-    let mut rows: Vec<MarkedRow> = Vec::new();
-    let mut row: Vec<(String, bool)> = Vec::new();
-    let mut used = 0;
-    for piece in pieces {
-        let text = clean(&piece.text);
-        for (cluster, wide) in graphemes(&text) {
-            if cluster == "\n" {
-                rows.push(joined(std::mem::take(&mut row)));
-                used = 0;
-                continue;
-            }
-            if used + wide > columns && used > 0 {
-                let space = row.iter().rposition(|(c, _)| c == " ");
-                let at = space.filter(|at| *at >= row.len() / 2);
-                let rest = at.map_or_else(Vec::new, |at| row.split_off(at + 1));
-                rows.push(joined(std::mem::take(&mut row)));
-                used = rest.iter().map(|(c, _)| width(c)).sum();
-                row = rest;
-            }
-            row.push((cluster.to_owned(), piece.loss));
-            used += wide;
-        }
-    }
-    if !row.is_empty() {
-        rows.push(joined(row));
-    }
-    rows
+    let pieces = pieces.iter().map(|piece| (clean(&piece.text), piece.loss));
+    kept_rows(pieces, columns)
 }
 
-fn joined(clusters: Vec<(String, bool)>) -> MarkedRow {
-    let mut out: MarkedRow = Vec::new();
-    for (cluster, loss) in clusters {
-        match out.last_mut() {
-            Some((text, same)) if *same == loss => text.push_str(&cluster),
-            _ => out.push((cluster, loss)),
-        }
-    }
-    out
+/// The same for a text of which nothing carries loss.
+pub fn plain_rows(text: &str, columns: u16) -> Vec<MarkedRow> {
+    kept_rows([(clean(text), false)], usize::from(columns))
 }
 
 /// Draws rows from `first` on.
@@ -69,14 +37,14 @@ pub fn draw(
     for (row, place) in rows.iter().skip(first).zip(area.rows()) {
         let carries = row.iter().any(|(_, loss)| *loss);
         let sign = if carries { BAR } else { "  " };
-        let mut x = put(buf, place, place.x, place.y, place.width, sign, bar);
+        let mut rest = put(buf, place, sign, bar);
         for (text, loss) in row {
             let style = if *loss {
                 with.add_modifier(Modifier::UNDERLINED)
             } else {
                 without
             };
-            x = put(buf, place, x, place.y, place.width, text, style);
+            rest = put(buf, rest, text, style);
         }
     }
 }

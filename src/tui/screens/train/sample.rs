@@ -5,9 +5,8 @@ use ratatui::layout::Rect;
 
 use super::pieces;
 use crate::tui::app::App;
-use crate::tui::widgets::overlay::put;
+use crate::tui::widgets::overlay::{below, put};
 use crate::tui::widgets::panel::Panel;
-use s1_train::ExamplePiece;
 
 pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (train, theme) = (&app.train, app.theme());
@@ -17,45 +16,33 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         let panel = Panel::new("what it says", focused, theme);
         return panel.empty("Nothing was asked yet.", area, buf);
     };
-    let below = format!("step {} · {} of {n} ◂ ▸", sample.step, index + 1);
-    let panel = Panel::new("what it says", focused, theme).below(&below);
+    let words = format!("step {} · {} of {n} ◂ ▸", sample.step, index + 1);
+    let panel = Panel::new("what it says", focused, theme).below(&words);
     let inner = panel.draw(area, buf);
-    let mut y = inner.y;
-    let mut line = |buf: &mut Buffer, text: &str, style| {
-        if y < inner.bottom() {
-            put(buf, inner, inner.x, y, inner.width, text, style);
-            y += 1;
-        }
+    let mut rest = inner;
+    let mut line = |text: &str, style| {
+        put(buf, rest, text, style);
+        rest = below(rest, 1);
     };
-    line(buf, sample.question, theme.user);
-    let piece = |text: &str| {
-        [ExamplePiece {
-            text: text.trim_matches('\n').to_owned(),
-            loss: false,
-        }]
-    };
-    let columns = usize::from(inner.width.saturating_sub(2));
-    let thought = pieces::rows(&piece(sample.thinking), columns);
+    line(sample.question, theme.user);
+    let thinking = sample.thinking.trim_matches('\n');
+    let thought = pieces::plain_rows(thinking, inner.width.saturating_sub(2));
     // The beginning of a long thought, and its end, leave room for the answer.
-    let room = usize::from(inner.bottom().saturating_sub(inner.y)).saturating_sub(2);
+    let room = usize::from(inner.height).saturating_sub(2);
     let text = |row: &pieces::MarkedRow| row.iter().map(|(t, _)| t.as_str()).collect::<String>();
-    if thought.len() <= room {
-        for row in &thought {
-            line(buf, &format!("▏ {}", text(row)), theme.thinking);
+    let left_out = match thought.len() > room {
+        true => {
+            let end = room.saturating_sub(1) / 2;
+            room.saturating_sub(1) - end..thought.len() - end
         }
-    } else {
-        let end = room.saturating_sub(1) / 2;
-        let begin = room.saturating_sub(1) - end;
-        for row in &thought[..begin.min(thought.len())] {
-            line(buf, &format!("▏ {}", text(row)), theme.thinking);
-        }
-        if room > 0 {
-            let left = thought.len() - begin - end;
-            line(buf, &format!("▏ … {left} rows …"), theme.dim);
-        }
-        for row in &thought[thought.len() - end..] {
-            line(buf, &format!("▏ {}", text(row)), theme.thinking);
+        false => 0..0,
+    };
+    for (i, row) in thought.iter().enumerate() {
+        if !left_out.contains(&i) {
+            line(&format!("▏ {}", text(row)), theme.thinking);
+        } else if i == left_out.start && room > 0 {
+            line(&format!("▏ … {} rows …", left_out.len()), theme.dim);
         }
     }
-    line(buf, &format!("▸ {}", sample.answer.trim()), theme.answer);
+    line(&format!("▸ {}", sample.answer.trim()), theme.answer);
 }

@@ -51,8 +51,8 @@ fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
     app.train.focus(TrainPane::List);
     insta::assert_snapshot!("finished_120x40", shot(&mut app, 120, 40));
     if let Some(listed) = app.train.list.iter_mut().flatten().next() {
-        listed.training.state = TrainingState::Running;
-        listed.interrupted = true;
+        listed.state = TrainingState::Running;
+        listed.state = TrainingState::Interrupted;
     }
     app.train.focus(TrainPane::Log);
     insta::assert_snapshot!("interrupted_120x40", shot(&mut app, 120, 40));
@@ -74,7 +74,7 @@ fn every_size_draws() {
     fresh.train.watched = Default::default();
     let running = watching(TrainingState::Running, 214);
     let mut apps = vec![form, fresh];
-    for pane in TrainPane::ALL {
+    for &pane in TrainPane::ALL {
         let mut app = watching(TrainingState::Running, 214);
         app.train.focus(pane);
         press(&mut app, "left");

@@ -13,13 +13,21 @@ fn pictures() {
     };
     for (w, h) in [(80, 22), (18, 5)] {
         let shown = picture(w, h, |buf, area| {
-            draw(&curve(), &view, true, &theme, area, buf)
+            draw(&curve(), &view, &styles(&theme), true, &theme, area, buf)
         });
         insta::assert_snapshot!(format!("chart_{w}x{h}"), shown);
     }
     let view = ChartView::default();
     let shown = picture(60, 12, |buf, area| {
-        draw(&loss(2500), &view, false, &theme, area, buf);
+        draw(
+            &loss(2500),
+            &view,
+            &styles(&theme),
+            false,
+            &theme,
+            area,
+            buf,
+        );
     });
     insta::assert_snapshot!("chart_loss", shown);
 }
@@ -32,7 +40,7 @@ fn every_size_draws() {
         cursor: Some((1, 1)),
         ..ChartView::default()
     };
-    survives_every_size(|buf, area| draw(&figure, &view, true, &theme, area, buf));
+    survives_every_size(|buf, area| draw(&figure, &view, &styles(&theme), true, &theme, area, buf));
 }
 
 #[test]

@@ -332,28 +332,18 @@ impl<'a> LineWriter<'a> {
         let changed = before.is_none_or(|b| b.phase != token.phase)
             || (ended_before && !self.out.show_delimiters);
         let marked = token.reason != reason_before;
-        match token.reason {
-            Some(reason @ (Reason::Wait | Reason::UserWait)) if marked || changed => {
-                let who = if reason == Reason::Wait {
-                    "forced"
-                } else {
-                    "by you"
-                };
-                self.open(place, kind, Some(Mark::Wait), Some((who, i)));
-            }
-            Some(reason @ (Reason::EndIgnored | Reason::UserEndIgnored)) => {
-                let who = if reason == Reason::EndIgnored {
-                    "end ignored"
-                } else {
-                    "end ignored, by you"
-                };
-                self.open(place, kind, Some(Mark::Wait), Some((who, i)));
-            }
-            Some(Reason::Injected) if marked || changed => {
-                self.open(place, kind, Some(Mark::User), Some(("by you", i)));
-            }
-            _ if changed => self.open(place, kind, None, None),
-            _ => {}
+        let (mark, who) = match token.reason {
+            Some(Reason::Wait) => (Mark::Wait, "forced"),
+            Some(Reason::UserWait) => (Mark::Wait, "by you"),
+            Some(Reason::EndIgnored) => (Mark::Wait, "end ignored"),
+            Some(Reason::UserEndIgnored) => (Mark::Wait, "end ignored, by you"),
+            Some(Reason::Injected) => (Mark::User, "by you"),
+            _ if changed => return self.open(place, kind, None, None),
+            _ => return,
+        };
+        // An end that was ignored is a place of its own each time.
+        if changed || marked || who.starts_with("end ignored") {
+            self.open(place, kind, Some(mark), Some((who, i)));
         }
     }
 

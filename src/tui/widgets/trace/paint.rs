@@ -10,7 +10,7 @@ use s1_core::trace::{Origin, Phase, Reason, Token, thinking_tokens};
 
 use super::layout::{LineKind, Mark, TraceLine};
 use super::view::View;
-use super::{GradedAnswer, Heat};
+use super::{GradedAnswer, Heat, grade_sign};
 
 /// How a trace is to be drawn.
 #[derive(Clone, Copy, Debug)]
@@ -257,21 +257,13 @@ fn rule_label(reason: Reason, at: usize, theme: &Theme) -> (String, Style) {
 
 fn draw_verdict(verdict: &GradedAnswer, theme: &Theme, gutter: usize, pen: &mut CellWriter) {
     let x = pen.text(gutter, "Answer ▸ ", theme.dim);
-    let style = match verdict.correct {
-        Some(true) => theme.good,
-        Some(false) => theme.bad,
-        None => theme.answer,
-    };
+    let style = theme.graded(verdict.correct, theme.answer);
     // A sign is worth more than the end of a long answer.
     let room = usize::from(pen.area.width).saturating_sub(x + 3);
     let answer = clean_line(&verdict.answer);
     let answer = fit(&answer, room);
     let x = pen.text(x, &answer, style);
-    match verdict.correct {
-        Some(true) => pen.text(x + 1, "✓", theme.good),
-        Some(false) => pen.text(x + 1, "✗", theme.bad),
-        None => x,
-    };
+    pen.text(x + 1, grade_sign(verdict.correct).trim_start(), style);
 }
 
 fn token_style(token: &Token, how: &Paint) -> Style {

@@ -24,6 +24,17 @@ pub enum Motion {
     End,
 }
 
+impl Motion {
+    fn is_back(self) -> bool {
+        use Motion as M;
+        let (M::Token(way) | M::Word(way) | M::Sentence(way) | M::Line(way) | M::Page(way)) = self
+        else {
+            return false;
+        };
+        way == Way::Back
+    }
+}
+
 /// Backwards or forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -145,17 +156,9 @@ impl View {
             Motion::Line(way) => self.vertical(here, way, 1),
             Motion::Page(way) => self.vertical(here, way, self.height.saturating_sub(1).max(1)),
         };
-        let stuck = to.is_none()
-            && matches!(
-                motion,
-                Motion::Token(Way::Back)
-                    | Motion::Word(Way::Back)
-                    | Motion::Sentence(Way::Back)
-                    | Motion::Line(Way::Back)
-                    | Motion::Page(Way::Back)
-            );
-        let to = if stuck { Some(0) } else { to };
-        self.put(tokens, to.map(|t| visible(tokens, t)));
+        // With nothing further back, back is the start.
+        let start = Some(0).filter(|_| motion.is_back());
+        self.put(tokens, to.or(start).map(|t| visible(tokens, t)));
     }
 
     /// Scrolls without moving the cursor; reaching the end follows the stream again.

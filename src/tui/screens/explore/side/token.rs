@@ -15,16 +15,12 @@ use s1_core::trace::{Origin, Reason, Token};
 impl SideRows<'_> {
     pub(super) fn cursor(&mut self, live: &Live) {
         let theme = self.app.theme();
-        let tokens = &live.lane().tokens;
-        let cursor = live.branch().view.cursor();
-        let at = live.branch().view.focus(tokens);
-        let Some((at, token)) = at.and_then(|at| Some((at, tokens.get(at)?))) else {
+        let Some((at, token)) = live.focus() else {
             return;
         };
-        let name = if cursor.is_some() {
-            "At the cursor"
-        } else {
-            "Last token"
+        let name = match live.branch().view.cursor() {
+            Some(_) => "At the cursor",
+            None => "Last token",
         };
         let title = Line::from(vec![
             Span::styled(format!(" {name} "), on_border(theme, theme.title)),
@@ -38,12 +34,8 @@ impl SideRows<'_> {
         }
         let room = self.inner.bottom().saturating_sub(self.y + 2);
         for alternative in token.top.iter().take(usize::from(room)) {
-            let stands = alternative.id == token.id;
-            self.alternative(
-                &alternative.text,
-                f64::from(alternative.logprob).exp(),
-                stands,
-            );
+            let p = f64::from(alternative.logprob).exp();
+            self.alternative(&alternative.text, p, alternative.id == token.id);
         }
         // What was scored has an entropy above 0, however sure the model was.
         let scored = token.entropy != 0.0 || token.logprob != 0.0;
@@ -54,25 +46,24 @@ impl SideRows<'_> {
             };
             self.line(Line::styled(why, theme.dim));
         }
-        let who = match (token.origin, token.reason) {
-            (Origin::Sampled, None) => "sampled".to_owned(),
-            (Origin::Sampled, Some(reason)) => format!("sampled · {}", reason_words(reason.name())),
-            (Origin::Forced, Some(reason)) => format!("forced · {}", reason_words(reason.name())),
-            (Origin::Forced, None) => "forced".to_owned(),
-            (Origin::User, Some(reason)) => format!("yours · {}", reason_words(reason.name())),
-            (Origin::User, None) => "yours".to_owned(),
+        let who = match token.origin {
+            Origin::Sampled => "sampled",
+            Origin::Forced => "forced",
+            Origin::User => "yours",
         };
+        let why = token.reason.map(|reason| reason.name().replace('_', " "));
+        let why = why.map_or(String::new(), |why| format!(" · {why}"));
         let columns = usize::from(self.inner.width.saturating_sub(2));
         let waits = matches!(token.reason, Some(Reason::Wait | Reason::UserWait));
         let who = match scored {
             // Of a wait the question is whether the model wanted to end.
-            true if waits => format!("{who} · p(end) {:.2}", finite(token.p_end)),
+            true if waits => format!("{who}{why} · p(end) {:.2}", finite(token.p_end)),
             true => {
                 let logprob = format!("{:.2}", finite(token.logprob));
                 // Of a probability that rounds to 1.
-                format!("{who} · logprob {}", logprob.replace("-0.00", "0.00"))
+                format!("{who}{why} · logprob {}", logprob.replace("-0.00", "0.00"))
             }
-            false => who,
+            false => format!("{who}{why}"),
         };
         let figures = format!("token {at} · id {}", token.id);
         self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
@@ -101,10 +92,6 @@ impl SideRows<'_> {
             Span::styled(format!("{} {p:>5.2}", " ".repeat(fill)), style),
         ]));
     }
-}
-
-fn reason_words(name: &str) -> String {
-    name.replace('_', " ")
 }
 
 fn token_style(token: &Token, app: &App) -> Style {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::*;
 use s1_core::protocol::Until;
 use s1_store::run::Run;
-use s1_store::session::Document;
+use s1_store::session::{Document, ModelCard};
 
 /// What is asked: its answer comes out right.
 pub const QUESTION: &str = "How many r in raspberry?";
@@ -28,7 +28,7 @@ pub const WAITS: [usize; 4] = [0, 1, 2, 4];
 /// The text of a recording.
 macro_rules! recorded {
     ($name:literal) => {
-        include_str!(concat!("../../../../tests/fixtures/recordings/", $name))
+        include_str!(concat!("../../../../../tests/fixtures/recordings/", $name))
     };
 }
 

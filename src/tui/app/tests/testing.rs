@@ -101,7 +101,7 @@ pub fn press(app: &mut App, keys: &str) {
 /// The lane on screen.
 pub fn lane(app: &App) -> usize {
     let live = app.live.as_ref().unwrap();
-    live.lane_id(live.active)
+    live.shown_lane()
 }
 
 /// Asks, and has the engine begin.
