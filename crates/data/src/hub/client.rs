@@ -193,9 +193,13 @@ impl Client {
         meter: &DownloadMeter,
     ) -> Result<Identity> {
         let url = self.url(repo, "main", file);
-        // The bytes may be at another host, which does not know what the hub calls them: what the
-        // site says itself counts, unless it only says where the file was moved.
-        let known = |answer: &Response<Body>| header(answer, "x-repo-commit").is_some();
+        // The bytes may be at another host, which does not know what the hub calls them. Inside the
+        // site it is asked on: only the last answer is sure to have it all.
+        let known = |answer: &Response<Body>| {
+            let has = |name| header(answer, name).is_some();
+            let away = header(answer, "location").is_some_and(|place| place.contains("://"));
+            has("x-repo-commit") && (has("x-linked-etag") || has("etag") && away)
+        };
         let answer = self.ask(&url, Some("0-0"), meter, known)?;
         let header = |name: &str| header(&answer, name);
         let etag = header("x-linked-etag").or(header("etag"));

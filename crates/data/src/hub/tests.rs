@@ -159,6 +159,21 @@ fn a_hub_that_cannot_send_parts_sends_the_whole_again() {
     assert_eq!(site.parts(), [0, 4]);
 }
 
+#[test]
+fn a_file_that_was_moved_inside_the_hub_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = Stored::small("GGUF and more");
+    let theirs = stored.clone();
+    // Says the version at once, and the name of the content only where it sends to.
+    let site = Site::open(move |request| match request.path.starts_with("/a/") {
+        true => Reply::redirect(format!("/cache{}", request.path)).with("x-repo-commit", COMMIT),
+        false => theirs.answer(request),
+    });
+    let path = fetch(&hub(folder.path(), &site.url()), "a/b").unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), stored.bytes);
+    assert!(site.requests().iter().all(|request| request.has_token));
+}
+
 /// Fetches from a hub that sends some requests to another host (or another port), and looks who
 /// was shown the token. Returns what the other one was asked.
 fn requests_elsewhere(moved: fn(&Request) -> bool, as_other_host: bool) -> Vec<Request> {
