@@ -60,8 +60,10 @@ pub struct Machine {
     after_wait: Option<usize>,
     /// An attempt to end was ignored and nothing replaces it: the next token carries the reason.
     ignored: Option<Reason>,
-    /// Ids that cannot be chosen at one position, and that position.
-    ban: Option<(usize, u32)>,
+    /// Ids that cannot be chosen at one position, and that position. Several, as one delimiter can be
+    /// written in several ways: with only the last of them banned, a model would go from one to the
+    /// other and back for ever.
+    ban: (usize, Vec<u32>),
     recent: VecDeque<(u32, String)>,
     loops: LoopDetector,
 
@@ -101,7 +103,7 @@ impl Machine {
             waits: Vec::new(),
             after_wait: None,
             ignored: None,
-            ban: None,
+            ban: (0, Vec::new()),
             recent: VecDeque::new(),
             loops: LoopDetector::default(),
             pending_waits: 0,
@@ -275,10 +277,8 @@ impl Machine {
     }
 
     fn banned(&self) -> impl Iterator<Item = u32> + '_ {
-        self.ban
-            .iter()
-            .filter(|(at, _)| *at == self.len)
-            .map(|(_, id)| *id)
+        let (at, ids) = &self.ban;
+        ids.iter().copied().filter(|_| *at == self.len)
     }
 
     /// Whether an attempt to end counts here: not before the minimum, and not right after a wait.
@@ -471,7 +471,11 @@ impl Machine {
     /// Removes the last `drop` tokens and continues from there with a token other than `first`.
     fn retry(&mut self, drop: usize, keep: String, first: u32) -> ForcingDecision {
         if keep.is_empty() {
-            self.ban = Some((self.len - drop, first));
+            let at = self.len - drop;
+            if self.ban.0 != at {
+                self.ban = (at, Vec::new());
+            }
+            self.ban.1.push(first);
         }
         ForcingDecision::Edit(Edit {
             drop,

@@ -69,7 +69,7 @@ impl Machine {
             waits: std::mem::take(&mut self.waits),
             after_wait: fresh.after_wait.max(self.after_wait),
             ignored: self.ignored,
-            ban: self.ban,
+            ban: self.ban.clone(),
             pending_waits: self.pending_waits,
             cut: self.cut,
             cut_at_sentence: self.cut_at_sentence,

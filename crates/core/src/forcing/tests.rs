@@ -335,6 +335,43 @@ fn an_end_written_as_text_is_found_though_it_arrives_in_pieces() {
     assert_eq!(p.thinking(), 8);
 }
 
+/// A user would lose: an end to a thought that has to go on. The delimiter is written in pieces, in
+/// two ways; none of them can be begun again where both were taken back.
+#[test]
+fn an_end_that_can_be_written_in_several_ways_is_steered_around_once_and_for_all() {
+    static SPLIT: Toy = Toy(&[
+        ("</", 1),
+        ("think>", 2),
+        ("</th", 3),
+        ("ink>", 4),
+        ("<|endoftext|>", 9),
+    ]);
+    let least = Policy {
+        min_thinking: 3,
+        ..policy()
+    };
+    let mut p = Play::new(Family::Generic, &SPLIT, least);
+    let mut offer = |ids: [u32; 2]| {
+        for id in ids {
+            let Next::Sample { mask } = p.machine.next() else {
+                panic!("nothing is to be written here");
+            };
+            if mask.contains(&id) {
+                return false;
+            }
+            let text = p.text_of(id);
+            match p.machine.decide(id, &text) {
+                ForcingDecision::Accept { phase, .. } => p.write(id, Origin::Sampled, phase, None),
+                ForcingDecision::Edit(edit) => p.edit(edit),
+                ForcingDecision::Stop(reason) => panic!("{reason:?}"),
+            }
+        }
+        true
+    };
+    assert!(offer([1, 2]) && offer([3, 4]), "each is tried once");
+    assert!(!offer([1, 2]) && !offer([3, 4]), "and never again");
+}
+
 #[test]
 fn a_delimiter_that_begins_inside_a_token_leaves_the_text_before_it() {
     static GLUED: Toy = Toy(&[(".</", 1), ("think", 2), (">\n", 3), ("<|endoftext|>", 9)]);
