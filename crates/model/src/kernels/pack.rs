@@ -1,7 +1,9 @@
 //! Weights from a file's blocks into the tiles of [`super::scheme`]: the layouts of ggml
 //! (`ggml-quants.c`) on one side, sixteen rows side by side on the other.
 
-use super::scheme::{self, HALF, NIBBLES, Scheme};
+use super::scheme::{
+    BYTE, HALF, NIBBLES, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scheme,
+};
 
 /// The lower half of each byte.
 const LOW: u32 = 0x0f0f_0f0f;
@@ -82,10 +84,8 @@ fn one_of_each(bytes: &[u8], bit: usize) -> impl Fn(usize) -> u8 {
     }
 }
 
-pub(super) struct Q4_0;
-
 impl Source for Q4_0 {
-    type Tiles = scheme::Q4_0;
+    type Tiles = Self;
     const BYTES: usize = 18;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -94,10 +94,8 @@ impl Source for Q4_0 {
     }
 }
 
-pub(super) struct Q4_1;
-
 impl Source for Q4_1 {
-    type Tiles = scheme::Q4_1;
+    type Tiles = Self;
     const BYTES: usize = 20;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -107,10 +105,8 @@ impl Source for Q4_1 {
     }
 }
 
-pub(super) struct Q5_0;
-
 impl Source for Q5_0 {
-    type Tiles = scheme::Q5_0;
+    type Tiles = Self;
     const BYTES: usize = 22;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -120,10 +116,8 @@ impl Source for Q5_0 {
     }
 }
 
-pub(super) struct Q5_1;
-
 impl Source for Q5_1 {
-    type Tiles = scheme::Q5_1;
+    type Tiles = Self;
     const BYTES: usize = 24;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -134,10 +128,8 @@ impl Source for Q5_1 {
     }
 }
 
-pub(super) struct Q8_0;
-
 impl Source for Q8_0 {
-    type Tiles = scheme::Q8_0;
+    type Tiles = Self;
     const BYTES: usize = 34;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -152,7 +144,7 @@ impl Source for Q8_0 {
 pub(super) struct Q8_1;
 
 impl Source for Q8_1 {
-    type Tiles = scheme::Q8_0;
+    type Tiles = Q8_0;
     const BYTES: usize = 36;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -181,7 +173,7 @@ fn six_bit_factors(group: &[u8], place: &mut Place, block_bytes: usize) {
         };
         let block = 2 * HALF + j * block_bytes;
         place.byte(block, scale);
-        place.byte(block + scheme::BYTE, offset);
+        place.byte(block + BYTE, offset);
     }
 }
 
@@ -191,41 +183,35 @@ fn pair_split(bytes: &[u8], j: usize) -> impl Fn(usize) -> u32 {
     move |i| word(bytes, 4 * i) >> (4 * (j % 2)) & LOW
 }
 
-pub(super) struct Q4K;
-
 impl Source for Q4K {
-    type Tiles = scheme::Q4K;
+    type Tiles = Self;
     const BYTES: usize = 144;
 
     fn pack(group: &[u8], mut place: Place) {
-        six_bit_factors(group, &mut place, scheme::Q4K::BLOCK);
+        six_bit_factors(group, &mut place, Q4K::BLOCK);
         for j in 0..8 {
-            let quants = 2 * HALF + j * scheme::Q4K::BLOCK + 2 * scheme::BYTE;
+            let quants = 2 * HALF + j * Q4K::BLOCK + 2 * BYTE;
             place.nibbles(quants, pair_split(&group[16..], j));
         }
     }
 }
 
-pub(super) struct Q5K;
-
 impl Source for Q5K {
-    type Tiles = scheme::Q5K;
+    type Tiles = Self;
     const BYTES: usize = 176;
 
     fn pack(group: &[u8], mut place: Place) {
-        six_bit_factors(group, &mut place, scheme::Q5K::BLOCK);
+        six_bit_factors(group, &mut place, Q5K::BLOCK);
         for j in 0..8 {
-            let quants = 2 * HALF + j * scheme::Q5K::BLOCK + 2 * scheme::BYTE;
+            let quants = 2 * HALF + j * Q5K::BLOCK + 2 * BYTE;
             place.nibbles(quants, pair_split(&group[48..], j));
             place.fifth(quants + NIBBLES, one_of_each(&group[16..], j));
         }
     }
 }
 
-pub(super) struct Q6K;
-
 impl Source for Q6K {
-    type Tiles = scheme::Q6K;
+    type Tiles = Self;
     const BYTES: usize = 210;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -234,10 +220,10 @@ impl Source for Q6K {
             let (side, quarter) = (j / 4, j % 4);
             let low = &group[64 * side + 32 * (quarter % 2)..];
             let high = &group[128 + 32 * side..];
-            let block = HALF + j * scheme::Q6K::BLOCK;
+            let block = HALF + j * Q6K::BLOCK;
             place.byte(block, group[192 + 2 * j]);
-            place.byte(block + scheme::BYTE, group[193 + 2 * j]);
-            let quants = block + 2 * scheme::BYTE;
+            place.byte(block + BYTE, group[193 + 2 * j]);
+            let quants = block + 2 * BYTE;
             place.nibbles(quants, |i| word(low, 4 * i) >> (4 * (quarter / 2)) & LOW);
             for (vector, fields) in [0..4, 4..8].into_iter().enumerate() {
                 let pairs = fields.map(|i| {
@@ -250,10 +236,8 @@ impl Source for Q6K {
     }
 }
 
-pub(super) struct Q3K;
-
 impl Source for Q3K {
-    type Tiles = scheme::Q3K;
+    type Tiles = Self;
     const BYTES: usize = 110;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -268,10 +252,10 @@ impl Source for Q3K {
         for j in 0..8 {
             let (side, quarter) = (j / 4, j % 4);
             let low = &group[32 + 32 * side..];
-            let block = HALF + j * scheme::Q3K::BLOCK;
+            let block = HALF + j * Q3K::BLOCK;
             place.byte(block, factor(2 * j));
-            place.byte(block + scheme::BYTE, factor(2 * j + 1));
-            place.nibbles(block + 2 * scheme::BYTE, |i| {
+            place.byte(block + BYTE, factor(2 * j + 1));
+            place.nibbles(block + 2 * BYTE, |i| {
                 let low = word(low, 4 * i) >> (2 * quarter) & 0x0303_0303;
                 let high = word(group, 4 * i) >> j & 0x0101_0101;
                 low | high << 2
@@ -280,10 +264,8 @@ impl Source for Q3K {
     }
 }
 
-pub(super) struct Q2K;
-
 impl Source for Q2K {
-    type Tiles = scheme::Q2K;
+    type Tiles = Self;
     const BYTES: usize = 84;
 
     fn pack(group: &[u8], mut place: Place) {
@@ -292,13 +274,13 @@ impl Source for Q2K {
         for j in 0..8 {
             let (side, quarter) = (j / 4, j % 4);
             let bits = &group[16 + 32 * side..];
-            let block = 2 * HALF + j * scheme::Q2K::BLOCK;
+            let block = 2 * HALF + j * Q2K::BLOCK;
             for half in 0..2 {
                 let factors = group[2 * j + half];
-                place.byte(block + half * scheme::BYTE, factors & 15);
-                place.byte(block + (2 + half) * scheme::BYTE, factors >> 4);
+                place.byte(block + half * BYTE, factors & 15);
+                place.byte(block + (2 + half) * BYTE, factors >> 4);
             }
-            place.nibbles(block + 4 * scheme::BYTE, |i| {
+            place.nibbles(block + 4 * BYTE, |i| {
                 word(bits, 4 * i) >> (2 * quarter) & 0x0303_0303
             });
         }
