@@ -222,7 +222,8 @@ impl Bench<'_> {
             for id in self.tokens(self.new_tokens) {
                 let step = [id];
                 let mut batch: Vec<_> = caches.iter_mut().map(|cache| (cache, &step[..])).collect();
-                black_box(self.decoder.forward(&mut batch, Logits::Last)?);
+                let rows = self.decoder.forward(&mut batch, Logits::Last)?;
+                self.decoder.recycle(black_box(rows));
             }
             Ok(())
         })?;

@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
         let matrix = PackedMatrix::pack(dtype, &bytes, n, k)?;
         let pack = bytes.len() as f64 / started.elapsed().as_secs_f64() / 1e9;
         let mut line = format!("{dtype:?}: laid out {pack:.2} GB/s");
-        for m in [1usize, 4, 64] {
+        for m in [1usize, 4, 8, 64] {
             let mut x = Activations::default();
             x.fill(m, k, |row, values| {
                 for (i, value) in values.iter_mut().enumerate() {

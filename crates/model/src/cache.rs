@@ -1,8 +1,8 @@
 //! The key/value cache of one lane: what attention remembers of the tokens so far.
 //!
-//! Storage is allocated once for the whole capacity (zeroed memory that the system hands out page
-//! by page as it is written) and an explicit length says how much of it counts. Rewinding is
-//! therefore a number, and a branch is a copy of a prefix. Storage is never shared between caches.
+//! An explicit length says how many tokens count. Rewinding is therefore a number. On the CPU memory
+//! is taken as a lane grows, and a branch shares what it has in common with its source; a device's
+//! tensors have the whole capacity from the start, and a branch is a copy.
 //!
 //! Not here: which tokens the entries belong to; the owner of the cache keeps that.
 
@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use super::config::ModelConfig;
 use super::decoder::device::TensorCache;
 use super::device::Place;
-use super::kernels::attention::{CacheShape, LayerCache};
+use super::kernels::kv::{CacheShape, LaneCache};
 
 /// Keys and values of one lane for every layer.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Cache {
 
 #[derive(Debug)]
 enum Layers {
-    Host(Vec<LayerCache>),
+    Host(LaneCache),
     Tensors(Vec<TensorCache>),
 }
 
@@ -38,25 +38,24 @@ impl Cache {
             bail!("a cache needs room for at least one token");
         }
         let shape = CacheShape {
+            layers: config.layers,
             kv_heads: config.kv_heads,
             dim: config.head_dim,
             value_dim: config.value_dim,
-            capacity,
             halved,
         };
         // A GPU's memory is its own; it says itself when it is full.
         if place.is_cpu() {
             super::memory::require(
-                shape.bytes().saturating_mul(config.layers as u64),
+                shape.bytes(capacity),
                 &format!("a context of {capacity} tokens"),
                 "use a smaller context",
             )?;
         }
-        let layers = 0..config.layers;
         let layers = match place {
-            Place::Host => Layers::Host(layers.map(|_| LayerCache::new(shape)).collect()),
+            Place::Host => Layers::Host(LaneCache::new(shape)),
             Place::Tensors(device) => Layers::Tensors(
-                layers
+                (0..config.layers)
                     .map(|_| TensorCache::new(config, capacity, device))
                     .collect::<Result<_>>()?,
             ),
@@ -103,12 +102,7 @@ impl Cache {
             bail!("cannot branch after {len} tokens into a cache of {capacity}");
         }
         let layers = match &self.layers {
-            Layers::Host(layers) => Layers::Host(
-                layers
-                    .iter()
-                    .map(|layer| layer.fork(len, capacity))
-                    .collect(),
-            ),
+            Layers::Host(lane) => Layers::Host(lane.fork(len)?),
             Layers::Tensors(layers) => Layers::Tensors(
                 layers
                     .iter()
@@ -126,14 +120,18 @@ impl Cache {
     /// Number of layers.
     pub(super) fn layers(&self) -> usize {
         match &self.layers {
-            Layers::Host(layers) => layers.len(),
+            Layers::Host(lane) => lane.layers(),
             Layers::Tensors(layers) => layers.len(),
         }
     }
 
-    pub(super) fn host(&mut self) -> Result<&mut [LayerCache]> {
+    /// The CPU's cache, ready for so many more tokens.
+    pub(super) fn host(&mut self, tokens: usize) -> Result<&mut LaneCache> {
         match &mut self.layers {
-            Layers::Host(layers) => Ok(layers),
+            Layers::Host(lane) => {
+                lane.prepare(self.len..self.len + tokens)?;
+                Ok(lane)
+            }
             Layers::Tensors(_) => bail!("the cache belongs to another model"),
         }
     }

@@ -175,7 +175,9 @@ impl Decoder {
         let ropes = (&self.rope, &self.local_rope);
         let logits = match &self.body {
             Body::Host(host) => {
-                let caches = lanes.iter_mut().map(|(cache, _)| cache.host());
+                let caches = lanes
+                    .iter_mut()
+                    .map(|(cache, tokens)| cache.host(tokens.len()));
                 let mut caches = caches.collect::<Result<Vec<_>>>()?;
                 host.forward(&self.config, ropes, &mut caches, &ids, &spans, want)
             }
@@ -189,6 +191,14 @@ impl Decoder {
             cache.advance(tokens.len());
         }
         Ok(logits)
+    }
+
+    /// Takes back rows of logits that nobody needs any more: fresh memory for the many numbers of a
+    /// vocabulary takes the system as long as some of the layers.
+    pub fn recycle(&self, rows: impl IntoIterator<Item = Vec<f32>>) {
+        if let Body::Host(host) = &self.body {
+            host.recycle(rows);
+        }
     }
 
     /// Checks the request and lays the lanes out in one batch of rows.

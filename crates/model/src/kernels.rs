@@ -27,6 +27,7 @@ mod avx2;
 mod avx512;
 pub mod elementwise;
 mod float;
+pub mod kv;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;

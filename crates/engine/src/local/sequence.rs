@@ -325,6 +325,7 @@ impl Sequence {
         match self.logits.take() {
             Some(logits) => {
                 super::scores::fill(model, &logits, self.machine().phase(), &mut token);
+                model.decoder.recycle([logits]);
             }
             None => self.unscored += 1,
         }

@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use super::rope::Rope;
 use super::{Logits, Span};
 use crate::config::ModelConfig;
-use crate::kernels::attention::{AttentionRule, LayerCache, Partial, SEGMENT};
+use crate::kernels::attention::{AttentionRule, Partial};
+use crate::kernels::kv::{LaneCache, SEGMENT};
 use crate::kernels::{Activations, elementwise};
 use crate::parallel::{self, SharedOutput};
 use crate::weights::LowRankFactors;
@@ -21,6 +22,9 @@ use crate::weights::rows::WeightRows;
 use linear::{HostLinear, Target};
 
 mod linear;
+
+/// Rows of logits kept for the next passes.
+const SPARE_ROWS: usize = 64;
 
 /// A model whose weights are laid out for the CPU.
 #[derive(Debug)]
@@ -66,6 +70,8 @@ struct Scratch {
     logits: Vec<f32>,
     /// What a layer adds, where a norm comes between.
     added: Vec<f32>,
+    /// Rows of logits that were given back.
+    spare: Vec<Vec<f32>>,
 }
 
 impl HostLayer {
@@ -200,7 +206,7 @@ impl HostDecoder {
         &self,
         config: &ModelConfig,
         (rope, local_rope): (&Rope, &Rope),
-        caches: &mut [&mut [LayerCache]],
+        caches: &mut [&mut LaneCache],
         ids: &[u32],
         spans: &[Span],
         want: Logits,
@@ -263,8 +269,19 @@ impl HostDecoder {
                 .iter_mut()
                 .for_each(|x| *x = (*x / cap).tanh() * cap);
         }
-        let rows = s.logits.chunks_exact(config.vocab);
-        rows.map(<[f32]>::to_vec).collect()
+        let rows = s.logits.chunks_exact(config.vocab).map(|row| {
+            let mut own = s.spare.pop().unwrap_or_default();
+            own.clear();
+            own.extend_from_slice(row);
+            own
+        });
+        rows.collect()
+    }
+
+    pub(super) fn recycle(&self, rows: impl IntoIterator<Item = Vec<f32>>) {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = SPARE_ROWS.saturating_sub(scratch.spare.len());
+        scratch.spare.extend(rows.into_iter().take(room));
     }
 }
 
@@ -283,7 +300,7 @@ impl HostLayer {
         &self,
         batch: &Batch,
         index: usize,
-        caches: &mut [&mut [LayerCache]],
+        caches: &mut [&mut LaneCache],
         s: &mut Scratch,
     ) {
         let (c, rows) = (batch.config, batch.rows());
@@ -336,7 +353,7 @@ impl HostLayer {
                         if let Some(norm) = norm {
                             elementwise::rms_norm(head, norm, c.norm_eps);
                         }
-                        super::rope::rotate(layout, cos, sin, head);
+                        elementwise::rotate(layout, cos, sin, head);
                     }
                 }
             }
@@ -345,7 +362,8 @@ impl HostLayer {
             let span = &batch.spans[owner];
             let position = span.position + row - span.row;
             let (key, value) = (self.key.width(), self.value.width());
-            caches[owner][index].write(
+            caches[owner].write(
+                index,
                 position,
                 &keys[row * key..(row + 1) * key],
                 &values[row * value..(row + 1) * value],
@@ -358,7 +376,7 @@ impl HostLayer {
         &self,
         batch: &Batch,
         index: usize,
-        caches: &mut [&mut [LayerCache]],
+        caches: &mut [&mut LaneCache],
         kept: &[usize],
         s: &mut Scratch,
     ) {
@@ -388,7 +406,7 @@ impl HostLayer {
         s.partials
             .resize(kept.len() * c.kv_heads * slots * len, 0.0);
         let partials = SharedOutput::new(&mut s.partials);
-        let caches: Vec<&LayerCache> = caches.iter().map(|lane| &lane[index]).collect();
+        let caches: Vec<&LaneCache> = caches.iter().map(|lane| &**lane).collect();
         let longest = (0..kept.len())
             .map(|row| visible(row).len())
             .max()
@@ -402,8 +420,9 @@ impl HostLayer {
                 let numbers = unsafe { partials.part(item * len..(item + 1) * len) };
                 let mut partial = Partial::over(numbers, c.value_dim);
                 partial.clear();
-                let (slot, kv_head) = (item % slots, item / slots % c.kv_heads);
-                let row = item / slots / c.kv_heads;
+                // Rows that look at the same keys and values follow one another.
+                let (slot, row) = (item % slots, item / slots % kept.len());
+                let kv_head = item / slots / kept.len();
                 let first = (kept[row] * c.heads + kv_head * group) * c.head_dim;
                 let query = &queries[first..first + group * c.head_dim];
                 let visible = visible(row);
@@ -414,7 +433,8 @@ impl HostLayer {
                     let start = visible.start.max(segment * SEGMENT);
                     let end = visible.end.min((segment + 1) * SEGMENT);
                     let cache = caches[batch.owners[kept[row]]];
-                    cache.attend(rule, kv_head, query, start..end, &mut scores, &mut one);
+                    let head = (index, kv_head);
+                    cache.attend(rule, head, query, start..end, &mut scores, &mut one);
                     partial.merge(&one);
                 }
             }
@@ -427,7 +447,7 @@ impl HostLayer {
                 for (kv_head, out) in values.chunks_exact_mut(group * c.value_dim).enumerate() {
                     let mut partial = Partial::over(&mut merged, c.value_dim);
                     partial.clear();
-                    let first = (row * c.kv_heads + kv_head) * slots * len;
+                    let first = (kv_head * kept.len() + row) * slots * len;
                     for other in all[first..first + slots * len].chunks_exact(len) {
                         partial.merge(other);
                     }

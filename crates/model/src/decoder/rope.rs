@@ -81,24 +81,6 @@ impl Rotation {
     }
 }
 
-/// Rotates the leading pairs of a head by the angles with these cosines and sines.
-pub(super) fn rotate(layout: RopeLayout, cos: &[f32], sin: &[f32], head: &mut [f32]) {
-    let pairs = cos.len();
-    match layout {
-        RopeLayout::HalfSplit => {
-            let (a, b) = head[..2 * pairs].split_at_mut(pairs);
-            for (((a, b), c), s) in a.iter_mut().zip(b).zip(cos).zip(sin) {
-                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
-            }
-        }
-        RopeLayout::Interleaved => {
-            for (([a, b], c), s) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
-                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
-            }
-        }
-    }
-}
-
 fn unscaled(config: &RopeConfig, pair: usize) -> f64 {
     f64::from(config.base).powf(-2.0 * pair as f64 / config.dims as f64)
 }

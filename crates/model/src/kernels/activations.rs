@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::InstructionSet;
+use super::elementwise::wide;
 use crate::parallel::{self, SharedOutput};
 
 /// Activations in a block.
@@ -84,12 +84,7 @@ fn round_all(values: &[f32], blocks: &mut [RoundedBlock]) {
     }
 }
 
-/// [`round_all`] with wider vectors.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn round_all_avx2(values: &[f32], blocks: &mut [RoundedBlock]) {
-    round_all(values, blocks);
-}
+wide!(round, round_all, (values: &[f32], blocks: &mut [RoundedBlock]));
 
 /// Rows of activations `[rows, columns]`. The memory is kept from one use to the next.
 #[derive(Debug, Default)]
@@ -108,7 +103,6 @@ impl Activations {
         self.rounded.resize(rows * blocks, RoundedBlock::ZERO);
         let plain = SharedOutput::new(&mut self.plain[..rows * columns]);
         let rounded = SharedOutput::new(&mut self.rounded[..rows * blocks]);
-        let wide = InstructionSet::chosen() != InstructionSet::Portable;
         parallel::split(rows, COST * columns, |rows| {
             for row in rows {
                 // SAFETY: each row is given to exactly one thread.
@@ -119,14 +113,7 @@ impl Activations {
                     )
                 };
                 write(row, values);
-                #[cfg(target_arch = "x86_64")]
-                if wide {
-                    // SAFETY: every set but the portable one has these features.
-                    unsafe { round_all_avx2(values, blocks) };
-                    continue;
-                }
-                let _ = wide;
-                round_all(values, blocks);
+                round(values, blocks);
             }
         });
     }

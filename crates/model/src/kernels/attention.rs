@@ -10,10 +10,9 @@
 
 use std::ops::Range;
 
-use half::f16;
-
-use super::elementwise::{exp, softmax_terms};
+use super::elementwise::{exp, softmax_terms, wide};
 use super::float::{Element, F16, F32};
+use super::kv::{LaneCache, SEGMENT};
 #[cfg(target_arch = "aarch64")]
 use super::neon;
 use super::simd::{ROWS, Simd};
@@ -21,164 +20,23 @@ use super::{InstructionSet, portable};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
-/// Positions whose softmax is computed at once.
-pub const SEGMENT: usize = 256;
 /// Elements or positions side by side.
 const SIDE: usize = ROWS;
 
-/// Keys and values of one layer of one lane.
-///
-/// Keys are `[kv_heads, capacity / 16, dim, 16 positions]`, values
-/// `[kv_heads, value_dim / 16, capacity, 16 elements]`, both rounded up.
-#[derive(Debug, Clone)]
-pub struct LayerCache {
-    keys: Numbers,
-    values: Numbers,
-    shape: CacheShape,
-}
-
-/// Sizes of a [`LayerCache`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheShape {
-    pub kv_heads: usize,
-    pub dim: usize,
-    pub value_dim: usize,
-    /// Positions there is room for.
-    pub capacity: usize,
-    /// Whether numbers are kept in half precision.
-    pub halved: bool,
-}
-
-impl CacheShape {
-    fn key_blocks(&self) -> usize {
-        self.capacity.div_ceil(SIDE)
-    }
-
-    fn value_vectors(&self) -> usize {
-        self.value_dim.div_ceil(SIDE)
-    }
-
-    fn key_numbers(&self) -> usize {
-        self.kv_heads * self.key_blocks() * self.dim * SIDE
-    }
-
-    fn value_numbers(&self) -> usize {
-        self.kv_heads * self.value_vectors() * self.capacity * SIDE
-    }
-
-    /// Bytes of memory once the cache is full.
-    pub fn bytes(&self) -> u64 {
-        let per_token = self.kv_heads * (self.dim + self.value_vectors() * SIDE);
-        let bytes = if self.halved { 2 } else { 4 };
-        (self.capacity as u64).saturating_mul((per_token * bytes) as u64)
-    }
-}
-
-/// Zeros that the system hands out page by page as they are written; f16 as its bits, for which
-/// that is known to the allocator.
-#[derive(Debug, Clone)]
-enum Numbers {
-    F16(Vec<u16>),
-    F32(Vec<f32>),
-}
-
-impl Numbers {
-    fn zeros(len: usize, halved: bool) -> Self {
-        match halved {
-            true => Numbers::F16(vec![0; len]),
-            false => Numbers::F32(vec![0.0; len]),
-        }
-    }
-
-    fn set(&mut self, index: usize, value: f32) {
-        match self {
-            Numbers::F16(numbers) => numbers[index] = f16::from_f32(value).to_bits(),
-            Numbers::F32(numbers) => numbers[index] = value,
-        }
-    }
-
-    fn copy(&mut self, at: usize, from: &Numbers, range: Range<usize>) {
-        let to = at..at + range.len();
-        match (self, from) {
-            (Numbers::F16(ours), Numbers::F16(theirs)) => {
-                ours[to].copy_from_slice(&theirs[range]);
-            }
-            (Numbers::F32(ours), Numbers::F32(theirs)) => {
-                ours[to].copy_from_slice(&theirs[range]);
-            }
-            _ => {}
-        }
-    }
-
-    fn at(&self, index: usize) -> *const u8 {
-        match self {
-            Numbers::F16(numbers) => numbers[index..].as_ptr().cast(),
-            Numbers::F32(numbers) => numbers[index..].as_ptr().cast(),
+#[inline(always)]
+fn merge_all(numbers: &mut [f32], other: &[f32], stride: usize) {
+    let heads = numbers.chunks_exact_mut(stride);
+    for (ours, theirs) in heads.zip(other.chunks_exact(stride)) {
+        let max = ours[0].max(theirs[0]);
+        let (a, b) = (exp(ours[0] - max), exp(theirs[0] - max));
+        ours[0] = max;
+        for (ours, theirs) in ours[1..].iter_mut().zip(&theirs[1..]) {
+            *ours = *ours * a + theirs * b;
         }
     }
 }
 
-impl LayerCache {
-    pub fn new(shape: CacheShape) -> Self {
-        LayerCache {
-            keys: Numbers::zeros(shape.key_numbers(), shape.halved),
-            values: Numbers::zeros(shape.value_numbers(), shape.halved),
-            shape,
-        }
-    }
-
-    /// Remembers a token's keys `[kv_heads, dim]` and values `[kv_heads, value_dim]`.
-    ///
-    /// # Panics
-    /// If they have other sizes, or if there is no such position.
-    pub fn write(&mut self, position: usize, keys: &[f32], values: &[f32]) {
-        let s = self.shape;
-        assert!(
-            position < s.capacity,
-            "position {position} of {}",
-            s.capacity
-        );
-        assert_eq!(keys.len(), s.kv_heads * s.dim, "keys");
-        assert_eq!(values.len(), s.kv_heads * s.value_dim, "values");
-        for (head, keys) in keys.chunks_exact(s.dim).enumerate() {
-            let block = (head * s.key_blocks() + position / SIDE) * s.dim;
-            for (d, key) in keys.iter().enumerate() {
-                self.keys.set((block + d) * SIDE + position % SIDE, *key);
-            }
-        }
-        for (head, values) in values.chunks_exact(s.value_dim).enumerate() {
-            for (d, value) in values.iter().enumerate() {
-                let vector = head * s.value_vectors() + d / SIDE;
-                let at = (vector * s.capacity + position) * SIDE + d % SIDE;
-                self.values.set(at, *value);
-            }
-        }
-    }
-
-    /// A cache for `capacity` positions with the first `len` of this one.
-    pub fn fork(&self, len: usize, capacity: usize) -> LayerCache {
-        let (old, shape) = (
-            self.shape,
-            CacheShape {
-                capacity,
-                ..self.shape
-            },
-        );
-        let mut new = LayerCache::new(shape);
-        for head in 0..shape.kv_heads {
-            let block = |shape: &CacheShape| head * shape.key_blocks() * shape.dim * SIDE;
-            let from = block(&old);
-            let used = len.div_ceil(SIDE) * shape.dim * SIDE;
-            new.keys.copy(block(&shape), &self.keys, from..from + used);
-        }
-        for vector in 0..shape.kv_heads * shape.value_vectors() {
-            let from = vector * old.capacity * SIDE;
-            let to = vector * capacity * SIDE;
-            new.values.copy(to, &self.values, from..from + len * SIDE);
-        }
-        new
-    }
-}
+wide!(merge, merge_all, (numbers: &mut [f32], other: &[f32], stride: usize));
 
 /// How queries look at keys.
 #[derive(Debug, Clone, Copy)]
@@ -221,16 +79,7 @@ impl<'a> Partial<'a> {
 
     /// Adds what other positions give.
     pub fn merge(&mut self, other: &[f32]) {
-        let stride = Self::stride(self.value_dim);
-        let heads = self.numbers.chunks_exact_mut(stride);
-        for (ours, theirs) in heads.zip(other.chunks_exact(stride)) {
-            let max = ours[0].max(theirs[0]);
-            let (a, b) = (exp(ours[0] - max), exp(theirs[0] - max));
-            ours[0] = max;
-            for (ours, theirs) in ours[1..].iter_mut().zip(&theirs[1..]) {
-                *ours = *ours * a + theirs * b;
-            }
-        }
+        merge(self.numbers, other, Self::stride(self.value_dim));
     }
 
     /// Writes the attention of each head, `[heads, value_dim]`.
@@ -244,34 +93,37 @@ impl<'a> Partial<'a> {
     }
 }
 
-impl LayerCache {
-    /// The attention of the query heads `[heads, dim]` that share key/value head `kv_head` over some positions
-    /// of one segment, into `out`, as [`Partial`] lays it out. `scores` is scratch.
+impl LaneCache {
+    /// The attention of the query heads `[heads, dim]` that share a key/value head over some
+    /// positions of one segment, into `out`, as [`Partial`] lays it out. `scores` is scratch.
     ///
     /// # Panics
     /// If the sizes do not fit.
     pub fn attend(
         &self,
         rule: AttentionRule,
-        kv_head: usize,
+        (layer, kv_head): (usize, usize),
         query: &[f32],
         positions: Range<usize>,
         scores: &mut Vec<f32>,
         out: &mut [f32],
     ) {
-        let s = self.shape;
+        let s = self.shape();
         let heads = query.len() / s.dim;
         let stride = Partial::stride(s.value_dim);
-        assert!(kv_head < s.kv_heads && positions.end <= s.capacity && !positions.is_empty());
+        let segment = positions.start / SEGMENT;
+        let positions = positions.start - segment * SEGMENT..positions.end - segment * SEGMENT;
+        assert!(!positions.is_empty() && positions.end <= SEGMENT);
         assert_eq!(query.len(), heads * s.dim, "query");
         assert_eq!(out.len(), heads * stride, "partial result");
         let blocks = positions.start / SIDE..positions.end.div_ceil(SIDE);
         let width = blocks.len() * SIDE;
         scores.resize(heads * width, 0.0);
 
-        let first_block = (kv_head * s.key_blocks() + blocks.start) * s.dim * SIDE;
+        let (keys, values) = self.head(layer, kv_head, segment);
+        let bytes = s.number_bytes();
         let keys = Keys {
-            at: self.keys.at(first_block),
+            at: keys[blocks.start * s.dim * SIDE * bytes..].as_ptr(),
             blocks: blocks.len(),
             dim: s.dim,
         };
@@ -280,7 +132,7 @@ impl LayerCache {
             true => kernels::<F16>(set),
             false => kernels::<F32>(set),
         };
-        // SAFETY: the kernels are of an instruction set that is there. From `first_block` on there
+        // SAFETY: the kernels are of an instruction set that is there. From `keys.at` on there
         // are `blocks.len()` blocks of keys, `heads` rows of queries, and as many of `width` scores.
         unsafe { (kernels.scores)(keys, query, scores) };
 
@@ -300,10 +152,9 @@ impl LayerCache {
             }
             (out[0], out[1]) = softmax_terms(scores);
         }
-        for vector in 0..s.value_vectors() {
-            let row = kv_head * s.value_vectors() + vector;
+        for (vector, values) in values.chunks_exact(SEGMENT * SIDE * bytes).enumerate() {
             let values = Values {
-                at: self.values.at((row * s.capacity + positions.start) * SIDE),
+                at: values[positions.start * SIDE * bytes..].as_ptr(),
                 positions: positions.len(),
                 scores_stride: width,
                 out_stride: stride,

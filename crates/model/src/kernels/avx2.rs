@@ -43,6 +43,11 @@ impl Simd for Avx2 {
     const BIAS: i32 = 128;
 
     #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn bytes(at: *const u8) -> [__m256i; 2] {
         unsafe {
             [

@@ -14,6 +14,11 @@ impl Simd for Avx512 {
     const BIAS: i32 = 128;
 
     #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn bytes(at: *const u8) -> __m512i {
         unsafe { _mm512_loadu_si512(at.cast()) }
     }

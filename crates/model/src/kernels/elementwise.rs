@@ -1,8 +1,7 @@
 //! The functions between the products, written so that the compiler turns their loops into vector
 //! code.
 
-use super::InstructionSet;
-use crate::config::Activation;
+use crate::config::{Activation, RopeLayout};
 
 /// `eˣ`, within two units of the last place; 0 below −87.
 #[inline(always)]
@@ -105,6 +104,25 @@ fn norm_all(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
+/// Turns the leading pairs of a head by the angles with these cosines and sines.
+#[inline(always)]
+fn rotate_all(layout: RopeLayout, cos: &[f32], sin: &[f32], head: &mut [f32]) {
+    let pairs = cos.len();
+    match layout {
+        RopeLayout::HalfSplit => {
+            let (a, b) = head[..2 * pairs].split_at_mut(pairs);
+            for (((a, b), c), s) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
+        RopeLayout::Interleaved => {
+            for (([a, b], c), s) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn sum_all(numbers: &[u64]) -> u64 {
     let mut sums = [0u64; 64];
@@ -118,42 +136,55 @@ fn sum_all(numbers: &[u64]) -> u64 {
 
 /// Defines a function that calls `$plain`, compiled for wider vectors where there are some.
 macro_rules! wide {
-    ($(#[$doc:meta])* $name:ident, $wide:ident, $plain:ident,
+    ($(#[$doc:meta])* $vis:vis $name:ident, $plain:ident,
      ($($arg:ident: $type:ty),*) $(-> $out:ty)?) => {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        fn $wide($($arg: $type),*) $(-> $out)? {
-            $plain($($arg),*)
-        }
-
         $(#[$doc])*
-        pub fn $name($($arg: $type),*) $(-> $out)? {
+        $vis fn $name($($arg: $type),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
-            if InstructionSet::chosen() != InstructionSet::Portable {
-                // SAFETY: every set but the portable one has these features.
-                return unsafe { $wide($($arg),*) };
+            {
+                use $crate::kernels::InstructionSet;
+
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) $(-> $out)? {
+                    $plain($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma,avx512f,avx512bw")]
+                fn avx512($($arg: $type),*) $(-> $out)? {
+                    $plain($($arg),*)
+                }
+                // SAFETY: a set is only chosen where the machine has it.
+                match InstructionSet::chosen() {
+                    InstructionSet::Avx512 => return unsafe { avx512($($arg),*) },
+                    InstructionSet::Avx2 => return unsafe { avx2($($arg),*) },
+                    InstructionSet::Portable => {}
+                }
             }
             $plain($($arg),*)
         }
     };
 }
+pub(super) use wide;
 
 wide!(
     /// `activation(gate) · up`, element by element, in place of `gate`.
-    gated, gated_wide, gate_all, (activation: Activation, gate: &mut [f32], up: &[f32])
+    pub gated, gate_all, (activation: Activation, gate: &mut [f32], up: &[f32])
 );
 wide!(
     /// Replaces each score by its exponential relative to the largest; gives the largest and the
     /// sum of the exponentials.
-    softmax_terms, softmax_terms_wide, exponentials, (scores: &mut [f32]) -> (f32, f32)
+    pub softmax_terms, exponentials, (scores: &mut [f32]) -> (f32, f32)
+);
+wide!(
+    /// Turns the leading pairs of a head by the angles with these cosines and sines.
+    pub rotate, rotate_all, (layout: RopeLayout, cos: &[f32], sin: &[f32], head: &mut [f32])
 );
 wide!(
     /// The sum of whole groups of 64 numbers: it takes as long as reading them.
-    sum, sum_wide, sum_all, (numbers: &[u64]) -> u64
+    pub sum, sum_all, (numbers: &[u64]) -> u64
 );
 wide!(
     /// `weight[i] · x[i] / sqrt(mean(x²) + eps)`, in place.
-    rms_norm, rms_norm_wide, norm_all, (x: &mut [f32], weight: &[f32], eps: f32)
+    pub rms_norm, norm_all, (x: &mut [f32], weight: &[f32], eps: f32)
 );
 
 #[cfg(test)]

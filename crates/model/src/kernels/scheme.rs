@@ -6,7 +6,7 @@
 //! It is the file's own number of bits, but for Q4_K and Q5_K, whose six-bit factors take eight.
 
 use super::activations::RoundedBlock;
-use super::simd::Simd;
+use super::simd::{ROWS, Simd};
 
 /// Vectors of four weights a row in a block.
 pub(super) const VECTORS: usize = 8;
@@ -403,32 +403,70 @@ impl Scheme for Q2K {
     }
 }
 
-/// A tile times `N` rows of activations; `out` gets sixteen numbers for each.
+/// A body for each number below a constant of at most eight. The compiler would leave it a loop that
+/// keeps its sums in memory.
+macro_rules! unrolled {
+    ($number:ident < $n:ident => $body:block) => {
+        unrolled!(@ $number $n $body 0 1 2 3 4 5 6 7)
+    };
+    (@ $number:ident $n:ident $body:block $($i:literal)*) => {
+        $(if $i < $n {
+            let $number: usize = $i;
+            $body
+        })*
+    };
+}
+
+/// Bytes between a block and what is asked for while it is multiplied. With several rows of
+/// activations the blocks follow one another too slowly for the processor to see by itself that the
+/// next ones will be wanted.
+const AHEAD: usize = 4096;
+
+/// Asks for what lies [`AHEAD`] bytes behind a block.
+#[inline(always)]
+unsafe fn ask_ahead<S: Simd, Q: Scheme>(group: *const u8, block: usize) {
+    /// Lines of the cache that the largest block fills.
+    const LINES: usize = 8;
+    let bytes = Q::BYTES / Q::BLOCKS;
+    let at = group.wrapping_add(block * bytes + AHEAD);
+    unrolled!(line < LINES => {
+        if 64 * line < bytes {
+            unsafe { S::prefetch(at.wrapping_add(64 * line)) };
+        }
+    });
+}
+
+/// A tile of `groups` groups times `N` rows of activations, which lie one after another; `out` gets
+/// sixteen numbers for each.
 ///
 /// # Safety
-/// As [`Simd`]; `tile` points to `groups` groups, each of `rows` to all their blocks.
+/// As [`Simd`]; `tile` points to so many groups, `rows` to `N` rows of all their blocks, `out` to
+/// `N` results.
 #[inline(always)]
 unsafe fn product<S: Simd, Q: Scheme, const N: usize>(
     tile: *const u8,
     groups: usize,
-    rows: [*const RoundedBlock; N],
-    out: [*mut f32; N],
+    rows: *const RoundedBlock,
+    out: *mut [f32; ROWS],
 ) {
     unsafe {
+        let blocks = groups * Q::BLOCKS;
         let mut sums = [S::floats(0.0); N];
         for group in 0..groups {
             let at = tile.add(group * Q::BYTES);
             for block in 0..Q::BLOCKS {
                 let scales = Q::scales::<S>(at, block);
                 let quants = Q::quants::<S>(at, block);
-                for (row, sum) in rows.iter().zip(&mut sums) {
-                    let x = &*row.add(group * Q::BLOCKS + block);
-                    *sum = block_product::<S, Q>(&quants, &scales, x, *sum);
-                }
+                ask_ahead::<S, Q>(at, block);
+                let x = rows.add(group * Q::BLOCKS + block);
+                unrolled!(row < N => {
+                    let x = &*x.add(row * blocks);
+                    sums[row] = block_product::<S, Q>(&quants, &scales, x, sums[row]);
+                });
             }
         }
-        for (sum, out) in sums.into_iter().zip(out) {
-            S::store(sum, out);
+        for (row, sum) in sums.into_iter().enumerate() {
+            S::store(sum, out.add(row).cast());
         }
     }
 }
@@ -491,8 +529,8 @@ unsafe fn block_product<S: Simd, Q: Scheme>(
     }
 }
 
-/// A tile times all rows of activations: `rows` lie `stride` blocks apart, `out` gets sixteen
-/// numbers for each.
+/// A tile times all rows of activations, which lie one after another; `out` gets sixteen numbers for
+/// each.
 ///
 /// # Safety
 /// As [`product`].
@@ -501,60 +539,33 @@ pub(super) unsafe fn tile_product<S: Simd, Q: Scheme>(
     tile: *const u8,
     blocks: usize,
     rows: &[RoundedBlock],
-    out: &mut [[f32; 16]],
+    out: &mut [[f32; ROWS]],
 ) {
     let groups = blocks / Q::BLOCKS;
-    let mut left = out;
-    let mut at = rows.as_ptr();
-    loop {
+    let mut row = 0;
+    while row < out.len() {
         unsafe {
-            match left {
-                [a, b, c, d, e, f, g, h, rest @ ..] => {
-                    let x = [
-                        at,
-                        at.add(blocks),
-                        at.add(2 * blocks),
-                        at.add(3 * blocks),
-                        at.add(4 * blocks),
-                        at.add(5 * blocks),
-                        at.add(6 * blocks),
-                        at.add(7 * blocks),
-                    ];
-                    let out = [
-                        a.as_mut_ptr(),
-                        b.as_mut_ptr(),
-                        c.as_mut_ptr(),
-                        d.as_mut_ptr(),
-                        e.as_mut_ptr(),
-                        f.as_mut_ptr(),
-                        g.as_mut_ptr(),
-                        h.as_mut_ptr(),
-                    ];
-                    product::<S, Q, 8>(tile, groups, x, out);
-                    at = at.add(8 * blocks);
-                    left = rest;
+            let x = rows.as_ptr().add(row * blocks);
+            let results = out.as_mut_ptr().add(row);
+            row += match out.len() - row {
+                // Blocks with two scales leave no registers for so many rows.
+                8.. if !Q::HALVES => {
+                    product::<S, Q, 8>(tile, groups, x, results);
+                    8
                 }
-                [a, b, c, d, rest @ ..] => {
-                    let x = [at, at.add(blocks), at.add(2 * blocks), at.add(3 * blocks)];
-                    let out = [
-                        a.as_mut_ptr(),
-                        b.as_mut_ptr(),
-                        c.as_mut_ptr(),
-                        d.as_mut_ptr(),
-                    ];
-                    product::<S, Q, 4>(tile, groups, x, out);
-                    at = at.add(4 * blocks);
-                    left = rest;
+                4.. => {
+                    product::<S, Q, 4>(tile, groups, x, results);
+                    4
                 }
-                [a, b, rest @ ..] => {
-                    let x = [at, at.add(blocks)];
-                    product::<S, Q, 2>(tile, groups, x, [a.as_mut_ptr(), b.as_mut_ptr()]);
-                    at = at.add(2 * blocks);
-                    left = rest;
+                2.. => {
+                    product::<S, Q, 2>(tile, groups, x, results);
+                    2
                 }
-                [a] => return product::<S, Q, 1>(tile, groups, [at], [a.as_mut_ptr()]),
-                [] => return,
-            }
+                _ => {
+                    product::<S, Q, 1>(tile, groups, x, results);
+                    1
+                }
+            };
         }
     }
 }

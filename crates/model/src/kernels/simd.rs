@@ -21,6 +21,8 @@ pub(super) trait Simd {
     /// unsigned, else 0.
     const BIAS: i32;
 
+    /// Asks for the 64 bytes at an address, which may lie outside what can be read.
+    unsafe fn prefetch(_at: *const u8) {}
     /// 64 bytes.
     unsafe fn bytes(at: *const u8) -> Self::Bytes;
     /// 64 signed bytes, plus [`Simd::BIAS`].

@@ -1,0 +1,307 @@
+//! Where a lane's keys and values lie on the CPU.
+//!
+//! A segment holds [`SEGMENT`] positions of all layers. Segments are added as a lane grows, so that
+//! it takes the memory it uses; whole ones never change, so that branches share them. What one
+//! key/value head of one layer needs lies in one piece: the keys `[positions / 16, dim, 16
+//! positions]`, then the values `[dim / 16, positions, 16 elements]`.
+//!
+//! Not here: attention itself ([`super::attention`]), and how many positions count
+//! ([`crate::cache`]).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use memmap2::MmapMut;
+
+use super::simd::ROWS as SIDE;
+
+/// Positions of a segment, whose softmax is computed at once.
+pub const SEGMENT: usize = 256;
+
+/// Sizes of a [`LaneCache`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheShape {
+    pub layers: usize,
+    pub kv_heads: usize,
+    pub dim: usize,
+    pub value_dim: usize,
+    /// Whether numbers are kept in half precision.
+    pub halved: bool,
+}
+
+impl CacheShape {
+    pub(super) fn number_bytes(&self) -> usize {
+        if self.halved { 2 } else { 4 }
+    }
+
+    /// Groups of sixteen elements of a value; the last may be filled up.
+    pub(super) fn value_vectors(&self) -> usize {
+        self.value_dim.div_ceil(SIDE)
+    }
+
+    fn key_bytes(&self) -> usize {
+        SEGMENT * self.dim * self.number_bytes()
+    }
+
+    /// Bytes that one head of one layer has in a segment.
+    fn head_bytes(&self) -> usize {
+        self.key_bytes() + SEGMENT * self.value_vectors() * SIDE * self.number_bytes()
+    }
+
+    fn segment_bytes(&self) -> usize {
+        self.layers * self.kv_heads * self.head_bytes()
+    }
+
+    /// Bytes of memory that so many positions take.
+    pub fn bytes(&self, positions: usize) -> u64 {
+        let segments = positions.div_ceil(SEGMENT) as u64;
+        segments.saturating_mul(self.segment_bytes() as u64)
+    }
+}
+
+#[derive(Debug)]
+struct Segment(MmapMut);
+
+impl Segment {
+    fn new(shape: &CacheShape) -> Result<Segment> {
+        let bytes = MmapMut::map_anon(shape.segment_bytes())
+            .context("there is no memory for more context; use a smaller one")?;
+        #[cfg(target_os = "linux")]
+        let _ = bytes.advise(memmap2::Advice::HugePage);
+        Ok(Segment(bytes))
+    }
+
+    fn copy(&self, shape: &CacheShape) -> Result<Segment> {
+        let mut new = Segment::new(shape)?;
+        new.0.copy_from_slice(&self.0);
+        Ok(new)
+    }
+}
+
+/// Keys and values of one lane.
+#[derive(Debug)]
+pub struct LaneCache {
+    shape: CacheShape,
+    /// Segments from the first on that are not written to, and may be those of other lanes, too.
+    whole: Vec<Arc<Segment>>,
+    /// Those behind them.
+    open: Vec<Segment>,
+    /// Where a token's numbers are converted.
+    halves: Vec<f16>,
+}
+
+impl LaneCache {
+    pub fn new(shape: CacheShape) -> Self {
+        LaneCache {
+            shape,
+            whole: Vec::new(),
+            open: Vec::new(),
+            halves: Vec::new(),
+        }
+    }
+
+    pub fn layers(&self) -> usize {
+        self.shape.layers
+    }
+
+    pub(super) fn shape(&self) -> &CacheShape {
+        &self.shape
+    }
+
+    /// Makes the positions of a range ready to be written to; what lies behind them is forgotten.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn prepare(&mut self, positions: Range<usize>) -> Result<()> {
+        let first = positions.start / SEGMENT;
+        while self.whole.len() < first && !self.open.is_empty() {
+            self.whole.push(Arc::new(self.open.remove(0)));
+        }
+        if self.whole.len() > first {
+            self.open.clear();
+            self.whole.truncate(first + 1);
+            if let Some(last) = self.whole.pop() {
+                // Its first positions stay.
+                let own = Arc::try_unwrap(last).or_else(|shared| shared.copy(&self.shape))?;
+                self.open.push(own);
+            }
+        }
+        let wanted = positions.end.div_ceil(SEGMENT) - self.whole.len();
+        self.open.truncate(wanted);
+        while self.open.len() < wanted {
+            self.open.push(Segment::new(&self.shape)?);
+        }
+        Ok(())
+    }
+
+    /// Remembers a token's keys `[kv_heads, dim]` and values `[kv_heads, value_dim]` in a layer.
+    ///
+    /// # Panics
+    /// If they have other sizes, or if the position was not prepared.
+    pub fn write(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
+        let s = self.shape;
+        assert_eq!(keys.len(), s.kv_heads * s.dim, "keys");
+        assert_eq!(values.len(), s.kv_heads * s.value_dim, "values");
+        let segment = &mut self.open[position / SEGMENT - self.whole.len()].0;
+        let bytes = s.kv_heads * s.head_bytes();
+        let layer = &mut segment[layer * bytes..(layer + 1) * bytes];
+        let place = Place {
+            shape: &s,
+            position: position % SEGMENT,
+        };
+        if s.halved {
+            self.halves.resize(keys.len() + values.len(), f16::ZERO);
+            let (half_keys, half_values) = self.halves.split_at_mut(keys.len());
+            half_keys.convert_from_f32_slice(keys);
+            half_values.convert_from_f32_slice(values);
+            place.write(layer, half_keys, half_values, |x| x.to_ne_bytes());
+        } else {
+            place.write(layer, keys, values, |x| x.to_ne_bytes());
+        }
+    }
+
+    /// A cache that begins with the first `len` positions of this one.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn fork(&self, len: usize) -> Result<LaneCache> {
+        let wanted = len.div_ceil(SEGMENT);
+        let mut whole: Vec<_> = self.whole.iter().take(wanted).cloned().collect();
+        for segment in self.open.iter().take(wanted - whole.len()) {
+            whole.push(Arc::new(segment.copy(&self.shape)?));
+        }
+        Ok(LaneCache {
+            whole,
+            ..LaneCache::new(self.shape)
+        })
+    }
+
+    /// What one head of one layer has in a segment: the bytes of its keys and those of its values.
+    pub(super) fn head(&self, layer: usize, head: usize, segment: usize) -> (&[u8], &[u8]) {
+        let s = &self.shape;
+        let bytes = match self.whole.get(segment) {
+            Some(segment) => &segment.0,
+            None => &self.open[segment - self.whole.len()].0,
+        };
+        let first = (layer * s.kv_heads + head) * s.head_bytes();
+        bytes[first..first + s.head_bytes()].split_at(s.key_bytes())
+    }
+}
+
+/// Where a token's numbers go among those of its segment.
+struct Place<'a> {
+    shape: &'a CacheShape,
+    position: usize,
+}
+
+impl Place<'_> {
+    fn write<T: Copy, const N: usize>(
+        &self,
+        layer: &mut [u8],
+        keys: &[T],
+        values: &[T],
+        bytes: impl Fn(T) -> [u8; N],
+    ) {
+        let (s, position) = (self.shape, self.position);
+        let heads = layer.chunks_exact_mut(s.head_bytes());
+        let numbers = keys
+            .chunks_exact(s.dim)
+            .zip(values.chunks_exact(s.value_dim));
+        for (head, (keys, values)) in heads.zip(numbers) {
+            let (to_keys, to_values) = head.split_at_mut(s.key_bytes());
+            let first = position / SIDE * s.dim * SIDE + position % SIDE;
+            for (d, key) in keys.iter().enumerate() {
+                let at = (first + d * SIDE) * N;
+                to_keys[at..at + N].copy_from_slice(&bytes(*key));
+            }
+            for (vector, values) in values.chunks(SIDE).enumerate() {
+                let at = (vector * SEGMENT + position) * SIDE * N;
+                let to = to_values[at..].chunks_exact_mut(N);
+                for (to, value) in to.zip(values) {
+                    to.copy_from_slice(&bytes(*value));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: CacheShape = CacheShape {
+        layers: 2,
+        kv_heads: 2,
+        dim: 3,
+        value_dim: 5,
+        halved: false,
+    };
+
+    fn number(position: usize, layer: usize, i: usize) -> f32 {
+        (position * 100 + layer * 50 + i) as f32
+    }
+
+    fn fill(cache: &mut LaneCache, positions: Range<usize>, plus: f32) {
+        cache.prepare(positions.clone()).unwrap();
+        for position in positions {
+            for layer in 0..2 {
+                let row = |n| (0..n).map(|i| number(position, layer, i) + plus);
+                let (keys, values): (Vec<f32>, Vec<f32>) = (row(6).collect(), row(10).collect());
+                cache.write(layer, position, &keys, &values);
+            }
+        }
+    }
+
+    fn key(cache: &LaneCache, position: usize, layer: usize, i: usize) -> f32 {
+        let (keys, _) = cache.head(layer, i / 3, position / SEGMENT);
+        let position = position % SEGMENT;
+        let at = 4 * ((position / SIDE * 3 + i % 3) * SIDE + position % SIDE);
+        f32::from_ne_bytes(keys[at..at + 4].try_into().unwrap())
+    }
+
+    fn holds(cache: &LaneCache, positions: Range<usize>, plus: f32) {
+        for position in positions {
+            for (layer, i) in [(0, 0), (0, 5), (1, 2), (1, 3)] {
+                let expected = number(position, layer, i) + plus;
+                assert_eq!(key(cache, position, layer, i), expected, "{position}");
+            }
+        }
+    }
+
+    /// A user would lose: the right thought in a branch, after a rewind on either side.
+    #[test]
+    fn branches_share_what_neither_changes() {
+        let mut cache = LaneCache::new(SHAPE);
+        fill(&mut cache, 0..700, 0.0);
+        fill(&mut cache, 700..800, 0.0);
+        let mut branch = cache.fork(600).unwrap();
+        fill(&mut branch, 600..1100, 0.5);
+        holds(&cache, 0..800, 0.0);
+        holds(&branch, 0..600, 0.0);
+        holds(&branch, 600..1100, 0.5);
+        assert!(Arc::ptr_eq(&cache.whole[0], &branch.whole[0]));
+        // Both rewind into a segment that both have.
+        fill(&mut cache, 100..300, 0.25);
+        fill(&mut branch, 200..210, 0.75);
+        holds(&cache, 0..100, 0.0);
+        holds(&cache, 100..300, 0.25);
+        holds(&branch, 0..200, 0.0);
+        holds(&branch, 200..210, 0.75);
+    }
+
+    /// A user would lose: memory, for as long as the program runs.
+    #[test]
+    fn memory_is_that_of_the_positions_and_comes_back() {
+        let mut cache = LaneCache::new(SHAPE);
+        let segments = |cache: &LaneCache| cache.whole.len() + cache.open.len();
+        assert_eq!(segments(&cache), 0);
+        fill(&mut cache, 0..513, 0.0);
+        assert_eq!(segments(&cache), 3);
+        fill(&mut cache, 10..11, 0.0);
+        assert_eq!(segments(&cache), 1);
+        assert_eq!(SHAPE.bytes(513), 3 * 256 * 2 * 2 * (3 + 16) * 4);
+    }
+}
