@@ -15,14 +15,13 @@ use s1_core::format;
 use s1_model::cache::Cache;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::gguf::Gguf;
+use s1_model::kernels::elementwise;
 use s1_model::{memory, parallel};
 
 /// Tokens of a prompt computed at once.
 const CHUNK: usize = 512;
 /// Repetitions of which the best counts.
 const REPEATS: usize = 3;
-/// Bytes read to measure the memory: more than any cache holds.
-const READ_BYTES: usize = 1 << 30;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -56,10 +55,11 @@ struct Measured {
     decode: Vec<DecodeSpeed>,
     /// Bytes of weights that computing one token reads.
     weight_bytes_per_token: u64,
-    /// What this machine's memory gives to these threads.
-    bandwidth_gb_s: f64,
+    /// What this machine's memory gives to these threads, of as many bytes as the weights have:
+    /// where they fit a cache of the processor, that is its speed. Unknown without so much memory.
+    bandwidth_gb_s: Option<f64>,
     /// Share of it that decoding one sequence without context uses for weights.
-    bandwidth_share: f64,
+    bandwidth_share: Option<f64>,
     /// The most memory this process has held.
     peak_mib: Option<u64>,
 }
@@ -105,15 +105,16 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let weights = decoder.weight_bytes_per_token();
     // Before the memory is measured, which takes some itself.
     let peak = memory::peak();
-    let bandwidth = read_bandwidth();
+    let bandwidth = read_bandwidth(weights);
     let alone = decode.iter().find(|speed| speed.lanes == 1);
+    let share = |bandwidth: f64| Some(alone?.tok_s * weights as f64 / bandwidth / 1e9);
     let measured = Measured {
         model: files.path.display().to_string(),
         threads: parallel::threads(),
         device: place.name(),
         load_s,
         prefill_tok_s: prefill,
-        bandwidth_share: alone.map_or(0.0, |one| one.tok_s * weights as f64 / bandwidth / 1e9),
+        bandwidth_share: bandwidth.and_then(share),
         decode,
         weight_bytes_per_token: weights,
         bandwidth_gb_s: bandwidth,
@@ -128,6 +129,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
+fn known(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "unknown".to_owned())
+}
+
 impl Measured {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let rows = [
@@ -139,16 +144,18 @@ impl Measured {
                 "weights",
                 format!("{} a token", format::size(self.weight_bytes_per_token)),
             ),
-            ("memory", format!("{:.1} GB/s", self.bandwidth_gb_s)),
+            (
+                "memory",
+                known(self.bandwidth_gb_s.map(|speed| format!("{speed:.1} GB/s"))),
+            ),
             (
                 "used of it",
-                format!("{:.0}%", 100.0 * self.bandwidth_share),
+                known(
+                    self.bandwidth_share
+                        .map(|share| format!("{:.0}%", 100.0 * share)),
+                ),
             ),
-            (
-                "peak",
-                self.peak_mib
-                    .map_or("unknown".into(), |mib| format!("{mib} MiB")),
-            ),
+            ("peak", known(self.peak_mib.map(|mib| format!("{mib} MiB")))),
         ];
         for (name, value) in rows {
             writeln!(out, "{name:<12}{value}")?;
@@ -242,26 +249,20 @@ fn best(mut work: impl FnMut() -> Result<()>) -> Result<Duration> {
     Ok(best)
 }
 
-/// Gigabytes a second that the pool's threads read from memory together.
-fn read_bandwidth() -> f64 {
-    let numbers = vec![1u64; READ_BYTES / size_of::<u64>()];
-    let piece = 1 << 16;
+/// Gigabytes a second that the pool's threads read together, of so many bytes again and again.
+fn read_bandwidth(bytes: u64) -> Option<f64> {
+    const PIECE: usize = 1 << 16;
+    let len = (usize::try_from(bytes).ok()? / size_of::<u64>()).next_multiple_of(PIECE);
+    let mut numbers: Vec<u64> = Vec::new();
+    numbers.try_reserve_exact(len).ok()?;
+    numbers.resize(len, 1);
     let took = best(|| {
-        parallel::split(numbers.len() / piece, piece, |range| {
-            let part = &numbers[range.start * piece..range.end * piece];
-            let sums = part
-                .as_chunks::<16>()
-                .0
-                .iter()
-                .fold([0u64; 16], |mut sums, chunk| {
-                    sums.iter_mut()
-                        .zip(chunk)
-                        .for_each(|(sum, x)| *sum = sum.wrapping_add(*x));
-                    sums
-                });
-            black_box(sums);
+        parallel::split(len / PIECE, PIECE, |range| {
+            black_box(elementwise::sum(
+                &numbers[range.start * PIECE..range.end * PIECE],
+            ));
         });
         Ok(())
     });
-    took.map_or(0.0, |took| READ_BYTES as f64 / took.as_secs_f64() / 1e9)
+    Some((len * size_of::<u64>()) as f64 / took.ok()?.as_secs_f64() / 1e9)
 }

@@ -18,6 +18,7 @@ use super::weights::Weights;
 
 pub(crate) mod device;
 mod host;
+mod layer;
 mod rope;
 
 use device::TensorDecoder;

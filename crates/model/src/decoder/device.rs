@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Device, Module, Tensor};
 
+use super::layer::linear_named;
 use super::{Logits, Rope, Span};
 use crate::config::ModelConfig;
 use crate::weights::LowRankFactors;
@@ -163,7 +164,12 @@ impl TensorDecoder {
         let mut layers = Vec::new();
         for index in 0..config.layers {
             step(index + 1)?;
-            layers.push(TensorLayer::load(weights, config, index)?);
+            layers.push(TensorLayer::load(
+                config,
+                index,
+                |prefix, out, input| Linear::load(weights, prefix, out, input),
+                |name, len| weights.optional_vector(name, len),
+            )?);
         }
         Ok(TensorDecoder {
             device: device.clone(),
@@ -175,23 +181,17 @@ impl TensorDecoder {
     }
 
     pub(super) fn add_low_rank(&mut self, prefix: &str, factors: &LowRankFactors) -> Result<()> {
-        let linear = match prefix.strip_prefix("blk.").and_then(|p| p.split_once('.')) {
-            Some((index, part)) => index
-                .parse()
-                .ok()
-                .and_then(|index: usize| self.layers.get_mut(index))
-                .and_then(|layer| layer.linear_mut(part)),
-            None => (prefix == "output").then_some(&mut self.output),
-        };
-        linear
-            .with_context(|| format!("the adapter has {prefix}, but the model does not"))?
+        linear_named(&mut self.layers, &mut self.output, prefix)?
             .add_low_rank(factors, &self.device)
     }
 
     /// Bytes of weights that computing one token reads.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let layers: u64 = self.layers.iter().map(TensorLayer::weight_bytes).sum();
-        layers + self.output.bytes
+        let layers = self.layers.iter().flat_map(TensorLayer::linears);
+        layers
+            .chain([&self.output])
+            .map(|linear| linear.bytes)
+            .sum()
     }
 
     /// Computes the rows of a batch: lane after lane, whose tokens are `ids`.

@@ -7,8 +7,9 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::layer::{LayerWeights, linear_named};
 use super::rope::Rope;
 use super::{Logits, Span};
 use crate::config::ModelConfig;
@@ -36,23 +37,7 @@ pub(super) struct HostDecoder {
     scratch: Mutex<Scratch>,
 }
 
-/// The weights of one layer.
-#[derive(Debug)]
-struct HostLayer {
-    attention_norm: Vec<f32>,
-    query: HostLinear,
-    key: HostLinear,
-    value: HostLinear,
-    query_norm: Option<Vec<f32>>,
-    key_norm: Option<Vec<f32>>,
-    attention_output: HostLinear,
-    post_attention_norm: Option<Vec<f32>>,
-    ffn_norm: Vec<f32>,
-    gate: HostLinear,
-    up: HostLinear,
-    down: HostLinear,
-    post_ffn_norm: Option<Vec<f32>>,
-}
+type HostLayer = LayerWeights<HostLinear, Vec<f32>>;
 
 /// What a step computes between the weights, kept from one step to the next.
 #[derive(Debug, Default)]
@@ -72,44 +57,6 @@ struct Scratch {
     added: Vec<f32>,
     /// Rows of logits that were given back.
     spare: Vec<Vec<f32>>,
-}
-
-impl HostLayer {
-    fn load(weights: &Weights, config: &ModelConfig, index: usize) -> Result<Self> {
-        let c = config;
-        let name = |part: &str| format!("blk.{index}.{part}");
-        let linear = |part: &str, out, input| load_linear(weights, &name(part), out, input);
-        let norm = |part: &str, len| weights.optional_numbers(&name(part), len);
-        Ok(Self {
-            attention_norm: weights.numbers(&name("attn_norm.weight"), c.hidden)?,
-            query: linear("attn_q", c.heads * c.head_dim, c.hidden)?,
-            key: linear("attn_k", c.kv_heads * c.head_dim, c.hidden)?,
-            value: linear("attn_v", c.kv_heads * c.value_dim, c.hidden)?,
-            query_norm: norm("attn_q_norm.weight", c.head_dim)?,
-            key_norm: norm("attn_k_norm.weight", c.head_dim)?,
-            attention_output: linear("attn_output", c.hidden, c.heads * c.value_dim)?,
-            post_attention_norm: norm("post_attention_norm.weight", c.hidden)?,
-            ffn_norm: weights.numbers(&name("ffn_norm.weight"), c.hidden)?,
-            gate: linear("ffn_gate", c.ffn, c.hidden)?,
-            up: linear("ffn_up", c.ffn, c.hidden)?,
-            down: linear("ffn_down", c.hidden, c.ffn)?,
-            post_ffn_norm: norm("post_ffw_norm.weight", c.hidden)?,
-        })
-    }
-
-    /// The linear layer that GGUF calls `part`.
-    fn linear_mut(&mut self, part: &str) -> Option<&mut HostLinear> {
-        Some(match part {
-            "attn_q" => &mut self.query,
-            "attn_k" => &mut self.key,
-            "attn_v" => &mut self.value,
-            "attn_output" => &mut self.attention_output,
-            "ffn_gate" => &mut self.gate,
-            "ffn_up" => &mut self.up,
-            "ffn_down" => &mut self.down,
-            _ => return None,
-        })
-    }
 }
 
 fn load_linear(weights: &Weights, prefix: &str, out: usize, input: usize) -> Result<HostLinear> {
@@ -155,7 +102,12 @@ impl HostDecoder {
         let mut layers = Vec::new();
         for index in 0..config.layers {
             step(index + 1)?;
-            layers.push(HostLayer::load(weights, config, index)?);
+            layers.push(HostLayer::load(
+                config,
+                index,
+                |prefix, out, input| load_linear(weights, prefix, out, input),
+                |name, len| weights.optional_numbers(name, len),
+            )?);
         }
         Ok(HostDecoder {
             embedding,
@@ -166,37 +118,13 @@ impl HostDecoder {
         })
     }
 
-    /// The linear layer of a GGUF name such as `blk.3.attn_q` or `output`.
-    fn linear_mut(&mut self, prefix: &str) -> Option<&mut HostLinear> {
-        match prefix.strip_prefix("blk.").and_then(|p| p.split_once('.')) {
-            Some((index, part)) => self
-                .layers
-                .get_mut(index.parse::<usize>().ok()?)?
-                .linear_mut(part),
-            None => (prefix == "output").then_some(&mut self.output),
-        }
-    }
-
     pub(super) fn add_low_rank(&mut self, prefix: &str, factors: &LowRankFactors) -> Result<()> {
-        let linear = self.linear_mut(prefix);
-        linear
-            .with_context(|| format!("the adapter has {prefix}, but the model does not"))?
-            .add_low_rank(factors)
+        linear_named(&mut self.layers, &mut self.output, prefix)?.add_low_rank(factors)
     }
 
     /// Bytes of weights that computing one token reads.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let layers = self.layers.iter().flat_map(|layer| {
-            let attention = [
-                &layer.query,
-                &layer.key,
-                &layer.value,
-                &layer.attention_output,
-            ];
-            attention
-                .into_iter()
-                .chain([&layer.gate, &layer.up, &layer.down])
-        });
+        let layers = self.layers.iter().flat_map(HostLayer::linears);
         let all = layers.chain([&self.output]);
         all.map(|linear| linear.weight_bytes() as u64).sum()
     }

@@ -1,7 +1,5 @@
-//! One transformer layer: attention and a gated feed-forward network, each with a norm before it
-//! and, where the model has one, a norm after it.
+//! One transformer layer in candle's tensors.
 
-use anyhow::Result;
 use candle_core::{DType, Tensor};
 
 use super::attention::CachedAttention;
@@ -9,73 +7,12 @@ use super::ops::{self, rms_norm};
 use super::{Linear, TensorCache};
 use crate::config::ModelConfig;
 use crate::decoder::Span;
+use crate::decoder::layer::LayerWeights;
 use crate::decoder::rope::Rotation;
-use crate::weights::Weights;
 
-/// The weights of one layer.
-#[derive(Debug)]
-pub(super) struct TensorLayer {
-    attention_norm: Tensor,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    query_norm: Option<Tensor>,
-    key_norm: Option<Tensor>,
-    attention_output: Linear,
-    post_attention_norm: Option<Tensor>,
-    ffn_norm: Tensor,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
-    post_ffn_norm: Option<Tensor>,
-}
+pub(super) type TensorLayer = LayerWeights<Linear, Tensor>;
 
 impl TensorLayer {
-    pub(super) fn load(weights: &Weights, config: &ModelConfig, index: usize) -> Result<Self> {
-        let name = |part: &str| format!("blk.{index}.{part}");
-        let c = config;
-        let linear = |part: &str, out, input| Linear::load(weights, &name(part), out, input);
-        let norm = |part: &str, len| weights.optional_vector(&name(part), len);
-        Ok(Self {
-            attention_norm: weights.vector(&name("attn_norm.weight"), c.hidden)?,
-            query: linear("attn_q", c.heads * c.head_dim, c.hidden)?,
-            key: linear("attn_k", c.kv_heads * c.head_dim, c.hidden)?,
-            value: linear("attn_v", c.kv_heads * c.value_dim, c.hidden)?,
-            query_norm: norm("attn_q_norm.weight", c.head_dim)?,
-            key_norm: norm("attn_k_norm.weight", c.head_dim)?,
-            attention_output: linear("attn_output", c.hidden, c.heads * c.value_dim)?,
-            post_attention_norm: norm("post_attention_norm.weight", c.hidden)?,
-            ffn_norm: weights.vector(&name("ffn_norm.weight"), c.hidden)?,
-            gate: linear("ffn_gate", c.ffn, c.hidden)?,
-            up: linear("ffn_up", c.ffn, c.hidden)?,
-            down: linear("ffn_down", c.hidden, c.ffn)?,
-            post_ffn_norm: norm("post_ffw_norm.weight", c.hidden)?,
-        })
-    }
-
-    /// Bytes of weights that computing one token reads.
-    pub(super) fn weight_bytes(&self) -> u64 {
-        let attention = [&self.query, &self.key, &self.value, &self.attention_output];
-        let all = attention
-            .into_iter()
-            .chain([&self.gate, &self.up, &self.down]);
-        all.map(|linear| linear.bytes).sum()
-    }
-
-    /// The linear layer that GGUF calls `part`.
-    pub(super) fn linear_mut(&mut self, part: &str) -> Option<&mut Linear> {
-        Some(match part {
-            "attn_q" => &mut self.query,
-            "attn_k" => &mut self.key,
-            "attn_v" => &mut self.value,
-            "attn_output" => &mut self.attention_output,
-            "ffn_gate" => &mut self.gate,
-            "ffn_up" => &mut self.up,
-            "ffn_down" => &mut self.down,
-            _ => return None,
-        })
-    }
-
     /// Remembers the rows' keys and values and attends: `x` `[rows, hidden]` to the heads'
     /// outputs `[rows, heads · value_dim]`.
     pub(super) fn attend<'a>(
