@@ -90,7 +90,7 @@ impl Source for Q4_0 {
 
     fn pack(group: &[u8], mut place: Place) {
         place.half(0, [group[0], group[1]]);
-        place.nibbles(HALF, half_split(&group[2..]));
+        place.nibbles(Self::quants(0), half_split(&group[2..]));
     }
 }
 
@@ -101,7 +101,7 @@ impl Source for Q4_1 {
     fn pack(group: &[u8], mut place: Place) {
         place.half(0, [group[0], group[1]]);
         place.half(HALF, [group[2], group[3]]);
-        place.nibbles(2 * HALF, half_split(&group[4..]));
+        place.nibbles(Self::quants(0), half_split(&group[4..]));
     }
 }
 
@@ -111,8 +111,8 @@ impl Source for Q5_0 {
 
     fn pack(group: &[u8], mut place: Place) {
         place.half(0, [group[0], group[1]]);
-        place.nibbles(HALF, half_split(&group[6..]));
-        place.fifth(HALF + NIBBLES, in_a_row(&group[2..]));
+        place.nibbles(Self::quants(0), half_split(&group[6..]));
+        place.fifth(Self::quants(0) + NIBBLES, in_a_row(&group[2..]));
     }
 }
 
@@ -123,8 +123,8 @@ impl Source for Q5_1 {
     fn pack(group: &[u8], mut place: Place) {
         place.half(0, [group[0], group[1]]);
         place.half(HALF, [group[2], group[3]]);
-        place.nibbles(2 * HALF, half_split(&group[8..]));
-        place.fifth(2 * HALF + NIBBLES, in_a_row(&group[4..]));
+        place.nibbles(Self::quants(0), half_split(&group[8..]));
+        place.fifth(Self::quants(0) + NIBBLES, in_a_row(&group[4..]));
     }
 }
 
@@ -135,7 +135,7 @@ impl Source for Q8_0 {
     fn pack(group: &[u8], mut place: Place) {
         place.half(0, [group[0], group[1]]);
         for i in 0..8 {
-            place.word(HALF, i, word(group, 2 + 4 * i));
+            place.word(Self::quants(0), i, word(group, 2 + 4 * i));
         }
     }
 }
@@ -150,14 +150,14 @@ impl Source for Q8_1 {
     fn pack(group: &[u8], mut place: Place) {
         place.half(0, [group[0], group[1]]);
         for i in 0..8 {
-            place.word(HALF, i, word(group, 4 + 4 * i));
+            place.word(Q8_0::quants(0), i, word(group, 4 + 4 * i));
         }
     }
 }
 
 /// The scale and the offset of a Q4_K or Q5_K group and the eight pairs of 6-bit factors on them,
 /// the first four pairs in the low six bits of eight bytes. The offset is negated.
-fn six_bit_factors(group: &[u8], place: &mut Place, block_bytes: usize) {
+fn six_bit_factors<T: Scheme>(group: &[u8], place: &mut Place) {
     place.half(0, [group[0], group[1]]);
     place.half(HALF, [group[2], group[3] ^ 0x80]);
     let b = &group[4..16];
@@ -171,7 +171,7 @@ fn six_bit_factors(group: &[u8], place: &mut Place, block_bytes: usize) {
                 b[j + 4] >> 4 | upper_offset << 4,
             )
         };
-        let block = 2 * HALF + j * block_bytes;
+        let block = T::block(j);
         place.byte(block, scale);
         place.byte(block + BYTE, offset);
     }
@@ -188,10 +188,9 @@ impl Source for Q4K {
     const BYTES: usize = 144;
 
     fn pack(group: &[u8], mut place: Place) {
-        six_bit_factors(group, &mut place, Q4K::BLOCK);
+        six_bit_factors::<Self>(group, &mut place);
         for j in 0..8 {
-            let quants = 2 * HALF + j * Q4K::BLOCK + 2 * BYTE;
-            place.nibbles(quants, pair_split(&group[16..], j));
+            place.nibbles(Self::quants(j), pair_split(&group[16..], j));
         }
     }
 }
@@ -201,9 +200,9 @@ impl Source for Q5K {
     const BYTES: usize = 176;
 
     fn pack(group: &[u8], mut place: Place) {
-        six_bit_factors(group, &mut place, Q5K::BLOCK);
+        six_bit_factors::<Self>(group, &mut place);
         for j in 0..8 {
-            let quants = 2 * HALF + j * Q5K::BLOCK + 2 * BYTE;
+            let quants = Self::quants(j);
             place.nibbles(quants, pair_split(&group[48..], j));
             place.fifth(quants + NIBBLES, one_of_each(&group[16..], j));
         }
@@ -220,10 +219,9 @@ impl Source for Q6K {
             let (side, quarter) = (j / 4, j % 4);
             let low = &group[64 * side + 32 * (quarter % 2)..];
             let high = &group[128 + 32 * side..];
-            let block = HALF + j * Q6K::BLOCK;
+            let (block, quants) = (Self::block(j), Self::quants(j));
             place.byte(block, group[192 + 2 * j]);
             place.byte(block + BYTE, group[193 + 2 * j]);
-            let quants = block + 2 * BYTE;
             place.nibbles(quants, |i| word(low, 4 * i) >> (4 * (quarter / 2)) & LOW);
             for (vector, fields) in [0..4, 4..8].into_iter().enumerate() {
                 let pairs = fields.map(|i| {
@@ -252,10 +250,10 @@ impl Source for Q3K {
         for j in 0..8 {
             let (side, quarter) = (j / 4, j % 4);
             let low = &group[32 + 32 * side..];
-            let block = HALF + j * Q3K::BLOCK;
+            let block = Self::block(j);
             place.byte(block, factor(2 * j));
             place.byte(block + BYTE, factor(2 * j + 1));
-            place.nibbles(block + 2 * BYTE, |i| {
+            place.nibbles(Self::quants(j), |i| {
                 let low = word(low, 4 * i) >> (2 * quarter) & 0x0303_0303;
                 let high = word(group, 4 * i) >> j & 0x0101_0101;
                 low | high << 2
@@ -274,13 +272,13 @@ impl Source for Q2K {
         for j in 0..8 {
             let (side, quarter) = (j / 4, j % 4);
             let bits = &group[16 + 32 * side..];
-            let block = 2 * HALF + j * Q2K::BLOCK;
+            let block = Self::block(j);
             for half in 0..2 {
                 let factors = group[2 * j + half];
                 place.byte(block + half * BYTE, factors & 15);
                 place.byte(block + (2 + half) * BYTE, factors >> 4);
             }
-            place.nibbles(block + 4 * BYTE, |i| {
+            place.nibbles(Self::quants(j), |i| {
                 word(bits, 4 * i) >> (2 * quarter) & 0x0303_0303
             });
         }
