@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
+use s1_model::gguf::TensorType;
+use s1_model::gguf::indexed::Indexed;
 use s1_model::kernels::{Activations, InstructionSet, PackedMatrix, ROWS};
 
 const TYPES: [GgmlDType; 9] = [
@@ -22,18 +24,28 @@ const TYPES: [GgmlDType; 9] = [
     GgmlDType::Q6K,
 ];
 
+const INDEXED: [Indexed; 3] = [Indexed::Iq4Nl, Indexed::Iq4Xs, Indexed::Mxfp4];
+
 fn main() -> anyhow::Result<()> {
     // A matrix that fits into the second cache, so that the kernel is measured and not the memory.
     let (n, k) = (512, 1536);
     println!("{}", InstructionSet::chosen().name());
-    for dtype in TYPES {
+    let mut matrices: Vec<(TensorType, Vec<u8>)> = Vec::new();
+    for kind in TYPES {
         let weight = Tensor::randn(0f32, 1.0, (n, k), &Device::Cpu)?;
-        let weight = QTensor::quantize(&weight, dtype)?;
-        let bytes = weight.data()?;
+        let weight = QTensor::quantize(&weight, kind)?;
+        matrices.push((kind.into(), weight.data()?.into_owned()));
+    }
+    for kind in INDEXED {
+        // Any byte but a few makes a scale.
+        let bytes = vec![0x38; n * k / kind.block_size() * kind.type_size()];
+        matrices.push((kind.into(), bytes));
+    }
+    for (kind, bytes) in matrices {
         let started = Instant::now();
-        let matrix = PackedMatrix::pack(dtype, &bytes, n, k)?;
+        let matrix = PackedMatrix::pack(kind, &bytes, n, k)?;
         let pack = bytes.len() as f64 / started.elapsed().as_secs_f64() / 1e9;
-        let mut line = format!("{dtype:?}: laid out {pack:.2} GB/s");
+        let mut line = format!("{kind:?}: laid out {pack:.2} GB/s");
         for m in [1usize, 4, 8, 64] {
             let mut x = Activations::default();
             x.fill(m, k, |row, values| {

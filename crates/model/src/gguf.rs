@@ -17,16 +17,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use candle_core::quantized::GgmlDType;
 
 mod cursor;
+pub mod indexed;
 mod kind;
 mod parse;
 mod value;
 pub mod write;
 
 use cursor::Cursor;
-pub use kind::type_code;
+pub use kind::{TensorType, type_code};
 pub use value::{MetadataValue, ValueKind};
 
 /// The bytes of a model file: a read-only memory map, or a buffer (tests, fuzzing, copies).
@@ -78,7 +78,7 @@ impl AlignedBytes {
 /// One entry of the tensor directory. All fields have been checked against the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
-    pub kind: GgmlDType,
+    pub kind: TensorType,
     /// Row-major shape, outermost dimension first (GGUF stores it innermost first).
     pub shape: Vec<usize>,
     /// Absolute byte offset in the file.

@@ -19,6 +19,9 @@ use float::Element;
 use pack::Source;
 use scheme::Scheme;
 
+use crate::gguf::TensorType;
+use crate::gguf::indexed::Indexed;
+
 mod activations;
 pub mod attention;
 #[cfg(target_arch = "x86_64")]
@@ -165,20 +168,35 @@ impl PackedMatrix {
     ///
     /// # Errors
     /// If the bytes are not `rows` whole rows of `columns` weights, or if there is no memory.
-    pub fn pack(dtype: GgmlDType, bytes: &[u8], rows: usize, columns: usize) -> Result<Self> {
-        Self::pack_for(InstructionSet::chosen(), dtype, bytes, rows, columns)
+    pub fn pack(
+        kind: impl Into<TensorType>,
+        bytes: &[u8],
+        rows: usize,
+        columns: usize,
+    ) -> Result<Self> {
+        Self::pack_for(InstructionSet::chosen(), kind.into(), bytes, rows, columns)
     }
 
     fn pack_for(
         set: InstructionSet,
-        dtype: GgmlDType,
+        kind: TensorType,
         bytes: &[u8],
         rows: usize,
         columns: usize,
     ) -> Result<Self> {
         use GgmlDType as D;
         let shape = (rows, columns);
-        match dtype {
+        let kind = match kind {
+            TensorType::Candle(kind) => kind,
+            TensorType::Indexed(kind) => {
+                return match kind {
+                    Indexed::Iq4Nl => Self::rounded::<scheme::Iq4Nl>(set, bytes, shape),
+                    Indexed::Iq4Xs => Self::rounded::<scheme::Iq4Xs>(set, bytes, shape),
+                    Indexed::Mxfp4 => Self::rounded::<scheme::Mxfp4>(set, bytes, shape),
+                };
+            }
+        };
+        match kind {
             D::F32 => Self::float::<float::F32>(set, bytes, shape),
             D::F16 => Self::float::<float::F16>(set, bytes, shape),
             D::BF16 => Self::float::<float::Bf16>(set, bytes, shape),

@@ -3,7 +3,7 @@
 //!
 //! On a GPU the weights of a small model are widened: candle's products with blocks round the
 //! activations to eight bits, which a small model shows most (`docs/parity.md`) and saves no time
-//! for.
+//! for. So are weights of a type that candle has not.
 //!
 //! Not here: which tensors a model has.
 
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{Device, Tensor};
 
-use super::gguf::{AlignedBytes, Gguf, TensorInfo};
+use super::gguf::{AlignedBytes, Gguf, TensorInfo, TensorType};
 use super::kernels::PackedMatrix;
 use rows::WeightRows;
 
@@ -71,10 +71,17 @@ impl<'a> Weights<'a> {
     pub fn tensor(&self, name: &str, rows: usize, columns: usize) -> Result<(QTensor, bool)> {
         let info = self.info(name, &[rows, columns])?;
         // The upload casts the bytes to blocks and insists on their alignment.
-        let copy = AlignedBytes::copy_of(self.gguf.data(info));
+        let (kind, copy) = match info.kind {
+            TensorType::Candle(kind) => (kind, AlignedBytes::copy_of(self.gguf.data(info))),
+            TensorType::Indexed(_) => {
+                let values = WeightRows::open(self.gguf, name)?.to_vec();
+                let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+                (GgmlDType::F32, AlignedBytes::copy_of(&bytes))
+            }
+        };
         let bytes = Cow::Borrowed(copy.as_slice());
         let load = || {
-            let storage = QStorage::from_data(bytes, &self.device, info.kind)?;
+            let storage = QStorage::from_data(bytes, &self.device, kind)?;
             QTensor::new(storage, (rows, columns))
         };
         let tensor = load().with_context(|| format!("cannot load tensor {name}"))?;

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
-use candle_core::quantized::GgmlDType;
 
 use super::TensorInfo;
 use super::cursor::Cursor;
-use super::kind;
+use super::kind::{self, TensorType};
 use super::value::MetadataValue;
 
 /// More entries than any real file has; each costs about a hundred bytes of memory.
@@ -114,7 +113,7 @@ fn alignment(file: &[u8], metadata: &HashMap<String, MetadataValue>) -> Result<u
 
 /// A directory entry whose shape is checked but whose place is not yet.
 struct TensorEntry {
-    kind: GgmlDType,
+    kind: TensorType,
     shape: Vec<usize>,
     bytes: usize,
     /// Relative to the start of the tensor data.

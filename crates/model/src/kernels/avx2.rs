@@ -117,6 +117,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn look_up(table: [__m256i; 2], indices: [__m256i; 2]) -> [__m256i; 2] {
+        unsafe {
+            [
+                _mm256_shuffle_epi8(table[0], indices[0]),
+                _mm256_shuffle_epi8(table[1], indices[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
     unsafe fn dot(sum: [__m256i; 2], weights: [__m256i; 2], x: *const i8) -> [__m256i; 2] {
         unsafe {
             let x = four(x);
@@ -216,6 +226,16 @@ impl Simd for Avx2 {
             both!([at, at.add(8)], |at| _mm256_cvtepi32_ps(
                 _mm256_cvtepi8_epi32(_mm_loadl_epi64(at.cast()))
             ))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn powers(at: *const u8) -> [__m256; 2] {
+        unsafe {
+            both!([at, at.add(8)], |at| {
+                let exponents = _mm_subs_epu8(_mm_loadl_epi64(at.cast()), _mm_set1_epi8(1));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_cvtepu8_epi32(exponents)))
+            })
         }
     }
 

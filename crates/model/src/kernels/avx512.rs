@@ -57,6 +57,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn look_up(table: __m512i, indices: __m512i) -> __m512i {
+        unsafe { _mm512_shuffle_epi8(table, indices) }
+    }
+
+    #[inline(always)]
     unsafe fn dot(sum: __m512i, weights: __m512i, x: *const i8) -> __m512i {
         unsafe {
             let x = x.cast::<i32>().read_unaligned();
@@ -115,6 +120,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn i8(at: *const u8) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(at.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn powers(at: *const u8) -> __m512 {
+        unsafe {
+            let exponents = _mm_subs_epu8(_mm_loadu_si128(at.cast()), _mm_set1_epi8(1));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_cvtepu8_epi32(exponents)))
+        }
     }
 
     #[inline(always)]

@@ -38,6 +38,20 @@ fn zip<A: Copy, B: Copy>(a: [A; 4], b: [B; 4]) -> [(A, B); 4] {
     [(a[0], b[0]), (a[1], b[1]), (a[2], b[2]), (a[3], b[3])]
 }
 
+/// Sixteen bytes as 32-bit numbers.
+#[inline(always)]
+unsafe fn widened(bytes: uint8x16_t) -> [uint32x4_t; 4] {
+    unsafe {
+        let (low, high) = (vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
+        [
+            vmovl_u16(vget_low_u16(low)),
+            vmovl_high_u16(low),
+            vmovl_u16(vget_low_u16(high)),
+            vmovl_high_u16(high),
+        ]
+    }
+}
+
 /// `sum + products`, four signed bytes to a sum. (The intrinsic is not stable.)
 #[inline(always)]
 unsafe fn sdot(sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
@@ -112,6 +126,11 @@ impl Simd for Neon {
                 vorrq_u8(pair.0, vandq_u8(shifted, vdupq_n_u8(0x30)))
             })
         }
+    }
+
+    #[inline(always)]
+    unsafe fn look_up(table: Self::Bytes, indices: Self::Bytes) -> Self::Bytes {
+        unsafe { each!(zip(table, indices), |pair| vqtbl1q_u8(pair.0, pair.1)) }
     }
 
     #[inline(always)]
@@ -195,17 +214,7 @@ impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn u8(at: *const u8) -> Self::Floats {
-        unsafe {
-            let bytes = vld1q_u8(at);
-            let (low, high) = (vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
-            let wide = [
-                vmovl_u16(vget_low_u16(low)),
-                vmovl_high_u16(low),
-                vmovl_u16(vget_low_u16(high)),
-                vmovl_high_u16(high),
-            ];
-            each!(wide, |x| vcvtq_f32_u32(x))
-        }
+        unsafe { each!(widened(vld1q_u8(at)), |x| vcvtq_f32_u32(x)) }
     }
 
     #[inline(always)]
@@ -220,6 +229,14 @@ impl Simd for Neon {
                 vmovl_high_s16(high),
             ];
             each!(wide, |x| vcvtq_f32_s32(x))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn powers(at: *const u8) -> Self::Floats {
+        unsafe {
+            let exponents = widened(vqsubq_u8(vld1q_u8(at), vdupq_n_u8(1)));
+            each!(exponents, |x| vreinterpretq_f32_u32(vshlq_n_u32::<23>(x)))
         }
     }
 

@@ -2,7 +2,8 @@
 //! (`ggml-quants.c`) on one side, sixteen rows side by side on the other.
 
 use super::scheme::{
-    BYTE, HALF, NIBBLES, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scheme,
+    BYTE, HALF, Iq4Nl, Iq4Xs, Mxfp4, NIBBLES, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K,
+    Q8_0, Scheme,
 };
 
 /// The lower half of each byte.
@@ -281,6 +282,43 @@ impl Source for Q2K {
             place.nibbles(Self::quants(j), |i| {
                 word(bits, 4 * i) >> (2 * quarter) & 0x0303_0303
             });
+        }
+    }
+}
+
+impl Source for Iq4Nl {
+    type Tiles = Self;
+    const BYTES: usize = 18;
+
+    fn pack(group: &[u8], mut place: Place) {
+        place.half(0, [group[0], group[1]]);
+        place.nibbles(Self::quants(0), half_split(&group[2..]));
+    }
+}
+
+impl Source for Mxfp4 {
+    type Tiles = Self;
+    const BYTES: usize = 17;
+
+    fn pack(group: &[u8], mut place: Place) {
+        place.byte(0, group[0]);
+        place.nibbles(Self::quants(0), half_split(&group[1..]));
+    }
+}
+
+impl Source for Iq4Xs {
+    type Tiles = Self;
+    const BYTES: usize = 136;
+
+    fn pack(group: &[u8], mut place: Place) {
+        place.half(0, [group[0], group[1]]);
+        // Eight 6-bit factors: the low nibbles in four bytes, the upper pairs in two before them.
+        let pairs = u16::from_le_bytes([group[2], group[3]]);
+        for j in 0..8 {
+            let nibble = group[4 + j / 2] >> (4 * (j % 2)) & 15;
+            let pair = (pairs >> (2 * j) & 3) as u8;
+            place.byte(Self::block(j), (nibble | pair << 4).wrapping_sub(32));
+            place.nibbles(Self::quants(j), half_split(&group[8 + 16 * j..]));
         }
     }
 }

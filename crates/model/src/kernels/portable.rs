@@ -51,6 +51,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn look_up(table: [u8; BYTES], indices: [u8; BYTES]) -> [u8; BYTES] {
+        indices.map(|i| table[usize::from(i)])
+    }
+
+    #[inline(always)]
     unsafe fn dot(sum: [i32; ROWS], weights: [u8; BYTES], x: *const i8) -> [i32; ROWS] {
         let x: [i8; 4] = unsafe { array(x) };
         let (weights, _) = weights.as_chunks::<4>();
@@ -108,6 +113,12 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn i8(at: *const u8) -> [f32; ROWS] {
         unsafe { array::<i8, ROWS>(at.cast()) }.map(f32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn powers(at: *const u8) -> [f32; ROWS] {
+        let power = |b: u8| f32::from_bits(u32::from(b.saturating_sub(1)) << 23);
+        unsafe { array::<u8, ROWS>(at) }.map(power)
     }
 
     #[inline(always)]

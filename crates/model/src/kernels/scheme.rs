@@ -12,6 +12,7 @@
 
 use super::activations::RoundedBlock;
 use super::simd::{ROWS, Simd};
+use crate::gguf::indexed;
 
 /// Vectors of four weights a row in a block.
 const VECTORS: usize = 8;
@@ -37,13 +38,18 @@ pub(super) enum Bits {
     Six,
     /// With a sign.
     Eight,
+    /// Four, which are indices to a table of quants.
+    Indices(&'static Table),
 }
+
+/// Sixteen quants, four times, so that they fill a vector.
+type Table = [[i8; 16]; 4];
 
 impl Bits {
     /// Bytes of a block of one tile.
     const fn bytes(self) -> usize {
         match self {
-            Bits::Four => NIBBLES,
+            Bits::Four | Bits::Indices(_) => NIBBLES,
             Bits::Five => NIBBLES + FIFTH,
             Bits::Six => NIBBLES + PAIRS,
             Bits::Eight => 2 * NIBBLES,
@@ -52,7 +58,12 @@ impl Bits {
 
     /// Whether the quants fill eight bits (and come with [`Simd::BIAS`]).
     const fn wide(self) -> bool {
-        matches!(self, Bits::Eight)
+        match self {
+            Bits::Four | Bits::Five | Bits::Six => false,
+            Bits::Eight => true,
+            // Tables that have negative quants begin with one.
+            Bits::Indices(table) => table[0][0] < 0,
+        }
     }
 }
 
@@ -63,6 +74,10 @@ pub(super) enum Scaling {
     Scale,
     /// A scale and an offset of its own.
     ScaleAndOffset,
+    /// A scale of its own, which is a power of two, given by its exponent.
+    Power,
+    /// A signed factor on the group's scale.
+    Factor,
     /// A factor on the group's scale and one on its offset.
     Factors,
     /// A signed factor on the group's scale for each half of the block.
@@ -75,27 +90,35 @@ impl Scaling {
     /// Blocks in a group.
     const fn blocks(self) -> usize {
         match self {
-            Scaling::Scale | Scaling::ScaleAndOffset => 1,
-            Scaling::Factors | Scaling::Halves | Scaling::HalvesAndOffsets => 8,
+            Scaling::Scale | Scaling::ScaleAndOffset | Scaling::Power => 1,
+            Scaling::Factor | Scaling::Factors | Scaling::Halves | Scaling::HalvesAndOffsets => 8,
         }
     }
 
     /// Bytes of the scales of a group.
     const fn head(self) -> usize {
-        if self.has_offset() { 2 * HALF } else { HALF }
+        match self {
+            Scaling::Power => BYTE,
+            _ if self.has_offset() => 2 * HALF,
+            _ => HALF,
+        }
     }
 
     /// Bytes of the factors of a block.
     const fn factors(self) -> usize {
         match self {
-            Scaling::Scale | Scaling::ScaleAndOffset => 0,
+            Scaling::Scale | Scaling::ScaleAndOffset | Scaling::Power => 0,
+            Scaling::Factor => BYTE,
             Scaling::Factors | Scaling::Halves => 2 * BYTE,
             Scaling::HalvesAndOffsets => 4 * BYTE,
         }
     }
 
     const fn has_offset(self) -> bool {
-        !matches!(self, Scaling::Scale | Scaling::Halves)
+        matches!(
+            self,
+            Scaling::ScaleAndOffset | Scaling::Factors | Scaling::HalvesAndOffsets
+        )
     }
 
     const fn has_halves(self) -> bool {
@@ -133,11 +156,11 @@ pub(super) trait Scheme {
 /// Defines the types of weights: the bits of their quants, what scales them, and the quant that
 /// stands for zero.
 macro_rules! schemes {
-    ($($name:ident: $bits:ident, $scaling:ident, $zero:literal;)+) => {$(
+    ($($name:ident: $bits:ident $(($table:expr))?, $scaling:ident, $zero:expr;)+) => {$(
         pub(super) struct $name;
 
         impl Scheme for $name {
-            const BITS: Bits = Bits::$bits;
+            const BITS: Bits = Bits::$bits $((&$table))?;
             const SCALING: Scaling = Scaling::$scaling;
             const ZERO: i32 = $zero;
         }
@@ -155,6 +178,24 @@ schemes! {
     Q4K: Four, Factors, 0;
     Q5K: Five, Factors, 0;
     Q6K: Six, Halves, 32;
+    Iq4Nl: Indices(raised(&indexed::UNEVEN, 0)), Scale, 0;
+    Iq4Xs: Indices(raised(&indexed::UNEVEN, 0)), Factor, 0;
+    // From zero on, these are small enough for the faster products.
+    Mxfp4: Indices(raised(&indexed::FLOATS, MXFP4_ZERO)), Power, MXFP4_ZERO as i32;
+}
+
+/// The largest number that MXFP4's indices stand for.
+const MXFP4_ZERO: i8 = 12;
+
+/// A table with a number added to each of its entries.
+const fn raised(table: &[i8; 16], by: i8) -> Table {
+    let mut raised = *table;
+    let mut i = 0;
+    while i < 16 {
+        raised[i] += by;
+        i += 1;
+    }
+    [raised; 4]
 }
 
 /// The quants of a block: vector `i` has the weights `4 · i` to `4 · i + 3` of each row.
@@ -198,6 +239,25 @@ unsafe fn quants<S: Simd>(bits: Bits, at: *const u8) -> [S::Bytes; VECTORS] {
                 S::biased(at.add(384)),
                 S::biased(at.add(448)),
             ],
+            Bits::Indices(table) => {
+                let table = table.as_ptr().cast();
+                let table = if bits.wide() {
+                    S::biased(table)
+                } else {
+                    S::bytes(table)
+                };
+                let [a, b, c, d, e, f, g, h] = nibbles::<S>(at);
+                [
+                    S::look_up(table, a),
+                    S::look_up(table, b),
+                    S::look_up(table, c),
+                    S::look_up(table, d),
+                    S::look_up(table, e),
+                    S::look_up(table, f),
+                    S::look_up(table, g),
+                    S::look_up(table, h),
+                ]
+            }
         }
     }
 }
@@ -236,15 +296,22 @@ struct Scales<S: Simd> {
 #[inline(always)]
 unsafe fn scales<S: Simd>(scaling: Scaling, group: *const u8, block: *const u8) -> Scales<S> {
     unsafe {
-        let scale = S::f16(group);
+        let scale = match scaling {
+            Scaling::Power => S::powers(group),
+            _ => S::f16(group),
+        };
         let offset = if scaling.has_offset() {
             S::f16(group.add(HALF))
         } else {
             S::floats(0.0)
         };
         match scaling {
-            Scaling::Scale | Scaling::ScaleAndOffset => Scales {
+            Scaling::Scale | Scaling::ScaleAndOffset | Scaling::Power => Scales {
                 scale: [scale; 2],
+                offset: [offset; 2],
+            },
+            Scaling::Factor => Scales {
+                scale: [S::mul(scale, S::i8(block)); 2],
                 offset: [offset; 2],
             },
             Scaling::Factors => Scales {

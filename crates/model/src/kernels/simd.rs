@@ -35,6 +35,8 @@ pub(super) trait Simd {
     unsafe fn fifth_bit(bytes: Self::Bytes, mask: u64) -> Self::Bytes;
     /// Puts bits `2 · FIELD` and `2 · FIELD + 1` of each byte of `pairs` at bits 4 and 5.
     unsafe fn upper_bits<const FIELD: u32>(bytes: Self::Bytes, pairs: Self::Bytes) -> Self::Bytes;
+    /// The bytes of a table of sixteen, of which `table` is four copies, that are at `indices`.
+    unsafe fn look_up(table: Self::Bytes, indices: Self::Bytes) -> Self::Bytes;
     /// Adds to each row the products of its four bytes with the four signed bytes at `x`. The sum
     /// of two neighbouring products fits into 16 bits.
     unsafe fn dot(sum: Self::Ints, weights: Self::Bytes, x: *const i8) -> Self::Ints;
@@ -55,6 +57,8 @@ pub(super) trait Simd {
     unsafe fn u8(at: *const u8) -> Self::Floats;
     /// Sixteen signed bytes.
     unsafe fn i8(at: *const u8) -> Self::Floats;
+    /// `2^(byte − 128)` of sixteen bytes. Bytes below 2, whose powers are no normal floats, give 0.
+    unsafe fn powers(at: *const u8) -> Self::Floats;
     unsafe fn add(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn mul(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a · b + c`, rounded once.

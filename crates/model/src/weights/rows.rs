@@ -13,14 +13,14 @@ use candle_core::quantized::k_quants::{
 };
 use half::{bf16, f16};
 
-use crate::gguf::{AlignedBytes, Bytes, Gguf};
+use crate::gguf::{AlignedBytes, Bytes, Gguf, TensorType};
 
 /// A matrix `[rows, columns]` (a vector is one row) that stays in its file's type.
 #[derive(Clone, Debug)]
 pub struct WeightRows {
     bytes: Arc<Bytes>,
     range: Range<usize>,
-    kind: GgmlDType,
+    kind: TensorType,
     /// Outer dimension.
     pub rows: usize,
     /// Inner dimension.
@@ -60,7 +60,15 @@ impl WeightRows {
     /// `scratch`.
     pub fn widened<'a>(&'a self, rows: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         use GgmlDType as D;
-        match self.kind {
+        let kind = match self.kind {
+            TensorType::Candle(kind) => kind,
+            TensorType::Indexed(kind) => {
+                scratch.resize(rows.len() * self.columns, 0.0);
+                kind.widen(self.data(rows), scratch);
+                return scratch;
+            }
+        };
+        match kind {
             D::F32 => self.blocks::<f32>(rows),
             D::F16 => self.convert::<f16>(rows, scratch),
             D::BF16 => self.convert::<bf16>(rows, scratch),
@@ -83,7 +91,7 @@ impl WeightRows {
     pub fn to_vec(&self) -> Vec<f32> {
         let mut scratch = Vec::new();
         match self.kind {
-            GgmlDType::F32 => self.blocks::<f32>(0..self.rows).to_vec(),
+            TensorType::Candle(GgmlDType::F32) => self.blocks::<f32>(0..self.rows).to_vec(),
             _ => {
                 self.widened(0..self.rows, &mut scratch);
                 scratch
@@ -91,10 +99,14 @@ impl WeightRows {
         }
     }
 
-    fn blocks<T: GgmlType>(&self, rows: Range<usize>) -> &[T] {
-        let per_row = self.columns / T::BLCK_SIZE * size_of::<T>();
+    fn data(&self, rows: Range<usize>) -> &[u8] {
+        let per_row = self.range.len() / self.rows;
         let data = &self.bytes[self.range.clone()];
-        cast(&data[rows.start * per_row..rows.end * per_row])
+        &data[rows.start * per_row..rows.end * per_row]
+    }
+
+    fn blocks<T: GgmlType>(&self, rows: Range<usize>) -> &[T] {
+        cast(self.data(rows))
     }
 
     fn convert<'a, T: GgmlType>(
@@ -118,8 +130,13 @@ fn cast<T: GgmlType>(data: &[u8]) -> &[T] {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
     use crate::fixture::tiny_gguf;
+    use crate::weights::Weights;
+
+    const INDEXED: &[u8] = include_bytes!("../gguf/fixtures/indexed.gguf");
 
     #[test]
     fn rows_are_the_same_whether_read_one_by_one_or_at_once() {
@@ -133,6 +150,28 @@ mod tests {
                 let one = rows.widened(row..row + 1, &mut scratch);
                 assert_eq!(one, &all[row * 96..(row + 1) * 96], "{arch}");
             }
+        }
+    }
+
+    /// A user would lose: the weights that llama.cpp sees. The file is the `gguf` package's, with
+    /// its own reading of the blocks beside them (`tests/peers/make_indexed_gguf.py`).
+    #[test]
+    fn types_that_candle_has_not_mean_what_ggml_says() {
+        let gguf = Gguf::from_bytes(INDEXED.to_vec()).unwrap();
+        for name in ["IQ4_NL", "IQ4_XS", "MXFP4"] {
+            let ours = WeightRows::open(&gguf, name).unwrap();
+            let theirs = WeightRows::open(&gguf, &format!("{name}.f32")).unwrap();
+            assert_eq!(ours.to_vec(), theirs.to_vec(), "{name}");
+            let (last, mut scratch) = (ours.rows - 1, Vec::new());
+            let row = ours.widened(last..last + 1, &mut scratch);
+            assert_eq!(row, &theirs.to_vec()[last * ours.columns..], "{name}");
+
+            let weights = Weights::new(&gguf);
+            let (tensor, _) = weights.tensor(name, ours.rows, ours.columns).unwrap();
+            let tensor = tensor.dequantize(&Device::Cpu).unwrap();
+            let tensor = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(tensor, theirs.to_vec(), "{name} for candle");
+            assert!(weights.is_rounded(name));
         }
     }
 }
