@@ -57,14 +57,6 @@ impl RepoKind {
             RepoKind::Dataset(_) => &[".jsonl", ".parquet"],
         }
     }
-
-    /// In addresses, and in the names of folders.
-    fn plural(self) -> &'static str {
-        match self {
-            RepoKind::Model => "models",
-            RepoKind::Dataset(_) => "datasets",
-        }
-    }
 }
 
 /// Whether a path names a file of the hub.

@@ -1,11 +1,14 @@
 //! The hub's cache on disk, laid out as its own tools do: in `models--OWNER--NAME`, `blobs` has the
 //! files by what the hub calls their content, `snapshots/COMMIT` links with their names, `refs/main`
-//! the newest commit that is here.
+//! the newest commit that is here. Where these are, `hf-hub` knows.
 //!
-//! Not here: requests (`client`), and what is fetched (`fetch`).
+//! Not here: requests (`client`: those of `hf-hub` send the user's token wherever they are
+//! redirected), and what is fetched (`fetch`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use hf_hub::{Cache, CacheRepo, RepoType};
 
 use super::RepoKind;
 #[cfg(feature = "hub")]
@@ -20,21 +23,27 @@ pub(super) struct Repo {
     /// `owner/name`.
     pub(super) name: String,
     folder: PathBuf,
+    layout: CacheRepo,
 }
 
 impl Repo {
     pub(super) fn new(cache: &Path, kind: RepoKind, name: &str) -> Repo {
-        let folder = format!("{}--{}", kind.plural(), name.replace('/', "--"));
+        let of = match kind {
+            RepoKind::Model => RepoType::Model,
+            RepoKind::Dataset(_) => RepoType::Dataset,
+        };
+        let repo = hf_hub::Repo::new(name.to_owned(), of);
         Repo {
             kind,
             name: name.to_owned(),
-            folder: cache.join(folder),
+            folder: cache.join(repo.folder_name()),
+            layout: Cache::new(cache.to_path_buf()).repo(repo),
         }
     }
 
     /// The folder of a commit.
     fn snapshot(&self, commit: &Commit) -> PathBuf {
-        self.folder.join("snapshots").join(commit.as_str())
+        self.layout.pointer_path(commit.as_str())
     }
 
     /// The folder of the newest commit that is here.

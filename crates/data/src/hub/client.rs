@@ -150,7 +150,11 @@ impl Client {
 
     /// The names of a repository's files.
     pub(super) fn files(&self, repo: &Repo, meter: &DownloadMeter) -> Result<Vec<String>> {
-        let (kind, name) = (repo.kind.plural(), encoded(&repo.name));
+        let kind = match repo.kind {
+            RepoKind::Model => "models",
+            RepoKind::Dataset(_) => "datasets",
+        };
+        let name = encoded(&repo.name);
         let url = format!("{}/api/{kind}/{name}/revision/main", self.site);
         let answer = self.ask(&url, None, meter, |_| false)?;
         // However slowly they come: no more is read than a list has, and not for longer than a
