@@ -7,5 +7,6 @@ pub mod files;
 #[cfg(all(feature = "parquet", any(test, feature = "fixtures")))]
 pub mod fixtures;
 pub mod hub;
+pub mod models;
 pub mod records;
 pub mod sanitize;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use s1_data::assets;
+use s1_data::{assets, models};
 use s1_model::adapter;
 use walkdir::{DirEntry, WalkDir};
 
@@ -141,7 +141,7 @@ impl Search {
         for entry in walk.take(MAX_VISITED).flatten() {
             let path = entry.path();
             if !entry.file_type().is_file() {
-            } else if is_gguf(path) {
+            } else if models::is_model(path) {
                 found.push(path.to_path_buf());
             } else if path.ends_with(adapter::WEIGHTS) {
                 // An adapter implies its base; the adapter's folder is what is loaded.
@@ -190,15 +190,6 @@ fn is_hidden_folder(entry: &DirEntry) -> bool {
 /// Size of the weights in an adapter's folder.
 fn weights_bytes(folder: &Path) -> u64 {
     fs::metadata(folder.join(adapter::WEIGHTS)).map_or(0, |m| m.len())
-}
-
-/// A model file by its name; projectors for images (`mmproj`) are not models by themselves.
-fn is_gguf(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase());
-    extension && !name.is_some_and(|n| n.contains("mmproj"))
 }
 
 /// What the model in a file is called: as the file, without its ending. A training calls its files
@@ -264,6 +255,8 @@ mod tests {
         write(at("folder/a.gguf"), 10);
         write(at("folder/sub/b.GGUF"), 20);
         write(at("folder/mmproj-b.gguf"), 1);
+        write(at("folder/imatrix.gguf"), 1);
+        write(at("folder/b-LoRA.gguf"), 1);
         write(at("folder/notes.txt"), 1);
         write(at("folder/.hidden/c.gguf"), 1);
         write(at("own/d.gguf"), 30);

@@ -154,6 +154,9 @@ impl Gguf {
             metadata,
             tensors,
         };
+        if let Some(other) = gguf.string("general.type").filter(|kind| *kind != "model") {
+            bail!("it holds no model (its general.type is {other:?}); give the model's own file");
+        }
         gguf.architecture = match gguf.string("general.architecture") {
             Some(name) => name.to_owned(),
             None => bail!("the metadata has no text under general.architecture"),

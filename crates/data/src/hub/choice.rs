@@ -1,10 +1,13 @@
 //! Which file of a repository is meant when none is named. Pure.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use super::cache::Repo;
 use super::names::FileName;
 use super::{RepoKind, Split};
+use crate::models;
 
 /// What data that are kept from training are called.
 const HELD_OUT: [&str; 9] = [
@@ -30,35 +33,40 @@ pub(super) struct Choice {
 /// The only file of the kind, or the only preferred one.
 ///
 /// # Errors
-/// If there is none, or several could be meant, or the only one is kept from training by its name;
-/// the sentence says how one is named.
+/// If there is none, or several could be meant, or by its name the only one is kept from training or
+/// no model; the sentence says how one is named.
 pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result<Choice> {
     let (kind, name) = (repo.kind, &repo.name);
     let (what, endings) = (kind.name(), kind.endings());
     let fits = |file: &String| endings.iter().any(|ending| file.ends_with(ending));
     let files: Vec<String> = files.filter(fits).collect();
-    let best: Vec<&String> = files
-        .iter()
-        .filter(|file| is_preferred(kind, file))
-        .collect();
-    let open: Vec<&String> = files.iter().filter(|file| is_allowed(kind, file)).collect();
-    let (file, all) = match (&files[..], &open[..], &best[..]) {
+    let those = |wanted: fn(RepoKind, &str) -> bool| -> Vec<&String> {
+        files.iter().filter(|file| wanted(kind, file)).collect()
+    };
+    let (all, open, best) = (those(|_, _| true), those(is_allowed), those(is_preferred));
+    let file = match (&all[..], &open[..], &best[..]) {
         ([], _, _) => bail!("the {what} {name} has no {} file", endings.join(" or ")),
-        (_, [], _) => bail!(
-            "the {what} {name} has only files that are kept from training by their names ({}); to \
-             train on one all the same, name it: hf:{name}:FILE",
-            listed(&files)
-        ),
-        (all, [one], _) | (all, _, [one]) => (one, all.len()),
+        (_, [], _) => {
+            let (which, verb) = match kind {
+                RepoKind::Model => ("go with a model and are none", "load one"),
+                RepoKind::Dataset(_) => ("are kept from training", "train on one"),
+            };
+            bail!(
+                "the {what} {name} has only files that {which}, by their names ({}); to {verb} all \
+                 the same, name it: hf:{name}:FILE",
+                listed(&all)
+            )
+        }
+        (_, [one], _) | (_, _, [one]) => one,
         _ => bail!(
             "the {what} {name} has {} files; name one: hf:{name}:FILE, for example {}",
-            files.len(),
-            listed(&files)
+            open.len(),
+            listed(&open)
         ),
     };
-    let note = match all {
+    let note = match all.len() {
         1 => String::new(),
-        _ => format!("taken of {all} files, hf:{name}:FILE names another"),
+        n => format!("taken of {n} files, hf:{name}:FILE names another"),
     };
     Ok(Choice {
         file: FileName::new(file)?,
@@ -68,17 +76,23 @@ pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result
 
 fn is_preferred(kind: RepoKind, file: &str) -> bool {
     let has = |wanted: &[&str]| words(file).any(|word| wanted.contains(&word.as_str()));
-    match kind {
+    let preferred = match kind {
         // What a laptop runs without a loss that anybody sees.
         RepoKind::Model => file.to_lowercase().contains("q8_0"),
-        RepoKind::Dataset(Split::Train) => has(&["train", "training"]) && is_allowed(kind, file),
+        RepoKind::Dataset(Split::Train) => has(&["train", "training"]),
         RepoKind::Dataset(Split::Test) => has(&["test"]),
-    }
+    };
+    preferred && is_allowed(kind, file)
 }
 
 fn is_allowed(kind: RepoKind, file: &str) -> bool {
-    kind != RepoKind::Dataset(Split::Train)
-        || !words(file).any(|word| HELD_OUT.contains(&word.as_str()))
+    match kind {
+        RepoKind::Model => models::is_model(Path::new(file)),
+        RepoKind::Dataset(Split::Train) => {
+            !words(file).any(|word| HELD_OUT.contains(&word.as_str()))
+        }
+        RepoKind::Dataset(Split::Test) => true,
+    }
 }
 
 /// The words of a path, without numbers behind them: `latest` is not `test`, `test2` is.
@@ -87,8 +101,8 @@ fn words(file: &str) -> impl Iterator<Item = String> {
     parts.map(|part| part.trim_end_matches(char::is_numeric).to_lowercase())
 }
 
-fn listed(files: &[String]) -> String {
-    let some: Vec<&str> = files.iter().map(String::as_str).take(8).collect();
+fn listed(files: &[&String]) -> String {
+    let some: Vec<&str> = files.iter().map(|file| file.as_str()).take(8).collect();
     some.join(", ")
 }
 
@@ -136,6 +150,24 @@ mod tests {
             assert!(sentence.contains("kept from training"), "{sentence}");
             assert!(sentence.contains("hf:a/b:FILE"), "{sentence}");
         }
+    }
+
+    #[test]
+    fn what_goes_with_a_model_is_not_taken_for_it() {
+        let vision = ["mmproj-Q8_0.gguf", "m-Q4_K_M.gguf", "imatrix.gguf"];
+        assert_eq!(pick(RepoKind::Model, &vision), "m-Q4_K_M.gguf");
+        let three = ["mmproj-q8_0.gguf", "m-Q8_0.gguf", "m-Q4_0.gguf"];
+        assert_eq!(pick(RepoKind::Model, &three), "m-Q8_0.gguf");
+        let two = ["mmproj-q8_0.gguf", "m-Q6_K.gguf", "m-Q4_0.gguf"];
+        assert_eq!(
+            refusal(RepoKind::Model, &two),
+            "the model a/b has 2 files; name one: hf:a/b:FILE, for example m-Q6_K.gguf, m-Q4_0.gguf"
+        );
+        assert_eq!(
+            refusal(RepoKind::Model, &["mmproj-q8_0.gguf", "m-LoRA.gguf"]),
+            "the model a/b has only files that go with a model and are none, by their names \
+             (mmproj-q8_0.gguf, m-LoRA.gguf); to load one all the same, name it: hf:a/b:FILE"
+        );
     }
 
     #[test]

@@ -192,6 +192,16 @@ fn absurd_alignments_are_refused() {
 }
 
 #[test]
+fn what_goes_with_a_model_is_not_read_as_one() {
+    let of = |kind: &str| minimal().string("general.type", kind).finish();
+    assert!(Gguf::from_bytes(of("model")).is_ok());
+    assert_eq!(
+        refusal(of("adapter")),
+        "it holds no model (its general.type is \"adapter\"); give the model's own file"
+    );
+}
+
+#[test]
 fn metadata_without_an_architecture_is_refused() {
     let missing = "the metadata has no text under general.architecture";
     assert_eq!(refusal(GgufWriter::new().finish()), missing);
