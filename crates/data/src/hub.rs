@@ -1,7 +1,7 @@
 //! Files of the Hugging Face hub, kept in its own cache on disk: `hf:owner/name[:file]` wherever a
-//! model or a data file may be named. This file has the names, `cache` the files on disk,
-//! [`download`] what is shown while one is fetched, `fetch` and `client` how that is done (feature
-//! `hub`; without it, only what is in the cache is found).
+//! model or a data file may be named. This file has the names, `cache` the files on disk, `content`
+//! whether they are what they are called, [`download`] what is shown while one is fetched, `fetch` and
+//! `client` how that is done (feature `hub`; without it, only what is in the cache is found).
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,6 @@ mod cache;
 mod choice;
 #[cfg(feature = "hub")]
 mod client;
-#[cfg(feature = "hub")]
 mod content;
 pub mod download;
 #[cfg(feature = "hub")]
@@ -19,6 +18,7 @@ mod fetch;
 mod names;
 
 use cache::Repo;
+use download::DownloadMeter;
 pub use download::{Download, listen};
 use names::FileName;
 
@@ -148,41 +148,43 @@ impl Hub {
         }
         let repo = Repo::new(&self.cache, kind, name);
         let file = file.map(FileName::new).transpose()?;
-        if let Some(path) = file.as_ref().and_then(|file| repo.get(file)) {
+        let hub = self.clone();
+        let work = move |meter: &DownloadMeter| hub.find(&repo, file, meter);
+        download::watched(id, work, go_on)
+    }
+
+    fn find(&self, repo: &Repo, file: Option<FileName>, meter: &DownloadMeter) -> Result<PathBuf> {
+        if let Some(file) = &file
+            && let Some(path) = repo.get(file, meter)?
+        {
             return Ok(path);
         }
         if self.offline {
-            return cached(&repo, file, "HF_HUB_OFFLINE is set: unset it to download");
+            let why = "HF_HUB_OFFLINE is set: unset it to download";
+            return cached(repo, file, why, meter);
         }
-        self.download(id, repo, file, go_on)
+        self.download(repo, file, meter)
     }
 
     #[cfg(feature = "hub")]
     fn download(
         &self,
-        id: &str,
-        repo: Repo,
+        repo: &Repo,
         file: Option<FileName>,
-        go_on: &mut dyn FnMut() -> bool,
+        meter: &DownloadMeter,
     ) -> Result<PathBuf> {
-        let access = self.access.clone();
-        let work = move |meter: &fetch::DownloadMeter| {
-            let client = client::Client::new(&access)?;
-            fetch::file(&client, &repo, file, meter)
-        };
-        fetch::watched(id, work, go_on)
+        fetch::file(&client::Client::new(&self.access)?, repo, file, meter)
     }
 
     #[cfg(not(feature = "hub"))]
     fn download(
         &self,
-        _: &str,
-        repo: Repo,
+        repo: &Repo,
         file: Option<FileName>,
-        _: &mut dyn FnMut() -> bool,
+        meter: &DownloadMeter,
     ) -> Result<PathBuf> {
         let why = "this build cannot download it (it was made without the feature hub): download";
-        cached(&repo, file, why)
+        cached(repo, file, why, meter)
     }
 }
 
@@ -193,20 +195,34 @@ fn is_offline(env: &impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// The file that is meant, where only the cache is looked at. `why` ends before "the file".
-fn cached(repo: &Repo, file: Option<FileName>, why: &str) -> Result<PathBuf> {
+fn cached(
+    repo: &Repo,
+    file: Option<FileName>,
+    why: &str,
+    meter: &DownloadMeter,
+) -> Result<PathBuf> {
     let files = repo.cached_files();
-    if file.is_none() && !files.is_empty() {
-        let choice = choice::choose(repo, files.into_iter())?;
-        if let Some(path) = repo.get(&choice.file) {
-            download::tell_note(choice.file.as_str(), choice.note);
+    let file = match file {
+        None if !files.is_empty() => {
+            let choice = choice::choose(repo, files.into_iter())?;
+            meter.change(|download| download.note = choice.note)?;
+            Some(choice.file)
+        }
+        file => file,
+    };
+    let mut state = "is not in the cache";
+    if let Some(file) = &file {
+        meter.change(|download| file.as_str().clone_into(&mut download.what))?;
+        if let Some(path) = repo.get(file, meter)? {
             return Ok(path);
+        }
+        if repo.has(file) {
+            state = "is damaged in the cache";
         }
     }
     let file = file.map_or(String::new(), |file| format!("{file} of "));
     let (what, name) = (repo.kind.name(), &repo.name);
-    bail!(
-        "{file}the {what} {name} is not in the cache, and {why} the file, or give the path of one"
-    )
+    bail!("{file}the {what} {name} {state}, and {why} the file, or give the path of one")
 }
 
 #[cfg(test)]

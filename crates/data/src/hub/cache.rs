@@ -8,12 +8,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use hf_hub::{Cache, CacheRepo, RepoType};
 
-use super::RepoKind;
-#[cfg(feature = "hub")]
-use super::names::Content;
-use super::names::{Commit, FileName};
+use super::download::DownloadMeter;
+use super::names::{Commit, Content, FileName};
+use super::{RepoKind, content};
 use crate::files;
 
 /// One repository and its folder in the cache.
@@ -52,9 +52,36 @@ impl Repo {
         Some(self.snapshot(&Commit::new(commit.trim())?))
     }
 
-    /// A file that is here.
-    pub(super) fn get(&self, file: &FileName) -> Option<PathBuf> {
+    /// Where a file is, whole or not.
+    fn path(&self, file: &FileName) -> Option<PathBuf> {
         Some(self.newest()?.join(file)).filter(|path| path.exists())
+    }
+
+    /// Whether a file is here, whole or not.
+    pub(super) fn has(&self, file: &FileName) -> bool {
+        self.path(file).is_some()
+    }
+
+    /// A file that is here and is what it is called.
+    ///
+    /// # Errors
+    /// If nobody waits for it any more, or it cannot be read.
+    pub(super) fn get(&self, file: &FileName, meter: &DownloadMeter) -> Result<Option<PathBuf>> {
+        let Some(path) = self.path(file) else {
+            return Ok(None);
+        };
+        // Where there are no links, there is no name to hold it against.
+        let named = |link: &PathBuf| Content::of_etag(link.file_name()?.to_str()?);
+        let whole = match fs::read_link(&path).ok().as_ref().and_then(named) {
+            Some(content) => content::is_whole(&self.blob(&content), &content, meter)?,
+            None => true,
+        };
+        Ok(whole.then_some(path))
+    }
+
+    /// Where a content is, or goes when it is whole.
+    pub(super) fn blob(&self, content: &Content) -> PathBuf {
+        self.folder.join("blobs").join(content.as_str())
     }
 
     /// The files that are here, by their names in the repository.
@@ -82,20 +109,13 @@ impl Repo {
 /// What is written while a file is fetched.
 #[cfg(feature = "hub")]
 impl Repo {
-    /// Where a content goes when it is whole. Its folder is made.
-    pub(super) fn blob(&self, content: &Content) -> std::io::Result<PathBuf> {
-        let blobs = self.folder.join("blobs");
-        fs::create_dir_all(&blobs)?;
-        Ok(blobs.join(content.as_str()))
-    }
-
     /// Gives a content that is here its name in a commit.
     pub(super) fn publish(
         &self,
         content: &Content,
         commit: &Commit,
         file: &FileName,
-    ) -> anyhow::Result<PathBuf> {
+    ) -> Result<PathBuf> {
         let path = self.snapshot(commit).join(file);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -112,7 +132,7 @@ impl Repo {
             // Links need a right that few users have there.
             #[cfg(windows)]
             if std::os::windows::fs::symlink_file(target, &path).is_err() {
-                fs::rename(self.blob(content)?, &path)?;
+                fs::rename(self.blob(content), &path)?;
             }
         }
         let newest = self.folder.join("refs/main");

@@ -16,7 +16,7 @@ use ureq::http::{HeaderValue, Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
 use super::cache::Repo;
-use super::fetch::DownloadMeter;
+use super::download::DownloadMeter;
 use super::names::{Commit, Content, FileName};
 use super::{RepoKind, home, variable};
 use crate::files;

@@ -1,16 +1,73 @@
-//! Whether a content is the one that the hub named.
+//! Whether a content is the one that the hub named. What is in the cache is read for that once: beside
+//! it is noted what was found, with its length and the time of its last change then.
 //!
 //! Not here: what is done with one that is not.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use anyhow::Result;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use super::download::DownloadMeter;
 use super::names::Content;
+use crate::files;
+
+/// Whether what is in the cache as a content is that content. Other programs, and earlier versions of
+/// this one, may have left a part of it.
+///
+/// # Errors
+/// If it cannot be read, or nobody waits for it any more.
+pub(super) fn is_whole(blob: &Path, content: &Content, meter: &DownloadMeter) -> Result<bool> {
+    let (note, seen) = (note_path(blob), stamp(blob)?);
+    let noted = files::read_text_file(&note, 64).unwrap_or_default();
+    for whole in [true, false] {
+        if noted == verdict(&seen, whole) {
+            return Ok(whole);
+        }
+    }
+    // A cache that is not ours to write is somebody's to look after; without a note it would be
+    // read each time.
+    let Ok(mut note) = File::create(note) else {
+        return Ok(true);
+    };
+    let checking = "checking what is in the cache".to_owned();
+    let said = meter.change(|download| std::mem::replace(&mut download.note, checking))?;
+    let found = of_file(blob, content, |_| meter.look())?;
+    meter.change(|download| download.note = said)?;
+    let whole = found == *content;
+    note.write_all(verdict(&seen, whole).as_bytes())?;
+    Ok(whole)
+}
+
+/// Notes that what is in the cache as a content was found to be that content.
+///
+/// # Errors
+/// If it is not there, or nothing can be written beside it.
+#[cfg(feature = "hub")]
+pub(super) fn remember(blob: &Path) -> io::Result<()> {
+    fs::write(note_path(blob), verdict(&stamp(blob)?, true))
+}
+
+/// What is noted of a file that looked so.
+fn verdict(seen: &str, whole: bool) -> String {
+    format!("{seen} {}", if whole { "whole" } else { "damaged" })
+}
+
+fn note_path(blob: &Path) -> PathBuf {
+    blob.with_extension("checked")
+}
+
+/// What changes when a file does.
+fn stamp(blob: &Path) -> io::Result<String> {
+    let meta = fs::metadata(blob)?;
+    let modified = meta.modified()?.duration_since(UNIX_EPOCH);
+    let modified = modified.unwrap_or_default().as_nanos();
+    Ok(format!("{} {modified}", meta.len()))
+}
 
 /// The hash of a file, in the way that `like` is one. `at` is told how many bytes are read.
 ///

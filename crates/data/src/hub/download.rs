@@ -1,11 +1,19 @@
-//! How far a download is, and who shows it.
+//! How far a download is, and who shows it; the thread it has to itself, so that whoever waits for it
+//! can leave even while nothing arrives.
 //!
 //! Not here: what is fetched, and where it is kept.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
 use s1_core::format;
+
+/// Between two looks at how far a download is.
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// How far a download is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,27 +64,114 @@ pub fn listen(listener: impl FnMut(Option<&Download>) + Send + 'static) {
     *open(&LISTENER) = Some(Box::new(listener));
 }
 
-pub(super) fn tell(download: Option<&Download>) {
+fn tell(download: Option<&Download>) {
     if let Some(listener) = open(&LISTENER).as_mut() {
         listener(download);
     }
 }
 
-/// Tells what there is to know about a file that is here.
-pub(super) fn tell_note(what: &str, note: String) {
-    if !note.is_empty() {
-        tell(Some(&Download {
-            what: what.to_owned(),
-            note,
-            ..Download::default()
-        }));
-        tell(None);
+/// The data behind these locks is consistent after every change, so a poisoned lock is usable.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a download and its caller share.
+#[derive(Debug, Default)]
+struct Shared {
+    download: Download,
+    stopped: bool,
+}
+
+/// The download's own side of what is shared.
+#[derive(Clone, Debug)]
+pub(super) struct DownloadMeter(Arc<Mutex<Shared>>);
+
+impl DownloadMeter {
+    /// Says how far the download is. Errors if nobody waits for it any more.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Download) -> T) -> Result<T> {
+        let mut shared = open(&self.0);
+        if shared.stopped {
+            bail!("the download was cancelled");
+        }
+        Ok(change(&mut shared.download))
+    }
+
+    /// Errors if nobody waits for it any more.
+    pub(super) fn look(&self) -> Result<()> {
+        self.change(|_| {})
+    }
+
+    /// Waits, and says why meanwhile. Errors if nobody waits for it any more.
+    pub(super) fn pause(&self, time: Duration, why: String) -> Result<()> {
+        let end = Instant::now() + time;
+        let said = self.change(|download| std::mem::replace(&mut download.note, why))?;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return self.change(|download| download.note = said);
+            }
+            std::thread::sleep(left.min(TICK));
+            self.look()?;
+        }
     }
 }
 
-/// The data behind these locks is consistent after every change, so a poisoned lock is usable.
-pub(super) fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Does `work` in a thread of its own and waits for it, as long as `go_on` says so: it is asked
+/// several times a second.
+///
+/// # Errors
+/// Those of the work, and if it is not to go on.
+pub(super) fn watched(
+    what: &str,
+    work: impl FnOnce(&DownloadMeter) -> Result<PathBuf> + Send + 'static,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<PathBuf> {
+    let meter = DownloadMeter(Arc::default());
+    meter.change(|download| what.clone_into(&mut download.what))?;
+    let theirs = meter.clone();
+    let (finished, outcome) = channel();
+    std::thread::Builder::new()
+        .name("download".into())
+        .spawn(move || {
+            let result = work(&theirs);
+            // Nobody waits any more if it was stopped.
+            let _ = finished.send(result);
+        })
+        .context("cannot start a thread for the download")?;
+    let _end = End;
+    loop {
+        match outcome.recv_timeout(TICK) {
+            Ok(result) => {
+                // What there is to know is said, however quickly it went.
+                let download = open(&meter.0).download.clone();
+                if result.is_ok() && !download.note.is_empty() {
+                    tell(Some(&download));
+                }
+                return result;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let download = open(&meter.0).download.clone();
+                if !go_on() {
+                    open(&meter.0).stopped = true;
+                    bail!(
+                        "fetching {} was cancelled; the next attempt continues from here",
+                        download.what
+                    );
+                }
+                tell(Some(&download));
+            }
+            Err(RecvTimeoutError::Disconnected) => bail!("the download of {what} broke off"),
+        }
+    }
+}
+
+/// Tells that a download has ended, however it did.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        tell(None);
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
-//! One file fetched into the cache: on a separate thread, so that the caller can stop waiting even
-//! while nothing arrives. What has arrived is kept, and the next attempt continues from there; what
-//! is not what the hub announced never gets its name.
+//! One file fetched into the cache. What has arrived is kept, and the next attempt continues from there;
+//! what is not what the hub announced never gets its name.
 //!
 //! Not here: requests (`client`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -16,12 +13,10 @@ use s1_core::format;
 
 use super::cache::Repo;
 use super::client::{Client, Identity};
-use super::download::{Download, open, tell};
+use super::download::{DownloadMeter, TICK};
 use super::names::FileName;
 use super::{choice, content};
 
-/// Between two looks at how far a download is.
-const TICK: Duration = Duration::from_millis(100);
 /// Attempts in a row that bring nothing, once something has come.
 const ATTEMPTS: u32 = 3;
 /// How often it is looked whether another download of the same file has ended.
@@ -55,10 +50,14 @@ pub(super) fn file(
             choice.file
         }
     };
-    if let Some(path) = repo.get(&file) {
+    meter.change(|download| file.as_str().clone_into(&mut download.what))?;
+    if let Some(path) = repo.get(&file, meter)? {
         return Ok(path);
     }
-    meter.change(|download| file.as_str().clone_into(&mut download.what))?;
+    if repo.has(&file) {
+        let why = "damaged in the cache, fetched again";
+        meter.change(|download| why.clone_into(&mut download.note))?;
+    }
     let fetched = fetch(client, repo, &file, meter);
     fetched
         .map_err(with_advice)
@@ -67,8 +66,11 @@ pub(super) fn file(
 
 fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -> Result<PathBuf> {
     let known = client.identity(repo, file, meter)?;
-    let blob = repo.blob(&known.content)?;
-    if !blob.exists() {
+    let blob = repo.blob(&known.content);
+    if let Some(blobs) = blob.parent() {
+        fs::create_dir_all(blobs)?;
+    }
+    if !(blob.exists() && content::is_whole(&blob, &known.content, meter)?) {
         let lock = File::create(blob.with_extension("lock"))?;
         let free = (0..LOOKS).any(|_| {
             let free = lock.try_lock().is_ok();
@@ -91,6 +93,7 @@ fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -
         source.persist()?;
         source.check()?;
         fs::rename(&source.part, &blob)?;
+        content::remember(&blob)?;
     }
     repo.publish(&known.content, &known.commit, file)
 }
@@ -234,104 +237,5 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
             "{why}; check the name and the network (what is private or gated needs HF_TOKEN)"
         ),
         Err(error) => error,
-    }
-}
-
-/// What a download and its caller share.
-#[derive(Debug, Default)]
-struct Shared {
-    download: Download,
-    stopped: bool,
-}
-
-/// The download's own side of what is shared.
-#[derive(Clone, Debug)]
-pub(super) struct DownloadMeter(Arc<Mutex<Shared>>);
-
-impl DownloadMeter {
-    /// Says how far the download is. Errors if nobody waits for it any more.
-    fn change<T>(&self, change: impl FnOnce(&mut Download) -> T) -> Result<T> {
-        let mut shared = open(&self.0);
-        if shared.stopped {
-            bail!("the download was cancelled");
-        }
-        Ok(change(&mut shared.download))
-    }
-
-    /// Errors if nobody waits for it any more.
-    pub(super) fn look(&self) -> Result<()> {
-        self.change(|_| {})
-    }
-
-    /// Waits, and says why meanwhile. Errors if nobody waits for it any more.
-    pub(super) fn pause(&self, time: Duration, why: String) -> Result<()> {
-        let end = Instant::now() + time;
-        let said = self.change(|download| std::mem::replace(&mut download.note, why))?;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return self.change(|download| download.note = said);
-            }
-            std::thread::sleep(left.min(TICK));
-            self.look()?;
-        }
-    }
-}
-
-/// Does `work` in a thread of its own and waits for it, as long as `go_on` says so: it is asked
-/// several times a second.
-///
-/// # Errors
-/// Those of the work, and if it is not to go on.
-pub(super) fn watched(
-    what: &str,
-    work: impl FnOnce(&DownloadMeter) -> Result<PathBuf> + Send + 'static,
-    go_on: &mut dyn FnMut() -> bool,
-) -> Result<PathBuf> {
-    let meter = DownloadMeter(Arc::default());
-    meter.change(|download| what.clone_into(&mut download.what))?;
-    let theirs = meter.clone();
-    let (finished, outcome) = channel();
-    std::thread::Builder::new()
-        .name("download".into())
-        .spawn(move || {
-            let result = work(&theirs);
-            // Nobody waits any more if it was stopped.
-            let _ = finished.send(result);
-        })
-        .context("cannot start a thread for the download")?;
-    let _end = End;
-    loop {
-        match outcome.recv_timeout(TICK) {
-            Ok(result) => {
-                // What there is to know is said, however quickly it went.
-                let download = open(&meter.0).download.clone();
-                if result.is_ok() && !download.note.is_empty() {
-                    tell(Some(&download));
-                }
-                return result;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let download = open(&meter.0).download.clone();
-                if !go_on() {
-                    open(&meter.0).stopped = true;
-                    bail!(
-                        "fetching {} was cancelled; the next attempt continues from here",
-                        download.what
-                    );
-                }
-                tell(Some(&download));
-            }
-            Err(RecvTimeoutError::Disconnected) => bail!("the download of {what} broke off"),
-        }
-    }
-}
-
-/// Tells that a download has ended, however it did.
-struct End;
-
-impl Drop for End {
-    fn drop(&mut self) {
-        tell(None);
     }
 }

@@ -59,7 +59,6 @@ impl Commit {
 }
 
 /// What the hub calls a content: its hash, by which it is kept in the cache.
-#[cfg(feature = "hub")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// Of what is in large file storage: SHA-256 of its bytes.
@@ -68,7 +67,6 @@ pub(super) enum Content {
     GitBlob(String),
 }
 
-#[cfg(feature = "hub")]
 impl Content {
     /// Reads an `ETag`, with or without its quotes; `None` if it is no hash that can be checked.
     pub(super) fn of_etag(etag: &str) -> Option<Content> {
@@ -91,7 +89,7 @@ fn hexadecimal(name: &str) -> Option<String> {
     (digits && (1..=LONGEST).contains(&name.len())).then(|| name.to_lowercase())
 }
 
-#[cfg(all(test, feature = "hub"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,160 @@
+//! What a hub says that is not so.
+
+use super::*;
+
+#[test]
+fn no_name_of_the_hubs_leads_out_of_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("1/2/3/4");
+    let stored = Stored::large(1_000);
+    for (header, value) in [
+        ("etag", "\"../../../../outside\""),
+        ("x-linked-etag", "\"../../../../outside\""),
+        ("x-repo-commit", "../../../../outside"),
+    ] {
+        // At once, and after an honest first answer.
+        for honest in [0, 1, 2] {
+            let (theirs, asked) = (stored.clone(), AtomicUsize::new(0));
+            let site = Site::open(move |request| {
+                let reply = theirs.answer(request);
+                let lie = asked.fetch_add(1, Ordering::SeqCst) >= honest;
+                if lie {
+                    reply.with(header, value)
+                } else {
+                    reply
+                }
+            });
+            let hub = hub(&cache, &site.url());
+            match fetch(&hub, "a/b:m.gguf") {
+                Ok(path) => assert!(path.starts_with(&cache)),
+                Err(error) => assert!(
+                    format!("{error:#}").contains("the hub's name for"),
+                    "{error:#}"
+                ),
+            }
+            let outside = std::fs::read_dir(folder.path()).unwrap().count();
+            assert!(outside <= 1, "{header} {honest}");
+            for up in ["1", "1/2", "1/2/3"] {
+                assert!(!folder.path().join(up).join("outside").exists());
+            }
+            let _ = std::fs::remove_dir_all(&cache);
+        }
+    }
+}
+
+#[test]
+fn what_is_shorter_than_announced_is_not_kept() {
+    let stored = Stored::large(100_000);
+    let half = Stored {
+        bytes: stored.bytes[..50_000].to_vec(),
+        ..stored.clone()
+    };
+    // The length of the body agrees with itself.
+    let (theirs, sent) = (stored.clone(), half.clone());
+    let sentence = lie(move |request| match request.is_body() {
+        true => sent.answer(request),
+        false => theirs.answer(request),
+    });
+    assert!(
+        sentence.ends_with("announced 100000 bytes and sends a file of 50000; try again later"),
+        "{sentence}"
+    );
+    // Only the hash knows.
+    let sentence = lie(move |request| half.answer(request));
+    assert!(
+        sentence.contains("what came is not what the hub announced"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn what_was_changed_on_the_way_is_not_kept() {
+    for stored in [Stored::large(100_000), Stored::small("GGUF and the rest")] {
+        let mut changed = stored.clone();
+        changed.bytes[10] ^= 1;
+        let sentence = lie(move |request| changed.answer(request));
+        let expected = "what came is not what the hub announced";
+        assert!(
+            sentence.contains(expected) && sentence.contains(&stored.etag),
+            "{sentence}"
+        );
+        assert!(
+            sentence.ends_with("and was not kept; try again"),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_not_taken() {
+    let sentence = lie(|request| {
+        Stored::large(10)
+            .answer(request)
+            .with("etag", "\"17-5f3a\"")
+    });
+    assert!(
+        sentence.contains("is no hash that can be checked"),
+        "{sentence}"
+    );
+    let sentence = lie(|_| Reply::new("200 OK", "{}"));
+    assert!(
+        sentence.contains("does not say which version"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn no_more_is_taken_than_was_announced() {
+    let sentence = lie(|request| {
+        let reply = Stored::large(1_000_000).answer(request);
+        reply.with("content-range", "bytes 0-999/1000")
+    });
+    assert!(
+        sentence.ends_with("m.gguf: the hub sends more than the 1000 bytes it announced"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_page_for_people_is_no_file() {
+    for page in [
+        Request::is_identity as fn(&Request) -> bool,
+        Request::is_body,
+    ] {
+        let sentence = lie(move |request| match page(request) {
+            true => Reply::page(),
+            false => Stored::large(1_000).answer(request),
+        });
+        assert!(
+            sentence.contains("the answer is a web page, as of a login"),
+            "{sentence}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::open(|_| Reply::page());
+    let sentence = refusal(&hub(folder.path(), &site.url()), "a/b");
+    assert!(
+        sentence.contains("the answer is a web page, as of a login"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn what_the_hub_refuses_is_said_with_what_to_try() {
+    let sentence = lie(|_| Reply::new("401 Unauthorized", ""));
+    assert!(
+        sentence
+            .contains("401 Unauthorized; check the name (what is private or gated needs HF_TOKEN"),
+        "{sentence}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = hub(folder.path(), "hf.co");
+    assert!(refusal(&hub, "a/b").contains("HF_ENDPOINT is not a site's address"));
+    hub.access.site = NOBODY.into();
+    hub.access.token = Some("two\nlines".into());
+    let sentence = refusal(&hub, "a/b");
+    assert!(
+        sentence.contains("HF_TOKEN") && !sentence.contains("two"),
+        "{sentence}"
+    );
+}
