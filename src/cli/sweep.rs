@@ -142,6 +142,7 @@ fn plan(args: &SweepArgs) -> Result<Plan> {
         },
         resume: args.resume.is_some(),
         lanes: sweep.lanes,
+        threads: None,
         load,
         problems,
         source,

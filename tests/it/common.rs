@@ -2,7 +2,7 @@
 //! program in a pseudo-terminal.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use s1_model::fixture::tiny_gguf;
+use s1_store::Db;
 
 /// The program under test: this build's, or the one named by `S1_TUI_BIN` (a release build).
 pub fn binary() -> PathBuf {
@@ -96,6 +97,22 @@ impl Home {
         }
         found
     }
+}
+
+/// Tokens that were computed for what is stored of a run; none while its database is just being made
+/// or removed.
+pub fn tokens_stored(db: &Path, run: &str) -> usize {
+    let read = || -> Option<usize> {
+        let db = Db::open_to_read(db).ok()??;
+        let mut stored = 0;
+        for problem in db.open_rows(run).ok()? {
+            let row = db.open_row(run, problem).ok()?;
+            stored += row.map_or(0, |row| row.computed);
+        }
+        let rows = db.run(run).ok()?.rows;
+        Some(stored + rows.iter().map(|row| row.computed).sum::<usize>())
+    };
+    read().unwrap_or(0)
 }
 
 /// One program in a terminal at a time: keys must arrive before the model has thought to its end,

@@ -11,7 +11,7 @@ use s1_store::Db;
 use s1_store::run::{Row, Sample};
 use serde_json::Value;
 
-use crate::common::{Home, MODEL, models};
+use crate::common::{Home, MODEL, models, tokens_stored};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -124,7 +124,8 @@ fn killed_when(
 ) -> (Output, usize, Duration) {
     let mut used = Duration::ZERO;
     for number in 1..200 {
-        let before = tokens_stored(home, name);
+        let stored = || tokens_stored(&home.path("s.db"), name);
+        let before = stored();
         let known = home
             .command()
             .args(["runs", name, "--db", "s.db"])
@@ -151,7 +152,7 @@ fn killed_when(
                 number,
                 since: since.elapsed(),
                 processor,
-                added: tokens_stored(home, name) - before,
+                added: stored() - before,
             };
             if over || enough(&sitting) {
                 break over;
@@ -166,20 +167,6 @@ fn killed_when(
         }
     }
     panic!("it never ends");
-}
-
-/// Tokens that were computed for what is stored of a run.
-fn tokens_stored(home: &Home, name: &str) -> usize {
-    let Some(db) = Db::open_to_read(&home.path("s.db")).unwrap() else {
-        return 0;
-    };
-    let Ok(run) = db.run(name) else {
-        return 0;
-    };
-    let open = db.open_rows(name).unwrap().into_iter();
-    let open = open.filter_map(|problem| db.open_row(name, problem).unwrap());
-    let open: usize = open.map(|row| row.computed).sum();
-    open + run.rows.iter().map(|row| row.computed).sum::<usize>()
 }
 
 /// Long thoughts: no problem is finished within a sitting.
@@ -474,4 +461,112 @@ fn a_training_under_way_stays_on_the_list() {
     child.kill().unwrap();
     child.wait().unwrap();
     done(&mut trainings("--remove"));
+}
+
+/// A sweep that a full disk ends; every file may have so many blocks.
+#[test]
+#[cfg(unix)]
+fn a_sweep_that_finds_no_room_keeps_what_it_has_and_goes_on_when_there_is_some() {
+    let home = Home::new();
+    let args: Vec<&str> = LONG.split(' ').collect();
+    let mut whole = home.command();
+    whole
+        .args(["sweep", "--json", "--db", "s.db", "--name", "whole"])
+        .args(&args);
+    let expected = table(&done(&mut whole));
+    let more: Vec<&str> = ["sweep", "--db", "s.db", "--name", "full"]
+        .into_iter()
+        .chain(args)
+        .collect();
+    let database = home.path("s.db");
+    let blocks = std::fs::metadata(&database).unwrap().len() / 512 + 100;
+    let said = refusal(&mut limited(&home, &format!("-f {blocks}"), &more));
+    assert!(said.contains("s.db"), "{said}");
+    let kept = tokens_stored(&database, "full");
+    assert!(kept > 0, "{said}");
+    let mut again = home.command();
+    again.args(["sweep", "--resume", "full", "--db", "s.db", "--json"]);
+    assert_eq!(table(&done(&mut again)), expected);
+    assert!(stored(&home, "full") == stored(&home, "whole"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_training_that_finds_no_room_goes_on_from_its_last_checkpoint() {
+    let home = Home::new();
+    let more = ["--max-steps", "6", "--save-every", "2"];
+    done(&mut train(&home, "whole", &more));
+    done(&mut train(
+        &home,
+        "a",
+        &["--max-steps", "6", "--save-every", "2"],
+    ));
+    for late in ["checkpoints/step-0000006.safetensors", "model.safetensors"] {
+        std::fs::remove_file(home.path("a").join(late)).unwrap();
+    }
+    let own = train(&home, "a", &more);
+    let words: Vec<&str> = own.get_args().map(|word| word.to_str().unwrap()).collect();
+    let words: Vec<&str> = words.into_iter().chain(["--resume"]).collect();
+    let said = refusal(&mut limited(&home, "-f 2000", &words));
+    assert!(said.contains("cannot write"), "{said}");
+    let left = files(&home.path("a/checkpoints"));
+    assert!(
+        !left.is_empty() && left.iter().all(|name| !name.contains("tmp")),
+        "{left:?}"
+    );
+    done(train(&home, "a", &more).arg("--resume"));
+    assert!(weights(&home, "a") == weights(&home, "whole"));
+}
+
+/// A user would lose: all that was answered of hundreds of held-out problems.
+#[test]
+fn an_evaluation_that_is_killed_goes_on_where_it_was() {
+    let home = Home::new();
+    let more = "--max-steps 1 --eval-problems bundled:held-out --eval-limit 40 --json";
+    let more: Vec<&str> = more.split(' ').collect();
+    let counted = |output: &Output| -> Value {
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        let events = said.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut events = events.filter(|event: &Value| event["event"] == "accuracy");
+        events.next().unwrap()
+    };
+    let expected = counted(&done(&mut train(&home, "whole", &more)));
+    let stored = || tokens_stored(&home.path("a/now.db"), "evaluation");
+    let (mut kills, mut most) = (0, 0);
+    let last = loop {
+        let resume = (kills > 0).then_some("--resume");
+        let mut command = train(&home, "a", &more);
+        command.args(resume).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let since = Instant::now();
+        let over = loop {
+            if child.try_wait().unwrap().is_some() {
+                break true;
+            }
+            if stored() > most + 300 {
+                break false;
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(120),
+                "it does not advance"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        if over {
+            break output;
+        }
+        (kills, most) = (kills + 1, stored());
+    };
+    assert!(kills >= 3, "{kills}");
+    assert_eq!(counted(&last), expected);
+    for out in ["a", "whole"] {
+        let left = files(&home.path(out));
+        assert!(
+            !left.iter().any(|name| name.starts_with("now.")),
+            "{left:?}"
+        );
+    }
 }

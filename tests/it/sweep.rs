@@ -70,6 +70,7 @@ fn plan(model: &Path, folder: &Path, n: usize, lanes: usize) -> Plan {
         samples: 1,
         points: points(&[0, 1, 24, 200], 2),
         lanes,
+        threads: None,
         name: RUN.into(),
         resume: false,
         db: folder.join(format!("{lanes}.db")),

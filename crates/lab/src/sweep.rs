@@ -64,6 +64,8 @@ pub struct Plan {
     pub points: Vec<PointSpec>,
     /// Most lanes that compute at once.
     pub lanes: usize,
+    /// Threads that compute; `None` is as many as in all of the program.
+    pub threads: Option<usize>,
     /// Name of the run.
     pub name: String,
     /// Go on with the run of this name, which must have the same settings.
@@ -181,6 +183,9 @@ pub fn run_some(
         );
     }
     let (engine, mut events) = s1_engine::start(plan.load.clone())?;
+    if let Some(threads) = plan.threads {
+        engine.set_threads(threads);
+    }
     let settings = settings(plan, &db)?;
     let Some(info) = loaded(&mut events, control, tell)? else {
         return Ok(false);

@@ -81,6 +81,7 @@ pub(super) fn solved(
             waits: 0,
         }],
         lanes: plan.lanes,
+        threads: None,
         name,
         resume,
         db: plan.db.clone(),

@@ -138,13 +138,9 @@ impl BetweenSteps<'_> {
         if !(sample || problems) {
             return;
         }
-        let answers = self.ask(trainer, step, sample, problems);
-        let events = answers.unwrap_or_else(|error| {
+        if let Err(error) = self.ask(trainer, step, sample, problems) {
             let text = format!("the questions of step {step} went unanswered: {error:#}");
-            vec![TrainEvent::Message { step, text }]
-        });
-        for event in events {
-            self.pass_on(event);
+            self.pass_on(TrainEvent::Message { step, text });
         }
     }
 
@@ -158,24 +154,26 @@ impl BetweenSteps<'_> {
 
     /// Asks the model as it is. What goes wrong here does not end the training.
     fn ask(
-        &self,
+        &mut self,
         trainer: &dyn Trainer,
         step: usize,
         sample: bool,
         problems: bool,
-    ) -> Result<Vec<TrainEvent>> {
+    ) -> Result<()> {
         let path = self.config.out.join(SNAPSHOT);
         trainer.snapshot(&path)?;
         let threads = self.config.threads.unwrap_or(1);
-        let mut found = Vec::new();
-        if sample {
-            found.extend(self.evaluator.ask_sample(step, path.clone(), threads)?);
+        if sample && let Some(event) = self.evaluator.ask_sample(step, &path, threads)? {
+            self.pass_on(event);
         }
-        if problems {
-            found.extend(self.evaluator.ask_problems(step, path.clone(), threads)?);
+        if problems && let Some(event) = self.evaluator.ask_problems(step, &path, threads)? {
+            self.pass_on(event);
+            // What it was counted from is kept until the count is.
+            self.recorder.flush();
+            Evaluator::forget(&path)?;
         }
         // It can be made again at any time.
         let _ = std::fs::remove_file(&path);
-        Ok(found)
+        Ok(())
     }
 }

@@ -71,6 +71,7 @@ impl StartSweep {
             samples: plan.samples,
             points: plan.points(),
             lanes: plan.lanes,
+            threads: None,
             name,
             resume: false,
             db: context.database.clone(),

@@ -281,6 +281,7 @@ mod model {
             samples: 1,
             points,
             lanes: 8,
+            threads: None,
             name: name.into(),
             resume: false,
             db: folder.path().join("runs.db"),
