@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::Home;
+use crate::common::{Home, tokens_stored};
 use serde_json::Value;
 
 /// What every run has: the bundled pool and, for what is solved already, the bundled base.
@@ -154,29 +154,62 @@ fn until_rows(home: &Home, rows: usize, child: &mut Child) {
     }
 }
 
+/// Tokens that were computed for what is stored of the only run.
+fn stored(home: &Home) -> usize {
+    let database = home.path("data/s1-tui/runs.db");
+    let db = s1_store::Db::open_to_read(&database).unwrap();
+    let run = db.and_then(|db| Some(db.runs().unwrap().first()?.name.clone()));
+    run.map_or(0, |run| tokens_stored(&database, &run))
+}
+
 #[test]
-fn a_killed_curation_goes_on_and_ends_the_same() {
-    let whole = curated(&Home::new(), "a.jsonl", &[]).0;
-    let home = Home::new();
-    let mut child = home
-        .command()
-        .args(BASICS)
-        .args(FEW)
-        .args(["--out", "a.jsonl"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until_rows(&home, 10, &mut child);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!home.path("a.jsonl").exists(), "nothing half-made");
-    let output = curate(&home, "a.jsonl", &[]);
+fn a_curation_that_is_killed_again_and_again_ends_with_the_same_files() {
+    let whole = Home::new();
+    curated(&whole, "a.jsonl", &[]);
+    let (all, home) = (stored(&whole), Home::new());
+    let mut kills = 0;
+    let output = loop {
+        let before = stored(&home);
+        let mut child = home
+            .command()
+            .args(BASICS)
+            .args(FEW)
+            .args(["--out", "a.jsonl"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let since = Instant::now();
+        let over = loop {
+            if child.try_wait().unwrap().is_some() {
+                break true;
+            }
+            if stored(&home) > before + all / 7 {
+                break false;
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(120),
+                "it stands still"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        if over {
+            break output;
+        }
+        kills += 1;
+        assert!(!home.path("a.jsonl").exists(), "nothing half-made");
+    };
+    assert!(kills >= 3, "{kills}");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{errors}");
     assert!(errors.contains("of them done before"), "{errors}");
-    let kept = std::fs::read_to_string(home.path("a.jsonl")).unwrap();
-    assert_eq!(kept.lines().collect::<Vec<_>>(), whole);
+    assert_eq!(stored(&home), all);
+    for file in ["a.jsonl", "a.reasons.jsonl"] {
+        let read = |home: &Home| std::fs::read(home.path(file)).unwrap();
+        assert!(read(&home) == read(&whole), "{file}");
+    }
 }
 
 #[cfg(unix)]

@@ -251,3 +251,47 @@ fn a_keymap_and_a_theme_still_rule_the_screen() {
     pty.keys("q\x1b[20~");
     assert_eq!(pty.end(), 0, "q does nothing here, F9 quits");
 }
+
+/// A sweep that was begun before answers were begun for the model (`final_answer`) goes on as it was:
+/// half of its curve must not mean something else.
+#[test]
+fn a_sweep_of_an_earlier_version_goes_on_with_what_it_meant() {
+    let home = Home::new();
+    let sweep = |more: &[&str]| -> Value {
+        let mut args = vec!["sweep", "--db", "s.db", "--json"];
+        args.extend(more);
+        let mut table: Value = serde_json::from_str(&said(&home, &args)).unwrap();
+        table.as_object_mut().unwrap().remove("wall_s");
+        table["run"].take();
+        table
+    };
+    let new = |name: &str, begun: &str| {
+        let settings = "--problems bundled:held-out --limit 4 --budgets 8,16 --answer-max 12";
+        let mut more = vec!["--model", MODEL, "--name", name, "--final-answer", begun];
+        // The model was trained to end its thoughts, in a way that this one does not know.
+        more.extend(["--family", "generic"]);
+        more.extend(settings.split(' '));
+        sweep(&more)
+    };
+    let expected = new("earlier", "off");
+    assert_ne!(new("now", "auto"), expected, "else nothing is shown below");
+    let db = rusqlite::Connection::open(home.path("s.db")).unwrap();
+    let settings = || -> String {
+        let sql = "SELECT settings FROM runs WHERE name = 'earlier'";
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let mut stored: Value = serde_json::from_str(&settings()).unwrap();
+    let field = stored["policy"].as_object_mut().unwrap();
+    assert_eq!(field.remove("final_answer"), Some("off".into()));
+    let stored = stored.to_string();
+    let sql = "UPDATE runs SET settings = ? WHERE name = 'earlier'";
+    db.execute(sql, [&stored]).unwrap();
+    for table in ["samples", "traces", "rows"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE problem >= 2 AND run = (SELECT id FROM runs WHERE name = 'earlier')"
+        );
+        assert!(db.execute(&sql, []).unwrap() > 0);
+    }
+    assert_eq!(sweep(&["--resume", "earlier"]), expected);
+    assert_eq!(settings(), stored, "and stays what it was");
+}
