@@ -292,6 +292,11 @@ impl App {
         self.notice = Some(Notice { tone, text });
     }
 
+    /// A part of the program has ended that should not have.
+    pub fn on_bug(&mut self, sentence: String) {
+        self.refuse(sentence);
+    }
+
     /// What came of something; where it is a sentence, that is shown.
     fn taken<T>(&mut self, outcome: Result<T, String>) -> Option<T> {
         outcome.map_err(|sentence| self.refuse(sentence)).ok()

@@ -25,7 +25,7 @@ use super::app::jobs::{AnyJob, Completion, JobContext};
 use super::app::{App, Effect, Options};
 use super::frame::Frames;
 use super::screens;
-use super::terminal::{Signal, Signals, Terminal};
+use super::terminal::{self, Signal, Signals, Terminal};
 
 mod clipboard;
 mod engines;
@@ -176,6 +176,10 @@ impl EventLoop {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         self.frames.request();
         loop {
+            if let Some(bug) = terminal::panic_elsewhere() {
+                self.app.on_bug(bug);
+                self.frames.request();
+            }
             self.serve()?;
             if let Some(code) = self.exit {
                 return Ok(code);
@@ -333,3 +337,6 @@ impl EventLoop {
 async fn next(input: &mut EventStream) -> Option<std::io::Result<Input>> {
     std::future::poll_fn(|cx| Pin::new(&mut *input).poll_next(cx)).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! The terminal itself: entered once, restored whatever happens.
 //!
 //! [`Terminal::enter`] switches to raw mode and the alternate screen; dropping the value, a panic,
-//! and [`restore`] give the terminal back, each any number of times. Signals arrive through
-//! [`Signals`] as values, so that leaving is always the same clean path.
+//! and [`restore`] give the terminal back, each any number of times. A panic on another thread is told
+//! then, and before on the screen ([`panic_elsewhere`]). Signals arrive through [`Signals`] as values,
+//! so that leaving is always the same clean path.
 //!
 //! Not here: what is drawn, and when ([`super::frame`]).
 
@@ -147,6 +148,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         restore();
+        panic::print_elsewhere();
     }
 }
 
@@ -202,4 +204,4 @@ pub fn restore() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

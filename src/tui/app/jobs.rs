@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -18,6 +19,9 @@ pub mod files;
 pub mod runs;
 pub mod sweep;
 pub mod trainings;
+
+/// What comes of a job that has panicked; the panic itself says more.
+const BUG: &str = "that failed on a bug of s1-tui; please report it";
 
 /// Something that may take a while.
 pub trait Job: fmt::Debug + PartialEq + Send + 'static {
@@ -121,10 +125,16 @@ impl<J: Job> ErasedJob for Wanted<J> {
 
     fn run(self: Box<Self>, context: &JobContext, tell: &mut dyn FnMut(Completion)) {
         let Wanted { job, done } = *self;
-        let outcome = job.run(context, &mut |progress| {
-            tell(Box::new(move |app| app.on_sweep(progress)));
-        });
-        let outcome = outcome.map_err(|e| format!("{e:#}"));
+        let work = || {
+            job.run(context, &mut |progress| {
+                tell(Box::new(move |app| app.on_sweep(progress)));
+            })
+        };
+        // Nothing that it has changed is used again.
+        let outcome = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(outcome) => outcome.map_err(|e| format!("{e:#}")),
+            Err(_) => Err(BUG.to_owned()),
+        };
         tell(Box::new(move |app| done(app, outcome)));
     }
 }

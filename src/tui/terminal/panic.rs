@@ -1,15 +1,19 @@
-//! The panic hook: the terminal is restored first, then the message is printed.
+//! The panic hook. On the thread that owns the screen, the terminal is restored first, then the message
+//! is printed. On another one the screen goes on: it shows the message ([`panic_elsewhere`]), which is
+//! printed once the terminal is given back.
+//!
+//! Not here: what becomes of the work that the other thread did.
 
 use std::io::Write;
 use std::panic::PanicHookInfo;
-use std::sync::{Mutex, Once, OnceLock};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
 /// The thread that owns the screen.
 static SCREEN: OnceLock<ThreadId> = OnceLock::new();
 
-/// What the first panic on another thread said.
-static ELSEWHERE: Mutex<Option<String>> = Mutex::new(None);
+/// What the first panic on another thread said, and whether the screen has shown it.
+static ELSEWHERE: Mutex<Option<(String, bool)>> = Mutex::new(None);
 
 /// Installs the hook, once; the calling thread is the one that owns the screen.
 pub fn install_hook() {
@@ -17,16 +21,16 @@ pub fn install_hook() {
     ONCE.call_once(|| {
         let _ = SCREEN.set(thread::current().id());
         std::panic::set_hook(Box::new(|info| {
-            let message = message(info);
             if SCREEN.get() == Some(&thread::current().id()) {
                 super::restore();
-                print(&message);
-            } else if super::is_entered() {
+                print(&message("s1-tui", info));
+                return;
+            }
+            let message = message("a part of s1-tui", info);
+            if super::is_entered() {
                 // The screen lives on: printing now would spoil it, restoring would leave it
-                // drawing on the user's shell. Whoever waits for that thread hears of it.
-                if let Ok(mut first) = ELSEWHERE.lock() {
-                    first.get_or_insert(message);
-                }
+                // drawing on the user's shell.
+                elsewhere().get_or_insert((message, false));
             } else {
                 print(&message);
             }
@@ -34,12 +38,30 @@ pub fn install_hook() {
     });
 }
 
-/// What a panic on another thread said, once; to be printed after the terminal is restored.
+/// What a panic on another thread said, once.
 pub fn panic_elsewhere() -> Option<String> {
-    ELSEWHERE.lock().ok()?.take()
+    match elsewhere().as_mut() {
+        Some((message, shown)) if !*shown => {
+            *shown = true;
+            Some(message.clone())
+        }
+        _ => None,
+    }
 }
 
-fn message(info: &PanicHookInfo) -> String {
+/// Prints what a panic on another thread said; the terminal is given back.
+pub(super) fn print_elsewhere() {
+    if let Some((message, _)) = elsewhere().take() {
+        print(&message);
+    }
+}
+
+/// What it holds is whole after every change.
+fn elsewhere() -> MutexGuard<'static, Option<(String, bool)>> {
+    ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn message(who: &str, info: &PanicHookInfo) -> String {
     let payload = info.payload();
     let what = payload
         .downcast_ref::<&str>()
@@ -55,7 +77,7 @@ fn message(info: &PanicHookInfo) -> String {
         _ => String::new(),
     };
     format!(
-        "s1-tui has met a bug and stopped: {what} (thread {name}, {place}). Please report this \
+        "{who} has met a bug and stopped: {what} (thread {name}, {place}). Please report this \
          sentence.{trace}"
     )
 }

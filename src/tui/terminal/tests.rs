@@ -12,11 +12,12 @@ use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use super::*;
 
 /// Says to a child how it is to end.
-const ENDING: &str = "S1_TUI_TEST_ENDING";
+pub const ENDING: &str = "S1_TUI_TEST_ENDING";
 
-const LEAVE: &str = "\x1b[?1049l";
+/// What leaves the alternate screen.
+pub const LEAVE: &str = "\x1b[?1049l";
 
-struct Run {
+pub struct Run {
     /// Held open: a pseudo-terminal without a master is gone.
     _master: Box<dyn MasterPty + Send>,
     output: Receiver<Vec<u8>>,
@@ -24,9 +25,13 @@ struct Run {
 }
 
 impl Run {
-    /// Starts a child below a shell, which says at the end how it ended, and in which modes it
-    /// left the terminal.
     fn start(ending: &str) -> Run {
+        Run::of("tui::terminal::tests::child", ending)
+    }
+
+    /// Starts a test as a child below a shell, which says at the end how it ended, and in which modes
+    /// it left the terminal.
+    pub fn of(test: &str, ending: &str) -> Run {
         let size = PtySize {
             rows: 24,
             cols: 80,
@@ -45,12 +50,7 @@ impl Run {
             &format!("{child}; echo \"code $?.\"; stty -a; echo over."),
         ]);
         command.arg(std::env::current_exe().unwrap());
-        command.args([
-            "--exact",
-            "tui::terminal::tests::child",
-            "--nocapture",
-            "--test-threads=1",
-        ]);
+        command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
         command.env(ENDING, ending);
         command.env("TERM", "dumb");
         command.env("RUST_BACKTRACE", "0");
@@ -73,6 +73,24 @@ impl Run {
         }
     }
 
+    /// Reads until the screen shows a text.
+    pub fn until_shown(&mut self, text: &str) -> &mut Run {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut screen = vt100::Parser::new(24, 80, 0);
+        screen.process(self.seen.as_bytes());
+        while !screen.screen().contents().contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => {
+                    screen.process(&bytes);
+                    self.seen.push_str(&String::from_utf8_lossy(&bytes));
+                }
+                Err(_) => panic!("{text:?} never came:\n{}", screen.screen().contents()),
+            }
+        }
+        self
+    }
+
     /// Reads until a text has come.
     fn until(&mut self, text: &str) -> &mut Run {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -87,7 +105,7 @@ impl Run {
     }
 
     /// Sends a signal to the child, which has written its process id.
-    fn kill(&mut self, signal: &str) {
+    pub fn kill(&mut self, signal: &str) {
         self.until(":listens.");
         let (before, _) = self.seen.split_once(":listens.").unwrap();
         let (_, pid) = before.rsplit_once("pid:").unwrap();
@@ -99,7 +117,7 @@ impl Run {
 
     /// Waits for the end, checks that the terminal is as it was before, and gives the exit code and
     /// everything that was written.
-    fn restored(mut self) -> (u8, String) {
+    pub fn restored(mut self) -> (u8, String) {
         self.until("over.");
         let mut screen = vt100::Parser::new(24, 80, 0);
         screen.process(self.seen.as_bytes());
@@ -142,7 +160,6 @@ fn child() {
                 .draw(|frame| frame.render_widget("goes on", frame.area()))
                 .unwrap();
             drop(terminal);
-            eprintln!("{}", panic_elsewhere().unwrap());
         }
         "signal" => {
             let runtime = tokio::runtime::Builder::new_current_thread()
