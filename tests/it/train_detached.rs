@@ -77,6 +77,17 @@ fn order(home: &Home, name: &str, order: TrainOrder) {
     db.order_training(name, order).unwrap();
 }
 
+/// A training in the background that was told to pause while it prepared, so that it pauses however
+/// quickly its steps are done.
+fn paused(home: &Home, name: &str) -> Training {
+    let starter = train(home, name, &["--detach"]).spawn().unwrap();
+    wait_until(home, name, |_| true);
+    order(home, name, TrainOrder::Pause);
+    let output = starter.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    wait_until(home, name, |t| t.state == TrainingState::Paused)
+}
+
 #[test]
 fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_stopped() {
     let home = Home::new();
@@ -101,9 +112,7 @@ fn it_outlives_its_starter_and_obeys_pause_rate_and_stop_and_ends_as_if_never_st
             .any(|e| matches!(e, TrainEvent::Written { .. }))
     );
 
-    done(train(&home, "parts", &["--detach"]));
-    order(&home, "parts", TrainOrder::Pause);
-    let paused = wait_until(&home, "parts", |t| t.state == TrainingState::Paused);
+    let paused = paused(&home, "parts");
     assert!(Lease::is_held(paused.folder()) && paused.clone().seen() == paused);
     // A second one in the same folder is refused.
     let second = train(&home, "parts", &["--detach", "--resume"])
@@ -186,9 +195,7 @@ fn killed_at_any_moment_and_resumed_it_ends_with_the_same_weights() {
 #[test]
 fn a_pause_ends_when_its_folder_is_gone() {
     let home = Home::new();
-    done(train(&home, "gone", &["--detach"]));
-    order(&home, "gone", TrainOrder::Pause);
-    let paused = wait_until(&home, "gone", |t| t.state == TrainingState::Paused);
+    let paused = paused(&home, "gone");
     std::fs::remove_dir_all(paused.folder()).unwrap();
     let failed = wait_until(&home, "gone", |t| t.state == TrainingState::Failed);
     assert!(failed.fault.unwrap().contains("gone is gone"));

@@ -64,7 +64,10 @@ pub fn train(
         );
     }
     match known {
-        Some(_) => db.record_training(&name, TrainingState::Preparing, None, &[])?,
+        Some(_) => {
+            db.record_training(&name, TrainingState::Preparing, None, &[])?;
+            db.drop_training_orders(&name)?;
+        }
         None => db.begin_training(&training)?,
     }
     let prepared = Evaluator::new(&config)
@@ -84,6 +87,10 @@ pub fn train(
 
     // Before anybody can change it.
     control.order(TrainOrder::Rate(trainer.rate()));
+    // What was ordered while it prepared.
+    for order in db.take_training_orders(&name)? {
+        control.order(order);
+    }
     let recorder = Recorder::start(db, name, Arc::clone(control), kill)?;
     let mut between = BetweenSteps {
         evaluator,

@@ -59,7 +59,7 @@ impl Db {
     }
 
     /// Writes a training: a new one, or one that is resumed after `training.step` steps; records
-    /// of later steps, which will be computed again, and orders that are too late are dropped.
+    /// of later steps, which will be computed again, are dropped.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -92,7 +92,6 @@ impl Db {
                 let sql = format!("DELETE FROM {table} WHERE step > ? AND training = ?");
                 db.execute(&sql, params![training.step, id])?;
             }
-            db.execute("DELETE FROM training_orders WHERE training = ?", [id])?;
             Ok(())
         })
     }
@@ -237,6 +236,18 @@ impl Db {
         orders.context("an order to a training is damaged")
     }
 
+    /// Forgets the orders that wait for a training: they were for an earlier process.
+    ///
+    /// # Errors
+    /// As [`Db::order_training`].
+    pub fn drop_training_orders(&mut self, name: &str) -> Result<()> {
+        let id = self.training_id(name)?;
+        self.write(|db| {
+            db.execute("DELETE FROM training_orders WHERE training = ?", [id])?;
+            Ok(())
+        })
+    }
+
     /// Removes a training from the list; its folder stays.
     ///
     /// # Errors
@@ -377,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_taken_once_and_in_turn_and_those_to_an_earlier_process_are_dropped() {
+    fn orders_are_taken_once_and_in_turn_unless_they_were_for_an_earlier_process() {
         let folder = tempfile::tempdir().unwrap();
         let (mut process, mut panel) = (open(&folder), open(&folder));
         let training = Training {
@@ -392,8 +403,13 @@ mod tests {
         assert_eq!(process.take_training_orders("nano").unwrap(), []);
         assert_eq!(panel.training("nano").unwrap().unwrap().rate, 0.5);
         panel.order_training("nano", TrainOrder::Kill).unwrap();
-        process.begin_training(&training).unwrap();
+        process.drop_training_orders("nano").unwrap();
         assert_eq!(process.take_training_orders("nano").unwrap(), []);
+        // What is ordered while the process prepares is for this one.
+        panel.order_training("nano", TrainOrder::Pause).unwrap();
+        process.begin_training(&training).unwrap();
+        let orders = process.take_training_orders("nano").unwrap();
+        assert_eq!(orders, [TrainOrder::Pause]);
         assert!(panel.order_training("none", TrainOrder::Stop).is_err());
     }
 }
