@@ -1,4 +1,10 @@
-//! The train screen without terminal, database and processes.
+//! The train screen without terminal, database and processes: what it shows of a training, and its
+//! orders.
+//!
+//! Not here: the form (`starting`), and sweeps before and after (`sweeps`).
+
+mod starting;
+mod sweeps;
 
 use std::path::Path;
 
@@ -175,104 +181,6 @@ pub fn planning() -> App {
 
 fn said(app: &App) -> &str {
     app.notice.as_ref().map_or("", |n| &n.text)
-}
-
-#[test]
-fn where_there_is_no_training_the_form_is_there_and_one_press_starts_the_bundled_one() {
-    let mut app = ready();
-    press(&mut app, "esc 4");
-    assert_eq!(app.drain().1, [Effect::job(ReadTrainings(None))]);
-    app.on_trainings(Ok(TrainingsSnapshot::default()));
-    assert!(app.train.shows_form());
-    let config = app.train.form.config();
-    assert_eq!(app.drain().1, [Effect::job(PlanTraining(config.clone()))]);
-    press(&mut app, "enter");
-    assert_eq!(
-        app.drain().1,
-        [Effect::job(StartTraining {
-            config,
-            name: "base-1".into(),
-            resume: false
-        })]
-    );
-    press(&mut app, "enter");
-    assert_eq!(app.drain().1, [], "never two by one key held down");
-    app.on_training_started("base-1", Ok(()));
-    assert!(!app.train.planning);
-    assert_eq!(
-        app.drain().1,
-        [Effect::job(ReadTrainings(Some(("base-1".into(), (0, 0)))))]
-    );
-}
-
-#[test]
-fn a_start_that_fails_says_why_and_leaves_the_form() {
-    let mut app = planning();
-    press(&mut app, "enter");
-    app.on_training_started("base-1", Err("cannot open s1K.jsonl".into()));
-    assert_eq!(said(&app), "cannot open s1K.jsonl");
-    assert!(app.train.shows_form() && app.train.starting.is_none());
-    app.on_trainings(Ok(TrainingsSnapshot::default()));
-    app.train.planned.shown = Some(Err("this run needs 9 GiB; use --lora-rank".into()));
-    app.drain();
-    press(&mut app, "enter");
-    assert_eq!(app.drain().1, [], "what cannot fit is not started");
-    assert!(said(&app).contains("--lora-rank"));
-}
-
-#[test]
-fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
-    let mut app = planning();
-    press(&mut app, "down down down enter");
-    for _ in 0..9 {
-        app.on_key(crossterm::event::KeyCode::Backspace.into());
-    }
-    app.on_paste("half");
-    press(&mut app, "enter");
-    assert!(app.overlay.is_some(), "refused, and the line stays");
-    for _ in 0..9 {
-        app.on_key(crossterm::event::KeyCode::Backspace.into());
-    }
-    app.on_paste("16");
-    press(&mut app, "enter");
-    let config = app.train.form.config();
-    assert_eq!(config.lora_rank, Some(16));
-    assert_eq!(app.drain().1, [Effect::job(PlanTraining(config))]);
-    assert!(!app.plan_is_current());
-    // A second change while the first is being worked out waits for it.
-    let epochs = form::FormField("epochs");
-    app.set_field(epochs, "2").unwrap();
-    assert_eq!(app.drain().1, []);
-    app.on_training_planned(Ok(preview()));
-    let config = app.train.form.config();
-    assert_eq!(app.drain().1, [Effect::job(PlanTraining(config))]);
-    app.on_training_planned(Ok(preview()));
-    assert!(app.plan_is_current());
-    assert_eq!(app.drain().1, []);
-}
-
-#[test]
-fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
-    let mut app = planning();
-    press(&mut app, "down enter");
-    assert_eq!(app.drain().1, [Effect::job(FindModels)]);
-    app.on_models(Ok(s1_engine::catalog::bundled().collect()));
-    press(&mut app, "enter");
-    assert_eq!(
-        app.train.form.text(form::FormField::BASE),
-        "bundled:reasoner"
-    );
-    assert_eq!(app.train.form.text(form::FormField("epochs")), "5");
-    assert_eq!(
-        app.model_path,
-        Some("bundled:reasoner".into()),
-        "the explorer keeps its own"
-    );
-    // Left without a choice, the next picker is the explorer's again.
-    press(&mut app, "enter esc m");
-    app.on_models(Ok(s1_engine::catalog::bundled().collect()));
-    press(&mut app, "enter");
-    assert_eq!(app.model_path, Some("bundled:reasoner".into()));
 }
 
 #[test]
@@ -526,93 +434,6 @@ fn how_the_data_were_chosen_is_one_key_away_and_the_same_key_leaves() {
     app.drain();
     press(&mut app, "v");
     assert_eq!(asked(&mut app), Path::new("/d/kept.jsonl"));
-}
-
-/// The sweep that was started, by its model and the beginning of its name.
-fn launched(app: &mut App) -> StartSweep {
-    let effects = app.drain().1;
-    let mut sweeps = effects.iter().filter_map(Effect::as_job::<StartSweep>);
-    sweeps.next().unwrap().clone()
-}
-
-fn swept(app: &mut App, run: s1_store::run::Run) {
-    app.on_sweep(s1_lab::sweep::Progress::Started {
-        run: Box::new(run),
-        model: Box::new(crate::tui::app::testing::info()),
-        done: 0,
-        total: 100,
-    });
-    app.on_sweep_ended(Ok(()));
-}
-
-#[test]
-fn before_and_after_are_swept_one_after_the_other_and_end_in_one_plot() {
-    let mut app = watching(TrainingState::Finished, 315);
-    let own = app.plots.plan.clone();
-    press(&mut app, "c");
-    let training = training("base-1", TrainingState::Finished, 315);
-    let effects = app.drain().1;
-    let opened: &OpenTrained = effects[0].as_job().unwrap();
-    assert_eq!((opened.step, opened.purpose), (None, Purpose::Sweep));
-    app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
-    press(&mut app, "enter");
-    assert_eq!(app.screen, Screen::Plots, "one watches them there");
-    let first = launched(&mut app);
-    assert_eq!(first.model, Path::new("bundled:base"));
-    assert_eq!(first.prefix.as_deref(), Some("base-1-before"));
-    assert_eq!(first.plan.problems, Some("bundled:held-out".into()));
-    assert_eq!(first.plan.points().len(), 5);
-    assert_eq!(first.plan.limit, Some(100));
-    assert_eq!(app.plots.plan, own, "single sweeps keep their own");
-    swept(&mut app, run("base-1-before-x", 100, 60, 1));
-    let second = launched(&mut app);
-    assert_eq!(second.model, Path::new("/tuned.gguf"));
-    assert_eq!(second.prefix.as_deref(), Some("base-1-after"));
-    // One of them taken away comes back, by itself and in its place.
-    app.plots.focus(plots::PlotPane::Runs);
-    app.on_runs(Ok(vec![plots::tests::summary(&run(
-        "base-1-before-x",
-        100,
-        60,
-        1,
-    ))]));
-    press(&mut app, "space");
-    swept(&mut app, run("base-1-after-x", 100, 20, 1));
-    let name = "base-1-before-x";
-    assert!(app.drain().1.contains(&Effect::job(ReadRun(name.into()))));
-    app.on_run(name, Ok(run(name, 100, 60, 1)));
-    let names: Vec<&str> = app
-        .plots
-        .shown
-        .iter()
-        .map(|s| s.run.name.as_str())
-        .collect();
-    assert_eq!(names, ["base-1-before-x", "base-1-after-x"]);
-    assert_eq!(app.plots.pane, plots::PlotPane::Pairs);
-    let anchor = app.plots.anchor().unwrap();
-    let spec = app.plots.shown[0].report.points[anchor.point].spec;
-    assert_eq!(
-        (anchor.run, spec.budget, spec.waits),
-        (0, Budget::Natural, 0)
-    );
-}
-
-#[test]
-fn a_first_sweep_that_is_cancelled_brings_no_second() {
-    let mut app = watching(TrainingState::Finished, 315);
-    let training = training("base-1", TrainingState::Finished, 315);
-    app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
-    press(&mut app, "enter");
-    launched(&mut app);
-    press(&mut app, "x");
-    swept(&mut app, run("base-1-before-x", 100, 60, 1));
-    assert!(app.plots.sweep.is_none() && app.plots.both.is_none());
-    assert!(said(&app).contains("--resume base-1-before-x"));
-    // The form of a single sweep is itself again, also where the other was left.
-    app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
-    press(&mut app, "esc n");
-    assert_eq!(app.plots.before, None);
-    assert_eq!(app.plots.plan.problems, None);
 }
 
 #[test]
