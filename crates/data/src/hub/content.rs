@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_hash_is_the_one_that_git_and_its_large_files_use() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "hello\n").unwrap();
+        fs::write(file.path(), "hello\n").unwrap();
         for known in [
             // `sha256sum` and `git hash-object`.
             "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
