@@ -63,6 +63,8 @@ struct RunJson<'a> {
     prefill_tok_s: f64,
     decode_tok_s: f64,
     time_to_first_token_ms: f64,
+    drafted: usize,
+    taken: usize,
 }
 
 #[derive(Serialize)]
@@ -247,6 +249,8 @@ fn print_json(request: &Request, lane: &LaneView, stop: StopReason) -> Result<()
         prefill_tok_s: speed.prefill_tok_s,
         decode_tok_s: speed.decode_tok_s,
         time_to_first_token_ms: speed.time_to_first_token_ms,
+        drafted: speed.drafted,
+        taken: speed.taken,
         tokens: tokens
             .iter()
             .map(|t| OutputToken {

@@ -184,6 +184,7 @@ fn restore(run: &Run, config: &mut Config, sweep: &mut SweepConfig) {
         think_close: model.think_close,
         adapter: run.sources.adapter.clone().map(Into::into),
         device: model.device.parse().unwrap_or(config.load.device),
+        lookup: config.load.lookup,
     };
     *sweep = SweepConfig {
         problems: Some(run.sources.problems.clone().into()),

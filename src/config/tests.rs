@@ -62,6 +62,7 @@ fn every_key_reaches_its_place() {
         model_folders = ["/a", "/b c"]
         context = 4_096
         device = "cuda:1"
+        lookup = false
         threads = 2
         family = "r1"
         think_open = "<t>\n"
@@ -105,6 +106,7 @@ fn every_key_reaches_its_place() {
                 think_end: Some("</t>".into()),
                 think_close: Some("</t>\n".into()),
                 adapter: None,
+                lookup: false,
             },
             model_folders: vec!["/a".into(), "/b c".into()],
             threads: Some(2),

@@ -103,6 +103,45 @@ fn waits_and_budgets_act_together() {
     assert_eq!(out["forced"].as_array().unwrap().len(), 0);
 }
 
+/// A user would lose: the same trace whatever the engine computes ahead.
+#[test]
+fn lookup_changes_no_token_and_no_score() {
+    let home = Home::new();
+    let mut taken = 0;
+    for extra in [
+        &["--min-thinking", "600", "--max-thinking", "700"][..],
+        &[
+            "--min-thinking",
+            "300",
+            "--waits",
+            "3",
+            "--temp",
+            "0.8",
+            "--seed",
+            "7",
+        ],
+        &[
+            "--waits",
+            "4",
+            "--repetition-penalty",
+            "1.2",
+            "--on-loop",
+            "answer",
+        ],
+    ] {
+        let with = |lookup: &str| {
+            let mut args = extra.to_vec();
+            args.push(lookup);
+            ask(&home, &args)
+        };
+        let (ahead, plain) = (with("--lookup"), with("--lookup=false"));
+        assert_eq!(ahead["tokens"], plain["tokens"], "{extra:?}");
+        assert_eq!(plain["drafted"], 0);
+        taken += ahead["taken"].as_u64().unwrap();
+    }
+    assert!(taken > 100, "{taken}");
+}
+
 #[test]
 fn the_same_seed_says_the_same_again() {
     let home = Home::new();

@@ -209,6 +209,9 @@ pub struct Speed {
     pub decode_tok_s: f64,
     /// From the start command to the first token, in milliseconds.
     pub time_to_first_token_ms: f64,
+    /// Tokens computed ahead because the text seemed to repeat itself, and those of them that came.
+    pub drafted: usize,
+    pub taken: usize,
 }
 
 /// Events, in the order in which things happened.

@@ -10,6 +10,7 @@ use s1_core::protocol::Command;
 use s1_model::parallel::{self, Pool};
 
 mod loaded;
+mod lookup;
 mod probe;
 mod scores;
 mod sequence;

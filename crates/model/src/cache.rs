@@ -18,6 +18,8 @@ use super::kernels::kv::{CacheShape, LaneCache};
 pub struct Cache {
     layers: Layers,
     len: usize,
+    /// Tokens from the first on whose keys and values are there still, though they may not count.
+    written: usize,
     capacity: usize,
 }
 
@@ -63,6 +65,7 @@ impl Cache {
         Ok(Self {
             layers,
             len: 0,
+            written: 0,
             capacity,
         })
     }
@@ -86,6 +89,15 @@ impl Cache {
     /// length changes nothing.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+
+    /// Takes the next tokens back in that were forgotten, if nothing was computed since.
+    pub fn restore(&mut self, tokens: usize) -> bool {
+        let there = self.written - self.len >= tokens;
+        if there {
+            self.len += tokens;
+        }
+        there
     }
 
     /// An independent cache that remembers the first `len` tokens and has room for `capacity`.
@@ -113,6 +125,7 @@ impl Cache {
         Ok(Cache {
             layers,
             len,
+            written: len,
             capacity,
         })
     }
@@ -127,6 +140,7 @@ impl Cache {
 
     /// The CPU's cache, ready for so many more tokens.
     pub(super) fn host(&mut self, tokens: usize) -> Result<&mut LaneCache> {
+        self.written = self.len;
         match &mut self.layers {
             Layers::Host(lane) => {
                 lane.prepare(self.len..self.len + tokens)?;
@@ -146,5 +160,6 @@ impl Cache {
     /// Counts tokens whose keys and values have been written to every layer.
     pub(super) fn advance(&mut self, tokens: usize) {
         self.len = self.len.saturating_add(tokens).min(self.capacity);
+        self.written = self.len;
     }
 }

@@ -7,7 +7,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(feature = "hub")]
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use s1_core::format;
@@ -102,6 +104,7 @@ impl DownloadMeter {
     }
 
     /// Waits, and says why meanwhile. Errors if nobody waits for it any more.
+    #[cfg(feature = "hub")]
     pub(super) fn pause(&self, time: Duration, why: String) -> Result<()> {
         let end = Instant::now() + time;
         let said = self.change(|download| std::mem::replace(&mut download.note, why))?;

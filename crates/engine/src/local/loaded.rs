@@ -26,7 +26,7 @@ use s1_model::tokenizer::Tokenizer;
 const DEFAULT_CONTEXT: usize = 8192;
 
 /// What to load, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoadOptions {
     /// The GGUF file; or the folder of an adapter that names its base ([`LoadOptions::resolved`]).
     pub path: PathBuf,
@@ -43,6 +43,24 @@ pub struct LoadOptions {
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
     pub device: DeviceChoice,
+    /// Whether several tokens are computed at once where a text repeats itself.
+    pub lookup: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions {
+            path: PathBuf::new(),
+            context: None,
+            family: None,
+            think_open: None,
+            think_end: None,
+            think_close: None,
+            adapter: None,
+            device: DeviceChoice::default(),
+            lookup: true,
+        }
+    }
 }
 
 impl LoadOptions {
@@ -110,6 +128,9 @@ pub const MODEL: &[Param<LoadOptions>] = &[
         .named("Device", "auto|cpu|cuda[:N]|metal|candle-cpu")
         .help("Where to compute; a GPU needs a build with --features cuda or metal.")
         .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\""),
+    param!(LoadOptions.lookup, Switch)
+        .named("Lookup", "true|false")
+    .help("Compute several tokens at once where the text repeats itself; what is written is the same."),
     param!(
         "family",
         Access::Choice(
@@ -146,6 +167,8 @@ pub(super) struct Loaded {
     pub think_ends: Vec<u32>,
     /// Context length in use.
     pub context: usize,
+    /// Whether drafts are computed where a text repeats itself.
+    pub lookup: bool,
     pub info: ModelInfo,
 }
 
@@ -227,6 +250,7 @@ impl Loaded {
             dialogue,
             think_ends,
             context,
+            lookup: options.lookup,
             info,
         })
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::loaded::Loaded;
+use super::lookup::Lookup;
 use crate::group::{self, Member, Move};
 use s1_core::forcing::{Edit, Machine};
 use s1_core::loops::Loop;
@@ -52,6 +53,8 @@ pub(super) struct Sequence {
     pub pending: Vec<u32>,
     /// Logits after the last token.
     pub logits: Option<Vec<f32>>,
+    /// Logits of what may come next.
+    pub lookup: Lookup,
     /// How many of the last tokens still lack their scores, because the forward pass that gives
     /// them comes after they were written.
     pub unscored: usize,
@@ -93,7 +96,7 @@ impl Clock {
         self.first_token.get_or_insert_with(|| started.elapsed());
     }
 
-    pub fn speed(&self) -> Speed {
+    fn speed(&self) -> Speed {
         let rate = |(n, t): (usize, Duration)| {
             let seconds = t.as_secs_f64();
             if seconds > 0.0 {
@@ -106,6 +109,7 @@ impl Clock {
             prefill_tok_s: rate(self.prefill),
             decode_tok_s: rate(self.decode),
             time_to_first_token_ms: self.first_token.map_or(0.0, |t| t.as_secs_f64() * 1e3),
+            ..Speed::default()
         }
     }
 }
@@ -155,6 +159,7 @@ impl Sequence {
             source: None,
             cache: None,
             logits: None,
+            lookup: Lookup::default(),
             unscored: 0,
             dropped: 0,
             text: StreamDecoder::new(),
@@ -253,6 +258,15 @@ impl Sequence {
         let told = self.announced == self.tokens.len() && self.announced > 0 && self.dropped == 0;
         let drawn = told && self.pending.len() == 1 && self.len() > self.counted;
         usize::from(drawn && !self.has_stopped())
+    }
+
+    /// How fast it is.
+    pub fn speed(&self) -> Speed {
+        Speed {
+            drafted: self.lookup.drafted,
+            taken: self.lookup.taken,
+            ..self.clock.speed()
+        }
     }
 
     /// Whether it has yet to read what was computed in an earlier sitting.
@@ -467,8 +481,40 @@ impl Sequence {
         }
     }
 
+    /// The tokens that the next forward pass is to compute beyond the pending one, whose logits are
+    /// then used if they are what comes.
+    pub fn draft(&mut self) -> Vec<u32> {
+        let ready = self.pending.len() == 1 && self.unscored == 0;
+        let runs = self.state == LaneState::Running && self.until == Until::End;
+        let Some(cache) = self.cache.as_ref().filter(|_| ready && runs) else {
+            return Vec::new();
+        };
+        let room = cache.capacity().saturating_sub(self.len());
+        self.lookup.draft(&self.token_ids(), room)
+    }
+
+    /// Takes the pending token's logits from an earlier draft, if it was in it.
+    pub fn take_drafted(&mut self) -> bool {
+        let (&[token], Some(cache)) = (&self.pending[..], &mut self.cache) else {
+            self.lookup.drop_rows();
+            return false;
+        };
+        let place = self.prompt.len() + self.tokens.len();
+        let Some(row) = self.lookup.take(place, token) else {
+            return false;
+        };
+        if self.unscored > 0 || !cache.restore(1) {
+            self.lookup.drop_rows();
+            return false;
+        }
+        self.pending.clear();
+        self.logits = Some(row);
+        true
+    }
+
     /// Gives up the cache; everything has to be computed again to go on.
     pub fn give_up_cache(&mut self) {
+        self.lookup.drop_rows();
         self.cache = None;
         self.source = None;
         self.logits = None;

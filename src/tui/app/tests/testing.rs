@@ -210,6 +210,7 @@ pub fn midway(app: &mut App) {
         prefill_tok_s: 900.0,
         decode_tok_s: 2140.0,
         time_to_first_token_ms: 21.0,
+        ..Speed::default()
     };
     app.on_event(Event::Speed(lane, speed));
     app.on_event(Event::Context(

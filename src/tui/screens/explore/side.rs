@@ -187,6 +187,17 @@ impl SideRows<'_> {
             ));
         }
         self.line(Line::from(line));
+
+        // Only where the text has repeated itself: elsewhere there is nothing to say.
+        if let Some(percent) = (speed.taken * 100).checked_div(speed.drafted) {
+            let share = Span::styled(format!("{percent:>4} %"), theme.text);
+            let of = format!("  of {} taken", grouped(speed.drafted));
+            self.line(Line::from(vec![
+                self.label("lookup"),
+                share,
+                Span::styled(of, theme.dim),
+            ]));
+        }
     }
 
     fn sparks(&mut self, live: &Live, rows: u16) {

@@ -1,6 +1,9 @@
 //! Pending tokens through the model: all sequences in one batch, each over a cache of its own that
 //! takes over what another has computed already.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use anyhow::{Context, Result};
 
 use super::{CHUNK, Worker};
@@ -8,6 +11,7 @@ use crate::local::loaded::Loaded;
 use crate::local::scores;
 use crate::local::sequence::Sequence;
 use s1_core::protocol::LaneId;
+use s1_model::cache::Cache;
 use s1_model::decoder::Logits;
 
 /// Caches kept for sequences that are not running.
@@ -19,25 +23,29 @@ impl Worker<'_> {
     /// Runs every pending token through the model, all sequences together, and hands each its
     /// logits. Returns how many tokens each has computed; on an error, whose it was.
     pub(super) fn compute(&mut self) -> Result<Vec<(LaneId, usize)>, (LaneId, anyhow::Error)> {
-        let mut computed = Vec::new();
         let busy = self.sequences.iter();
         let busy = busy.filter(|(_, s)| s.is_busy() && !s.pending.is_empty());
         let busy: Vec<LaneId> = busy.map(|(&id, _)| id).collect();
         for &id in &busy {
             self.make_cache(id).map_err(|error| (id, error))?;
         }
-        // Sequences with unscored tokens need a row for every token; the others only for the last.
+        let (drafted, busy) = self.take_drafted(busy);
+        let mut computed: Vec<_> = drafted.into_iter().map(|id| (id, 1)).collect();
+        let draft = self.draft(&busy);
+        // Sequences with a draft or with unscored tokens need a row for every token; the others only
+        // for the last.
         for want in [Logits::Last, Logits::All] {
-            let mut batch = Vec::new();
-            let mut members = Vec::new();
+            let mut inputs = Vec::new();
             let mut unfinished = true;
-            for (&id, sequence) in &mut self.sequences {
+            for &id in &busy {
+                let Some(sequence) = self.sequences.get(&id) else {
+                    continue;
+                };
                 let left = sequence.pending.len();
-                let all = sequence.unscored > 0 && left <= CHUNK;
-                if busy.binary_search(&id).is_err() || all != (want == Logits::All) {
+                let all = !draft.is_empty() || sequence.unscored > 0 && left <= CHUNK;
+                if all != (want == Logits::All) {
                     continue;
                 }
-                sequence.used = self.clock;
                 let take = if sequence.unscored > 0 && left > CHUNK {
                     // Read what is scored already first: the rest then comes with its rows.
                     (left - CHUNK).min(CHUNK)
@@ -45,35 +53,76 @@ impl Worker<'_> {
                     left.min(CHUNK)
                 };
                 unfinished &= left > take;
-                let Some(cache) = sequence.cache.as_mut() else {
-                    continue;
-                };
-                batch.push((cache, &sequence.pending[..take]));
-                members.push((id, take));
+                inputs.push((id, take, [&sequence.pending[..take], &draft].concat()));
             }
-            let Some(&(first, _)) = members.first() else {
+            let Some(&(first, ..)) = inputs.first() else {
                 continue;
             };
             let want = match want {
                 Logits::Last if unfinished => Logits::None,
                 want => want,
             };
+            let mut caches: BTreeMap<LaneId, &mut Cache> = BTreeMap::new();
+            for (&id, sequence) in &mut self.sequences {
+                caches.extend(sequence.cache.as_mut().map(|cache| (id, cache)));
+            }
+            let mut batch = Vec::new();
+            for (id, _, ids) in &inputs {
+                batch.extend(caches.remove(id).map(|cache| (cache, &ids[..])));
+            }
+            let started = Instant::now();
             let rows = self.model.decoder.forward(&mut batch, want);
+            let took = started.elapsed();
             let mut rows = rows.map_err(|error| (first, error))?.into_iter();
-            for &(id, take) in &members {
+            for (id, take, ids) in inputs {
                 let count = match want {
-                    Logits::All => take,
+                    Logits::All => ids.len(),
                     Logits::Last => 1,
                     Logits::None => 0,
                 };
-                let own = rows.by_ref().take(count).collect();
+                let mut own: Vec<_> = rows.by_ref().take(count).collect();
                 if let Some(sequence) = self.sequences.get_mut(&id) {
+                    sequence.used = self.clock;
+                    let later = own.split_off(own.len().min(take));
                     take_logits(&self.model, sequence, take, own);
+                    let place = sequence.len();
+                    if let Some(cache) = &mut sequence.cache {
+                        cache.truncate(place - sequence.pending.len());
+                    }
+                    sequence.lookup.keep(place + 1, &ids[take..], later);
+                    if busy.len() == 1 && take == 1 {
+                        sequence.lookup.learn(!draft.is_empty(), took);
+                    }
                 }
+                computed.push((id, take));
             }
-            computed.extend(members);
         }
         Ok(computed)
+    }
+
+    /// Gives sequences whose pending token an earlier draft had its logits; returns which they are,
+    /// and the others.
+    fn take_drafted(&mut self, busy: Vec<LaneId>) -> (Vec<LaneId>, Vec<LaneId>) {
+        let clock = self.clock;
+        busy.into_iter().partition(|id| {
+            let sequence = self.sequences.get_mut(id);
+            sequence.is_some_and(|sequence| {
+                sequence.used = clock;
+                sequence.take_drafted()
+            })
+        })
+    }
+
+    /// What is computed along with the last token of a sequence that is computed alone: several use
+    /// the processor as it is.
+    fn draft(&mut self, busy: &[LaneId]) -> Vec<u32> {
+        match busy {
+            [only] if self.model.lookup => {
+                let sequence = self.sequences.get_mut(only);
+                sequence.map(Sequence::draft).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Makes sure a sequence has a cache, taking over the longest prefix that one has computed.

@@ -184,8 +184,7 @@ impl Worker<'_> {
         let state = sequence.advance();
         if state != before || sequence.tokens.len().is_multiple_of(REPORT_EVERY) {
             for &lane in &ids {
-                self.events
-                    .emit(Event::Speed(lane, sequence.clock.speed()))?;
+                self.events.emit(Event::Speed(lane, sequence.speed()))?;
                 self.events.emit(Event::Context(lane, total))?;
             }
         }
