@@ -2,6 +2,7 @@
 //! comes next, and computes all sequences in one batch.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,8 +18,12 @@ mod commands;
 mod compute;
 mod step;
 
-/// Prompt tokens read between two looks at the commands.
+/// Time that passes at most, as well as can be foreseen, between two looks at the commands while
+/// prompts are read: a key must not wait longer than a tenth of a second.
+const LOOK: Duration = Duration::from_millis(60);
+/// Tokens read at once: at first, at least, and at most.
 const CHUNK: usize = 64;
+const CHUNKS: RangeInclusive<usize> = 16..=512;
 
 /// Nobody reads the events any more, or the engine was told to end.
 struct Disconnected;
@@ -56,6 +61,7 @@ pub(super) fn run(
             batches: BTreeMap::new(),
             limit: usize::MAX,
             clock: 0,
+            chunk: CHUNK,
             computing: Duration::ZERO,
             reading_back: Duration::ZERO,
         };
@@ -122,6 +128,8 @@ struct Worker<'a> {
     /// Most sequences that compute at once.
     limit: usize,
     clock: u64,
+    /// Tokens that are read in [`LOOK`].
+    chunk: usize,
     /// Time spent computing, and how much of it for what was computed in an earlier sitting.
     computing: Duration,
     reading_back: Duration,

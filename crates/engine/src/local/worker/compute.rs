@@ -2,11 +2,11 @@
 //! takes over what another has computed already.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{CHUNK, Worker};
+use super::{CHUNKS, LOOK, Worker};
 use crate::local::loaded::Loaded;
 use crate::local::scores;
 use crate::local::sequence::Sequence;
@@ -14,6 +14,8 @@ use s1_core::protocol::LaneId;
 use s1_model::cache::Cache;
 use s1_model::decoder::Logits;
 
+/// Most tokens that get their scores at once: each takes a row of logits.
+const SCORED: usize = 64;
 /// Caches kept for sequences that are not running.
 const IDLE_CACHES: usize = 8;
 /// A shared prefix shorter than this is not worth a copy.
@@ -32,6 +34,8 @@ impl Worker<'_> {
         let (drafted, busy) = self.take_drafted(busy);
         let mut computed: Vec<_> = drafted.into_iter().map(|id| (id, 1)).collect();
         let draft = self.draft(&busy);
+        let share = self.chunk / busy.len().max(1);
+        let share = share.max(*CHUNKS.start());
         // Sequences with a draft or with unscored tokens need a row for every token; the others only
         // for the last.
         for want in [Logits::Last, Logits::All] {
@@ -42,15 +46,17 @@ impl Worker<'_> {
                     continue;
                 };
                 let left = sequence.pending.len();
-                let all = !draft.is_empty() || sequence.unscored > 0 && left <= CHUNK;
+                let all = !draft.is_empty() || sequence.unscored > 0 && left <= SCORED;
                 if all != (want == Logits::All) {
                     continue;
                 }
-                let take = if sequence.unscored > 0 && left > CHUNK {
+                let take = if all {
+                    left
+                } else if sequence.unscored > 0 {
                     // Read what is scored already first: the rest then comes with its rows.
-                    (left - CHUNK).min(CHUNK)
+                    (left - SCORED).min(share)
                 } else {
-                    left.min(CHUNK)
+                    left.min(share)
                 };
                 unfinished &= left > take;
                 inputs.push((id, take, [&sequence.pending[..take], &draft].concat()));
@@ -74,6 +80,7 @@ impl Worker<'_> {
             let rows = self.model.decoder.forward(&mut batch, want);
             let took = started.elapsed();
             let mut rows = rows.map_err(|error| (first, error))?.into_iter();
+            self.foresee(inputs.iter().map(|(_, _, ids)| ids.len()).sum(), took);
             for (id, take, ids) in inputs {
                 let count = match want {
                     Logits::All => ids.len(),
@@ -98,6 +105,17 @@ impl Worker<'_> {
             }
         }
         Ok(computed)
+    }
+
+    /// Learns how many tokens are read between two looks at the commands. Few tokens say little
+    /// about that.
+    fn foresee(&mut self, tokens: usize, took: Duration) {
+        if tokens >= *CHUNKS.start() {
+            let fit = tokens as f64 * LOOK.as_secs_f64() / took.as_secs_f64().max(1e-6);
+            let fit = (fit as usize).clamp(*CHUNKS.start(), *CHUNKS.end());
+            // Half way: one measurement may have been disturbed.
+            self.chunk = usize::midpoint(self.chunk, fit);
+        }
     }
 
     /// Gives sequences whose pending token an earlier draft had its logits; returns which they are,
