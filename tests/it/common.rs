@@ -99,6 +99,27 @@ impl Home {
     }
 }
 
+/// Runs a command through a shell that has set a limit first.
+#[cfg(unix)]
+pub fn limited(home: &Home, limit: &str, args: &[&str]) -> std::process::Command {
+    let own = home.command();
+    let mut command = std::process::Command::new("sh");
+    command
+        .arg("-c")
+        .arg(format!("ulimit {limit}; exec \"$0\" \"$@\""));
+    command.arg(own.get_program()).args(args);
+    for (key, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(key, value),
+            None => command.env_remove(key),
+        };
+    }
+    command
+        .current_dir(home.folder.path())
+        .stdin(std::process::Stdio::null());
+    command
+}
+
 /// Tokens that were computed for what is stored of a run; none while its database is just being made
 /// or removed.
 pub fn tokens_stored(db: &Path, run: &str) -> usize {

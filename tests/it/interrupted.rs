@@ -11,6 +11,8 @@ use s1_store::Db;
 use s1_store::run::{Row, Sample};
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::common::limited;
 use crate::common::{Home, MODEL, models, tokens_stored};
 
 fn text(bytes: &[u8]) -> String {
@@ -30,25 +32,6 @@ fn refusal(command: &mut Command) -> String {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     said.lines().last().unwrap_or_default().to_owned()
-}
-
-/// Runs a command through a shell that has set a limit first.
-#[cfg(unix)]
-fn limited(home: &Home, limit: &str, args: &[&str]) -> Command {
-    let own = home.command();
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(format!("ulimit {limit}; exec \"$0\" \"$@\""));
-    command.arg(own.get_program()).args(args);
-    for (key, value) in own.get_envs() {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    }
-    command.current_dir(home.folder.path()).stdin(Stdio::null());
-    command
 }
 
 /// What the user compares.
@@ -284,6 +267,39 @@ fn what_fails_for_lack_of_memory_is_not_done_and_the_exit_code_says_so() {
         let mut again = home.command();
         again.args(["sweep", "--resume", &name, "--db", "s.db", "--json"]);
         assert_eq!(table(&done(&mut again))["points"][0]["n"], 3);
+    }
+    assert!(
+        missing > 0,
+        "no limit was one that the threads of the chat template feel"
+    );
+}
+
+/// A user would lose: a set that was drawn as if the model had solved nothing.
+#[test]
+#[cfg(unix)]
+fn a_curation_without_memory_for_its_model_keeps_nothing() {
+    let home = Home::new();
+    let args = "curate --pool bundled:traces --pool-limit 30 --keep 2 --small bundled:base --thinking 64 --out kept.jsonl --db";
+    let mut missing = 0;
+    for limit in (150..900).step_by(50) {
+        let db = format!("{limit}.db");
+        let words: Vec<&str> = args.split(' ').chain([db.as_str()]).collect();
+        let output = limited(&home, &format!("-v {limit}000"), &words)
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        if output.status.success() {
+            break;
+        }
+        assert!(!home.path("kept.jsonl").exists(), "{said}");
+        if !said.contains("are missing") {
+            continue;
+        }
+        missing += 1;
+        // With memory it goes on, and asks what it could not.
+        let words: Vec<&str> = args.split(' ').chain([db.as_str()]).collect();
+        done(home.command().args(words));
+        std::fs::remove_file(home.path("kept.jsonl")).unwrap();
     }
     assert!(
         missing > 0,

@@ -9,6 +9,7 @@ mod earlier_files;
 mod engine;
 #[cfg(any(feature = "cuda", feature = "metal"))]
 mod gpu;
+mod hub;
 mod interrupted;
 mod parity;
 mod plot;

@@ -4,7 +4,7 @@
 
 pub mod assets;
 pub mod files;
-#[cfg(all(feature = "parquet", any(test, feature = "fixtures")))]
+#[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod hub;
 pub mod models;

@@ -7,7 +7,7 @@
 
 mod functions;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
@@ -187,7 +187,10 @@ impl ChatTemplate {
         let text = std::thread::scope(|scope| {
             let builder = std::thread::Builder::new().name("chat template".to_owned());
             let render = || template.render(values).map_err(|error| failed(&error));
-            let thread = builder.stack_size(STACK).spawn_scoped(scope, render)?;
+            let thread = builder.stack_size(STACK).spawn_scoped(scope, render);
+            let thread = thread.context(
+                "there is no memory for the thread of the chat template; end other programs, or raise the limit (ulimit -v)",
+            )?;
             let died = |_| anyhow!("the model's chat template broke the template engine");
             thread.join().map_err(died)?
         })?;

@@ -4,7 +4,6 @@
 mod cache;
 mod download;
 mod lies;
-mod site;
 mod token;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Access, Patience};
 use super::*;
-use site::{COMMIT, Reply, Request, Site, Stored};
+use crate::fixtures::site::{COMMIT, Reply, Request, Site, Stored};
 
 const PATIENCE: Patience = Patience {
     answer: Duration::from_secs(20),

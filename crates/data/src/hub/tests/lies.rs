@@ -1,5 +1,7 @@
 //! What a hub says that is not so.
 
+use std::io::Read;
+
 use super::*;
 
 #[test]
@@ -157,4 +159,106 @@ fn what_the_hub_refuses_is_said_with_what_to_try() {
         sentence.contains("HF_TOKEN") && !sentence.contains("two"),
         "{sentence}"
     );
+}
+
+/// Everything else that hubs, and what stands between, were seen to send: each is one sentence, soon.
+#[test]
+fn whatever_is_sent_is_one_sentence() {
+    let json = |text: String| Reply::new("200 OK", text);
+    let list = |names: &mut dyn Iterator<Item = String>| {
+        let files: Vec<String> = names
+            .map(|name| serde_json::json!({ "rfilename": name }).to_string())
+            .collect();
+        json(format!("{{\"siblings\":[{}]}}", files.join(",")))
+    };
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::copy(&mut std::io::repeat(b' ').take(64 << 20), &mut packed).unwrap();
+    let packed = Reply::new("200 OK", packed.finish().unwrap()).with("content-encoding", "gzip");
+    let answers = [
+        ("nothing", json(String::new())),
+        ("an empty object", json("{}".into())),
+        ("a list", json("[]".into())),
+        (
+            "files that are none",
+            json("{\"siblings\":[1,null,{}]}".into()),
+        ),
+        ("lists in lists", json("[".repeat(200_000))),
+        ("no end of spaces", json(" ".repeat(33 << 20))),
+        ("what grows when it is unpacked", packed),
+        (
+            "100 000 files",
+            list(&mut (0..100_000).map(|i| format!("{i}.gguf"))),
+        ),
+        (
+            "a name of 5 000 characters",
+            list(&mut [format!("{}.gguf", "x".repeat(5_000))].into_iter()),
+        ),
+        (
+            "a name with a line break",
+            list(&mut ["a\nb.gguf".to_owned()].into_iter()),
+        ),
+        (
+            "a name in the folder above",
+            list(&mut ["../a.gguf".to_owned()].into_iter()),
+        ),
+        (
+            "headers of 5 MB",
+            json("{}".into()).with("x-long", "y".repeat(5 << 20)),
+        ),
+        ("a redirection to nowhere", Reply::new("302 Found", "")),
+        (
+            "a redirection to a file",
+            Reply::redirect("file:///etc/passwd"),
+        ),
+        (
+            "a redirection to another protocol",
+            Reply::redirect("ftp://127.0.0.1/m.gguf"),
+        ),
+        (
+            "a redirection to what is no address",
+            Reply::redirect("http://["),
+        ),
+        (
+            "a part that was not asked for",
+            json("{}".into()).with("content-range", "bytes 5-9/10"),
+        ),
+    ];
+    let statuses = [
+        "204 No Content",
+        "400 Bad Request",
+        "401 Unauthorized",
+        "403 Forbidden",
+        "404 Not Found",
+        "410 Gone",
+        "416 Range Not Satisfiable",
+        "429 Too Many Requests",
+        "451 Unavailable",
+        "500 Internal Server Error",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "504 Gateway Timeout",
+    ];
+    let statuses = statuses.map(|status| (status, Reply::new(status, "{}")));
+    for (what, reply) in answers.into_iter().chain(statuses) {
+        // Of all that is asked, or of a file's bytes alone.
+        for only_body in [false, true] {
+            let (folder, sent) = (tempfile::tempdir().unwrap(), reply.clone());
+            let site = Site::open(move |request| match only_body && !request.is_body() {
+                true => Stored::large(1_000).answer(request),
+                false => sent.clone(),
+            });
+            let since = Instant::now();
+            let hub = hub(folder.path(), &format!("{}/", site.url()));
+            let sentence = refusal(&hub, "a/b");
+            assert!(since.elapsed() < Duration::from_secs(10), "{what}");
+            assert!(
+                !sentence.contains(['\n', '\0', '\u{1b}']),
+                "{what}: {sentence}"
+            );
+            assert!(sentence.len() < 6_000, "{what}: {sentence}");
+            assert!(kept(folder.path()).is_empty(), "{what}");
+            let outside = std::fs::read_dir(folder.path()).unwrap().count();
+            assert!(outside <= 1, "{what}");
+        }
+    }
 }
