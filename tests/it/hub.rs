@@ -141,14 +141,13 @@ fn a_download_that_finds_no_room_says_so_and_goes_on_when_there_is_some() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let lines = said(&output);
+    let last = lines.lines().last().unwrap();
+    assert!(last.contains("cannot fetch the model a/b"), "{last}");
     assert!(
-        lines
-            .lines()
-            .last()
-            .unwrap()
-            .contains("cannot fetch the model a/b"),
-        "{lines}"
+        last.contains("cannot write") && last.contains("make room"),
+        "{last}"
     );
+    assert_eq!(site.parts(), [0], "asking again does not mend it");
     assert!(!blob(&home, &stored).exists());
     done(tokenize(&home, &site).args(ASK));
     assert!(site.parts()[1] > 0, "it goes on: {:?}", site.parts());

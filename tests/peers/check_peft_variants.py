@@ -1,6 +1,6 @@
 """Holds adapters of every kind that PEFT writes against what s1-tui makes of them.
 
-usage: check_peft_variants.py S1_TUI BASE_FOLDER BASE_GGUF OUT_FOLDER
+usage: check_peft_variants.py S1_TUI BASE_FOLDER BASE_GGUF OUT_FOLDER [VARIANT...]
 
 BASE_FOLDER and BASE_GGUF are the same weights: as `s1-tui train --full … --gguf f32` leaves them in
 its --out, or a GGUF file dequantized to float32. Needs torch, transformers and peft. Each adapter
@@ -19,7 +19,7 @@ from peft import AdaLoraConfig, IA3Config, LoHaConfig, LoraConfig, PeftModel, Pr
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-program, folder, gguf, out = sys.argv[1:5]
+program, folder, gguf, out, *wanted = sys.argv[1:]
 IDS = list(range(100, 1500, 48))
 # As far as the same base differs.
 ENOUGH = 0.011
@@ -102,6 +102,14 @@ def half(dtype):
     return after
 
 
+def renamed(before, after_that):
+    def after(config, tensors):
+        for key in list(tensors):
+            tensors[key.replace(before, after_that)] = tensors.pop(key)
+
+    return after
+
+
 VARIANTS = {
     "plain": (lora(), None),
     "default_targets": (lora(target_modules=None), None),
@@ -121,6 +129,15 @@ VARIANTS = {
     "orthogonal": (lora(init_lora_weights="orthogonal"), None),
     "bf16": (lora(), half(torch.bfloat16)),
     "f16": (lora(), half(torch.float16)),
+    "f64": (lora(), half(torch.float64)),
+    "f8": (lora(), half(torch.float8_e4m3fn)),
+    "fan_in_fan_out": (lora(fan_in_fan_out=True), None),
+    "layers_pattern": (lora(layers_to_transform=[1], layers_pattern="layers"), None),
+    "whole_names": (lora(target_modules=["model.layers.0.self_attn.q_proj", "layers.2.mlp.up_proj"]), None),
+    "rank_of_a_whole_name": (lora(rank_pattern={r"model\.layers\.2\.self_attn\.q_proj": 4}), None),
+    "rank_pattern_anchored": (lora(rank_pattern={r"^model\.layers\.[0-4]\..*v_proj": 3}, lora_alpha=3), None),
+    "another_base": (lora(), setting("base_model_name_or_path", "someone/else-GGUF")),
+    "names_with_default": (lora(), renamed(".weight", ".default.weight")),
     "half_of_the_layers": (lora(), drop("layers.1")),
     "pissa": (lora(init_lora_weights="pissa"), None),
     "olora": (lora(init_lora_weights="olora"), None),
@@ -131,8 +148,14 @@ VARIANTS = {
     "a_without_b": (lora(), drop("layers.3.self_attn.q_proj.lora_B")),
     "dora": (lora(use_dora=True), None),
     "bias": (lora(bias="lora_only"), None),
+    "bias_all": (lora(bias="all"), None),
     "lora_bias": (lora(lora_bias=True), None),
     "modules_to_save": (lora(modules_to_save=["lm_head"]), None),
+    "save_embedding": (lora(modules_to_save=["embed_tokens"]), None),
+    "save_norm": (lora(modules_to_save=["norm"]), None),
+    "parameters": (lora(target_modules=[], target_parameters=["q_proj.weight"]), None),
+    "layer_replication": (lora(layer_replication=[(0, 4), (2, 6)]), None),
+    "another_prefix": (lora(), renamed("base_model.model.", "transformer.")),
     "embedding": (lora(target_modules=["embed_tokens", "q_proj"]), None),
     "lm_head": (lora(target_modules=["lm_head", "q_proj"]), None),
     "tokens": (lora(trainable_token_indices=[100, 148]), None),
@@ -147,6 +170,8 @@ alone = theirs(base())
 wrong = 0
 print(f"base: {largest(alone, ours()[0]):.4f}")
 for name, (config, after) in VARIANTS.items():
+    if wanted and name not in wanted:
+        continue
     try:
         path = save(name, config, after)
     except Exception as error:  # PEFT itself does not make it.

@@ -8,8 +8,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-#[cfg(feature = "hub")]
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use s1_core::format;
@@ -101,21 +99,6 @@ impl DownloadMeter {
     /// Errors if nobody waits for it any more.
     pub(super) fn look(&self) -> Result<()> {
         self.change(|_| {})
-    }
-
-    /// Waits, and says why meanwhile. Errors if nobody waits for it any more.
-    #[cfg(feature = "hub")]
-    pub(super) fn pause(&self, time: Duration, why: String) -> Result<()> {
-        let end = Instant::now() + time;
-        let said = self.change(|download| std::mem::replace(&mut download.note, why))?;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return self.change(|download| download.note = said);
-            }
-            std::thread::sleep(left.min(TICK));
-            self.look()?;
-        }
     }
 }
 

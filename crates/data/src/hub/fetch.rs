@@ -68,10 +68,11 @@ fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -
     let known = client.identity(repo, file, meter)?;
     let blob = repo.blob(&known.content);
     if let Some(blobs) = blob.parent() {
-        fs::create_dir_all(blobs)?;
+        fs::create_dir_all(blobs).map_err(unwritable(blobs))?;
     }
     if !(blob.exists() && content::is_whole(&blob, &known.content, meter)?) {
-        let lock = File::create(blob.with_extension("lock"))?;
+        let lock = blob.with_extension("lock");
+        let lock = File::create(&lock).map_err(unwritable(&lock))?;
         let free = (0..LOOKS).any(|_| {
             let free = lock.try_lock().is_ok();
             if !free && meter.look().is_ok() {
@@ -92,8 +93,8 @@ fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -
         };
         source.persist()?;
         source.check()?;
-        fs::rename(&source.part, &blob)?;
-        content::remember(&blob)?;
+        fs::rename(&source.part, &blob).map_err(unwritable(&blob))?;
+        content::remember(&blob).map_err(unwritable(&blob))?;
     }
     repo.publish(&known.content, &known.commit, file)
 }
@@ -140,7 +141,8 @@ impl Source<'_> {
         let mut out = OpenOptions::new()
             .append(true)
             .create(true)
-            .open(&self.part)?;
+            .open(&self.part)
+            .map_err(unwritable(&self.part))?;
         let here = out.metadata()?.len();
         // All is here when the program was killed before the check.
         if here > 0 && known.size == Some(here) {
@@ -169,7 +171,8 @@ impl Source<'_> {
             if at > total {
                 break;
             }
-            out.write_all(&buffer[..read])?;
+            out.write_all(&buffer[..read])
+                .map_err(unwritable(&self.part))?;
             meter.change(|download| download.done = at)?;
             if since.elapsed() > patience.slow {
                 if at - then < SLOWEST {
@@ -183,7 +186,7 @@ impl Source<'_> {
             out.set_len(0)?;
             bail!("the hub sends more than the {total} bytes it announced");
         }
-        Ok(out.sync_all()?)
+        out.sync_all().map_err(unwritable(&self.part))
     }
 
     /// Holds what has come against its name, and takes it away where it is something else.
@@ -219,6 +222,32 @@ fn room_for(bytes: u64, part: &Path) -> Result<()> {
             folder.display()
         ),
         _ => Ok(()),
+    }
+}
+
+impl DownloadMeter {
+    /// Waits, and says why meanwhile. Errors if nobody waits for it any more.
+    pub(super) fn pause(&self, time: Duration, why: String) -> Result<()> {
+        let end = Instant::now() + time;
+        let said = self.change(|download| std::mem::replace(&mut download.note, why))?;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return self.change(|download| download.note = said);
+            }
+            std::thread::sleep(left.min(TICK));
+            self.look()?;
+        }
+    }
+}
+
+/// A fault of this machine's disk, in words: asking the hub again does not mend it.
+fn unwritable(path: &Path) -> impl Fn(io::Error) -> anyhow::Error {
+    move |why| {
+        anyhow!(
+            "cannot write {}: {why}; make room, or set HF_HOME to a folder on another disk",
+            path.display()
+        )
     }
 }
 
