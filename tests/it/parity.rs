@@ -12,10 +12,17 @@ use s1_model::device::Place;
 use s1_model::gguf::Gguf;
 use serde_json::Value;
 
-fn load(path: &Path) -> Decoder {
+fn load_on(path: &Path, place: &Place) -> Decoder {
     let gguf = Gguf::open(path).unwrap();
-    Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap()
+    Decoder::load(&gguf, place, &mut |_| true).unwrap()
 }
+
+fn load(path: &Path) -> Decoder {
+    load_on(path, &Place::Host)
+}
+
+/// Where a GPU's way of computing can be held against the references without one.
+const TENSORS: Place = Place::Tensors(Device::Cpu);
 
 fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -71,14 +78,16 @@ fn compare(decoder: &Decoder, ids: &[u32], positions: &Value) -> (usize, usize, 
 fn f32_models_match_transformers() {
     let golden = golden();
     for name in ["llama", "llama3-rope", "qwen2", "qwen3", "gemma3"] {
-        let decoder = load(&golden.join(format!("tiny/{name}.gguf")));
         let reference = json(&golden.join(format!("tiny/{name}.json")));
-        let (n, agree, sum, _) =
-            compare(&decoder, &ids(&reference["ids"]), &reference["positions"]);
-        let mean = sum / n as f64;
-        println!("{name}: top-1 {agree}/{n}, mean |Δ logprob| {mean:.2e}");
-        assert!(mean <= 0.001, "{name}: {mean}");
-        assert_eq!(agree, n, "{name}");
+        for place in [Place::Host, TENSORS] {
+            let decoder = load_on(&golden.join(format!("tiny/{name}.gguf")), &place);
+            let (n, agree, sum, _) =
+                compare(&decoder, &ids(&reference["ids"]), &reference["positions"]);
+            let (mean, place) = (sum / n as f64, place.name());
+            println!("{name} on {place}: top-1 {agree}/{n}, mean |Δ logprob| {mean:.2e}");
+            assert!(mean <= 0.001, "{name} on {place}: {mean}");
+            assert_eq!(agree, n, "{name} on {place}");
+        }
     }
 }
 
@@ -92,12 +101,13 @@ fn f32_models_match_transformers() {
 #[ignore = "needs S1_TUI_MODELS and S1_TUI_GOLDEN"]
 fn quantized_models_match_llama_cpp() {
     let (golden, models) = (golden(), models());
-    for name in [
-        "smollm2-135m-instruct-q4_1",
-        "qwen2.5-coder-0.5b-instruct-q4_k_m",
-        "gemma-3-270m-q4_k_m",
+    for (name, place) in [
+        ("smollm2-135m-instruct-q4_1", Place::Host),
+        ("smollm2-135m-instruct-q4_1", TENSORS),
+        ("qwen2.5-coder-0.5b-instruct-q4_k_m", Place::Host),
+        ("gemma-3-270m-q4_k_m", Place::Host),
     ] {
-        let decoder = load(&models.join(format!("{name}.gguf")));
+        let decoder = load_on(&models.join(format!("{name}.gguf")), &place);
         let reference = json(&golden.join(format!("{name}.json")));
         let (mut n, mut agree, mut sum, mut lead) = (0, 0, 0.0, 0f64);
         for case in reference["cases"].as_array().unwrap() {
@@ -107,6 +117,7 @@ fn quantized_models_match_llama_cpp() {
             lead = lead.max(most);
         }
         let (share, mean) = (agree as f64 / n as f64, sum / n as f64);
+        let name = format!("{name} on {}", place.name());
         println!("{name}: top-1 {agree}/{n} = {share:.4}, lead {lead:.3}, mean |Δ| {mean:.4}");
         assert!(share >= 0.95, "{name}: top-1 agreement {share}");
         assert!(
