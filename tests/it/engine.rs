@@ -26,7 +26,12 @@ struct Bench {
 impl Bench {
     /// On the bundled reasoner.
     fn new() -> Bench {
-        Bench::open(s1_data::assets::REASONER.into(), None)
+        Bench::open(s1_data::assets::REASONER.into(), None, true)
+    }
+
+    /// As [`Bench::new`], one token at a time.
+    fn without_lookup() -> Bench {
+        Bench::open(s1_data::assets::REASONER.into(), None, false)
     }
 
     /// On random weights of an architecture.
@@ -34,13 +39,14 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
         std::fs::write(&path, tiny_gguf(arch, 7)).unwrap();
-        Bench::open(path, Some(folder))
+        Bench::open(path, Some(folder), true)
     }
 
-    fn open(path: PathBuf, folder: Option<tempfile::TempDir>) -> Bench {
+    fn open(path: PathBuf, folder: Option<tempfile::TempDir>, lookup: bool) -> Bench {
         let (engine, events) = s1_engine::start(LoadOptions {
             path,
             context: Some(512),
+            lookup,
             ..LoadOptions::default()
         })
         .unwrap();
@@ -343,6 +349,65 @@ fn a_probe_answers_and_leaves_no_trace() {
     b.send(Command::Probe(2, None));
     b.until(|b, _| b.probes.len() == 2);
     assert_eq!(b.probes[1], again);
+}
+
+/// A user would lose: the model's own words where the engine had computed ahead when something came
+/// between: a probe, a pause, a step, a branch.
+#[test]
+fn what_is_computed_ahead_survives_no_interruption() {
+    let repeating = |probe_every| {
+        let mut request = request(330);
+        request.policy.min_thinking = 320;
+        request.probe_every = probe_every;
+        request
+    };
+    let mut plain = Bench::without_lookup();
+    plain.start(0, repeating(None), true);
+    plain.until_stopped(0);
+    let whole = plain.lanes[0].tokens.clone();
+    assert_eq!(plain.lanes[0].speed.drafted, 0);
+
+    let mut b = Bench::new();
+    for (lane, probe_every) in [(0, None), (1, Some(1)), (2, Some(3))] {
+        b.start(lane, repeating(probe_every), true);
+        b.until_stopped(lane);
+        assert_same(&b.lanes[lane].tokens, &whole);
+    }
+    // How much depends on what it costs.
+    assert!(b.lanes[0].speed.drafted > 0);
+
+    // Paused again and again, with a step in between.
+    b.start(3, repeating(None), true);
+    let (mut told, mut steps) = (0, 0);
+    b.until(|b, event| {
+        match event {
+            Event::Tokens(3, delta) => {
+                told += delta.tokens.len();
+                if told > 10 * (steps + 1) {
+                    steps += 1;
+                    b.send(Command::Pause(3));
+                }
+            }
+            Event::State(3, LaneState::Paused) => {
+                b.send(Command::Step(3, Until::Tokens(1)));
+                b.send(Command::Step(3, Until::End));
+            }
+            _ => {}
+        }
+        matches!(event, Event::State(3, LaneState::Stopped(_)))
+    });
+    assert_same(&b.lanes[3].tokens, &whole);
+
+    // A branch and what it leaves both go on.
+    b.send(Command::Fork {
+        from: 3,
+        to: 4,
+        at: 200,
+    });
+    b.until_paused(4);
+    b.send(Command::Step(4, Until::End));
+    b.until_stopped(4);
+    assert_same(&b.lanes[4].tokens, &whole[200..]);
 }
 
 #[test]

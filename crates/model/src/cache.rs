@@ -18,8 +18,8 @@ use super::kernels::kv::{CacheShape, LaneCache};
 pub struct Cache {
     layers: Layers,
     len: usize,
-    /// Tokens from the first on whose keys and values are there still, though they may not count.
-    written: usize,
+    /// Tokens behind these that were set aside.
+    aside: usize,
     capacity: usize,
 }
 
@@ -65,7 +65,7 @@ impl Cache {
         Ok(Self {
             layers,
             len: 0,
-            written: 0,
+            aside: 0,
             capacity,
         })
     }
@@ -89,13 +89,22 @@ impl Cache {
     /// length changes nothing.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+        self.aside = 0;
     }
 
-    /// Takes the next tokens back in that were forgotten, if nothing was computed since.
+    /// Forgets the last tokens, but so that [`Cache::restore`] can take them back in, until something
+    /// else is computed or forgotten.
+    pub fn set_aside(&mut self, tokens: usize) {
+        self.aside = tokens.min(self.len);
+        self.len -= self.aside;
+    }
+
+    /// Takes in the next of the tokens that were set aside; whether there are so many.
     pub fn restore(&mut self, tokens: usize) -> bool {
-        let there = self.written - self.len >= tokens;
+        let there = self.aside >= tokens;
         if there {
             self.len += tokens;
+            self.aside -= tokens;
         }
         there
     }
@@ -125,7 +134,7 @@ impl Cache {
         Ok(Cache {
             layers,
             len,
-            written: len,
+            aside: 0,
             capacity,
         })
     }
@@ -138,9 +147,13 @@ impl Cache {
         }
     }
 
+    /// To be called before anything is computed, which writes over what was set aside.
+    pub(super) fn begin(&mut self) {
+        self.aside = 0;
+    }
+
     /// The CPU's cache, ready for so many more tokens.
     pub(super) fn host(&mut self, tokens: usize) -> Result<&mut LaneCache> {
-        self.written = self.len;
         match &mut self.layers {
             Layers::Host(lane) => {
                 lane.prepare(self.len..self.len + tokens)?;
@@ -160,6 +173,5 @@ impl Cache {
     /// Counts tokens whose keys and values have been written to every layer.
     pub(super) fn advance(&mut self, tokens: usize) {
         self.len = self.len.saturating_add(tokens).min(self.capacity);
-        self.written = self.len;
     }
 }

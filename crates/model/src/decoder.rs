@@ -169,6 +169,7 @@ impl Decoder {
         want: Logits,
     ) -> Result<Vec<Vec<f32>>> {
         let spans = self.check(lanes)?;
+        lanes.iter_mut().for_each(|(cache, _)| cache.begin());
         let ids: Vec<u32> = lanes
             .iter()
             .flat_map(|(_, tokens)| tokens.iter().copied())

@@ -163,6 +163,29 @@ fn candles_tensors_give_the_same_logits() {
     }
 }
 
+/// A user would lose: the right words after a probe, or after a draft that was not taken.
+#[test]
+fn what_was_set_aside_is_taken_in_again_unless_something_was_computed() {
+    let decoder = decoder("llama");
+    let ids = tokens(8, 30);
+    let expected = fresh(&decoder, &ids);
+    let mut cache = decoder.new_cache(64).unwrap();
+    run(&decoder, &mut cache, &ids[..20], Logits::None);
+    cache.set_aside(6);
+    assert_eq!(cache.len(), 14);
+    assert!(cache.restore(2) && cache.restore(1) && !cache.restore(4));
+    let rows = run(&decoder, &mut cache, &ids[17..], Logits::All);
+    assert_close(&rows, &expected[17..], "restored");
+    assert!(!cache.restore(1));
+    // What is computed writes over it, and what is forgotten ends it.
+    cache.set_aside(6);
+    run(&decoder, &mut cache, &[1, 2], Logits::None);
+    assert!(!cache.restore(1));
+    cache.set_aside(6);
+    cache.truncate(4);
+    assert!(!cache.restore(1));
+}
+
 #[test]
 fn a_window_hides_what_lies_before_it() {
     // One windowed layer only: what is more than a window back cannot reach the logits at all.

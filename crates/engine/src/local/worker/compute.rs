@@ -94,7 +94,7 @@ impl Worker<'_> {
                     take_logits(&self.model, sequence, take, own);
                     let place = sequence.len();
                     if let Some(cache) = &mut sequence.cache {
-                        cache.truncate(place - sequence.pending.len());
+                        cache.set_aside(ids.len() - take);
                     }
                     sequence.lookup.keep(place + 1, &ids[take..], later);
                     if busy.len() == 1 && take == 1 {
