@@ -11,8 +11,8 @@
 //! number of threads.
 //!
 //! Measured against rayon (`benches/threads.rs`, tokens per second of decoding on two cores, the
-//! best of seven): with one thread there is no difference; with two SmolLM2-135M writes 349 against
-//! 235. Models whose loops are too short to share are computed by one thread either way.
+//! best of seven): with one thread there is no difference; with two SmolLM2-135M writes 496 against
+//! 271. Models whose loops are too short to share are computed by one thread either way.
 //!
 //! Not here: which loops are worth it; a caller only says what an item costs.
 
