@@ -123,6 +123,54 @@ fn rotate_all(layout: RopeLayout, cos: &[f32], sin: &[f32], head: &mut [f32]) {
     }
 }
 
+/// Numbers of which [`maxima`] gives one.
+pub const GROUP: usize = 64;
+
+#[inline(always)]
+fn group_maxima(numbers: &[f32], out: &mut [f32]) {
+    for (group, out) in numbers.chunks(GROUP).zip(out) {
+        let mut maxima = [f32::NEG_INFINITY; 16];
+        let (chunks, rest) = group.as_chunks::<16>();
+        for chunk in chunks {
+            for (max, number) in maxima.iter_mut().zip(chunk) {
+                *max = max.max(*number);
+            }
+        }
+        *out = (maxima.iter().chain(rest)).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    }
+}
+
+#[inline(always)]
+fn moments_all(logits: &[f32], max: f32) -> (f64, f64) {
+    /// Terms that are added in single precision.
+    const RUN: usize = 1024;
+    let (mut sum, mut weighted) = (0f64, 0f64);
+    for run in logits.chunks(RUN) {
+        let (mut sums, mut products) = ([0f32; 16], [0f32; 16]);
+        let mut add = |lane: usize, logit: f32| {
+            // Far below the largest the term vanishes; also for what is not a number, which `max`
+            // passes over and `clamp` would not.
+            let bounded = (logit - max).max(-100.0);
+            let distance = bounded.min(0.0);
+            let term = exp(distance);
+            sums[lane] += term;
+            products[lane] += term * distance;
+        };
+        let (chunks, rest) = run.as_chunks::<16>();
+        for chunk in chunks {
+            for (lane, logit) in chunk.iter().enumerate() {
+                add(lane, *logit);
+            }
+        }
+        for (lane, logit) in rest.iter().enumerate() {
+            add(lane, *logit);
+        }
+        sum += sums.iter().map(|x| f64::from(*x)).sum::<f64>();
+        weighted += products.iter().map(|x| f64::from(*x)).sum::<f64>();
+    }
+    (sum, weighted)
+}
+
 #[inline(always)]
 fn sum_all(numbers: &[u64]) -> u64 {
     let mut sums = [0u64; 64];
@@ -177,6 +225,14 @@ wide!(
 wide!(
     /// Turns the leading pairs of a head by the angles with these cosines and sines.
     pub rotate, rotate_all, (layout: RopeLayout, cos: &[f32], sin: &[f32], head: &mut [f32])
+);
+wide!(
+    /// The largest of each [`GROUP`] numbers, of those that are numbers.
+    pub maxima, group_maxima, (numbers: &[f32], out: &mut [f32])
+);
+wide!(
+    /// The sums of `e^d` and of `d · e^d` over the distances `d` to a row's largest logit.
+    pub softmax_moments, moments_all, (logits: &[f32], max: f32) -> (f64, f64)
 );
 wide!(
     /// The sum of whole groups of 64 numbers: it takes as long as reading them.

@@ -1,5 +1,7 @@
 //! What a row of logits says as probabilities: entropy, the best tokens, any token's share.
 
+use crate::kernels::elementwise;
+
 /// The log-probabilities of one position over the real vocabulary.
 ///
 /// Computed from the raw logits, before any filter: what the model believes, not what the
@@ -19,23 +21,16 @@ impl<'a> LogitsRow<'a> {
     /// Reads `logits` of ids below `vocab`; keeps the `top` best.
     pub fn new(logits: &'a [f32], vocab: usize, top: usize) -> Self {
         let logits = &logits[..vocab.min(logits.len())];
-        let best = logits
-            .iter()
-            .copied()
-            .map(number)
-            .fold(f32::NEG_INFINITY, f32::max);
+        let mut maxima = vec![0.0; logits.len().div_ceil(elementwise::GROUP)];
+        elementwise::maxima(logits, &mut maxima);
+        let best = maxima.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let best = number(best);
         // With d the distance to the best logit, p = e^d / sum(e^d), and so the entropy
         // -sum(p ln p) = ln sum(e^d) - sum(e^d d) / sum(e^d).
-        let (mut sum, mut weighted) = (0f64, 0f64);
-        for &logit in logits {
-            let distance = number(logit) - best;
-            // Below this the term vanishes in a double; also true for what is not a number.
-            if distance > -60.0 {
-                let term = f64::from(distance.exp());
-                sum += term;
-                weighted += term * f64::from(distance);
-            }
-        }
+        let (sum, weighted) = match best > f32::NEG_INFINITY {
+            true => elementwise::softmax_moments(logits, best),
+            false => (0.0, 0.0),
+        };
         let possible = sum > 0.0;
         let mut row = Self {
             logits,
@@ -52,7 +47,7 @@ impl<'a> LogitsRow<'a> {
             top: Vec::new(),
         };
         row.top = row
-            .best(top)
+            .best(top, &maxima)
             .into_iter()
             .map(|id| (id, row.logprob(id)))
             .collect();
@@ -69,19 +64,28 @@ impl<'a> LogitsRow<'a> {
         (f64::from(logit) - self.log_sum) as f32
     }
 
-    /// The ids of the `k` largest logits in one pass: most rows of a large vocabulary fail the
-    /// comparison with the worst one kept.
-    fn best(&self, k: usize) -> Vec<u32> {
+    /// The ids of the `k` largest logits in one pass: most groups of a large vocabulary have no
+    /// logit above the worst one kept.
+    fn best(&self, k: usize, maxima: &[f32]) -> Vec<u32> {
         let k = k.min(self.logits.len());
         let mut kept: Vec<(f32, u32)> = Vec::with_capacity(k + 1);
-        for (id, &logit) in self.logits.iter().enumerate() {
-            let logit = number(logit);
-            if kept.len() == k && kept.last().is_none_or(|worst| logit <= worst.0) {
+        let worse = |kept: &[(f32, u32)], logit: f32| {
+            kept.len() == k && kept.last().is_none_or(|worst| logit <= worst.0)
+        };
+        let groups = self.logits.chunks(elementwise::GROUP).zip(maxima);
+        for (group, (logits, &max)) in groups.enumerate() {
+            if worse(&kept, number(max)) {
                 continue;
             }
-            let place = kept.partition_point(|better| better.0 >= logit);
-            kept.insert(place, (logit, id as u32));
-            kept.truncate(k);
+            for (i, &logit) in logits.iter().enumerate() {
+                let logit = number(logit);
+                if !worse(&kept, logit) {
+                    let place = kept.partition_point(|better| better.0 >= logit);
+                    let id = group * elementwise::GROUP + i;
+                    kept.insert(place, (logit, id as u32));
+                    kept.truncate(k);
+                }
+            }
         }
         kept.into_iter().map(|(_, id)| id).collect()
     }
