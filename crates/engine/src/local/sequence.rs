@@ -287,7 +287,7 @@ impl Sequence {
     pub fn is_busy(&self) -> bool {
         !self.waiting
             && (matches!(self.state, LaneState::Prefill | LaneState::Running)
-                || (self.probe_wanted.is_some() && self.is_ready()))
+                || self.probe_wanted.is_some())
     }
 
     /// Whether it writes, or will once it has read what it has to.

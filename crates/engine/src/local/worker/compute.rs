@@ -149,6 +149,7 @@ impl Worker<'_> {
             return Ok(());
         }
         self.retire_caches();
+        self.leave_other_questions(id);
         let Some(sequence) = self.sequences.get(&id) else {
             return Ok(());
         };
@@ -176,6 +177,21 @@ impl Worker<'_> {
             sequence.cache = Some(cache);
         }
         Ok(())
+    }
+
+    /// Gives up the caches of what does not run and belongs to another question than a sequence that
+    /// is about to have one: the memory is that one's. Batches see to theirs themselves.
+    fn leave_other_questions(&mut self, id: LaneId) {
+        let Some(prompt) = self.sequences.get(&id).map(|s| s.prompt.clone()) else {
+            return;
+        };
+        let idle = self.sequences.iter().filter(|(id, s)| {
+            let other = s.batch.is_none() && s.cache.is_some() && s.prompt != prompt;
+            other && !s.is_busy() && !self.is_source(**id)
+        });
+        for id in idle.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.sequences.entry(id).and_modify(Sequence::give_up_cache);
+        }
     }
 
     /// Gives up the caches of sequences that have not run for the longest time.
@@ -207,3 +223,6 @@ fn take_logits(model: &Loaded, sequence: &mut Sequence, take: usize, mut own: Ve
         scores::fill(model, row, token.phase, token);
     }
 }
+
+#[cfg(test)]
+mod tests;

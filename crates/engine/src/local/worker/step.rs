@@ -33,7 +33,13 @@ impl Worker<'_> {
             Err((id, error)) => {
                 self.events.notice(id, error)?;
                 return match self.sequences.get_mut(&id) {
-                    Some(sequence) => self.events.set_state(sequence, LaneState::Paused),
+                    Some(sequence) => {
+                        sequence.probe_wanted = None;
+                        match sequence.has_stopped() {
+                            true => Ok(()),
+                            false => self.events.set_state(sequence, LaneState::Paused),
+                        }
+                    }
                     None => Ok(()),
                 };
             }
@@ -152,10 +158,10 @@ impl Worker<'_> {
             return Ok(0);
         };
         let reading = sequence.state == LaneState::Prefill;
-        let count = if reading {
-            &mut sequence.clock.prefill
-        } else {
-            &mut sequence.clock.decode
+        // One that rests reads what a probe needs.
+        let count = match sequence.state {
+            LaneState::Running => &mut sequence.clock.decode,
+            _ => &mut sequence.clock.prefill,
         };
         count.0 += tokens;
         count.1 += spent;
