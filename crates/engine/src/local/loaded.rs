@@ -130,7 +130,7 @@ pub const MODEL: &[Param<LoadOptions>] = &[
         .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\""),
     param!(LoadOptions.lookup, Switch)
         .named("Lookup", "true|false")
-    .help("Compute several tokens at once where the text repeats itself; what is written is the same."),
+        .help("Compute several tokens at once where the text repeats itself; what is written is the same."),
     param!(
         "family",
         Access::Choice(
