@@ -294,7 +294,7 @@ fn forced(tokens: &[Token]) -> Vec<Forced> {
             _ => runs.push(Forced {
                 position,
                 reason,
-                text: token.text.clone(),
+                text: token.text.to_string(),
             }),
         }
         open = true;

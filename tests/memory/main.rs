@@ -1,7 +1,8 @@
-//! Files from strangers: whatever is in one, it takes no more memory than it justifies. A process
-//! of its own, as the allocator counts what all of it holds.
+//! What takes memory: files from strangers, which take no more than they justify, and long thoughts.
+//! A process of its own, as the allocator counts what all of it holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod gguf;
 mod measure;
 mod template;
+mod trace;

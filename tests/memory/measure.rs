@@ -49,3 +49,10 @@ pub fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let value = work();
     (value, PEAK.load(Relaxed).saturating_sub(before))
 }
+
+/// Bytes that what `work` returns holds.
+pub fn held_by<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = LIVE.load(Relaxed);
+    let value = work();
+    (value, LIVE.load(Relaxed).saturating_sub(before))
+}

@@ -5,7 +5,9 @@
 //! written reaches everybody who keeps a trace as [`Delta`]s, which [`Trace::apply`] takes in.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
@@ -93,9 +95,48 @@ impl Reason {
 pub struct Alternative {
     pub id: u32,
     /// What the token would add to the text (lossy where it is part of a character).
-    pub text: String,
+    pub text: CompactString,
     /// Natural-log probability over the whole vocabulary, before temperature.
     pub logprob: f32,
+}
+
+/// The most probable tokens of a position, best first. They are most of what a token takes, so all
+/// copies of a token (the engine's, the screen's, those of its branches) share them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Alternative>", into = "Vec<Alternative>")]
+pub struct Alternatives(Arc<[Alternative]>);
+
+impl Alternatives {
+    /// Changes them, for this copy alone.
+    pub fn make_mut(&mut self) -> &mut [Alternative] {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl Deref for Alternatives {
+    type Target = [Alternative];
+
+    fn deref(&self) -> &[Alternative] {
+        &self.0
+    }
+}
+
+impl From<Vec<Alternative>> for Alternatives {
+    fn from(alternatives: Vec<Alternative>) -> Alternatives {
+        Alternatives(alternatives.into())
+    }
+}
+
+impl From<Alternatives> for Vec<Alternative> {
+    fn from(alternatives: Alternatives) -> Vec<Alternative> {
+        alternatives.to_vec()
+    }
+}
+
+impl FromIterator<Alternative> for Alternatives {
+    fn from_iter<I: IntoIterator<Item = Alternative>>(alternatives: I) -> Alternatives {
+        Alternatives(alternatives.into_iter().collect())
+    }
 }
 
 /// One token of a trace.
@@ -103,8 +144,9 @@ pub struct Alternative {
 pub struct Token {
     pub id: u32,
     /// The characters this token completed. A character split over several tokens belongs to the
-    /// last of them, so that the texts of a trace concatenate to valid text.
-    pub text: String,
+    /// last of them, so that the texts of a trace concatenate to valid text. A text of up to 24
+    /// bytes is held in place: a long trace is not thousands of small pieces of memory.
+    pub text: CompactString,
     pub origin: Origin,
     /// Thinking or answer. The end-of-thinking delimiter belongs to the answer.
     pub phase: Phase,
@@ -118,12 +160,12 @@ pub struct Token {
     /// end-of-thinking and end-of-turn tokens). In the answer: that it would have ended its turn.
     pub p_end: f32,
     /// The most probable tokens at this position, best first.
-    pub top: Vec<Alternative>,
+    pub top: Alternatives,
 }
 
 impl Token {
     /// A sampled token whose scores are not known.
-    pub fn new(id: u32, text: impl Into<String>, phase: Phase) -> Token {
+    pub fn new(id: u32, text: impl Into<CompactString>, phase: Phase) -> Token {
         Token {
             id,
             text: text.into(),
@@ -133,7 +175,7 @@ impl Token {
             logprob: 0.0,
             entropy: 0.0,
             p_end: 0.0,
-            top: Vec::new(),
+            top: Alternatives::default(),
         }
     }
 
@@ -164,27 +206,63 @@ impl From<Vec<Token>> for Delta {
 
 /// The tokens that one sequence has written so far. It changes by [`Delta`]s alone.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trace(Vec<Token>);
+pub struct Trace {
+    tokens: Vec<Token>,
+    counts: Counts,
+}
+
+/// What every frame of a screen asks of a trace, counted as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    thinking: usize,
+    waits: usize,
+}
+
+impl Counts {
+    fn of(tokens: &[Token]) -> Counts {
+        Counts {
+            thinking: thinking_tokens(tokens),
+            waits: wait_positions(tokens, ALL_WAITS).len(),
+        }
+    }
+}
 
 impl Trace {
     /// Writes a delta. Returns the index of the first token that is not as it was before; where
     /// `drop` or `relabel` reach further than the trace, they mean all of it.
     pub fn apply(&mut self, delta: &Delta) -> usize {
-        let kept = self.0.len().saturating_sub(delta.drop);
-        self.0.truncate(kept);
+        let kept = self.tokens.len().saturating_sub(delta.drop);
+        self.tokens.truncate(kept);
         let first = kept.saturating_sub(delta.relabel);
-        for token in &mut self.0[first..] {
+        for token in &mut self.tokens[first..] {
             token.phase = Phase::Answer;
             token.reason = Some(Reason::NaturalEnd);
         }
-        self.0.extend_from_slice(&delta.tokens);
+        self.tokens.extend_from_slice(&delta.tokens);
+        self.counts = match (delta.drop, delta.relabel) {
+            (0, 0) => Counts {
+                thinking: self.counts.thinking + thinking_tokens(&delta.tokens),
+                waits: self.counts.waits + waits_from(&self.tokens, kept, ALL_WAITS).count(),
+            },
+            _ => Counts::of(&self.tokens),
+        };
         first
     }
 
     /// The last `n` tokens, to fill in scores that became known after they were written.
     pub fn last_mut(&mut self, n: usize) -> &mut [Token] {
-        let from = self.0.len().saturating_sub(n);
-        &mut self.0[from..]
+        let from = self.tokens.len().saturating_sub(n);
+        &mut self.tokens[from..]
+    }
+
+    /// Number of thinking tokens, as [`thinking_tokens`] counts them.
+    pub fn thinking(&self) -> usize {
+        self.counts.thinking
+    }
+
+    /// Number of waits of anybody.
+    pub fn waits(&self) -> usize {
+        self.counts.waits
     }
 }
 
@@ -192,13 +270,14 @@ impl Deref for Trace {
     type Target = [Token];
 
     fn deref(&self) -> &[Token] {
-        &self.0
+        &self.tokens
     }
 }
 
 impl From<Vec<Token>> for Trace {
     fn from(tokens: Vec<Token>) -> Trace {
-        Trace(tokens)
+        let counts = Counts::of(&tokens);
+        Trace { tokens, counts }
     }
 }
 
@@ -228,7 +307,16 @@ impl StopReason {
 /// The positions where an attempt to end was replaced: where a wait text begins, or where an end was
 /// ignored without one. `reasons` tells whose waits count.
 pub fn wait_positions(tokens: &[Token], reasons: &[Reason]) -> Vec<usize> {
-    let begins = |i: usize| {
+    waits_from(tokens, 0, reasons).collect()
+}
+
+/// The [`wait_positions`] from token `from` on.
+fn waits_from<'a>(
+    tokens: &'a [Token],
+    from: usize,
+    reasons: &'a [Reason],
+) -> impl Iterator<Item = usize> + 'a {
+    let begins = move |&i: &usize| {
         let Some(reason) = tokens[i].reason.filter(|r| reasons.contains(r)) else {
             return false;
         };
@@ -239,7 +327,7 @@ pub fn wait_positions(tokens: &[Token], reasons: &[Reason]) -> Vec<usize> {
             _ => i == 0 || tokens[i - 1].reason != Some(reason),
         }
     };
-    (0..tokens.len()).filter(|&i| begins(i)).collect()
+    (from..tokens.len()).filter(begins)
 }
 
 /// Waits of the policy, for [`wait_positions`].
@@ -312,5 +400,42 @@ mod tests {
             ..ids(&[7]).into()
         };
         assert_eq!((trace.apply(&all), written(&trace)), (0, vec![7]));
+    }
+
+    #[test]
+    fn what_is_counted_along_the_way_is_what_a_count_of_all_of_it_says() {
+        let mut trace = Trace::default();
+        let wait = |reason| Token {
+            reason: Some(reason),
+            ..token(1)
+        };
+        let write = |tokens: Vec<Token>| Delta::from(tokens);
+        let back = |drop, relabel| Delta {
+            drop,
+            relabel,
+            tokens: vec![token(2)],
+        };
+        let answer = Token::new(3, "x", Phase::Answer);
+        let deltas = [
+            write(vec![token(0), wait(Reason::Wait)]),
+            // The text goes on: still one wait.
+            write(vec![wait(Reason::Wait), token(1)]),
+            write(vec![wait(Reason::EndIgnored), wait(Reason::EndIgnored)]),
+            write(vec![wait(Reason::UserWait)]),
+            back(3, 1),
+            write(vec![answer]),
+            back(9, 0),
+        ];
+        let mut counts = Vec::new();
+        for delta in deltas {
+            trace.apply(&delta);
+            let whole = Trace::from(trace.to_vec());
+            assert_eq!(trace, whole);
+            counts.push((trace.thinking(), trace.waits()));
+        }
+        assert_eq!(
+            counts,
+            [(2, 1), (4, 1), (6, 3), (7, 4), (4, 1), (4, 1), (1, 0)]
+        );
     }
 }

@@ -8,7 +8,7 @@
 use crate::answer::FinalAnswer;
 use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
-use s1_core::trace::{POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
+use s1_core::trace::{Alternatives, POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
 use s1_core::view::LaneView;
 use s1_store::run::{NewRow, Row, RunSettings, Sample};
 
@@ -102,7 +102,7 @@ pub fn finish(
         let mut tokens = lane.tokens.to_vec();
         for token in &mut tokens {
             // Not stored, and in the way of seeing what two traces share.
-            token.top = Vec::new();
+            token.top = Alternatives::default();
         }
         let at = distinct.iter().position(|other| *other == tokens);
         let at = at.unwrap_or_else(|| {

@@ -8,7 +8,7 @@
 use anyhow::{Result, bail};
 use half::f16;
 
-use s1_core::trace::{Origin, Phase, Reason, Token};
+use s1_core::trace::{Alternatives, Origin, Phase, Reason, Token};
 
 const VERSION: u8 = 1;
 
@@ -100,10 +100,10 @@ pub(super) fn read_tokens(mut bytes: &[u8]) -> Result<Vec<Token>> {
             };
         }
         let length = usize::try_from(read_number(&mut bytes)?)?;
-        let text = String::from_utf8(take(&mut bytes, length)?.to_vec())?;
+        let text = str::from_utf8(take(&mut bytes, length)?)?;
         tokens.push(Token {
             id,
-            text,
+            text: text.into(),
             origin: match flags & 3 {
                 0 => Origin::Sampled,
                 1 => Origin::Forced,
@@ -118,7 +118,7 @@ pub(super) fn read_tokens(mut bytes: &[u8]) -> Result<Vec<Token>> {
             logprob: scores[0],
             entropy: scores[1],
             p_end: scores[2],
-            top: Vec::new(),
+            top: Alternatives::default(),
         });
     }
     Ok(tokens)
@@ -169,7 +169,7 @@ mod tests {
             logprob: -1.5,
             entropy: 0.25,
             p_end: 1.0,
-            top: vec![],
+            top: Alternatives::default(),
         }
     }
 

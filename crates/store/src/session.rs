@@ -216,8 +216,10 @@ impl Document {
                 fix(&mut token.logprob, f32::MIN);
                 fix(&mut token.entropy, 0.0);
                 fix(&mut token.p_end, 0.0);
-                for alternative in &mut token.top {
-                    fix(&mut alternative.logprob, f32::MIN);
+                if token.top.iter().any(|a| !a.logprob.is_finite()) {
+                    for alternative in token.top.make_mut() {
+                        fix(&mut alternative.logprob, f32::MIN);
+                    }
                 }
             }
         }

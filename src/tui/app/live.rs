@@ -9,7 +9,7 @@ use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::GradedAnswer;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{Command, Event, LaneId, LaneState, Request};
-use s1_core::trace::{ALL_WAITS, Phase, Token, phase_text, wait_positions};
+use s1_core::trace::{Phase, Token, phase_text};
 use s1_core::tree::{self, Branch, BranchId, Fork, Tree};
 use s1_core::view::{Change, LaneView};
 use s1_store::session::{Document, ModelCard};
@@ -241,7 +241,7 @@ impl Live {
 
     /// Waits that stand in the branch on screen.
     pub fn waits(&self) -> usize {
-        wait_positions(&self.lane().tokens, ALL_WAITS).len()
+        self.lane().tokens.waits()
     }
 
     /// Makes a branch of the first `at` tokens of the branch on screen (of all where it has fewer),

@@ -22,7 +22,7 @@ use crate::tui::widgets::prose::prose;
 use crate::tui::widgets::trace::paint::{Paint, paint as paint_trace};
 use crate::tui::widgets::trace::{GradedAnswer, Heat};
 use s1_core::protocol::LaneState;
-use s1_core::trace::{Phase, thinking_tokens};
+use s1_core::trace::Phase;
 use s1_engine::catalog;
 use s1_lab::lanes::{Comparison, Lane, Source, Strategy};
 
@@ -332,7 +332,7 @@ fn phase(lane: &Lane, theme: &Theme) -> Line<'static> {
 /// where that is too long for `room` columns.
 fn counts(lane: &Lane, room: usize, theme: &Theme) -> Line<'static> {
     let run = &lane.run().lane;
-    let thinking = thinking_tokens(&run.tokens);
+    let thinking = run.tokens.thinking();
     let answer = run.tokens.len() - thinking;
     let short = format!("{thinking} + {answer}");
     let long = format!("{thinking} think · {answer} answer");

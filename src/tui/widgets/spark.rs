@@ -14,15 +14,13 @@ pub fn bucket(values: usize, width: usize) -> usize {
 }
 
 /// The largest value of each bucket; what is no number counts as 0.
-pub fn buckets(values: impl ExactSizeIterator<Item = f32>, width: usize) -> Vec<f32> {
+pub fn buckets(mut values: impl ExactSizeIterator<Item = f32>, width: usize) -> Vec<f32> {
     let size = bucket(values.len(), width);
-    let mut out: Vec<f32> = Vec::with_capacity(width);
-    for (i, value) in values.enumerate() {
-        let value = if value.is_finite() { value } else { 0.0 };
-        match out.last_mut().filter(|_| i % size != 0) {
-            Some(last) => *last = last.max(value),
-            None => out.push(value),
-        }
+    let finite = |value: f32| if value.is_finite() { value } else { 0.0 };
+    let mut out = Vec::with_capacity(width);
+    while let Some(first) = values.next() {
+        let rest = values.by_ref().take(size - 1);
+        out.push(rest.map(finite).fold(finite(first), f32::max));
     }
     out
 }

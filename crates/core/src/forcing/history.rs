@@ -44,7 +44,7 @@ impl Machine {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back((token.id, token.text.clone()));
+        self.recent.push_back((token.id, token.text.to_string()));
         let before = self.loops.found();
         self.loops.push(token.id);
         self.loops.found().filter(|_| before.is_none())

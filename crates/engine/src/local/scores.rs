@@ -27,7 +27,7 @@ pub(super) fn fill(model: &Loaded, logits: &[f32], phase: Phase, token: &mut Tok
         .iter()
         .map(|&(id, logprob)| Alternative {
             id,
-            text: String::from_utf8_lossy(model.tokenizer.token_bytes(id)).into_owned(),
+            text: String::from_utf8_lossy(model.tokenizer.token_bytes(id)).into(),
             logprob,
         })
         .collect();

@@ -7,7 +7,7 @@ fn document() -> Document {
     let mut tree = Tree::new();
     let token = |i: u32| Token {
         id: i,
-        text: format!(" {i} \u{1b}[0m 漢"),
+        text: format!(" {i} \u{1b}[0m 漢").into(),
         origin: Origin::Sampled,
         phase: Phase::Thinking,
         reason: None,
@@ -18,7 +18,8 @@ fn document() -> Document {
             id: i,
             text: "x".into(),
             logprob: -0.5,
-        }],
+        }]
+        .into(),
     };
     let main = tree.get_mut(0).unwrap();
     main.tokens = (0..6).map(token).collect();

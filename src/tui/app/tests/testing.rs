@@ -156,7 +156,7 @@ pub fn token(i: usize, text: &str, origin: Origin, phase: Phase, reason: Option<
         } else {
             0.01 + wave * 0.06
         },
-        top,
+        top: top.into(),
     }
 }
 

@@ -85,7 +85,8 @@ impl Dice {
         }
         token.entropy = numbers[self.roll(numbers.len())];
         token.p_end = numbers[self.roll(numbers.len())];
-        token.top.truncate(self.roll(6));
+        let considered = self.roll(6);
+        token.top = token.top.iter().take(considered).cloned().collect();
         token
     }
     /// Trainings as a damaged database, or another program, may tell of them.

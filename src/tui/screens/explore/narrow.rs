@@ -11,7 +11,6 @@ use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::overlay::fitting;
 use crate::tui::widgets::probes;
 use crate::tui::widgets::trace::grade_sign;
-use s1_core::trace::thinking_tokens;
 
 /// Columns of the gauge.
 const GAUGE: usize = 8;
@@ -21,7 +20,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let lane = live.lane();
     let tokens = &live.lane().tokens;
-    let thinking = thinking_tokens(tokens);
+    let thinking = tokens.thinking();
 
     let mut parts: Vec<Vec<Span>> = Vec::new();
     let budget = lane.budget.or(live.request.policy.max_thinking);

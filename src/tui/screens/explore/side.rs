@@ -15,7 +15,6 @@ use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::{ENTROPY_FULL, grade_sign};
 use crate::tui::widgets::{probes, spark};
-use s1_core::trace::thinking_tokens;
 
 mod token;
 
@@ -132,7 +131,7 @@ impl SideRows<'_> {
         let theme = self.app.theme();
         let lane = live.lane();
         let columns = usize::from(self.inner.width.saturating_sub(2));
-        let thinking = thinking_tokens(&live.lane().tokens);
+        let thinking = lane.tokens.thinking();
         let budget = lane.budget.or(live.request.policy.max_thinking);
 
         let mut line = vec![self.label("budget")];

@@ -17,7 +17,7 @@ use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::Heat;
 use crate::tui::widgets::trace::paint::{Paint, paint};
 use s1_core::protocol::LaneState;
-use s1_core::trace::{StopReason, thinking_tokens};
+use s1_core::trace::StopReason;
 
 pub fn draw(app: &App, places: &ExploreAreas, buf: &mut Buffer) {
     if places.panel.is_empty() {
@@ -80,7 +80,7 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
     let theme = app.theme();
     let lane = live.lane();
     let tokens = &live.lane().tokens;
-    let thinking = thinking_tokens(tokens);
+    let thinking = tokens.thinking();
     let answer = tokens.len() - thinking;
     let budget = match lane.budget.or(live.request.policy.max_thinking) {
         Some(budget) => format!("{} / {} tokens", grouped(thinking), grouped(budget)),

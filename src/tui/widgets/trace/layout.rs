@@ -75,16 +75,35 @@ pub struct TraceLine {
     first_piece: usize,
 }
 
-/// A run of one token on one line.
+/// A run of one token on one line. There is at least one for every token of a trace, so it is
+/// kept small; a trace of 4 GB of text would be cut off by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinePiece {
-    pub token: usize,
+    token: u32,
+    /// Where its text begins; it ends where the next one's does.
+    start: u32,
+    x: u16,
+    width: u16,
+}
+
+impl LinePiece {
+    pub fn token(&self) -> usize {
+        self.token as usize
+    }
+
     /// First column, counted from the line's indent.
-    pub x: usize,
+    pub fn x(&self) -> usize {
+        self.x.into()
+    }
+
     /// Columns; 0 for text that does not show (a line break, a space at a line's end).
-    pub width: usize,
-    start: usize,
-    end: usize,
+    pub fn width(&self) -> usize {
+        self.width.into()
+    }
+
+    fn start(&self) -> usize {
+        self.start as usize
+    }
 }
 
 /// The laid-out trace.
@@ -154,28 +173,30 @@ impl Layout {
 
     /// The pieces of a line, each with its text.
     pub fn pieces(&self, line: usize) -> impl Iterator<Item = (&LinePiece, &str)> {
-        self.pieces[self.piece_range(line)]
-            .iter()
-            .map(|p| (p, self.text.get(p.start..p.end).unwrap_or("")))
+        self.piece_range(line).map(|at| {
+            let piece = &self.pieces[at];
+            let text = self.text.get(piece.start()..self.text_end(at));
+            (piece, text.unwrap_or(""))
+        })
     }
 
     /// Line and column (counted from the line's indent) where a token begins to show, and its width
     /// there.
     pub fn find(&self, token: usize) -> Option<(usize, usize, usize)> {
-        let first = self.pieces.partition_point(|p| p.token < token);
+        let first = self.pieces.partition_point(|p| p.token() < token);
         let mut at = first;
         while self
             .pieces
             .get(at)
-            .is_some_and(|p| p.token == token && p.width == 0)
+            .is_some_and(|p| p.token() == token && p.width == 0)
         {
             at += 1;
         }
-        if self.pieces.get(at).is_none_or(|p| p.token != token) {
+        if self.pieces.get(at).is_none_or(|p| p.token() != token) {
             at = first;
         }
-        let piece = self.pieces.get(at).filter(|p| p.token == token)?;
-        Some((self.line_of_piece(at), piece.x, piece.width))
+        let piece = self.pieces.get(at).filter(|p| p.token() == token)?;
+        Some((self.line_of_piece(at), piece.x(), piece.width()))
     }
 
     /// The line that holds a place of the text.
@@ -190,8 +211,14 @@ impl Layout {
     pub fn token_at(&self, line: usize, x: usize) -> Option<usize> {
         let range = self.piece_range(line);
         let pieces = self.pieces.get(range)?;
-        let shown = pieces.iter().rev().find(|p| p.width > 0 && p.x <= x);
-        shown.or(pieces.first()).map(|p| p.token)
+        let shown = pieces.iter().rev().find(|p| p.width > 0 && p.x() <= x);
+        shown.or(pieces.first()).map(LinePiece::token)
+    }
+
+    /// Where a piece's text ends.
+    fn text_end(&self, piece: usize) -> usize {
+        let next = self.pieces.get(piece + 1);
+        next.map_or(self.text.len(), LinePiece::start)
     }
 
     fn piece_range(&self, line: usize) -> std::ops::Range<usize> {
@@ -247,7 +274,7 @@ impl Layout {
 
     fn cut_pieces(&mut self, first: usize) {
         if let Some(piece) = self.pieces.get(first) {
-            self.text.truncate(piece.start);
+            self.text.truncate(piece.start());
         }
         self.pieces.truncate(first);
     }
@@ -303,7 +330,7 @@ impl<'a> LineWriter<'a> {
                 }
             });
         }
-        if self.out.pieces.last().is_none_or(|p| p.token != i) {
+        if self.out.pieces.last().is_none_or(|p| p.token() != i) {
             self.piece(i, "", 0, true);
         }
     }
@@ -467,8 +494,8 @@ impl<'a> LineWriter<'a> {
             line.first_piece = piece;
         }
         for p in self.out.pieces.iter_mut().skip(piece) {
-            p.x = p.x.saturating_sub(x);
-            self.x = p.x + p.width;
+            p.x = p.x.saturating_sub(columns(x));
+            self.x = p.x() + p.width();
         }
         self.word = Some((piece, 0, start));
     }
@@ -498,26 +525,36 @@ impl<'a> LineWriter<'a> {
         }
         let start = self.out.text.len();
         self.out.text.push_str(text);
-        let end = self.out.text.len();
         let first = self.out.lines.last().map_or(0, |l| l.first_piece);
         let many = self.out.pieces.len() > first;
         match self.out.pieces.last_mut() {
             Some(last)
-                if many && !fresh && last.token == token && last.end - last.start == last.width =>
+                if many
+                    && !fresh
+                    && last.token() == token
+                    && start - last.start() == last.width() =>
             {
-                last.end = end;
-                last.width += width;
+                last.width = last.width.saturating_add(columns(width));
             }
             _ => self.out.pieces.push(LinePiece {
-                token,
-                x: self.x,
-                width,
-                start,
-                end,
+                token: place(token),
+                start: place(start),
+                x: columns(self.x),
+                width: columns(width),
             }),
         }
         self.x += width;
     }
+}
+
+/// Columns in the size that a piece keeps them in.
+fn columns(n: usize) -> u16 {
+    n.min(u16::MAX.into()) as u16
+}
+
+/// A place in the trace in the size that a piece keeps it in.
+fn place(n: usize) -> u32 {
+    n.min(u32::MAX as usize) as u32
 }
 
 #[cfg(test)]

@@ -141,28 +141,28 @@ fn draw_line(
     let mut users = false;
     let mut end = indent;
     for (piece, text) in layout.pieces(index) {
-        let Some(token) = tokens.get(piece.token) else {
+        let Some(token) = tokens.get(piece.token()) else {
             continue;
         };
-        let selected = view.cursor() == Some(piece.token);
+        let selected = view.cursor() == Some(piece.token());
         users |= token.origin == Origin::User;
         let mut style = token_style(token, how);
         if selected {
             style = style.patch(theme.cursor);
         }
-        let x = indent + piece.x;
-        if piece.width == 0 {
+        let x = indent + piece.x();
+        if piece.width() == 0 {
             if !text.is_empty() {
                 pen.accent(x, text);
             }
-        } else if text.len() == piece.width {
+        } else if text.len() == piece.width() {
             for (i, c) in text.chars().enumerate() {
                 pen.cell(x + i, c.encode_utf8(&mut [0; 4]), 1, style);
             }
         } else {
-            pen.cell(x, text, piece.width, style);
+            pen.cell(x, text, piece.width(), style);
         }
-        end = end.max(x + piece.width);
+        end = end.max(x + piece.width());
     }
     draw_invisible_cursor(view, tokens, theme, index, end, &mut pen);
     draw_gutter(line, layout.gutter(), users, theme, &mut pen);

@@ -194,16 +194,23 @@ impl Worker<'_> {
         }
     }
 
-    /// Gives up the caches of sequences that have not run for the longest time.
+    /// Gives up the caches of sequences that have not run for the longest time: those that rest hold
+    /// a context together at most. What one of them needs again it mostly shares with another.
     fn retire_caches(&mut self) {
-        let idle = self.sequences.iter();
-        let idle =
-            idle.filter(|(id, s)| !s.is_busy() && s.cache.is_some() && !self.is_source(**id));
-        let mut idle: Vec<(u64, LaneId)> = idle.map(|(&id, s)| (s.used, id)).collect();
-        idle.sort_unstable();
-        let surplus = idle.len().saturating_sub(IDLE_CACHES);
-        for (_, id) in idle.into_iter().take(surplus) {
-            self.sequences.entry(id).and_modify(Sequence::give_up_cache);
+        let mut idle: Vec<(u64, LaneId, usize)> = Vec::new();
+        for (&id, sequence) in &self.sequences {
+            let rests = !sequence.is_busy() && !self.is_source(id);
+            if let Some(cache) = sequence.cache.as_ref().filter(|_| rests) {
+                idle.push((sequence.used, id, cache.len()));
+            }
+        }
+        idle.sort_unstable_by(|a, b| b.cmp(a));
+        let mut held = 0;
+        for (i, (_, id, tokens)) in idle.into_iter().enumerate() {
+            held += tokens;
+            if i >= IDLE_CACHES || held > self.model.context {
+                self.sequences.entry(id).and_modify(Sequence::give_up_cache);
+            }
         }
     }
 }

@@ -231,7 +231,7 @@ mod model {
             };
             let own = own.iter().cloned().map(|token| Token {
                 // Not seen beside other lanes, and most of the file.
-                top: Vec::new(),
+                top: Default::default(),
                 ..token
             });
             Branch {

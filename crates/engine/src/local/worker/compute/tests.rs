@@ -125,6 +125,25 @@ fn the_next_question_has_the_memory_of_the_one_before() {
     assert!(b.worker.sequences.is_empty());
 }
 
+/// A user would lose: the machine's memory, to branches of a long thought that they left behind.
+#[test]
+fn branches_that_rest_hold_a_context_together() {
+    let mut b = Bench::new();
+    b.ask(0, "2+2?", 60);
+    for lane in 1..7 {
+        b.branch(lane - 1, lane, 50);
+    }
+    let length = |lane: &LaneId| b.worker.sequences[lane].cache.as_ref().unwrap().len();
+    let cached = b.cached();
+    let resting: usize = cached[..cached.len() - 1].iter().map(length).sum();
+    assert!(resting <= CONTEXT, "{resting} tokens at rest");
+    assert!(
+        resting > CONTEXT / 2,
+        "{resting}: more than need be was given up"
+    );
+    assert_eq!(cached[cached.len() - 1], 6, "those that ran last stay");
+}
+
 /// A user would lose: the answer to a key, at the question they have come back to.
 #[test]
 fn a_question_without_its_cache_is_probed_and_branched_all_the_same() {
