@@ -8,6 +8,7 @@
 mod dirs;
 pub mod file;
 pub mod settings;
+mod texts;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ use s1_engine::LoadOptions;
 
 pub use dirs::{Dirs, expand_home};
 pub use settings::set;
+pub use texts::Texts;
 
 /// Everything that can be set. `None` leaves the choice to the program.
 #[derive(Clone, Debug, PartialEq)]

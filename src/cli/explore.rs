@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::args::TuiArgs;
 use super::settings;
-use crate::config::Dirs;
+use crate::config::{Dirs, Texts};
 use crate::tui::app::Options;
 use crate::tui::app::train::form::FormDefaults;
 use crate::tui::keymap::Keymap;
@@ -30,6 +30,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
     let dirs = Dirs::of_user()?;
     let env = |name: &str| std::env::var(name).ok();
     let keymap = Keymap::load(&dirs)?;
+    let texts = Texts::load(&dirs)?;
     let first = config.theme.as_str();
     let mut themes = vec![Theme::load(first, &dirs)?.fit(env)];
     for name in Theme::names(&dirs) {
@@ -59,6 +60,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
                 ..config.request
             },
             keymap,
+            texts,
             themes,
             history: Vec::new(),
             model,

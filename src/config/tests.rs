@@ -1,6 +1,6 @@
 use super::*;
 use s1_core::delimiters::Family;
-use s1_core::forcing::{CutAt, OnLoop, Priming};
+use s1_core::forcing::{CutAt, Ending, OnLoop, Priming};
 use s1_model::device::DeviceChoice;
 
 mod doors;
@@ -80,6 +80,10 @@ fn every_key_reaches_its_place() {
         wait_text = "Hmm"
         min_thinking = 5
         cut_at = "sentence:24"
+ending = "message"
+ending_text = "Now."
+ending_before = 7
+mask_close = true
         final_answer = "on"
         answer_max = 64
         on_loop = "answer"
@@ -123,6 +127,10 @@ fn every_key_reaches_its_place() {
                     wait_text: "Hmm".into(),
                     min_thinking: 5,
                     cut_at: CutAt::Sentence { window: 24 },
+                    ending: Ending::Message,
+                    ending_text: "Now.".into(),
+                    ending_before: 7,
+                    mask_close: true,
                     final_answer: Priming::On,
                     answer_max: 64,
                     on_loop: OnLoop::Answer,
@@ -245,8 +253,8 @@ fn a_mistake_is_one_sentence_with_place_key_and_what_is_allowed() {
     let variable = Config::load(&dirs, None, env).unwrap_err().to_string();
     assert_eq!(
         variable,
-        "S1_TUI_CUT_AT must be \"token\", \"sentence\", or \"sentence:N\" with a window of N tokens, \
-         but is \"word\""
+        "S1_TUI_CUT_AT must be \"token\", \"sentence:N\", \"next-sentence:N\", \"ramp:P\" or \
+         \"rank:K:N\" (numbers may be left out), but is \"word\""
     );
 }
 

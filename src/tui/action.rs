@@ -99,6 +99,7 @@ actions! {
     WaitText, "wait_text", Steer, "wait text", "Choose the wait text";
     Cut, "cut", Steer, "cut", "Cut the thinking off: the model must answer with what it has";
     CutSentence, "cut_sentence", Steer, "cut at sentence", "Cut the thinking off at the end of the sentence";
+    WrapUp, "wrap_up", Steer, "wrap up", "Tell the thought to end, then end it as the settings say";
     Inject, "inject", Steer, "inject", "Type words into the thought";
     BudgetUp, "budget_up", Steer, "raise budget", "Raise the thinking budget";
     BudgetDown, "budget_down", Steer, "lower budget", "Lower the thinking budget";

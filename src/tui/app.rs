@@ -18,6 +18,7 @@ use super::screen::Screen;
 use super::theme::Theme;
 use super::widgets::help::Keys;
 use super::widgets::trace::Heat;
+use crate::config::Texts;
 
 pub mod areas;
 mod ask;
@@ -57,6 +58,8 @@ pub struct Options {
     /// What a question is asked with; its `question` is the text in the box at the start.
     pub request: Request,
     pub keymap: Keymap,
+    /// Texts to choose from.
+    pub texts: Texts,
     /// The themes to walk through; never empty in practice, a plain one otherwise.
     pub themes: Vec<Theme>,
     /// Questions of earlier runs, oldest first.
@@ -173,6 +176,7 @@ pub struct App {
     /// What the next question is asked with.
     pub request: Request,
     pub keymap: Keymap,
+    texts: Texts,
     themes: Vec<Theme>,
     theme: usize,
     pub model: Model,
@@ -233,6 +237,7 @@ impl App {
                 ..options.request
             },
             keymap: options.keymap,
+            texts: options.texts,
             themes,
             theme: 0,
             model: match options.model {

@@ -103,6 +103,46 @@ fn waits_and_budgets_act_together() {
     assert_eq!(out["forced"].as_array().unwrap().len(), 0);
 }
 
+/// A user would lose: an end of thinking that comes as they chose it, on a real model.
+#[test]
+fn a_thought_ends_as_it_is_told_to() {
+    let home = Home::new();
+    let ended = |more: &[&str]| {
+        let out = ask(&home, &[&["--max-thinking", "20"], more].concat());
+        let forced = out["forced"].as_array().unwrap().clone();
+        let of = |key: &str| -> Vec<String> {
+            let all = forced.iter().map(|f| f[key].as_str().unwrap().to_owned());
+            all.collect()
+        };
+        let thinking = out["thinking_tokens"].as_u64().unwrap();
+        (thinking, of("reason"), of("text").concat())
+    };
+    let (thinking, reasons, text) = ended(&["--ending", "message", "--ending-text", "so: "]);
+    assert_eq!(
+        (thinking, reasons.join(" ").as_str()),
+        (20, "message budget")
+    );
+    assert!(text.starts_with("so: \n</think>"), "{text:?}");
+    let (thinking, reasons, text) = ended(&["--ending", "newline"]);
+    assert_eq!((thinking, reasons.join(" ").as_str()), (20, "budget"));
+    assert!(text.contains("</think>"), "{text:?}");
+    let (thinking, ..) = ended(&["--cut-at", "next-sentence:30"]);
+    assert!((20..=50).contains(&thinking), "{thinking}");
+    // Among so many, the end always is.
+    let (thinking, reasons, _) = ended(&["--cut-at", "rank:1000:30"]);
+    assert_eq!((thinking, reasons.join(" ").as_str()), (20, "budget"));
+    // Among one it would be the model's own choice, which is to think on here.
+    let (thinking, ..) = ended(&["--cut-at", "rank:1:7"]);
+    assert_eq!(thinking, 27);
+    let drawn = ["--temp", "1", "--seed", "3", "--cut-at"];
+    let (plain, ..) = ended(&[&drawn[..], &["token"]].concat());
+    let (ramp, ..) = ended(&[&drawn[..], &["ramp:100"]].concat());
+    assert!(
+        ramp < plain,
+        "made likely over all of it: {ramp} of {plain}"
+    );
+}
+
 /// A user would lose: the same trace whatever the engine computes ahead.
 #[test]
 fn lookup_changes_no_token_and_no_score() {

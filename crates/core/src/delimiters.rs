@@ -205,10 +205,12 @@ impl Spec {
 /// What ends a thought by force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForcedEnd {
-    /// Closes the thinking, after a text that ends in a newline.
+    /// Closes the thinking where it stands.
     close: Vec<u32>,
-    /// Closes the thinking, after any other text.
-    close_midline: Vec<u32>,
+    /// Closes the thinking on a line of its own, after a text that does not end in a newline.
+    close_below: Vec<u32>,
+    /// Whether it is closed on a line of its own where nobody says.
+    newline: bool,
     /// Begins the answer; empty for nothing.
     pub primer: Vec<u32>,
 }
@@ -229,20 +231,19 @@ impl ForcedEnd {
         };
         let (at_line_start, primer) = close("");
         ForcedEnd {
-            close_midline: match newline {
-                true => close("\n").0,
-                false => at_line_start.clone(),
-            },
+            close_below: close("\n").0,
             close: at_line_start,
+            newline,
             primer,
         }
     }
 
-    /// What closes the thinking, where the text before it ends in a newline or not.
-    pub fn close(&self, after_newline: bool) -> &[u32] {
-        match after_newline {
-            true => &self.close,
-            false => &self.close_midline,
+    /// What closes the thinking, where the text before it ends in a newline or not. `newline` says
+    /// whether it begins a line (`None`: as suits the model).
+    pub fn close(&self, after_newline: bool, newline: Option<bool>) -> &[u32] {
+        match newline.unwrap_or(self.newline) && !after_newline {
+            false => &self.close,
+            true => &self.close_below,
         }
     }
 }
@@ -319,7 +320,7 @@ impl Delimiters {
     /// Most tokens an end of thinking appends; the room to keep free for it.
     pub fn longest_close(&self) -> usize {
         let forced = self.forced.iter().map(|end| {
-            let close = end.close.len().max(end.close_midline.len());
+            let close = end.close.len().max(end.close_below.len());
             close + end.primer.len()
         });
         let natural = self.natural_close.iter().map(Vec::len);
@@ -394,11 +395,11 @@ pub(crate) mod tests {
         assert_eq!(d.end_ids, [1003]);
         let end = d.forced(Primer::None);
         assert_eq!(
-            end.close(true),
+            end.close(true, None),
             CHATML.encode("<|im_start|>answer\nFinal Answer:")
         );
         assert_eq!(
-            end.close(false),
+            end.close(false, None),
             CHATML.encode("\n<|im_start|>answer\nFinal Answer:")
         );
         assert_eq!(d.natural_close, Some(CHATML.encode("<|im_start|>answer")));
@@ -424,8 +425,8 @@ pub(crate) mod tests {
         }
         let d = Delimiters::resolve(Spec::of(Family::Generic), &PLAIN).unwrap();
         let end = d.forced(Primer::Boxed);
-        assert_eq!(end.close(true), PLAIN.encode("</think>\n\n"));
-        assert_eq!(end.close(false), PLAIN.encode("\n</think>\n\n"));
+        assert_eq!(end.close(true, None), PLAIN.encode("</think>\n\n"));
+        assert_eq!(end.close(false, None), PLAIN.encode("\n</think>\n\n"));
         assert_eq!(end.primer, PLAIN.encode("Final Answer: \\boxed{"));
         assert_eq!(d.longest_close(), 11 + 21);
     }
@@ -441,10 +442,15 @@ pub(crate) mod tests {
         ]);
         let d = Delimiters::resolve(Spec::of(Family::Generic), &GLUED).unwrap();
         let end = d.forced(Primer::Answer);
-        let whole: Vec<u32> = end.close(true).iter().chain(&end.primer).copied().collect();
+        let whole: Vec<u32> = end
+            .close(true, None)
+            .iter()
+            .chain(&end.primer)
+            .copied()
+            .collect();
         assert_eq!(whole, GLUED.encode("</think>\n\nFinal Answer:"));
-        assert_eq!(end.close(true), [1, 4]);
-        assert_eq!(d.forced(Primer::None).close(true), [1, '\n' as u32]);
+        assert_eq!(end.close(true, None), [1, 4]);
+        assert_eq!(d.forced(Primer::None).close(true, None), [1, '\n' as u32]);
     }
 
     #[test]

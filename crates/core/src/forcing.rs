@@ -20,6 +20,7 @@ use super::trace::{Origin, Phase, Reason, StopReason};
 
 mod begun;
 mod decision;
+mod ending;
 mod history;
 mod pieces;
 mod policy;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use begun::Braces;
 pub use decision::{Edit, ForcingDecision, Next};
+pub use ending::{Ending, Lean, among_best, raise};
 pub use policy::{CutAt, OnLoop, POLICY, Policy, Priming};
 
 /// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
@@ -37,6 +39,8 @@ pub struct Machine {
     delimiters: Arc<Delimiters>,
     /// The wait text as tokens.
     wait: Vec<u32>,
+    /// The ending text as tokens.
+    message: Vec<u32>,
     /// Most thinking tokens the context has room for.
     room: usize,
     /// Whether the question asks for its answer in a box.
@@ -70,6 +74,8 @@ pub struct Machine {
     pending_waits: usize,
     cut: bool,
     cut_at_sentence: Option<usize>,
+    /// The message that the thought ends, if it stands there.
+    told: Option<ending::Told>,
 }
 
 impl Machine {
@@ -92,6 +98,7 @@ impl Machine {
             policy,
             delimiters,
             wait,
+            message: Vec::new(),
             room,
             boxed: false,
             len: 0,
@@ -109,7 +116,13 @@ impl Machine {
             pending_waits: 0,
             cut: false,
             cut_at_sentence: None,
+            told: None,
         }
+    }
+
+    /// The same with `policy.ending_text` in tokens.
+    pub fn message(self, message: Vec<u32>) -> Machine {
+        Machine { message, ..self }
     }
 
     /// The same for a question that asks for its answer in a box, or does not.
@@ -135,6 +148,12 @@ impl Machine {
             .min(self.room)
     }
 
+    /// The most thinking tokens: the budget, and what an end that waits for its moment may take.
+    fn limit(&self) -> usize {
+        let over = self.policy.cut_at.overtime();
+        self.budget().saturating_add(over).min(self.room)
+    }
+
     /// The rules in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -155,11 +174,13 @@ impl Machine {
         self.policy.max_thinking = max_thinking;
     }
 
-    /// Sets every rule but whether to think at all; `wait` is the wait text in tokens.
-    pub fn set_policy(&mut self, policy: Policy, wait: Vec<u32>) {
+    /// Sets every rule but whether to think at all; `wait` and `message` are the wait text and the
+    /// ending text in tokens.
+    pub fn set_policy(&mut self, policy: Policy, wait: Vec<u32>, message: Vec<u32>) {
         let think = self.policy.think;
         self.policy = Policy { think, ..policy };
         self.wait = wait;
+        self.message = message;
     }
 
     /// Sets the wait text and its tokens.
@@ -231,9 +252,10 @@ impl Machine {
     pub fn next(&self) -> Next {
         match self.phase {
             Phase::Answer => self.next_of_answer(),
-            Phase::Thinking => match self.reason_to_cut() {
-                Some(reason) => Next::Edit(self.close(reason)),
-                None => {
+            Phase::Thinking => match (self.reason_to_cut(), self.message_due()) {
+                (Some(reason), _) => Next::Edit(self.end(reason)),
+                (None, Some(message)) => Next::Edit(message),
+                (None, None) => {
                     let d = &self.delimiters;
                     let mut mask: Vec<u32> =
                         self.banned().chain(d.open_ids.iter().copied()).collect();
@@ -269,7 +291,7 @@ impl Machine {
             Next::Stop(StopReason::AnswerMax)
         } else {
             let mut mask: Vec<u32> = self.banned().collect();
-            if self.forced && !self.answered {
+            if self.forced && (self.policy.mask_close || !self.answered) {
                 mask.extend(self.delimiters.closed());
             }
             Next::Sample { mask }
@@ -286,17 +308,28 @@ impl Machine {
         self.thinking >= self.policy.min_thinking && self.after_wait != Some(self.len)
     }
 
+    fn loop_ends_it(&self) -> bool {
+        self.policy.on_loop == OnLoop::Answer && self.loops.found().is_some()
+    }
+
     fn reason_to_cut(&self) -> Option<Reason> {
         let budget = self.budget();
         let sentence = || ends_sentence(&self.recent_text());
-        if self.cut {
+        if let Some(reason) = self.told_to_end() {
+            Some(reason)
+        } else if self.cut {
             Some(Reason::Cut)
         } else if self
             .cut_at_sentence
             .is_some_and(|limit| self.thinking >= limit || sentence())
         {
             Some(Reason::SentenceCut)
-        } else if self.thinking >= budget {
+        } else if self.thinking >= self.limit() {
+            Some(Reason::Budget)
+        } else if matches!(self.policy.cut_at, CutAt::NextSentence { .. })
+            && self.thinking >= budget
+            && (self.thinking == 0 || sentence())
+        {
             Some(Reason::Budget)
         } else if let CutAt::Sentence { window } = self.policy.cut_at
             && self.thinking > 0
@@ -304,7 +337,7 @@ impl Machine {
             && sentence()
         {
             Some(Reason::Budget)
-        } else if self.policy.on_loop == OnLoop::Answer && self.loops.found().is_some() {
+        } else if self.loop_ends_it() {
             Some(Reason::Loop)
         } else {
             None
@@ -331,7 +364,7 @@ impl Machine {
             ids: self
                 .delimiters
                 .forced(self.primer())
-                .close(ends_in_newline)
+                .close(ends_in_newline, self.policy.ending.newline())
                 .to_vec(),
             origin: Origin::Forced,
             phase: Phase::Answer,
@@ -401,7 +434,8 @@ impl Machine {
     /// at least one token after it.
     fn wait_instead(&mut self, drop: usize, keep: &str) -> Option<Edit> {
         let users = self.pending_waits > 0;
-        if !users && self.waits.len() >= self.policy.waits {
+        // A thought that was told to end is not asked to go on but by the user.
+        if !users && (self.waits.len() >= self.policy.waits || self.told.is_some()) {
             return None;
         }
         // A text has at most as many tokens as bytes.
@@ -458,7 +492,7 @@ impl Machine {
             edit(close, Reason::NaturalEnd)
         } else if !keep.is_empty() {
             // The delimiter began inside a token: write it anew, on a token boundary.
-            edit(d.forced(Primer::None).close(true), Reason::NaturalEnd)
+            edit(d.forced(Primer::None).close(true, None), Reason::NaturalEnd)
         } else {
             ForcingDecision::Accept {
                 phase: Phase::Answer,

@@ -85,6 +85,8 @@ pub enum Ask {
     Cut,
     /// Cut at the end of the sentence, at most this many thinking tokens from now.
     CutAtSentence(usize),
+    /// The ending text now, and the end of thinking as many tokens later as the policy says.
+    WrapUp,
     /// Append this text to the thought now.
     Inject(String),
     /// Append this token id now, as the user's choice.

@@ -57,6 +57,10 @@ pub enum Reason {
     /// The beginning of the answer, written after a forced end so that an answer follows and no
     /// more reasoning.
     FinalAnswer,
+    /// The message that the thinking ends, before its end.
+    Message,
+    /// The same, because the user asked for it.
+    UserMessage,
     /// Free text typed into the thought.
     Injected,
     /// The user picked an alternative of the model's own.

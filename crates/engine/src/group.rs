@@ -8,7 +8,7 @@
 //!
 //! Not here: how a token is computed, and what a parted group takes along.
 
-use s1_core::forcing::{Edit, ForcingDecision, Machine, Next};
+use s1_core::forcing::{Edit, ForcingDecision, Lean, Machine, Next};
 use s1_core::protocol::{LaneId, Request};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Phase, Reason, StopReason};
@@ -61,16 +61,27 @@ impl From<(u32, ForcingDecision)> for Move {
     }
 }
 
-/// How to draw, which of several samples it is, and what cannot be drawn.
-type Draw = (Sampling, u64, Vec<u32>);
+/// How to draw, which of several samples it is, what cannot be drawn, and how much the end of
+/// thinking is raised.
+type Draw = (Sampling, u64, Vec<u32>, f32);
 
 /// What gives a group its next tokens.
 pub trait Proposer {
-    /// Draws the next token; the ids in `mask` cannot be chosen.
+    /// Draws the next token; the ids in `mask` cannot be chosen, and the end of thinking is raised by
+    /// a share of what it lacks ([`forcing::raise`](s1_core::forcing::raise)); 0 for not at all.
     ///
     /// # Errors
     /// If this way of drawing makes no sense.
-    fn draw(&self, sampling: &Sampling, sample: u64, mask: &[u32]) -> anyhow::Result<u32>;
+    fn draw(
+        &self,
+        sampling: &Sampling,
+        sample: u64,
+        mask: &[u32],
+        raised: f32,
+    ) -> anyhow::Result<u32>;
+
+    /// Whether an end of thinking is among the `best` most probable tokens.
+    fn end_is_among(&self, best: usize) -> bool;
 
     /// The text a token would add.
     fn text_of(&self, id: u32) -> String;
@@ -91,10 +102,19 @@ pub fn next_moves(
             Next::Stop(reason) => Move::Stop(reason),
             Next::Sample { .. } if full => Move::Stop(StopReason::ContextFull),
             Next::Sample { mask } => {
-                let draw = (member.request.sampling.clone(), member.request.sample, mask);
+                let raised = match member.machine.lean() {
+                    Lean::Best(best) if proposer.end_is_among(best) => {
+                        add(&mut parts, Move::Write(member.machine.end_now()), member.id);
+                        continue;
+                    }
+                    Lean::Raise(share) => share,
+                    Lean::Best(_) | Lean::None => 0.0,
+                };
+                let sampling = member.request.sampling.clone();
+                let draw = (sampling, member.request.sample, mask, raised);
                 let token = match drawn.take() {
                     Some((other, token)) if other == draw => Ok(token),
-                    _ => proposer.draw(&draw.0, draw.1, &draw.2),
+                    _ => proposer.draw(&draw.0, draw.1, &draw.2, draw.3),
                 };
                 match token {
                     Ok(token) => {
@@ -106,12 +126,17 @@ pub fn next_moves(
                 }
             }
         };
-        match parts.iter_mut().find(|(other, _)| *other == next) {
-            Some((_, part)) => part.push(member.id),
-            None => parts.push((next, vec![member.id])),
-        }
+        add(&mut parts, next, member.id);
     }
     parts
+}
+
+/// Puts a lane with those that do the same.
+fn add(parts: &mut Vec<(Move, Vec<LaneId>)>, next: Move, id: LaneId) {
+    match parts.iter_mut().find(|(other, _)| *other == next) {
+        Some((_, part)) => part.push(id),
+        None => parts.push((next, vec![id])),
+    }
 }
 
 #[cfg(test)]
@@ -145,12 +170,16 @@ mod tests {
     struct Ends;
 
     impl Proposer for Ends {
-        fn draw(&self, sampling: &Sampling, _: u64, _: &[u32]) -> anyhow::Result<u32> {
+        fn draw(&self, sampling: &Sampling, _: u64, _: &[u32], _: f32) -> anyhow::Result<u32> {
             match sampling.seed {
                 2 => anyhow::bail!("the temperature is negative"),
                 1 => Ok('a'.into()),
                 _ => Ok(END),
             }
+        }
+
+        fn end_is_among(&self, best: usize) -> bool {
+            best > 1
         }
 
         fn text_of(&self, id: u32) -> String {

@@ -23,7 +23,8 @@ pub fn closing(machine: &Machine, tokens: &[Token]) -> anyhow::Result<Vec<u32>> 
     let last = tokens.iter().rev().find(|t| !t.text.is_empty());
     let after_newline = last.is_some_and(|token| token.text.ends_with('\n'));
     let end = machine.delimiters().forced(machine.primer());
-    Ok([end.close(after_newline), &end.primer].concat())
+    let newline = machine.policy().ending.newline();
+    Ok([end.close(after_newline, newline), &end.primer].concat())
 }
 
 /// Whether the model ends its answer with this token.

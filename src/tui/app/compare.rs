@@ -78,6 +78,7 @@ impl App {
             A::Stop => self.stop_comparison(),
             A::Wait => self.ask_selected(&protocol::Ask::Wait),
             A::Cut => self.ask_selected(&protocol::Ask::Cut),
+            A::WrapUp => self.ask_selected(&protocol::Ask::WrapUp),
             A::OpenLane => self.open_lane(),
             A::LaneNext => self.select_by(1),
             A::LanePrevious => self.select_by(-1),

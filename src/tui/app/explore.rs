@@ -3,6 +3,7 @@
 use super::jobs::files::FindSessions;
 use super::{App, Focus, Model};
 use crate::tui::action::{Action, Group};
+use s1_core::protocol::Ask;
 
 impl App {
     /// Does what an action says in the explorer; actions of other screens do nothing.
@@ -16,7 +17,8 @@ impl App {
             A::Reroll => self.reroll(),
             A::Wait => self.wait(),
             A::WaitText => self.open_wait_texts(),
-            A::Cut => self.cut(),
+            A::Cut => self.cut(Ask::Cut),
+            A::WrapUp => self.cut(Ask::WrapUp),
             A::CutSentence => self.cut_at_sentence(),
             A::Inject => self.open_inject(),
             A::BudgetUp => self.change_budget(true),
@@ -99,6 +101,7 @@ impl App {
                 A::StepSentence,
                 A::Wait,
                 A::Cut,
+                A::WrapUp,
                 A::Inject,
                 A::Alternatives,
                 A::Branch,

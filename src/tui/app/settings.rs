@@ -2,7 +2,7 @@
 
 use super::{App, params};
 use crate::tui::widgets::list::{List, ListRow};
-use s1_core::forcing::POLICY;
+use s1_core::forcing::{POLICY, Policy};
 use s1_core::param::{Setting, settings};
 use s1_core::protocol::{Command, REQUEST, Request};
 use s1_core::sampling::SAMPLING;
@@ -18,8 +18,18 @@ fn find(key: &str) -> Option<&'static dyn Setting<Request>> {
     offered().find(|setting| setting.info().key == key)
 }
 
-/// Wait texts worth trying: the paper's choice, and those it was compared with.
-const WAIT_TEXTS: [&str; 4] = ["Wait", "Hmm", "Alternatively", "Let me double-check"];
+/// Texts to choose from, the one in use among them; `None` is any other.
+fn texts(title: &str, offered: &[String], now: &str) -> List<Option<String>> {
+    let own = Some(now).filter(|now| !offered.iter().any(|text| text == now));
+    let offered = offered.iter().map(String::as_str);
+    let rows = own.into_iter().chain(offered).map(|text| {
+        let mark = if text == now { "in use" } else { "" };
+        let shown = text.replace('\n', "⏎");
+        (Some(text.to_owned()), ListRow::new(&shown, mark))
+    });
+    let other = (None, ListRow::new("something else …", ""));
+    List::new(title, rows.chain([other])).select(|text| text.as_deref() == Some(now))
+}
 
 impl App {
     /// The list, at the setting with this key.
@@ -31,6 +41,9 @@ impl App {
 
     fn change_setting(&mut self, key: &'static str) {
         let Some(setting) = find(key) else { return };
+        if key == "ending_text" {
+            return self.open_ending_texts();
+        }
         if params::turn(setting, &mut self.request) {
             self.apply_live(key);
             return self.show_settings(key);
@@ -63,6 +76,17 @@ impl App {
         let command = match key {
             "max_thinking" => Command::Budget(lane, self.request.policy.max_thinking),
             "probe_every" => Command::ProbeEvery(lane, self.request.probe_every),
+            "cut_at" | "ending" | "ending_text" | "ending_before" | "mask_close" => {
+                let now = live.request.policy.clone();
+                let policy = Policy {
+                    max_thinking: live.lane().budget.or(now.max_thinking),
+                    ..now.ending_as(&self.request.policy)
+                };
+                if let Some(live) = self.live.as_mut() {
+                    live.request.policy = policy.clone();
+                }
+                Command::Policy(lane, policy)
+            }
             _ if SAMPLING.iter().any(|param| param.info.key == key) => {
                 Command::Sampling(lane, self.request.sampling.clone(), live.request.sample)
             }
@@ -73,20 +97,38 @@ impl App {
 
     pub(super) fn open_wait_texts(&mut self) {
         let now = &self.request.policy.wait_text;
-        let own = Some(now.as_str()).filter(|now| !WAIT_TEXTS.contains(now));
-        let rows = own.into_iter().chain(WAIT_TEXTS).map(|text| {
-            let mark = if text == now { "in use" } else { "" };
-            (Some(text.to_owned()), ListRow::new(text, mark))
-        });
-        let other = (None, ListRow::new("something else …", ""));
-        let list =
-            List::new("Wait text", rows.chain([other])).select(|text| text.as_deref() == Some(now));
+        let list = texts("Wait text", &self.texts.wait, now);
         self.ask_over(list, |app, text: Option<String>| match text {
             Some(text) => {
                 app.set_wait_text(&text);
                 app.say_wait_text();
             }
             None => app.ask_for_wait_text(),
+        });
+    }
+
+    fn open_ending_texts(&mut self) {
+        const KEY: &str = "ending_text";
+        let now = &self.request.policy.ending_text;
+        let list = texts("Ending text", &self.texts.ending, now);
+        self.ask_over(list, |app, text: Option<String>| {
+            let Some(setting) = find(KEY) else { return };
+            match text {
+                Some(text) => {
+                    app.request.policy.ending_text = text;
+                    app.apply_live(KEY);
+                    app.show_settings(KEY);
+                }
+                None => {
+                    let line = params::line(setting, &app.request);
+                    let set = move |app: &mut App, text: String| {
+                        app.set(setting, &text)?;
+                        app.show_settings(KEY);
+                        Ok(())
+                    };
+                    app.ask_or(line, set, move |app| app.show_settings(KEY));
+                }
+            }
         });
     }
 

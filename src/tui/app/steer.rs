@@ -150,8 +150,8 @@ impl App {
         ));
     }
 
-    /// Cuts the thought off, so that the model answers.
-    pub(super) fn cut(&mut self) {
+    /// Cuts the thought off, so that the model answers: now, or after it was told so.
+    pub(super) fn cut(&mut self, how: Ask) {
         if self.is_ended() {
             let Some(at) = self.cursor_in_thought() else {
                 return self.refuse("The thought is over. Move into it to cut it off there.");
@@ -162,7 +162,7 @@ impl App {
         } else if self.lane().is_none() {
             return;
         }
-        self.cut_now(Ask::Cut);
+        self.cut_now(how);
     }
 
     /// Asks for a cut, and lets a thought that stands go on to it.

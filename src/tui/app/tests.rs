@@ -178,7 +178,7 @@ fn settings_act_on_the_thought_on_screen() {
     midway(&mut app);
     press(
         &mut app,
-        "o down down down down down down down down down enter ctrl-u",
+        "o down down down down down down down down down down down down down enter ctrl-u",
     );
     app.on_paste("700");
     press(&mut app, "enter");

@@ -41,6 +41,7 @@ impl Machine {
         if matches!(token.reason, Some(Reason::Wait | Reason::UserWait)) {
             self.after_wait = Some(self.len);
         }
+        self.hear(token.reason);
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -85,7 +86,8 @@ impl Machine {
             self.wait.clone(),
             self.room,
         )
-        .boxed(self.boxed);
+        .boxed(self.boxed)
+        .message(self.message.clone());
         for token in tokens {
             fresh.push(token);
         }

@@ -5,11 +5,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ending::Ending;
 use crate::param;
 use crate::param::{Access, Lens, Param, Word};
 
 /// Window of a cut at a sentence end where none is named, in tokens.
 const SENTENCE_WINDOW: usize = 64;
+/// Last part of the budget in which the end is made likely, where none is named.
+const RAMP: u8 = 30;
+/// Among how many best tokens the end has to be, and how long it may take, where it is not named.
+const RANK: (usize, usize) = (3, 1024);
+/// The message before the end: Qwen's own.
+const MESSAGE: &str = "Considering the limited time by the user, I have to give the solution based on the thinking directly now.";
 /// More tokens than any context has.
 const MOST_TOKENS: u64 = 10_000_000;
 
@@ -26,17 +33,55 @@ pub enum CutAt {
         /// Size of the window before the budget, in tokens.
         window: usize,
     },
+    /// At the first sentence end once the budget is used up, at most this many tokens later.
+    NextSentence {
+        /// Tokens beyond the budget at most.
+        within: usize,
+    },
+    /// At the budget; over the last part of it the end is made more and more likely.
+    Ramp {
+        /// The last part of the budget, in per cent.
+        percent: u8,
+    },
+    /// As soon as the end is among the best tokens once the budget is used up.
+    Rank {
+        /// Among how many.
+        best: usize,
+        /// Tokens beyond the budget at most.
+        within: usize,
+    },
 }
 
-/// `token`, `sentence` or `sentence:N`.
+impl CutAt {
+    /// What [`CutAt`] reads.
+    const NOTATION: &str = "\"token\", \"sentence:N\", \"next-sentence:N\", \"ramp:P\" or \"rank:K:N\" (numbers may be left out)";
+
+    /// Tokens beyond the budget that the end may take.
+    pub(super) fn overtime(self) -> usize {
+        match self {
+            CutAt::NextSentence { within } | CutAt::Rank { within, .. } => within,
+            CutAt::Token | CutAt::Sentence { .. } | CutAt::Ramp { .. } => 0,
+        }
+    }
+}
+
+/// `token`, `sentence:N`, `next-sentence:N`, `ramp:P` or `rank:K:N`, usual numbers left out.
 impl fmt::Display for CutAt {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
+        match *self {
             CutAt::Token => f.write_str("token"),
             CutAt::Sentence {
                 window: SENTENCE_WINDOW,
             } => f.write_str("sentence"),
             CutAt::Sentence { window } => write!(f, "sentence:{window}"),
+            CutAt::NextSentence {
+                within: SENTENCE_WINDOW,
+            } => f.write_str("next-sentence"),
+            CutAt::NextSentence { within } => write!(f, "next-sentence:{within}"),
+            CutAt::Ramp { percent: RAMP } => f.write_str("ramp"),
+            CutAt::Ramp { percent } => write!(f, "ramp:{percent}"),
+            CutAt::Rank { best, within } if (best, within) == RANK => f.write_str("rank"),
+            CutAt::Rank { best, within } => write!(f, "rank:{best}:{within}"),
         }
     }
 }
@@ -45,15 +90,34 @@ impl FromStr for CutAt {
     type Err = ();
 
     fn from_str(text: &str) -> Result<CutAt, ()> {
-        let window = match text.split_once(':') {
-            None if text == "token" => return Ok(CutAt::Token),
-            None if text == "sentence" => SENTENCE_WINDOW,
-            Some(("sentence", window)) => window.parse().map_err(|_| ())?,
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default();
+        let mut number = |usual: usize, most: usize| match parts.next().map(str::parse) {
+            None => Ok(usual),
+            Some(Ok(n)) if (1..=most).contains(&n) => Ok(n),
+            Some(_) => Err(()),
+        };
+        const MOST: usize = 1_000_000;
+        let cut = match name {
+            "token" => CutAt::Token,
+            "sentence" => CutAt::Sentence {
+                window: number(SENTENCE_WINDOW, MOST)?,
+            },
+            "next-sentence" => CutAt::NextSentence {
+                within: number(SENTENCE_WINDOW, MOST)?,
+            },
+            "ramp" => CutAt::Ramp {
+                percent: number(RAMP.into(), 100)? as u8,
+            },
+            "rank" => CutAt::Rank {
+                best: number(RANK.0, 1000)?,
+                within: number(RANK.1, MOST)?,
+            },
             _ => return Err(()),
         };
-        match window {
-            1..=1_000_000 => Ok(CutAt::Sentence { window }),
-            _ => Err(()),
+        match parts.next() {
+            None => Ok(cut),
+            Some(_) => Err(()),
         }
     }
 }
@@ -111,6 +175,16 @@ pub struct Policy {
     pub min_thinking: usize,
     /// Where the thinking is cut at the budget.
     pub cut_at: CutAt,
+    /// What ends the thinking.
+    pub ending: Ending,
+    /// The message before the end, for [`Ending::Message`] and for wrapping up.
+    pub ending_text: String,
+    /// Tokens between the message and the end.
+    pub ending_before: usize,
+    /// Whether the thinking, once it was ended for the model, cannot be ended again in the whole
+    /// answer; otherwise so only until something is answered. A model that reasons on in its answer
+    /// never comes to it with this, and ends its thinking twice without.
+    pub mask_close: bool,
     /// Whether the answer is begun for the model where its thinking was ended for it.
     #[serde(default = "Priming::before")]
     pub final_answer: Priming,
@@ -118,6 +192,20 @@ pub struct Policy {
     pub answer_max: usize,
     /// What to do about a repeating loop.
     pub on_loop: OnLoop,
+}
+
+impl Policy {
+    /// The same, ended like another.
+    pub fn ending_as(self, other: &Policy) -> Policy {
+        Policy {
+            cut_at: other.cut_at,
+            ending: other.ending,
+            ending_text: other.ending_text.clone(),
+            ending_before: other.ending_before,
+            mask_close: other.mask_close,
+            ..self
+        }
+    }
 }
 
 impl Default for Policy {
@@ -129,6 +217,10 @@ impl Default for Policy {
             wait_text: "Wait".into(),
             min_thinking: 0,
             cut_at: CutAt::Token,
+            ending: Ending::Auto,
+            ending_text: MESSAGE.into(),
+            ending_before: 0,
+            mask_close: false,
             final_answer: Priming::Auto,
             answer_max: 512,
             on_loop: OnLoop::Report,
@@ -139,6 +231,16 @@ impl Default for Policy {
 const ON_LOOP: &[Word] = &[
     ("report", "Say so and go on."),
     ("answer", "Cut the thinking off, so that the model answers."),
+];
+
+const ENDINGS: &[Word] = &[
+    ("auto", "As the family's reference evaluation does."),
+    ("bare", "The end-of-thinking delimiter alone."),
+    ("newline", "The delimiter on a line of its own."),
+    (
+        "message",
+        "The ending text, and the delimiter on a line of its own.",
+    ),
 ];
 
 const PRIMING: &[Word] = &[
@@ -172,9 +274,43 @@ pub const POLICY: &[Param<Policy>] = &[
         .help("Attempts to end do not count before this many thinking tokens.")
         .unit("tokens"),
     param!(Policy.cut_at, Parsed)
-        .named("Cut at", "token|sentence[:N]")
-        .help("Cut at the budget itself (token), or at the last sentence end in the N tokens before it.")
-        .allowed("\"token\", \"sentence\", or \"sentence:N\" with a window of N tokens"),
+        .named("Cut at", "WHERE")
+        .help("Where the thinking is cut: token (at the budget), sentence:N (the last sentence end in the N tokens before it), next-sentence:N (the first in the N after it), ramp:P (the end is made likely over the last P per cent), rank:K:N (once the end is among the K best tokens, at most N later).")
+        .allowed(CutAt::NOTATION),
+    param!(
+        "ending",
+        Access::Choice(
+            ENDINGS,
+            Lens {
+                get: |policy: &Policy| match policy.ending {
+                    Ending::Auto => "auto".into(),
+                    Ending::Bare => "bare".into(),
+                    Ending::Newline => "newline".into(),
+                    Ending::Message => "message".into(),
+                },
+                set: |policy: &mut Policy, word| {
+                    policy.ending = match word.as_str() {
+                        "bare" => Ending::Bare,
+                        "newline" => Ending::Newline,
+                        "message" => Ending::Message,
+                        _ => Ending::Auto,
+                    }
+                },
+            },
+        )
+    )
+    .named("Ending", "HOW")
+    .help("What ends the thinking where it is cut."),
+    param!(Policy.ending_text, Text)
+        .named("Ending text", "TEXT")
+        .help("The message before the end of thinking, with --ending message and for wrapping up; it counts as thinking, and is left out where the budget has no room for it."),
+    param!(Policy.ending_before, Int, 0, 1_000_000)
+        .named("Message before the end", "N")
+        .help("How many tokens before the end of thinking the ending text is written.")
+        .unit("tokens"),
+    param!(Policy.mask_close, Switch)
+        .named("No second end", "BOOL")
+        .help("Whether the end-of-thinking token cannot be chosen in all of an answer after a forced end; otherwise so only until something is answered."),
     param!(
         "final_answer",
         Access::Choice(

@@ -5,6 +5,8 @@ use crate::delimiters::tests::{CHATML, PLAIN, QWEN3, Toy};
 use crate::delimiters::{Family, Spec, TokenLookup};
 use crate::trace::Token;
 
+mod ending;
+
 /// A model that says what it is told to, one token at a time, under a machine: the engine's loop
 /// without an engine.
 struct Play {
@@ -18,9 +20,10 @@ impl Play {
     fn new(family: Family, vocabulary: &'static Toy, policy: Policy) -> Play {
         let delimiters = Delimiters::resolve(Spec::of(family), vocabulary).unwrap();
         let wait = vocabulary.encode(&policy.wait_text);
+        let message = vocabulary.encode(&policy.ending_text);
         Play {
             vocabulary,
-            machine: Machine::new(policy, Arc::new(delimiters), wait, 1000),
+            machine: Machine::new(policy, Arc::new(delimiters), wait, 1000).message(message),
             trace: Vec::new(),
             stop: None,
         }

@@ -4,6 +4,7 @@
 //! The invariant that everything here keeps: `cache.len() + pending.len()` is the number of
 //! tokens in prompt and trace, and `logits` is present exactly if nothing is pending.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use anyhow::Result;
 use super::loaded::Loaded;
 use super::lookup::Lookup;
 use crate::group::{self, Member, Move};
-use s1_core::forcing::{Edit, Machine};
+use s1_core::forcing::{self, Edit, Machine};
 use s1_core::loops::Loop;
 use s1_core::protocol::{LaneId, LaneState, Request, Speed, Until};
 use s1_core::sampling::Sampling;
@@ -133,7 +134,8 @@ impl Sequence {
         };
         let wait = model.tokenizer.encode_plain(&request.policy.wait_text)?;
         let machine = Machine::new(request.policy.clone(), model.delimiters.clone(), wait, room)
-            .boxed(request.asks_for_box());
+            .boxed(request.asks_for_box())
+            .message(model.tokenizer.encode_plain(&request.policy.ending_text)?);
         let member = Member {
             id,
             request,
@@ -529,16 +531,24 @@ struct NextToken<'a> {
 }
 
 impl group::Proposer for NextToken<'_> {
-    fn draw(&self, sampling: &Sampling, sample: u64, mask: &[u32]) -> Result<u32> {
+    fn draw(&self, sampling: &Sampling, sample: u64, mask: &[u32], raised: f32) -> Result<u32> {
         let history = if sampling.repetition_penalty == 1.0 {
             Vec::new()
         } else {
             self.sequence.token_ids()
         };
-        let logits = self.sequence.logits.as_deref().unwrap_or_default();
+        let mut logits = Cow::Borrowed(self.sequence.logits.as_deref().unwrap_or_default());
+        if raised > 0.0 {
+            forcing::raise(logits.to_mut(), self.model.delimiters.ends(), raised);
+        }
         let vocab = self.model.tokenizer.vocab_size();
         let position = self.sequence.tokens.len() as u64;
-        sampler::sample(logits, vocab, mask, &history, sampling, position, sample)
+        sampler::sample(&logits, vocab, mask, &history, sampling, position, sample)
+    }
+
+    fn end_is_among(&self, best: usize) -> bool {
+        let logits = self.sequence.logits.as_deref().unwrap_or_default();
+        forcing::among_best(logits, self.model.delimiters.ends(), best)
     }
 
     fn text_of(&self, id: u32) -> String {

@@ -1,6 +1,7 @@
 //! Steering keys and the commands they become.
 
 use super::*;
+use s1_core::forcing::Ending;
 
 #[test]
 fn wait_is_for_the_engine_to_understand_and_its_pending_ones_are_shown() {
@@ -123,6 +124,30 @@ fn cutting_acts_at_once_and_a_paused_thought_answers() {
     paused(&mut app);
     press(&mut app, "x");
     assert_eq!(sent(&mut app), [Command::Ask(0, Ask::Cut), run(0)]);
+}
+
+/// A user would lose: an end that the model comes to by itself.
+#[test]
+fn a_thought_is_wrapped_up_in_words_and_its_ending_is_that_of_the_settings() {
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "C");
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::WrapUp)]);
+    // Down to the ending, and on to the next way.
+    press(&mut app, "o down down down down down down enter");
+    let [Command::Policy(0, policy)] = &sent(&mut app)[..] else {
+        panic!("it acts on the thought on screen");
+    };
+    assert_eq!(policy.ending, Ending::Bare);
+    press(
+        &mut app,
+        "esc o down down down down down down down enter down enter",
+    );
+    let [Command::Policy(0, policy)] = &sent(&mut app)[..] else {
+        panic!("so does the text");
+    };
+    assert_eq!(policy.ending_text, app.texts.ending[1]);
+    assert_eq!(policy.ending, Ending::Bare);
 }
 
 #[test]

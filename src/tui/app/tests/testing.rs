@@ -50,6 +50,7 @@ pub fn options() -> Options {
             probe_every: Some(6),
         },
         keymap: Keymap::default(),
+        texts: Texts::bundled(),
         themes: Theme::builtin_names()
             .into_iter()
             .filter_map(Theme::builtin)

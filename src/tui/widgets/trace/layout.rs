@@ -37,6 +37,8 @@ pub enum LineKind {
 pub enum Mark {
     /// `⟲`: the wait text stands here instead of an end; or nothing, if it is empty.
     Wait,
+    /// `✂`: the message that the thinking ends.
+    Ending,
     /// `✎`: words of the user.
     User,
 }
@@ -45,6 +47,7 @@ impl Mark {
     pub fn sign(self) -> &'static str {
         match self {
             Mark::Wait => "⟲",
+            Mark::Ending => "✂",
             Mark::User => "✎",
         }
     }
@@ -364,6 +367,8 @@ impl<'a> LineWriter<'a> {
             Some(Reason::UserWait) => (Mark::Wait, "by you"),
             Some(Reason::EndIgnored) => (Mark::Wait, "end ignored"),
             Some(Reason::UserEndIgnored) => (Mark::Wait, "end ignored, by you"),
+            Some(Reason::Message) => (Mark::Ending, "told to end"),
+            Some(Reason::UserMessage) => (Mark::Ending, "told to end, by you"),
             Some(Reason::Injected) => (Mark::User, "by you"),
             _ if changed => return self.open(place, kind, None, None),
             _ => return,

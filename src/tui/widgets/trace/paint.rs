@@ -203,7 +203,7 @@ fn draw_invisible_cursor(
 
 fn draw_gutter(line: &TraceLine, gutter: usize, users: bool, theme: &Theme, pen: &mut CellWriter) {
     let (mark_style, bar) = match (line.mark, line.kind) {
-        (Some(Mark::Wait), _) => (theme.forced, theme.forced),
+        (Some(Mark::Wait | Mark::Ending), _) => (theme.forced, theme.forced),
         (Some(Mark::User), _) => (theme.user, theme.user),
         _ => (theme.dim, theme.dim),
     };

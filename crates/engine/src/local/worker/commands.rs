@@ -236,10 +236,12 @@ impl Steering<'_> {
                 self.tell_budget()
             }
             Command::Policy(_, policy) => {
-                match self.model.tokenizer.encode_plain(&policy.wait_text) {
-                    Ok(wait) => {
+                let plain = |text: &str| self.model.tokenizer.encode_plain(text);
+                let wait = plain(&policy.wait_text);
+                match wait.and_then(|wait| Ok((wait, plain(&policy.ending_text)?))) {
+                    Ok((wait, message)) => {
                         let member = self.member();
-                        member.machine.set_policy(policy, wait);
+                        member.machine.set_policy(policy, wait, message);
                         member.request.policy = member.machine.policy().clone();
                         self.tell_budget()
                     }
@@ -340,6 +342,7 @@ impl Steering<'_> {
                 machine.ask_cut_at_sentence(within);
                 Ok(None)
             }
+            Ask::WrapUp => machine.wrap_up().map(Some),
             Ask::Inject(text) => match self.model.tokenizer.encode_plain(&text) {
                 Ok(ids) => machine.inject(ids).map(Some),
                 Err(error) => Err(format!("{error:#}")),
