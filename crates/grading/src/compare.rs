@@ -1,32 +1,39 @@
 //! Equivalence of two parsed answers.
 
+mod matrix;
+mod name;
 mod scalar;
+mod set;
 mod shape;
 
 use super::budget::WorkBudget;
 use super::evaluate::{self, EvalContext};
 use super::exact::Exact;
-use super::node::Node;
-use super::words;
+use super::node::{Node, Relation};
+use super::{units, words};
+use name::{Side, named, same_name};
 use num_rational::BigRational;
-use shape::{bare, interval, is_collection, named, same_end, same_name, spans};
+use shape::{bare, interval, is_collection, same_end, spans, unit_of};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The most members of a list or set that are compared regardless of order.
 const MAX_MEMBERS: usize = 64;
 
-/// A node as it is compared: with the sign that its `±` takes, and the work that is left.
+/// A node as it is compared: whose it is, the sign that its `±` takes, and the work that is left.
 #[derive(Clone, Copy)]
 struct SignedNode<'a> {
     node: &'a Node,
+    side: Side,
     plus: bool,
     budget: &'a WorkBudget,
 }
 
 impl<'a> SignedNode<'a> {
-    fn new(node: &'a Node, budget: &'a WorkBudget) -> Self {
+    fn new(node: &'a Node, side: Side, budget: &'a WorkBudget) -> Self {
         Self {
             node,
+            side,
             plus: true,
             budget,
         }
@@ -57,7 +64,7 @@ impl<'a> SignedNode<'a> {
                 .flat_map(|node| self.with(node).members())
                 .collect(),
             node if !node.has_sign_choice() => vec![self],
-            node => match named(node).filter(|node| node.has_sign_choice()) {
+            node => match named(node, self.side).filter(|node| node.has_sign_choice()) {
                 Some(node) => self.with(node).members(),
                 None => [true, false].map(|plus| Self { plus, ..self }).into(),
             },
@@ -65,35 +72,79 @@ impl<'a> SignedNode<'a> {
     }
 }
 
-/// Compares; `None` when neither equality nor difference can be shown.
+/// Compares; `None` when neither equality nor difference can be shown. A side that gives a value and
+/// its rounding (`7/3 ≈ 2.33`) is right by either.
 pub fn same(reference: &Node, answer: &Node, budget: &WorkBudget) -> Option<bool> {
-    same_signed(
-        SignedNode::new(reference, budget),
-        SignedNode::new(answer, budget),
-    )
+    let (expected, given) = (versions(reference), versions(answer));
+    let pairs = expected
+        .iter()
+        .flat_map(|a| given.iter().map(move |b| (a, b)));
+    any(pairs.map(|(a, b)| {
+        same_signed(
+            SignedNode::new(a, Side::Reference, budget),
+            SignedNode::new(b, Side::Answer, budget),
+        )
+    }))
+}
+
+/// What an answer says: itself, or what stands before and behind its `≈`.
+fn versions(node: &Node) -> Vec<Cow<'_, Node>> {
+    let Node::Relation(sides, signs) = node else {
+        return vec![Cow::Borrowed(node)];
+    };
+    let rounded = signs.iter().position(|s| *s == Relation::Approximately);
+    let Some(at) = rounded.filter(|_| signs.iter().all(name::equates)) else {
+        return vec![Cow::Borrowed(node)];
+    };
+    let chain = |sides: Vec<Node>| match <[Node; 1]>::try_from(sides) {
+        Ok([only]) => only,
+        Err(sides) => {
+            let signs = vec![Relation::Equal; sides.len() - 1];
+            Node::Relation(sides, signs)
+        }
+    };
+    let (exact, behind) = sides.split_at(at + 1);
+    let lead = exact
+        .first()
+        .filter(|side| exact.len() > 1 || name::is_name(side, Side::Answer));
+    let rounding = lead.into_iter().chain(behind.last()).cloned().collect();
+    let mut versions = vec![Cow::Owned(chain(rounding))];
+    // `x ≈ 5` has no exact side.
+    if exact.len() > 1 || !name::is_name(&exact[0], Side::Answer) {
+        versions.push(Cow::Owned(chain(exact.to_vec())));
+    }
+    versions
 }
 
 /// The exact value of a node without variables.
 pub fn value(node: &Node, budget: &WorkBudget) -> Option<Exact> {
-    let node = SignedNode::new(bare(node), budget);
+    let node = SignedNode::new(bare(node), Side::Answer, budget);
     evaluate::exact(node.node, node.at(&BTreeMap::new()))
 }
 
 fn same_signed(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
     a.budget.spend(1)?;
-    if let (Node::Unit(_, x), Node::Unit(_, y)) = (a.node, b.node)
-        && let (Some(x), Some(y)) = (words::unit(x), words::unit(y))
-        && x != y
-    {
-        return Some(false);
+    match (unit_of(a.node), unit_of(b.node)) {
+        (Some(x), Some(y)) if !units::same(&x, &y) => return Some(false),
+        (Some(unit), None) | (None, Some(unit)) if units::is_group(&unit) => return Some(false),
+        _ => {}
     }
     let (a, b) = (a.with(bare(a.node)), b.with(bare(b.node)));
+    let (name, other_name) = (named(a.node, a.side), named(b.node, b.side));
+    if let (Some(x), Some(y)) = (name, other_name)
+        && same_name(a.node, b.node)
+        && same_signed(a.with(x), b.with(y)) == Some(true)
+    {
+        return Some(true);
+    }
     if let (Node::Relation(..), Node::Relation(..)) = (a.node, b.node)
+        && !a.node.has_sign_choice()
+        && !b.node.has_sign_choice()
         && let Some(verdict) = scalar::same_equation(a, b)
     {
         return Some(verdict);
     }
-    match (named(a.node), named(b.node)) {
+    match (name, other_name) {
         (Some(x), None) => return same_signed(a.with(x), b),
         (None, Some(y)) => return same_signed(a, b.with(y)),
         (Some(x), Some(y)) if same_name(a.node, b.node) => {
@@ -101,11 +152,27 @@ fn same_signed(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         }
         _ => {}
     }
+    if let Some(verdict) = matrix::same(a, b) {
+        return verdict;
+    }
+    if let Some(verdict) = set::same(a, b) {
+        return Some(verdict);
+    }
+    same_shape(a, b)
+}
+
+/// Compares what is neither named nor a set of real numbers: tuples, lists, words, single values.
+fn same_shape(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
+    let inequality = matches!(a.node, Node::Relation(..)) || matches!(b.node, Node::Relation(..));
     let (x, y) = (interval(a.node), interval(b.node));
     let (a, b) = (a.with(&x), b.with(&y));
     match (a.node, b.node) {
-        (Node::List(xs), Node::Bracket('(', ')', ys))
-        | (Node::Bracket('(', ')', xs), Node::List(ys)) => in_order(a, xs, b, ys, same_signed),
+        (Node::List(xs), Node::Bracket('(' | '⟨', _, ys))
+        | (Node::Bracket('(' | '⟨', _, xs), Node::List(ys))
+            if !inequality =>
+        {
+            in_order(a, &name::in_order(xs), b, &name::in_order(ys), same_signed)
+        }
         (Node::Bracket(open, close, xs), Node::Bracket(other_open, other_close, ys)) => {
             let ends = same_end(*open, *other_open, xs.first(), ys.first())
                 && same_end(*close, *other_close, xs.last(), ys.last());
@@ -115,17 +182,28 @@ fn same_signed(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
                 Some(false)
             }
         }
-        (Node::Matrix(xs), Node::Matrix(ys)) if xs.len() == ys.len() => {
-            let rows = xs.iter().zip(ys);
-            all(rows.map(|(x, y)| in_order(a, x, b, y, same_signed)))
-        }
         (Node::Text(x), Node::Text(y)) => Some(words::normal(x) == words::normal(y)),
+        (Node::Ratio(..), _) | (_, Node::Ratio(..)) => scalar::same_ratio(a, b),
+        (Node::List(xs), Node::List(ys)) if name::tuples(xs, ys).is_some() => {
+            let (xs, ys) = name::tuples(xs, ys)?;
+            let (xs, ys) = (Node::List(xs), Node::List(ys));
+            any_order(&a.with(&xs).members(), &b.with(&ys).members())
+        }
         (x, y) if is_collection(x) || is_collection(y) => {
             let union = matches!(x, Node::Union(_)) || matches!(y, Node::Union(_));
             if union && !(spans(x) && spans(y)) {
                 return Some(false);
             }
-            any_order(&a.members(), &b.members())
+            let (xs, ys) = (a.members(), b.members());
+            // A list says how often each value occurs; a set does not.
+            let numbers = |node: &Node| match node {
+                Node::List(items) => items.iter().all(Node::is_scalar),
+                _ => false,
+            };
+            if numbers(x) && numbers(y) && xs.len() != ys.len() {
+                return Some(false);
+            }
+            any_order(&xs, &ys)
         }
         (x, y) if x.is_scalar() && y.is_scalar() => scalar::same_scalar(a, b),
         (Node::Text(_), _) | (_, Node::Text(_)) => None,

@@ -6,9 +6,11 @@ use super::exact::Exact;
 use super::node::{Constant, Node};
 use num_bigint::BigInt;
 use num_complex::Complex64;
+use num_integer::Integer;
 use num_rational::BigRational;
 use num_traits::{Num, Signed, ToPrimitive};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The largest integer whose factorial is multiplied out.
 const MAX_FACTORIAL: i64 = 400;
@@ -72,20 +74,70 @@ pub fn exact(node: &Node, at: EvalContext<'_>) -> Option<Exact> {
         }
         Node::Unit(inner, _) => exact(inner, at),
         Node::Call(function, arguments) => exact_call(function, arguments, at),
+        Node::Apply(name, arguments) => unknown_function(name, arguments, at),
         _ => None,
     }
 }
 
+/// A function of which only the name is known takes some fixed value at every argument: `f(x+1)` is
+/// then neither `f(x)+1` nor a product.
+fn unknown_function(name: &str, arguments: &[Node], at: EvalContext<'_>) -> Option<Exact> {
+    let mut state = DefaultHasher::new();
+    name.hash(&mut state);
+    for argument in arguments {
+        exact(argument, at)?.hash(&mut state);
+    }
+    let hash = state.finish();
+    let value = BigInt::from(hash % 9_973 + 11);
+    let bottom = BigInt::from((hash >> 32) % 7 + 2);
+    Exact::rational(BigRational::new(value, bottom))
+}
+
 fn exact_call(function: &str, arguments: &[Node], at: EvalContext<'_>) -> Option<Exact> {
+    if let ("abs", [Node::Matrix(rows)]) = (function, arguments) {
+        return determinant(rows, at);
+    }
     let value = exact(arguments.first()?, at)?;
-    if matches!(function, "factorial" | "binomial") {
+    if matches!(function, "factorial" | "double factorial" | "binomial") {
         at.budget.spend(200)?;
     }
+    let rationals = || -> Option<Vec<BigRational>> {
+        let value = |node| exact(node, at)?.as_rational();
+        arguments.iter().map(value).collect()
+    };
     match function {
         "abs" => Exact::rational(value.as_rational()?.abs()),
         "floor" => Exact::rational(value.as_rational()?.floor()),
         "ceil" => Exact::rational(value.as_rational()?.ceil()),
         "factorial" => falling(value.as_integer()?, value.as_integer()?),
+        "double factorial" => {
+            let n = value
+                .as_integer()
+                .filter(|n| (0..=MAX_FACTORIAL).contains(n))?;
+            let product: BigInt = (1..=n).rev().step_by(2).map(BigInt::from).product();
+            Exact::rational(BigRational::from_integer(product))
+        }
+        "max" => Exact::rational(rationals()?.into_iter().max()?),
+        "min" => Exact::rational(rationals()?.into_iter().min()?),
+        "mod" => {
+            let (x, modulus) = (
+                value.as_rational()?,
+                exact(arguments.get(1)?, at)?.as_rational()?,
+            );
+            let whole = x.is_integer() && modulus.is_integer() && modulus.is_positive();
+            let quotient = whole.then(|| (&x / &modulus).floor())?;
+            Exact::rational(x - quotient * modulus)
+        }
+        "gcd" | "lcm" => {
+            let whole = |value: BigRational| value.is_integer().then(|| value.to_integer());
+            let values: Vec<BigInt> = rationals()?.into_iter().map(whole).collect::<Option<_>>()?;
+            let combine: fn(&BigInt, &BigInt) -> BigInt = match function {
+                "gcd" => Integer::gcd,
+                _ => Integer::lcm,
+            };
+            let combined = values.into_iter().reduce(|a, b| combine(&a, &b))?;
+            Exact::rational(BigRational::from_integer(combined))
+        }
         "binomial" => {
             let (n, k) = (
                 value.as_integer()?,
@@ -95,6 +147,41 @@ fn exact_call(function: &str, arguments: &[Node], at: EvalContext<'_>) -> Option
         }
         _ => None,
     }
+}
+
+/// The determinant of a small square matrix, by its first row.
+fn determinant(rows: &[Vec<Node>], at: EvalContext<'_>) -> Option<Exact> {
+    if rows.is_empty() || rows.len() > 4 || rows.iter().any(|row| row.len() != rows.len()) {
+        return None;
+    }
+    let value = |row: &Vec<Node>| row.iter().map(|entry| exact(entry, at)).collect();
+    let entries: Vec<Vec<Exact>> = rows.iter().map(value).collect::<Option<_>>()?;
+    minor(&entries, &(0..rows.len()).collect::<Vec<_>>(), at)
+}
+
+/// The determinant of the last rows, as many as there are `columns`, in these columns.
+fn minor(entries: &[Vec<Exact>], columns: &[usize], at: EvalContext<'_>) -> Option<Exact> {
+    let Some(row) = entries
+        .len()
+        .checked_sub(columns.len())
+        .and_then(|row| entries.get(row))
+    else {
+        return Some(Exact::one());
+    };
+    let mut sum = Exact::zero();
+    for (index, column) in columns.iter().enumerate() {
+        let others: Vec<usize> = columns.iter().copied().filter(|c| c != column).collect();
+        let term = row
+            .get(*column)?
+            .times(&minor(entries, &others, at)?, at.budget)?;
+        let signed = if index % 2 == 0 {
+            term
+        } else {
+            term.negative()
+        };
+        sum = sum.plus(&signed, at.budget)?;
+    }
+    Some(sum)
 }
 
 /// n·(n−1)·…, `count` factors.
@@ -134,10 +221,22 @@ fn float_unchecked(node: &Node, at: EvalContext<'_>) -> Option<Complex64> {
             Some(product * float(factor, at)?)
         }),
         Node::Quotient(top, bottom) => Some(float(top, at)? / float(bottom, at)?),
-        Node::Power(base, exponent) => Some(float_power(float(base, at)?, float(exponent, at)?)),
+        Node::Power(base, exponent) => {
+            let value = float(base, at)?;
+            if value.im == 0.0
+                && value.re < 0.0
+                && let Some(power) = exact(exponent, at).and_then(|power| power.as_rational())
+                && !power.is_integer()
+                && power.denom().is_odd()
+            {
+                // Odd roots of negative numbers are the real ones, as at school.
+                let size = (-value.re).powf(power.to_f64()?);
+                return Some(if power.numer().is_odd() { -size } else { size }.into());
+            }
+            Some(float_power(value, float(exponent, at)?))
+        }
         Node::Root(radicand, index) => {
             let (radicand, index) = (float(radicand, at)?, float(index, at)?);
-            // Odd roots of negative numbers are the real ones, as at school.
             if radicand.im == 0.0 && radicand.re < 0.0 && index.re.rem_euclid(2.0) == 1.0 {
                 return Some((-(-radicand.re).powf(index.re.recip())).into());
             }
@@ -153,6 +252,7 @@ fn float_unchecked(node: &Node, at: EvalContext<'_>) -> Option<Complex64> {
         }
         Node::Unit(inner, _) => float(inner, at),
         Node::Call(function, arguments) => float_call(function, arguments, at),
+        Node::Apply(..) => Some(exact(node, at)?.as_rational()?.to_f64()?.into()),
         _ => None,
     }
 }
@@ -193,10 +293,12 @@ fn float_call(function: &str, arguments: &[Node], at: EvalContext<'_>) -> Option
         "abs" => x.norm().into(),
         "floor" => real?.floor().into(),
         "ceil" => real?.ceil().into(),
-        "factorial" | "binomial" => exact_call(function, arguments, at)?
-            .as_rational()?
-            .to_f64()?
-            .into(),
+        "factorial" | "double factorial" | "binomial" | "gcd" | "lcm" | "mod" | "max" | "min" => {
+            exact_call(function, arguments, at)?
+                .as_rational()?
+                .to_f64()?
+                .into()
+        }
         _ => return None,
     })
 }

@@ -21,7 +21,7 @@ const MAX_EXPONENT: u32 = 4096;
 const MAX_RADICAND: u64 = 1_000_000_000_000;
 
 /// What a rational number is multiplied with in one term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Radical {
     /// The power of π.
     pi: i32,
@@ -38,7 +38,7 @@ const UNIT: Radical = Radical {
 };
 
 /// An exact number in normal form: no zero coefficients, so equality is structural.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Exact(BTreeMap<Radical, BigRational>);
 
 impl Exact {
@@ -108,6 +108,16 @@ impl Exact {
         } else {
             None
         }
+    }
+
+    /// The nearest floating-point number, where it is real.
+    pub fn to_f64(&self) -> Option<f64> {
+        let term = |(radical, value): (&Radical, &BigRational)| {
+            let root = f64::from(u32::try_from(radical.root).ok()?).sqrt();
+            let pi = std::f64::consts::PI.powi(radical.pi);
+            (!radical.imaginary).then_some(value.to_f64()? * root * pi)
+        };
+        self.0.iter().map(term).sum()
     }
 
     pub fn is_zero(&self) -> bool {

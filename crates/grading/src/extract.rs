@@ -1,17 +1,27 @@
 //! Finding the answer in what a model wrote after its thinking.
 
+mod boxed;
+mod marker;
+mod number;
+mod option;
+
+use super::text::Plain;
 use super::{AnswerKind, Extracted, ExtractionRule, words};
 use std::ops::Range;
 
 /// The longest whole text that is taken as an answer when nothing marks one.
 const MAX_WHOLE: usize = 200;
 
-/// Phrases that announce an answer; the rest of their line holds it. Lower case.
-const MARKERS: [&str; 3] = ["answer:", "answer is", "answer**:"];
+/// How many marks of one kind are looked at, from the last one back, so that hostile text stays
+/// linear.
+const MAX_MARKS: usize = 64;
+
+/// Where an answer is, and by which rule.
+type Found = (Range<usize>, ExtractionRule);
 
 /// Finds the final answer in `text`, the text after the answer delimiter: the last
-/// `\boxed{}` or `\fbox{}`, else the line after the last `####`, else the rest of the line after
-/// the last "Answer:" (any case, bold or not), else the last number, option letter or formula as
+/// `\boxed{}` or `\fbox{}`, else the line after the last `####`, else what follows the last
+/// "Answer:" or "answer is" in its sentence, else the last number, option letter or formula as
 /// `kind` asks, else the whole text when it is one short line.
 ///
 /// ```
@@ -22,41 +32,14 @@ const MARKERS: [&str; 3] = ["answer:", "answer is", "answer**:"];
 /// assert_eq!(found.span, 12..13);
 /// ```
 pub fn extract(text: &str, kind: Option<AnswerKind>) -> Option<Extracted> {
-    if let Some(found) = last_boxed(text) {
-        return take(text, found, ExtractionRule::Boxed);
-    }
-    if let Some(found) = after_hashes(text) {
-        return take(text, found, ExtractionRule::Hashes);
-    }
-    if let Some(found) = after_marker(text) {
-        return within_marked(text, found, kind);
-    }
-    let whole = trimmed(text, 0..text.len());
-    let short = whole.len() <= MAX_WHOLE && !text.get(whole.clone())?.contains('\n');
-    match kind {
-        Some(AnswerKind::Number) => {
-            if short && is_one_answer(text.get(whole.clone())?) {
-                return take(text, whole, ExtractionRule::Whole);
-            }
-            let (found, rule) = last_number_or_formula(text)?;
-            take(text, found, rule)
-        }
-        Some(AnswerKind::Choice) => take(text, last_option(text)?, ExtractionRule::LastOption),
-        Some(AnswerKind::Math) if !short || text.contains(['$']) || text.contains("\\(") => {
-            match last_formula(text) {
-                Some(found) => take(text, found, ExtractionRule::LastFormula),
-                None if short => take(text, whole, ExtractionRule::Whole),
-                None => None,
-            }
-        }
-        _ if short => take(text, whole, ExtractionRule::Whole),
-        None => take(text, last_number(text)?, ExtractionRule::LastNumber),
-        Some(_) => None,
-    }
-}
-
-/// The extracted answer, unless it is empty.
-fn take(text: &str, span: Range<usize>, rule: ExtractionRule) -> Option<Extracted> {
+    let plain = Plain::of(text);
+    let answered = answered(&plain.text);
+    let (found, rule) = match before_next_question(answered, kind) {
+        Some(found) => found,
+        None => marked(answered, kind)?.or_else(|| unmarked(answered, kind))?,
+    };
+    let start = plain.text.len() - answered.len();
+    let span = plain.original(start + found.start..start + found.end);
     let found = text.get(span.clone())?;
     (!found.is_empty()).then(|| Extracted {
         text: found.to_owned(),
@@ -65,53 +48,124 @@ fn take(text: &str, span: Range<usize>, rule: ExtractionRule) -> Option<Extracte
     })
 }
 
-/// What follows a marker is the answer, or a sentence that contains it.
-fn within_marked(text: &str, found: Range<usize>, kind: Option<AnswerKind>) -> Option<Extracted> {
-    let line = text.get(found.clone())?;
-    let inner = match kind {
-        Some(AnswerKind::Number) if !is_one_answer(line) => number_in_sentence(line),
-        Some(AnswerKind::Choice) if words::option_letter(line).is_none() => last_option(line),
-        Some(AnswerKind::Math) if line.matches('$').count() >= 2 || line.contains("\\(") => {
-            last_formula(line)
-        }
-        _ => None,
-    };
-    let span = inner.map_or(found.clone(), |r| {
-        found.start + r.start..found.start + r.end
-    });
-    take(text, span, ExtractionRule::AnswerMarker)
+/// What stands behind the thinking.
+fn answered(text: &str) -> &str {
+    text.rfind("</think>")
+        .and_then(|at| text.get(at + "</think>".len()..))
+        .unwrap_or(text)
 }
 
-/// The number a sentence gives: the first if it opens the sentence ("5, since 2 + 3…"), unless a
-/// calculation follows; else the last.
-fn number_in_sentence(line: &str) -> Option<Range<usize>> {
-    let opening = line.trim_start_matches(['$', '\\', '-', '(']);
-    if !line.contains('=') && opening.starts_with(|c: char| c.is_ascii_digit()) {
-        let start = line.len() - opening.len();
-        let length = opening
-            .find(|c: char| !(c.is_ascii_digit() || ",./".contains(c)))
-            .unwrap_or(opening.len());
-        let end = start
-            + opening
-                .get(..length)?
-                .trim_end_matches([',', '.', '/'])
-                .len();
-        // A sum or product that is not worked out is not yet an answer.
-        let rest = line.get(end..)?.trim_start();
-        if !rest.starts_with(['+', '-', '*', '/', '^', '×', '{', '\\']) {
-            let sign = usize::from(line.get(..start)?.ends_with('-'));
-            return Some(start - sign..end);
-        }
+/// A base model may go on after its answer and ask itself the next question. What it answers then is
+/// no answer to the first.
+fn before_next_question(text: &str, kind: Option<AnswerKind>) -> Option<Found> {
+    const OPENINGS: [&str; 6] = [
+        "\nQuestion:",
+        "\nProblem:",
+        "\nQ:",
+        "\nHuman:",
+        "\nUser:",
+        "\n问题",
+    ];
+    let next = OPENINGS
+        .iter()
+        .filter_map(|opening| text.find(opening))
+        .min()?;
+    marked(text.get(..next)?, kind)?
+}
+
+/// An answer that the text marks as one. The outer `None` means that it marks one and takes it back:
+/// "the answer is not 7".
+fn marked(text: &str, kind: Option<AnswerKind>) -> Option<Option<Found>> {
+    let boxed = boxed::last(text);
+    // Of a choice, a box may hold a value on the way.
+    let is_letter = |found: &Range<usize>| {
+        text.get(found.clone())
+            .is_some_and(|text| words::option_letter(text).is_some())
+    };
+    if let Some(found) = boxed
+        && (kind != Some(AnswerKind::Choice)
+            || is_letter(&found)
+            || marker::after_last(text).is_none_or(|line| line.start < found.end))
+    {
+        return Some(Some((found, ExtractionRule::Boxed)));
     }
-    last_number_or_formula(line).map(|(found, _)| found)
+    if let Some(line) = after_hashes(text) {
+        return Some(Some((of_line(text, line, kind), ExtractionRule::Hashes)));
+    }
+    let Some(line) = marker::after_last(text) else {
+        return Some(None);
+    };
+    let found = marker::answer_in(text.get(line.clone())?, kind)?;
+    Some(Some((
+        line.start + found.start..line.start + found.end,
+        ExtractionRule::AnswerMarker,
+    )))
+}
+
+/// The answer of a text that marks none.
+fn unmarked(text: &str, kind: Option<AnswerKind>) -> Option<Found> {
+    let whole = trimmed(text, 0..text.len());
+    let short = whole.len() <= MAX_WHOLE && !text.get(whole.clone())?.contains('\n');
+    let as_whole = short.then_some((whole.clone(), ExtractionRule::Whole));
+    match kind {
+        Some(AnswerKind::Number) => {
+            if short && is_one_answer(text.get(whole)?) {
+                return as_whole;
+            }
+            last_number_or_formula(text)
+        }
+        Some(AnswerKind::Choice) => Some((option::chosen(text)?, ExtractionRule::LastOption)),
+        Some(AnswerKind::Math) if !short || text.contains(['$']) || text.contains("\\(") => {
+            match last_formula(text) {
+                Some(found) => Some((found, ExtractionRule::LastFormula)),
+                None => as_whole,
+            }
+        }
+        Some(AnswerKind::Math) if short => {
+            let line = text.get(whole.clone())?;
+            let formula = formula_at_end(line).map(|at| whole.start + at..whole.end);
+            match formula {
+                Some(formula) => Some((formula, ExtractionRule::LastFormula)),
+                None => as_whole,
+            }
+        }
+        _ if short => as_whole,
+        None => last_number_or_formula(text),
+        Some(_) => None,
+    }
+}
+
+/// A formula at the end of a sentence, behind plain words: where it begins. `None` when the sentence
+/// has no words, or what follows them is no formula.
+fn formula_at_end(line: &str) -> Option<usize> {
+    if !words::is_sentence(line) || super::reads_as_mathematics(line) {
+        return None;
+    }
+    let mut start = 0;
+    for word in line.split_inclusive(' ') {
+        let plain = word.trim();
+        if !plain
+            .chars()
+            .all(|c| c.is_alphabetic() || ",:'".contains(c))
+        {
+            break;
+        }
+        start += word.len();
+    }
+    let rest = line.get(start..).filter(|rest| !rest.is_empty())?;
+    super::reads_as_mathematics(rest).then_some(start)
 }
 
 /// The last number, or the last formula where that number is only a part of it: of
 /// `$\frac{3}{4}$` the answer is not 4.
-fn last_number_or_formula(text: &str) -> Option<(Range<usize>, ExtractionRule)> {
-    let number = last_number(text)?;
+fn last_number_or_formula(text: &str) -> Option<Found> {
+    let number = number::last(text)?;
     let around = last_formula(text).filter(|formula| formula.contains(&number.start));
-    match around.filter(|formula| text.get(formula.clone()).is_some_and(is_one_answer)) {
+    let fits = |formula: &Range<usize>| {
+        text.get(formula.clone())
+            .is_some_and(|formula| is_one_answer(formula) && !formula.starts_with('^'))
+    };
+    match around.filter(fits) {
         Some(formula) => Some((formula, ExtractionRule::LastFormula)),
         None => Some((number, ExtractionRule::LastNumber)),
     }
@@ -122,68 +176,6 @@ fn last_number_or_formula(text: &str) -> Option<(Range<usize>, ExtractionRule)> 
 fn is_one_answer(text: &str) -> bool {
     let formula = || text.contains(['_', '^', '\\', '{']) || super::reads_as_mathematics(text);
     super::reads_as_number(text) || !words::is_sentence(text) && formula()
-}
-
-/// What the last `\boxed` or `\fbox` holds that is closed and not empty.
-fn last_boxed(text: &str) -> Option<Range<usize>> {
-    let mut end = text.len();
-    // Each candidate is scanned once to its closing brace; a limit keeps hostile text linear.
-    for _ in 0..64 {
-        let head = text.get(..end)?;
-        let start = [head.rfind("\\boxed"), head.rfind("\\fbox")]
-            .into_iter()
-            .flatten()
-            .max()?;
-        end = start;
-        let name = if text.get(start..)?.starts_with("\\boxed") {
-            6
-        } else {
-            5
-        };
-        let Some(found) = boxed_content(text, start + name) else {
-            continue;
-        };
-        let found = trimmed(text, found);
-        if !found.is_empty() {
-            return Some(found);
-        }
-    }
-    None
-}
-
-/// The balanced braces at `from`, or the one token there when it has none (`\boxed 5`).
-fn boxed_content(text: &str, from: usize) -> Option<Range<usize>> {
-    let rest = text.get(from..)?;
-    let start = from + (rest.len() - rest.trim_start().len());
-    let rest = text.get(start..)?;
-    if !rest.starts_with('{') {
-        // `\boxedfoo` is another command.
-        if start == from && rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return None;
-        }
-        let length = rest
-            .find(|c: char| c.is_whitespace() || "$,;{}".contains(c))
-            .unwrap_or(rest.len());
-        let token = rest.get(..length)?.trim_end_matches('.');
-        return Some(start..start + token.len());
-    }
-    let mut depth = 0_usize;
-    let mut escaped = false;
-    for (at, byte) in rest.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'{' => depth += 1,
-            b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(start + 1..start + at);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// GSM8K's own form: the line after the last `####`.
@@ -197,34 +189,24 @@ fn after_hashes(text: &str) -> Option<Range<usize>> {
         .then_some(found)
 }
 
-/// The rest of the line after the last marker, or the next line when that rest is empty.
-fn after_marker(text: &str) -> Option<Range<usize>> {
-    let lower = text.to_ascii_lowercase();
-    let mut end = lower.len();
-    for _ in 0..64 {
-        let head = lower.get(..end)?;
-        let (start, marker) = MARKERS
-            .iter()
-            .filter_map(|m| head.rfind(m).map(|at| (at, *m)))
-            .max_by_key(|(at, m)| at + m.len())?;
-        end = start;
-        let mut from = start + marker.len();
-        let mut line = line_at(text, from)?;
-        if text
-            .get(line.clone())?
-            .trim_matches(|c: char| c.is_whitespace() || c == '*' || c == ':')
-            .is_empty()
-        {
-            let rest = text.get(line.end..)?;
-            from = line.end + (rest.len() - rest.trim_start().len());
-            line = line_at(text, from)?;
-        }
-        let found = trimmed(text, line);
-        if !found.is_empty() {
-            return Some(found);
-        }
+/// The answer on a line that holds it and may go on: `42`, `Answer: 42`, `42 and the reasoning above…`.
+fn of_line(text: &str, line: Range<usize>, kind: Option<AnswerKind>) -> Range<usize> {
+    let Some(content) = text.get(line.clone()) else {
+        return line;
+    };
+    if is_one_answer(content) {
+        return line;
     }
-    None
+    let within = match marker::after_last(content) {
+        Some(marked) => content
+            .get(marked.clone())
+            .and_then(|sentence| marker::answer_in(sentence, kind))
+            .map(|found| marked.start + found.start..marked.start + found.end),
+        None => marker::answer_in(content, Some(AnswerKind::Number)),
+    };
+    within.map_or(line.clone(), |found| {
+        line.start + found.start..line.start + found.end
+    })
 }
 
 fn line_at(text: &str, from: usize) -> Option<Range<usize>> {
@@ -242,80 +224,13 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     let front = part.trim_start_matches(|c: char| markup(c) || c == ':');
     start += part.len() - front.len();
     part = front.trim_end_matches(markup);
-    part = part
-        .strip_suffix('.')
-        .unwrap_or(part)
-        .trim_end_matches(markup);
+    if !part.ends_with("..") {
+        part = part
+            .strip_suffix(['.', '。'])
+            .unwrap_or(part)
+            .trim_end_matches(markup);
+    }
     start..start + part.len()
-}
-
-/// The last number, with its sign, separators, decimals, and a fraction's slash.
-fn last_number(text: &str) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let end = bytes.iter().rposition(u8::is_ascii_digit)? + 1;
-    let mut start = end - 1;
-    while start > 0 {
-        let before = bytes.get(start - 1).copied().unwrap_or(b' ');
-        let joins = match before {
-            b'0'..=b'9' => true,
-            // A comma joins three digits that follow, and only to digits.
-            b',' => {
-                start >= 2 && digit(start - 2) && (start..start + 3).all(digit) && !digit(start + 3)
-            }
-            b'.' | b'/' => start >= 2 && digit(start - 2) && digit(start),
-            _ => false,
-        };
-        if !joins {
-            break;
-        }
-        start -= 1;
-    }
-    if start > 0 && bytes.get(start - 1) == Some(&b'.') {
-        start -= 1;
-    }
-    // A minus counts as a sign unless it separates two values ("7-3", "page 3-4").
-    if start > 0 && bytes.get(start - 1) == Some(&b'-') {
-        let binary = start >= 2
-            && text
-                .get(..start - 1)
-                .and_then(|t| t.chars().next_back())
-                .is_some_and(|c| c.is_alphanumeric() || c == ')');
-        if !binary {
-            start -= 1;
-        }
-    }
-    // A percent sign belongs to the number.
-    let percent = if text.get(end..)?.starts_with("\\%") {
-        2
-    } else {
-        usize::from(bytes.get(end) == Some(&b'%'))
-    };
-    Some(start..end + percent)
-}
-
-/// The last option letter: `(C)` first, else a capital A–J on its own.
-fn last_option(text: &str) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
-    let option = |at: usize| bytes.get(at).is_some_and(|b| (b'A'..=b'J').contains(b));
-    let bracketed = (1..bytes.len())
-        .rev()
-        .find(|&at| option(at) && bytes[at - 1] == b'(' && bytes.get(at + 1) == Some(&b')'));
-    if let Some(at) = bracketed {
-        return Some(at..at + 1);
-    }
-    let word = |at: Option<usize>| {
-        at.and_then(|at| bytes.get(at))
-            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'\'' || !b.is_ascii())
-    };
-    let alone = |at: usize| option(at) && !word(at.checked_sub(1)) && !word(Some(at + 1));
-    // "A" and "I" are also words: as options they end the text, a line or a clause.
-    let ends =
-        |at: usize| !matches!(bytes.get(at + 1), Some(b' ')) || !matches!(bytes[at], b'A' | b'I');
-    (0..bytes.len())
-        .rev()
-        .find(|&at| alone(at) && ends(at))
-        .map(|at| at..at + 1)
 }
 
 /// The content of the last `$…$`, `$$…$$`, `\(…\)` or `\[…\]`.
@@ -331,8 +246,25 @@ fn last_formula(text: &str) -> Option<Range<usize>> {
         let start = text.get(..end)?.rfind(open)? + open.len();
         Some(start..end)
     };
-    let found = [dollar(), paired("\\(", "\\)"), paired("\\[", "\\]")];
+    let found = [
+        dollar(),
+        paired("\\(", "\\)"),
+        paired("\\[", "\\]"),
+        paired("\\begin{align*}", "\\end{align*}"),
+        paired("\\begin{align}", "\\end{align}"),
+    ];
     let last = found.into_iter().flatten().max_by_key(|range| range.end)?;
     let last = trimmed(text, last);
     (!last.is_empty()).then_some(last)
+}
+
+/// The content of the first `$…$` or `\(…\)` when the text opens with one.
+fn opening_formula(text: &str) -> Option<Range<usize>> {
+    let (open, close) = [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")]
+        .into_iter()
+        .find(|(open, _)| text.starts_with(open))?;
+    let rest = text.get(open.len()..)?;
+    let end = open.len() + rest.find(close)?;
+    let found = trimmed(text, open.len()..end);
+    (!found.is_empty()).then_some(found)
 }

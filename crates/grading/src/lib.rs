@@ -26,8 +26,9 @@
 //!
 //! | file | subject |
 //! |---|---|
+//! | `text` | plain characters for the many that look alike |
 //! | `extract` | the answer in a response: last `\boxed{}`, `####`, "Answer:", last number or option |
-//! | `words` | answers in words: option letters, names, units |
+//! | `words`, `units` | answers in words: option letters, names, numbers; what is counted |
 //! | `lexer`, `parser`, `node` | LaTeX and plain notation to a tree |
 //! | `exact` | exact numbers: rationals, square roots, π, i |
 //! | `evaluate` | the value of a tree, exactly or in floating point |
@@ -46,11 +47,14 @@ mod node;
 mod parser;
 #[cfg(test)]
 mod tests;
+mod text;
+mod units;
 mod words;
 
 use budget::WorkBudget;
 pub use extract::extract;
 use std::ops::Range;
+use text::{Plain, undressed};
 
 /// The longest answer that is parsed, in bytes; longer ones are equal only when identical.
 const MAX_ANSWER: usize = 8192;
@@ -85,7 +89,9 @@ impl AnswerKind {
             Self::Text
         } else if is_choice(reference) {
             Self::Choice
-        } else if reads_as_number(reference) {
+        } else if reads_as_number(reference)
+            || words::meaning(reference).is_some_and(|text| reads_as_number(&text))
+        {
             Self::Number
         } else if words::is_words(reference) || !reads_as_mathematics(reference) {
             Self::Text
@@ -156,8 +162,8 @@ pub struct Graded {
 /// assert_eq!(equal("3", "4").reason, "3 ≠ 4");
 /// ```
 pub fn equal(reference: &str, answer: &str) -> Verdict {
-    let verdict = |equal: bool, reason: String| Verdict { equal, reason };
-    let (reference, answer) = (reference.trim(), answer.trim());
+    let (reference, answer) = (Plain::of(reference), Plain::of(answer));
+    let (reference, answer) = (undressed(&reference.text), undressed(&answer.text));
     if answer.is_empty() {
         return verdict(false, "no answer".into());
     }
@@ -169,28 +175,90 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
         };
         return verdict(reference == answer, reason.into());
     }
-    let differ = || format!("{} ≠ {}", short(reference), short(answer));
-    if let Some(expected) = words::option_letter(reference).filter(|_| is_choice(reference))
-        && let Some(given) = words::option_letter(answer)
+    if let Some(verdict) = same_option(reference, answer) {
+        return verdict;
+    }
+    // A text is always the same as itself, whatever it is read as.
+    let written_alike = words::squeezed(reference) == words::squeezed(answer);
+    let mut verdict = same_content(reference, answer);
+    // `C. 12` is an option with its text; the reference may be the text.
+    if !verdict.equal
+        && let Some(text) = words::option_text(answer)
     {
-        return if given == expected {
-            verdict(true, format!("same option {expected}"))
-        } else {
-            verdict(false, format!("option {expected} ≠ {given}"))
+        let of_text = same_content(reference, text);
+        verdict = if of_text.equal { of_text } else { verdict };
+    }
+    if written_alike && !verdict.equal {
+        return Verdict {
+            equal: true,
+            reason: "same text".into(),
         };
     }
-    let same_text = || {
-        words::squeezed(reference) == words::squeezed(answer)
-            || !words::normal(reference).is_empty()
-                && words::normal(reference) == words::normal(answer)
+    verdict
+}
+
+/// Compares options by their letters, when the reference names one.
+fn same_option(reference: &str, answer: &str) -> Option<Verdict> {
+    let expected = words::option_letter(reference)?;
+    // `(D) Alina` is an option only where the answer is a letter alone.
+    let with_text = reference.starts_with(['(', '\\']) && is_choice(answer);
+    if !is_choice(reference) && !with_text {
+        return None;
+    }
+    let given = words::option_letter(answer)?;
+    Some(if given == expected {
+        verdict(true, format!("same option {expected}"))
+    } else {
+        verdict(false, format!("option {expected} ≠ {given}"))
+    })
+}
+
+/// Compares words, numbers and everything else by what it means.
+fn same_content(reference: &str, answer: &str) -> Verdict {
+    let differ = || format!("{} ≠ {}", short(reference), short(answer));
+    let same_words = || {
+        let normal = words::normal(reference);
+        !normal.is_empty() && normal == words::normal(answer)
     };
-    if words::is_words(reference) || words::is_words(answer) {
-        return if same_text() {
-            verdict(true, "same text".into())
-        } else {
-            verdict(false, differ())
+    let (words, other_words) = (words::is_words(reference), words::is_words(answer));
+    if (words || other_words) && same_words() {
+        return verdict(true, "same text".into());
+    }
+    // `twelve` is a number, and "no solution" a set.
+    let meaning = |text: &str, words: bool| words.then(|| words::meaning(text)).flatten();
+    let (meant, other_meant) = (meaning(reference, words), meaning(answer, other_words));
+    if words && meant.is_none() || other_words && other_meant.is_none() {
+        // One word may be digits or letters after all: `ABC` in base sixteen.
+        let one_word = !reference.contains(' ') && !answer.contains(' ');
+        let spelled = words != other_words
+            && one_word
+            && same_value(reference, answer).is_some_and(|(same, _)| same);
+        return match words::affirms(reference, answer) || spelled {
+            true => verdict(true, "same text".into()),
+            false => verdict(false, differ()),
         };
     }
+    let expected = meant.as_deref().unwrap_or(reference);
+    let given = other_meant.as_deref().unwrap_or(answer);
+    let found = same_value(expected, given);
+    let found = match words::decimal_comma(reference, answer) {
+        Some(point) if found.as_ref().is_none_or(|same| !same.0) => same_value(expected, &point),
+        _ => found,
+    };
+    match found {
+        Some((true, value)) => {
+            let value = value.unwrap_or_else(|| short(reference));
+            verdict(true, format!("same value {value}"))
+        }
+        Some((false, _)) => verdict(false, differ()),
+        None if words::same_text(reference, answer) => verdict(true, "same text".into()),
+        None => verdict(false, format!("differs as text: {}", differ())),
+    }
+}
+
+/// Whether two answers are one value in some reading of both, with a short form of that value; `None`
+/// when no reading decides.
+fn same_value(reference: &str, answer: &str) -> Option<(bool, Option<String>)> {
     let (references, answers) = (parser::readings(reference), parser::readings(answer));
     let budget = WorkBudget::new();
     let mut decided = false;
@@ -199,31 +267,30 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
             match compare::same(expected, given, &budget) {
                 Some(true) => {
                     let value = compare::value(expected, &budget).and_then(|value| value.short());
-                    let reason = value.map_or_else(
-                        || format!("same value {}", short(reference)),
-                        |value| format!("same value {value}"),
-                    );
-                    return verdict(true, reason);
+                    return Some((true, value));
                 }
                 Some(false) => decided = true,
                 None => {}
             }
         }
     }
-    if decided {
-        verdict(false, differ())
-    } else if same_text() {
-        verdict(true, "same text".into())
-    } else {
-        verdict(false, format!("differs as text: {}", differ()))
-    }
+    decided.then_some((false, None))
+}
+
+fn verdict(equal: bool, reason: String) -> Verdict {
+    Verdict { equal, reason }
 }
 
 /// Finds the answer in `response` and compares it with `reference`. The reference may be a
-/// whole solution whose answer is boxed or follows `####`.
+/// whole solution whose answer is boxed, follows `####`, or is announced ("The answer is 7.").
 pub fn grade(reference: &str, response: &str) -> Graded {
     let reference = match extract(reference, None) {
-        Some(found) if matches!(found.rule, ExtractionRule::Boxed | ExtractionRule::Hashes) => {
+        Some(found)
+            if matches!(
+                found.rule,
+                ExtractionRule::Boxed | ExtractionRule::Hashes | ExtractionRule::AnswerMarker
+            ) =>
+        {
             found.text
         }
         _ => reference.to_owned(),
@@ -231,10 +298,7 @@ pub fn grade(reference: &str, response: &str) -> Graded {
     let extracted = extract(response, Some(AnswerKind::of(&reference)));
     let verdict = match &extracted {
         Some(found) => equal(&reference, &found.text),
-        None => Verdict {
-            equal: false,
-            reason: "no answer".into(),
-        },
+        None => verdict(false, "no answer".into()),
     };
     Graded { extracted, verdict }
 }

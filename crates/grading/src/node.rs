@@ -29,10 +29,16 @@ pub enum Relation {
     Greater,
     /// `≥`
     GreaterEqual,
+    /// `≠`
+    NotEqual,
+    /// `≈`: what follows is a rounding of what precedes.
+    Approximately,
+    /// `≡`, of remainders.
+    Congruent,
 }
 
-/// The functions that are written by their names. Others have a notation of their own: `floor`,
-/// `ceil`, `factorial` and `binomial`.
+/// The functions that are written by their names, with one argument. Others have a notation of their
+/// own: `floor`, `ceil`, `factorial`, `binomial`, `gcd`, `mod`.
 pub const FUNCTIONS: [&str; 16] = [
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
     "log", "ln", "exp", "abs",
@@ -63,6 +69,10 @@ pub enum Node {
     /// A function, by its name, of one argument (a second one is a logarithm's base or a binomial's
     /// lower entry).
     Call(&'static str, Vec<Node>),
+    /// A function that is known by its name only: `f(x+1)`.
+    Apply(String, Vec<Node>),
+    /// Two or more values in proportion: `3:2`. With whether it could be a time of day.
+    Ratio(Vec<Node>, bool),
     /// Something per hundred.
     Percent(Box<Node>),
     /// Something in a unit.
@@ -75,6 +85,10 @@ pub enum Node {
     List(Vec<Node>),
     /// A union of intervals or sets.
     Union(Vec<Node>),
+    /// What all of several intervals or sets share.
+    Intersection(Vec<Node>),
+    /// The first set without the members of the second.
+    Without(Box<Node>, Box<Node>),
     /// Rows of a matrix or vector.
     Matrix(Vec<Vec<Node>>),
     /// A chain of relations: one side more than signs.
@@ -95,17 +109,24 @@ impl Node {
             Self::Negative(a) | Self::PlusMinus(_, a) | Self::Percent(a) | Self::Unit(a, _) => {
                 visit(a)
             }
-            Self::Quotient(a, b) | Self::Power(a, b) | Self::Root(a, b) | Self::Member(a, b) => {
+            Self::Quotient(a, b)
+            | Self::Power(a, b)
+            | Self::Root(a, b)
+            | Self::Member(a, b)
+            | Self::Without(a, b) => {
                 visit(a);
                 visit(b);
             }
             Self::Sum(all)
             | Self::Product(all)
             | Self::Call(_, all)
+            | Self::Apply(_, all)
+            | Self::Ratio(all, _)
             | Self::Bracket(_, _, all)
             | Self::Set(all)
             | Self::List(all)
             | Self::Union(all)
+            | Self::Intersection(all)
             | Self::Relation(all, _) => all.iter().for_each(visit),
             Self::Matrix(rows) => rows.iter().flatten().for_each(visit),
         }
@@ -120,17 +141,24 @@ impl Node {
 
     /// Whether the tree contains a `±`.
     pub fn has_sign_choice(&self) -> bool {
-        let mut found = matches!(self, Self::PlusMinus(..));
-        self.parts(&mut |part| found = found || part.has_sign_choice());
-        found
+        self.any(&|node| matches!(node, Self::PlusMinus(..)))
     }
 
-    /// Adds the names of all variables inside to `names`.
+    /// Adds the names of all variables inside to `names`, and those of functions with a bracket.
     pub fn variables(&self, names: &mut std::collections::BTreeSet<String>) {
-        if let Self::Variable(name) = self {
-            names.insert(name.clone());
+        match self {
+            Self::Variable(name) => drop(names.insert(name.clone())),
+            Self::Apply(name, _) => drop(names.insert(format!("{name}("))),
+            _ => {}
         }
         self.parts(&mut |part| part.variables(names));
+    }
+
+    /// Whether `wanted` holds for this or any part of it.
+    pub fn any(&self, wanted: &dyn Fn(&Self) -> bool) -> bool {
+        let mut found = wanted(self);
+        self.parts(&mut |part| found = found || part.any(wanted));
+        found
     }
 
     /// Whether this is one value or expression rather than a shape, a relation or words.
@@ -142,10 +170,19 @@ impl Node {
                 | Self::Set(_)
                 | Self::List(_)
                 | Self::Union(_)
+                | Self::Intersection(_)
+                | Self::Without(..)
+                | Self::Ratio(..)
                 | Self::Matrix(_)
                 | Self::Relation(..)
                 | Self::Member(..)
         );
+        // A determinant is a number.
+        if let Self::Call("abs", arguments) = self
+            && let [Self::Matrix(_)] = arguments.as_slice()
+        {
+            return true;
+        }
         self.parts(&mut |part| scalar = scalar && part.is_scalar());
         scalar
     }

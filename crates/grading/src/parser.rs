@@ -4,8 +4,11 @@
 //! that the caller can fall back to comparing text. Depth is bounded; every loop consumes tokens.
 
 mod command;
+mod factor;
+mod name;
+mod unit;
 
-use super::lexer::{self, Lexeme, Number};
+use super::lexer::{self, Lexed, Lexeme, Number};
 use super::node::{Constant, Node, Relation};
 
 /// How deep brackets, fractions and exponents may nest.
@@ -21,25 +24,36 @@ pub fn readings(text: &str) -> Vec<Node> {
     let Some(grouped) = lexer::lex(text, true) else {
         return Vec::new();
     };
-    let mut nodes: Vec<Node> = parse(grouped.tokens).into_iter().collect();
-    if grouped.ambiguous_comma {
-        nodes.extend(lexer::lex(text, false).and_then(|lexed| parse(lexed.tokens)));
+    let ambiguous = grouped.ambiguous_comma;
+    let mut nodes: Vec<Node> = parse(grouped).into_iter().collect();
+    if ambiguous {
+        nodes.extend(lexer::lex(text, false).and_then(parse));
     }
     nodes
 }
 
-fn parse(tokens: Vec<Lexeme>) -> Option<Node> {
+fn parse(lexed: Lexed) -> Option<Node> {
     let mut parser = Parser {
-        tokens,
+        tokens: lexed.tokens,
         at: 0,
         depth: 0,
         wraps: 0,
         bars: 0,
     };
-    // "= 5" means 5.
-    parser.take('=');
+    // "= 5" means 5, and so does "≈ 5".
+    let _ = parser.take('=') || parser.take('≈');
     let node = parser.list()?;
-    (parser.at == parser.tokens.len() && node.depth() <= MAX_TREE).then_some(node)
+    if parser.at != parser.tokens.len() || node.depth() >= MAX_TREE {
+        return None;
+    }
+    // Square brackets around a whole value are a list of one; within an expression they group.
+    if parser.is_bracketed() && node.is_scalar() {
+        return Some(Node::Bracket('[', ']', vec![node]));
+    }
+    Some(match lexed.currency {
+        Some(currency) if node.is_scalar() => Node::Unit(Box::new(node), currency.to_owned()),
+        _ => node,
+    })
 }
 
 struct Parser {
@@ -58,11 +72,29 @@ impl Parser {
         self.tokens.get(self.at)
     }
 
+    fn ahead(&self, tokens: usize) -> Option<&Lexeme> {
+        self.tokens.get(self.at + tokens)
+    }
+
     fn symbol(&self) -> Option<char> {
         match self.peek() {
             Some(Lexeme::Symbol(c)) => Some(*c),
             _ => None,
         }
+    }
+
+    /// Whether the first token is a square bracket that the last one closes.
+    fn is_bracketed(&self) -> bool {
+        let mut depth = 0_usize;
+        let closes = self.tokens.iter().position(|token| {
+            match token {
+                Lexeme::Symbol('[') => depth += 1,
+                Lexeme::Symbol(']') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0
+        });
+        self.tokens.len() > 1 && closes == Some(self.tokens.len() - 1)
     }
 
     /// Steps over `c` if it is next.
@@ -74,6 +106,13 @@ impl Parser {
 
     fn expect(&mut self, c: char) -> Option<()> {
         self.take(c).then_some(())
+    }
+
+    /// Steps over the command `name` if it is next.
+    fn take_command(&mut self, name: &str) -> bool {
+        let found = matches!(self.peek(), Some(Lexeme::Command(next)) if next == name);
+        self.at += usize::from(found);
+        found
     }
 
     /// Runs `inner` one level deeper.
@@ -111,7 +150,7 @@ impl Parser {
     }
 
     fn relation(&mut self) -> Option<Node> {
-        let mut sides = vec![self.union()?];
+        let mut sides = vec![self.ratio()?];
         let mut signs = Vec::new();
         loop {
             let sign = match self.symbol() {
@@ -120,10 +159,13 @@ impl Parser {
                 Some('>') => Relation::Greater,
                 Some('≤') => Relation::LessEqual,
                 Some('≥') => Relation::GreaterEqual,
+                Some('≠') => Relation::NotEqual,
+                Some('≈') => Relation::Approximately,
+                Some('≡') => Relation::Congruent,
                 Some('∈') if sides.len() == 1 => {
                     self.at += 1;
                     let member = sides.pop()?;
-                    return Some(Node::Member(Box::new(member), Box::new(self.union()?)));
+                    return Some(Node::Member(Box::new(member), Box::new(self.sets()?)));
                 }
                 _ => break,
             };
@@ -134,17 +176,43 @@ impl Parser {
                 Relation::Greater if or_equal => Relation::GreaterEqual,
                 other => other,
             });
-            sides.push(self.union()?);
+            sides.push(self.ratio()?);
         }
         Some(one_or(|sides| Node::Relation(sides, signs), sides))
     }
 
-    fn union(&mut self) -> Option<Node> {
-        let mut members = vec![self.sum()?];
+    /// `3:2`, `1:2:3`, `12:30`.
+    fn ratio(&mut self) -> Option<Node> {
+        let mut parts = vec![self.sets()?];
+        let two_digits = |token: Option<&Lexeme>| matches!(token, Some(Lexeme::Number(n)) if n.digits.len() == 2);
+        let mut clock = matches!(&parts[0], Node::Number(n) if (1..=2).contains(&n.digits.len()));
+        while self.take(':') {
+            clock = clock && two_digits(self.peek());
+            parts.push(self.sets()?);
+        }
+        Some(one_or(|parts| Node::Ratio(parts, clock), parts))
+    }
+
+    /// Unions, intersections and differences of sets; anything else is its own only member.
+    fn sets(&mut self) -> Option<Node> {
+        let mut members = vec![self.difference()?];
         while self.take('∪') {
-            members.push(self.sum()?);
+            members.push(self.difference()?);
         }
         Some(one_or(Node::Union, members))
+    }
+
+    fn difference(&mut self) -> Option<Node> {
+        let mut shared = vec![self.sum()?];
+        while self.take('∩') {
+            shared.push(self.sum()?);
+        }
+        let mut left = one_or(Node::Intersection, shared);
+        while self.take('∖') {
+            self.wrap()?;
+            left = Node::Without(Box::new(left), Box::new(self.sum()?));
+        }
+        Some(left)
     }
 
     fn sum(&mut self) -> Option<Node> {
@@ -165,7 +233,7 @@ impl Parser {
             let mut term = self.product()?;
             for sign in wrap.into_iter().rev() {
                 term = match sign {
-                    '-' => Node::Negative(Box::new(term)),
+                    '-' => negative(term),
                     '±' => Node::PlusMinus(true, Box::new(term)),
                     '∓' => Node::PlusMinus(false, Box::new(term)),
                     _ => term,
@@ -184,6 +252,11 @@ impl Parser {
                 left = times(left, right);
             } else if self.take('/') {
                 left = self.divide(left)?;
+            } else if self.take_command("bmod") {
+                self.wrap()?;
+                left = Node::Call("mod", vec![left, self.factor()?]);
+            } else if self.take_command("pmod") {
+                left = self.modulus(left)?;
             } else if let Some(Lexeme::Text(_)) = self.peek() {
                 left = self.unit(left)?;
             } else if self.starts_factor() {
@@ -192,29 +265,13 @@ impl Parser {
                     return None;
                 }
                 left = match self.mixed_fraction(&left) {
-                    Some(fraction) => Node::Sum(vec![left, fraction]),
-                    None => times(left, self.factor()?),
+                    Some(fraction) => self.postfix(Node::Sum(vec![left, fraction]))?,
+                    None => self.times_factor(left)?,
                 };
             } else {
                 return Some(left);
             }
         }
-    }
-
-    /// What follows a slash: a divisor, or the second half of a unit such as miles / hour.
-    fn divide(&mut self, left: Node) -> Option<Node> {
-        self.wrap()?;
-        if let (Node::Unit(..), Some(Lexeme::Text(_))) = (&left, self.peek()) {
-            let Node::Unit(value, unit) = left else {
-                return None;
-            };
-            let Node::Unit(_, per) = self.unit(small_integer(1))? else {
-                return None;
-            };
-            return Some(Node::Unit(value, format!("{unit}/{per}")));
-        }
-        let right = self.signed_factor()?;
-        Some(Node::Quotient(Box::new(left), Box::new(right)))
     }
 
     fn signed_factor(&mut self) -> Option<Node> {
@@ -225,65 +282,17 @@ impl Parser {
         }
     }
 
-    /// Words behind a value, with their power: `inches^2`.
-    fn unit(&mut self, value: Node) -> Option<Node> {
-        self.wrap()?;
-        let mut words = String::new();
-        while let Some(Lexeme::Text(word)) = self.peek() {
-            if !words.is_empty() {
-                words.push(' ');
-            }
-            words.push_str(word.trim());
-            self.at += 1;
-            if self.take('^') {
-                words.push('^');
-                words.push_str(&self.digits()?);
-            }
-        }
-        Some(Node::Unit(Box::new(value), words))
-    }
-
-    /// A number as written, in braces or not: a unit's power, a number's base.
-    fn digits(&mut self) -> Option<String> {
-        let braces = self.take('{');
-        let Some(Lexeme::Number(number)) = self.peek() else {
-            return None;
-        };
-        let digits = number.digits.clone();
-        self.at += 1;
-        if braces {
-            self.expect('}')?;
-        }
-        Some(digits)
-    }
-
-    /// The fraction of a mixed number, if `whole` is an integer directly followed by one.
-    fn mixed_fraction(&mut self, whole: &Node) -> Option<Node> {
-        if !matches!(whole, Node::Number(n) if !n.digits.is_empty()) {
-            return None;
-        }
-        let start = self.at;
-        let fraction = match self.peek() {
-            Some(Lexeme::Command(name)) if name == "frac" => self.factor(),
-            Some(Lexeme::Number(_)) => {
-                let top = self.factor();
-                let slash = self.take('/');
-                let bottom = if slash { self.factor() } else { None };
-                top.zip(bottom)
-                    .map(|(t, b)| Node::Quotient(Box::new(t), Box::new(b)))
-            }
-            _ => None,
-        };
-        let integer = |n: &Node| matches!(n, Node::Number(n) if !n.digits.is_empty());
-        match fraction {
-            Some(Node::Quotient(top, bottom)) if integer(&top) && integer(&bottom) => {
-                Some(Node::Quotient(top, bottom))
-            }
-            _ => {
-                self.at = start;
-                None
-            }
-        }
+    /// The next factor, multiplied without a sign. `\frac{\text{m}}{\text{s}}` is a unit.
+    fn times_factor(&mut self, left: Node) -> Option<Node> {
+        Some(match self.factor()? {
+            Node::Quotient(top, bottom) => match (*top, *bottom) {
+                (Node::Text(unit), Node::Text(per)) => {
+                    Node::Unit(Box::new(left), format!("{unit}/{per}"))
+                }
+                (top, bottom) => times(left, Node::Quotient(Box::new(top), Box::new(bottom))),
+            },
+            right => times(left, right),
+        })
     }
 
     /// Whether the next token can begin a factor that is multiplied without a sign.
@@ -292,133 +301,20 @@ impl Parser {
             // Two adjacent numbers are a mixed number or a mistake, never a product.
             Some(Lexeme::Number(_)) => {
                 self.at > 0 && !matches!(self.tokens.get(self.at - 1), Some(Lexeme::Number(_)))
-                    || matches!(self.tokens.get(self.at + 1), Some(Lexeme::Symbol('/')))
+                    || matches!(self.ahead(1), Some(Lexeme::Symbol('/')))
             }
-            Some(Lexeme::Command(name)) => !matches!(name.as_str(), "rfloor" | "rceil"),
+            Some(Lexeme::Command(name)) => !matches!(name.as_str(), "rfloor" | "rceil" | "choose"),
             Some(Lexeme::Name(_) | Lexeme::Begin) => true,
+            // A bracket that is turned away closes an interval: `[0,1[`.
+            Some(Lexeme::Symbol('[')) => !matches!(
+                self.ahead(1),
+                None | Some(Lexeme::Symbol('∪' | '∩' | '∖' | ',' | ';'))
+            ),
             Some(Lexeme::Symbol(c)) => {
-                matches!(c, '(' | '[' | '{' | 'π' | '∞') || (*c == '|' && self.bars == 0)
+                matches!(c, '(' | '{' | 'π' | '∞') || (*c == '|' && self.bars == 0)
             }
             _ => false,
         }
-    }
-
-    /// A base with everything written behind it: exponent, factorial, percent, degrees.
-    fn factor(&mut self) -> Option<Node> {
-        let base = self.base()?;
-        self.postfix(base)
-    }
-
-    fn postfix(&mut self, mut base: Node) -> Option<Node> {
-        loop {
-            base = match self.symbol() {
-                Some('^') => {
-                    self.at += 1;
-                    if self.degree_sign() {
-                        degrees(base)
-                    } else {
-                        let exponent = self.nested(Self::exponent)?;
-                        Node::Power(Box::new(base), Box::new(exponent))
-                    }
-                }
-                Some('°') => {
-                    self.at += 1;
-                    degrees(base)
-                }
-                Some('!') => {
-                    self.at += 1;
-                    Node::Call("factorial", vec![base])
-                }
-                Some('%') => {
-                    self.at += 1;
-                    Node::Percent(Box::new(base))
-                }
-                _ => return Some(base),
-            };
-            self.wrap()?;
-        }
-    }
-
-    /// `°` or `{°}` after a caret.
-    fn degree_sign(&mut self) -> bool {
-        let start = self.at;
-        let braces = self.take('{');
-        if self.take('°') && (!braces || self.take('}')) {
-            return true;
-        }
-        self.at = start;
-        false
-    }
-
-    /// An exponent: right-associative, may carry a sign, and digits belong together (`x^10`).
-    fn exponent(&mut self) -> Option<Node> {
-        if self.take('-') {
-            return Some(Node::Negative(Box::new(self.nested(Self::exponent)?)));
-        }
-        let base = self.base()?;
-        if self.take('^') {
-            let exponent = self.nested(Self::exponent)?;
-            return Some(Node::Power(Box::new(base), Box::new(exponent)));
-        }
-        Some(base)
-    }
-
-    fn base(&mut self) -> Option<Node> {
-        let token = self.peek()?.clone();
-        self.at += 1;
-        match token {
-            Lexeme::Number(number) => self.number(number),
-            Lexeme::Name(name) => self.variable(name),
-            Lexeme::Text(words) => Some(Node::Text(words)),
-            Lexeme::Command(name) => self.command(&name),
-            Lexeme::Begin => self.nested(Self::matrix),
-            Lexeme::Symbol('π') => Some(Node::Constant(Constant::Pi)),
-            Lexeme::Symbol('∞') => Some(Node::Constant(Constant::Infinity)),
-            Lexeme::Symbol('{') => self.nested(Self::group),
-            Lexeme::Symbol('⦃') => {
-                if self.take('⦄') {
-                    return Some(Node::Set(Vec::new()));
-                }
-                let items = self.nested(Self::items)?;
-                self.expect('⦄')?;
-                Some(Node::Set(items))
-            }
-            Lexeme::Symbol(open @ ('(' | '[' | '⟨')) => self.bracket(open),
-            Lexeme::Symbol('|') => {
-                self.bars += 1;
-                let inner = self.nested(Self::sum);
-                self.bars -= 1;
-                self.expect('|')?;
-                Some(Node::Call("abs", vec![inner?]))
-            }
-            Lexeme::Symbol(_) | Lexeme::End | Lexeme::RowBreak => None,
-        }
-    }
-
-    /// `{…}`: a group in LaTeX, or a set written without backslashes when it contains commas.
-    fn group(&mut self) -> Option<Node> {
-        let inner = self.list()?;
-        self.expect('}')?;
-        Some(match inner {
-            Node::List(items) => Node::Set(items),
-            other => other,
-        })
-    }
-
-    fn bracket(&mut self, open: char) -> Option<Node> {
-        let bars = std::mem::take(&mut self.bars);
-        let items = self.nested(Self::items);
-        self.bars = bars;
-        let items = items?;
-        let close = self.symbol()?;
-        let matching = matches!((open, close), ('(', ')') | ('[', ']') | ('⟨', '⟩'));
-        // Only an interval may close with another kind than it opened with.
-        let interval = items.len() == 2 && matches!(close, ')' | ']');
-        if !matching && !interval {
-            return None;
-        }
-        self.at += 1;
-        Some(one_or(|items| Node::Bracket(open, close, items), items))
     }
 }
 
@@ -430,6 +326,14 @@ fn one_or(several: impl FnOnce(Vec<Node>) -> Node, mut nodes: Vec<Node>) -> Node
     }
 }
 
+/// The unit of a negative value is that of the value.
+fn negative(term: Node) -> Node {
+    match term {
+        Node::Unit(inner, unit) => Node::Unit(Box::new(negative(*inner)), unit),
+        term => Node::Negative(Box::new(term)),
+    }
+}
+
 fn small_integer(value: u8) -> Node {
     let number = num_rational::BigRational::from_integer(value.into());
     Node::Number(Number {
@@ -437,10 +341,6 @@ fn small_integer(value: u8) -> Node {
         digits: value.to_string(),
         decimals: 0,
     })
-}
-
-fn degrees(value: Node) -> Node {
-    Node::Unit(Box::new(value), "degree".into())
 }
 
 fn times(left: Node, right: Node) -> Node {

