@@ -34,6 +34,7 @@ fn app() -> App {
             probe_every: None,
         },
         keymap: Keymap::default(),
+        texts: s1_tui::config::Texts::bundled(),
         themes: vec![Theme::default()],
         history: vec![],
         model: Some("model.gguf".into()),

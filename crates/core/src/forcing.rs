@@ -324,11 +324,10 @@ impl Machine {
             .is_some_and(|limit| self.thinking >= limit || sentence())
         {
             Some(Reason::SentenceCut)
-        } else if self.thinking >= self.limit() {
-            Some(Reason::Budget)
-        } else if matches!(self.policy.cut_at, CutAt::NextSentence { .. })
-            && self.thinking >= budget
-            && (self.thinking == 0 || sentence())
+        } else if self.thinking >= self.limit()
+            || self.thinking >= budget
+                && matches!(self.policy.cut_at, CutAt::NextSentence { .. })
+                && (self.thinking == 0 || sentence())
         {
             Some(Reason::Budget)
         } else if let CutAt::Sentence { window } = self.policy.cut_at
