@@ -19,6 +19,7 @@ mod given;
 mod grade;
 mod interrupt;
 mod plot;
+mod prompt;
 mod run;
 mod runs;
 mod score;
@@ -29,6 +30,7 @@ mod tokenize;
 mod train;
 mod trainings;
 
+use crate::config::Dirs;
 use args::TuiArgs;
 use status::StatusLine;
 
@@ -60,6 +62,8 @@ enum Command {
     Score(score::ScoreArgs),
     /// How fast a model computes here: prompt and decoding, one sequence and several at once.
     Bench(bench::BenchArgs),
+    /// What a question becomes before the model reads it, and how that was chosen.
+    Prompt(Box<prompt::PromptArgs>),
     /// The token ids of a text.
     Tokenize(tokenize::TokenizeArgs),
     /// Fine-tune a model on reasoning traces, or train a small one from nothing.
@@ -92,6 +96,18 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// Reads the user's own families, if there is a file of them.
+fn own_families() -> Result<()> {
+    let Ok(dirs) = Dirs::of_user() else {
+        return Ok(());
+    };
+    let path = dirs.config.join("families.toml");
+    if path.is_file() {
+        s1_engine::use_families(&path)?;
+    }
+    Ok(())
+}
+
 /// Parses the arguments, runs the command, and turns any error into one sentence on stderr.
 pub fn main() -> ExitCode {
     // An error is one sentence, also where RUST_BACKTRACE is set for panics: candle's would say
@@ -116,12 +132,17 @@ pub fn main() -> ExitCode {
     if cli.command.is_some() {
         show_downloads();
     }
+    if let Err(error) = own_families() {
+        say(&format!("{error:#}"));
+        return ExitCode::FAILURE;
+    }
     let done = |()| ExitCode::SUCCESS;
     let outcome = match cli.command {
         None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(*args),
         Some(Command::Score(args)) => score::run(&args).map(done),
         Some(Command::Bench(args)) => bench::run(&args).map(done),
+        Some(Command::Prompt(args)) => prompt::run(&args).map(done),
         Some(Command::Tokenize(args)) => tokenize::run(&args).map(done),
         Some(Command::Train(args)) => train::run(*args),
         Some(Command::Curate(args)) => curate::run(&args),

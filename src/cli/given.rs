@@ -78,8 +78,9 @@ impl<G: FlagGroup> FromArgMatches for Given<G> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         for (at, setting) in G::settings().into_iter().enumerate() {
             let info = setting.info();
-            if let Some(value) = matches.get_one::<OsString>(info.key) {
-                self.values.push((at, value.clone()));
+            if let Some(values) = matches.get_many::<OsString>(info.key) {
+                let values: Vec<&OsStr> = values.map(OsString::as_os_str).collect();
+                self.values.push((at, values.join(OsStr::new("; "))));
             }
             if let Some(shortcut) = info.shortcut.filter(|s| matches.get_flag(s.flag)) {
                 self.values.push((at, shortcut.sets.into()));
@@ -102,6 +103,9 @@ fn flags<C: 'static>(setting: &'static dyn Setting<C>) -> Vec<Arg> {
         .help(help(setting))
         .value_parser(Checked(setting))
         .allow_negative_numbers(true);
+    if info.repeats {
+        flag = flag.action(ArgAction::Append);
+    }
     if let Some(letter) = info.letter {
         flag = flag.short(letter);
     }

@@ -50,6 +50,11 @@ pub struct RunArgs {
 /// The object that `--json` prints.
 #[derive(Serialize)]
 struct RunJson<'a> {
+    /// The prompt as the model reads it.
+    prompt_text: &'a str,
+    family: &'a str,
+    template: &'a str,
+    warnings: &'a [String],
     prompt_ids: &'a [u32],
     tokens: Vec<OutputToken<'a>>,
     thinking_tokens: usize,
@@ -65,6 +70,15 @@ struct RunJson<'a> {
     time_to_first_token_ms: f64,
     drafted: usize,
     taken: usize,
+}
+
+/// What the model was asked with, and how that was chosen.
+#[derive(Default)]
+struct Asked {
+    prompt: String,
+    family: String,
+    template: String,
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +122,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
     });
     let mut printer = (!args.json).then(Printer::new);
     let mut lane = LaneView::default();
+    let mut asked = Asked::default();
     let stop = loop {
         let Some(event) = events.blocking_recv() else {
             bail!("the engine ended without an answer");
@@ -115,6 +130,13 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         lane.apply(&event);
         match event {
             Event::Failed(why) | Event::Refused { why, .. } => bail!("{why}"),
+            Event::Loaded(info) => {
+                info.warnings.iter().for_each(|warning| say(warning));
+                asked.family = info.family;
+                asked.template = info.template;
+                asked.warnings = info.warnings;
+            }
+            Event::Prompt { text, .. } => asked.prompt = text,
             Event::Notice(_, why) => say(&why),
             Event::Loop(_, Loop { period, repeats }) => eprintln!(
                 "s1-tui: the model repeats itself ({period} tokens, {repeats} times); --cut-loops would cut it off"
@@ -135,12 +157,16 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
     }
     match printer {
         Some(printer) => printer.finish()?,
-        None => print_json(&request, &lane, stop)?,
+        None => print_json(&request, &asked, &lane, stop)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn question(prompt: Option<&str>) -> Result<String> {
+/// The question that was given, or read.
+///
+/// # Errors
+/// If there is none.
+pub fn question(prompt: Option<&str>) -> Result<String> {
     let text = match prompt {
         Some("-") => read_stdin()?,
         None if !io::stdin().is_terminal() => read_stdin()?,
@@ -233,11 +259,15 @@ impl Printer {
     }
 }
 
-fn print_json(request: &Request, lane: &LaneView, stop: StopReason) -> Result<()> {
+fn print_json(request: &Request, asked: &Asked, lane: &LaneView, stop: StopReason) -> Result<()> {
     let LaneView { tokens, speed, .. } = lane;
     let thinking = thinking_tokens(tokens);
     let answer = FinalAnswer::of(tokens, request.reference.as_deref());
     let output = RunJson {
+        prompt_text: &asked.prompt,
+        family: &asked.family,
+        template: &asked.template,
+        warnings: &asked.warnings,
         prompt_ids: &lane.prompt,
         thinking_tokens: thinking,
         answer_tokens: tokens.len() - thinking,

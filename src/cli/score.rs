@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::args::ModelFlags;
 use super::given::Given;
 use super::{json_line, settings};
-use s1_engine::tokenizer_for;
 use s1_model::adapter::PeftAdapter;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::gguf::Gguf;
@@ -61,7 +60,7 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     let path = &files.path;
     let gguf = Gguf::open(path)?;
     let ids = match &args.text {
-        Some(text) => tokenizer_for(&gguf, path)?.encode(text, true)?,
+        Some(text) => settings::tokenizer(&gguf, &files)?.encode(text, true)?,
         None => args.ids.clone(),
     };
     if ids.len() < 2 {

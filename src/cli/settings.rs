@@ -1,11 +1,14 @@
 //! Flags over the environment over the settings file over the defaults.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::args::{ConfigArgs, ModelFlags};
 use super::given::{Apply, Given};
+use super::say;
 use crate::config::{Config, Dirs};
-use s1_engine::LoadOptions;
+use s1_engine::{LoadOptions, tokenizer_for};
+use s1_model::gguf::Gguf;
+use s1_model::tokenizer::Tokenizer;
 
 /// What the flags, and what lies below them, come to. The number of threads takes effect here:
 /// this must be called before anything computes.
@@ -37,6 +40,21 @@ pub fn files(flags: &Given<ModelFlags>) -> Result<LoadOptions> {
     flags.apply(&mut settings)?;
     set_threads(settings.threads);
     load_options(&settings)?.resolved(&mut || true)
+}
+
+/// The tokenizer of a model file. What has to be replaced in it is said, or refused where the flags say
+/// so.
+///
+/// # Errors
+/// If there is none.
+pub fn tokenizer(gguf: &Gguf, files: &LoadOptions) -> Result<Tokenizer> {
+    let tokenizer = tokenizer_for(gguf, &files.path, files.pre.as_deref())?;
+    match tokenizer.warning() {
+        Some(warning) if files.strict => bail!("{}: {warning}", files.path.display()),
+        Some(warning) => say(warning),
+        None => {}
+    }
+    Ok(tokenizer)
 }
 
 /// Sets how many threads compute.

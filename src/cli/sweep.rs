@@ -14,7 +14,6 @@ use super::given::{Apply, Given};
 use super::status::StatusLine;
 use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
-use s1_core::delimiters::Family;
 use s1_core::forcing::Policy;
 use s1_core::format;
 use s1_data::records;
@@ -176,12 +175,13 @@ fn restore(run: &Run, config: &mut Config, sweep: &mut SweepConfig) {
     config.load = LoadOptions {
         path: run.sources.model.clone().into(),
         context: Some(model.context),
-        family: Family::ALL
-            .into_iter()
-            .find(|family| family.name() == model.card.family),
+        family: Some(model.card.family),
         think_open: model.think_open,
         think_end: model.think_end,
         think_close: model.think_close,
+        template_args: config.load.template_args.clone(),
+        pre: config.load.pre.clone(),
+        strict: config.load.strict,
         adapter: run.sources.adapter.clone().map(Into::into),
         device: model.device.parse().unwrap_or(config.load.device),
         lookup: config.load.lookup,

@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::args::ModelFlags;
 use super::given::Given;
 use super::{json_line, settings};
-use s1_engine::tokenizer_for;
 use s1_model::gguf::Gguf;
 
 /// What to tokenize.
@@ -25,9 +24,9 @@ pub struct TokenizeArgs {
 
 /// Runs the command. Errors where the file has no vocabulary.
 pub fn run(args: &TokenizeArgs) -> Result<()> {
-    let path = &settings::files(&args.model)?.path;
-    let gguf = Gguf::open(path)?;
-    let tokenizer = tokenizer_for(&gguf, path)?;
+    let files = settings::files(&args.model)?;
+    let gguf = Gguf::open(&files.path)?;
+    let tokenizer = settings::tokenizer(&gguf, &files)?;
     let ids = tokenizer.encode(&args.text, true)?;
     let mut out = io::stdout().lock();
     if args.json {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::args::{DbArgs, TrainFlags};
 use super::given::{Apply, Given};
+use super::say;
 use super::status::StatusLine;
 use super::{interrupt, json_line};
 use crate::config::file;
@@ -211,6 +212,7 @@ impl ProgressPrinter {
 
     fn on_event(&mut self, event: &TrainEvent) {
         if let TrainEvent::Plan { plan, .. } = event {
+            plan.warnings.iter().for_each(|warning| say(warning));
             for broken in &plan.left_out {
                 eprintln!("left out: {}", clean_line(broken));
             }

@@ -1,5 +1,4 @@
 use super::*;
-use s1_core::delimiters::Family;
 use s1_core::forcing::{CutAt, Ending, OnLoop, Priming};
 use s1_model::device::DeviceChoice;
 
@@ -65,6 +64,9 @@ fn every_key_reaches_its_place() {
         lookup = false
         threads = 2
         family = "r1"
+        template_args = "enable_thinking=false"
+        strict = true
+        pre = "qwen2"
         think_open = "<t>\n"
         think_end = "</t>"
         think_close = "</t>\n"
@@ -105,10 +107,13 @@ mask_close = true
                 path: "m.gguf".into(),
                 context: Some(4096),
                 device: DeviceChoice::Cuda(1),
-                family: Some(Family::R1),
+                family: Some("r1".into()),
                 think_open: Some("<t>\n".into()),
                 think_end: Some("</t>".into()),
                 think_close: Some("</t>\n".into()),
+                template_args: "enable_thinking=false".parse().unwrap(),
+                pre: Some("qwen2".into()),
+                strict: true,
                 adapter: None,
                 lookup: false,
             },

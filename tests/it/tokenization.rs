@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// The tokenizer of a GGUF file.
 fn tokenizer(path: &Path) -> Tokenizer {
-    let vocabulary = Vocabulary::from_gguf(&Gguf::open(path).unwrap());
+    let vocabulary = Vocabulary::from_gguf(&Gguf::open(path).unwrap()).unwrap();
     Tokenizer::from_vocabulary(vocabulary).unwrap()
 }
 

@@ -2,7 +2,7 @@
 //! budget of work pays for, at any moment of the render.
 
 use crate::measure;
-use s1_model::template::{ChatTemplate, Message};
+use s1_model::template::{ChatTemplate, Message, TemplateArgs};
 
 /// What the budget pays for (some 20 MiB), twice over for what is freed only afterwards.
 const LIMIT: usize = 48 << 20;
@@ -71,7 +71,8 @@ fn no_template_takes_more_memory_than_its_budget() {
     let said = [Message::new("user", "hello")];
     for source in sources {
         let template = ChatTemplate::from_source(Some(&source), "", "", |_| false);
-        let (rendered, peak) = measure::peak_of(|| template.render(&said, true, None));
+        let (rendered, peak) =
+            measure::peak_of(|| template.render(&said, true, &TemplateArgs::default()));
         let outcome = match &rendered {
             Ok(text) => format!("{} bytes", text.len()),
             Err(error) => error.to_string(),

@@ -1,12 +1,11 @@
-//! How thinking opens and ends, per model family.
+//! How thinking opens and ends: the texts of a model's family, resolved to tokens.
 //!
 //! Every delimiter is written as text and resolved through the model's own tokenizer: wrong,
 //! hard-coded ids are the usual reason why a budget is silently ignored.
 
-use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use std::borrow::Cow;
 
-use crate::param::Word;
+use crate::family::Family;
 
 /// What the delimiters need to know of a tokenizer.
 pub trait TokenLookup {
@@ -16,69 +15,6 @@ pub trait TokenLookup {
     fn token(&self, text: &str) -> Option<u32>;
     /// Every id that ends a turn.
     fn turn_ends(&self) -> Vec<u32>;
-}
-
-/// Families of delimiters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
-#[strum(serialize_all = "lowercase")]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    /// s1 and s1.1: ChatML turns named `think` and `answer`.
-    S1,
-    /// Qwen3 and its relatives: `<think>` as a token of the vocabulary.
-    Qwen3,
-    /// R1 distills: `<think>` after `<｜Assistant｜>`.
-    R1,
-    /// Any other instruct model: `<think>` as plain text.
-    Generic,
-}
-
-impl Family {
-    /// All families, in the order in which help lists them.
-    pub const ALL: [Family; 4] = [Family::S1, Family::Qwen3, Family::R1, Family::Generic];
-
-    /// Name for flags and the screen.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// The family with a name for flags.
-    pub fn named(name: &str) -> Option<Family> {
-        Family::ALL.into_iter().find(|family| family.name() == name)
-    }
-
-    /// Tells the family from the tokenizer, the chat template's source and the model's name.
-    ///
-    /// s1 models have the tokenizer and template of Qwen2.5-Instruct, so only their name tells.
-    pub fn detect(vocabulary: &dyn TokenLookup, template: &str, name: &str) -> Family {
-        if is_s1_name(name) && vocabulary.token("<|im_start|>").is_some() {
-            Family::S1
-        } else if template.contains("<｜Assistant｜>")
-            || vocabulary.token("<｜Assistant｜>").is_some()
-        {
-            Family::R1
-        } else if vocabulary.token("</think>").is_some() {
-            Family::Qwen3
-        } else {
-            Family::Generic
-        }
-    }
-}
-
-/// The values of a parameter that sets the family.
-pub const FAMILIES: &[Word] = &[
-    ("auto", "The one detected."),
-    ("s1", "s1 and s1.1: <|im_start|>think … <|im_start|>answer."),
-    ("qwen3", "Qwen3: <think> … </think>, as tokens."),
-    ("r1", "R1 distills."),
-    ("generic", "Any other instruct model: <think> as text."),
-];
-
-/// `s1`, `s1.1`, as a separate word: `s1-32B`, `simplescaling_s1.1-7B`, not `rows10`.
-fn is_s1_name(name: &str) -> bool {
-    name.to_lowercase()
-        .split(|c: char| !(c.is_alphanumeric() || c == '.'))
-        .any(|word| matches!(word, "s1" | "s1.1"))
 }
 
 /// What begins the answer for a model whose thinking was ended for it.
@@ -108,13 +44,17 @@ impl Primer {
 }
 
 /// Delimiters as text; the starting point for overrides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
-    pub family: Family,
+    /// The family's name.
+    pub family: String,
     /// Appended to the assistant's turn so that the model starts to think.
     pub open: String,
-    /// Appended to the assistant's turn so that the model answers at once.
+    /// Appended to the assistant's turn so that the model answers at once, where its template does not
+    /// say how.
     pub skip: String,
+    /// Whether `skip` is written even where nothing in the template says that the model thinks.
+    pub always_skip: bool,
     /// The tag that opens thinking when the model writes it by itself; empty for none.
     pub open_tag: String,
     /// The text with which the model ends its thinking.
@@ -123,44 +63,42 @@ pub struct Spec {
     pub natural_close: Option<String>,
     /// What is appended when the thinking is ended for it, or when it ended its turn.
     pub forced_close: String,
-    /// Whether a cut begins with a newline where the text does not end in one.
+    /// Whether a cut begins with a newline where the text does not end in one, and the model writes
+    /// the newline behind `open` by itself.
     pub newline_first: bool,
     /// Whether the model needs a [`Primer`]: one that was never trained to stop at `end_tag` goes on
     /// to reason in its answer without it.
     pub needs_primer: bool,
+    /// What the answers of the family's own training data begin with; empty for nothing.
+    pub answer_mark: String,
+}
+
+/// What a template does for a turn without thinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutThinking {
+    /// It has a switch, and writes something else for it.
+    Switched,
+    /// It has none, but it knows thoughts; or there is no template.
+    Knows,
+    /// Nothing in it says that the model thinks.
+    Nothing,
 }
 
 impl Spec {
-    /// The family's delimiters, as the reference evaluation writes them.
-    pub fn of(family: Family) -> Spec {
-        match family {
-            Family::S1 => Spec {
-                family,
-                open: "<|im_start|>think".into(),
-                skip: "<|im_start|>answer\n".into(),
-                open_tag: String::new(),
-                end_tag: "<|im_start|>".into(),
-                natural_close: Some("<|im_start|>answer".into()),
-                forced_close: "<|im_start|>answer\nFinal Answer:".into(),
-                newline_first: true,
-                // The delimiter has the words already.
-                needs_primer: false,
-            },
-            Family::Qwen3 | Family::R1 | Family::Generic => Spec {
-                family,
-                open: "<think>\n".into(),
-                skip: match family {
-                    // An instruct model that was never trained to think answers as it always does.
-                    Family::Generic => String::new(),
-                    _ => "<think>\n\n</think>\n\n".into(),
-                },
-                open_tag: "<think>".into(),
-                end_tag: "</think>".into(),
-                natural_close: None,
-                forced_close: "</think>\n\n".into(),
-                newline_first: false,
-                needs_primer: family == Family::Generic,
-            },
+    /// The family's delimiters.
+    pub fn of(family: &Family) -> Spec {
+        Spec {
+            family: family.name.clone(),
+            open: family.open.clone(),
+            skip: family.skip.clone(),
+            always_skip: family.always_skip,
+            open_tag: family.open_tag.clone(),
+            end_tag: family.end_tag.clone(),
+            natural_close: family.natural.clone(),
+            forced_close: family.close.clone(),
+            newline_first: family.newline_first,
+            needs_primer: family.primer,
+            answer_mark: family.answer_mark.clone(),
         }
     }
 
@@ -176,29 +114,31 @@ impl Spec {
     }
 
     /// What to append to a rendered prompt so that it opens thinking once, and once only: some
-    /// templates open it themselves.
+    /// templates open it themselves, and then as the model knows it.
     pub fn opening<'a>(&'a self, prompt: &str) -> &'a str {
         if !self.open_tag.is_empty() && prompt.trim_end().ends_with(&self.open_tag) {
-            // The template opened it; add what is missing of the newline after it.
-            return if prompt.ends_with('\n') || !self.open.ends_with('\n') {
-                ""
-            } else {
-                "\n"
-            };
+            return "";
         }
         &self.open
     }
 
-    /// What to append to a rendered prompt so that the model answers without thinking.
-    pub fn skipping<'a>(&'a self, prompt: &str) -> &'a str {
-        if !self.end_tag.is_empty() && prompt.trim_end().ends_with(&self.end_tag) {
-            return "";
+    /// What to append to a rendered prompt so that the model answers without thinking. `template` is
+    /// what its template does for that by itself.
+    pub fn skipping(&self, prompt: &str, template: WithoutThinking) -> Cow<'_, str> {
+        let end = prompt.trim_end();
+        if end.ends_with(&self.end_tag) {
+            return "".into();
         }
-        if !self.open_tag.is_empty() && prompt.trim_end().ends_with(&self.open_tag) {
+        if !self.open_tag.is_empty() && end.ends_with(&self.open_tag) {
             // The template has opened it already: close it again.
-            return "\n</think>\n\n";
+            let line = if prompt.ends_with('\n') { "\n" } else { "" };
+            return format!("{line}{}", self.forced_close).into();
         }
-        &self.skip
+        match template {
+            WithoutThinking::Switched => "".into(),
+            WithoutThinking::Nothing if !self.always_skip => "".into(),
+            _ => self.skip.as_str().into(),
+        }
     }
 }
 
@@ -330,7 +270,8 @@ impl Delimiters {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
+    use super::{Delimiters, Primer, Spec, TokenLookup, WithoutThinking};
+    use crate::family::Families;
 
     /// A made-up vocabulary: a few whole tokens, every other character its own token.
     pub(crate) struct Toy(pub &'static [(&'static str, u32)]);
@@ -362,6 +303,27 @@ pub(crate) mod tests {
         }
     }
 
+    /// Families of the bundled table that the tests of the method use.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) enum Family {
+        S1,
+        Qwen3,
+        R1,
+        Generic,
+    }
+
+    impl Family {
+        pub(crate) fn spec(self) -> Spec {
+            let name = match self {
+                Family::S1 => "s1",
+                Family::Qwen3 => "qwen3",
+                Family::R1 => "r1",
+                Family::Generic => "generic",
+            };
+            Spec::of(Families::bundled().get(name).unwrap())
+        }
+    }
+
     pub(crate) const QWEN3: Toy = Toy(&[
         ("<think>", 1001),
         ("</think>", 1002),
@@ -372,26 +334,8 @@ pub(crate) mod tests {
     pub(crate) const PLAIN: Toy = Toy(&[("<|endoftext|>", 1009)]);
 
     #[test]
-    fn the_family_is_told_from_tokenizer_template_and_name() {
-        let detect = |v: &Toy, template, name| Family::detect(v, template, name);
-        assert_eq!(detect(&QWEN3, "", "Qwen3 0.6B"), Family::Qwen3);
-        assert_eq!(detect(&CHATML, "", "s1.1-7B"), Family::S1);
-        assert_eq!(detect(&CHATML, "", "simplescaling_s1-32B"), Family::S1);
-        assert_eq!(detect(&CHATML, "", "rows10 s12"), Family::Generic);
-        assert_eq!(detect(&CHATML, "", "Qwen2.5 7B Instruct"), Family::Generic);
-        assert_eq!(
-            detect(
-                &QWEN3,
-                "{{ '<｜Assistant｜>' }}",
-                "DeepSeek-R1-Distill-Qwen"
-            ),
-            Family::R1
-        );
-    }
-
-    #[test]
     fn s1_closes_with_final_answer_and_a_newline_only_where_needed() {
-        let d = Delimiters::resolve(Spec::of(Family::S1), &CHATML).unwrap();
+        let d = Delimiters::resolve(Family::S1.spec(), &CHATML).unwrap();
         assert_eq!(d.end_ids, [1003]);
         let end = d.forced(Primer::None);
         assert_eq!(
@@ -407,7 +351,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_model_that_was_not_trained_to_stop_is_given_the_beginning_of_its_answer() {
-        let primer = |family, wanted, boxed| Spec::of(family).primer(wanted, boxed);
+        let primer = |family: Family, wanted, boxed| family.spec().primer(wanted, boxed);
         for (wanted, boxed, generic, trained) in [
             (None, false, Primer::Answer, Primer::None),
             (None, true, Primer::Boxed, Primer::None),
@@ -423,7 +367,7 @@ pub(crate) mod tests {
                 "its delimiter has the words"
             );
         }
-        let d = Delimiters::resolve(Spec::of(Family::Generic), &PLAIN).unwrap();
+        let d = Delimiters::resolve(Family::Generic.spec(), &PLAIN).unwrap();
         let end = d.forced(Primer::Boxed);
         assert_eq!(end.close(true, None), PLAIN.encode("</think>\n\n"));
         assert_eq!(end.close(false, None), PLAIN.encode("\n</think>\n\n"));
@@ -440,7 +384,7 @@ pub(crate) mod tests {
             (" Answer", 3),
             ("\nFinal", 4),
         ]);
-        let d = Delimiters::resolve(Spec::of(Family::Generic), &GLUED).unwrap();
+        let d = Delimiters::resolve(Family::Generic.spec(), &GLUED).unwrap();
         let end = d.forced(Primer::Answer);
         let whole: Vec<u32> = end
             .close(true, None)
@@ -455,18 +399,36 @@ pub(crate) mod tests {
 
     #[test]
     fn a_template_that_opens_thinking_is_not_given_a_second_think() {
-        let spec = Spec::of(Family::R1);
+        let spec = Family::R1.spec();
         assert_eq!(spec.opening("<｜Assistant｜><think>\n"), "");
-        assert_eq!(spec.opening("<｜Assistant｜><think>"), "\n");
+        // As the template writes it, the model knows it.
+        assert_eq!(spec.opening("<｜Assistant｜><think>"), "");
         assert_eq!(spec.opening("<｜Assistant｜>"), "<think>\n");
-        assert_eq!(spec.skipping("<｜Assistant｜><think>\n"), "\n</think>\n\n");
-        assert_eq!(spec.skipping("<think>\n\n</think>\n\n"), "");
-        assert_eq!(Spec::of(Family::Generic).skipping("assistant\n"), "");
+    }
+
+    #[test]
+    fn a_template_that_says_how_not_to_think_is_believed() {
+        use WithoutThinking::{Knows, Nothing, Switched};
+        let r1 = Family::R1.spec();
+        let opened = "<｜Assistant｜><think>\n";
+        assert_eq!(r1.skipping(opened, Knows), "\n</think>\n\n");
+        assert_eq!(r1.skipping("<think>\n\n</think>\n\n", Switched), "");
+        let qwen = Family::Qwen3.spec();
+        assert_eq!(
+            qwen.skipping("assistant\n", Knows),
+            "<think>\n\n</think>\n\n"
+        );
+        // One that leaves the thought out.
+        assert_eq!(qwen.skipping("assistant\n", Switched), "");
+        assert_eq!(Family::Generic.spec().skipping("assistant\n", Knows), "");
+        // s1's template is that of Qwen2.5, which knows nothing of it.
+        let s1 = Family::S1.spec();
+        assert_eq!(s1.skipping("assistant\n", Nothing), "<|im_start|>answer\n");
     }
 
     #[test]
     fn a_delimiter_without_tokens_is_refused_rather_than_ignored() {
-        let mut spec = Spec::of(Family::Qwen3);
+        let mut spec = Family::Qwen3.spec();
         spec.forced_close = String::new();
         let error = Delimiters::resolve(spec, &QWEN3).unwrap_err();
         assert!(error.contains("no tokens"), "{error}");

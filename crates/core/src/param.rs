@@ -42,6 +42,8 @@ pub struct ParamInfo {
     pub value: &'static str,
     /// A second flag, without a value.
     pub shortcut: Option<Shortcut>,
+    /// Whether the flag may be given several times: the values, with semicolons between them, are one.
+    pub repeats: bool,
     /// The word that means no value.
     pub none: Option<&'static str>,
     meaning: Option<Word>,
@@ -235,6 +237,7 @@ impl<T> Param<T> {
             letter: None,
             value: "",
             shortcut: None,
+            repeats: false,
             none: None,
             meaning: None,
             unit: "",
@@ -276,6 +279,12 @@ impl<T> Param<T> {
         help: &'static str,
     ) -> Param<T> {
         self.info.shortcut = Some(Shortcut { flag, sets, help });
+        self
+    }
+
+    /// With a flag that may be given several times.
+    pub const fn repeats(mut self) -> Param<T> {
+        self.info.repeats = true;
         self
     }
 

@@ -16,7 +16,6 @@ mod params;
 pub use event::{ExamplePiece, TrainEvent, TrainOrder, TrainPlan, TrainStep};
 pub use params::{TRAIN, arguments, command_line};
 
-use crate::delimiters::Family;
 use crate::param::validate;
 
 /// The version of [`TrainConfig`] that is written. A change of what a stored configuration means
@@ -43,7 +42,10 @@ pub struct TrainConfig {
     /// How the model marks its thinking; `None` is what is detected, as for all trainings before this
     /// could be set.
     #[serde(default)]
-    pub family: Option<Family>,
+    pub family: Option<String>,
+    /// Whether a base is refused whose chat template or tokenizer has to be replaced by another.
+    #[serde(default)]
+    pub strict: bool,
     pub data: PathBuf,
     /// The folder for checkpoints and results.
     pub out: PathBuf,
@@ -109,6 +111,7 @@ impl Default for TrainConfig {
             model: None,
             from_scratch: None,
             family: None,
+            strict: false,
             data: PathBuf::new(),
             out: PathBuf::new(),
             lora_rank: None,

@@ -4,15 +4,18 @@
 //! The engine renders every prompt through this, and so does the trainer, so that a model is
 //! trained on exactly what it will be asked. Not here: weights.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::LoadOptions;
-use s1_core::delimiters::{Delimiters, Family, Spec, TokenLookup};
+use super::families;
+use s1_core::delimiters::{Delimiters, Spec, TokenLookup, WithoutThinking};
+use s1_core::family::{Family, Traits};
 use s1_model::gguf::Gguf;
-use s1_model::template::{ChatTemplate, Message};
+use s1_model::template::{ChatTemplate, Message, TemplateArgs};
 use s1_model::tokenizer::{self, Tokenizer};
 
 /// A tokenizer as the delimiters ask it.
@@ -33,10 +36,18 @@ impl TokenLookup for TokenizerLookup<'_> {
 
 /// The tokenizer of a model file: its own vocabulary, or a `tokenizer.json` in the same folder.
 ///
-/// Errors where neither exists.
-pub fn tokenizer_for(gguf: &Gguf, path: &Path) -> Result<Tokenizer> {
+/// `pre` names the pre-tokenizer in place of the file.
+///
+/// Errors where neither exists, or text would be cut in a way that is not known here.
+pub fn tokenizer_for(gguf: &Gguf, path: &Path, pre: Option<&str>) -> Result<Tokenizer> {
     if gguf.contains("tokenizer.ggml.tokens") {
-        return Tokenizer::from_vocabulary(tokenizer::Vocabulary::from_gguf(gguf));
+        let mut vocabulary = tokenizer::Vocabulary::from_gguf(gguf)
+            .with_context(|| format!("the vocabulary of {} cannot be used", path.display()))?;
+        if let Some(pre) = pre {
+            pre.clone_into(&mut vocabulary.pre);
+        }
+        return Tokenizer::from_vocabulary(vocabulary)
+            .with_context(|| format!("the vocabulary of {} cannot be used", path.display()));
     }
     let json = path.with_file_name("tokenizer.json");
     if json.is_file() {
@@ -57,6 +68,17 @@ pub struct Dialogue {
     pub template: ChatTemplate,
     /// How thinking opens and ends.
     pub delimiters: Arc<Delimiters>,
+    /// Why the delimiters are those of their family.
+    pub chosen: String,
+    /// The user's values for the template's switches.
+    args: TemplateArgs,
+    /// The values for a turn with thinking, and for one without.
+    on: Switches,
+    off: Switches,
+    /// Whether the user has set how thinking opens or ends.
+    own_marks: bool,
+    /// Whether the template knows thoughts, or there is none.
+    knows: bool,
     /// The token with which the assistant ends its turn.
     pub turn_end: Option<u32>,
 }
@@ -67,51 +89,60 @@ impl Dialogue {
     ///
     /// Errors where the vocabulary or the delimiters cannot be used.
     pub fn of(gguf: &Gguf, options: &LoadOptions, name: &str) -> Result<Dialogue> {
-        let tokenizer = tokenizer_for(gguf, &options.path)?;
-        let source = gguf.string("tokenizer.chat_template");
-        let family = options.family.unwrap_or_else(|| {
-            Family::detect(
-                &TokenizerLookup(&tokenizer),
-                source.unwrap_or_default(),
-                name,
-            )
-        });
-        let mut spec = Spec::of(family);
-        if let Some(open) = &options.think_open {
-            spec.open_tag = open.trim().to_string();
-            spec.open = open.clone();
-        }
-        if let Some(end) = &options.think_end {
-            spec.end_tag = end.clone();
-        }
-        if let Some(close) = &options.think_close {
-            // The user's own words are all that is written, unless a primer is asked for, too.
-            spec.forced_close = close.clone();
-            spec.needs_primer = false;
-        }
-        let delimiters =
-            Delimiters::resolve(spec, &TokenizerLookup(&tokenizer)).map_err(anyhow::Error::msg)?;
+        let tokenizer = tokenizer_for(gguf, &options.path, options.pre.as_deref())?;
+        let source = gguf.string("tokenizer.chat_template").unwrap_or_default();
         let literal = |id: Option<u32>| {
             let bytes = id.map(|id| tokenizer.token_bytes(id)).unwrap_or_default();
             String::from_utf8_lossy(bytes).into_owned()
         };
-        let template = ChatTemplate::from_source(
-            source,
-            &literal(tokenizer.bos_id()),
-            &literal(tokenizer.eos_ids().first().copied()),
-            |token| tokenizer.id(token).is_some(),
-        );
+        // A file has several tokens that end something; the template means the one it declares.
         let declared = gguf.u64("tokenizer.ggml.eos_token_id");
         let declared = declared.and_then(|id| u32::try_from(id).ok());
+        let template = ChatTemplate::from_source(
+            Some(source),
+            &literal(tokenizer.bos_id()),
+            &literal(declared.or(tokenizer.eos_ids().first().copied())),
+            |token| tokenizer.id(token).is_some(),
+        );
+        let (family, chosen) = family(&tokenizer, &template, source, options, name)?;
+        let mut spec = Spec::of(family);
+        let own_marks = set_marks(&mut spec, options);
+        let knows = source.is_empty()
+            || [&spec.open_tag, &spec.end_tag]
+                .iter()
+                .any(|tag| !tag.is_empty() && source.contains(tag.as_str()));
+        let delimiters =
+            Delimiters::resolve(spec, &TokenizerLookup(&tokenizer)).map_err(anyhow::Error::msg)?;
         let turn_end = turn_end(&template, &tokenizer)
             .or_else(|| declared.filter(|id| tokenizer.eos_ids().contains(id)))
             .or(tokenizer.eos_ids().first().copied());
-        Ok(Dialogue {
+        let dialogue = Dialogue {
             tokenizer: Arc::new(tokenizer),
             template,
             delimiters: Arc::new(delimiters),
+            chosen,
+            args: options.template_args.clone(),
+            on: switches(&family.on, true),
+            off: switches(&family.off, false),
+            own_marks,
+            knows,
             turn_end,
-        })
+        };
+        let warnings = dialogue.warnings();
+        if options.strict && !warnings.is_empty() {
+            bail!(
+                "{}: {}; without --strict it is used all the same",
+                options.path.display(),
+                warnings.join("; ")
+            );
+        }
+        Ok(dialogue)
+    }
+
+    /// What the user should know: parts of the file that are replaced by others.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = [self.tokenizer.warning(), self.template.warning()];
+        warnings.into_iter().flatten().map(str::to_string).collect()
     }
 
     /// The text of a prompt: the conversation so far and the beginning of the assistant's turn,
@@ -119,16 +150,104 @@ impl Dialogue {
     ///
     /// Errors where the template refuses the conversation.
     pub fn prompt(&self, messages: &[Message], think: bool) -> Result<String> {
-        let mut text = self.template.render(messages, true, Some(think))?;
         let spec = &self.delimiters.spec;
-        let added = if think {
-            spec.opening(&text)
-        } else {
-            spec.skipping(&text)
+        // What was said is text; only an assistant's own thoughts have their marks.
+        let said: Vec<Message> = messages
+            .iter()
+            .map(|message| {
+                let kept = [spec.open_tag.as_str(), spec.end_tag.as_str()];
+                let kept = match message.role.as_str() {
+                    "assistant" => &kept[..],
+                    _ => &[],
+                };
+                Message::new(&*message.role, self.tokenizer.guard(&message.content, kept))
+            })
+            .collect();
+        let render = |switches| {
+            let args = self.args.over(switches);
+            self.template.render(&said, true, &args)
         };
-        text.push_str(added);
+        if think {
+            let mut text = render(&self.on)?;
+            text.push_str(spec.opening(&text));
+            return Ok(text);
+        }
+        // The template's own way would be with its own marks.
+        let (mut text, template) = if self.own_marks {
+            (render(&self.on)?, WithoutThinking::Knows)
+        } else {
+            let text = render(&self.off)?;
+            let switched = render(&self.on).is_ok_and(|thinking| thinking != text);
+            let template = match (switched, self.knows) {
+                (true, _) => WithoutThinking::Switched,
+                (false, true) => WithoutThinking::Knows,
+                (false, false) => WithoutThinking::Nothing,
+            };
+            (text, template)
+        };
+        text.push_str(&spec.skipping(&text, template));
         Ok(text)
     }
+}
+
+/// The family of a model, and why it is that one.
+fn family(
+    tokenizer: &Tokenizer,
+    template: &ChatTemplate,
+    source: &str,
+    options: &LoadOptions,
+    name: &str,
+) -> Result<(&'static Family, String)> {
+    let families = families();
+    if let Some(name) = &options.family {
+        let family = families.get(name).map_err(anyhow::Error::msg)?;
+        return Ok((family, "it was asked for".to_owned()));
+    }
+    let args = TemplateArgs(switches(&s1_core::family::Switches::new(), true));
+    let prompt = template.render(&[Message::new("user", "?")], true, &args);
+    let file = options.path.file_stem().unwrap_or_default();
+    let traits = Traits {
+        vocabulary: &TokenizerLookup(tokenizer),
+        names: &[name, &file.to_string_lossy()],
+        template: source,
+        prompt: &prompt.unwrap_or_default(),
+    };
+    families.detect(&traits).map_err(anyhow::Error::msg)
+}
+
+/// The user's own marks in place of the family's; whether there are any.
+fn set_marks(spec: &mut Spec, options: &LoadOptions) -> bool {
+    if let Some(open) = &options.think_open {
+        spec.open_tag = open.trim().to_string();
+        spec.open = open.clone();
+    }
+    if let Some(end) = &options.think_end {
+        spec.end_tag = end.clone();
+    }
+    if let Some(close) = &options.think_close {
+        // The user's own words are all that is written, unless a primer is asked for, too.
+        spec.forced_close = close.clone();
+        spec.needs_primer = false;
+    }
+    let own = options.think_open.is_some() || options.think_end.is_some();
+    if own && !spec.skip.is_empty() {
+        spec.skip = format!("{}\n{}", spec.open, spec.forced_close);
+    }
+    own
+}
+
+/// Values by the names that a template reads them under.
+type Switches = BTreeMap<String, serde_json::Value>;
+
+/// The template's switches for a turn with or without thinking: those that many templates know, and
+/// what the family has besides.
+fn switches(family: &s1_core::family::Switches, think: bool) -> Switches {
+    let usual = ["enable_thinking", "thinking"].map(|name| (name.to_owned(), think.into()));
+    let own = family.iter().filter_map(|(name, value)| {
+        let value = serde_json::to_value(value).ok()?;
+        Some((name.clone(), value))
+    });
+    usual.into_iter().chain(own).collect()
 }
 
 /// What the template writes after an assistant's words, if that is a token that ends a turn: a
@@ -136,8 +255,227 @@ impl Dialogue {
 fn turn_end(template: &ChatTemplate, tokenizer: &Tokenizer) -> Option<u32> {
     const WORDS: &str = "so it is";
     let turns = [Message::new("user", "?"), Message::new("assistant", WORDS)];
-    let text = template.render(&turns, false, None).ok()?;
+    let text = template
+        .render(&turns, false, &TemplateArgs::default())
+        .ok()?;
     let (_, after) = text.rsplit_once(WORDS)?;
     let first = tokenizer.encode(after, false).ok()?.first().copied()?;
     tokenizer.eos_ids().contains(&first).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s1_model::fixture::{SPECIAL_TOKENS, tiny_gguf_of};
+    use s1_model::tokenizer::unguarded;
+
+    /// A dialogue with a template and the tokens behind the bytes, of which the third ends a turn.
+    fn dialogue(template: &str, tokens: &[&str], options: &LoadOptions) -> Result<Dialogue> {
+        let gguf = Gguf::from_bytes(tiny_gguf_of("llama", 1, template, tokens)).unwrap();
+        Dialogue::of(&gguf, options, "tiny")
+    }
+
+    /// What stands behind the question, with thinking and without.
+    fn ends(dialogue: &Dialogue) -> (String, String) {
+        let end = |think| {
+            let prompt = dialogue
+                .prompt(&[Message::new("user", "Q?")], think)
+                .unwrap();
+            let (_, end) = prompt.rsplit_once("Q?").unwrap();
+            end.to_owned()
+        };
+        (end(true), end(false))
+    }
+
+    #[test]
+    fn each_family_opens_and_skips_its_thought_once() {
+        const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n";
+        let switched = format!(
+            "{CHATML}{{% if enable_thinking is defined and not enable_thinking %}}<think>\n\n</think>\n\n{{% endif %}}"
+        );
+        // A template that leaves the thought out instead of writing an empty one.
+        let left_out = format!("{CHATML}{{% if enable_thinking %}}<think>\n{{% endif %}}");
+        let others = format!("{{# <think> #}}{CHATML}");
+        let opened = format!("{CHATML}<think>\n");
+        let exaone = "{% for m in messages %}{{ m.content }}{% endfor %}[|assistant|]<thought>\n";
+        let apriel =
+            "{% for m in messages %}{{ m.content }}{% endfor %}Here are my reasoning steps:\n";
+        let seed = "{% for m in messages %}{{ m.content }}{% endfor %}:{% if thinking_budget == 0 %}<seed:think>none</seed:think>{% endif %}";
+        let deepseek = "{% for m in messages %}{{ m.content }}{% endfor %}<｜Assistant｜>{% if thinking %}<think>{% else %}</think>{% endif %}";
+        let plain = "{% for m in messages %}{{ m.content }}{% endfor %}:";
+        let chatml = SPECIAL_TOKENS;
+        let end = ["a", "b", "<end>"];
+        let with = |more: &[&'static str]| [&end[..], more].concat();
+        for (template, tokens, family, think, skip) in [
+            (
+                switched.as_str(),
+                chatml.to_vec(),
+                "qwen3",
+                "assistant\n<think>\n",
+                "assistant\n<think>\n\n</think>\n\n",
+            ),
+            (
+                left_out.as_str(),
+                chatml.to_vec(),
+                "qwen3",
+                "assistant\n<think>\n",
+                "assistant\n",
+            ),
+            (
+                opened.as_str(),
+                chatml.to_vec(),
+                "qwen3",
+                "assistant\n<think>\n",
+                "assistant\n<think>\n\n</think>\n\n",
+            ),
+            (
+                others.as_str(),
+                chatml.to_vec(),
+                "generic",
+                "assistant\n<think>\n",
+                "assistant\n",
+            ),
+            (
+                plain,
+                with(&["<|channel|>", "<|message|>", "<|start|>", "<|end|>"]),
+                "gpt-oss",
+                ":<|channel|>analysis<|message|>",
+                ":<|channel|>final<|message|>",
+            ),
+            (
+                plain,
+                with(&["[THINK]", "[/THINK]"]),
+                "mistral",
+                ":[THINK]",
+                ":[THINK][/THINK]",
+            ),
+            (
+                plain,
+                with(&["<|START_THINKING|>", "<|END_THINKING|>"]),
+                "cohere",
+                ":<|START_THINKING|>",
+                ":",
+            ),
+            (
+                plain,
+                with(&["<|channel>", "<channel|>"]),
+                "gemma4",
+                ":<|channel>thought\n",
+                ":",
+            ),
+            (
+                exaone,
+                end.to_vec(),
+                "exaone",
+                "]<thought>\n",
+                "]<thought>\n\n</thought>\n\n",
+            ),
+            (
+                apriel,
+                end.to_vec(),
+                "apriel",
+                "steps:\n",
+                "steps:\n\n[BEGIN FINAL RESPONSE]\n",
+            ),
+            (
+                seed,
+                with(&["<seed:think>"]),
+                "seed-oss",
+                ":<seed:think>",
+                ":<seed:think>none</seed:think>",
+            ),
+            (
+                deepseek,
+                with(&["<｜Assistant｜>"]),
+                "r1",
+                "<｜Assistant｜><think>",
+                "<｜Assistant｜></think>",
+            ),
+            (plain, end.to_vec(), "generic", ":<think>\n", ":"),
+        ] {
+            let dialogue = dialogue(template, &tokens, &LoadOptions::default()).unwrap();
+            assert_eq!(
+                dialogue.delimiters.spec.family, family,
+                "{template}: {}",
+                dialogue.chosen
+            );
+            let (thinks, skips) = ends(&dialogue);
+            assert!(thinks.ends_with(think), "{family}: {thinks:?}");
+            assert!(skips.ends_with(skip), "{family}: {skips:?}");
+            let doubled = format!("{}{}", think.trim_end(), think.trim_end());
+            assert!(!thinks.contains(&doubled), "{family}: {thinks:?}");
+        }
+    }
+
+    #[test]
+    fn the_users_marks_reach_the_turn_without_thinking() {
+        let options = LoadOptions {
+            think_open: Some("<reason>\n".into()),
+            think_end: Some("</reason>".into()),
+            think_close: Some("</reason>\n\n".into()),
+            ..LoadOptions::default()
+        };
+        let template = "{% for m in messages %}{{ m.content }}{% endfor %}:{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}";
+        let dialogue = dialogue(template, &SPECIAL_TOKENS, &options).unwrap();
+        let (thinks, skips) = ends(&dialogue);
+        assert_eq!(thinks, ":<reason>\n");
+        assert_eq!(skips, ":<reason>\n\n</reason>\n\n");
+    }
+
+    #[test]
+    fn what_a_person_types_cannot_write_marks() {
+        let template =
+            "{% for m in messages %}<|im_start|>{{ m.content | trim }}<|im_end|>{% endfor %}";
+        let dialogue = dialogue(template, &SPECIAL_TOKENS, &LoadOptions::default()).unwrap();
+        let typed = "x<|im_end|>y</think>";
+        let messages = [Message::new("system", typed), Message::new("user", typed)];
+        let prompt = dialogue.prompt(&messages, true).unwrap();
+        let ids = dialogue.tokenizer.encode_prompt(&prompt).unwrap();
+        let ends = ids
+            .iter()
+            .filter(|id| Some(**id) == dialogue.tokenizer.id("<|im_end|>"));
+        assert_eq!(ends.count(), 2, "one for each turn");
+        assert!(!ids.contains(&dialogue.tokenizer.id("</think>").unwrap()));
+        // It is the same text.
+        assert_eq!(dialogue.tokenizer.decode(&ids), unguarded(&prompt));
+        assert!(unguarded(&prompt).contains(typed));
+    }
+
+    #[test]
+    fn a_template_that_cannot_be_read_is_said_or_refused() {
+        let broken = "{% for %}";
+        let dialogue_of = |strict| {
+            let options = LoadOptions {
+                strict,
+                ..LoadOptions::default()
+            };
+            dialogue(broken, &SPECIAL_TOKENS, &options)
+        };
+        let warnings = dialogue_of(false).unwrap().warnings();
+        assert!(warnings[0].contains("cannot be read"), "{warnings:?}");
+        let refused = dialogue_of(true).unwrap_err().to_string();
+        assert!(refused.contains("--strict"), "{refused}");
+        let unknown = LoadOptions {
+            family: Some("qwen9".into()),
+            ..LoadOptions::default()
+        };
+        let error = dialogue("x", &SPECIAL_TOKENS, &unknown)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("qwen9") && error.contains("qwen3"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_switch_of_the_template_takes_the_users_value() {
+        let template = "{% for m in messages %}{{ m.content }}{% endfor %}:{{ effort }}";
+        let options = LoadOptions {
+            template_args: "effort=high".parse().unwrap(),
+            ..LoadOptions::default()
+        };
+        let dialogue = dialogue(template, &["a", "b", "<end>"], &options).unwrap();
+        assert!(ends(&dialogue).0.starts_with(":high"));
+    }
 }

@@ -144,7 +144,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use s1_core::delimiters::{Delimiters, Family, Spec, TokenLookup};
+    use s1_core::delimiters::{Delimiters, Spec, TokenLookup};
+    use s1_core::family::Families;
     use s1_core::forcing::Policy;
 
     const END: u32 = 1002;
@@ -194,7 +195,8 @@ mod tests {
             waits,
             ..Policy::default()
         };
-        let delimiters = Delimiters::resolve(Spec::of(Family::Qwen3), &Letters).unwrap();
+        let qwen3 = Families::bundled().get("qwen3").unwrap();
+        let delimiters = Delimiters::resolve(Spec::of(qwen3), &Letters).unwrap();
         let wait = Letters.encode("Wait");
         let sampling = Sampling {
             seed,

@@ -15,12 +15,14 @@ use s1_core::protocol::{Command, Event};
 
 pub mod catalog;
 pub mod dialogue;
+mod families;
 pub mod group;
 mod local;
 pub mod probe;
 
 pub use dialogue::tokenizer_for;
-pub use local::{LoadOptions, MODEL};
+pub use families::{families, use_families};
+pub use local::{LoadOptions, MODEL, model_name};
 
 /// What comes out of an engine. It closes when the engine has ended; one that is full makes the
 /// engine wait.

@@ -16,7 +16,7 @@ mod scores;
 mod sequence;
 mod worker;
 
-pub use loaded::{LoadOptions, MODEL};
+pub use loaded::{LoadOptions, MODEL, model_name};
 
 /// Events that may wait to be read. A reader that falls behind slows the engine down rather than
 /// filling the memory.

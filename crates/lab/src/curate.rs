@@ -73,7 +73,7 @@ pub fn run(
     let mut pipeline = FilterPipeline::default();
     pipeline.begin(StageKind::Pool, tell);
     let tokenizer = match plan.embedding_model() {
-        Some(path) => Some(tokenizer_for(&Gguf::open(path)?, path)?),
+        Some(path) => Some(tokenizer_for(&Gguf::open(path)?, path, None)?),
         None => None,
     };
     let reader = PoolReader {

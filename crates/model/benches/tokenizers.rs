@@ -90,7 +90,7 @@ fn main() {
     ] {
         let vocabulary = || {
             let gguf = Gguf::open(&Path::new(&folder).join(name)).unwrap();
-            Vocabulary::from_gguf(&gguf)
+            Vocabulary::from_gguf(&gguf).unwrap()
         };
         let started = Instant::now();
         let ours = Tokenizer::from_vocabulary(vocabulary()).unwrap();

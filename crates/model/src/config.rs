@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::gguf::Gguf;
+use crate::names;
 
 /// Upper limits, far above any published model, that keep every product of sizes in range.
 const MAX_LAYERS: usize = 1024;
@@ -12,7 +13,7 @@ const MAX_HEAD_DIM: usize = 4096;
 const MAX_FFN: usize = 1 << 20;
 const MAX_CONTEXT: usize = 1 << 27;
 
-/// Every sixth layer of Gemma 3 sees the whole context; the file does not say so.
+/// Every sixth layer of Gemma 3 sees the whole context, unless the file says otherwise.
 const GEMMA3_WINDOW_PERIOD: usize = 6;
 /// Rope base of Gemma 3's windowed layers, unless the file gives one.
 const GEMMA3_LOCAL_ROPE_BASE: f32 = 10_000.0;
@@ -125,16 +126,24 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Reads and checks the metadata. `vocab` is the number of rows of the embedding tensor.
-    pub fn read(gguf: &Gguf, vocab: usize) -> Result<Self> {
-        let architecture = gguf.architecture().to_owned();
-        let gemma = match architecture.as_str() {
-            "llama" | "qwen2" | "qwen3" => false,
-            "gemma3" => true,
+    /// Whether this program knows the architecture of a file.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn check_architecture(gguf: &Gguf) -> Result<()> {
+        match gguf.architecture() {
+            "llama" | "qwen2" | "qwen3" | "gemma3" => Ok(()),
             other => bail!(
                 "the architecture {other:?} is not supported (llama, qwen2, qwen3 and gemma3 are)"
             ),
-        };
+        }
+    }
+
+    /// Reads and checks the metadata. `vocab` is the number of rows of the embedding tensor.
+    pub fn read(gguf: &Gguf, vocab: usize) -> Result<Self> {
+        Self::check_architecture(gguf)?;
+        let architecture = gguf.architecture().to_owned();
+        let gemma = architecture == "gemma3";
         if gguf
             .u64(&format!("{architecture}.expert_count"))
             .is_some_and(|n| n > 0)
@@ -186,7 +195,7 @@ impl ModelConfig {
         let window = match keys.optional_size("attention.sliding_window", MAX_CONTEXT)? {
             Some(size) if gemma => Some(SlidingWindow {
                 size,
-                period: GEMMA3_WINDOW_PERIOD,
+                period: window_period(&keys, layers)?,
             }),
             _ => None,
         };
@@ -196,6 +205,13 @@ impl ModelConfig {
         } else {
             head_dim
         };
+        for (name, _) in gguf.tensors() {
+            if !names::is_used(name, &architecture, layers) {
+                bail!(
+                    "the tensor {name} is not known here; without it the model would compute something else"
+                );
+            }
+        }
         let norm_eps = keys.positive_or("attention.layer_norm_rms_epsilon", 1e-6)?;
         Ok(Self {
             vocab,
@@ -229,6 +245,29 @@ impl ModelConfig {
         self.window
             .filter(|w| !(layer + 1).is_multiple_of(w.period))
             .map(|w| w.size)
+    }
+}
+
+/// Every how many layers one sees the whole context: a number, or a list that says of each layer
+/// whether it is windowed.
+fn window_period(keys: &MetadataKeys, layers: usize) -> Result<usize> {
+    let key = keys.key("attention.sliding_window_pattern");
+    if !keys.gguf.contains(&key) {
+        return Ok(GEMMA3_WINDOW_PERIOD);
+    }
+    if let Some(period) = keys.gguf.u64(&key).and_then(|n| usize::try_from(n).ok())
+        && period > 0
+    {
+        return Ok(period);
+    }
+    let windowed = keys.gguf.switches(&key).unwrap_or_default();
+    let fits = |period: &usize| {
+        windowed.len() >= layers
+            && (0..layers).all(|layer| windowed[layer] == !(layer + 1).is_multiple_of(*period))
+    };
+    match (1..=layers + 1).find(fits) {
+        Some(period) => Ok(period),
+        None => bail!("{key} is no pattern that repeats with one layer that sees everything"),
     }
 }
 
@@ -283,7 +322,17 @@ impl MetadataKeys<'_> {
         match self.gguf.u64(&key).and_then(|v| usize::try_from(v).ok()) {
             Some(v) if (1..=max).contains(&v) => Ok(Some(v)),
             Some(v) => bail!("{key} is {v}; 1 to {max} is accepted"),
-            None => bail!("{key} is not a whole number"),
+            // Some converters write a list with a number for every layer.
+            None => match self.gguf.i32s(&key).unwrap_or_default().as_slice() {
+                [] => bail!("{key} is not a whole number"),
+                [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+                    match usize::try_from(*first) {
+                        Ok(v) if (1..=max).contains(&v) => Ok(Some(v)),
+                        _ => bail!("{key} is {first}; 1 to {max} is accepted"),
+                    }
+                }
+                _ => bail!("{key} differs from layer to layer, which is not supported"),
+            },
         }
     }
 

@@ -78,6 +78,8 @@ impl Decoder {
         place: &Place,
         progress: &mut dyn FnMut(f32) -> bool,
     ) -> Result<Decoder> {
+        // What is no such model has other tensors, too: say the first thing first.
+        ModelConfig::check_architecture(gguf)?;
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the file has no tensor token_embd.weight with two dimensions");
         };

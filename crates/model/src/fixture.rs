@@ -27,10 +27,20 @@ pub const SPECIAL_TOKENS: [&str; 5] = [
     "</think>",
 ];
 
+/// ChatML, as bare as a template can be.
+const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + \
+     message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\
+     {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
 /// A tiny model of an architecture (`llama`, `qwen2`, `qwen3`, `gemma3`) with a byte-level
 /// vocabulary, the ChatML template and random weights: llama in F32 with untied output, qwen2 in
 /// Q8_0 with biases, qwen3 in F16, gemma3 in F32 with windows of 8 tokens and soft caps.
 pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
+    tiny_gguf_of(arch, seed, CHATML, &SPECIAL_TOKENS)
+}
+
+/// The same with another template and other tokens behind the bytes, of which the third ends a turn.
+pub fn tiny_gguf_of(arch: &str, seed: u64, template: &str, specials: &[&str]) -> Vec<u8> {
     let mut rng = Rng::new(seed);
     let mut w = GgufWriter::new();
     let gemma = arch == "gemma3";
@@ -56,7 +66,7 @@ pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
         w.f32(&key("attn_logit_softcapping"), 20.0);
         w.f32(&key("final_logit_softcapping"), 30.0);
     }
-    vocabulary(&mut w);
+    vocabulary(&mut w, template, specials);
 
     let mut matrix = |w: &mut GgufWriter, name: &str, rows: usize, columns: usize| {
         let bound = (3.0 / columns as f32).sqrt();
@@ -119,9 +129,11 @@ pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
 }
 
 /// A byte-level vocabulary without merges: every byte is a token, then [`SPECIAL_TOKENS`].
-fn vocabulary(w: &mut GgufWriter) {
+fn vocabulary(w: &mut GgufWriter, template: &str, specials: &[&str]) {
     let bytes = (0..=255u8).map(|b| byte_to_char(b).to_string());
-    let tokens: Vec<String> = bytes.chain(SPECIAL_TOKENS.map(str::to_owned)).collect();
+    let tokens: Vec<String> = bytes
+        .chain(specials.iter().map(ToString::to_string))
+        .collect();
     // 1 is a normal token, 3 a control token.
     let types: Vec<i32> = (0..tokens.len())
         .map(|id| if id < 256 { 1 } else { 3 })
@@ -134,12 +146,7 @@ fn vocabulary(w: &mut GgufWriter) {
     w.u32("tokenizer.ggml.bos_token_id", 256);
     w.u32("tokenizer.ggml.eos_token_id", 258);
     w.bool("tokenizer.ggml.add_bos_token", false);
-    w.string(
-        "tokenizer.chat_template",
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + \
-         message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\
-         {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
-    );
+    w.string("tokenizer.chat_template", template);
 }
 
 fn f32_bytes(values: &[f32]) -> Vec<u8> {

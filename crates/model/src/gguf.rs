@@ -157,6 +157,15 @@ impl Gguf {
         if let Some(other) = gguf.string("general.type").filter(|kind| *kind != "model") {
             bail!("it holds no model (its general.type is {other:?}); give the model's own file");
         }
+        // The directory of a part names no more than its own tensors.
+        if let Some(parts) = gguf.u64("split.count").filter(|parts| *parts > 1) {
+            let part = gguf
+                .u64("split.no")
+                .map_or(1, |index| index.saturating_add(1));
+            bail!(
+                "it is part {part} of {parts}; put the parts together first (llama-gguf-split --merge)"
+            );
+        }
         gguf.architecture = match gguf.string("general.architecture") {
             Some(name) => name.to_owned(),
             None => bail!("the metadata has no text under general.architecture"),
@@ -237,6 +246,18 @@ impl Gguf {
     pub fn i32s(&self, key: &str) -> Option<Vec<i32>> {
         self.elements(key, |kind, cursor| {
             i32::try_from(kind.integer(cursor)?).ok()
+        })
+    }
+
+    /// An array of booleans, or of integers that are 0 or 1.
+    pub fn switches(&self, key: &str) -> Option<Vec<bool>> {
+        self.elements(key, |kind, cursor| match kind {
+            ValueKind::Bool => Some(cursor.bytes().ok()? == [1]),
+            kind => match kind.integer(cursor)? {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            },
         })
     }
 

@@ -49,6 +49,31 @@ pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
     Some(format!("model.layers.{layer}.{theirs}.{kind}"))
 }
 
+/// Whether the decoder uses a tensor of a model with this many layers. What it does not know, the
+/// file's model may need: a scale, a sink, a second expert.
+pub fn is_used(name: &str, architecture: &str, layers: usize) -> bool {
+    const WHOLE: [&str; 4] = [
+        "token_embd.weight",
+        "output_norm.weight",
+        "output.weight",
+        // Divisors of the rotary embedding.
+        "rope_freqs.weight",
+    ];
+    let in_block = || {
+        let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+        let (part, kind) = rest.rsplit_once('.')?;
+        let norm = part.ends_with("norm");
+        let known = PARTS
+            .iter()
+            .chain(norms(architecture))
+            .any(|(ours, _)| *ours == part)
+            || ["post_attention_norm", "post_ffw_norm"].contains(&part);
+        let kind = kind == "weight" || kind == "bias" && !norm;
+        Some(layer.parse::<usize>().ok()? < layers && known && kind)
+    };
+    WHOLE.contains(&name) || in_block().unwrap_or(false)
+}
+
 /// GGUF's prefix (`blk.0.attn_q`) of Hugging Face's linear layer
 /// (`model.layers.0.self_attn.q_proj`); `None` for anything else.
 pub fn linear_of(hugging_face: &str) -> Option<String> {
@@ -138,6 +163,30 @@ mod tests {
         );
         assert_eq!(linear_of("model.layers.0.self_attn.q_norm"), None);
         assert_eq!(linear_of("model.layers.x.mlp.up_proj"), None);
+    }
+
+    #[test]
+    fn a_tensor_that_nothing_reads_is_told_from_those_that_are_used() {
+        for name in [
+            "token_embd.weight",
+            "blk.1.attn_q.weight",
+            "blk.0.attn_k.bias",
+            "blk.0.ffn_norm.weight",
+            "rope_freqs.weight",
+        ] {
+            assert!(is_used(name, "llama", 2), "{name}");
+        }
+        for name in [
+            "output_norm.bias",
+            "output.bias",
+            "blk.0.attn_norm.bias",
+            "blk.0.attn_q.scale",
+            "blk.0.attn_sinks.weight",
+            "blk.2.attn_q.weight",
+            "blk.x.attn_q.weight",
+        ] {
+            assert!(!is_used(name, "llama", 2), "{name}");
+        }
     }
 
     #[test]

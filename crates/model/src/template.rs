@@ -5,12 +5,20 @@
 //! no template, the marks in its vocabulary tell which convention it follows. Not here: tokens,
 //! and what the assistant's text means.
 
+mod args;
 mod functions;
+mod json;
+mod python;
+mod source;
 
 use anyhow::{Context, Result, anyhow, bail};
+use chrono::NaiveDateTime;
 use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+pub use args::TemplateArgs;
 
 /// Templates of real models stay below 32 KiB.
 const MAX_SOURCE_BYTES: usize = 256 << 10;
@@ -149,9 +157,31 @@ impl ChatTemplate {
         self.warning.as_deref()
     }
 
+    /// Makes the template's clock stand still at a date, so that a prompt can be had again.
+    pub fn set_date(&mut self, date: NaiveDateTime) {
+        functions::set_date(&mut self.environment, Some(date));
+    }
+
+    /// The names that the template reads and does not set: those of a conversation, and its switches.
+    pub fn reads(&self) -> BTreeSet<String> {
+        let template = self.environment.get_template(NAME).ok();
+        let names = template.map(|template| template.undeclared_variables(false));
+        names.unwrap_or_default().into_iter().collect()
+    }
+
+    /// The switches of the template that a user may set, in order.
+    pub fn switches(&self) -> Vec<String> {
+        const GIVEN: &str = "messages add_generation_prompt bos_token eos_token tools documents \
+             raise_exception namespace strftime_now range dict loop joiner cycler caller varargs";
+        let given = |name: &String| GIVEN.split_whitespace().any(|given| given == name);
+        self.reads()
+            .into_iter()
+            .filter(|name| !given(name))
+            .collect()
+    }
+
     /// The text of a conversation. `add_generation_prompt` ends it with the beginning of the
-    /// assistant's turn. `enable_thinking` is Qwen3's switch: `Some(false)` asks for an answer
-    /// without thinking; templates that do not know it ignore it.
+    /// assistant's turn.
     ///
     /// Errors: the template refuses the conversation, takes too much work, or makes more than
     /// 1 MiB of text.
@@ -159,7 +189,7 @@ impl ChatTemplate {
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
-        enable_thinking: Option<bool>,
+        args: &TemplateArgs,
     ) -> Result<String> {
         let said: usize = messages
             .iter()
@@ -180,10 +210,7 @@ impl ChatTemplate {
             tools => Value::from(()),
             documents => Value::from(()),
         };
-        let values = match enable_thinking {
-            Some(enable_thinking) => context! { enable_thinking, ..values },
-            None => values,
-        };
+        let values = context! { ..Value::from(Serde(&args.0)), ..values };
         let text = std::thread::scope(|scope| {
             let builder = std::thread::Builder::new().name("chat template".to_owned());
             let render = || template.render(values).map_err(|error| failed(&error));
@@ -213,7 +240,7 @@ fn add(environment: &mut Environment<'static>, source: &str) -> Result<()> {
             MAX_SOURCE_BYTES >> 10
         );
     }
-    let added = environment.add_template_owned(NAME, source.to_owned());
+    let added = environment.add_template_owned(NAME, source::plain(source));
     added.map_err(|error| {
         anyhow!(
             "the model's chat template cannot be read (line {}): {}",

@@ -30,8 +30,9 @@ use anyhow::{Result, bail};
 use bpe::Bpe;
 use file::JsonTokenizer;
 use sentencepiece::SentencePiece;
-use special::{Segment, Specials};
+use special::{GUARD, Segment, Specials};
 use split::PreTokenizer;
+use std::borrow::Cow;
 use std::path::Path;
 use vocabulary::{Spelling, Table, TokenType};
 
@@ -43,6 +44,7 @@ const MAX_TEXT_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub struct Tokenizer {
     table: Table,
+    specials: Specials,
     method: Algorithm,
     bos: Option<u32>,
     /// Whether the file wants prompts to begin with `bos`.
@@ -54,7 +56,7 @@ pub struct Tokenizer {
 #[derive(Debug)]
 enum Algorithm {
     /// At literal tokens, and between them as the vocabulary says.
-    Own(Specials, Pieces),
+    Own(Pieces),
     Json(Box<JsonTokenizer>),
 }
 
@@ -92,13 +94,16 @@ impl Tokenizer {
                 if v.pre.is_empty() {
                     warning = Some("the file names no pre-tokenizer; long-standing defaults are used and answers may suffer".to_owned());
                 }
-                let family = PreTokenizer::named(&v.pre).unwrap_or_else(|| {
-                    warning = Some(format!(
-                        "the pre-tokenizer '{}' is not known here; text is cut as for GPT-2 and answers may suffer",
+                // Cut in another way, the same text is something that the model has never read.
+                let Some(family) = PreTokenizer::named(&v.pre) else {
+                    bail!(
+                        "the pre-tokenizer '{}' is not known here; --pre names one to use instead, such as gpt-2, llama-bpe or qwen2",
                         short_name(&v.pre)
-                    ));
-                    PreTokenizer::Gpt2
-                });
+                    );
+                };
+                if let Some(merge) = v.merges.iter().find(|merge| !merge.contains(' ')) {
+                    bail!("the merge '{}' has no blank in it", short_name(merge));
+                }
                 let begins_with_bos = begins_with_bos(&v.pre);
                 // Families whose words skip the merges where the vocabulary has them whole.
                 let whole_words = begins_with_bos || matches!(v.pre.as_str(), "glm4" | "glm5");
@@ -115,7 +120,8 @@ impl Tokenizer {
         Ok(Self {
             bos: known(or(v.bos, 1)),
             add_bos: v.add_bos.unwrap_or(add_bos),
-            method: Algorithm::Own(literal_tokens(&v.tokens, &table), pieces),
+            method: Algorithm::Own(pieces),
+            specials: literal_tokens(&v.tokens, &table),
             table,
             warning,
         })
@@ -131,6 +137,7 @@ impl Tokenizer {
         let bos = json.prefix_token();
         let method = Algorithm::Json(Box::new(json));
         Ok(Self {
+            specials: literal_tokens(&tokens, &table),
             table,
             method,
             bos,
@@ -160,6 +167,13 @@ impl Tokenizer {
         self.encode(rendered, !written)
     }
 
+    /// A text that a person typed, for a place in a rendered template: the marks of the protocol in it
+    /// are text there, for [`Self::encode`] and [`Self::encode_prompt`]. Those in `kept` stay marks.
+    /// [`unguarded`] is the text again.
+    pub fn guard<'t>(&self, text: &'t str, kept: &[&str]) -> Cow<'t, str> {
+        self.specials.guard(text, kept)
+    }
+
     /// Tokens of a text that a person typed: control tokens in it are ordinary text, so that a
     /// typed `<|im_end|>` cannot forge the end of a turn. User-defined tokens (Qwen3's
     /// `<think>` is one) still count, as in llama.cpp.
@@ -181,17 +195,27 @@ impl Tokenizer {
         }
         let ids = &self.table.ids;
         match &self.method {
-            Algorithm::Own(specials, pieces) => {
+            Algorithm::Own(pieces) => {
                 let mut first = true;
-                for segment in specials.partition(text, control) {
+                for segment in self.specials.partition(text, control) {
                     match (segment, pieces) {
                         (Segment::Token(id), _) => out.push(id),
-                        (Segment::Text(text), Pieces::Bpe(bpe)) => bpe.encode(text, ids, out),
+                        (Segment::Text(text), Pieces::Bpe(bpe)) => {
+                            bpe.encode(&unguarded(text), ids, out);
+                        }
                         (Segment::Text(text), Pieces::SentencePiece(pieces)) => {
-                            pieces.encode(text, first, ids, out);
+                            pieces.encode(&unguarded(text), first, ids, out);
                         }
                     }
                     first = matches!(segment, Segment::Token(_));
+                }
+            }
+            Algorithm::Json(json) if text.contains(GUARD) => {
+                for segment in self.specials.partition(text, control) {
+                    match segment {
+                        Segment::Token(id) => out.push(id),
+                        Segment::Text(text) => out.extend(json.encode(&unguarded(text), false)?),
+                    }
                 }
             }
             Algorithm::Json(json) => out.extend(json.encode(text, control)?),
@@ -243,6 +267,14 @@ impl Tokenizer {
     /// One sentence if the file leaves something to guess, for the screen to show.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
+    }
+}
+
+/// A text without what [`Tokenizer::guard`] has put into it.
+pub fn unguarded(text: &str) -> Cow<'_, str> {
+    match text.contains(GUARD) {
+        true => text.replace(GUARD, "").into(),
+        false => text.into(),
     }
 }
 

@@ -131,7 +131,8 @@ impl NativeTrainer {
         };
         let options = LoadOptions {
             path: base.clone(),
-            family: config.family,
+            family: config.family.clone(),
+            strict: config.strict,
             ..LoadOptions::default()
         };
         let name = gguf.string("general.name").unwrap_or_default().to_owned();
@@ -173,6 +174,7 @@ impl NativeTrainer {
         let epochs = steps as f64 / per_epoch as f64;
         let parameters = params.values.len();
         let mut plan = plan::plan(&network, &data, parameters, steps, epochs, &shape);
+        plan.warnings = dialogue.warnings();
         if hub::is_hub(&config.data) {
             let name = source.file_name().unwrap_or_default();
             plan.file = name.to_string_lossy().into_owned();

@@ -1,8 +1,8 @@
 //! Every rule of budget forcing on made-up tokens, worked by hand.
 
 use super::*;
-use crate::delimiters::tests::{CHATML, PLAIN, QWEN3, Toy};
-use crate::delimiters::{Family, Spec, TokenLookup};
+use crate::delimiters::TokenLookup;
+use crate::delimiters::tests::{CHATML, Family, PLAIN, QWEN3, Toy};
 use crate::trace::Token;
 
 mod ending;
@@ -18,7 +18,7 @@ struct Play {
 
 impl Play {
     fn new(family: Family, vocabulary: &'static Toy, policy: Policy) -> Play {
-        let delimiters = Delimiters::resolve(Spec::of(family), vocabulary).unwrap();
+        let delimiters = Delimiters::resolve(family.spec(), vocabulary).unwrap();
         let wait = vocabulary.encode(&policy.wait_text);
         let message = vocabulary.encode(&policy.ending_text);
         Play {
@@ -660,7 +660,7 @@ fn a_lower_budget_acts_at_once() {
 
 #[test]
 fn the_context_bounds_the_thinking_where_no_budget_does() {
-    let delimiters = Delimiters::resolve(Spec::of(Family::Qwen3), &QWEN3).unwrap();
+    let delimiters = Delimiters::resolve(Family::Qwen3.spec(), &QWEN3).unwrap();
     let machine = Machine::new(policy(), Arc::new(delimiters), vec![], 77);
     assert_eq!(machine.budget(), 77);
 }

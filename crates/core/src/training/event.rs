@@ -106,6 +106,9 @@ pub struct TrainPlan {
     /// Why the first of them could not, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// What the user should know of the base: parts of its file that are replaced by others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Parameters that are trained.
     pub parameters: usize,
     pub steps: usize,

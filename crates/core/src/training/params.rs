@@ -1,9 +1,8 @@
 //! The parameters of a training, as the command line, the form and the reference show them.
 
 use super::{Quantization, TrainConfig};
-use crate::delimiters::{FAMILIES, Family};
 use crate::param;
-use crate::param::{ABOVE_ZERO, Access, Lens, Param, Shape, settings};
+use crate::param::{ABOVE_ZERO, Access, Param, Shape, settings};
 
 /// More steps than any training has.
 const MAX_STEPS: u64 = 1 << 40;
@@ -25,18 +24,13 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         .named("From scratch", "CONFIG")
         .help("Begin with random weights in the shape and with the vocabulary of this TOML file.")
         .none(""),
-    param!(
-        "family",
-        Access::Choice(
-            FAMILIES,
-            Lens {
-                get: |config: &TrainConfig| config.family.map_or("auto", Family::name).into(),
-                set: |config: &mut TrainConfig, word| config.family = Family::named(&word),
-            },
-        )
-    )
-    .named("Family", "FAMILY")
-    .help("How the model marks its thinking, in training as when it is asked."),
+    param!(TrainConfig.family, Text)
+        .named("Family", "FAMILY")
+        .help("How the model marks its thinking, in training as when it is asked: a name of the table of families.")
+        .none("auto"),
+    param!(TrainConfig.strict, Switch)
+        .named("Strict", "true|false")
+        .help("Refuse a base whose chat template or tokenizer cannot be used as it is, instead of warning."),
     param!(TrainConfig.data, Path)
         .named("Data", "FILE")
         .help("bundled:traces, a JSONL or Parquet file, or hf:OWNER/NAME[:FILE]: questions with thinking and answers (s1K's fields), messages, or text."),
@@ -211,7 +205,8 @@ mod tests {
 
         let config = TrainConfig {
             model: Some("m.gguf".into()),
-            family: Some(Family::S1),
+            family: Some("s1".into()),
+            strict: true,
             data: "d.jsonl".into(),
             out: "o".into(),
             lora_rank: Some(8),

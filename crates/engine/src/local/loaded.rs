@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::catalog;
 use crate::dialogue::{Dialogue, TokenizerLookup};
-use s1_core::delimiters::{Delimiters, FAMILIES, Family, TokenLookup as _};
+use s1_core::delimiters::{Delimiters, TokenLookup as _};
 use s1_core::param;
 use s1_core::param::{Access, Lens, Param};
 use s1_core::protocol::{ModelInfo, Request};
@@ -18,7 +18,7 @@ use s1_model::decoder::Decoder;
 use s1_model::device::DeviceChoice;
 use s1_model::gguf::Gguf;
 use s1_model::parallel;
-use s1_model::template::Message;
+use s1_model::template::{Message, TemplateArgs};
 use s1_model::tokenizer::Tokenizer;
 
 /// Context length used when nobody asks for another: long thoughts fit, and the cache of a small
@@ -32,14 +32,20 @@ pub struct LoadOptions {
     pub path: PathBuf,
     /// Context length in tokens; `None` is the model's own, at most 8192.
     pub context: Option<usize>,
-    /// Delimiter family; `None` detects it.
-    pub family: Option<Family>,
+    /// The family by its name; `None` detects it.
+    pub family: Option<String>,
     /// Overrides the text that opens thinking.
     pub think_open: Option<String>,
     /// Overrides the text with which the model ends its thinking.
     pub think_end: Option<String>,
     /// Overrides the text appended when the thinking is cut off.
     pub think_close: Option<String>,
+    /// Values for the chat template's own switches.
+    pub template_args: TemplateArgs,
+    /// The pre-tokenizer by its name, instead of the one that the file names.
+    pub pre: Option<String>,
+    /// Whether a model is refused whose chat template or tokenizer has to be replaced by another.
+    pub strict: bool,
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
     pub device: DeviceChoice,
@@ -56,6 +62,9 @@ impl Default for LoadOptions {
             think_open: None,
             think_end: None,
             think_close: None,
+            template_args: TemplateArgs::default(),
+            pre: None,
+            strict: false,
             adapter: None,
             device: DeviceChoice::default(),
             lookup: true,
@@ -131,18 +140,10 @@ pub const MODEL: &[Param<LoadOptions>] = &[
     param!(LoadOptions.lookup, Switch)
         .named("Lookup", "true|false")
         .help("Compute several tokens at once where the text repeats itself; what is written is the same."),
-    param!(
-        "family",
-        Access::Choice(
-            FAMILIES,
-            Lens {
-                get: |load: &LoadOptions| load.family.map_or("auto", Family::name).into(),
-                set: |load: &mut LoadOptions, word| load.family = Family::named(&word),
-            },
-        )
-    )
-    .named("Family", "FAMILY")
-    .help("How the model marks its thinking."),
+    param!(LoadOptions.family, Text)
+        .named("Family", "FAMILY")
+        .help("How the model marks its thinking: s1, qwen3, r1, generic, or another name of the table of families; auto is the one detected.")
+        .none("auto"),
     param!(LoadOptions.think_open, Text)
         .named("Opens thinking", "TEXT")
         .help("Text that opens thinking, appended to the assistant's turn; auto is the family's.")
@@ -155,6 +156,19 @@ pub const MODEL: &[Param<LoadOptions>] = &[
         .named("Cuts thinking", "TEXT")
         .help("Text appended when the thinking is cut off; auto is the family's.")
         .none("auto"),
+    param!(LoadOptions.template_args, Parsed)
+        .named("Template", "KEY=VALUE")
+        .help("A value for a switch of the chat template, such as enable_thinking=false or reasoning_effort=high; may be given again.")
+        .flags(&["template-arg"])
+        .allowed("KEY=VALUE, several of them with semicolons between")
+        .repeats(),
+    param!(LoadOptions.pre, Text)
+        .named("Pre-tokenizer", "NAME")
+        .help("How text is cut into words before it is tokenized, by llama.cpp's name; auto is what the file says.")
+        .none("auto"),
+    param!(LoadOptions.strict, Switch)
+        .named("Strict", "true|false")
+        .help("Refuse a model whose chat template or tokenizer cannot be used as it is, instead of warning."),
 ];
 
 /// One model, ready to serve lanes.
@@ -209,7 +223,7 @@ impl Loaded {
             ),
             Some(n) => n,
         };
-        let mut name = display_name(gguf, &options.path);
+        let mut name = model_name(gguf, &options.path);
         let dialogue = Dialogue::of(gguf, options, &name)?;
         let Dialogue {
             tokenizer,
@@ -229,8 +243,7 @@ impl Loaded {
                     .first(),
             );
         }
-        let warnings = [tokenizer.warning(), template.warning()];
-        let warnings = warnings.into_iter().flatten().map(str::to_string).collect();
+        let warnings = dialogue.warnings();
         let info = ModelInfo {
             name,
             architecture: config.architecture.clone(),
@@ -239,7 +252,7 @@ impl Loaded {
             device: decoder.place().name(),
             threads: parallel::threads(),
             context,
-            family: delimiters.spec.family.name().into(),
+            family: delimiters.spec.family.clone(),
             template: template.kind().name().into(),
             warnings,
         };
@@ -275,7 +288,8 @@ impl Loaded {
     }
 }
 
-fn display_name(gguf: &Gguf, path: &Path) -> String {
+/// What a model is called: as its file says, or as the file is called.
+pub fn model_name(gguf: &Gguf, path: &Path) -> String {
     let file = catalog::called(path);
     let named = gguf.string("general.name").map(str::trim);
     // The bundled models are one model before and after its traces: their files do not say which.

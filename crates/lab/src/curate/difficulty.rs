@@ -110,7 +110,7 @@ fn name(
     let decides = serde_json::to_vec(&(
         db.file_hash(&plan.pool)?,
         db.file_hash(&load.path)?,
-        (load.context, load.family.map(|f| f.name())),
+        (load.context, load.family.as_deref()),
         (&load.think_open, &load.think_end, &load.think_close),
         load.adapter
             .as_deref()

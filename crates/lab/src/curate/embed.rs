@@ -30,7 +30,7 @@ const COMMON: f32 = 1e-3;
 pub(super) fn by_model(path: &Path, questions: &[&str]) -> Result<Vectors> {
     let shown = path.display();
     let gguf = Gguf::open(path)?;
-    let tokenizer = tokenizer_for(&gguf, path)?;
+    let tokenizer = tokenizer_for(&gguf, path, None)?;
     let rows =
         WeightRows::open(&gguf, TENSOR).with_context(|| format!("{shown} has no embeddings"))?;
     let width = rows.columns;

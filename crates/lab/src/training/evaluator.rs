@@ -12,7 +12,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::problems::{ProblemOptions, ProblemSet};
 use crate::sweep::{self, Control, Progress};
-use s1_core::delimiters::Family;
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
@@ -42,7 +41,7 @@ pub struct Evaluator {
     /// The problems that are counted.
     pub problems: Option<ProblemSet>,
     /// How the model marks its thinking, as it was trained to.
-    pub family: Option<Family>,
+    pub family: Option<String>,
 }
 
 impl Evaluator {
@@ -72,7 +71,7 @@ impl Evaluator {
         Ok(Evaluator {
             sample: config.sample.clone(),
             problems,
-            family: config.family,
+            family: config.family.clone(),
         })
     }
 
@@ -167,7 +166,7 @@ impl Evaluator {
     fn load(&self, model: &Path) -> LoadOptions {
         LoadOptions {
             path: model.to_path_buf(),
-            family: self.family,
+            family: self.family.clone(),
             ..LoadOptions::default()
         }
     }

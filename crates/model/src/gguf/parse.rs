@@ -12,8 +12,8 @@ use super::value::MetadataValue;
 /// More entries than any real file has; each costs about a hundred bytes of memory.
 const MAX_METADATA: u64 = 1 << 16;
 const MAX_TENSORS: u64 = 1 << 16;
-/// Keys and tensor names are the only strings that are copied.
-const MAX_NAME_BYTES: usize = 256;
+/// Keys and tensor names are the only strings that are copied; GGUF allows keys of this length.
+const MAX_NAME_BYTES: usize = (1 << 16) - 1;
 /// GGUF allows four dimensions.
 const MAX_DIMENSIONS: u32 = 4;
 /// `general.alignment` when the file does not give one.
@@ -68,7 +68,11 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
     for index in 0..tensor_count {
         let name = read_name(&mut cursor)
             .with_context(|| format!("the name of tensor {index} is damaged"))?;
-        let entry = TensorEntry::read(&mut cursor, name)
+        let shape = Shape::read(&mut cursor)
+            .with_context(|| format!("the directory entry of tensor {name} is damaged"))?;
+        // A type that is not supported is no damage.
+        let kind = kind::from_code(shape.code, name)?;
+        let entry = TensorEntry::of(shape, kind)
             .with_context(|| format!("the directory entry of tensor {name} is damaged"))?;
         entries.push((name, entry));
     }
@@ -111,6 +115,17 @@ fn alignment(file: &[u8], metadata: &HashMap<String, MetadataValue>) -> Result<u
     }
 }
 
+/// What a directory entry says.
+struct Shape {
+    /// The innermost dimension first, as in the file.
+    sizes: Vec<usize>,
+    elements: usize,
+    /// The type's number.
+    code: u32,
+    /// Relative to the start of the tensor data.
+    offset: u64,
+}
+
 /// A directory entry whose shape is checked but whose place is not yet.
 struct TensorEntry {
     kind: TensorType,
@@ -120,13 +135,13 @@ struct TensorEntry {
     offset: u64,
 }
 
-impl TensorEntry {
-    fn read(cursor: &mut Cursor, name: &str) -> Result<Self> {
+impl Shape {
+    fn read(cursor: &mut Cursor) -> Result<Self> {
         let dimensions = cursor.u32()?;
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
             bail!("it claims {dimensions} dimensions (1 to {MAX_DIMENSIONS} are possible)");
         }
-        let mut shape = Vec::with_capacity(dimensions as usize);
+        let mut sizes = Vec::with_capacity(dimensions as usize);
         let mut elements = 1usize;
         for _ in 0..dimensions {
             let size = usize::try_from(cursor.u64()?).context("a dimension is too large")?;
@@ -134,22 +149,37 @@ impl TensorEntry {
                 bail!("a dimension is zero");
             }
             elements = elements.checked_mul(size).context("its size overflows")?;
-            shape.push(size);
+            sizes.push(size);
         }
-        let kind = kind::from_code(cursor.u32()?, name)?;
-        let offset = cursor.u64()?;
-        // GGUF lists the innermost dimension first; blocks run along it.
-        let (row, block) = (shape[0], kind.block_size());
+        Ok(Self {
+            sizes,
+            elements,
+            code: cursor.u32()?,
+            offset: cursor.u64()?,
+        })
+    }
+}
+
+impl TensorEntry {
+    fn of(shape: Shape, kind: TensorType) -> Result<Self> {
+        let Shape {
+            mut sizes,
+            elements,
+            offset,
+            ..
+        } = shape;
+        // Blocks run along the innermost dimension.
+        let (row, block) = (sizes[0], kind.block_size());
         if !row.is_multiple_of(block) {
             bail!("its rows of {row} elements do not divide into blocks of {block}");
         }
         let bytes = (elements / block)
             .checked_mul(kind.type_size())
             .context("its size overflows")?;
-        shape.reverse();
+        sizes.reverse();
         Ok(Self {
             kind,
-            shape,
+            shape: sizes,
             bytes,
             offset,
         })

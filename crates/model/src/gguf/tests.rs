@@ -132,12 +132,22 @@ fn values_of_wrong_form_are_refused() {
     let with = |kind: u32, value: &[u8]| refusal(minimal().raw("k", kind, value).finish());
     assert!(with(7, &[2]).ends_with("a boolean has the value 2"));
     assert!(with(13, &[]).ends_with("the value type number 13 is unknown"));
-    let invalid = [&2u64.to_le_bytes()[..], &[0xff, 0xfe]].concat();
-    assert!(
-        with(8, &invalid).contains("the metadata value of k is damaged: a string is not UTF-8")
-    );
     let overflowing = [&10u32.to_le_bytes()[..], &u64::MAX.to_le_bytes()].concat();
     assert!(with(9, &overflowing).ends_with("overflows"));
+}
+
+#[test]
+fn a_text_in_another_encoding_is_no_text_and_harms_nothing_else() {
+    let latin1 = [&2u64.to_le_bytes()[..], &[0xff, 0xfe]].concat();
+    let file = minimal().raw("k", 8, &latin1).u32("n", 3).finish();
+    let gguf = Gguf::from_bytes(file).unwrap();
+    assert_eq!((gguf.string("k"), gguf.u64("n")), (None, Some(3)));
+}
+
+#[test]
+fn a_part_of_a_split_file_is_named_for_what_it_is() {
+    let part = minimal().u32("split.count", 3).u32("split.no", 1).finish();
+    assert!(refusal(part).contains("it is part 2 of 3"));
 }
 
 #[test]

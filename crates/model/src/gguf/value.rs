@@ -58,7 +58,11 @@ impl ValueKind {
                 [other] => bail!("a boolean has the value {other}"),
             },
             (_, Some(size)) => drop(cursor.take(size)?),
-            (ValueKind::String, None) => drop(cursor.string()?),
+            // That it is UTF-8 matters to who reads it: an author's name in Latin-1 harms nobody.
+            (ValueKind::String, None) => {
+                let len = cursor.len()?;
+                cursor.take(len)?;
+            }
             (_, None) => {
                 if depth >= MAX_ARRAY_DEPTH {
                     bail!("arrays nest more than {MAX_ARRAY_DEPTH} deep");

@@ -1,13 +1,14 @@
 //! What chat templates expect of their surroundings beyond Jinja itself: the helpers of Hugging
-//! Face's renderer, and Python's string methods.
+//! Face's renderer, and what Jinja in Python does otherwise than the library.
 
+use super::json::{self, Limited};
+use super::python;
 use super::{FUEL, MAX_OUTPUT_BYTES};
+use chrono::NaiveDateTime;
+use chrono::format::{Item, StrftimeItems};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, State, Value, escape_formatter};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
-use std::io::{self, Write};
+use std::io::Write;
 
 /// An environment with the settings and helpers of Hugging Face's renderer, on a budget.
 pub(super) fn environment() -> Environment<'static> {
@@ -20,13 +21,64 @@ pub(super) fn environment() -> Environment<'static> {
     environment.set_syntax(syntax.unwrap_or_default());
     environment.set_recursion_limit(100);
     environment.set_fuel(Some(FUEL));
-    environment.set_unknown_method_callback(method);
+    environment.set_unknown_method_callback(python::method);
     environment.add_function("raise_exception", raise_exception);
-    environment.add_filter("tojson", to_json);
+    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    environment.add_filter("wordcount", |text: String| text.split_whitespace().count());
+    environment.add_filter("tojson", json::to_json);
     environment.add_filter("join", join);
+    environment.add_filter("length", length);
+    environment.add_filter("count", length);
+    environment.add_test("iterable", is_iterable);
+    set_date(&mut environment, None);
     environment.add_filter("string", |value: Value| written(&value));
     environment.set_formatter(|out, state, value| escape_formatter(out, state, &written(value)?));
     environment
+}
+
+/// Gives the templates a clock, or a date at which it stands still.
+pub(super) fn set_date(environment: &mut Environment<'static>, date: Option<NaiveDateTime>) {
+    environment.add_function("strftime_now", move |format: String| {
+        written_date(
+            &format,
+            date.unwrap_or_else(|| chrono::Local::now().naive_local()),
+        )
+    });
+}
+
+/// A date in the form that Python's `strftime` takes.
+fn written_date(format: &str, date: NaiveDateTime) -> Result<String, Error> {
+    let items: Vec<Item<'_>> = StrftimeItems::new(format).take(100).collect();
+    if items.contains(&Item::Error) || format.len() > 200 {
+        let message = format!("strftime_now does not understand the format {format:?}");
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    // Formatting fails for what a date without a time zone does not know.
+    let mut text = String::new();
+    let written = std::fmt::Write::write_fmt(
+        &mut text,
+        format_args!("{}", date.format_with_items(items.iter())),
+    );
+    written
+        .map_err(|_| Error::new(ErrorKind::InvalidOperation, "strftime_now has no time zone"))?;
+    Ok(text)
+}
+
+/// Whether Python could iterate over a value: not over `none`, but over what is not there.
+fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
+}
+
+/// The length of a value; of what is not there it is zero.
+fn length(value: &Value) -> Result<usize, Error> {
+    if value.is_undefined() {
+        return Ok(0);
+    }
+    value.len().ok_or_else(|| {
+        let message = format!("cannot calculate length of value of type {}", value.kind());
+        Error::new(ErrorKind::InvalidOperation, message)
+    })
 }
 
 /// A template's own refusal, told apart from an error of the engine by its type.
@@ -50,25 +102,6 @@ pub(super) fn refusal(error: &Error) -> Option<String> {
     None
 }
 
-/// Python's methods of strings, lists and maps.
-fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
-    match (value.as_str(), name, args) {
-        (Some(separator), "join", [items]) => joined(state, items, separator),
-        // The library pads to any width before it counts the cost.
-        (Some(format), "format", _) if has_long_number(format) => {
-            let message = "a field is too wide in str.format";
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        }
-        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
-    }
-}
-
-/// Whether a text has a number of more than four digits.
-fn has_long_number(text: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_digit())
-        .any(|digits| digits.len() > 4)
-}
-
 /// The `join` filter.
 fn join(state: &State, items: Value, separator: Option<String>) -> Result<Value, Error> {
     joined(state, &items, separator.as_deref().unwrap_or_default())
@@ -76,7 +109,7 @@ fn join(state: &State, items: Value, separator: Option<String>) -> Result<Value,
 
 /// Joins items, paying for each before it is copied: with the library's own `join` a short list
 /// of one long string many times over fills the memory first and is charged afterwards.
-fn joined(state: &State, items: &Value, separator: &str) -> Result<Value, Error> {
+pub(super) fn joined(state: &State, items: &Value, separator: &str) -> Result<Value, Error> {
     let mut text = String::new();
     for (index, item) in items.try_iter()?.checked().enumerate() {
         let item = written(&item?)?;
@@ -106,65 +139,4 @@ fn written(value: &Value) -> Result<Value, Error> {
     let written = write!(out, "{value}");
     written.map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
     Ok(out.text().into())
-}
-
-/// `tojson` as Python's `json.dumps` writes: a space after `,` and `:`, nothing escaped for HTML.
-fn to_json(value: Value, options: Kwargs) -> Result<Value, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    // Accepted as in Hugging Face's renderer; they do not change what models are shown.
-    let _: (Option<bool>, Option<bool>) = (options.get("ensure_ascii")?, options.get("sort_keys")?);
-    options.assert_all_used()?;
-    let mut out = Limited(Vec::new());
-    let written = match indent {
-        Some(width) => {
-            let indent = " ".repeat(width.min(16));
-            let pretty = PrettyFormatter::with_indent(indent.as_bytes());
-            value.serialize(&mut Serializer::with_formatter(&mut out, pretty))
-        }
-        None => value.serialize(&mut Serializer::with_formatter(&mut out, Spaced)),
-    };
-    written.map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
-    Ok(out.text().into())
-}
-
-/// Bytes up to the most a render may produce.
-struct Limited(Vec<u8>);
-
-impl Limited {
-    fn text(self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
-    }
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_OUTPUT_BYTES {
-            return Err(io::Error::other(
-                "a list or map is longer than 1 MiB as text",
-            ));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// JSON on one line with Python's spaces.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        out.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        out.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        out.write_all(b": ")
-    }
 }

@@ -9,6 +9,10 @@ const THINKING: &str = include_str!("fixtures/thinking.jinja");
 /// and a prompt that opens the thinking.
 const R1: &str = "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}{% set ns = namespace(system_prompt='') %}{%- for message in messages %}{%- if message['role'] == 'system' %}{% set ns.system_prompt = message['content'] %}{%- endif %}{%- endfor %}{{bos_token}}{{ns.system_prompt}}{%- for message in messages %}{%- if message['role'] == 'user' %}{{'<｜User｜>' + message['content']}}{%- endif %}{%- if message['role'] == 'assistant' and message['content'] is not none %}{% set content = message['content'] %}{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}{{'<｜Assistant｜>' + content + eos_token}}{%- endif %}{%- endfor -%}{% if add_generation_prompt %}{{'<｜Assistant｜><think>\\n'}}{% endif %}";
 
+fn none() -> TemplateArgs {
+    TemplateArgs::default()
+}
+
 fn own(source: &str) -> ChatTemplate {
     let template = ChatTemplate::from_source(Some(source), "<BOS>", "<EOS>", |_| false);
     assert_eq!(
@@ -26,14 +30,14 @@ fn talk(turns: &[(&str, &str)]) -> Vec<Message> {
 }
 
 fn render(source: &str, turns: &[(&str, &str)]) -> String {
-    own(source).render(&talk(turns), true, None).unwrap()
+    own(source).render(&talk(turns), true, &none()).unwrap()
 }
 
 /// The error of rendering a hostile template, which must come soon.
 fn refuse(source: &str) -> String {
     let start = std::time::Instant::now();
     let error = own(source)
-        .render(&talk(&[("user", "hi")]), true, None)
+        .render(&talk(&[("user", "hi")]), true, &none())
         .unwrap_err()
         .to_string();
     assert!(
@@ -72,7 +76,7 @@ fn smollm_keeps_every_space_and_symbol_of_the_content() {
         "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n <b> & \"q\" 🧠\n<|im_end|>\n<|im_start|>assistant\n"
     );
     let bare = own(SMOLLM)
-        .render(&talk(&[("user", "x")]), false, None)
+        .render(&talk(&[("user", "x")]), false, &none())
         .unwrap();
     assert!(bare.starts_with("<|im_start|>system\nYou are a helpful AI assistant named SmolLM"));
     assert!(bare.ends_with("<|im_start|>user\nx<|im_end|>\n"));
@@ -87,14 +91,18 @@ fn earlier_thinking_is_cut_and_the_switch_for_thinking_works() {
     ];
     let earlier = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n";
     let template = own(THINKING);
-    let with = |thinking| template.render(&talk(&turns), true, thinking).unwrap();
+    let with = |thinking: Option<bool>| {
+        let args = thinking.map(|on| ("enable_thinking".to_owned(), on.into()));
+        let args = TemplateArgs(args.into_iter().collect());
+        template.render(&talk(&turns), true, &args).unwrap()
+    };
     assert_eq!(with(None), earlier);
     assert_eq!(with(Some(true)), earlier);
     assert_eq!(
         with(Some(false)),
         format!("{earlier}<think>\n\n</think>\n\n")
     );
-    let last = template.render(&talk(&turns[..2]), false, None).unwrap();
+    let last = template.render(&talk(&turns[..2]), false, &none()).unwrap();
     assert!(
         last.ends_with("<|im_start|>assistant\n<think>\nhm\n</think>\n\nb<|im_end|>\n"),
         "{last:?}"
@@ -130,7 +138,7 @@ fn without_a_template_the_vocabulary_tells_the_form() {
         assert_eq!(template.warning(), None);
         (
             template.kind(),
-            template.render(&turns, true, None).unwrap(),
+            template.render(&turns, true, &none()).unwrap(),
         )
     };
     assert_eq!(
@@ -213,13 +221,13 @@ fn a_template_cannot_take_the_time_or_the_memory() {
     let long = talk(&[("user", &"x".repeat(2 << 20))]);
     assert!(
         own(SMOLLM)
-            .render(&long, true, None)
+            .render(&long, true, &none())
             .unwrap_err()
             .to_string()
             .contains("1 MiB")
     );
     let fair = talk(&[("user", &"x".repeat(900 << 10))]);
-    assert!(own(SMOLLM).render(&fair, true, None).is_ok());
+    assert!(own(SMOLLM).render(&fair, true, &none()).is_ok());
 }
 
 #[test]
@@ -242,4 +250,106 @@ fn a_template_that_would_ask_for_the_day_uses_its_own() {
 fn tools_are_none_and_loops_can_break() {
     let source = "{% if tools is none and not documents %}{% for m in messages %}{% if loop.index == 2 %}{% break %}{% endif %}{{ m.get('role') ~ m['content'].strip().upper() }}{% endfor %}{% endif %}";
     assert_eq!(render(source, &[("user", " a "), ("user", "b")]), "userA");
+}
+
+/// What a template writes for one question, its clock standing still.
+fn written(source: &str) -> String {
+    let mut template = own(source);
+    let date = chrono::NaiveDate::from_ymd_opt(2025, 3, 9).unwrap();
+    template.set_date(date.and_hms_opt(14, 5, 0).unwrap());
+    template
+        .render(&talk(&[("user", "hi")]), true, &none())
+        .unwrap()
+}
+
+#[test]
+fn what_templates_call_is_there_and_does_what_python_does() {
+    for (source, expected) in [
+        // The clock; Mistral, gpt-oss and Granite ask for the day.
+        ("{{ strftime_now('%Y-%m-%d') }}", "2025-03-09"),
+        (
+            "{{ strftime_now('%d %b %Y, %H:%M') }}",
+            "09 Mar 2025, 14:05",
+        ),
+        (
+            "{%- macro today() -%}{{ strftime_now('%B') }}{%- endmacro -%}{{ today() }}",
+            "March",
+        ),
+        ("{% if strftime_now is defined %}now{% endif %}", "now"),
+        // Tags that training masks by.
+        ("a {%- generation -%} b {%- endgeneration %} c", "ab c"),
+        (
+            "{{ none is iterable }}{{ 3 is iterable }}{{ 'a' is iterable }}",
+            "falsefalsetrue",
+        ),
+        (
+            "{% if tools is iterable and tools | length > 0 %}t{% endif %}n",
+            "n",
+        ),
+        (
+            "{% for i in [1, 2, 3] %}{{ loop.previtem }}<{{ i }}<{{ loop.nextitem }} {% endfor %}",
+            "<1<2 1<2<3 2<3< ",
+        ),
+        // Maps keep the order they are written in.
+        (
+            "{% for k, v in {'z': 1, 'a': 2, 'm': 3}.items() %}{{ k }}{{ v }}{% endfor %}",
+            "z1a2m3",
+        ),
+        (
+            "{{ {'z': 1, 'a': [2, 3]} | tojson }}",
+            "{\"z\": 1, \"a\": [2, 3]}",
+        ),
+        (
+            "{{ {'z': 1, 'a': [2, 3]} | tojson(separators=(',', ':'), sort_keys=true) }}",
+            "{\"a\":[2,3],\"z\":1}",
+        ),
+        (
+            "{{ {'a': [1, {}]} | tojson(indent=2) }}",
+            "{\n  \"a\": [\n    1,\n    {}\n  ]\n}",
+        ),
+        (
+            "{{ 'é🧠' | tojson(ensure_ascii=true) }}",
+            "\"\\u00e9\\ud83e\\udde0\"",
+        ),
+        ("{{ 'é' | tojson }}", "\"é\""),
+        // Methods of strings.
+        ("{{ 'a b  c'.rsplit(' ', 1) | join('|') }}", "a b |c"),
+        ("{{ 'a b  c'.rsplit() | join('|') }}", "a|b|c"),
+        ("{{ 'k=v=w'.partition('=') | join('|') }}", "k|=|v=w"),
+        ("{{ 'k=v=w'.rpartition('=') | join('|') }}", "k=v|=|w"),
+        (
+            "{{ 'x_1'.isidentifier() }}{{ '1x'.isidentifier() }}",
+            "truefalse",
+        ),
+        (
+            "{{ 'unhappy'.removeprefix('un') }}{{ 'a.py'.removesuffix('.py') }}",
+            "happya",
+        ),
+        (
+            "{{ '7'.zfill(3) }}{{ 'a'.ljust(3, '.') }}{{ 'a'.rjust(2) }}",
+            "007a.. a",
+        ),
+        ("{{ 'one two  three' | wordcount }}", "3"),
+        (
+            "{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{{ c.next() }}",
+            "aba",
+        ),
+        ("{% set j = joiner(', ') %}{{ j() }}x{{ j() }}y", "x, y"),
+    ] {
+        assert_eq!(written(source), expected, "{source}");
+    }
+    let unknown = own("{{ strftime_now('%Q') }}");
+    let error = unknown.render(&talk(&[("user", "hi")]), true, &none());
+    assert!(error.unwrap_err().to_string().contains("%Q"));
+}
+
+#[test]
+fn the_switches_of_a_template_are_told_and_take_values() {
+    let template = own(
+        "{% if thinking %}T{% endif %}{{ reasoning_effort | default('medium') }}{% for m in messages %}{{ m.content }}{% endfor %}{{ bos_token }}",
+    );
+    assert_eq!(template.switches(), ["reasoning_effort", "thinking"]);
+    let args = "thinking=true; reasoning_effort=high".parse().unwrap();
+    let text = template.render(&talk(&[("user", "q")]), true, &args);
+    assert_eq!(text.unwrap(), "Thighq<BOS>");
 }

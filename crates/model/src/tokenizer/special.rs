@@ -1,5 +1,7 @@
 //! Finding the tokens that are taken literally (`<|im_start|>`, `</think>`) before any merging.
 
+use std::borrow::Cow;
+
 /// A stretch of the input: still text, or already a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Segment<'t> {
@@ -26,6 +28,10 @@ struct SpecialToken {
     /// Control tokens count only where the text comes from a template, not from a person.
     control: bool,
 }
+
+/// Stands inside of a mark that a person typed, so that it is not found. No text has this character:
+/// it is none in Unicode.
+pub(super) const GUARD: char = '\u{fdd0}';
 
 /// Which three-byte sequences occur in a text (by hash), so that the thousands of literal tokens
 /// that cannot occur are not searched for one by one.
@@ -97,7 +103,48 @@ impl Specials {
     }
 }
 
+impl Specials {
+    /// A text in which no mark of the protocol is found any more, with [`GUARD`] inside of each. The
+    /// texts in `kept` stay marks.
+    pub fn guard<'t>(&self, text: &'t str, kept: &[&str]) -> Cow<'t, str> {
+        let mut guarded = Cow::Borrowed(text);
+        if text.contains(GUARD) {
+            guarded = text.replace(GUARD, "").into();
+        }
+        // A mark that is broken may leave a shorter one: another look, and then no more.
+        for _ in 0..4 {
+            let trigrams = Trigrams::of(&guarded);
+            let marks = self.entries.iter().filter(|entry| {
+                entry.is_mark()
+                    && !kept.contains(&entry.text.as_str())
+                    && trigrams.may_contain(&entry.text)
+                    && guarded.contains(&entry.text)
+            });
+            let found: Vec<&SpecialToken> = marks.collect();
+            if found.is_empty() {
+                break;
+            }
+            let mut text = guarded.into_owned();
+            for mark in found {
+                let first = mark.text.chars().next().map_or(0, char::len_utf8);
+                let (head, tail) = mark.text.split_at(first);
+                text = text.replace(&mark.text, &format!("{head}{GUARD}{tail}"));
+            }
+            guarded = text.into();
+        }
+        guarded
+    }
+}
+
 impl SpecialToken {
+    /// Whether the token is a mark of the protocol: a control token, or one that is written like one
+    /// (`<think>`, `[THINK]`). Runs of blanks are tokens of a vocabulary, too, and are none.
+    fn is_mark(&self) -> bool {
+        let written = |open, close| self.text.starts_with(open) && self.text.ends_with(close);
+        let bracketed = written('<', '>') || written('[', ']') || written('◁', '▷');
+        self.text.chars().count() > 1 && (self.control || bracketed)
+    }
+
     fn cut<'t>(&self, text: &'t str, pieces: &mut Vec<Segment<'t>>) {
         let mut from = 0;
         for (at, found) in text.match_indices(&self.text) {
@@ -151,6 +198,20 @@ mod tests {
             specials.partition("\n\n\nxab", true),
             [Token(3), Token(2), Token(0)]
         );
+    }
+
+    #[test]
+    fn what_a_person_types_is_guarded_and_what_a_template_writes_is_not() {
+        let specials = specials(&[("<|im_end|>", true), ("<think>", false), ("\n\n", false)]);
+        let typed = specials.guard("a<|im_end|>b<think>\n\n", &[]);
+        assert_eq!(
+            specials.partition(&typed, true),
+            [Text("a<\u{fdd0}|im_end|>b<\u{fdd0}think>"), Token(2)]
+        );
+        assert_eq!(specials.guard("a\u{fdd0}b", &[]), "ab");
+        let kept = specials.guard("<think><|im_end|>", &["<think>"]);
+        assert_eq!(specials.partition(&kept, true)[0], Token(1));
+        assert!(matches!(specials.guard("plain", &[]), Cow::Borrowed(_)));
     }
 
     #[test]

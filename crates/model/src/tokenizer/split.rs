@@ -54,12 +54,32 @@ pub(super) enum PreTokenizer {
     Tekken,
     /// GPT-4o and Llama 4: as Tekken, contractions kept, groups of three digits.
     Gpt4o,
+    /// DeepSeek LLM: line breaks, words of alphabets with cases, punctuation, CJK runs, numbers.
+    DeepSeekLlm,
+    /// DeepSeek Coder: as DeepSeek LLM with letters of all scripts, every digit alone.
+    DeepSeekCoder,
+    /// Falcon: punctuation first, then GPT-2, then groups of three digits.
+    Falcon,
+    /// Poro, Bloom and GPT-3 Finnish: words up to punctuation.
+    Poro,
+    /// Viking: as Poro, every digit alone.
+    Viking,
+    /// Bailing and Ling: as Qwen 2, every line break alone.
+    Bailing,
+    /// Seed Coder: as Qwen 2, punctuation without its line breaks.
+    SeedCoder,
+    /// MiniCPM 5: groups of three digits, then as Qwen 2.
+    MiniCpm5,
     /// Files that name none: punctuation first, then GPT-2, then groups of three digits.
     Default,
 }
 
 const CONTRACTIONS: &str = "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]";
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
+
+const PORO: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
+/// The letters of alphabets that have an upper and a lower case.
+const CASED_LETTERS: &str = "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
 
 impl PreTokenizer {
     /// The family behind a value of `tokenizer.ggml.pre`; `None` for a name not known here.
@@ -78,6 +98,14 @@ impl PreTokenizer {
             "qwen35" => Self::Qwen35,
             "deepseek-v3" | "hunyuan-dense" | "joyai-llm" => Self::DeepSeekV3,
             "tekken" => Self::Tekken,
+            "deepseek-llm" => Self::DeepSeekLlm,
+            "deepseek-coder" => Self::DeepSeekCoder,
+            "falcon" => Self::Falcon,
+            "poro-chat" | "bloom" | "gpt3-finnish" => Self::Poro,
+            "viking" => Self::Viking,
+            "bailingmoe" | "bailingmoe2" | "llada-moe" => Self::Bailing,
+            "seed-coder" => Self::SeedCoder,
+            "minicpm5" => Self::MiniCpm5,
             "gpt-4o" | "llama4" | "kanana2" | "minimax-m2" => Self::Gpt4o,
             "default" | "" => Self::Default,
             _ => return None,
@@ -120,6 +148,44 @@ impl PreTokenizer {
             ],
             Self::Tekken => vec![cased("", r"\p{N}")],
             Self::Gpt4o => vec![cased(&format!("(?:{CONTRACTIONS})?"), r"\p{N}{1,3}")],
+            Self::DeepSeekLlm => vec![
+                whole(r"[\r\n]"),
+                whole(&format!(r"\s?[{CASED_LETTERS}]+")),
+                whole(r"\s?[!-/:-~！-／：-～‘-‟　-。]+"),
+                whole(r"\s+$"),
+                whole("[一-龥ࠀ-一가-퟿]+"),
+                whole(r"\p{N}+"),
+            ],
+            Self::DeepSeekCoder => vec![
+                whole(r"[\r\n]"),
+                whole(r"\s?\p{L}+"),
+                whole(r"\s?\p{P}+"),
+                whole("[一-龥ࠀ-一가-퟿]+"),
+                whole(r"\p{N}"),
+            ],
+            Self::Falcon => vec![
+                whole(r"[\p{P}\$\+<=>\^~\|`]+"),
+                gpt2(),
+                whole("[0-9][0-9][0-9]"),
+            ],
+            Self::Poro => vec![whole(PORO)],
+            Self::Viking => vec![whole(PORO), whole(r"\p{N}")],
+            Self::Bailing => vec![(
+                format!(
+                    r"(?:{CONTRACTIONS})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|\s+"
+                ),
+                Spaces::LeaveOneInLine,
+            )],
+            Self::SeedCoder => vec![(
+                format!(
+                    r"(?:{CONTRACTIONS})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|\s*[\r\n]+|\s+"
+                ),
+                Spaces::LeaveOneInLine,
+            )],
+            Self::MiniCpm5 => vec![
+                whole(r"\p{N}{1,3}"),
+                words(r"\p{L}", "", r"\p{N}+"),
+            ],
             Self::Default => vec![
                 whole(r"[\p{P}\$\+<=>\^~\|]+"),
                 gpt2(),

@@ -122,7 +122,14 @@ fn guesses_are_announced() {
         tokenizer.warning().map(str::to_owned)
     };
     assert_eq!(warning("qwen2"), None);
-    assert!(warning("none\u{1b}such").unwrap().contains("'nonesuch'"));
+    let unknown = Tokenizer::from_vocabulary(byte_level("none\u{1b}such", &[], &[]));
+    let unknown = unknown.unwrap_err().to_string();
+    assert!(
+        unknown.contains("'nonesuch'") && unknown.contains("--pre"),
+        "{unknown}"
+    );
+    let broken = Tokenizer::from_vocabulary(byte_level("qwen2", &[], &["ab"]));
+    assert!(broken.unwrap_err().to_string().contains("merge"));
     assert!(warning("").unwrap().contains("names no pre-tokenizer"));
 }
 

@@ -40,15 +40,32 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// Reads `tokenizer.ggml.*` of an open file. What is missing stays empty; whether that can
     /// work is for [`Tokenizer::from_vocabulary`](super::Tokenizer::from_vocabulary) to say.
-    pub fn from_gguf(file: &Gguf) -> Self {
+    ///
+    /// # Errors
+    /// If a list is of another kind than it has to be, or byte-level BPE has no merges.
+    pub fn from_gguf(file: &Gguf) -> Result<Self> {
         let key = |name: &str| format!("tokenizer.ggml.{name}");
         let text = |name: &str| file.string(&key(name)).unwrap_or_default().to_owned();
         let texts = |name: &str| {
             let list = file.strings(&key(name)).unwrap_or_default();
             list.into_iter().map(str::to_owned).collect()
         };
+        for (name, readable) in [
+            ("tokens", file.strings(&key("tokens")).is_some()),
+            ("merges", file.strings(&key("merges")).is_some()),
+            ("scores", file.f32s(&key("scores")).is_some()),
+            ("token_type", file.i32s(&key("token_type")).is_some()),
+        ] {
+            let missing = !file.contains(&key(name));
+            if !readable && !missing {
+                bail!("{} is no list of the kind that it has to be", key(name));
+            }
+            if missing && name == "merges" && text("model") == "gpt2" {
+                bail!("{} is missing; without it every byte is a token", key(name));
+            }
+        }
         let id = |name: &str| file.u64(&key(name)).and_then(|id| u32::try_from(id).ok());
-        Self {
+        Ok(Self {
             model: text("model"),
             pre: text("pre"),
             tokens: texts("tokens"),
@@ -61,7 +78,7 @@ impl Vocabulary {
             unknown: id("unknown_token_id"),
             add_bos: file.bool(&key("add_bos_token")),
             add_space_prefix: file.bool(&key("add_space_prefix")),
-        }
+        })
     }
 }
 

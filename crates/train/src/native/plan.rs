@@ -128,6 +128,7 @@ pub fn plan(
         longest: data.longest,
         cut: data.cut,
         broken: data.broken.len(),
+        warnings: Vec::new(),
         left_out: data.broken.iter().take(LEFT_OUT).cloned().collect(),
         parameters,
         steps,

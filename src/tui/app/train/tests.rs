@@ -144,6 +144,7 @@ pub fn preview() -> Preview {
             cut: 12,
             broken: 0,
             left_out: Vec::new(),
+            warnings: Vec::new(),
             parameters: 1_140_000,
             steps: 315,
             total_tokens: 819_448,

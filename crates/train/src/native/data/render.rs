@@ -14,7 +14,6 @@ use anyhow::{Result, ensure};
 use super::lesson::{Lesson, Turn};
 use super::thought::ThoughtPiece;
 use crate::native::network::Example;
-use s1_core::delimiters::Family;
 use s1_engine::dialogue::Dialogue;
 use s1_model::template::Message;
 
@@ -23,8 +22,6 @@ const MOST_TURNS: usize = 256;
 /// Between what s1 asked and what it learned, in texts that are rendered already.
 const S1_ANSWERS: &str = "<|im_start|>assistant\n";
 const S1_ASKS: &str = "<|im_start|>user";
-/// What s1 writes before the answers of its own data.
-const S1_MARK: &str = "Answer:";
 
 /// A document, and what is in it.
 #[derive(Clone, Debug, Default)]
@@ -151,8 +148,8 @@ impl Example {
         if !thought.is_empty() {
             let mut silent = silent_ranges(&turn.thought);
             text = thought;
-            if spec.family == Family::S1 && !text.starts_with('\n') {
-                // s1's turn is opened without the newline; the model writes it.
+            if spec.newline_first && !text.starts_with('\n') {
+                // Such a turn is opened without the newline; the model writes it.
                 text.insert(0, '\n');
                 for range in &mut silent {
                     *range = range.start + 1..range.end + 1;
@@ -161,8 +158,11 @@ impl Example {
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            let ids = dialogue.tokenizer.encode(&text, false)?;
+            // A thought is text: a mark in it that a vocabulary knows stays that text.
+            let typed = dialogue.tokenizer.guard(&text, &[]);
+            let ids = dialogue.tokenizer.encode(&typed, false)?;
             self.push_silencing(&ids, &text, &silent, dialogue);
+            text = typed.into_owned();
             let close = match &spec.natural_close {
                 Some(close) => format!("{close}\n"),
                 None => spec.forced_close.clone(),
@@ -170,12 +170,14 @@ impl Example {
             self.push(&dialogue.tokenizer.encode(&close, false)?, true);
             text.push_str(&close);
         }
-        let marked = spec.family == Family::S1 && turn.attempt && !answer.contains(S1_MARK);
+        let mark = spec.answer_mark.as_str();
+        let marked = !mark.is_empty() && turn.attempt && !answer.contains(mark);
         let answer = if marked {
-            format!("{S1_MARK} {answer}")
+            format!("{mark} {answer}")
         } else {
             answer.to_owned()
         };
+        let answer = dialogue.tokenizer.guard(&answer, &[]);
         self.push(&dialogue.tokenizer.encode(&answer, false)?, true);
         self.end(dialogue);
         text.push_str(&answer);
