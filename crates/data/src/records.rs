@@ -14,6 +14,7 @@ use crate::assets;
 use crate::hub::{self, RepoKind, Split};
 
 mod array;
+mod csv;
 pub mod fields;
 mod input;
 #[cfg(feature = "parquet")]
@@ -82,7 +83,7 @@ pub fn require_file(source: &Path) -> Result<()> {
 /// # Errors
 /// If it cannot be read.
 pub fn standard_input() -> Result<Lines<Box<dyn BufRead>>> {
-    Ok(Lines::new(input::decoded(std::io::stdin(), None)?))
+    Ok(Lines::new(input::decoded(std::io::stdin(), None, None)?))
 }
 
 /// A line with its number from 1; instead of one that is too long, why it is not read.

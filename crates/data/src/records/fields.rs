@@ -5,7 +5,17 @@ use serde_json::Value;
 
 use super::Record;
 
-pub const QUESTIONS: [&str; 5] = ["question", "problem", "prompt", "input", "query"];
+pub const QUESTIONS: [&str; 9] = [
+    "question",
+    "problem",
+    "prompt",
+    "input",
+    "query",
+    "question_stem",
+    "turns",
+    "messages",
+    "conversations",
+];
 /// A thinking trace.
 pub const TRACES: [&str; 18] = [
     "thinking",
@@ -47,10 +57,13 @@ pub const SOLUTIONS: [&str; 5] = [
     "output",
 ];
 /// A right answer to compare with.
-pub const REFERENCES: [&str; 6] = [
+pub const REFERENCES: [&str; 9] = [
     "answer",
     "target",
     "final_answer",
+    "ground_truth",
+    "reward_model",
+    "correct",
     "solution",
     "output",
     "label",

@@ -1,6 +1,6 @@
 //! The bytes of a data file as JSON lines, whatever form they are in: as they are, compressed (gzip,
-//! Zstandard), one JSON array, or Parquet. The form is told by the first bytes, which a pipe has
-//! only once.
+//! Zstandard), one JSON array, Parquet, or a table of text. The form is told by the first bytes, which
+//! a pipe has only once; of a table by the file's name.
 //!
 //! Not here: where a file comes from, and what is in a line.
 
@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::array::ArrayLines;
+use super::csv::CsvRows;
 
 /// As many bytes as the longest mark of a form has.
 const MARK: usize = 4;
@@ -30,16 +31,30 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let file = File::open(path).with_context(place)?;
     // Parquet is read from its end.
     let is_file = file.metadata().is_ok_and(|m| m.is_file());
-    decoded(file, is_file.then_some(path)).with_context(|| shown.to_string())
+    let delimiter = delimiter(path);
+    decoded(file, is_file.then_some(path), delimiter).with_context(|| shown.to_string())
 }
 
-/// The same for anything that has bytes. `path` is where they can be read again from any place.
+/// What parts the columns of a table, if the file is called like one: `gpqa.csv`, `set.tsv.gz`.
+fn delimiter(path: &Path) -> Option<u8> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
+    match name {
+        name if name.ends_with(".csv") => Some(b','),
+        name if name.ends_with(".tsv") => Some(b'\t'),
+        _ => None,
+    }
+}
+
+/// The same for anything that has bytes. `path` is where they can be read again from any place;
+/// `delimiter` parts the columns if it is a table.
 ///
 /// # Errors
 /// As [`open`].
 pub(super) fn decoded(
     mut input: impl Read + 'static,
     path: Option<&Path>,
+    delimiter: Option<u8>,
 ) -> Result<Box<dyn BufRead>> {
     let first = beginning(&mut input, MARK)?;
     if first.starts_with(b"PAR1") {
@@ -50,16 +65,17 @@ pub(super) fn decoded(
     }
     let whole = Cursor::new(first.clone()).chain(BufReader::new(input));
     if first.starts_with(&[0x1f, 0x8b]) {
-        return text(BufReader::new(flate2::bufread::MultiGzDecoder::new(whole)));
+        let lines = BufReader::new(flate2::bufread::MultiGzDecoder::new(whole));
+        return text(lines, delimiter);
     }
     if first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return text(zstandard(whole)?);
+        return text(zstandard(whole)?, delimiter);
     }
-    text(whole)
+    text(whole, delimiter)
 }
 
-/// Text that may be one array.
-fn text(mut input: impl BufRead + 'static) -> Result<Box<dyn BufRead>> {
+/// Text that may be one array, or a table.
+fn text(mut input: impl BufRead + 'static, delimiter: Option<u8>) -> Result<Box<dyn BufRead>> {
     let mut first = beginning(&mut input, MARK)?;
     if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
         bail!("it is UTF-16; save it as UTF-8");
@@ -74,11 +90,21 @@ fn text(mut input: impl BufRead + 'static) -> Result<Box<dyn BufRead>> {
             more => first.extend(more),
         }
     }
-    let is_array = content(&first) == Some(b'[');
+    let begins = content(&first);
+    if let Some(delimiter) = delimiter {
+        let start = if first.starts_with(b"\xef\xbb\xbf") {
+            3
+        } else {
+            0
+        };
+        let whole = Cursor::new(first.split_off(start)).chain(input);
+        let rows = CsvRows::new(whole, delimiter).context("its header cannot be read")?;
+        return Ok(Box::new(BufReader::new(rows)));
+    }
     let whole = Cursor::new(first).chain(input);
-    Ok(match is_array {
-        true => Box::new(BufReader::new(ArrayLines::new(whole))),
-        false => Box::new(whole),
+    Ok(match begins {
+        Some(b'[') => Box::new(BufReader::new(ArrayLines::new(whole))),
+        _ => Box::new(whole),
     })
 }
 
@@ -138,7 +164,7 @@ mod tests {
             }
         }
         let mut text = String::new();
-        decoded(Drip(Cursor::new(bytes.to_vec())), None)?.read_to_string(&mut text)?;
+        decoded(Drip(Cursor::new(bytes.to_vec())), None, None)?.read_to_string(&mut text)?;
         Ok(text)
     }
 

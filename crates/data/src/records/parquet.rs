@@ -73,7 +73,8 @@ fn value(field: &Field) -> Value {
         Field::UShort(n) => (*n).into(),
         Field::UInt(n) => (*n).into(),
         Field::ULong(n) => (*n).into(),
-        Field::Float(n) => (*n).into(),
+        // The decimal that the number is the nearest one of: 0.1, not 0.10000000149011612.
+        Field::Float(n) => n.to_string().parse::<f64>().unwrap_or(f64::NAN).into(),
         Field::Double(n) => (*n).into(),
         Field::Str(text) => text.clone().into(),
         Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into_owned().into(),

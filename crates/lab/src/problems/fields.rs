@@ -11,6 +11,9 @@
 //! | `s1k` | `question`, `solution` |
 //! | `svamp` | `Body`, `Question`, `Answer` (ASDiv: answers such as `9 (apples)`) |
 //! | `plain` | `question`, `problem`, `prompt` or `input`; `answer`, `target`, `solution` or `output` |
+//!
+//! A question may be a list of messages (DAPO, LiveBench, OpenThoughts): its last turn of a user counts.
+//! Several right answers are one list; a correct answer may be below `ground_truth`.
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -61,6 +64,38 @@ fn text(value: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// A right answer as text: of several the list, of an object its `ground_truth`.
+fn answer_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(items) if items.len() > 1 => {
+            let items: Option<Vec<String>> = items.iter().map(text).collect();
+            Some(items?.join(", "))
+        }
+        Value::Array(items) => answer_text(items.first()?),
+        Value::Object(fields) => text(fields.get("ground_truth")?),
+        value => text(value),
+    }
+}
+
+/// A question as text: of a list of turns the last one of a user.
+fn question_text(value: &Value) -> Option<String> {
+    let Value::Array(turns) = value else {
+        return text(value);
+    };
+    let said = |turn: &Value| match turn {
+        Value::Object(fields) => {
+            let role = fields.get("role").or_else(|| fields.get("from"));
+            let asks = role
+                .and_then(Value::as_str)
+                .is_none_or(|role| matches!(role, "user" | "human"));
+            let content = fields.get("content").or_else(|| fields.get("value"))?;
+            text(content).filter(|_| asks)
+        }
+        turn => text(turn),
+    };
+    turns.iter().rev().find_map(said)
+}
+
 impl RecordLayout {
     /// Recognises the layout from a record. Errors, naming the fields there are, where there is no
     /// question in it or a field of the user's is not there.
@@ -109,7 +144,7 @@ impl RecordLayout {
         };
         let answer = match kind {
             LayoutKind::Gpqa => Some("correct answer".into()),
-            LayoutKind::Choice => first(&["answer", "answerkey", "target", "label"]),
+            LayoutKind::Choice => first(&["answer", "answerkey", "correct", "target", "label"]),
             _ => options.answer_field.clone().or_else(|| first(&REFERENCES)),
         };
         Ok(RecordLayout {
@@ -131,7 +166,6 @@ impl RecordLayout {
             LayoutKind::Gpqa | LayoutKind::Choice => {
                 "\n\nPut the letter of the right option within \\boxed{}."
             }
-            LayoutKind::Plain => "",
             _ => "\n\nPut your final answer within \\boxed{}.",
         };
         PromptTemplate {
@@ -147,10 +181,21 @@ impl RecordLayout {
         record: &Record,
     ) -> Result<(Option<String>, String, Option<String>), String> {
         let field = |name: &str| get(record, name).and_then(text);
-        let Some(mut question) = field(&self.question) else {
-            return Err(format!("it has no {:?}", self.question));
+        let asked = get(record, &self.question);
+        let Some(mut question) = asked.and_then(question_text) else {
+            return Err(match asked {
+                None => format!("it has no {:?}", self.question),
+                Some(_) => format!("its {:?} is no text and no list of messages", self.question),
+            });
         };
-        let answer = self.answer.as_deref().and_then(field);
+        // The first record may have none: what is not named is looked for in each.
+        let named = self.answer.as_deref().and_then(|name| get(record, name));
+        let given = named.or_else(|| {
+            let anywhere = self.answer.is_none() && self.kind != LayoutKind::Choice;
+            let mut names = REFERENCES.iter().filter(|_| anywhere);
+            names.find_map(|name| get(record, name))
+        });
+        let answer = given.and_then(answer_text);
         let reference = match self.kind {
             LayoutKind::Gpqa => {
                 let mut options: Vec<String> = (1..MAX_OPTIONS)
@@ -169,7 +214,10 @@ impl RecordLayout {
                 question.push_str(&listed(&options));
                 match answer {
                     None => None,
-                    Some(answer) => Some(chosen(&answer, &labels, &options)?),
+                    Some(answer) => {
+                        let is_number = given.is_some_and(Value::is_number);
+                        Some(chosen(&answer, is_number, &labels, &options)?)
+                    }
                 }
             }
             LayoutKind::Svamp => {
@@ -223,16 +271,20 @@ fn listed(options: &[String]) -> String {
 fn options_of(value: Option<&Value>) -> Result<(Vec<String>, Vec<String>), String> {
     let texts = |items: &[Value]| -> Option<Vec<String>> { items.iter().map(text).collect() };
     let found = match value {
-        Some(Value::Array(items)) => {
-            texts(items).map(|t| ((0..t.len()).map(letter).collect::<Vec<_>>(), t))
-        }
+        Some(Value::Array(items)) => texts(items).map(|texts| {
+            let labels = (0..texts.len()).map(letter).collect::<Vec<_>>();
+            (labels, without_letters(texts))
+        }),
         Some(Value::Object(map)) => match (map.get("text"), map.get("label")) {
             (Some(Value::Array(t)), Some(Value::Array(l))) if t.len() == l.len() => {
                 texts(l).zip(texts(t))
             }
             _ => {
-                let values: Vec<Value> = map.values().cloned().collect();
-                texts(&values).map(|t| (map.keys().cloned().collect(), t))
+                // A table has a column for every letter, and leaves some empty.
+                let filled = || map.iter().filter(|(_, value)| !value.is_null());
+                let values: Vec<Value> = filled().map(|(_, value)| value.clone()).collect();
+                let labels = filled().map(|(label, _)| label.clone()).collect();
+                texts(&values).map(|t| (labels, t))
             }
         },
         _ => None,
@@ -241,17 +293,39 @@ fn options_of(value: Option<&Value>) -> Result<(Vec<String>, Vec<String>), Strin
         Some((labels, options)) if (2..=MAX_OPTIONS).contains(&options.len()) => {
             Ok((labels, options))
         }
+        _ if matches!(value, Some(Value::String(_))) => {
+            Err("its options are one text; a list of them is needed".into())
+        }
         _ => Err(format!("its options are not 2 to {MAX_OPTIONS} texts")),
     }
 }
 
-/// The letter of the right option, which the set names by label, by index from 0, or by its text.
-fn chosen(answer: &str, labels: &[String], options: &[String]) -> Result<String, String> {
+/// Options without the letters that the set writes before them (`A)21`): the program writes its own.
+fn without_letters(options: Vec<String>) -> Vec<String> {
+    let bare = |(at, option): (usize, &String)| {
+        let rest = option.strip_prefix(&letter(at))?;
+        let rest = rest.strip_prefix([')', '.', ':'])?.trim_start();
+        (!rest.is_empty()).then(|| rest.to_owned())
+    };
+    let all: Option<Vec<String>> = options.iter().enumerate().map(bare).collect();
+    all.unwrap_or(options)
+}
+
+/// The letter of the right option, which the set names by label, by its text, or by index from 0: a
+/// number is an index, a text of digits may be an option.
+fn chosen(
+    answer: &str,
+    is_number: bool,
+    labels: &[String],
+    options: &[String],
+) -> Result<String, String> {
     let by = |names: &[String]| names.iter().position(|name| name == answer);
     let index = || answer.parse().ok().filter(|&i: &usize| i < options.len());
-    by(labels)
-        .or_else(index)
-        .or_else(|| by(options))
+    let found = match is_number {
+        true => by(labels).or_else(index).or_else(|| by(options)),
+        false => by(labels).or_else(|| by(options)).or_else(index),
+    };
+    found
         .map(letter)
         .ok_or_else(|| format!("its answer {answer:?} is not among its options"))
 }

@@ -196,3 +196,77 @@ fn parquet_holds_the_same_problems() {
     assert_eq!(set.problems[1].question, "2+2?");
     assert_eq!(set.problems[1].reference.as_deref(), Some("4"));
 }
+
+#[test]
+fn answers_are_found_where_the_first_record_has_none_and_where_there_are_several() {
+    let set = read(
+        "{\"question\":\"Q1?\",\"answer\":null}\n{\"question\":\"Q2?\",\"answer\":\"3\"}",
+        &ProblemOptions::default(),
+    )
+    .unwrap();
+    let references: Vec<Option<&str>> = set
+        .problems
+        .iter()
+        .map(|p| p.reference.as_deref())
+        .collect();
+    assert_eq!(references, [None, Some("3")]);
+    assert!(set.warnings[0].starts_with("1 of 2 problems have no reference"));
+    let several = r#"{"question":"Find all x.","solution":["x=4 or 5."],"final_answer":["4","5"]}"#;
+    assert_eq!(one(several).1.reference.as_deref(), Some("4, 5"));
+}
+
+#[test]
+fn options_are_named_by_letter_text_or_index_and_keep_one_letter() {
+    for (line, reference, listed) in [
+        (
+            r#"{"question":"How many?","choices":["2","3","4","0"],"answer":"4"}"#,
+            "C",
+            "D) 0",
+        ),
+        (
+            r#"{"question":"How many?","choices":["2","3","4","0"],"answer":3}"#,
+            "D",
+            "D) 0",
+        ),
+        (
+            r#"{"question":"Q?","options":["A)31","B)32","C)33"],"correct":"B"}"#,
+            "B",
+            "B) 32",
+        ),
+        (
+            r#"{"question":"Q?","options":{"A":"x","B":"y","C":null},"answer":"B"}"#,
+            "B",
+            "B) y",
+        ),
+    ] {
+        let (layout, problem) = one(line);
+        assert_eq!(
+            (layout, problem.reference.as_deref()),
+            ("choice", Some(reference)),
+            "{line}"
+        );
+        assert!(problem.question.ends_with(listed), "{}", problem.question);
+    }
+}
+
+#[test]
+fn questions_may_be_messages_and_tables_may_be_text() {
+    let dapo = r#"{"prompt":[{"role":"system","content":"S"},{"role":"user","content":"Q?"}],"reward_model":{"ground_truth":"34"}}"#;
+    let (_, problem) = one(dapo);
+    assert_eq!(
+        (problem.question.as_str(), problem.reference.as_deref()),
+        ("Q?", Some("34"))
+    );
+    let bench = r#"{"turns":["Q?"],"ground_truth":"5"}"#;
+    assert_eq!(one(bench).1.reference.as_deref(), Some("5"));
+    let mut file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+    file.write_all(b"Question,Correct Answer,Incorrect Answer 1\nWhich?,this,that\n")
+        .unwrap();
+    let set = ProblemSet::load(
+        &file.path().display().to_string(),
+        &ProblemOptions::default(),
+    );
+    let set = set.unwrap();
+    assert_eq!(set.layout, "gpqa");
+    assert!(set.problems[0].question.contains(") this"));
+}
