@@ -14,6 +14,7 @@ use super::LoadOptions;
 use super::families;
 use s1_core::delimiters::{Delimiters, Spec, TokenLookup, WithoutThinking};
 use s1_core::family::{Family, Traits};
+use s1_core::protocol::Request;
 use s1_model::gguf::Gguf;
 use s1_model::template::{ChatTemplate, Message, TemplateArgs};
 use s1_model::tokenizer::{self, Tokenizer};
@@ -248,6 +249,24 @@ fn switches(family: &s1_core::family::Switches, think: bool) -> Switches {
         Some((name.clone(), value))
     });
     usual.into_iter().chain(own).collect()
+}
+
+/// What a request says, as a conversation.
+pub(crate) fn messages(request: &Request) -> Vec<Message> {
+    let system = Some(&request.system).filter(|text| !text.is_empty());
+    let system = system.map(|text| Message::new("system", text));
+    let question = Message::new("user", &request.question);
+    system.into_iter().chain([question]).collect()
+}
+
+/// Ids whose probability counts as "would end its thinking".
+pub(crate) fn think_ends(delimiters: &Delimiters, vocabulary: &dyn TokenLookup) -> Vec<u32> {
+    let mut ends: Vec<u32> = delimiters.ends().collect();
+    if delimiters.end_ids.is_empty() {
+        // Written as text, the end begins with this token.
+        ends.extend(vocabulary.encode(&delimiters.spec.end_tag).first());
+    }
+    ends
 }
 
 /// What the template writes after an assistant's words, if that is a token that ends a turn: a

@@ -38,6 +38,8 @@ pub enum Move {
     /// It writes this instead of a token, or before it draws one.
     Write(Edit),
     Stop(StopReason),
+    /// A token has to be drawn for it: what was drawn for others is not for it.
+    Draw,
     /// It cannot draw a token. One sentence.
     Fail(String),
 }
@@ -68,7 +70,8 @@ type Draw = (Sampling, u64, Vec<u32>, f32);
 /// What gives a group its next tokens.
 pub trait Proposer {
     /// Draws the next token; the ids in `mask` cannot be chosen, and the end of thinking is raised by
-    /// a share of what it lacks ([`forcing::raise`](s1_core::forcing::raise)); 0 for not at all.
+    /// a share of what it lacks ([`forcing::raise`](s1_core::forcing::raise)); 0 for not at all. `None` if that
+    /// cannot be done now.
     ///
     /// # Errors
     /// If this way of drawing makes no sense.
@@ -78,7 +81,7 @@ pub trait Proposer {
         sample: u64,
         mask: &[u32],
         raised: f32,
-    ) -> anyhow::Result<u32>;
+    ) -> anyhow::Result<Option<u32>>;
 
     /// Whether an end of thinking is among the `best` most probable tokens.
     fn end_is_among(&self, best: usize) -> bool;
@@ -113,11 +116,12 @@ pub fn next_moves(
                 let sampling = member.request.sampling.clone();
                 let draw = (sampling, member.request.sample, mask, raised);
                 let token = match drawn.take() {
-                    Some((other, token)) if other == draw => Ok(token),
+                    Some((other, token)) if other == draw => Ok(Some(token)),
                     _ => proposer.draw(&draw.0, draw.1, &draw.2, draw.3),
                 };
                 match token {
-                    Ok(token) => {
+                    Ok(None) => Move::Draw,
+                    Ok(Some(token)) => {
                         drawn = Some((draw, token));
                         let text = proposer.text_of(token);
                         (token, member.machine.decide(token, &text)).into()
@@ -171,11 +175,11 @@ mod tests {
     struct Ends;
 
     impl Proposer for Ends {
-        fn draw(&self, sampling: &Sampling, _: u64, _: &[u32], _: f32) -> anyhow::Result<u32> {
+        fn draw(&self, sampling: &Sampling, _: u64, _: &[u32], _: f32) -> anyhow::Result<Option<u32>> {
             match sampling.seed {
                 2 => anyhow::bail!("the temperature is negative"),
-                1 => Ok('a'.into()),
-                _ => Ok(END),
+                1 => Ok(Some('a'.into())),
+                _ => Ok(Some(END)),
             }
         }
 

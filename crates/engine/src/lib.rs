@@ -1,9 +1,10 @@
 //! Commands in, events out: what computes the lanes of a model.
 //!
 //! An [`Engine`] is an interface; whoever drives one does not know where it computes. The engine
-//! of this machine is one thread that owns one model. What every implementation needs is shared:
-//! the state machine and the trace ([`s1_core`]), lanes that are computed once for as long as they
-//! agree ([`group`]), and the reading of probes ([`probe`]).
+//! of this machine (`local`) is one thread that owns one model. What every implementation needs is
+//! shared: the state machine and the trace
+//! ([`s1_core`]), lanes that are computed once for as long as they agree ([`group`]), what a text
+//! under way is (`course`) and how it is steered (`steer`), and the reading of probes ([`probe`]).
 //!
 //! Not here: anything that draws, and the rules of budget forcing.
 
@@ -14,11 +15,14 @@ use tokio::sync::mpsc;
 use s1_core::protocol::{Command, Event};
 
 pub mod catalog;
+mod course;
 pub mod dialogue;
 mod families;
 pub mod group;
 mod local;
+mod outlet;
 pub mod probe;
+mod steer;
 
 pub use dialogue::tokenizer_for;
 pub use families::{families, use_families};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use crate::catalog;
-use crate::dialogue::{Dialogue, TokenizerLookup};
-use s1_core::delimiters::{Delimiters, TokenLookup as _};
+use crate::dialogue::{self, Dialogue, TokenizerLookup};
+use s1_core::delimiters::Delimiters;
 use s1_core::param;
 use s1_core::param::{Access, Lens, Param};
 use s1_core::protocol::{ModelInfo, Request};
@@ -18,7 +18,7 @@ use s1_model::decoder::Decoder;
 use s1_model::device::DeviceChoice;
 use s1_model::gguf::Gguf;
 use s1_model::parallel;
-use s1_model::template::{Message, TemplateArgs};
+use s1_model::template::TemplateArgs;
 use s1_model::tokenizer::Tokenizer;
 
 /// Context length used when nobody asks for another: long thoughts fit, and the cache of a small
@@ -234,15 +234,7 @@ impl Loaded {
         if let Some(folder) = options.adapter.as_ref().and_then(|f| f.file_name()) {
             name = clean_name(&format!("{name} + {}", folder.to_string_lossy()));
         }
-        let mut think_ends: Vec<u32> = delimiters.ends().collect();
-        if delimiters.end_ids.is_empty() {
-            // Written as text, the end begins with this token.
-            think_ends.extend(
-                TokenizerLookup(tokenizer)
-                    .encode(&delimiters.spec.end_tag)
-                    .first(),
-            );
-        }
+        let think_ends = dialogue::think_ends(delimiters, &TokenizerLookup(tokenizer));
         let warnings = dialogue.warnings();
         let info = ModelInfo {
             name,
@@ -273,11 +265,7 @@ impl Loaded {
         let text = if request.raw {
             request.question.clone()
         } else {
-            let mut messages = Vec::new();
-            if !request.system.is_empty() {
-                messages.push(Message::new("system", &request.system));
-            }
-            messages.push(Message::new("user", &request.question));
+            let messages = dialogue::messages(request);
             self.dialogue.prompt(&messages, request.policy.think)?
         };
         let ids = self.tokenizer.encode_prompt(&text)?;

@@ -26,10 +26,11 @@ pub(super) fn run(
     let machine = sequence.machine();
     let primer = machine.primer();
     let close = probe::closing(machine, &sequence.tokens[..at])?;
+    let base = sequence.prompt.len() + at;
     let Some(cache) = sequence.cache.as_mut() else {
         anyhow::bail!("this branch has not been computed; resume it before probing");
     };
-    let (base, held) = (sequence.prompt.len() + at, cache.len());
+    let held = cache.len();
     let given = if base < held {
         // The tokens after `at` must survive: work on a copy of the prefix.
         let mut copy = cache.fork(base, model.context)?;

@@ -1,43 +1,31 @@
-//! One sequence: a prompt, the tokens after it, the cache that remembers both, and the lanes it is
-//! computed for.
+//! One sequence: a course, and the cache that remembers its prompt and its tokens.
 //!
 //! The invariant that everything here keeps: `cache.len() + pending.len()` is the number of
 //! tokens in prompt and trace, and `logits` is present exactly if nothing is pending.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
 
 use super::loaded::Loaded;
 use super::lookup::Lookup;
+use crate::course::{self, Course, TAIL};
 use crate::group::{self, Member, Move};
-use s1_core::forcing::{self, Edit, Machine};
+use crate::outlet::{Disconnected, Outlet};
+use crate::steer::Steered;
+use s1_core::forcing::{self, Edit};
 use s1_core::loops::Loop;
 use s1_core::protocol::{LaneId, LaneState, Request, Speed, Until};
 use s1_core::sampling::Sampling;
-use s1_core::sentence::ends_sentence;
 use s1_core::trace::{Delta, Origin, Phase, Reason, Token, Trace};
 use s1_model::cache::Cache;
 use s1_model::sampler;
 use s1_model::tokenizer::StreamDecoder;
 
-/// Tokens kept free for an answer when only the context bounds the thinking (the reserve of the
-/// reference evaluation's `auto` budget).
-const ANSWER_RESERVE: usize = 100;
-/// Steps that may wait for the one under way: a key held down must not run on for long.
-const MAX_STEPS: usize = 8;
-
 pub(super) struct Sequence {
-    /// The lanes that share it; the first is the others' host. Never empty.
-    pub members: Vec<Member>,
-    pub prompt: Vec<u32>,
-    pub tokens: Trace,
-    pub state: LaneState,
-    pub until: Until,
-    /// Steps asked for while it was on one.
-    pub steps: VecDeque<Until>,
+    /// Its text, and the lanes it is written for.
+    course: Course,
     /// The batch it belongs to, by the id of the batch's first lane.
     pub batch: Option<LaneId>,
     /// How many of its tokens, from the first one of the prompt on, were computed in an earlier
@@ -59,59 +47,21 @@ pub(super) struct Sequence {
     /// How many of the last tokens still lack their scores, because the forward pass that gives
     /// them comes after they were written.
     pub unscored: usize,
-    /// How many tokens have been told of.
-    pub announced: usize,
-    /// Tokens taken off the end that nobody has been told of yet.
-    pub dropped: usize,
-    pub text: StreamDecoder,
-    /// Thinking tokens at the last probe.
-    pub probed_at: usize,
-    /// A probe the user asked for: at this many tokens.
-    pub probe_wanted: Option<usize>,
-    pub clock: Clock,
     /// For giving up the cache that was used least recently.
     pub used: u64,
 }
 
-/// Times of one sequence.
-#[derive(Clone, Debug)]
-pub(super) struct Clock {
-    started: Instant,
-    pub first_token: Option<Duration>,
-    pub prefill: (usize, Duration),
-    pub decode: (usize, Duration),
+impl Deref for Sequence {
+    type Target = Course;
+
+    fn deref(&self) -> &Course {
+        &self.course
+    }
 }
 
-impl Clock {
-    pub fn new() -> Clock {
-        Clock {
-            started: Instant::now(),
-            first_token: None,
-            prefill: (0, Duration::ZERO),
-            decode: (0, Duration::ZERO),
-        }
-    }
-
-    pub fn token(&mut self) {
-        let started = self.started;
-        self.first_token.get_or_insert_with(|| started.elapsed());
-    }
-
-    fn speed(&self) -> Speed {
-        let rate = |(n, t): (usize, Duration)| {
-            let seconds = t.as_secs_f64();
-            if seconds > 0.0 {
-                n as f64 / seconds
-            } else {
-                0.0
-            }
-        };
-        Speed {
-            prefill_tok_s: rate(self.prefill),
-            decode_tok_s: rate(self.decode),
-            time_to_first_token_ms: self.first_token.map_or(0.0, |t| t.as_secs_f64() * 1e3),
-            ..Speed::default()
-        }
+impl DerefMut for Sequence {
+    fn deref_mut(&mut self) -> &mut Course {
+        &mut self.course
     }
 }
 
@@ -120,41 +70,19 @@ impl Sequence {
     /// leaves the context no room to think and answer.
     pub fn new(model: &Loaded, id: LaneId, request: Request) -> Result<Sequence> {
         let prompt = model.prompt(&request)?;
-        let reserve = request.policy.answer_max.min(ANSWER_RESERVE);
-        let close = model.delimiters.longest_close();
-        let Some(room) = model
-            .context
-            .checked_sub(prompt.len() + close + reserve.max(1))
-        else {
-            anyhow::bail!(
-                "the prompt has {} tokens and the context holds {}, which leaves no room to think and answer; shorten the question or raise --context",
-                prompt.len(),
-                model.context
-            );
-        };
         let wait = model.tokenizer.encode_plain(&request.policy.wait_text)?;
-        let machine = Machine::new(request.policy.clone(), model.delimiters.clone(), wait, room)
-            .boxed(request.asks_for_box())
-            .message(model.tokenizer.encode_plain(&request.policy.ending_text)?);
-        let member = Member {
-            id,
-            request,
-            machine,
-        };
+        let message = model.tokenizer.encode_plain(&request.policy.ending_text)?;
+        let (len, context) = (prompt.len(), model.context);
+        let texts = (wait, message);
+        let member = course::member(id, request, len, context, &model.delimiters, texts)?;
         Ok(Sequence::of(vec![member], prompt, Trace::default()))
     }
 
     fn of(members: Vec<Member>, prompt: Vec<u32>, tokens: Trace) -> Sequence {
-        let trace = tokens.iter().map(|t| t.id);
+        let course = Course::of(members, prompt, tokens);
         Sequence {
-            members,
-            pending: prompt.iter().copied().chain(trace).collect(),
-            prompt,
-            announced: tokens.len(),
-            tokens,
-            state: LaneState::Prefill,
-            until: Until::End,
-            steps: VecDeque::new(),
+            pending: course.token_ids(),
+            course,
             batch: None,
             counted: 0,
             waiting: false,
@@ -163,18 +91,13 @@ impl Sequence {
             logits: None,
             lookup: Lookup::default(),
             unscored: 0,
-            dropped: 0,
-            text: StreamDecoder::new(),
-            probed_at: 0,
-            probe_wanted: None,
-            clock: Clock::new(),
             used: 0,
         }
     }
 
     /// The sequence with tokens that were written earlier, still to be read.
     pub fn with_tokens(self, model: &Loaded, tokens: Vec<Token>) -> Sequence {
-        let mut sequence = Sequence::of(self.members, self.prompt, tokens.into());
+        let mut sequence = Sequence::of(self.course.members, self.course.prompt, tokens.into());
         sequence.counted = sequence.len();
         sequence.decode_tail(model);
         sequence
@@ -193,20 +116,17 @@ impl Sequence {
         let all = std::mem::take(&mut self.members).into_iter();
         let (members, others) = all.partition(|member: &Member| ids.contains(&member.id));
         self.members = others;
+        let course = self.course.parted(members);
         let mut parted = Sequence {
-            state: self.state,
-            until: self.until,
+            pending: course.token_ids(),
+            course,
             batch: self.batch,
             counted: self.counted,
-            announced: self.announced,
             unscored: self.unscored,
-            dropped: self.dropped,
-            text: self.text.clone(),
-            clock: self.clock.clone(),
             used: self.used,
-            ..Sequence::of(members, self.prompt.clone(), self.tokens.clone())
+            ..Sequence::of(Vec::new(), Vec::new(), Trace::default())
         };
-        let ended = matches!(self.state, LaneState::Stopped(_));
+        let ended = self.has_stopped();
         let cache = self.cache.as_ref().filter(|_| !ended);
         let mut failed = None;
         match cache {
@@ -226,32 +146,6 @@ impl Sequence {
             parted.logits = self.logits.clone();
         }
         (parted, failed)
-    }
-
-    /// The id it goes by: its first member's.
-    pub fn id(&self) -> LaneId {
-        self.members[0].id
-    }
-
-    /// The rules of its first member. Members agree in everything that was written.
-    pub fn machine(&self) -> &Machine {
-        &self.members[0].machine
-    }
-
-    /// The ids of all members.
-    pub fn ids(&self) -> Vec<LaneId> {
-        self.members.iter().map(|member| member.id).collect()
-    }
-
-    /// Prompt and trace as token ids.
-    pub fn token_ids(&self) -> Vec<u32> {
-        let trace = self.tokens.iter().map(|t| t.id);
-        self.prompt.iter().copied().chain(trace).collect()
-    }
-
-    /// Tokens in prompt and trace.
-    pub fn len(&self) -> usize {
-        self.prompt.len() + self.tokens.len()
     }
 
     /// Tokens that were told of and are not computed (and counted) yet: the last one, of a sequence
@@ -281,10 +175,6 @@ impl Sequence {
         self.logits.is_some()
     }
 
-    pub fn has_stopped(&self) -> bool {
-        matches!(self.state, LaneState::Stopped(_))
-    }
-
     /// Whether it has something to do without being told.
     pub fn is_busy(&self) -> bool {
         !self.waiting
@@ -292,13 +182,15 @@ impl Sequence {
                 || self.probe_wanted.is_some())
     }
 
-    /// Whether it writes, or will once it has read what it has to.
-    pub fn writes(&self) -> bool {
-        match self.state {
-            LaneState::Running => true,
-            LaneState::Prefill => self.until != Until::Tokens(0),
-            LaneState::Paused | LaneState::Stopped(_) => false,
+    /// Puts it, and so every lane it is computed for, into a state.
+    pub fn set_state(&mut self, events: &Outlet, state: LaneState) -> Result<(), Disconnected> {
+        self.state = state;
+        if self.has_stopped() {
+            self.waiting = false;
+            self.source = None;
+            self.steps.clear();
         }
+        events.emit_state(self)
     }
 
     /// What each member does next.
@@ -316,9 +208,7 @@ impl Sequence {
 
     /// The text `id` would add, and the decoder's state after it.
     fn text_of(&self, model: &Loaded, id: u32) -> (String, StreamDecoder) {
-        let mut decoder = self.text.clone();
-        let text = decoder.push(model.tokenizer.token_bytes(id));
-        (text, decoder)
+        self.course.text_of(model.tokenizer.token_bytes(id))
     }
 
     /// Appends a token. Its scores are filled in here if the logits are at hand, else after the
@@ -346,7 +236,11 @@ impl Sequence {
             None => self.unscored += 1,
         }
         self.pending.push(id);
-        let found = self.members.iter_mut().map(|m| m.machine.push(&token));
+        let found = self
+            .course
+            .members
+            .iter_mut()
+            .map(|m| m.machine.push(&token));
         let found = found.fold(None, Option::or);
         self.tokens.apply(&vec![token].into());
         found
@@ -376,12 +270,6 @@ impl Sequence {
             self.append(model, id, edit.origin, edit.phase, Some(edit.reason));
         }
         Ok(())
-    }
-
-    fn take_back(&mut self) {
-        for member in &mut self.members {
-            member.machine.take_back(&self.tokens);
-        }
     }
 
     /// Takes tokens off the end of the trace, leaving the machines alone. The last token left is
@@ -416,12 +304,12 @@ impl Sequence {
 
     /// Brings the decoder of the text to the end of the trace.
     fn decode_tail(&mut self, model: &Loaded) {
-        self.text = StreamDecoder::new();
-        // A character has at most four bytes: the last few tokens tell what is still incomplete.
-        let tail = self.tokens.len().saturating_sub(8);
+        let tail = self.tokens.len().saturating_sub(TAIL);
+        let mut text = StreamDecoder::new();
         for token in &self.tokens[tail..] {
-            self.text.push(model.tokenizer.token_bytes(token.id));
+            text.push(model.tokenizer.token_bytes(token.id));
         }
+        self.text = text;
     }
 
     /// What was written and has its scores by now, if nobody has been told of it.
@@ -429,58 +317,7 @@ impl Sequence {
         if !self.pending.is_empty() {
             return None;
         }
-        let drop = std::mem::take(&mut self.dropped);
-        let from = self.announced.saturating_sub(drop).min(self.tokens.len());
-        self.announced = self.tokens.len();
-        let tokens = self.tokens[from..].to_vec();
-        (drop > 0 || !tokens.is_empty()).then_some(Delta {
-            drop,
-            relabel: 0,
-            tokens,
-        })
-    }
-
-    /// The state after a token: is it where it was told to run to?
-    pub fn advance(&mut self) -> LaneState {
-        let reached = match (self.state, self.until) {
-            (LaneState::Prefill, Until::Tokens(0)) => return LaneState::Paused,
-            (LaneState::Prefill, _) => return LaneState::Running,
-            (LaneState::Running, Until::Tokens(n)) => {
-                self.until = Until::Tokens(n.saturating_sub(1));
-                n <= 1
-            }
-            (LaneState::Running, Until::Sentence) => self.is_at_sentence_end(),
-            _ => false,
-        };
-        if !reached {
-            return self.state;
-        }
-        match self.steps.pop_front() {
-            Some(next) => {
-                self.until = next;
-                self.state
-            }
-            None => LaneState::Paused,
-        }
-    }
-
-    /// Whether a sentence has ended here, or the thinking.
-    fn is_at_sentence_end(&self) -> bool {
-        let from = self.tokens.len().saturating_sub(8);
-        let tail: String = self.tokens[from..]
-            .iter()
-            .map(|t| t.text.as_str())
-            .collect();
-        let ended = self.machine().phase() == Phase::Answer
-            && self.tokens.last().is_some_and(Token::is_delimiter);
-        ended || ends_sentence(&tail)
-    }
-
-    /// Another step for one that is on a step already.
-    pub fn queue(&mut self, step: Until) {
-        if self.steps.len() < MAX_STEPS {
-            self.steps.push_back(step);
-        }
+        self.course.news()
     }
 
     /// The tokens that the next forward pass is to compute beyond the pending one, whose logits are
@@ -497,11 +334,11 @@ impl Sequence {
 
     /// Takes the pending token's logits from an earlier draft, if it was in it.
     pub fn take_drafted(&mut self) -> bool {
+        let place = self.len();
         let (&[token], Some(cache)) = (&self.pending[..], &mut self.cache) else {
             self.lookup.drop_rows();
             return false;
         };
-        let place = self.prompt.len() + self.tokens.len();
         let Some(row) = self.lookup.take(place, token) else {
             return false;
         };
@@ -524,6 +361,50 @@ impl Sequence {
     }
 }
 
+/// A sequence with the model that computes it.
+pub(super) struct Computed<'a> {
+    pub model: &'a Loaded,
+    pub sequence: &'a mut Sequence,
+}
+
+impl Steered for Computed<'_> {
+    fn course(&self) -> &Course {
+        self.sequence
+    }
+
+    fn course_mut(&mut self) -> &mut Course {
+        self.sequence
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.model.tokenizer.encode_plain(text)
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.model.tokenizer.vocab_size()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.sequence.is_ready()
+    }
+
+    fn is_read(&self) -> bool {
+        self.sequence.pending.is_empty()
+    }
+
+    fn append(&mut self, id: u32, origin: Origin, phase: Phase, reason: Option<Reason>) {
+        self.sequence.append(self.model, id, origin, phase, reason);
+    }
+
+    fn edit(&mut self, edit: Edit) -> Result<()> {
+        self.sequence.edit(self.model, edit)
+    }
+
+    fn set_state(&mut self, events: &Outlet, state: LaneState) -> Result<(), Disconnected> {
+        self.sequence.set_state(events, state)
+    }
+}
+
 /// Where a sequence's next token is drawn.
 struct NextToken<'a> {
     model: &'a Loaded,
@@ -531,7 +412,13 @@ struct NextToken<'a> {
 }
 
 impl group::Proposer for NextToken<'_> {
-    fn draw(&self, sampling: &Sampling, sample: u64, mask: &[u32], raised: f32) -> Result<u32> {
+    fn draw(
+        &self,
+        sampling: &Sampling,
+        sample: u64,
+        mask: &[u32],
+        raised: f32,
+    ) -> Result<Option<u32>> {
         let history = if sampling.repetition_penalty == 1.0 {
             Vec::new()
         } else {
@@ -543,7 +430,7 @@ impl group::Proposer for NextToken<'_> {
         }
         let vocab = self.model.tokenizer.vocab_size();
         let position = self.sequence.tokens.len() as u64;
-        sampler::sample(&logits, vocab, mask, &history, sampling, position, sample)
+        sampler::sample(&logits, vocab, mask, &history, sampling, position, sample).map(Some)
     }
 
     fn end_is_among(&self, best: usize) -> bool {

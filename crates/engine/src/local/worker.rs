@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::loaded::{LoadOptions, Loaded};
 use super::sequence::Sequence;
-use s1_core::protocol::{Command, Event, LaneId, LaneState};
+use crate::outlet::{Disconnected, Outlet};
+use s1_core::protocol::{Command, Event, LaneId};
 
 mod batches;
 mod commands;
@@ -24,9 +25,6 @@ const LOOK: Duration = Duration::from_millis(60);
 /// Tokens read at once: at first, at least, and at most.
 const CHUNK: usize = 64;
 const CHUNKS: RangeInclusive<usize> = 16..=512;
-
-/// Nobody reads the events any more, or the engine was told to end.
-struct Disconnected;
 
 /// Serves until told to stop, until nobody listens, or until the model cannot be loaded.
 pub(super) fn run(
@@ -77,42 +75,6 @@ pub(super) fn run(
         let _ = events.blocking_send(Event::Failed(format!(
             "the engine stopped on an internal error ({why}); please report it"
         )));
-    }
-}
-
-struct Outlet(mpsc::Sender<Event>);
-
-impl Outlet {
-    fn emit(&self, event: Event) -> Result<(), Disconnected> {
-        self.0.blocking_send(event).map_err(|_| Disconnected)
-    }
-
-    fn notice(&self, id: LaneId, why: impl std::fmt::Display) -> Result<(), Disconnected> {
-        self.emit(Event::Notice(id, format!("{why:#}")))
-    }
-
-    /// Tells of a lane of its own, and of those that are computed with it.
-    fn emit_hosts(&self, sequence: &Sequence) -> Result<(), Disconnected> {
-        let first = sequence.id();
-        for lane in sequence.ids() {
-            let host = Some(first).filter(|&host| host != lane);
-            self.emit(Event::Rides { lane, host })?;
-        }
-        Ok(())
-    }
-
-    /// Puts a sequence, and so every lane it is computed for, into a state.
-    fn set_state(&self, sequence: &mut Sequence, state: LaneState) -> Result<(), Disconnected> {
-        sequence.state = state;
-        if sequence.has_stopped() {
-            sequence.waiting = false;
-            sequence.source = None;
-            sequence.steps.clear();
-        }
-        for id in sequence.ids() {
-            self.emit(Event::State(id, state))?;
-        }
-        Ok(())
     }
 }
 

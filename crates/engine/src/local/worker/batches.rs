@@ -8,8 +8,9 @@
 
 use std::cmp::Reverse;
 
-use super::{Disconnected, Worker};
+use super::Worker;
 use crate::local::sequence::Sequence;
+use crate::outlet::Disconnected;
 use s1_core::protocol::{Event, LaneId, Request};
 use s1_core::trace::Token;
 use s1_model::cache::Cache;
@@ -89,7 +90,7 @@ impl Worker<'_> {
     /// Has a sequence of which nothing is computed wait for the cache of that one of the `others`
     /// with which it shares most.
     fn wait_for(&mut self, id: LaneId, others: &[LaneId]) {
-        let Some(ids) = self.sequences.get(&id).map(Sequence::token_ids) else {
+        let Some(ids) = self.sequences.get(&id).map(|s| s.token_ids()) else {
             return;
         };
         let shared = others.iter().filter_map(|&other| {
@@ -195,7 +196,7 @@ impl Worker<'_> {
     }
 
     fn has_stopped(&self, id: LaneId) -> bool {
-        self.sequences.get(&id).is_none_or(Sequence::has_stopped)
+        self.sequences.get(&id).is_none_or(|s| s.has_stopped())
     }
 
     fn let_in(&mut self, id: LaneId) {

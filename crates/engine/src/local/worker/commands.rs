@@ -1,17 +1,16 @@
-//! What each command does. Nothing is computed here: a sequence that was written to reads its new
-//! tokens in the next step.
+//! Commands that make lanes and forget them, and whom the others are for.
 
 use std::ops::Range;
 
 use anyhow::anyhow;
 
-use super::{Disconnected, Outlet, Worker};
+use super::Worker;
 use crate::group::Member;
-use crate::local::loaded::Loaded;
-use crate::local::sequence::Sequence;
-use s1_core::forcing::{Edit, ForcingDecision};
-use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
-use s1_core::trace::{Origin, StopReason, Token};
+use crate::local::sequence::{Computed, Sequence};
+use crate::outlet::Disconnected;
+use crate::steer::Steering;
+use s1_core::protocol::{Command, LaneId, LaneState, Request, Until};
+use s1_core::trace::Token;
 
 /// Lanes of which nothing is written yet.
 fn fresh(lanes: Vec<(LaneId, Request)>) -> Vec<(LaneId, Request, Vec<Token>)> {
@@ -64,7 +63,7 @@ impl Worker<'_> {
         if index > 0 {
             key = self.part(key, &[id])?;
         } else if alone {
-            let members = self.sequences.get(&key).map(Sequence::ids);
+            let members = self.sequences.get(&key).map(|s| s.ids());
             let others: Vec<LaneId> = members.into_iter().flatten().skip(1).collect();
             if !others.is_empty() {
                 self.part(key, &others)?;
@@ -74,9 +73,11 @@ impl Worker<'_> {
             return Ok(());
         };
         let steering = Steering {
-            model: &self.model,
+            steered: Computed {
+                model: &self.model,
+                sequence,
+            },
             events: &self.events,
-            sequence,
             id,
         };
         steering.handle(command)
@@ -123,14 +124,9 @@ impl Worker<'_> {
         Ok(true)
     }
 
+    /// Says that a lane could not be made.
     fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<bool, Disconnected> {
-        self.events.emit(Event::Refused {
-            lane,
-            why: format!("{error:#}"),
-            // What the system could not give now; all else would be refused again.
-            passing: error.chain().any(|e| e.is::<std::io::Error>()),
-        })?;
-        Ok(false)
+        self.events.refuse(lane, error).map(|()| false)
     }
 
     /// Tells of a new sequence of one lane, and has it read its prompt.
@@ -139,21 +135,12 @@ impl Worker<'_> {
         mut sequence: Sequence,
         wanted: Option<usize>,
     ) -> Result<(), Disconnected> {
-        let (lane, budget) = (sequence.id(), sequence.machine().budget());
-        let ids = sequence.prompt.clone();
-        let bytes = ids.iter().map(|&id| self.model.tokenizer.token_bytes(id));
+        let bytes = sequence.prompt.iter();
+        let bytes = bytes.map(|&id| self.model.tokenizer.token_bytes(id));
         let bytes = bytes.collect::<Vec<_>>().concat();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        self.events.emit(Event::Prompt { lane, ids, text })?;
-        self.events.emit(Event::Budget(lane, budget))?;
-        if let Some(wanted) = wanted.filter(|&w| w > budget) {
-            self.events.notice(
-                lane,
-                format!("the context leaves room for {budget} thinking tokens, not {wanted}; raise --context for more"),
-            )?;
-        }
-        self.events.set_state(&mut sequence, LaneState::Prefill)?;
-        self.sequences.insert(lane, sequence);
+        self.events.introduce(&sequence, &bytes, wanted)?;
+        sequence.set_state(&self.events, LaneState::Prefill)?;
+        self.sequences.insert(sequence.id(), sequence);
         Ok(())
     }
 
@@ -200,201 +187,5 @@ impl Worker<'_> {
             self.rename_source(from, to);
         }
         Ok(())
-    }
-}
-
-/// A sequence of one lane (or of a group that is only paused, run or stopped) that is steered.
-struct Steering<'a> {
-    model: &'a Loaded,
-    events: &'a Outlet,
-    sequence: &'a mut Sequence,
-    id: LaneId,
-}
-
-impl Steering<'_> {
-    fn handle(mut self, command: Command) -> Result<(), Disconnected> {
-        match command {
-            Command::Ask(_, ask) => self.ask(ask),
-            Command::Run(_, until) => self.run(until),
-            Command::Step(_, until) => self.step(until),
-            Command::PauseOrRun(_) if self.sequence.has_stopped() => Ok(()),
-            Command::PauseOrRun(_) => match self.sequence.writes() {
-                true => self.pause(),
-                false => self.run(Until::End),
-            },
-            Command::Pause(_) => self.pause(),
-            Command::Stop(_) => self.stop(StopReason::User),
-            Command::WaitText(_, text) => match self.model.tokenizer.encode_plain(&text) {
-                Ok(ids) => {
-                    self.member().machine.set_wait(text, ids);
-                    Ok(())
-                }
-                Err(error) => self.events.notice(self.id, error),
-            },
-            Command::Budget(_, max) => {
-                self.member().machine.set_budget(max);
-                self.tell_budget()
-            }
-            Command::Policy(_, policy) => {
-                let plain = |text: &str| self.model.tokenizer.encode_plain(text);
-                let wait = plain(&policy.wait_text);
-                match wait.and_then(|wait| Ok((wait, plain(&policy.ending_text)?))) {
-                    Ok((wait, message)) => {
-                        let member = self.member();
-                        member.machine.set_policy(policy, wait, message);
-                        member.request.policy = member.machine.policy().clone();
-                        self.tell_budget()
-                    }
-                    Err(error) => self.events.notice(self.id, error),
-                }
-            }
-            Command::Sampling(_, sampling, sample) => {
-                let request = &mut self.member().request;
-                request.sampling = sampling;
-                request.sample = sample;
-                Ok(())
-            }
-            Command::Probe(_, at) => {
-                self.sequence.probe_wanted = Some(at.unwrap_or(self.sequence.tokens.len()));
-                Ok(())
-            }
-            Command::ProbeEvery(_, every) => {
-                self.member().request.probe_every = every;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn member(&mut self) -> &mut Member {
-        &mut self.sequence.members[0]
-    }
-
-    fn tell_budget(&self) -> Result<(), Disconnected> {
-        let budget = self.sequence.machine().budget();
-        self.events.emit(Event::Budget(self.id, budget))
-    }
-
-    fn set_state(&mut self, state: LaneState) -> Result<(), Disconnected> {
-        self.events.set_state(self.sequence, state)
-    }
-
-    fn run(&mut self, until: Until) -> Result<(), Disconnected> {
-        let over = [
-            StopReason::EndOfTurn,
-            StopReason::BoxClosed,
-            StopReason::ContextFull,
-        ];
-        if over.map(LaneState::Stopped).contains(&self.sequence.state) {
-            return Ok(());
-        }
-        self.sequence.until = until;
-        self.sequence.steps.clear();
-        self.set_state(match self.sequence.is_ready() {
-            true => LaneState::Running,
-            false => LaneState::Prefill,
-        })
-    }
-
-    /// A step of what waits runs it that far, a step during a step is taken after it, and a step of
-    /// what runs freely pauses it.
-    fn step(&mut self, until: Until) -> Result<(), Disconnected> {
-        match (self.sequence.writes(), self.sequence.until) {
-            (false, _) if self.sequence.has_stopped() => Ok(()),
-            (false, _) => self.run(until),
-            (true, Until::End) => self.pause(),
-            (true, _) => {
-                self.sequence.queue(until);
-                Ok(())
-            }
-        }
-    }
-
-    fn pause(&mut self) -> Result<(), Disconnected> {
-        self.sequence.steps.clear();
-        match self.sequence.state {
-            LaneState::Running => self.set_state(LaneState::Paused),
-            LaneState::Prefill => {
-                self.sequence.until = Until::Tokens(0);
-                Ok(())
-            }
-            LaneState::Paused | LaneState::Stopped(_) => Ok(()),
-        }
-    }
-
-    fn stop(&mut self, reason: StopReason) -> Result<(), Disconnected> {
-        match self.sequence.has_stopped() {
-            true => Ok(()),
-            false => self.set_state(LaneState::Stopped(reason)),
-        }
-    }
-
-    fn ask(&mut self, ask: Ask) -> Result<(), Disconnected> {
-        let writes = self.sequence.writes();
-        let machine = &mut self.sequence.members[0].machine;
-        let edit = match ask {
-            Ask::Wait => machine.wait(writes),
-            Ask::Cut => {
-                machine.ask_cut();
-                Ok(None)
-            }
-            Ask::CutAtSentence(within) => {
-                machine.ask_cut_at_sentence(within);
-                Ok(None)
-            }
-            Ask::WrapUp => machine.wrap_up().map(Some),
-            Ask::Inject(text) => match self.model.tokenizer.encode_plain(&text) {
-                Ok(ids) => machine.inject(ids).map(Some),
-                Err(error) => Err(format!("{error:#}")),
-            },
-            Ask::Choose(token) => return self.choose(token),
-        };
-        match edit {
-            Ok(Some(edit)) => self.write(edit),
-            Ok(None) => {
-                let waits = self.sequence.machine().pending_waits();
-                self.events.emit(Event::PendingWaits(self.id, waits))
-            }
-            Err(why) => self.events.notice(self.id, why),
-        }
-    }
-
-    /// Appends a token the user picked.
-    fn choose(&mut self, token: u32) -> Result<(), Disconnected> {
-        if token as usize >= self.model.tokenizer.vocab_size() {
-            let why = "this token is not in the model's vocabulary";
-            return self.events.notice(self.id, why);
-        }
-        match self.sequence.machine().choose(token) {
-            ForcingDecision::Accept { phase, reason, .. } => {
-                let user = Origin::User;
-                self.sequence.append(self.model, token, user, phase, reason);
-                self.refresh();
-                Ok(())
-            }
-            ForcingDecision::Edit(edit) => self.write(edit),
-            ForcingDecision::Stop(reason) => self.set_state(LaneState::Stopped(reason)),
-        }
-    }
-
-    /// Writes what the user asked for, and has it computed even while it is paused.
-    fn write(&mut self, edit: Edit) -> Result<(), Disconnected> {
-        if let Err(error) = self.sequence.edit(self.model, edit) {
-            return self.events.notice(self.id, error);
-        }
-        self.refresh();
-        Ok(())
-    }
-
-    /// What was written to from outside reads its new tokens before it goes on, and is then what it
-    /// was before.
-    fn refresh(&mut self) {
-        let sequence = &mut self.sequence;
-        if sequence.state != LaneState::Prefill && !sequence.pending.is_empty() {
-            if sequence.state != LaneState::Running {
-                sequence.until = Until::Tokens(0);
-            }
-            sequence.state = LaneState::Prefill;
-        }
     }
 }

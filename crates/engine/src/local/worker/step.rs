@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{CHUNK, Disconnected, Worker};
+use super::{CHUNK, Worker};
 use crate::group::Move;
 use crate::local::probe;
 use crate::local::sequence::Sequence;
+use crate::outlet::Disconnected;
 use s1_core::forcing::Edit;
 use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::trace::{Delta, Origin, Phase, StopReason};
@@ -37,7 +38,7 @@ impl Worker<'_> {
                         sequence.probe_wanted = None;
                         match sequence.has_stopped() {
                             true => Ok(()),
-                            false => self.events.set_state(sequence, LaneState::Paused),
+                            false => sequence.set_state(&self.events, LaneState::Paused),
                         }
                     }
                     None => Ok(()),
@@ -109,14 +110,14 @@ impl Worker<'_> {
                 }
                 Ok(())
             }
-            Move::Stop(reason) => self.events.set_state(sequence, LaneState::Stopped(reason)),
+            Move::Stop(reason) => sequence.set_state(&self.events, LaneState::Stopped(reason)),
             Move::Fail(why) => {
                 for lane in sequence.ids() {
                     self.events.notice(lane, &why)?;
                 }
-                self.events.set_state(sequence, LaneState::Paused)
+                sequence.set_state(&self.events, LaneState::Paused)
             }
-            Move::Write(_) => Ok(()),
+            Move::Draw | Move::Write(_) => Ok(()),
         }
     }
 
@@ -138,7 +139,7 @@ impl Worker<'_> {
         }
         if full {
             let state = LaneState::Stopped(StopReason::ContextFull);
-            return self.events.set_state(sequence, state);
+            return sequence.set_state(&self.events, state);
         }
         match sequence.edit(&self.model, edit) {
             Ok(()) => Ok(()),
@@ -189,13 +190,10 @@ impl Worker<'_> {
         let before = sequence.state;
         let state = sequence.advance();
         if state != before || sequence.tokens.len().is_multiple_of(REPORT_EVERY) {
-            for &lane in &ids {
-                self.events.emit(Event::Speed(lane, sequence.speed()))?;
-                self.events.emit(Event::Context(lane, total))?;
-            }
+            self.events.emit_speed(sequence, sequence.speed())?;
         }
         if state != before {
-            self.events.set_state(sequence, state)?;
+            sequence.set_state(&self.events, state)?;
         }
         Ok(back)
     }

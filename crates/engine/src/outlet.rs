@@ -1,0 +1,84 @@
+//! Where an engine's worker says what has happened.
+
+use std::fmt::Display;
+
+use tokio::sync::mpsc;
+
+use crate::course::Course;
+use s1_core::protocol::{Event, LaneId, Speed};
+
+/// Nobody reads the events any more, or the engine was told to end.
+#[derive(Debug)]
+pub(crate) struct Disconnected;
+
+/// The worker's end of the events. One that is full makes the worker wait.
+pub(crate) struct Outlet(pub mpsc::Sender<Event>);
+
+impl Outlet {
+    pub fn emit(&self, event: Event) -> Result<(), Disconnected> {
+        self.0.blocking_send(event).map_err(|_| Disconnected)
+    }
+
+    pub fn notice(&self, id: LaneId, why: impl Display) -> Result<(), Disconnected> {
+        self.emit(Event::Notice(id, format!("{why:#}")))
+    }
+
+    /// Says that a lane could not be made.
+    pub fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<(), Disconnected> {
+        self.emit(Event::Refused {
+            lane,
+            why: format!("{error:#}"),
+            // What the system could not give now; all else would be refused again.
+            passing: error.chain().any(|e| e.is::<std::io::Error>()),
+        })
+    }
+
+    /// Tells of a lane of its own, and of those that are computed with it.
+    pub fn emit_hosts(&self, course: &Course) -> Result<(), Disconnected> {
+        let first = course.id();
+        for lane in course.ids() {
+            let host = Some(first).filter(|&host| host != lane);
+            self.emit(Event::Rides { lane, host })?;
+        }
+        Ok(())
+    }
+
+    /// Tells every lane of a course of its state.
+    pub fn emit_state(&self, course: &Course) -> Result<(), Disconnected> {
+        for id in course.ids() {
+            self.emit(Event::State(id, course.state))?;
+        }
+        Ok(())
+    }
+
+    /// Tells of a course of one lane that has just been made: its prompt, whose text is `bytes`, its
+    /// budget, and where that is less than was `wanted`.
+    pub fn introduce(
+        &self,
+        course: &Course,
+        bytes: &[u8],
+        wanted: Option<usize>,
+    ) -> Result<(), Disconnected> {
+        let (lane, budget) = (course.id(), course.machine().budget());
+        let (ids, text) = (course.prompt.clone(), String::from_utf8_lossy(bytes));
+        let text = text.into_owned();
+        self.emit(Event::Prompt { lane, ids, text })?;
+        self.emit(Event::Budget(lane, budget))?;
+        match wanted.filter(|&wanted| wanted > budget) {
+            Some(wanted) => self.notice(
+                lane,
+                format!("the context leaves room for {budget} thinking tokens, not {wanted}; raise --context for more"),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// How fast a course is, and how much it fills of its context.
+    pub fn emit_speed(&self, course: &Course, speed: Speed) -> Result<(), Disconnected> {
+        for id in course.ids() {
+            self.emit(Event::Speed(id, speed))?;
+            self.emit(Event::Context(id, course.len()))?;
+        }
+        Ok(())
+    }
+}
