@@ -23,6 +23,7 @@ mod prompt;
 mod run;
 mod runs;
 mod score;
+mod server;
 mod settings;
 mod status;
 mod sweep;
@@ -58,6 +59,8 @@ struct Cli {
 enum Command {
     /// Ask one question and stream the thought and the answer to standard output.
     Run(Box<run::RunArgs>),
+    /// What a server can do: tried, and said in a line for each.
+    Server(Box<server::ServerArgs>),
     /// Log-probabilities of a text under the model, position by position.
     Score(score::ScoreArgs),
     /// How fast a model computes here: prompt and decoding, one sequence and several at once.
@@ -140,6 +143,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(*args),
+        Some(Command::Server(args)) => server::run(&args).map(done),
         Some(Command::Score(args)) => score::run(&args).map(done),
         Some(Command::Bench(args)) => bench::run(&args).map(done),
         Some(Command::Prompt(args)) => prompt::run(&args).map(done),

@@ -14,7 +14,7 @@ use s1_core::param::{Setting, settings};
 use s1_core::protocol::REQUEST;
 use s1_core::sampling::SAMPLING;
 use s1_core::training::{TRAIN, TrainConfig};
-use s1_engine::MODEL;
+use s1_engine::{MODEL, SERVER};
 use s1_lab::sweep::{SWEEP, SweepConfig};
 use s1_store::Db;
 
@@ -36,7 +36,9 @@ macro_rules! flag_groups {
 
 flag_groups! {
     /// Which model, and how it is used.
-    ModelFlags, Config, "Model", settings(MODEL).chain(settings(COMPUTING));
+    ModelFlags, Config, "Model", settings(MODEL)
+        .chain(settings(SERVER))
+        .chain(settings(COMPUTING));
     /// How the models that judge a pool are used.
     JudgeFlags, Config, "Difficulty", settings(MODEL)
         .chain(settings(COMPUTING))

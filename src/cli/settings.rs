@@ -6,7 +6,7 @@ use super::args::{ConfigArgs, ModelFlags};
 use super::given::{Apply, Given};
 use super::say;
 use crate::config::{Config, Dirs};
-use s1_engine::{LoadOptions, tokenizer_for};
+use s1_engine::{LoadOptions, is_server, tokenizer_for};
 use s1_model::gguf::Gguf;
 use s1_model::tokenizer::Tokenizer;
 
@@ -29,7 +29,7 @@ pub fn load(config: &ConfigArgs, flags: &[&dyn Apply<Config>]) -> Result<Config>
 pub fn load_options(settings: &Config) -> Result<LoadOptions> {
     settings
         .model()
-        .context("which model? give it with --model PATH.gguf")?;
+        .context("which model? give it with --model PATH.gguf, or a server with --server URL")?;
     Ok(settings.load.clone())
 }
 
@@ -39,7 +39,11 @@ pub fn files(flags: &Given<ModelFlags>) -> Result<LoadOptions> {
     let mut settings = Config::default();
     flags.apply(&mut settings)?;
     set_threads(settings.threads);
-    load_options(&settings)?.resolved(&mut || true)
+    let load = load_options(&settings)?;
+    if is_server(&load.path) {
+        bail!("this needs a model's file, which a server does not hand out; give it with --model");
+    }
+    load.resolved(&mut || true)
 }
 
 /// The tokenizer of a model file. What has to be replaced in it is said, or refused where the flags say

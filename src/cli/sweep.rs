@@ -185,6 +185,7 @@ fn restore(run: &Run, config: &mut Config, sweep: &mut SweepConfig) {
         adapter: run.sources.adapter.clone().map(Into::into),
         device: model.device.parse().unwrap_or(config.load.device),
         lookup: config.load.lookup,
+        server: config.load.server.clone(),
     };
     *sweep = SweepConfig {
         problems: Some(run.sources.problems.clone().into()),

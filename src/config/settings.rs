@@ -11,7 +11,7 @@ use s1_core::param;
 use s1_core::param::{Param, Setting, Shape, settings};
 use s1_core::protocol::REQUEST;
 use s1_core::sampling::SAMPLING;
-use s1_engine::MODEL;
+use s1_engine::{MODEL, SERVER};
 
 /// Tables of the settings file; every other key is above them.
 pub const SECTIONS: [&str; 2] = ["thinking", "sampling"];
@@ -42,6 +42,7 @@ pub const EXPLORER: &[Param<Config>] = &[
 /// Every setting, and the table of the settings file in which it is.
 pub fn all() -> impl Iterator<Item = (Option<&'static str>, &'static dyn Setting<Config>)> {
     let top = settings(MODEL)
+        .chain(settings(SERVER))
         .chain(settings(COMPUTING))
         .chain(settings(REQUEST))
         .chain(settings(EXPLORER))

@@ -1,5 +1,6 @@
 use super::*;
 use s1_core::forcing::{CutAt, Ending, OnLoop, Priming};
+use s1_engine::ServerOptions;
 use s1_model::device::DeviceChoice;
 
 mod doors;
@@ -62,6 +63,10 @@ fn every_key_reaches_its_place() {
         context = 4_096
         device = "cuda:1"
         lookup = false
+        server_model = "m"
+        api_key_env = "KEY"
+        tokenizer = "t.json"
+        concurrency = 16
         threads = 2
         family = "r1"
         template_args = "enable_thinking=false"
@@ -116,6 +121,12 @@ mask_close = true
                 strict: true,
                 adapter: None,
                 lookup: false,
+                server: ServerOptions {
+                    model: Some("m".into()),
+                    key_variable: Some("KEY".into()),
+                    tokenizer: Some("t.json".into()),
+                    concurrency: Some(16),
+                },
             },
             model_folders: vec!["/a".into(), "/b c".into()],
             threads: Some(2),

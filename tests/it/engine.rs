@@ -24,9 +24,11 @@ struct Bench {
 }
 
 impl Bench {
-    /// On the bundled reasoner.
+    /// On the bundled reasoner; on a server that has it, where there is one (`.ci/run` says which).
     fn new() -> Bench {
-        Bench::open(s1_data::assets::REASONER.into(), None, true)
+        let server = std::env::var("S1_TUI_REASONER_SERVER").ok();
+        let model = server.unwrap_or_else(|| s1_data::assets::REASONER.into());
+        Bench::open(model.into(), None, true)
     }
 
     /// As [`Bench::new`], one token at a time.

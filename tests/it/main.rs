@@ -17,6 +17,7 @@ mod pty;
 mod pty_plots;
 mod pty_train;
 mod real_models;
+mod server;
 mod sft_reference;
 mod sweep;
 mod together;

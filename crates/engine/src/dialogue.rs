@@ -4,16 +4,15 @@
 //! The engine renders every prompt through this, and so does the trainer, so that a model is
 //! trained on exactly what it will be asked. Not here: weights.
 
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::LoadOptions;
-use super::families;
-use s1_core::delimiters::{Delimiters, Spec, TokenLookup, WithoutThinking};
-use s1_core::family::{Family, Traits};
+use super::form::Form;
+use s1_core::delimiters::{Delimiters, TokenLookup};
 use s1_core::protocol::Request;
 use s1_model::gguf::Gguf;
 use s1_model::template::{ChatTemplate, Message, TemplateArgs};
@@ -65,21 +64,8 @@ pub fn tokenizer_for(gguf: &Gguf, path: &Path, pre: Option<&str>) -> Result<Toke
 pub struct Dialogue {
     /// Text to tokens and back.
     pub tokenizer: Arc<Tokenizer>,
-    /// The form of a conversation.
-    pub template: ChatTemplate,
-    /// How thinking opens and ends.
-    pub delimiters: Arc<Delimiters>,
-    /// Why the delimiters are those of their family.
-    pub chosen: String,
-    /// The user's values for the template's switches.
-    args: TemplateArgs,
-    /// The values for a turn with thinking, and for one without.
-    on: Switches,
-    off: Switches,
-    /// Whether the user has set how thinking opens or ends.
-    own_marks: bool,
-    /// Whether the template knows thoughts, or there is none.
-    knows: bool,
+    /// How it is spoken to.
+    form: Form,
     /// The token with which the assistant ends its turn.
     pub turn_end: Option<u32>,
 }
@@ -105,28 +91,19 @@ impl Dialogue {
             &literal(declared.or(tokenizer.eos_ids().first().copied())),
             |token| tokenizer.id(token).is_some(),
         );
-        let (family, chosen) = family(&tokenizer, &template, source, options, name)?;
-        let mut spec = Spec::of(family);
-        let own_marks = set_marks(&mut spec, options);
-        let knows = source.is_empty()
-            || [&spec.open_tag, &spec.end_tag]
-                .iter()
-                .any(|tag| !tag.is_empty() && source.contains(tag.as_str()));
-        let delimiters =
-            Delimiters::resolve(spec, &TokenizerLookup(&tokenizer)).map_err(anyhow::Error::msg)?;
-        let turn_end = turn_end(&template, &tokenizer)
+        let form = Form::of(
+            template,
+            source,
+            &TokenizerLookup(&tokenizer),
+            options,
+            name,
+        )?;
+        let turn_end = turn_end(&form.template, &tokenizer)
             .or_else(|| declared.filter(|id| tokenizer.eos_ids().contains(id)))
             .or(tokenizer.eos_ids().first().copied());
         let dialogue = Dialogue {
             tokenizer: Arc::new(tokenizer),
-            template,
-            delimiters: Arc::new(delimiters),
-            chosen,
-            args: options.template_args.clone(),
-            on: switches(&family.on, true),
-            off: switches(&family.off, false),
-            own_marks,
-            knows,
+            form,
             turn_end,
         };
         let warnings = dialogue.warnings();
@@ -146,109 +123,28 @@ impl Dialogue {
         warnings.into_iter().flatten().map(str::to_string).collect()
     }
 
-    /// The text of a prompt: the conversation so far and the beginning of the assistant's turn,
-    /// its thinking opened, or skipped.
+    /// The text of a prompt: as [`Form::prompt`].
     ///
-    /// Errors where the template refuses the conversation.
+    /// # Errors
+    /// Where the template refuses the conversation.
     pub fn prompt(&self, messages: &[Message], think: bool) -> Result<String> {
-        let spec = &self.delimiters.spec;
-        // What was said is text; only an assistant's own thoughts have their marks.
-        let said: Vec<Message> = messages
-            .iter()
-            .map(|message| {
-                let kept = [spec.open_tag.as_str(), spec.end_tag.as_str()];
-                let kept = match message.role.as_str() {
-                    "assistant" => &kept[..],
-                    _ => &[],
-                };
-                Message::new(&*message.role, self.tokenizer.guard(&message.content, kept))
-            })
-            .collect();
-        let render = |switches| {
-            let args = self.args.over(switches);
-            self.template.render(&said, true, &args)
-        };
-        if think {
-            let mut text = render(&self.on)?;
-            text.push_str(spec.opening(&text));
-            return Ok(text);
-        }
-        // The template's own way would be with its own marks.
-        let (mut text, template) = if self.own_marks {
-            (render(&self.on)?, WithoutThinking::Knows)
-        } else {
-            let text = render(&self.off)?;
-            let switched = render(&self.on).is_ok_and(|thinking| thinking != text);
-            let template = match (switched, self.knows) {
-                (true, _) => WithoutThinking::Switched,
-                (false, true) => WithoutThinking::Knows,
-                (false, false) => WithoutThinking::Nothing,
-            };
-            (text, template)
-        };
-        text.push_str(&spec.skipping(&text, template));
-        Ok(text)
+        let guard = |text: &str, kept: &[&str]| self.tokenizer.guard(text, kept).into_owned();
+        self.form.prompt(messages, think, &guard)
     }
 }
 
-/// The family of a model, and why it is that one.
-fn family(
-    tokenizer: &Tokenizer,
-    template: &ChatTemplate,
-    source: &str,
-    options: &LoadOptions,
-    name: &str,
-) -> Result<(&'static Family, String)> {
-    let families = families();
-    if let Some(name) = &options.family {
-        let family = families.get(name).map_err(anyhow::Error::msg)?;
-        return Ok((family, "it was asked for".to_owned()));
+impl Deref for Dialogue {
+    type Target = Form;
+
+    fn deref(&self) -> &Form {
+        &self.form
     }
-    let args = TemplateArgs(switches(&s1_core::family::Switches::new(), true));
-    let prompt = template.render(&[Message::new("user", "?")], true, &args);
-    let file = options.path.file_stem().unwrap_or_default();
-    let traits = Traits {
-        vocabulary: &TokenizerLookup(tokenizer),
-        names: &[name, &file.to_string_lossy()],
-        template: source,
-        prompt: &prompt.unwrap_or_default(),
-    };
-    families.detect(&traits).map_err(anyhow::Error::msg)
 }
 
-/// The user's own marks in place of the family's; whether there are any.
-fn set_marks(spec: &mut Spec, options: &LoadOptions) -> bool {
-    if let Some(open) = &options.think_open {
-        spec.open_tag = open.trim().to_string();
-        spec.open = open.clone();
+impl DerefMut for Dialogue {
+    fn deref_mut(&mut self) -> &mut Form {
+        &mut self.form
     }
-    if let Some(end) = &options.think_end {
-        spec.end_tag = end.clone();
-    }
-    if let Some(close) = &options.think_close {
-        // The user's own words are all that is written, unless a primer is asked for, too.
-        spec.forced_close = close.clone();
-        spec.needs_primer = false;
-    }
-    let own = options.think_open.is_some() || options.think_end.is_some();
-    if own && !spec.skip.is_empty() {
-        spec.skip = format!("{}\n{}", spec.open, spec.forced_close);
-    }
-    own
-}
-
-/// Values by the names that a template reads them under.
-type Switches = BTreeMap<String, serde_json::Value>;
-
-/// The template's switches for a turn with or without thinking: those that many templates know, and
-/// what the family has besides.
-fn switches(family: &s1_core::family::Switches, think: bool) -> Switches {
-    let usual = ["enable_thinking", "thinking"].map(|name| (name.to_owned(), think.into()));
-    let own = family.iter().filter_map(|(name, value)| {
-        let value = serde_json::to_value(value).ok()?;
-        Some((name.clone(), value))
-    });
-    usual.into_iter().chain(own).collect()
 }
 
 /// What a request says, as a conversation.

@@ -175,7 +175,13 @@ mod tests {
     struct Ends;
 
     impl Proposer for Ends {
-        fn draw(&self, sampling: &Sampling, _: u64, _: &[u32], _: f32) -> anyhow::Result<Option<u32>> {
+        fn draw(
+            &self,
+            sampling: &Sampling,
+            _: u64,
+            _: &[u32],
+            _: f32,
+        ) -> anyhow::Result<Option<u32>> {
             match sampling.seed {
                 2 => anyhow::bail!("the temperature is negative"),
                 1 => Ok(Some('a'.into())),

@@ -1,8 +1,8 @@
 //! Commands in, events out: what computes the lanes of a model.
 //!
 //! An [`Engine`] is an interface; whoever drives one does not know where it computes. The engine
-//! of this machine (`local`) is one thread that owns one model. What every implementation needs is
-//! shared: the state machine and the trace
+//! of this machine (`local`) is one thread that owns one model; the other one (`server`) follows
+//! what a server writes. What every implementation needs is shared: the state machine and the trace
 //! ([`s1_core`]), lanes that are computed once for as long as they agree ([`group`]), what a text
 //! under way is (`course`) and how it is steered (`steer`), and the reading of probes ([`probe`]).
 //!
@@ -18,15 +18,19 @@ pub mod catalog;
 mod course;
 pub mod dialogue;
 mod families;
+mod form;
 pub mod group;
 mod local;
 mod outlet;
 pub mod probe;
+mod server;
 mod steer;
 
 pub use dialogue::tokenizer_for;
 pub use families::{families, use_families};
+pub use form::{Form, Guard};
 pub use local::{LoadOptions, MODEL, model_name};
+pub use server::{Examination, Finding, SERVER, ServerOptions, examine, is_server};
 
 /// What comes out of an engine. It closes when the engine has ended; one that is full makes the
 /// engine wait.
@@ -48,11 +52,16 @@ pub trait Engine: Debug + Send {
     fn set_threads(&self, _threads: usize) {}
 }
 
-/// Starts the engine for a model. What happens, the loading included, comes out as events.
+/// Starts the engine for a model, or for a server that has one. What happens, the loading included,
+/// comes out as events.
 ///
 /// # Errors
 /// If it cannot be started. What is wrong with the model itself is an event.
 pub fn start(options: LoadOptions) -> anyhow::Result<(Box<dyn Engine>, Events)> {
+    if is_server(&options.path) {
+        let (engine, events) = server::Server::spawn(options)?;
+        return Ok((Box::new(engine), events));
+    }
     let (engine, events) = local::Local::spawn(options)?;
     Ok((Box::new(engine), events))
 }

@@ -1,6 +1,7 @@
 //! Where an engine's worker says what has happened.
 
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::mpsc;
 
@@ -10,6 +11,21 @@ use s1_core::protocol::{Event, LaneId, Speed};
 /// Nobody reads the events any more, or the engine was told to end.
 #[derive(Debug)]
 pub(crate) struct Disconnected;
+
+/// Runs an engine's work; a panic in it is told as an event.
+pub(crate) fn reporting_panics(events: &mpsc::Sender<Event>, work: impl FnOnce()) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(work)) else {
+        return;
+    };
+    let why = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown cause");
+    let _ = events.blocking_send(Event::Failed(format!(
+        "the engine stopped on an internal error ({why}); please report it"
+    )));
+}
 
 /// The worker's end of the events. One that is full makes the worker wait.
 pub(crate) struct Outlet(pub mpsc::Sender<Event>);

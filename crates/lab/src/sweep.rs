@@ -28,7 +28,7 @@ use s1_core::protocol::{Command, Event, LaneId, LaneState, ModelInfo};
 use s1_core::sampling::Sampling;
 use s1_core::view::{LaneView, LaneViews};
 use s1_data::assets;
-use s1_engine::{Engine, Events, LoadOptions};
+use s1_engine::{Engine, Events, LoadOptions, is_server};
 use s1_model::adapter::WEIGHTS;
 use s1_store::Db;
 use s1_store::run::{
@@ -43,6 +43,8 @@ use under_way::UnderWay;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Between two reports of the speed.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// Lanes that are offered to a server at once where nobody says how many.
+const REQUESTS: usize = 32;
 /// Most answers per problem.
 const MAX_MEMBERS: usize = 10_000;
 
@@ -172,6 +174,11 @@ pub fn run_some(
         load => load?,
     };
     let plan = &Plan {
+        lanes: match is_server(&load.path) {
+            // It says itself how many it takes.
+            true => load.server.concurrency.unwrap_or(REQUESTS).max(plan.lanes),
+            false => plan.lanes,
+        },
         load,
         ..plan.clone()
     };
@@ -278,7 +285,7 @@ fn sources(plan: &Plan) -> Sources {
 }
 
 fn absolute(path: &Path) -> String {
-    if assets::open_path(path).is_some() {
+    if assets::open_path(path).is_some() || is_server(path) {
         return path.display().to_string();
     }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
@@ -289,7 +296,11 @@ fn absolute(path: &Path) -> String {
 fn settings(plan: &Plan, db: &Db) -> Result<RunSettings> {
     Ok(RunSettings {
         model: ModelRecord {
-            sha256: db.file_hash(&plan.load.path)?,
+            sha256: match is_server(&plan.load.path) {
+                // What it has is told by its name, its size and its type.
+                true => String::new(),
+                false => db.file_hash(&plan.load.path)?,
+            },
             adapter_sha256: match &plan.load.adapter {
                 Some(folder) => Some(db.file_hash(&folder.join(WEIGHTS))?),
                 None => None,

@@ -24,7 +24,7 @@ mod vocabulary;
 
 pub use bpe::byte_to_char;
 pub use stream::StreamDecoder;
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{ENDS, Vocabulary};
 
 use anyhow::{Result, bail};
 use bpe::Bpe;

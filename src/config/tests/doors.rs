@@ -10,7 +10,7 @@ use s1_core::param::{ABOVE_ZERO, Access, Has, Param, Setting};
 use s1_core::protocol::REQUEST;
 use s1_core::sampling::SAMPLING;
 use s1_core::training::TRAIN;
-use s1_engine::MODEL;
+use s1_engine::{MODEL, SERVER};
 use s1_lab::sweep::SWEEP;
 
 /// The outermost values that a parameter accepts, and what is just beyond them.
@@ -140,6 +140,7 @@ fn of_a_command<T: Default>(command: &str, table: &'static [Param<T>]) {
 #[test]
 fn what_one_door_accepts_every_door_accepts() {
     of_the_program(None, MODEL);
+    of_the_program(None, SERVER);
     of_the_program(None, COMPUTING);
     of_the_program(None, REQUEST);
     of_the_program(None, EXPLORER);

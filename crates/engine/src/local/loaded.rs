@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::catalog;
 use crate::dialogue::{self, Dialogue, TokenizerLookup};
+use crate::{ServerOptions, is_server};
 use s1_core::delimiters::Delimiters;
 use s1_core::param;
 use s1_core::param::{Access, Lens, Param};
@@ -28,7 +29,8 @@ const DEFAULT_CONTEXT: usize = 8192;
 /// What to load, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadOptions {
-    /// The GGUF file; or the folder of an adapter that names its base ([`LoadOptions::resolved`]).
+    /// The GGUF file; or the folder of an adapter that names its base ([`LoadOptions::resolved`]); or
+    /// the addresses of servers ([`is_server`]).
     pub path: PathBuf,
     /// Context length in tokens; `None` is the model's own, at most 8192.
     pub context: Option<usize>,
@@ -51,6 +53,8 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// Whether several tokens are computed at once where a text repeats itself.
     pub lookup: bool,
+    /// How the server is used, where the path is a server's address.
+    pub server: ServerOptions,
 }
 
 impl Default for LoadOptions {
@@ -68,6 +72,7 @@ impl Default for LoadOptions {
             adapter: None,
             device: DeviceChoice::default(),
             lookup: true,
+            server: ServerOptions::default(),
         }
     }
 }
@@ -80,6 +85,9 @@ impl LoadOptions {
     /// If the file cannot be downloaded, or the wait for it is cancelled; if the folder does not hold
     /// an adapter, or its base is not a file on this machine.
     pub fn resolved(&self, go_on: &mut dyn FnMut() -> bool) -> Result<LoadOptions> {
+        if is_server(&self.path) {
+            return Ok(self.clone());
+        }
         let path = hub::local_while(&self.path, RepoKind::Model, go_on)?;
         if self.adapter.is_some() || !path.is_dir() {
             return Ok(LoadOptions {
@@ -225,12 +233,7 @@ impl Loaded {
         };
         let mut name = model_name(gguf, &options.path);
         let dialogue = Dialogue::of(gguf, options, &name)?;
-        let Dialogue {
-            tokenizer,
-            template,
-            delimiters,
-            ..
-        } = &dialogue;
+        let (tokenizer, delimiters) = (&dialogue.tokenizer, &dialogue.delimiters);
         if let Some(folder) = options.adapter.as_ref().and_then(|f| f.file_name()) {
             name = clean_name(&format!("{name} + {}", folder.to_string_lossy()));
         }
@@ -245,7 +248,7 @@ impl Loaded {
             threads: parallel::threads(),
             context,
             family: delimiters.spec.family.clone(),
-            template: template.kind().name().into(),
+            template: dialogue.template.kind().name().into(),
             warnings,
         };
         Ok(Loaded {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::loaded::{LoadOptions, Loaded};
 use super::sequence::Sequence;
-use crate::outlet::{Disconnected, Outlet};
+use crate::outlet::{self, Disconnected, Outlet};
 use s1_core::protocol::{Command, Event, LaneId};
 
 mod batches;
@@ -33,7 +32,7 @@ pub(super) fn run(
     events: mpsc::Sender<Event>,
     cancelled: &AtomicBool,
 ) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    outlet::reporting_panics(&events.clone(), || {
         let mut progress = |done: f32| {
             // A full channel only costs a step of the progress bar.
             let _ = events.try_send(Event::Loading(done));
@@ -65,17 +64,7 @@ pub(super) fn run(
         };
         // Ending because nobody listens is the ordinary way to end.
         let _: Result<(), Disconnected> = worker.serve();
-    }));
-    if let Err(panic) = outcome {
-        let why = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("unknown cause");
-        let _ = events.blocking_send(Event::Failed(format!(
-            "the engine stopped on an internal error ({why}); please report it"
-        )));
-    }
+    });
 }
 
 struct Worker<'a> {

@@ -136,7 +136,7 @@ const MAX_TOKENS: usize = 1 << 22;
 const MAX_BYTES: usize = 1 << 28;
 
 /// Names that mean "nothing follows", whatever their declared type; the set is llama.cpp's.
-const ENDS: [&str; 22] = [
+pub const ENDS: [&str; 22] = [
     "<|eot_id|>",
     "<|im_end|>",
     "<|end|>",

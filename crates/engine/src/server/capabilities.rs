@@ -1,0 +1,220 @@
+//! What a server can do, tried rather than believed: servers pass over what they do not know.
+//!
+//! Not here: doing without what is missing.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::connect::{self, Remote};
+use super::dialect::{Ask, Drawn};
+use super::http::{Client, Fault, Patience};
+use super::stream::continuation;
+use crate::LoadOptions;
+use s1_core::protocol::{ModelInfo, Request};
+use s1_core::sampling::Sampling;
+
+/// What was tried, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub what: &'static str,
+    pub holds: bool,
+    /// What was seen; where it does not hold, what that means.
+    pub says: String,
+}
+
+/// What was found of one server.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    pub address: String,
+    pub model: ModelInfo,
+    pub findings: Vec<Finding>,
+}
+
+/// Tries what servers can do, each of those that are named.
+///
+/// # Errors
+/// If one cannot be connected to, or breaks while it is tried.
+pub fn examine(options: &LoadOptions) -> Result<Vec<Examination>> {
+    let clients = connect::clients(options, Patience::default())?;
+    let examine = |client: Client| {
+        let remote = connect::connect(vec![client.clone()], options)?;
+        let findings = Trial::new(&remote, &client)?.findings()?;
+        Ok(Examination {
+            address: client.base,
+            model: remote.info,
+            findings,
+        })
+    };
+    clients.into_iter().map(examine).collect()
+}
+
+/// Questions to one server.
+struct Trial<'a> {
+    remote: &'a Remote,
+    client: &'a Client,
+    prompt: Vec<u32>,
+}
+
+impl Trial<'_> {
+    fn new<'a>(remote: &'a Remote, client: &'a Client) -> Result<Trial<'a>> {
+        let request = Request {
+            question: "Count from one to ten.".into(),
+            ..Request::default()
+        };
+        Ok(Trial {
+            prompt: remote.prompt(&request)?,
+            remote,
+            client,
+        })
+    }
+
+    fn ask(
+        &self,
+        prompt: &[u32],
+        most: usize,
+        (temperature, seed): (f32, u32),
+        mask: &[u32],
+    ) -> Result<(Vec<Drawn>, Duration), Fault> {
+        let sampling = Sampling {
+            temperature,
+            ..Sampling::default()
+        };
+        let request = self.remote.dialect.request(&Ask {
+            prompt,
+            most,
+            sampling: &sampling,
+            seed,
+            mask,
+            model: self.remote.model.as_deref(),
+        });
+        let started = Instant::now();
+        let form = (self.remote.dialect, self.remote.words.vocabulary);
+        let (mut drawn, mut first) = (Vec::new(), None);
+        continuation(
+            self.client,
+            &self.client.streaming(),
+            form,
+            &request,
+            |said| {
+                let more = said.as_ref().is_ok_and(|said| said.ending.is_none());
+                match said {
+                    Ok(said) if !said.drawn.is_empty() => {
+                        first.get_or_insert(Ok(started.elapsed()));
+                        drawn.extend(said.drawn);
+                    }
+                    Ok(_) => {}
+                    Err(fault) => first = Some(Err(fault)),
+                }
+                more
+            },
+        );
+        let nothing = || {
+            Err(Fault::lasting(format!(
+                "the server at {} writes nothing",
+                self.client.base
+            )))
+        };
+        Ok((drawn, first.unwrap_or_else(nothing)?))
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>, Fault> {
+        let greedy = (0.0, 0);
+        let (long, _) = self.ask(&self.prompt, 12, greedy, &[])?;
+        let (short, _) = self.ask(&self.prompt, 4, greedy, &[])?;
+        let ids = |drawn: &[Drawn]| drawn.iter().map(|d| d.token.id).collect::<Vec<_>>();
+        let (long, tops) = (
+            ids(&long),
+            long.iter().map(|d| d.top.len()).min().unwrap_or(0),
+        );
+        let short = ids(&short);
+        let mut findings = Vec::new();
+        let mut found = |what, holds, says: String| findings.push(Finding { what, holds, says });
+        found(
+            "token ids",
+            !long.is_empty(),
+            format!("continues {} ids with ids", self.prompt.len()),
+        );
+        found(
+            "length",
+            short.len() == 4,
+            format!("4 tokens asked for, {} came", short.len()),
+        );
+        let same = long.starts_with(&short);
+        found(
+            "greedy repeats",
+            same,
+            match same {
+                true => "the same question, the same text".into(),
+                false => "the same question had two texts: runs cannot be repeated exactly".into(),
+            },
+        );
+        found(
+            "alternatives",
+            tops > 1,
+            match tops > 1 {
+                true => format!("{tops} for each token; P(end) is known if the end is one of them"),
+                false => "none: neither alternatives nor P(end) nor entropy are shown".into(),
+            },
+        );
+        if let Some(&best) = long.first() {
+            let (other, _) = self.ask(&self.prompt, 1, greedy, &[best])?;
+            let obeyed = ids(&other).first().is_some_and(|&id| id != best);
+            found(
+                "tokens ruled out",
+                obeyed,
+                match obeyed {
+                    true => "a token that is ruled out does not come".into(),
+                    false => {
+                        "a token that was ruled out came: --min-thinking may stop a thought".into()
+                    }
+                },
+            );
+        }
+        let drawn = |seed| {
+            self.ask(&self.prompt, 8, (1.0, seed), &[])
+                .map(|(d, _)| ids(&d))
+        };
+        let (one, again, two) = (drawn(11)?, drawn(11)?, drawn(12)?);
+        found(
+            "seeds",
+            one == again && one != two,
+            match (one == again, one != two) {
+                (true, true) => "the same seed draws the same, another one something else".into(),
+                (true, false) => "another seed drew the same: samples may not differ".into(),
+                (false, _) => {
+                    "the same seed drew something else: samples cannot be repeated".into()
+                }
+            },
+        );
+        findings.push(self.memory()?);
+        Ok(findings)
+    }
+
+    /// Whether a beginning that was read before is read faster.
+    fn memory(&self) -> Result<Finding, Fault> {
+        let room = self.remote.context / 2;
+        // Begins like nothing before, and as nothing in an earlier examination.
+        let nonce = std::process::id() as usize;
+        let of = |i: usize| self.prompt[(i * i + nonce) % self.prompt.len()];
+        let long: Vec<u32> = (0..room.min(600)).map(of).collect();
+        let (_, cold) = self.ask(&long, 1, (0.0, 0), &[])?;
+        let (_, warm) = self.ask(&long, 1, (0.0, 0), &[])?;
+        let holds = warm * 2 < cold;
+        let (cold, warm) = (cold.as_secs_f32(), warm.as_secs_f32());
+        Ok(Finding {
+            what: "memory of the beginning",
+            holds,
+            says: match holds {
+                true => format!(
+                    "{} tokens read in {cold:.2} s, again in {warm:.2} s",
+                    long.len()
+                ),
+                false => format!(
+                    "{} tokens read in {cold:.2} s, again in {warm:.2} s: each edit may read everything again",
+                    long.len()
+                ),
+            },
+        })
+    }
+}

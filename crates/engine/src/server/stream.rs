@@ -1,0 +1,113 @@
+//! One continuation under way: a thread that reads what a server writes.
+//!
+//! Dropping a [`Stream`] closes the connection, which ends the request on the server, too, and the
+//! thread with it, wherever it is.
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use ureq::Agent;
+
+use super::dialect::{Dialect, Said};
+use super::http::{Client, Fault};
+use super::sse::{EventReader, Next};
+
+/// Tells streams apart; never used twice.
+pub(super) type Key = u64;
+
+/// What a stream has brought.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub key: Key,
+    pub said: Result<Said, Fault>,
+}
+
+pub(super) struct Stream {
+    pub key: Key,
+    /// Which server.
+    pub place: usize,
+    agent: Option<Agent>,
+}
+
+impl Stream {
+    /// Asks a server for a continuation. Its events come as messages.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub fn open(
+        (key, place): (Key, usize),
+        client: &Client,
+        (dialect, vocabulary): (Dialect, usize),
+        request: Value,
+        messages: mpsc::Sender<Message>,
+    ) -> Result<Stream, Fault> {
+        let agent = client.streaming();
+        let (own, client) = (agent.clone(), client.clone());
+        let read = move || {
+            continuation(&client, &own, (dialect, vocabulary), &request, |said| {
+                let more = said.as_ref().is_ok_and(|said| said.ending.is_none());
+                messages.blocking_send(Message { key, said }).is_ok() && more
+            });
+        };
+        let thread = std::thread::Builder::new().name("request".into());
+        thread.spawn(read).map_err(|error| {
+            Fault::passing(format!("there is no thread for another request: {error}"))
+        })?;
+        Ok(Stream {
+            key,
+            place,
+            agent: Some(agent),
+        })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(agent) = self.agent.take() {
+            agent.shutdown();
+        }
+    }
+}
+
+/// Reads a continuation to its end, or for as long as `tell` wants more.
+pub(super) fn continuation(
+    client: &Client,
+    agent: &Agent,
+    (dialect, vocabulary): (Dialect, usize),
+    request: &Value,
+    mut tell: impl FnMut(Result<Said, Fault>) -> bool,
+) {
+    match client.open(agent, dialect.path(), request) {
+        Err(fault) => drop(tell(Err(fault))),
+        Ok(input) => {
+            let mut events = EventReader::new(input);
+            while tell(next(&mut events, client, dialect, vocabulary)) {}
+        }
+    }
+}
+
+/// What comes next, or why nothing does.
+fn next(
+    events: &mut EventReader<impl std::io::BufRead>,
+    client: &Client,
+    dialect: Dialect,
+    vocabulary: usize,
+) -> Result<Said, Fault> {
+    let base = &client.base;
+    let next = events
+        .next()
+        .map_err(|error| client.broken(&error.into()))?;
+    let sends = |what: &str| {
+        Fault::passing(format!(
+            "the server at {base} sends {what}; it may not be of a kind that is known here"
+        ))
+    };
+    match next {
+        Next::Event(event) => dialect
+            .read(&event, vocabulary)
+            .map_err(|what| sends(s1_data::sanitize::clean_line(&what).as_ref())),
+        Next::End | Next::Torn => Err(Fault::passing(format!(
+            "the server at {base} closed the connection in the middle; was it ended?"
+        ))),
+        Next::TooLong => Err(sends("an event that does not end")),
+    }
+}

@@ -1,0 +1,227 @@
+//! A llama.cpp server of a made-up model: bytes are tokens, and what follows depends on the length of
+//! the text alone.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// `<|im_end|>`, `</think>`, `<think>`.
+const TURN: u32 = 256;
+pub const END: u32 = 257;
+const OPEN: u32 = 258;
+const VOCABULARY: u32 = 259;
+const LITERALS: [(&str, u32); 3] = [("<|im_end|>", TURN), ("</think>", END), ("<think>", OPEN)];
+
+/// What it does when it is asked for a continuation.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    Fine,
+    /// Two tokens, and the end of the connection.
+    Few,
+    /// Nothing more comes, and the connection stays.
+    Silent,
+    /// A byte now and then, after a token.
+    Dripping,
+    /// The connection ends within an event.
+    Torn,
+    /// It ends at once.
+    Closed,
+    NoJson,
+    Endless,
+    BeyondVocabulary,
+    /// Another status, with lines of the head.
+    Status(u16, &'static str),
+}
+
+pub struct Mock {
+    pub address: String,
+    prompts: Arc<Mutex<Vec<Vec<u32>>>>,
+}
+
+impl Mock {
+    /// `turn` says what it does at the n-th request.
+    pub fn new(turn: impl Fn(usize) -> Turn + Send + Sync + 'static) -> Mock {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let prompts = Arc::new(Mutex::new(Vec::new()));
+        let (seen, requests, turn) = (
+            prompts.clone(),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(turn),
+        );
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, requests, turn) = (seen.clone(), requests.clone(), turn.clone());
+                std::thread::spawn(move || {
+                    // A reader that is gone is no failure of the mock.
+                    let _ = serve(stream, &seen, &|| {
+                        turn(requests.fetch_add(1, Ordering::Relaxed))
+                    });
+                });
+            }
+        });
+        Mock { address, prompts }
+    }
+
+    /// What it was asked to continue.
+    pub fn prompts(&self) -> Vec<Vec<u32>> {
+        self.prompts.lock().unwrap().clone()
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    seen: &Mutex<Vec<Vec<u32>>>,
+    turn: &dyn Fn() -> Turn,
+) -> std::io::Result<()> {
+    let mut input = BufReader::new(stream.try_clone()?);
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if input.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        if line == "\r\n" {
+            break;
+        }
+        if let Some(n) = line.to_lowercase().strip_prefix("content-length:") {
+            length = n.trim().parse().unwrap();
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body)?;
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    match path {
+        "/props" => answer(
+            &stream,
+            200,
+            "",
+            &json!({
+                "total_slots": 2,
+                "default_generation_settings": {"n_ctx": 400},
+                "model_path": "toy.gguf", "model_ftype": "F32",
+                "chat_template": "{{ messages[-1]['content'] }}:",
+                "bos_token": "", "eos_token": "<|im_end|>",
+            }),
+        ),
+        "/v1/models" => answer(
+            &stream,
+            200,
+            "",
+            &json!({
+                "data": [{"id": "toy", "meta": {"n_vocab": VOCABULARY, "n_params": 1}}],
+            }),
+        ),
+        "/tokenize" => {
+            let text = body["content"].as_str().unwrap();
+            answer(&stream, 200, "", &json!({"tokens": tokens(text)}))
+        }
+        _ => {
+            let ids = body["prompt"].as_array().unwrap().iter();
+            let ids: Vec<u32> = ids.map(|id| id.as_u64().unwrap() as u32).collect();
+            seen.lock().unwrap().push(ids.clone());
+            continue_text(
+                stream,
+                &ids,
+                body["n_predict"].as_u64().unwrap() as usize,
+                turn(),
+            )
+        }
+    }
+}
+
+fn continue_text(
+    mut stream: TcpStream,
+    ids: &[u32],
+    most: usize,
+    turn: Turn,
+) -> std::io::Result<()> {
+    if let Turn::Status(code, head) = turn {
+        return answer(
+            &stream,
+            code,
+            head,
+            &json!({"error": {"message": "out of luck"}}),
+        );
+    }
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
+    )?;
+    match turn {
+        Turn::Silent => std::thread::sleep(Duration::from_secs(3)),
+        Turn::Torn => stream.write_all(b"data: {\"stop\": fal")?,
+        Turn::NoJson => stream.write_all(b"data: {\"stop\": fal\n\n")?,
+        Turn::Endless => while stream.write_all(&[b'x'; 4096]).is_ok() {},
+        Turn::BeyondVocabulary => stream.write_all(event(9999).as_bytes())?,
+        Turn::Dripping => {
+            stream.write_all(event(b'a'.into()).as_bytes())?;
+            while stream.write_all(b":").is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        _ => {
+            for n in 0..most {
+                if n == 2 && matches!(turn, Turn::Few) || matches!(turn, Turn::Closed) {
+                    return Ok(());
+                }
+                // One after the other, as a model writes.
+                stream.write_all(event(next(ids.len() + n)).as_bytes())?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            stream.write_all(b"data: {\"stop\": true, \"stop_type\": \"limit\"}\n\n")?;
+        }
+    }
+    Ok(())
+}
+
+/// The token after a text of so many.
+fn next(length: usize) -> u32 {
+    u32::from(b'a') + (length % 7) as u32
+}
+
+fn event(id: u32) -> String {
+    let bytes = u8::try_from(id).map_or(vec![], |b| vec![b]);
+    let token = json!({"id": id, "token": "", "bytes": bytes, "logprob": -0.25});
+    let mut probabilities = token.clone();
+    probabilities["top_logprobs"] = json!([token]);
+    let all = json!({"stop": false, "content": "", "completion_probabilities": [probabilities]});
+    format!("data: {all}\n\n")
+}
+
+fn tokens(text: &str) -> Value {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let literal = LITERALS.iter().find(|(name, _)| rest.starts_with(name));
+        let len = match literal {
+            Some((name, id)) => {
+                tokens.push(json!({"id": id, "piece": name}));
+                name.len()
+            }
+            None => {
+                for byte in rest[..c.len_utf8()].bytes() {
+                    tokens.push(json!({"id": byte, "piece": [byte]}));
+                }
+                c.len_utf8()
+            }
+        };
+        rest = &rest[len..];
+    }
+    tokens.into()
+}
+
+fn answer(mut stream: &TcpStream, code: u16, head: &str, body: &Value) -> std::io::Result<()> {
+    let body = body.to_string();
+    let text = format!(
+        "HTTP/1.1 {code} X\r\n{head}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(text.as_bytes())
+}

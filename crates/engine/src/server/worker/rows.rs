@@ -1,0 +1,131 @@
+//! Rows: lanes of one question that nobody steers, more of them than are written at once.
+//!
+//! The lanes of a row begin as one group ([`crate::group`]). Those that part while all places are
+//! taken wait. When the sequence they left has stopped, the deepest goes first: its server has the
+//! beginning at hand, and the next one's beginning is shorter.
+
+use std::cmp::Reverse;
+
+use super::Worker;
+use crate::outlet::Disconnected;
+use crate::server::sequence::Sequence;
+use s1_core::protocol::{Event, LaneId, Request};
+use s1_core::trace::Token;
+
+impl Worker<'_> {
+    /// Starts lanes that are written together as long as they agree; the first of each prompt (and
+    /// of what is written after it) is host.
+    pub(super) fn start_together(
+        &mut self,
+        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+    ) -> Result<Vec<LaneId>, Disconnected> {
+        let mut hosts: Vec<LaneId> = Vec::new();
+        for (id, request, tokens) in lanes {
+            if !self.start(id, request, tokens, true)? {
+                continue;
+            }
+            let Some(mut sequence) = self.sequences.remove(&id) else {
+                continue;
+            };
+            let same = |host: &&LaneId| {
+                let host = self.sequences.get(host);
+                host.is_some_and(|h| h.prompt == sequence.prompt && h.tokens == sequence.tokens)
+            };
+            let host = hosts.iter().find(same).copied();
+            match host.and_then(|host| self.sequences.get_mut(&host)) {
+                Some(host) => {
+                    host.members.append(&mut sequence.members);
+                    let host = Some(host.id());
+                    self.events.emit(Event::Rides { lane: id, host })?;
+                }
+                None => {
+                    self.sequences.insert(id, sequence);
+                    hosts.push(id);
+                }
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// Starts a row, of which so many tokens were computed before.
+    pub(super) fn start_row(
+        &mut self,
+        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        computed: usize,
+    ) -> Result<(), Disconnected> {
+        let Some(&(row, ..)) = lanes.first() else {
+            return Ok(());
+        };
+        let hosts = self.start_together(lanes)?;
+        for host in &hosts {
+            if let Some(sequence) = self.sequences.get_mut(host) {
+                sequence.row = Some(row);
+                sequence.waiting = true;
+            }
+        }
+        self.rows.insert(row, computed);
+        Ok(())
+    }
+
+    /// Whether as many sequences of rows are under way as may be.
+    pub(super) fn is_full(&self) -> bool {
+        let busy = self
+            .sequences
+            .values()
+            .filter(|s| s.is_busy() && s.row.is_some());
+        busy.count() >= self.limit.min(self.remote.places)
+    }
+
+    pub(super) fn can_admit(&self) -> bool {
+        !self.is_full() && self.sequences.values().any(|s| s.waiting)
+    }
+
+    /// Lets sequences in that wait, as many as may be under way at once.
+    pub(super) fn admit(&mut self) {
+        while self.can_admit() {
+            let waiting = self.sequences.iter().filter(|(_, s)| s.waiting);
+            let rank = |(id, sequence): (&LaneId, &Sequence)| {
+                let gone = |source| self.sequences.get(&source).is_none_or(|s| s.has_stopped());
+                let depth = sequence.tokens.len();
+                let rank = match sequence.source {
+                    Some(source) if gone(source) => (2, depth),
+                    Some(_) => (0, depth),
+                    // What resumes comes before new questions.
+                    None => (1, depth),
+                };
+                (rank, Reverse(*id))
+            };
+            let first = waiting.max_by_key(|&(id, s)| rank((id, s)));
+            let Some(id) = first.map(|(&id, _)| id) else {
+                return;
+            };
+            if let Some(sequence) = self.sequences.get_mut(&id) {
+                sequence.waiting = false;
+            }
+        }
+    }
+
+    /// Tells how much is computed of each row.
+    pub(super) fn tell_computed(&self) -> Result<(), Disconnected> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows.iter().map(|(&row, &n)| (row, n)).collect();
+        self.events.emit(Event::Computed(rows))
+    }
+
+    /// A row whose last sequence has stopped ends.
+    pub(super) fn end_rows(&mut self) -> Result<(), Disconnected> {
+        let open = |row: &LaneId| {
+            let mut sequences = self.sequences.values();
+            sequences.any(|s| s.row == Some(*row) && !s.has_stopped())
+        };
+        let ended: Vec<LaneId> = self.rows.keys().copied().filter(|row| !open(row)).collect();
+        for row in ended {
+            self.sequences.retain(|_, s| s.row != Some(row));
+            let computed = self.rows.remove(&row).unwrap_or_default();
+            self.events.emit(Event::Finished { row, computed })?;
+        }
+        Ok(())
+    }
+}

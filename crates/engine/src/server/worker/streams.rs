@@ -1,0 +1,202 @@
+//! Requests to servers, what comes of them, and what is done where nothing comes.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::outlet::Disconnected;
+use crate::server::dialect::{Ask, Considered, Drawn, Ending, Said};
+use crate::server::http::Fault;
+use crate::server::sequence::Drawing;
+use crate::server::stream::{Key, Message, Stream};
+use s1_core::protocol::{Event, LaneId, LaneState};
+use s1_core::rng::mix;
+
+/// How often something that fails is tried where nobody looks on: some three minutes.
+const PATIENT: u32 = 12;
+/// And where somebody waits.
+const IMPATIENT: u32 = 2;
+
+impl Worker<'_> {
+    /// Has a sequence's server draw its next tokens, unless it is at it.
+    pub(super) fn draw(&mut self, id: LaneId) -> Result<(), Disconnected> {
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        let Some(wanted) = sequence.wanted() else {
+            return Ok(());
+        };
+        let refused = !sequence.drawn.is_empty();
+        if sequence.stream.is_some() && !refused && sequence.is_served(&wanted) {
+            return Ok(());
+        }
+        sequence.leave();
+        // What must not come hardly ever does: it is ruled out where it came.
+        let drawing = match refused {
+            true => wanted,
+            false => Drawing {
+                mask: Vec::new(),
+                ..wanted
+            },
+        };
+        let (ids, most) = (sequence.token_ids(), sequence.most(self.remote.context));
+        let new = sequence.len() - sequence.counted;
+        sequence.counted = sequence.len();
+        if let Some(computed) = sequence.row.and_then(|row| self.rows.get_mut(&row)) {
+            *computed += new;
+        }
+        match self.open(id, &ids, most, &drawing) {
+            Ok(stream) => {
+                if let Some(sequence) = self.sequences.get_mut(&id) {
+                    sequence.place = Some(stream.place);
+                    sequence.stream = Some(stream);
+                    sequence.drawing = drawing;
+                    sequence.heard = Instant::now();
+                }
+                Ok(())
+            }
+            Err(fault) => self.in_trouble(id, None, &fault),
+        }
+    }
+
+    /// Asks for a continuation of these ids.
+    pub(super) fn open(
+        &mut self,
+        id: LaneId,
+        ids: &[u32],
+        most: usize,
+        drawing: &Drawing,
+    ) -> Result<Stream, Fault> {
+        let home = self.sequences.get(&id).and_then(|s| s.place);
+        let at = |place: usize| {
+            let streams = self.sequences.values();
+            let streams = streams.filter_map(|s| s.stream.as_ref());
+            streams.filter(|stream| stream.place == place).count()
+        };
+        let place = self.places.choose(home, at);
+        let request = self.remote.dialect.request(&Ask {
+            prompt: ids,
+            most,
+            sampling: &drawing.sampling,
+            seed: seed(drawing.sampling.seed, drawing.sample, ids.len()),
+            mask: &drawing.mask,
+            model: self.remote.model.as_deref(),
+        });
+        self.next_key += 1;
+        Stream::open(
+            (self.next_key, place),
+            self.places.client(place),
+            (self.remote.dialect, self.remote.words.vocabulary),
+            request,
+            self.mouth.clone(),
+        )
+    }
+
+    /// Takes in what a server has written. What belongs to a stream that was left is nobody's.
+    pub(super) fn take_in(&mut self, message: Message) -> Result<(), Disconnected> {
+        let Message { key, said } = message;
+        let mut sequences = self.sequences.iter_mut();
+        let Some((&id, sequence)) = sequences.find(|(_, s)| s.listens_to(key)) else {
+            return Ok(());
+        };
+        let said = match said {
+            Ok(said) => said,
+            Err(fault) => return self.in_trouble(id, Some(key), &fault),
+        };
+        for token in said
+            .drawn
+            .iter()
+            .flat_map(|d| d.top.iter().chain([&d.token]))
+        {
+            let bytes = token.bytes.as_deref().unwrap_or_default();
+            self.remote.words.learn(token.id, bytes);
+        }
+        if sequence.probing.is_some() {
+            return self.hear_probe(id, said);
+        }
+        if let Some(stream) = &sequence.stream {
+            self.places.works(stream.place);
+        }
+        let Said { drawn, ending } = said;
+        sequence.heard(drawn.len());
+        sequence.counted += drawn.len();
+        if let Some(computed) = sequence.row.and_then(|row| self.rows.get_mut(&row)) {
+            *computed += drawn.len();
+        }
+        sequence.drawn.extend(drawn);
+        if ending.is_some() {
+            sequence.stream = None;
+        }
+        let turns = &self.remote.delimiters.turn_ids;
+        let last = sequence.drawn.back();
+        if ending == Some(Ending::Turn)
+            && last.is_none_or(|drawn| !turns.contains(&drawn.token.id))
+            && let Some(&turn) = turns.first()
+        {
+            // A token that the server stops at and does not show.
+            sequence.drawn.push_back(Drawn {
+                token: Considered {
+                    id: turn,
+                    bytes: None,
+                    logprob: 0.0,
+                },
+                top: Vec::new(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A request has failed. It is made again, of another server or later, if that may help; what
+    /// somebody looks at is held still before long, with the sentence, and goes on when it is told to.
+    fn in_trouble(
+        &mut self,
+        id: LaneId,
+        key: Option<Key>,
+        fault: &Fault,
+    ) -> Result<(), Disconnected> {
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        if let Some(probing) = sequence.probing.take() {
+            if fault.passing {
+                self.places.failed(probing.stream.place, fault.wait);
+            }
+            return self.events.notice(id, format!("no probe: {fault}"));
+        }
+        let place = sequence.stream.take().filter(|s| Some(s.key) == key);
+        let place = place.map(|stream| stream.place);
+        if fault.passing && place.is_some() {
+            sequence.place = None;
+        }
+        let again = match (fault.passing, place) {
+            (true, Some(place)) => self.places.failed(place, fault.wait),
+            _ => Instant::now(),
+        };
+        sequence.trouble.times += 1;
+        let times = match sequence.row {
+            Some(_) => PATIENT,
+            None => IMPATIENT + self.places.len() as u32 - 1,
+        };
+        if fault.passing && sequence.trouble.times <= times {
+            sequence.trouble.until = Some(again);
+            return Ok(());
+        }
+        if sequence.row.is_some() {
+            // Nobody could tell it to go on; what is written is kept by whoever started it.
+            self.events.emit(Event::Failed(fault.why.clone()))?;
+            return Err(Disconnected);
+        }
+        for lane in sequence.ids() {
+            self.events.notice(
+                lane,
+                format!("{fault}; what is written stays: run it to try again"),
+            )?;
+        }
+        sequence.set_state(&self.events, LaneState::Paused)
+    }
+}
+
+/// The seed of a request: the same place of the same sample is drawn with the same one.
+fn seed(seed: u64, sample: u64, place: usize) -> u32 {
+    // Servers take the highest numbers for "any".
+    (mix(mix(seed, sample), place as u64) as u32) & 0x7fff_ffff
+}
