@@ -33,6 +33,7 @@ mod scores;
 mod sequence;
 mod sse;
 mod stream;
+mod withheld;
 mod words;
 mod worker;
 

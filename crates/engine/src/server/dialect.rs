@@ -66,6 +66,11 @@ pub(super) enum Ending {
 pub(super) struct Said {
     pub drawn: Vec<Drawn>,
     pub ending: Option<Ending>,
+    /// How many tokens have been written in all, those that no event names included; `None` where they
+    /// all are named.
+    pub written: Option<usize>,
+    /// The text of this event.
+    pub text: String,
 }
 
 impl Dialect {
@@ -209,7 +214,15 @@ fn llama(json: &Value) -> Option<Said> {
         Some("eos") => Ending::Turn,
         _ => Ending::Limit,
     });
-    Some(Said { drawn: all, ending })
+    let written = json.get("tokens_predicted").and_then(Value::as_u64);
+    let text = json.get("content").and_then(Value::as_str);
+    Some(Said {
+        drawn: all,
+        ending,
+        // The last event counts the end of the turn, which is not named either.
+        written: written.filter(|_| !stop).map(|n| n as usize),
+        text: text.unwrap_or_default().to_owned(),
+    })
 }
 
 fn completions(json: &Value) -> Option<Said> {
@@ -225,8 +238,8 @@ fn completions(json: &Value) -> Option<Said> {
     let named = |name: &str| name.strip_prefix("token_id:")?.parse::<u32>().ok();
     let Some(given) = choice.get("logprobs").filter(|given| !given.is_null()) else {
         return ending.map(|_| Said {
-            drawn: Vec::new(),
             ending,
+            ..Said::default()
         });
     };
     let list = |name: &str| given.get(name).and_then(Value::as_array);
@@ -249,7 +262,11 @@ fn completions(json: &Value) -> Option<Said> {
             top,
         });
     }
-    Some(Said { drawn, ending })
+    Some(Said {
+        drawn,
+        ending,
+        ..Said::default()
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use ureq::Agent;
 use super::dialect::{Dialect, Said};
 use super::http::{Client, Fault};
 use super::sse::{EventReader, Next};
+use super::withheld;
 
 /// Tells streams apart; never used twice.
 pub(super) type Key = u64;
@@ -80,7 +81,26 @@ pub(super) fn continuation(
         Err(fault) => drop(tell(Err(fault))),
         Ok(input) => {
             let mut events = EventReader::new(input);
-            while tell(next(&mut events, client, dialect, vocabulary)) {}
+            let mut named: Vec<u32> = Vec::new();
+            loop {
+                match next(&mut events, client, dialect, vocabulary) {
+                    Ok(said) if withheld::between(&said, named.len()) > 0 => {
+                        drop(events);
+                        tell(withheld::ask(client, request, (&named, said), vocabulary));
+                        return;
+                    }
+                    Ok(said) => {
+                        named.extend(said.drawn.iter().map(|drawn| drawn.token.id));
+                        if !tell(Ok(said)) {
+                            return;
+                        }
+                    }
+                    Err(fault) => {
+                        tell(Err(fault));
+                        return;
+                    }
+                }
+            }
         }
     }
 }

@@ -174,6 +174,28 @@ fn whatever_a_server_does_the_trace_stays_and_a_sentence_says_why() {
     }
 }
 
+/// A user would lose: tokens of every emoji, and a prefix that the model never wrote from there on.
+#[test]
+fn tokens_that_a_server_does_not_name_are_in_the_trace_with_their_bytes() {
+    for temperature in [0.0, 0.7] {
+        let mock = Mock::new(|_| Turn::Withholding);
+        let mut bench = Bench::on(&mock.address);
+        let mut request = request(12);
+        request.sampling.temperature = temperature;
+        start(&bench, 0, request);
+        bench.until_end(0);
+        assert_eq!(bench.ids(0), undisturbed(), "{:?}", bench.notices);
+        let text: String = bench.lanes[0]
+            .tokens
+            .iter()
+            .map(|t| t.text.as_str())
+            .collect();
+        let thought = text.split("</think>").next().unwrap();
+        assert_eq!(thought.len(), 12, "{text:?}");
+        assert!(bench.notices.is_empty(), "{:?}", bench.notices);
+    }
+}
+
 #[test]
 fn a_byte_now_and_then_holds_nothing_up() {
     let mock = Mock::new(|_| Turn::Dripping);

@@ -199,7 +199,7 @@ impl Words {
 }
 
 /// Ids and bytes of an answer of `/tokenize`.
-fn pieces(answer: &Value) -> Option<Vec<(u32, Vec<u8>)>> {
+pub(super) fn pieces(answer: &Value) -> Option<Vec<(u32, Vec<u8>)>> {
     let tokens = answer.get("tokens")?.as_array()?.iter();
     let piece = |token: &Value| {
         let id = u32::try_from(token.get("id")?.as_u64()?).ok()?;

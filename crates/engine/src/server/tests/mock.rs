@@ -33,6 +33,8 @@ pub enum Turn {
     NoJson,
     Endless,
     BeyondVocabulary,
+    /// Of each five tokens the second and third are not named, as those of a character are not.
+    Withholding,
     /// Another status, with lines of the head.
     Status(u16, &'static str),
 }
@@ -126,13 +128,13 @@ fn serve(
         _ => {
             let ids = body["prompt"].as_array().unwrap().iter();
             let ids: Vec<u32> = ids.map(|id| id.as_u64().unwrap() as u32).collect();
+            let most = body["n_predict"].as_u64().unwrap() as usize;
+            if body["stream"] == false {
+                let all: Vec<u32> = (0..most).map(|n| next(ids.len() + n)).collect();
+                return answer(&stream, 200, "", &json!({"tokens": all}));
+            }
             seen.lock().unwrap().push(ids.clone());
-            continue_text(
-                stream,
-                &ids,
-                body["n_predict"].as_u64().unwrap() as usize,
-                turn(),
-            )
+            continue_text(stream, &ids, most, turn())
         }
     }
 }
@@ -171,8 +173,20 @@ fn continue_text(
                 if n == 2 && matches!(turn, Turn::Few) || matches!(turn, Turn::Closed) {
                     return Ok(());
                 }
+                let id = next(ids.len() + n);
                 // One after the other, as a model writes.
-                stream.write_all(event(next(ids.len() + n)).as_bytes())?;
+                match turn {
+                    Turn::Withholding if matches!(n % 5, 1 | 2) => {}
+                    Turn::Withholding => {
+                        let first = if n % 5 == 3 { n - 2 } else { n };
+                        let text = (first..=n).map(|n| next(ids.len() + n) as u8 as char);
+                        let mut event = event_of(id);
+                        event["content"] = text.collect::<String>().into();
+                        event["tokens_predicted"] = (n + 1).into();
+                        stream.write_all(format!("data: {event}\n\n").as_bytes())?;
+                    }
+                    _ => stream.write_all(event(id).as_bytes())?,
+                }
                 std::thread::sleep(Duration::from_millis(1));
             }
             stream.write_all(b"data: {\"stop\": true, \"stop_type\": \"limit\"}\n\n")?;
@@ -187,12 +201,15 @@ fn next(length: usize) -> u32 {
 }
 
 fn event(id: u32) -> String {
+    format!("data: {}\n\n", event_of(id))
+}
+
+fn event_of(id: u32) -> Value {
     let bytes = u8::try_from(id).map_or(vec![], |b| vec![b]);
     let token = json!({"id": id, "token": "", "bytes": bytes, "logprob": -0.25});
     let mut probabilities = token.clone();
     probabilities["top_logprobs"] = json!([token]);
-    let all = json!({"stop": false, "content": "", "completion_probabilities": [probabilities]});
-    format!("data: {all}\n\n")
+    json!({"stop": false, "content": "", "completion_probabilities": [probabilities]})
 }
 
 fn tokens(text: &str) -> Value {

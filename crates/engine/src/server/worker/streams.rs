@@ -116,7 +116,7 @@ impl Worker<'_> {
         if let Some(stream) = &sequence.stream {
             self.places.works(stream.place);
         }
-        let Said { drawn, ending } = said;
+        let Said { drawn, ending, .. } = said;
         sequence.heard(drawn.len());
         sequence.counted += drawn.len();
         if let Some(computed) = sequence.row.and_then(|row| self.rows.get_mut(&row)) {
