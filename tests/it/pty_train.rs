@@ -17,10 +17,10 @@ const TAB_4: &str = "\x1b4";
 const BATCH: usize = 6;
 const BLOCK: usize = 7;
 const ADVANCED: usize = 9;
-const STEPS: usize = 14;
-const SAVE_EVERY: usize = 21;
-const HELD_OUT: usize = 23;
-const SAMPLE_EVERY: usize = 28;
+const STEPS: usize = 15;
+const SAVE_EVERY: usize = 22;
+const HELD_OUT: usize = 24;
+const SAMPLE_EVERY: usize = 29;
 
 fn choose(pty: &Pty, row: usize) {
     pty.keys(HOME).keys(&DOWN.repeat(row)).keys(ENTER);

@@ -262,7 +262,7 @@ mod tests {
             (&stored["epochs"], &stored["lr"]),
             (&5.into(), &1e-5.into())
         );
-        assert_eq!(stored.as_object().unwrap().len(), 32);
+        assert_eq!(stored.as_object().unwrap().len(), 33);
         assert_eq!(
             serde_json::from_value::<TrainConfig>(stored).unwrap(),
             config

@@ -204,17 +204,17 @@ mod tests {
 
     #[test]
     fn each_family_opens_and_skips_its_thought_once() {
-        const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n";
+        const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>{{ 'assistant\n' }}";
         let switched = format!(
             "{CHATML}{{% if enable_thinking is defined and not enable_thinking %}}<think>\n\n</think>\n\n{{% endif %}}"
         );
         // A template that leaves the thought out instead of writing an empty one.
         let left_out = format!("{CHATML}{{% if enable_thinking %}}<think>\n{{% endif %}}");
         let others = format!("{{# <think> #}}{CHATML}");
-        let opened = format!("{CHATML}<think>\n");
-        let exaone = "{% for m in messages %}{{ m.content }}{% endfor %}[|assistant|]<thought>\n";
-        let apriel =
-            "{% for m in messages %}{{ m.content }}{% endfor %}Here are my reasoning steps:\n";
+        let opened = format!("{CHATML}{{{{ '<think>\\n' }}}}");
+        let exaone =
+            "{% for m in messages %}{{ m.content }}{% endfor %}[|assistant|]{{ '<thought>\n' }}";
+        let apriel = "{% for m in messages %}{{ m.content }}{% endfor %}{{ 'Here are my reasoning steps:\n' }}";
         let seed = "{% for m in messages %}{{ m.content }}{% endfor %}:{% if thinking_budget == 0 %}<seed:think>none</seed:think>{% endif %}";
         let deepseek = "{% for m in messages %}{{ m.content }}{% endfor %}<｜Assistant｜>{% if thinking %}<think>{% else %}</think>{% endif %}";
         let plain = "{% for m in messages %}{{ m.content }}{% endfor %}:";

@@ -41,11 +41,20 @@ pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
 
 /// The same with another template and other tokens behind the bytes, of which the third ends a turn.
 pub fn tiny_gguf_of(arch: &str, seed: u64, template: &str, specials: &[&str]) -> Vec<u8> {
+    // Seven layers reach Gemma's first layer without a window and one beyond it.
+    let layers = if arch == "gemma3" { 7 } else { 2 };
+    build(arch, seed, template, specials, layers)
+}
+
+/// [`tiny_gguf`] with so many layers.
+pub fn tiny_gguf_layers(arch: &str, seed: u64, layers: u32) -> Vec<u8> {
+    build(arch, seed, CHATML, &SPECIAL_TOKENS, layers)
+}
+
+fn build(arch: &str, seed: u64, template: &str, specials: &[&str], layers: u32) -> Vec<u8> {
     let mut rng = Rng::new(seed);
     let mut w = GgufWriter::new();
     let gemma = arch == "gemma3";
-    // Seven layers reach Gemma's first layer without a window and one beyond it.
-    let layers = if gemma { 7 } else { 2 };
     let head_dim = if gemma { 24 } else { HIDDEN / HEADS };
     let key = |name: &str| format!("{arch}.{name}");
 

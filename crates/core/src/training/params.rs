@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(copy, config);
         assert_eq!(
             arguments(&config).join(" "),
-            "--model m.gguf --family s1 --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
+            "--model m.gguf --family s1 --strict --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
              --lora-dropout 0.1 --epochs 1 --lr 0.001 --block-size 512 --threads 1 --pack \
              --max-steps 7 --weight-decay 0.01 --sample=-5+3? --gguf f32,q4_0"
         );

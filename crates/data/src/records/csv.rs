@@ -100,7 +100,7 @@ mod tests {
         let text = "Question,\"Correct Answer\"\n\"What, now?\n\"\"So\"\"\",4\nWhy?,because\n";
         assert_eq!(
             lines(text, b',').unwrap(),
-            "{\"Correct Answer\":\"4\",\"Question\":\"What, now?\\n\\\"So\\\"\"}\n{\"Correct Answer\":\"because\",\"Question\":\"Why?\"}\n"
+            "{\"Question\":\"What, now?\\n\\\"So\\\"\",\"Correct Answer\":\"4\"}\n{\"Question\":\"Why?\",\"Correct Answer\":\"because\"}\n"
         );
         assert_eq!(
             lines("a\tb\n1\t2\n", b'\t').unwrap(),

