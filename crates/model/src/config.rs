@@ -263,7 +263,7 @@ fn window_period(keys: &MetadataKeys, layers: usize) -> Result<usize> {
     let windowed = keys.gguf.switches(&key).unwrap_or_default();
     let fits = |period: &usize| {
         windowed.len() >= layers
-            && (0..layers).all(|layer| windowed[layer] == !(layer + 1).is_multiple_of(*period))
+            && (0..layers).all(|layer| windowed[layer] != (layer + 1).is_multiple_of(*period))
     };
     match (1..=layers + 1).find(fits) {
         Some(period) => Ok(period),
