@@ -20,6 +20,7 @@ pub mod dialogue;
 mod families;
 mod form;
 pub mod group;
+mod lanes;
 mod local;
 mod outlet;
 pub mod probe;

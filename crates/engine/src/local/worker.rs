@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::loaded::{LoadOptions, Loaded};
 use super::sequence::Sequence;
+use crate::lanes::Lanes as _;
 use crate::outlet::{self, Disconnected, Outlet};
 use s1_core::protocol::{Command, Event, LaneId};
 

@@ -13,6 +13,9 @@ use super::dialect::{Considered, Dialect, Drawn, Ending, Said};
 use super::http::{Client, Fault};
 use super::words::pieces;
 
+/// A character has four bytes at most; more than this is no character.
+const MOST: usize = 16;
+
 /// How many tokens a server has written before those that `said` names and after the `named` ones that
 /// it has named.
 pub(super) fn between(said: &Said, named: usize) -> usize {
@@ -32,6 +35,15 @@ pub(super) fn ask(
     vocabulary: usize,
 ) -> Result<Said, Fault> {
     let withheld = between(&said, named.len());
+    let unnamed = || {
+        Fault::passing(format!(
+            "the server at {} does not name the tokens of a character that it has written",
+            client.base
+        ))
+    };
+    if withheld > MOST {
+        return Err(unnamed());
+    }
     let new = withheld + said.drawn.len();
     // Drawn at random, a text is only the same from the same beginning on.
     let random = request["temperature"].as_f64() != Some(0.0);
@@ -64,13 +76,10 @@ pub(super) fn ask(
             .eq(said.drawn.iter().map(|d| &d.token.id))
         && rest.iter().all(|&id| (id as usize) < vocabulary);
     if !same {
-        return Err(Fault::passing(format!(
-            "the server at {} does not name the tokens of a character that it has written",
-            client.base
-        )));
+        return Err(unnamed());
     }
     let bytes = bytes(client, &said.text)?;
-    let unnamed = rest[..withheld].iter().map(|&id| Drawn {
+    let first = rest[..withheld].iter().map(|&id| Drawn {
         token: Considered {
             id,
             bytes: bytes.get(&id).cloned(),
@@ -79,7 +88,7 @@ pub(super) fn ask(
         top: Vec::new(),
     });
     Ok(Said {
-        drawn: unnamed.chain(said.drawn).collect(),
+        drawn: first.chain(said.drawn).collect(),
         ending: Some(Ending::Limit),
         written: None,
         text: String::new(),

@@ -13,8 +13,9 @@ use super::http::Client;
 use s1_core::delimiters::TokenLookup;
 use s1_model::tokenizer::{ENDS, Tokenizer};
 
-/// Texts whose tokens are kept.
+/// Texts whose tokens are kept, and how long such a text may be, in bytes.
 const KEPT: usize = 4096;
+const KEPT_LENGTH: usize = 64 << 10;
 /// The longest text that is asked for, in bytes: a context holds far less.
 const LONGEST: usize = 16 << 20;
 
@@ -193,7 +194,9 @@ impl Words {
         if kept.len() >= KEPT {
             kept.clear();
         }
-        kept.insert(key, ids.clone());
+        if text.len() <= KEPT_LENGTH {
+            kept.insert(key, ids.clone());
+        }
         Ok(ids)
     }
 }

@@ -15,6 +15,7 @@ use super::places::Places;
 use super::sequence::Sequence;
 use super::stream::{Key, Message};
 use crate::LoadOptions;
+use crate::lanes::Lanes as _;
 use crate::outlet::{Disconnected, Outlet};
 use s1_core::protocol::{Command, Event, LaneId};
 

@@ -9,10 +9,10 @@
 use std::cmp::Reverse;
 
 use super::Worker;
+use crate::lanes::Begun;
 use crate::local::sequence::Sequence;
 use crate::outlet::Disconnected;
-use s1_core::protocol::{Event, LaneId, Request};
-use s1_core::trace::Token;
+use s1_core::protocol::{Event, LaneId};
 use s1_model::cache::Cache;
 
 /// At most one part in so many of the time goes into reading back, while there is something else.
@@ -23,11 +23,11 @@ impl Worker<'_> {
     /// of what is written after it) is host.
     pub(super) fn start_together(
         &mut self,
-        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        lanes: Vec<Begun>,
     ) -> Result<Vec<LaneId>, Disconnected> {
         let mut hosts: Vec<LaneId> = Vec::new();
         for (id, request, tokens) in lanes {
-            if !self.start(id, request, tokens, true)? {
+            if !self.make_lane(id, request, tokens, true)? {
                 continue;
             }
             let Some(mut sequence) = self.sequences.remove(&id) else {
@@ -60,7 +60,7 @@ impl Worker<'_> {
     /// Starts a row, of which so many tokens were computed before.
     pub(super) fn start_batch(
         &mut self,
-        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        lanes: Vec<Begun>,
         computed: usize,
     ) -> Result<(), Disconnected> {
         let Some(&(row, ..)) = lanes.first() else {

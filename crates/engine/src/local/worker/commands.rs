@@ -1,74 +1,55 @@
 //! Commands that make lanes and forget them, and whom the others are for.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use anyhow::anyhow;
 
 use super::Worker;
 use crate::group::Member;
+use crate::lanes::{Begun, Lanes};
 use crate::local::sequence::{Computed, Sequence};
 use crate::outlet::Disconnected;
 use crate::steer::Steering;
 use s1_core::protocol::{Command, LaneId, LaneState, Request, Until};
 use s1_core::trace::Token;
 
-/// Lanes of which nothing is written yet.
-fn fresh(lanes: Vec<(LaneId, Request)>) -> Vec<(LaneId, Request, Vec<Token>)> {
-    let fresh = |(id, request)| (id, request, Vec::new());
-    lanes.into_iter().map(fresh).collect()
-}
+impl<'a> Lanes for Worker<'a> {
+    type Sequence = Sequence;
 
-impl Worker<'_> {
-    pub(super) fn handle(&mut self, command: Command) -> Result<(), Disconnected> {
-        match command {
-            Command::Start { lane, request, run } => {
-                self.start(lane, request, Vec::new(), run).map(|_| ())
-            }
-            Command::StartTogether(lanes) => self.start_together(fresh(lanes)).map(|_| ()),
-            Command::StartRow(lanes) => self.start_batch(fresh(lanes), 0),
-            Command::ResumeRow { lanes, computed } => self.start_batch(lanes, computed),
-            Command::Limit(lanes) => {
-                self.limit = lanes;
-                Ok(())
-            }
-            Command::Restore {
-                lane,
-                request,
-                tokens,
-            } => self.start(lane, request, tokens, false).map(|_| ()),
-            Command::Fork { from, to, at } => self.fork(from, to, at),
-            Command::Forget(lanes) => self.forget(&lanes),
-            Command::Shutdown => Err(Disconnected),
-            Command::Ask(id, _)
-            | Command::WaitText(id, _)
-            | Command::Budget(id, _)
-            | Command::Policy(id, _)
-            | Command::Sampling(id, ..)
-            | Command::Probe(id, _)
-            | Command::ProbeEvery(id, _) => self.steer(id, true, command),
-            Command::Run(id, _)
-            | Command::Step(id, _)
-            | Command::PauseOrRun(id)
-            | Command::Pause(id)
-            | Command::Stop(id) => self.steer(id, false, command),
-        }
+    fn sequences(&self) -> &BTreeMap<LaneId, Sequence> {
+        &self.sequences
     }
 
-    /// A command for one lane. It is looked up here, once. Running and stopping a host holds for
-    /// all of its group; `alone` is for what takes a host out of its group, too.
-    fn steer(&mut self, id: LaneId, alone: bool, command: Command) -> Result<(), Disconnected> {
-        let Some((mut key, index)) = self.find(id) else {
-            return Ok(());
-        };
-        if index > 0 {
-            key = self.part(key, &[id])?;
-        } else if alone {
-            let members = self.sequences.get(&key).map(|s| s.ids());
-            let others: Vec<LaneId> = members.into_iter().flatten().skip(1).collect();
-            if !others.is_empty() {
-                self.part(key, &others)?;
-            }
-        }
+    fn start(&mut self, (id, request, tokens): Begun, run: bool) -> Result<(), Disconnected> {
+        self.make_lane(id, request, tokens, run).map(|_| ())
+    }
+
+    fn start_together(&mut self, lanes: Vec<Begun>) -> Result<(), Disconnected> {
+        Worker::start_together(self, lanes).map(|_| ())
+    }
+
+    fn start_row(&mut self, lanes: Vec<Begun>, computed: usize) -> Result<(), Disconnected> {
+        self.start_batch(lanes, computed)
+    }
+
+    fn limit(&mut self, lanes: usize) {
+        self.limit = lanes;
+    }
+
+    fn fork(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
+        self.branch(from, to, at)
+    }
+
+    fn forget(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
+        self.drop_lanes(lanes)
+    }
+
+    fn part(&mut self, key: LaneId, lanes: &[LaneId]) -> Result<LaneId, Disconnected> {
+        Worker::part(self, key, lanes)
+    }
+
+    fn steer(&mut self, key: LaneId, id: LaneId, command: Command) -> Result<(), Disconnected> {
         let Some(sequence) = self.sequences.get_mut(&key) else {
             return Ok(());
         };
@@ -82,19 +63,11 @@ impl Worker<'_> {
         };
         steering.handle(command)
     }
+}
 
-    /// The sequence that a lane is computed as, and its place among the members.
-    fn find(&self, id: LaneId) -> Option<(LaneId, usize)> {
-        let place = |s: &Sequence| s.members.iter().position(|m| m.id == id);
-        if let Some(index) = self.sequences.get(&id).and_then(place) {
-            return Some((id, index));
-        }
-        let mut sequences = self.sequences.iter();
-        sequences.find_map(|(&key, s)| Some((key, place(s)?)))
-    }
-
+impl Worker<'_> {
     /// Makes a sequence, with tokens that were written earlier. Returns whether it could be made.
-    pub(super) fn start(
+    pub(super) fn make_lane(
         &mut self,
         id: LaneId,
         request: Request,
@@ -144,7 +117,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn fork(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
+    fn branch(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
         let parent = self.find(from);
         let parent = parent.and_then(|(key, index)| Some((self.sequences.get(&key)?, index)));
         let Some((parent, index)) = parent else {
@@ -168,7 +141,7 @@ impl Worker<'_> {
     }
 
     /// Forgets lanes. Those that were computed with them go on.
-    fn forget(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
+    fn drop_lanes(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
         self.batches.retain(|id, _| !lanes.contains(id));
         let mut renamed = Vec::new();
         for (key, mut sequence) in std::mem::take(&mut self.sequences) {

@@ -7,21 +7,21 @@
 use std::cmp::Reverse;
 
 use super::Worker;
+use crate::lanes::Begun;
 use crate::outlet::Disconnected;
 use crate::server::sequence::Sequence;
-use s1_core::protocol::{Event, LaneId, Request};
-use s1_core::trace::Token;
+use s1_core::protocol::{Event, LaneId};
 
 impl Worker<'_> {
     /// Starts lanes that are written together as long as they agree; the first of each prompt (and
     /// of what is written after it) is host.
     pub(super) fn start_together(
         &mut self,
-        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        lanes: Vec<Begun>,
     ) -> Result<Vec<LaneId>, Disconnected> {
         let mut hosts: Vec<LaneId> = Vec::new();
         for (id, request, tokens) in lanes {
-            if !self.start(id, request, tokens, true)? {
+            if !self.make_lane(id, request, tokens, true)? {
                 continue;
             }
             let Some(mut sequence) = self.sequences.remove(&id) else {
@@ -50,7 +50,7 @@ impl Worker<'_> {
     /// Starts a row, of which so many tokens were computed before.
     pub(super) fn start_row(
         &mut self,
-        lanes: Vec<(LaneId, Request, Vec<Token>)>,
+        lanes: Vec<Begun>,
         computed: usize,
     ) -> Result<(), Disconnected> {
         let Some(&(row, ..)) = lanes.first() else {

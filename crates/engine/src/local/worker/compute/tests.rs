@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::lanes::Lanes as _;
 use crate::local::loaded::LoadOptions;
 use crate::local::worker::Outlet;
 use s1_core::forcing::Policy;
