@@ -69,8 +69,6 @@ pub(super) struct Said {
     /// How many tokens have been written in all, those that no event names included; `None` where they
     /// all are named.
     pub written: Option<usize>,
-    /// The text of this event.
-    pub text: String,
 }
 
 impl Dialect {
@@ -214,14 +212,13 @@ fn llama(json: &Value) -> Option<Said> {
         Some("eos") => Ending::Turn,
         _ => Ending::Limit,
     });
+    let turn = usize::from(ending == Some(Ending::Turn));
     let written = json.get("tokens_predicted").and_then(Value::as_u64);
-    let text = json.get("content").and_then(Value::as_str);
     Some(Said {
         drawn: all,
         ending,
-        // The last event counts the end of the turn, which is not named either.
-        written: written.filter(|_| !stop).map(|n| n as usize),
-        text: text.unwrap_or_default().to_owned(),
+        // The end of the turn is counted, too, and never named.
+        written: written.map(|n| (n as usize).saturating_sub(turn)),
     })
 }
 

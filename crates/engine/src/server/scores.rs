@@ -24,7 +24,8 @@ pub(super) fn fill(remote: &Remote, drawn: &Drawn, phase: Phase, token: &mut Tok
         Phase::Answer => &remote.delimiters.turn_ids,
     };
     let ends = ends.iter().filter_map(|&id| of(id));
-    token.p_end = ends.map(f32::exp).sum::<f32>().min(1.0);
+    // Of none the sum would be -0.
+    token.p_end = ends.map(f32::exp).fold(0.0, |sum: f32, p| sum + p).min(1.0);
     let kept = drawn.top.iter().take(KEPT).map(|t| Alternative {
         id: t.id,
         text: String::from_utf8_lossy(&remote.words.bytes(t.id))

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use ureq::Agent;
 
-use super::dialect::{Dialect, Said};
+use super::dialect::{Dialect, Ending, Said};
 use super::http::{Client, Fault};
 use super::sse::{EventReader, Next};
 use super::withheld;
@@ -87,6 +87,18 @@ pub(super) fn continuation(
                     Ok(said) if withheld::between(&said, named.len()) > 0 => {
                         drop(events);
                         tell(withheld::ask(client, request, (&named, said), vocabulary));
+                        return;
+                    }
+                    // Asked for again it would be the same, without end.
+                    Ok(said)
+                        if said.ending == Some(Ending::Limit)
+                            && said.drawn.is_empty()
+                            && named.is_empty() =>
+                    {
+                        let base = &client.base;
+                        tell(Err(Fault::passing(format!(
+                            "the server at {base} writes nothing; is its context full?"
+                        ))));
                         return;
                     }
                     Ok(said) => {

@@ -116,6 +116,7 @@ fn whatever_a_server_does_the_trace_stays_and_a_sentence_says_why() {
         (Turn::Silent, "has been silent for 0.4 s"),
         (Turn::Torn, "closed the connection in the middle"),
         (Turn::Closed, "closed the connection in the middle"),
+        (Turn::Empty, "writes nothing; is its context full?"),
         (Turn::NoJson, "an event that is not JSON"),
         (Turn::Endless, "an event that does not end"),
         (

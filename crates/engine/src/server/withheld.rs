@@ -15,6 +15,8 @@ use super::words::pieces;
 
 /// A character has four bytes at most; more than this is no character.
 const MOST: usize = 16;
+/// So many tokens complete a character that was begun.
+const REST: usize = 3;
 
 /// How many tokens a server has written before those that `said` names and after the `named` ones that
 /// it has named.
@@ -57,7 +59,8 @@ pub(super) fn ask(
     };
     let mut whole = request.clone();
     whole["prompt"] = prompt.into();
-    whole["n_predict"] = most.into();
+    // With the rest of a character there is a text, which tells the bytes of its tokens.
+    whole["n_predict"] = (most + REST).into();
     whole["stream"] = false.into();
     let answer = client.post(Dialect::Llama.path(), &whole)?;
     let ids = answer.get("tokens").and_then(Value::as_array);
@@ -69,6 +72,7 @@ pub(super) fn ask(
     } else {
         0
     });
+    let rest = &rest[..new.min(rest.len())];
     let same = rest.len() == new
         && (!random || before == named)
         && rest[withheld..]
@@ -78,7 +82,8 @@ pub(super) fn ask(
     if !same {
         return Err(unnamed());
     }
-    let bytes = bytes(client, &said.text)?;
+    let text = answer.get("content").and_then(Value::as_str);
+    let bytes = bytes(client, text.unwrap_or_default())?;
     let first = rest[..withheld].iter().map(|&id| Drawn {
         token: Considered {
             id,
@@ -91,7 +96,6 @@ pub(super) fn ask(
         drawn: first.chain(said.drawn).collect(),
         ending: Some(Ending::Limit),
         written: None,
-        text: String::new(),
     })
 }
 

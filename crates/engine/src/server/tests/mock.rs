@@ -30,6 +30,8 @@ pub enum Turn {
     Torn,
     /// It ends at once.
     Closed,
+    /// It says that it has written all that was asked for, and nothing before.
+    Empty,
     NoJson,
     Endless,
     BeyondVocabulary,
@@ -131,7 +133,8 @@ fn serve(
             let most = body["n_predict"].as_u64().unwrap() as usize;
             if body["stream"] == false {
                 let all: Vec<u32> = (0..most).map(|n| next(ids.len() + n)).collect();
-                return answer(&stream, 200, "", &json!({"tokens": all}));
+                let text: String = all.iter().map(|&id| id as u8 as char).collect();
+                return answer(&stream, 200, "", &json!({"tokens": all, "content": text}));
             }
             seen.lock().unwrap().push(ids.clone());
             continue_text(stream, &ids, most, turn())
@@ -160,6 +163,7 @@ fn continue_text(
         Turn::Silent => std::thread::sleep(Duration::from_secs(3)),
         Turn::Torn => stream.write_all(b"data: {\"stop\": fal")?,
         Turn::NoJson => stream.write_all(b"data: {\"stop\": fal\n\n")?,
+        Turn::Empty => stream.write_all(b"data: {\"stop\": true, \"stop_type\": \"limit\"}\n\n")?,
         Turn::Endless => while stream.write_all(&[b'x'; 4096]).is_ok() {},
         Turn::BeyondVocabulary => stream.write_all(event(9999).as_bytes())?,
         Turn::Dripping => {
@@ -176,12 +180,9 @@ fn continue_text(
                 let id = next(ids.len() + n);
                 // One after the other, as a model writes.
                 match turn {
-                    Turn::Withholding if matches!(n % 5, 1 | 2) => {}
+                    Turn::Withholding if matches!((ids.len() + n) % 5, 1 | 2) => {}
                     Turn::Withholding => {
-                        let first = if n % 5 == 3 { n - 2 } else { n };
-                        let text = (first..=n).map(|n| next(ids.len() + n) as u8 as char);
                         let mut event = event_of(id);
-                        event["content"] = text.collect::<String>().into();
                         event["tokens_predicted"] = (n + 1).into();
                         stream.write_all(format!("data: {event}\n\n").as_bytes())?;
                     }
@@ -189,7 +190,11 @@ fn continue_text(
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            stream.write_all(b"data: {\"stop\": true, \"stop_type\": \"limit\"}\n\n")?;
+            let mut end = json!({"stop": true, "stop_type": "limit"});
+            if matches!(turn, Turn::Withholding) {
+                end["tokens_predicted"] = most.into();
+            }
+            stream.write_all(format!("data: {end}\n\n").as_bytes())?;
         }
     }
     Ok(())
