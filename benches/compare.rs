@@ -34,6 +34,7 @@ fn request() -> Request {
         sample: 0,
         reference: None,
         probe_every: None,
+        probe_text: String::new(),
     }
 }
 

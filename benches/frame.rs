@@ -67,6 +67,7 @@ fn app() -> App {
             sample: 0,
             reference: None,
             probe_every: None,
+            probe_text: String::new(),
         },
         keymap: Keymap::default(),
         texts: s1_tui::config::Texts::bundled(),
@@ -74,6 +75,7 @@ fn app() -> App {
         history: vec![],
         model: Some("model.gguf".into()),
         place: Default::default(),
+        continuations: 4,
     });
     app.on_event(Event::Loaded(Box::new(ModelInfo {
         context: 8192,

@@ -32,6 +32,7 @@ fn app() -> App {
             sample: 0,
             reference: None,
             probe_every: None,
+            probe_text: String::new(),
         },
         keymap: Keymap::default(),
         texts: s1_tui::config::Texts::bundled(),
@@ -39,6 +40,7 @@ fn app() -> App {
         history: vec![],
         model: Some("model.gguf".into()),
         place: Default::default(),
+        continuations: 4,
     })
 }
 

@@ -22,6 +22,7 @@ fn main() -> anyhow::Result<()> {
         sample: 0,
         reference: None,
         probe_every: None,
+        probe_text: String::new(),
     };
     let (engine, mut events) = s1_engine::start(LoadOptions {
         path: s1_data::assets::REASONER.into(),

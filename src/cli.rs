@@ -12,6 +12,7 @@ use serde::Serialize;
 
 mod args;
 mod bench;
+mod budget;
 mod curate;
 mod explore;
 mod export;
@@ -19,6 +20,7 @@ mod given;
 mod grade;
 mod interrupt;
 mod plot;
+mod policies;
 mod prompt;
 mod run;
 mod runs;
@@ -79,6 +81,10 @@ enum Command {
     Plot(plot::PlotArgs),
     /// Accuracy against thinking tokens: a problem set at several budgets and waits.
     Sweep(Box<sweep::SweepArgs>),
+    /// Early exits on a run's thoughts: what each rule would have saved and cost at every threshold.
+    Policies(Box<policies::PoliciesArgs>),
+    /// Which thinking budget to use, from a run: knee, best value, and what is safe.
+    Budget(budget::BudgetArgs),
     /// List the runs in the database, or remove one.
     Runs(runs::RunsArgs),
     /// List the trainings, or tell one to pause, go on, stop.
@@ -153,6 +159,8 @@ pub fn main() -> ExitCode {
         Some(Command::Grade(args)) => grade::run(&args).map(done),
         Some(Command::Plot(args)) => plot::run(&args).map(done),
         Some(Command::Sweep(args)) => sweep::run(*args),
+        Some(Command::Policies(args)) => policies::run(&args),
+        Some(Command::Budget(args)) => budget::run(&args).map(done),
         Some(Command::Runs(args)) => runs::run(&args).map(done),
         Some(Command::Trainings(args)) => trainings::run(&args).map(done),
         Some(Command::Export(args)) => export::run(&args).map(done),

@@ -40,6 +40,8 @@ pub struct Config {
     pub theme: String,
     /// Whether the mouse places the cursor (off: the terminal selects text).
     pub mouse: bool,
+    /// Continuations that the what-if map draws at each place.
+    pub what_if: usize,
     /// What an hour of this machine costs, in dollars: for the cost of a training.
     pub price_per_hour: f64,
 }
@@ -53,6 +55,7 @@ impl Default for Config {
             request: Request::default(),
             theme: "default".into(),
             mouse: true,
+            what_if: 4,
             price_per_hour: 0.0,
         }
     }

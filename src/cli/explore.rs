@@ -69,6 +69,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
                 price: config.price_per_hour,
             },
+            continuations: config.what_if,
         },
         mouse: config.mouse,
         models: ModelFolders {

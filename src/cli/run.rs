@@ -112,6 +112,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         raw: args.raw,
         reference: args.reference,
         probe_every: None,
+        probe_text: String::new(),
         ..config.request
     };
     let (engine, mut events) = s1_engine::start(load)?;

@@ -17,7 +17,7 @@ use crate::config::Config;
 use s1_core::forcing::Policy;
 use s1_core::format;
 use s1_data::records;
-use s1_engine::{LoadOptions, catalog};
+use s1_engine::catalog;
 use s1_lab::problems::ProblemSet;
 use s1_lab::report::{PointStats, Report};
 use s1_lab::sweep::{self, Plan, Progress, SweepConfig};
@@ -163,7 +163,6 @@ fn plan(args: &SweepArgs) -> Result<Plan> {
 /// What a run was made with.
 fn restore(run: &Run, config: &mut Config, sweep: &mut SweepConfig) {
     let RunSettings {
-        model,
         problems,
         policy,
         sampling,
@@ -172,21 +171,7 @@ fn restore(run: &Run, config: &mut Config, sweep: &mut SweepConfig) {
     config.request.policy = policy;
     config.request.sampling = sampling;
     config.request.system = problems.prompt.system;
-    config.load = LoadOptions {
-        path: run.sources.model.clone().into(),
-        context: Some(model.context),
-        family: Some(model.card.family),
-        think_open: model.think_open,
-        think_end: model.think_end,
-        think_close: model.think_close,
-        template_args: config.load.template_args.clone(),
-        pre: config.load.pre.clone(),
-        strict: config.load.strict,
-        adapter: run.sources.adapter.clone().map(Into::into),
-        device: model.device.parse().unwrap_or(config.load.device),
-        lookup: config.load.lookup,
-        server: config.load.server.clone(),
-    };
+    config.load = sweep::model_of(run, &config.load);
     *sweep = SweepConfig {
         problems: Some(run.sources.problems.clone().into()),
         budgets: distinct(run.settings.points.iter().map(|p| p.budget)),
@@ -328,6 +313,17 @@ fn output(run: &Run) -> Value {
             "high": point.high,
             "avg_thinking_tokens": point.avg_thinking_tokens,
             "avg_answer_tokens": point.avg_answer_tokens,
+            "avg_looking_tokens": point.avg_looking_tokens,
+            "outcomes": {
+                "samples": point.outcomes.samples,
+                "answered": point.outcomes.answered,
+                "without_answer": point.outcomes.missing,
+                "cut_short": point.outcomes.cut_short,
+                "reasoned_on": point.outcomes.leaked,
+                "ended_twice": point.outcomes.second_end,
+                "not_looked_at": point.outcomes.unknown,
+            },
+            "accuracy_of_answered": point.outcomes.accuracy_of_answered(),
         })
     };
     json!({
@@ -344,13 +340,22 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
     let report = Report::of(run);
     writeln!(
         out,
-        "{:>8} {:>5} {:>5} {:>8} {:>9} {:>15} {:>9} {:>7} {:>7}",
-        "budget", "waits", "n", "correct", "accuracy", "95 %", "thinking", "answer", "forced"
+        "{:>8} {:>5} {:>5} {:>8} {:>9} {:>15} {:>9} {:>9} {:>7} {:>7}  answers",
+        "budget",
+        "waits",
+        "n",
+        "correct",
+        "accuracy",
+        "95 %",
+        "answered",
+        "thinking",
+        "answer",
+        "forced"
     )?;
     for point in &report.points {
         writeln!(
             out,
-            "{:>8} {:>5} {:>5} {:>8} {:>8.1}% {:>6.1}% – {:>4.1}% {:>9.1} {:>7.1} {:>7}",
+            "{:>8} {:>5} {:>5} {:>8} {:>8.1}% {:>6.1}% – {:>4.1}% {:>9} {:>9.1} {:>7.1} {:>7}  {}",
             point.spec.budget,
             point.spec.waits,
             point.n,
@@ -358,9 +363,29 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
             point.accuracy * 100.0,
             point.low * 100.0,
             point.high * 100.0,
+            point
+                .outcomes
+                .accuracy_of_answered()
+                .map_or("–".into(), |x| format!("{:.1}%", x * 100.0)),
             point.avg_thinking_tokens,
             point.avg_answer_tokens,
-            point.forced
+            point.forced,
+            match point.outcomes.is_clean() {
+                true => "all given".into(),
+                false => point.outcomes.words(),
+            }
+        )?;
+    }
+    if report.points.iter().any(|p| p.avg_looking_tokens > 0.0) {
+        let looking = report
+            .points
+            .iter()
+            .map(|p| format!("{} {:.1}", p.spec, p.avg_looking_tokens));
+        let looking: Vec<String> = looking.collect();
+        writeln!(
+            out,
+            "tokens that the early exit took to look, on average: {}",
+            looking.join(" · ")
         )?;
     }
     for line in report.metrics() {

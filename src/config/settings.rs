@@ -33,6 +33,9 @@ pub const EXPLORER: &[Param<Config>] = &[
     param!(Config.mouse, Switch)
         .named("Mouse", "BOOL")
         .help("Whether a click places the token cursor; otherwise the terminal selects text."),
+    param!(Config.what_if, Int, 0, 32)
+        .named("What-if samples", "N")
+        .help("Continuations that the what-if map draws at each sentence end."),
     param!(Config.price_per_hour, Float, 0.0, 1e6)
         .named("Price per hour", "DOLLARS")
         .help("What an hour of this machine costs in dollars, for the cost of a training.")

@@ -1,4 +1,5 @@
 use super::*;
+use s1_core::exit::Exit;
 use s1_core::forcing::{CutAt, Ending, OnLoop, Priming};
 use s1_engine::ServerOptions;
 use s1_model::device::DeviceChoice;
@@ -79,6 +80,8 @@ fn every_key_reaches_its_place() {
         theme = "light"
         mouse = false
         probe_every = 32
+        probe_text = "Answer:"
+        what_if = 8
         price_per_hour = 2.5
         [thinking]
         think = false
@@ -94,6 +97,9 @@ mask_close = true
         final_answer = "on"
         answer_max = 64
         on_loop = "answer"
+        exit = "deer:0.9"
+        exit_text = "So:"
+        nowait = true
         [sampling]
         temperature = 0.5
         top_k = 20
@@ -132,10 +138,12 @@ mask_close = true
             threads: Some(2),
             theme: "light".into(),
             mouse: false,
+            what_if: 8,
             price_per_hour: 2.5,
             request: Request {
                 system: "Be brief.".into(),
                 probe_every: Some(32),
+                probe_text: "Answer:".into(),
                 policy: Policy {
                     think: false,
                     max_thinking: Some(256),
@@ -150,6 +158,9 @@ mask_close = true
                     final_answer: Priming::On,
                     answer_max: 64,
                     on_loop: OnLoop::Answer,
+                    exit: Exit::Deer { above: 0.9 },
+                    exit_text: "So:".into(),
+                    nowait: true,
                 },
                 sampling: Sampling {
                     temperature: 0.5,

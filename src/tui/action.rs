@@ -119,6 +119,7 @@ actions! {
     Alternatives, "alternatives", Look, "alternatives", "Choose among the alternatives at the cursor";
     Probe, "probe", Look, "probe", "Ask what the model would answer if it were cut here";
     ProbeEvery, "probe_every", Look, "auto probe", "Probe by itself every few tokens, on and off";
+    WhatIf, "what_if", Look, "what if", "Map what a cut, a Wait or another draw at each sentence end would have answered";
     Heat, "heat", Look, "heat", "Colour the trace by entropy, by P(end), or not at all";
     ToggleSide, "toggle_side", Look, "side panel", "Show or hide the side panel";
     ShowPrompt, "show_prompt", Look, "prompt", "Read the whole prompt as the model was given it, special tokens written out";

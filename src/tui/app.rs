@@ -41,6 +41,7 @@ mod steer;
 mod tests;
 pub mod train;
 mod tune;
+mod what_if;
 
 #[cfg(test)]
 pub(crate) use tests::testing;
@@ -68,6 +69,8 @@ pub struct Options {
     pub model: Option<PathBuf>,
     /// What the form of a training depends on.
     pub place: train::form::FormDefaults,
+    /// Continuations that the what-if map draws at each place.
+    pub continuations: usize,
 }
 
 /// What the application wants of the world.
@@ -205,6 +208,9 @@ pub struct App {
     pub places: ExploreAreas,
     pub plots: plots::Plots,
     pub train: train::Train,
+    /// The what-if map that was made last.
+    what_if: Option<what_if::WhatIf>,
+    continuations: usize,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,
     /// The question waits for the model.
@@ -231,6 +237,7 @@ impl App {
         let question = QuestionBox::new(&options.request.question, options.history);
         let mut plots = plots::Plots::default();
         plots.plan = plots::sweep::small();
+        plots.price = plots::exits::USUAL_PRICE;
         App {
             request: Request {
                 question: String::new(),
@@ -259,6 +266,8 @@ impl App {
             places: ExploreAreas::default(),
             plots,
             train: train::Train::new(options.place),
+            what_if: None,
+            continuations: options.continuations,
             model_path: options.model,
             queued: false,
             quitting: false,

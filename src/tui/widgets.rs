@@ -22,3 +22,4 @@ pub mod reader;
 pub mod spark;
 pub mod table;
 pub mod trace;
+pub mod what_if;

@@ -120,6 +120,7 @@ fn request(max_thinking: usize) -> Request {
         sample: 0,
         reference: None,
         probe_every: None,
+        probe_text: String::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod common;
 mod curate;
 mod earlier_files;
 mod engine;
+mod exits;
 #[cfg(any(feature = "cuda", feature = "metal"))]
 mod gpu;
 mod hub;

@@ -92,6 +92,7 @@ fn request(policy: Policy, temperature: f32, seed: u64) -> Request {
         sample: 0,
         reference: None,
         probe_every: None,
+        probe_text: String::new(),
     }
 }
 

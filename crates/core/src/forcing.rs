@@ -22,25 +22,25 @@ mod begun;
 mod decision;
 mod ending;
 mod history;
+mod looks;
 mod pieces;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 pub use begun::Braces;
 pub use decision::{Edit, ForcingDecision, Next};
 pub use ending::{Ending, Lean, among_best, raise};
 pub use policy::{CutAt, OnLoop, POLICY, Policy, Priming};
+pub use texts::Texts;
 
 /// Follows one trace and decides what comes next. Cloning it copies a moment of a thought.
 #[derive(Clone, Debug)]
 pub struct Machine {
     policy: Policy,
     delimiters: Arc<Delimiters>,
-    /// The wait text as tokens.
-    wait: Vec<u32>,
-    /// The ending text as tokens.
-    message: Vec<u32>,
+    texts: Texts,
     /// Most thinking tokens the context has room for.
     room: usize,
     /// Whether the question asks for its answer in a box.
@@ -76,19 +76,15 @@ pub struct Machine {
     cut_at_sentence: Option<usize>,
     /// The message that the thought ends, if it stands there.
     told: Option<ending::Told>,
+    watch: looks::Watch,
 }
 
 impl Machine {
     /// A machine for an empty trace.
     ///
-    /// `wait` is `policy.wait_text` in tokens; `room` is the most thinking tokens that leave the
+    /// `texts` are those of the policy in tokens; `room` is the most thinking tokens that leave the
     /// context enough for the end-of-thinking delimiter and an answer.
-    pub fn new(
-        policy: Policy,
-        delimiters: Arc<Delimiters>,
-        wait: Vec<u32>,
-        room: usize,
-    ) -> Machine {
+    pub fn new(policy: Policy, delimiters: Arc<Delimiters>, texts: Texts, room: usize) -> Machine {
         Machine {
             phase: if policy.think {
                 Phase::Thinking
@@ -97,8 +93,7 @@ impl Machine {
             },
             policy,
             delimiters,
-            wait,
-            message: Vec::new(),
+            texts,
             room,
             boxed: false,
             len: 0,
@@ -117,12 +112,8 @@ impl Machine {
             cut: false,
             cut_at_sentence: None,
             told: None,
+            watch: looks::Watch::default(),
         }
-    }
-
-    /// The same with `policy.ending_text` in tokens.
-    pub fn message(self, message: Vec<u32>) -> Machine {
-        Machine { message, ..self }
     }
 
     /// The same for a question that asks for its answer in a box, or does not.
@@ -174,19 +165,21 @@ impl Machine {
         self.policy.max_thinking = max_thinking;
     }
 
-    /// Sets every rule but whether to think at all; `wait` and `message` are the wait text and the
-    /// ending text in tokens.
-    pub fn set_policy(&mut self, policy: Policy, wait: Vec<u32>, message: Vec<u32>) {
+    /// Sets every rule but whether to think at all, with its texts in tokens.
+    pub fn set_policy(&mut self, policy: Policy, texts: Texts) {
+        if self.policy.exit != policy.exit {
+            // What was seen for another rule says nothing about this one.
+            self.watch.forget();
+        }
         let think = self.policy.think;
         self.policy = Policy { think, ..policy };
-        self.wait = wait;
-        self.message = message;
+        self.texts = texts;
     }
 
     /// Sets the wait text and its tokens.
     pub fn set_wait(&mut self, text: String, ids: Vec<u32>) {
         self.policy.wait_text = text;
-        self.wait = ids;
+        self.texts.wait = ids;
     }
 
     /// The thinking is cut off before the next token.
@@ -208,10 +201,10 @@ impl Machine {
             self.pending_waits += 1;
             return Ok(None);
         }
-        if self.wait.is_empty() && self.phase == Phase::Thinking {
+        if self.texts.wait.is_empty() && self.phase == Phase::Thinking {
             return Err("the wait text is empty: there is nothing to write here".into());
         }
-        let edit = self.insert(self.wait.clone(), Origin::Forced, Reason::UserWait)?;
+        let edit = self.insert(self.texts.wait.clone(), Origin::Forced, Reason::UserWait)?;
         Ok(Some(edit))
     }
 
@@ -253,6 +246,7 @@ impl Machine {
         match self.phase {
             Phase::Answer => self.next_of_answer(),
             Phase::Thinking => match (self.reason_to_cut(), self.message_due()) {
+                (Some(Reason::Exit), _) if let Some(back) = self.way_back() => Next::Edit(back),
                 (Some(reason), _) => Next::Edit(self.end(reason)),
                 (None, Some(message)) => Next::Edit(message),
                 (None, None) => {
@@ -262,6 +256,7 @@ impl Machine {
                     if !self.end_counts() {
                         mask.extend(d.ends());
                     }
+                    mask.extend(&self.texts.banned);
                     Next::Sample { mask }
                 }
             },
@@ -338,6 +333,8 @@ impl Machine {
             Some(Reason::Budget)
         } else if self.loop_ends_it() {
             Some(Reason::Loop)
+        } else if self.watch.is_over() {
+            Some(Reason::Exit)
         } else {
             None
         }
@@ -439,7 +436,7 @@ impl Machine {
         }
         // A text has at most as many tokens as bytes.
         let kept = self.thinking - drop + keep.len();
-        if kept + self.wait.len() >= self.budget() {
+        if kept + self.texts.wait.len() >= self.budget() {
             return None;
         }
         let at = self.len - drop;
@@ -448,7 +445,7 @@ impl Machine {
         } else {
             self.waits.push(at);
         }
-        if self.wait.is_empty() {
+        if self.texts.wait.is_empty() {
             // Nothing will be pushed that would tell of this wait.
             self.after_wait = Some(at);
             self.ignored = Some(match users {
@@ -459,7 +456,7 @@ impl Machine {
         Some(Edit {
             drop,
             keep: keep.to_string(),
-            ids: self.wait.clone(),
+            ids: self.texts.wait.clone(),
             origin: Origin::Forced,
             phase: Phase::Thinking,
             reason: if users {

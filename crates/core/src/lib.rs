@@ -9,6 +9,7 @@
 //! its public evaluation code.
 
 pub mod delimiters;
+pub mod exit;
 pub mod family;
 pub mod forcing;
 pub mod format;

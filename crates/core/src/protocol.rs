@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::exit::{Look, Sight};
 use crate::forcing::Policy;
 use crate::loops::Loop;
 use crate::param;
@@ -36,6 +37,9 @@ pub struct Request {
     pub reference: Option<String>,
     /// Probe the forced answer every this many thinking tokens.
     pub probe_every: Option<usize>,
+    /// What a probe writes into the thought; empty to end it as a cut does.
+    #[serde(default)]
+    pub probe_text: String,
 }
 
 impl Request {
@@ -63,6 +67,9 @@ pub const REQUEST: &[Param<Request>] = &[
         )
         .none("off")
         .unit("tokens"),
+    param!(Request.probe_text, AnyText)
+        .named("Probe text", "TEXT")
+        .help("What a probe writes into the thought to ask for the answer; empty ends the thought as a cut does."),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +169,8 @@ pub enum Command {
     Probe(LaneId, Option<usize>),
     /// Probes every this many thinking tokens from here on.
     ProbeEvery(LaneId, Option<usize>),
+    /// Looks at what is written of a lane, in the order of the text.
+    Look(LaneId, Vec<Look>),
     /// Forgets the lanes of a range: each caller takes its ids from a separate range.
     Forget(Range<LaneId>),
     /// Ends the engine.
@@ -268,6 +277,10 @@ pub enum Event {
     Budget(LaneId, usize),
     /// A probe came back.
     Probe(LaneId, Probe),
+    /// The rule for early exits has looked at a thought.
+    Sight(LaneId, Sight),
+    /// What was asked for with [`Command::Look`] was seen: as many as were asked for, in their order.
+    Looked(LaneId, Vec<Sight>),
     /// A repeating loop was found.
     Loop(LaneId, Loop),
     /// Speed so far.
@@ -300,6 +313,8 @@ impl Event {
             | Event::PendingWaits(lane, _)
             | Event::Budget(lane, _)
             | Event::Probe(lane, _)
+            | Event::Sight(lane, _)
+            | Event::Looked(lane, _)
             | Event::Loop(lane, _)
             | Event::Speed(lane, _)
             | Event::Context(lane, _)

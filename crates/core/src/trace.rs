@@ -54,6 +54,8 @@ pub enum Reason {
     SentenceCut,
     /// End of thinking: a repeating loop was cut off.
     Loop,
+    /// End of thinking: a rule for early exits said so.
+    Exit,
     /// The beginning of the answer, written after a forced end so that an answer follows and no
     /// more reasoning.
     FinalAnswer,
@@ -85,6 +87,7 @@ impl Reason {
                 | Reason::Cut
                 | Reason::SentenceCut
                 | Reason::Loop
+                | Reason::Exit
         )
     }
 

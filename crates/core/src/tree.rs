@@ -30,6 +30,12 @@ pub struct Probe {
     pub text: String,
     /// Whether it equals the reference, where one was given.
     pub correct: Option<bool>,
+    /// Mean probability of its tokens, 0 to 1; the first is left out.
+    #[serde(default)]
+    pub confidence: Option<f32>,
+    /// Entropy of its first token, in nats.
+    #[serde(default)]
+    pub entropy: Option<f32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

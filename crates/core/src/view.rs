@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::exit::Sight;
 use crate::loops::Loop;
 use crate::protocol::{Event, LaneId, LaneState, Speed};
 use crate::trace::{StopReason, Trace};
@@ -17,6 +18,10 @@ pub struct LaneView {
     pub tokens: Trace,
     /// Probes along it, in the order of the text, one per place.
     pub probes: Vec<Probe>,
+    /// What the rule for early exits saw, in the order of the text.
+    pub sights: Vec<Sight>,
+    /// Tokens that went through the model for that.
+    pub looking: usize,
     /// Why it ended, once it has.
     pub stop: Option<StopReason>,
     /// What the engine is doing with it; `None` while the engine does not know it.
@@ -67,9 +72,17 @@ impl LaneView {
                 }
                 let kept = self.tokens.len().saturating_sub(delta.drop);
                 self.probes.retain(|p| p.at <= kept);
+                let seen = self.sights.partition_point(|s| s.at <= kept);
+                self.sights.truncate(seen);
                 return Change::Text(self.tokens.apply(delta));
             }
             Event::Probe(_, probe) => return self.put(probe),
+            Event::Sight(_, sight) => {
+                self.looking += sight.tokens;
+                let at = self.sights.partition_point(|s| s.at < sight.at);
+                self.sights.truncate(at);
+                self.sights.push(sight.clone());
+            }
             Event::State(_, state) => {
                 self.state = Some(*state);
                 if *state != LaneState::Prefill {
@@ -101,6 +114,7 @@ impl LaneView {
             | Event::Failed(_)
             | Event::Finished { .. }
             | Event::Computed(_)
+            | Event::Looked(..)
             | Event::Notice(..) => return Change::None,
         }
         Change::Figures
@@ -126,6 +140,7 @@ impl LaneView {
             prompt: self.prompt.clone(),
             tokens: self.tokens[..at].to_vec().into(),
             probes: self.probes.iter().filter(|p| p.at <= at).cloned().collect(),
+            sights: self.sights.iter().filter(|s| s.at <= at).cloned().collect(),
             budget: self.budget,
             speed: self.speed,
             ..LaneView::default()
@@ -198,6 +213,8 @@ mod tests {
             answer: Some(answer.into()),
             text: answer.into(),
             correct: None,
+            confidence: None,
+            entropy: None,
         };
         Event::Probe(0, probe)
     }

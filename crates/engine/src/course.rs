@@ -11,7 +11,8 @@ use anyhow::{Result, bail};
 
 use crate::group::Member;
 use s1_core::delimiters::Delimiters;
-use s1_core::forcing::Machine;
+use s1_core::exit::{Look, Sight};
+use s1_core::forcing::{Machine, Texts};
 use s1_core::protocol::{LaneId, LaneState, Request, Speed, Until};
 use s1_core::sentence::ends_sentence;
 use s1_core::trace::{Delta, Phase, Token, Trace};
@@ -43,7 +44,30 @@ pub(crate) struct Course {
     pub probed_at: usize,
     /// A probe the user asked for: at this many tokens.
     pub probe_wanted: Option<usize>,
+    pub asked: Asked,
     pub clock: Clock,
+}
+
+/// Looks that somebody asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    pub looks: Vec<Look>,
+    /// What was seen so far, in their order.
+    pub sights: Vec<Sight>,
+}
+
+impl Asked {
+    /// The next of them.
+    pub fn next(&self) -> Option<&Look> {
+        self.looks.get(self.sights.len())
+    }
+
+    /// Takes one in; once it was the last, all of them.
+    pub fn see(&mut self, sight: Sight) -> Option<Vec<Sight>> {
+        self.sights.push(sight);
+        let all = self.next().is_none();
+        all.then(|| std::mem::take(self).sights)
+    }
 }
 
 /// Times of one course.
@@ -88,8 +112,7 @@ impl Clock {
     }
 }
 
-/// A lane with nothing written yet, of a prompt of so many tokens; `texts` are its wait
-/// text and its ending text in tokens.
+/// A lane with nothing written yet, of a prompt of so many tokens; `texts` are those of its policy.
 ///
 /// # Errors
 /// Where the prompt leaves the context no room to think and answer.
@@ -99,7 +122,7 @@ pub(crate) fn member(
     prompt: usize,
     context: usize,
     delimiters: &Arc<Delimiters>,
-    (wait, message): (Vec<u32>, Vec<u32>),
+    texts: Texts,
 ) -> Result<Member> {
     let reserve = request.policy.answer_max.min(ANSWER_RESERVE);
     let close = delimiters.longest_close();
@@ -108,9 +131,8 @@ pub(crate) fn member(
             "the prompt has {prompt} tokens and the context holds {context}, which leaves no room to think and answer; shorten the question or raise --context"
         );
     };
-    let machine = Machine::new(request.policy.clone(), delimiters.clone(), wait, room)
-        .boxed(request.asks_for_box())
-        .message(message);
+    let machine = Machine::new(request.policy.clone(), delimiters.clone(), texts, room)
+        .boxed(request.asks_for_box());
     Ok(Member {
         id,
         request,
@@ -132,6 +154,7 @@ impl Course {
             text: StreamDecoder::new(),
             probed_at: 0,
             probe_wanted: None,
+            asked: Asked::default(),
             clock: Clock::new(),
         }
     }
@@ -157,6 +180,31 @@ impl Course {
     /// The rules of its first member. Members agree in everything that was written.
     pub fn machine(&self) -> &Machine {
         &self.members[0].machine
+    }
+
+    /// Where it is to be looked at before anything is chosen, and for which member.
+    pub fn look(&self) -> Option<(Look, usize)> {
+        let mut members = self.members.iter().enumerate();
+        members.find_map(|(i, member)| Some((member.machine.look()?, i)))
+    }
+
+    /// Takes in what was seen for a member, for all who would have seen the same; returns whose
+    /// lanes they are.
+    pub fn see(&mut self, (look, member): (&Look, usize), sight: &Sight) -> Vec<LaneId> {
+        let of = |member: &Member| {
+            let policy = member.machine.policy();
+            let drawn = (member.request.sampling.seed, member.request.sample);
+            (policy.ending, policy.final_answer, drawn)
+        };
+        let same = of(&self.members[member]);
+        let members = self.members.iter_mut();
+        let members = members.filter(|m| of(m) == same && m.machine.look().as_ref() == Some(look));
+        members
+            .map(|member| {
+                member.machine.see(sight.clone());
+                member.id
+            })
+            .collect()
     }
 
     /// The ids of all members.

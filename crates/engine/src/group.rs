@@ -207,7 +207,7 @@ mod tests {
         };
         let qwen3 = Families::bundled().get("qwen3").unwrap();
         let delimiters = Delimiters::resolve(Spec::of(qwen3), &Letters).unwrap();
-        let wait = Letters.encode("Wait");
+        let wait = Letters.encode("Wait").into();
         let sampling = Sampling {
             seed,
             ..Sampling::default()
@@ -224,6 +224,7 @@ mod tests {
                 sample: 0,
                 reference: None,
                 probe_every: None,
+                probe_text: String::new(),
             },
         }
     }

@@ -57,6 +57,7 @@ pub(crate) trait Lanes {
             | Command::Policy(id, _)
             | Command::Sampling(id, ..)
             | Command::Probe(id, _)
+            | Command::Look(id, _)
             | Command::ProbeEvery(id, _) => self.reach(id, true, command),
             Command::Run(id, _)
             | Command::Step(id, _)

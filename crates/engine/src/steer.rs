@@ -5,10 +5,10 @@
 
 use anyhow::Result;
 
-use crate::course::Course;
+use crate::course::{Asked, Course};
 use crate::group::Member;
 use crate::outlet::{Disconnected, Outlet};
-use s1_core::forcing::{Edit, ForcingDecision};
+use s1_core::forcing::{Edit, ForcingDecision, Texts};
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Until};
 use s1_core::trace::{Origin, Phase, Reason, StopReason};
 
@@ -72,12 +72,10 @@ impl<S: Steered> Steering<'_, S> {
                 self.tell_budget()
             }
             Command::Policy(_, policy) => {
-                let wait = self.steered.encode(&policy.wait_text);
-                let message = self.steered.encode(&policy.ending_text);
-                match wait.and_then(|wait| Ok((wait, message?))) {
-                    Ok((wait, message)) => {
+                match Texts::of(&policy, |text| self.steered.encode(text)) {
+                    Ok(texts) => {
                         let member = self.member();
-                        member.machine.set_policy(policy, wait, message);
+                        member.machine.set_policy(policy, texts);
                         member.request.policy = member.machine.policy().clone();
                         self.tell_budget()
                     }
@@ -93,6 +91,14 @@ impl<S: Steered> Steering<'_, S> {
             Command::Probe(_, at) => {
                 let course = self.steered.course_mut();
                 course.probe_wanted = Some(at.unwrap_or(course.tokens.len()));
+                Ok(())
+            }
+            Command::Look(_, looks) => {
+                let course = self.steered.course_mut();
+                course.asked = Asked {
+                    looks,
+                    sights: Vec::new(),
+                };
                 Ok(())
             }
             Command::ProbeEvery(_, every) => {

@@ -3,6 +3,7 @@
 //!
 //! Not here: how they are drawn.
 
+use crate::outcome::Outcomes;
 use crate::stats::{self, Histogram};
 use crate::votes::{Ballots, Votes};
 use s1_store::run::{Budget, PointSpec, Row, Run, RunSettings, Sample};
@@ -47,10 +48,16 @@ pub struct PointStats {
     pub thinking: Histogram,
     /// Samples whose thinking was cut off.
     pub forced: usize,
+    /// What became of the answers.
+    pub outcomes: Outcomes,
+    /// Mean tokens that went through the model to look at the thoughts.
+    pub avg_looking_tokens: f64,
     /// Samples whose thinking keeps to the budget.
     within: usize,
     /// Tokens of all answers together.
     answers: usize,
+    /// Tokens of all looks together.
+    looking: usize,
 }
 
 impl PointStats {
@@ -67,8 +74,11 @@ impl PointStats {
             avg_answer_tokens: 0.0,
             thinking: Histogram::default(),
             forced: 0,
+            outcomes: Outcomes::default(),
+            avg_looking_tokens: 0.0,
             within: 0,
             answers: 0,
+            looking: 0,
         }
     }
 
@@ -81,16 +91,20 @@ impl PointStats {
             self.forced += usize::from(sample.forced);
             self.within += usize::from(sample.thinking <= bound);
             self.answers += sample.answer_tokens;
+            self.looking += sample.looking;
+            self.outcomes.push(sample);
         }
         self.accuracy = self.correct as f64 / self.n.max(1) as f64;
         (self.low, self.high) = stats::wilson(self.correct, self.n);
         self.avg_thinking_tokens = self.thinking.mean();
-        self.avg_answer_tokens = self.answers as f64 / self.thinking.len().max(1) as f64;
+        let mean = |sum: usize| sum as f64 / self.thinking.len().max(1) as f64;
+        self.avg_answer_tokens = mean(self.answers);
+        self.avg_looking_tokens = mean(self.looking);
     }
 
-    /// Mean of all tokens that a sample has, thought and answer.
+    /// Mean of all tokens that a sample took: thought, answer, and what looked at the thought.
     pub fn avg_tokens(&self) -> f64 {
-        self.avg_thinking_tokens + self.avg_answer_tokens
+        self.avg_thinking_tokens + self.avg_answer_tokens + self.avg_looking_tokens
     }
 }
 
@@ -365,6 +379,9 @@ pub(super) mod tests {
             answer: Some(if right { "7" } else { "8" }.into()),
             correct: Some(right),
             stop: StopReason::EndOfTurn,
+            leaked: Some(false),
+            second_end: Some(false),
+            looking: 0,
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`Command::StartRow`]: s1_core::protocol::Command::StartRow
 
 use crate::answer::FinalAnswer;
+use crate::outcome::Outcome;
 use crate::problems::Problem;
 use s1_core::protocol::{LaneId, Request};
 use s1_core::trace::{Alternatives, POLICY_WAITS, Reason, Token, thinking_tokens, wait_positions};
@@ -34,6 +35,7 @@ pub fn requests(
                 sample: sample as u64,
                 reference: None,
                 probe_every: None,
+                probe_text: String::new(),
             };
             (first + i, request)
         })
@@ -55,6 +57,7 @@ pub struct TraceResult {
     pub waits_used: usize,
     /// Whether the thinking was cut off.
     pub forced: bool,
+    pub outcome: Outcome,
     pub answer: FinalAnswer,
 }
 
@@ -67,13 +70,16 @@ impl TraceResult {
             Reason::Cut,
             Reason::SentenceCut,
             Reason::Loop,
+            Reason::Exit,
         ];
         let is_cut = |token: &Token| token.reason.is_some_and(|r| cut.contains(&r));
+        let forced = tokens.iter().any(is_cut);
         TraceResult {
             thinking,
             answer_tokens: tokens.len() - thinking,
             waits_used: wait_positions(tokens, POLICY_WAITS).len(),
-            forced: tokens.iter().any(is_cut),
+            forced,
+            outcome: Outcome::of(tokens, forced),
             answer: FinalAnswer::of(tokens, reference),
         }
     }
@@ -123,6 +129,9 @@ pub fn finish(
             answer: found.answer.text,
             correct: found.answer.correct,
             stop,
+            leaked: Some(found.outcome.leaked),
+            second_end: Some(found.outcome.second_end),
+            looking: lane.looking,
         });
     }
     let floor = match distinct.is_empty() {

@@ -147,6 +147,22 @@ pub enum Progress {
     Notice(String),
 }
 
+/// The model that made a run, used as it was; the rest as here.
+pub fn model_of(run: &Run, here: &LoadOptions) -> LoadOptions {
+    let model = run.settings.model.clone();
+    LoadOptions {
+        path: run.sources.model.clone().into(),
+        context: Some(model.context),
+        family: Some(model.card.family),
+        think_open: model.think_open,
+        think_end: model.think_end,
+        think_close: model.think_close,
+        adapter: run.sources.adapter.clone().map(Into::into),
+        device: model.device.parse().unwrap_or(here.device),
+        ..here.clone()
+    }
+}
+
 /// Runs a sweep. Returns whether it is complete; it is not if it was cancelled.
 ///
 /// # Errors

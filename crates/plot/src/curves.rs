@@ -212,7 +212,10 @@ fn measured(point: &PointStats, counted: Counted) -> DataPoint {
         y: point.accuracy,
         interval: Some((point.low, point.high)),
         name: name(point),
-        detail: format!("{}/{}", point.correct, point.n),
+        detail: match point.outcomes.is_clean() {
+            true => format!("{}/{}", point.correct, point.n),
+            false => format!("{}/{}, {}", point.correct, point.n, point.outcomes.words()),
+        },
         beside: Some(point.avg_answer_tokens),
     }
 }

@@ -157,6 +157,9 @@ pub fn run(name: &str, problems: usize, needs: usize, samples: usize) -> Run {
                     answer: Some(if right { "7" } else { "8" }.into()),
                     correct: Some(right),
                     stop: StopReason::EndOfTurn,
+                    leaked: Some(false),
+                    second_end: Some(false),
+                    looking: 0,
                 });
             }
         }

@@ -16,6 +16,7 @@ pub mod csv;
 pub mod curves;
 #[cfg(feature = "png")]
 pub mod png;
+pub mod policies;
 pub mod sample;
 pub mod scale;
 pub mod svg;

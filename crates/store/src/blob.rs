@@ -13,7 +13,7 @@ use s1_core::trace::{Alternatives, Origin, Phase, Reason, Token};
 const VERSION: u8 = 1;
 
 /// Every reason with its code in the file; a code is never used for another reason.
-const REASONS: [(Reason, u8); 16] = [
+const REASONS: [(Reason, u8); 17] = [
     (Reason::Wait, 1),
     (Reason::UserWait, 2),
     (Reason::NaturalEnd, 3),
@@ -30,6 +30,7 @@ const REASONS: [(Reason, u8); 16] = [
     (Reason::FinalAnswer, 14),
     (Reason::Message, 15),
     (Reason::UserMessage, 16),
+    (Reason::Exit, 17),
 ];
 
 pub(super) fn ids(ids: &[u32]) -> Vec<u8> {

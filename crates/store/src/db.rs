@@ -23,6 +23,7 @@ use s1_core::tree::Tree;
 
 mod files;
 mod open_rows;
+mod sights;
 mod trainings;
 
 /// Name of the database in the data folder.
@@ -444,7 +445,7 @@ fn read_rows(
     )?;
     let mut samples = db.prepare(
         "SELECT point, sample, trace, thinking, answer_tokens, waits_used, forced, answer, correct,
-                stop
+                stop, leaked, second_end, looking
          FROM samples WHERE run = ? AND problem = ? ORDER BY point, sample",
     )?;
     let mut found = query.query([run])?;
@@ -487,6 +488,9 @@ fn sample(r: &rusqlite::Row, points: usize) -> Result<Sample> {
         answer: r.get(7)?,
         correct: r.get(8)?,
         stop: serde_json::from_value(r.get::<_, String>(9)?.into())?,
+        leaked: r.get(10)?,
+        second_end: r.get(11)?,
+        looking: r.get(12)?,
     })
 }
 
@@ -521,8 +525,9 @@ fn write_samples(db: &Connection, run: i64, row: &Row, traces: &[Vec<Token>]) ->
         s.trace = *trace.context("a sample has no trace")?;
         db.execute(
             "INSERT INTO samples (run, problem, point, sample, trace, thinking, answer_tokens,
-                                  waits_used, forced, answer, correct, stop)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  waits_used, forced, answer, correct, stop, leaked,
+                                  second_end, looking)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 run,
                 row.problem,
@@ -535,7 +540,10 @@ fn write_samples(db: &Connection, run: i64, row: &Row, traces: &[Vec<Token>]) ->
                 s.forced,
                 s.answer,
                 s.correct,
-                s.stop.name()
+                s.stop.name(),
+                s.leaked,
+                s.second_end,
+                s.looking
             ],
         )?;
     }

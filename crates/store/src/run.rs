@@ -335,6 +335,16 @@ pub struct Sample {
     /// Whether it equals the reference; `None` without a reference.
     pub correct: Option<bool>,
     pub stop: StopReason,
+    /// Whether the reasoning went on inside the answer after a forced end; `None` where that was not
+    /// looked at.
+    #[serde(default)]
+    pub leaked: Option<bool>,
+    /// Whether the thinking was ended a second time, inside the answer.
+    #[serde(default)]
+    pub second_end: Option<bool>,
+    /// Tokens that went through the model for its early exit to look at the thought.
+    #[serde(default)]
+    pub looking: usize,
 }
 
 /// A row to be written.

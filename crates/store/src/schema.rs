@@ -138,6 +138,19 @@ const STEPS: &[&str] = &[
         FOREIGN KEY (run, problem) REFERENCES open_rows(run, problem) ON DELETE CASCADE
     );
 ",
+    // What a cut did to the answer, and what early exits saw. Of samples stored before, the former is
+    // not known.
+    "
+    ALTER TABLE samples ADD COLUMN leaked INTEGER;                -- NULL: not known
+    ALTER TABLE samples ADD COLUMN second_end INTEGER;            -- NULL: not known
+    ALTER TABLE samples ADD COLUMN looking INTEGER NOT NULL DEFAULT 0; -- tokens
+    CREATE TABLE sights (
+        trace   INTEGER NOT NULL REFERENCES traces(id) ON DELETE CASCADE,
+        measure TEXT NOT NULL,                -- what was measured, and where
+        sights  TEXT NOT NULL,                -- JSON: [core::exit::Sight]
+        PRIMARY KEY (trace, measure)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// The version this program writes.

@@ -105,6 +105,8 @@ impl App {
         self.next_lane += LANES;
         self.sessions += 1;
         self.live = Some(live);
+        // What it was of is gone, and so are its lanes.
+        self.what_if = None;
         self.overlay = None;
         self.notice = None;
         self.saving = None;

@@ -4,6 +4,7 @@ use super::{App, Model};
 use crate::tui::sanitize::clean_line;
 use s1_core::loops::Loop;
 use s1_core::protocol::{Event, LaneState};
+use s1_core::trace::Reason;
 use s1_core::view::Change;
 
 impl App {
@@ -33,6 +34,7 @@ impl App {
                 self.model = Model::Failed(sentence);
             }
             event if self.compare_event(&event) => {}
+            event if self.what_if_event(&event) => {}
             Event::Notice(lane, sentence) => {
                 if self.live.as_ref().is_some_and(|l| lane >= l.base) {
                     self.refuse(clean_line(&sentence).into_owned());
@@ -58,6 +60,21 @@ impl App {
             (Change::State(LaneState::Paused | LaneState::Stopped(_)), _) => {
                 self.keep();
             }
+            (Change::Text(_), Event::Tokens(_, delta)) if shown => {
+                let exit = live.request.policy.exit;
+                let left = delta
+                    .tokens
+                    .first()
+                    .is_some_and(|t| t.reason == Some(Reason::Exit));
+                if left && let Some(live) = self.live.as_ref() {
+                    let why = exit.why(&live.lane().sights);
+                    self.tell(format!(
+                        "Early exit, {}: {}.",
+                        exit.name(),
+                        clean_line(&why)
+                    ));
+                }
+            }
             _ => {}
         }
     }
@@ -66,6 +83,7 @@ impl App {
     pub fn on_model_change(&mut self, loading: bool) {
         self.keep_now();
         self.compare_lost("another model was loaded; r asks again");
+        self.what_if = None;
         if let Some(live) = self.live.as_mut() {
             live.forget_lanes();
         }

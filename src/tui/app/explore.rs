@@ -26,6 +26,7 @@ impl App {
             A::Alternatives => self.open_alternatives(),
             A::Probe => self.probe(),
             A::ProbeEvery => self.toggle_probes(),
+            A::WhatIf => self.open_what_if(),
             A::Heat => self.heat = self.heat.next(),
             A::ToggleSide => self.side = !self.side,
             A::ShowPrompt => self.show_prompt(),
@@ -107,6 +108,7 @@ impl App {
                 A::Branch,
                 A::Rewind,
                 A::Probe,
+                A::WhatIf,
             ];
         }
         vec![
@@ -117,6 +119,7 @@ impl App {
             A::Rewind,
             A::Inject,
             A::Probe,
+            A::WhatIf,
             A::Heat,
             A::BranchTree,
             A::EditQuestion,

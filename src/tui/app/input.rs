@@ -26,6 +26,7 @@ impl App {
             if overlay.key(key, self) && self.overlay.is_none() {
                 self.overlay = Some(overlay);
             }
+            self.follow_what_if();
             return;
         }
         let context = self.context();

@@ -32,8 +32,16 @@ pub trait Job: fmt::Debug + PartialEq + Send + 'static {
     fn run(self, context: &JobContext, tell: Tell) -> Result<Self::Output>;
 }
 
-/// Tells how far a job is; so far only sweeps do.
-pub type Tell<'a> = &'a mut dyn FnMut(Progress);
+/// How far a job is.
+#[derive(Debug)]
+pub enum Told {
+    Sweep(Progress),
+    /// Looking at thoughts, in words.
+    Looked(String),
+}
+
+/// Tells how far a job is.
+pub type Tell<'a> = &'a mut dyn FnMut(Told);
 
 #[derive(Clone, Debug)]
 pub struct JobContext {
@@ -126,8 +134,11 @@ impl<J: Job> ErasedJob for Wanted<J> {
     fn run(self: Box<Self>, context: &JobContext, tell: &mut dyn FnMut(Completion)) {
         let Wanted { job, done } = *self;
         let work = || {
-            job.run(context, &mut |progress| {
-                tell(Box::new(move |app| app.on_sweep(progress)));
+            job.run(context, &mut |told| {
+                tell(Box::new(move |app| match told {
+                    Told::Sweep(progress) => app.on_sweep(progress),
+                    Told::Looked(words) => app.on_looked(words),
+                }));
             })
         };
         // Nothing that it has changed is used again.

@@ -140,7 +140,7 @@ impl App {
     }
 
     /// The component over the screen, if it is of this type.
-    pub(super) fn component<C: Modal + 'static>(&mut self) -> Option<&mut C> {
+    pub(in crate::tui) fn component<C: Modal + 'static>(&mut self) -> Option<&mut C> {
         self.overlay.as_mut()?.component().downcast_mut()
     }
 }

@@ -4,12 +4,14 @@
 //! finished later changes the figures by what it adds. Not here: drawing (`screens::plots`) and the
 //! database (the event loop reads it).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use strum::VariantArray;
 
 mod act;
+pub mod exits;
 pub mod pair;
 pub mod sweep;
 
@@ -17,6 +19,7 @@ use crate::tui::action::Action;
 use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{neighbour, step_row};
+use s1_lab::advice::{self, Way};
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
 use s1_lab::sweep::SweepConfig;
@@ -41,6 +44,12 @@ pub enum PlotPane {
     Waits,
     /// Every point against one, problem by problem.
     Pairs,
+    /// What became of the answers.
+    Answers,
+    /// Early exits on the natural thoughts.
+    Exits,
+    /// Which budget to use.
+    Budget,
     /// The runs in the database.
     Runs,
 }
@@ -50,11 +59,14 @@ impl PlotPane {
     pub const ALL: &'static [PlotPane] = PlotPane::VARIANTS;
 
     /// Those that share one place.
-    pub const DETAILS: [PlotPane; 4] = [
+    pub const DETAILS: [PlotPane; 7] = [
         PlotPane::Items,
         PlotPane::Lengths,
         PlotPane::Waits,
         PlotPane::Pairs,
+        PlotPane::Answers,
+        PlotPane::Exits,
+        PlotPane::Budget,
     ];
 }
 
@@ -67,6 +79,8 @@ pub struct Shown {
     pub id_width: usize,
     /// The problems by their id.
     problems: HashMap<String, usize>,
+    /// Its budgets as ways to choose among, once somebody has asked for them.
+    ways: OnceCell<Vec<Way>>,
 }
 
 impl Shown {
@@ -78,6 +92,7 @@ impl Shown {
             problems: run.rows.iter().map(id).collect(),
             run: Arc::new(run),
             report,
+            ways: OnceCell::new(),
         }
     }
 
@@ -86,11 +101,21 @@ impl Shown {
         // Nobody else holds the run but a trace that is just being read out of it.
         let new = Arc::make_mut(&mut self.run).insert(row.clone());
         if new {
+            self.ways.take();
             self.report.push(row);
             self.id_width = self.id_width.max(width(&row.id));
             self.problems.insert(row.id.clone(), row.problem);
         }
         new
+    }
+
+    /// Its budgets, cheapest first.
+    pub fn ways(&self) -> &[Way] {
+        self.ways.get_or_init(|| {
+            let mut ways = advice::budgets(&self.run);
+            ways.retain(|way| !way.right.is_empty());
+            ways
+        })
     }
 
     /// Where the problem with this id is among the rows.
@@ -161,6 +186,10 @@ pub struct Plots {
     pub anchor: Option<CurveSource>,
     pub pairs: Vec<PointPair>,
     pub pair: usize,
+    /// Early exits, of the run they were asked for last.
+    pub exits: Option<exits::Exits>,
+    /// What tokens cost, as an index into [`exits::PRICES`].
+    pub price: usize,
     /// The sweep that is under way.
     pub sweep: Option<sweep::SweepState>,
     /// What the next one is started with.
@@ -349,6 +378,11 @@ impl Plots {
     pub fn chart(&self, pane: PlotPane) -> &Chart {
         match pane {
             PlotPane::Lengths => &self.lengths,
+            PlotPane::Exits => self
+                .exits
+                .as_ref()
+                .and_then(|e| e.chart.as_ref())
+                .unwrap_or(&self.accuracy),
             _ => &self.accuracy,
         }
     }
@@ -357,6 +391,11 @@ impl Plots {
     fn chart_mut(&mut self) -> &mut Chart {
         match self.pane {
             PlotPane::Lengths => &mut self.lengths,
+            PlotPane::Exits => self
+                .exits
+                .as_mut()
+                .and_then(|e| e.chart.as_mut())
+                .unwrap_or(&mut self.accuracy),
             _ => &mut self.accuracy,
         }
     }
@@ -364,7 +403,10 @@ impl Plots {
     /// Moves in the panel that has the keys.
     fn go(&mut self, action: Action) {
         use Action as A;
-        if matches!(self.pane, PlotPane::Curve | PlotPane::Lengths) {
+        if matches!(
+            self.pane,
+            PlotPane::Curve | PlotPane::Lengths | PlotPane::Exits
+        ) {
             let Chart { curves, view } = self.chart_mut();
             let figure = &curves.figure;
             match action {
@@ -387,7 +429,12 @@ impl Plots {
             PlotPane::Items => &mut self.cell.0,
             PlotPane::Pairs => &mut self.pair,
             PlotPane::Runs => &mut self.row,
-            PlotPane::Curve | PlotPane::Lengths | PlotPane::Waits => return,
+            PlotPane::Curve
+            | PlotPane::Lengths
+            | PlotPane::Waits
+            | PlotPane::Answers
+            | PlotPane::Exits
+            | PlotPane::Budget => return,
         };
         *row = step_row(action, *row, usize::MAX).unwrap_or(*row);
         self.clamp();

@@ -10,6 +10,7 @@ mod branches;
 mod sessions;
 mod steer;
 pub(crate) mod testing;
+mod what_if;
 mod wild;
 
 use testing::*;
@@ -35,6 +36,7 @@ fn sent(app: &mut App) -> Vec<Command> {
             | Command::Policy(lane, _)
             | Command::Sampling(lane, ..)
             | Command::Probe(lane, _)
+            | Command::Look(lane, _)
             | Command::ProbeEvery(lane, _) => *lane -= base,
             Command::StartTogether(_)
             | Command::StartRow(_)
@@ -178,7 +180,7 @@ fn settings_act_on_the_thought_on_screen() {
     midway(&mut app);
     press(
         &mut app,
-        "o down down down down down down down down down down down down down enter ctrl-u",
+        "o down down down down down down down down down down down down down down down down enter ctrl-u",
     );
     app.on_paste("700");
     press(&mut app, "enter");

@@ -15,6 +15,7 @@ use crate::tui::app::{App, Focus};
 use crate::tui::widgets::overlay::{columns, rows};
 use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::GradedAnswer;
+use crate::tui::widgets::what_if::WhatIfMap;
 
 mod blank;
 mod narrow;
@@ -54,7 +55,13 @@ fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
 /// Settles what depends on the size of the screen: where panels are, and how the trace is laid
 /// out.
 pub fn prepare(app: &mut App) {
-    app.places = areas(app, &app.layout);
+    let mut shell = app.layout;
+    if app.shows_what_if() {
+        // The trace ends where the map begins.
+        let map = WhatIfMap::place_in(shell.whole);
+        shell.body.height = map.y.saturating_sub(shell.body.y).min(shell.body.height);
+    }
+    app.places = areas(app, &shell);
     let theme = app.theme().clone();
     app.question.dress(app.focus == Focus::Question, &theme);
     let trace = app.places.trace;

@@ -19,6 +19,7 @@ use crate::tui::widgets::overlay::{columns, rows};
 use crate::tui::widgets::panel::Panel;
 use crate::tui::widgets::prose::middle;
 
+mod advice;
 mod items;
 mod tables;
 
@@ -90,6 +91,9 @@ fn draw(app: &App, pane: PlotPane, area: Rect, buf: &mut Buffer) {
         PlotPane::Items => items::draw(app, focused, area, buf),
         PlotPane::Waits => tables::waits(app, focused, area, buf),
         PlotPane::Pairs => tables::pairs(app, focused, area, buf),
+        PlotPane::Answers => tables::answers(app, focused, area, buf),
+        PlotPane::Exits => advice::exits(app, focused, area, buf),
+        PlotPane::Budget => advice::budget(app, focused, area, buf),
         PlotPane::Runs => tables::runs(app, focused, area, buf),
     }
 }

@@ -105,6 +105,8 @@ mod tests {
             answer: (c != '-').then(|| c.to_string()),
             text: String::new(),
             correct: Some(c == '3'),
+            confidence: None,
+            entropy: None,
         };
         answers.chars().enumerate().map(probe).collect()
     }

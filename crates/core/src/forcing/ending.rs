@@ -114,10 +114,14 @@ impl Machine {
     /// # Errors
     /// Outside a thought, without a message, and beyond the budget. One sentence.
     pub fn wrap_up(&self) -> Result<Edit, String> {
-        if self.message.is_empty() && self.phase == Phase::Thinking {
+        if self.texts.message.is_empty() && self.phase == Phase::Thinking {
             return Err("the ending text is empty: there is nothing to write here".into());
         }
-        self.insert(self.message.clone(), Origin::Forced, Reason::UserMessage)
+        self.insert(
+            self.texts.message.clone(),
+            Origin::Forced,
+            Reason::UserMessage,
+        )
     }
 
     /// Why the thought ends after a message: a number of tokens after it. One that could not be
@@ -125,7 +129,8 @@ impl Machine {
     pub(super) fn told_to_end(&self) -> Option<Reason> {
         let told = self.told?;
         let before = self.policy.ending_before;
-        let holds = told.why == Reason::Cut || told.at.saturating_add(before) >= self.limit();
+        let holds = matches!(told.why, Reason::Cut | Reason::Exit)
+            || told.at.saturating_add(before) >= self.limit();
         let due = self.thinking >= told.at.saturating_add(if holds { before } else { 0 });
         due.then(|| match told.why {
             Reason::Budget if self.cut => Reason::Cut,
@@ -140,6 +145,7 @@ impl Machine {
             (Some(Reason::UserMessage), _) => Reason::Cut,
             (Some(Reason::Message), Some(told)) => told.why,
             (Some(Reason::Message), None) if self.loop_ends_it() => Reason::Loop,
+            (Some(Reason::Message), None) if self.watch.is_over() => Reason::Exit,
             (Some(Reason::Message), None) => Reason::Budget,
             _ => return,
         };
@@ -149,7 +155,7 @@ impl Machine {
 
     /// The message that is due because the budget runs low.
     pub(super) fn message_due(&self) -> Option<Edit> {
-        let after = self.thinking.saturating_add(self.message.len());
+        let after = self.thinking.saturating_add(self.texts.message.len());
         let due = after.saturating_add(self.policy.ending_before) >= self.limit();
         self.message_edit().filter(|_| due)
     }
@@ -162,11 +168,11 @@ impl Machine {
     /// The message, where the policy has one, it was not written yet and the budget has room for it.
     fn message_edit(&self) -> Option<Edit> {
         let wanted = self.policy.ending == Ending::Message && self.told.is_none();
-        let fits = self.thinking.saturating_add(self.message.len()) <= self.limit();
-        (wanted && fits && !self.message.is_empty()).then(|| Edit {
+        let fits = self.thinking.saturating_add(self.texts.message.len()) <= self.limit();
+        (wanted && fits && !self.texts.message.is_empty()).then(|| Edit {
             drop: 0,
             keep: String::new(),
-            ids: self.message.clone(),
+            ids: self.texts.message.clone(),
             origin: Origin::Forced,
             phase: Phase::Thinking,
             reason: Reason::Message,

@@ -20,6 +20,7 @@ impl Machine {
                 token.origin == Origin::Forced && token.reason != Some(Reason::NaturalEnd);
             self.cut = false;
             self.cut_at_sentence = None;
+            self.watch.close();
             return None;
         }
         if token.phase == Phase::Answer {
@@ -46,6 +47,7 @@ impl Machine {
             self.recent.pop_front();
         }
         self.recent.push_back((token.id, token.text.to_string()));
+        self.watch_out(token);
         let before = self.loops.found();
         self.loops.push(token.id);
         self.loops.found().filter(|_| before.is_none())
@@ -80,14 +82,16 @@ impl Machine {
 
     /// The same rules, having followed `tokens` and nothing else.
     fn follow(&self, tokens: &[Token]) -> Machine {
-        let mut fresh = Machine::new(
-            self.policy.clone(),
-            self.delimiters.clone(),
-            self.wait.clone(),
-            self.room,
-        )
-        .boxed(self.boxed)
-        .message(self.message.clone());
+        let mut fresh = Machine {
+            boxed: self.boxed,
+            watch: self.watch.until(tokens.len()),
+            ..Machine::new(
+                self.policy.clone(),
+                self.delimiters.clone(),
+                self.texts.clone(),
+                self.room,
+            )
+        };
         for token in tokens {
             fresh.push(token);
         }

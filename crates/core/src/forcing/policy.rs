@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::ending::Ending;
+use crate::exit::Exit;
 use crate::param;
 use crate::param::{Access, Lens, Param, Word};
 
@@ -192,6 +193,12 @@ pub struct Policy {
     pub answer_max: usize,
     /// What to do about a repeating loop.
     pub on_loop: OnLoop,
+    /// The rule that ends the thinking early.
+    pub exit: Exit,
+    /// What such a rule writes to try an answer; empty for its own text.
+    pub exit_text: String,
+    /// Whether words that take up another thread cannot be chosen in the thinking.
+    pub nowait: bool,
 }
 
 impl Policy {
@@ -203,6 +210,8 @@ impl Policy {
             ending_text: other.ending_text.clone(),
             ending_before: other.ending_before,
             mask_close: other.mask_close,
+            exit: other.exit,
+            exit_text: other.exit_text.clone(),
             ..self
         }
     }
@@ -224,6 +233,9 @@ impl Default for Policy {
             final_answer: Priming::Auto,
             answer_max: 512,
             on_loop: OnLoop::Report,
+            exit: Exit::Off,
+            exit_text: String::new(),
+            nowait: false,
         }
     }
 }
@@ -358,6 +370,16 @@ pub const POLICY: &[Param<Policy>] = &[
     .named("On a loop", "WHAT")
     .help("What to do about a thought that repeats itself.")
     .shortcut("cut-loops", "answer", "Cut the thinking off when it repeats itself in a loop."),
+    param!(Policy.exit, Parsed)
+        .named("Early exit", "RULE")
+        .help("A rule that ends the thinking by itself, from what looking at it shows: consistency:K, deer:C, dynasor:N:K, eat:ALPHA:V, thinkbrake:M, close-rank:K, deepconf:N:C, or off. Numbers left out are the papers'.")
+        .allowed(Exit::NOTATION),
+    param!(Policy.exit_text, AnyText)
+        .named("Exit probe", "TEXT")
+        .help("What an early exit writes to try an answer; empty is the rule's own text."),
+    param!(Policy.nowait, Switch)
+        .named("No \"wait\"", "BOOL")
+        .help("Whether words that take up another thread (wait, but, alternatively and the like) cannot be chosen in the thinking."),
 ];
 
 #[cfg(test)]

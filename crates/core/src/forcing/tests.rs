@@ -6,6 +6,7 @@ use crate::delimiters::tests::{CHATML, Family, PLAIN, QWEN3, Toy};
 use crate::trace::Token;
 
 mod ending;
+mod exit;
 
 /// A model that says what it is told to, one token at a time, under a machine: the engine's loop
 /// without an engine.
@@ -19,11 +20,11 @@ struct Play {
 impl Play {
     fn new(family: Family, vocabulary: &'static Toy, policy: Policy) -> Play {
         let delimiters = Delimiters::resolve(family.spec(), vocabulary).unwrap();
-        let wait = vocabulary.encode(&policy.wait_text);
-        let message = vocabulary.encode(&policy.ending_text);
+        let encode = |text: &str| Ok::<_, ()>(vocabulary.encode(text));
+        let texts = Texts::of(&policy, encode).unwrap();
         Play {
             vocabulary,
-            machine: Machine::new(policy, Arc::new(delimiters), wait, 1000).message(message),
+            machine: Machine::new(policy, Arc::new(delimiters), texts, 1000),
             trace: Vec::new(),
             stop: None,
         }
@@ -661,7 +662,7 @@ fn a_lower_budget_acts_at_once() {
 #[test]
 fn the_context_bounds_the_thinking_where_no_budget_does() {
     let delimiters = Delimiters::resolve(Family::Qwen3.spec(), &QWEN3).unwrap();
-    let machine = Machine::new(policy(), Arc::new(delimiters), vec![], 77);
+    let machine = Machine::new(policy(), Arc::new(delimiters), Texts::default(), 77);
     assert_eq!(machine.budget(), 77);
 }
 

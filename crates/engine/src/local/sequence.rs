@@ -14,7 +14,7 @@ use crate::course::{self, Course, TAIL};
 use crate::group::{self, Member, Move};
 use crate::outlet::{Disconnected, Outlet};
 use crate::steer::Steered;
-use s1_core::forcing::{self, Edit};
+use s1_core::forcing::{self, Edit, Texts};
 use s1_core::loops::Loop;
 use s1_core::protocol::{LaneId, LaneState, Request, Speed, Until};
 use s1_core::sampling::Sampling;
@@ -70,10 +70,8 @@ impl Sequence {
     /// leaves the context no room to think and answer.
     pub fn new(model: &Loaded, id: LaneId, request: Request) -> Result<Sequence> {
         let prompt = model.prompt(&request)?;
-        let wait = model.tokenizer.encode_plain(&request.policy.wait_text)?;
-        let message = model.tokenizer.encode_plain(&request.policy.ending_text)?;
+        let texts = Texts::of(&request.policy, |text| model.tokenizer.encode_plain(text))?;
         let (len, context) = (prompt.len(), model.context);
-        let texts = (wait, message);
         let member = course::member(id, request, len, context, &model.delimiters, texts)?;
         Ok(Sequence::of(vec![member], prompt, Trace::default()))
     }
@@ -179,7 +177,8 @@ impl Sequence {
     pub fn is_busy(&self) -> bool {
         !self.waiting
             && (matches!(self.state, LaneState::Prefill | LaneState::Running)
-                || self.probe_wanted.is_some())
+                || self.probe_wanted.is_some()
+                || self.asked.next().is_some())
     }
 
     /// Puts it, and so every lane it is computed for, into a state.

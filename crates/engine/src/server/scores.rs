@@ -5,6 +5,8 @@
 
 use super::connect::Remote;
 use super::dialect::{Considered, Drawn};
+use crate::probe::{self, CONSIDERED};
+use s1_core::exit::Scores;
 use s1_core::trace::{Alternative, Phase, Token};
 
 /// Alternatives kept for each token: as many as the local engine keeps.
@@ -36,9 +38,18 @@ pub(super) fn fill(remote: &Remote, drawn: &Drawn, phase: Phase, token: &mut Tok
     token.top = kept.collect();
 }
 
+/// What is known of the end of thinking at a place where this was drawn.
+pub(super) fn of_end(remote: &Remote, drawn: &Drawn) -> Scores {
+    let is_end = |id: u32| remote.think_ends.contains(&id);
+    let top: Vec<(u32, f32)> = drawn.top.iter().map(|t| (t.id, t.logprob)).collect();
+    let end = top.iter().position(|(id, _)| is_end(*id));
+    let considered = &top[..top.len().min(CONSIDERED)];
+    probe::scores(considered, end.map(|i| (i + 1, top[i].1)), is_end)
+}
+
 /// The least entropy, in nats, that a distribution with these most probable tokens has: all others
 /// are as probable as the last of these.
-fn entropy(top: &[Considered]) -> f32 {
+pub(super) fn entropy(top: &[Considered]) -> f32 {
     let of = |t: &Considered| -t.logprob.exp() * t.logprob;
     let known: f32 = top.iter().map(of).sum();
     let mass: f32 = top.iter().map(|t| t.logprob.exp()).sum();

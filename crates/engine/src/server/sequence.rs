@@ -17,9 +17,10 @@ use super::stream::{Key, Stream};
 use crate::course::{self, Course, TAIL};
 use crate::group::{self, Member, Move};
 use crate::outlet::{Disconnected, Outlet};
+use crate::probe::{Begun, Given};
 use crate::steer::Steered;
-use s1_core::delimiters::Primer;
-use s1_core::forcing::{CutAt, Edit, Next};
+use s1_core::exit::Look;
+use s1_core::forcing::{CutAt, Edit, Next, Texts};
 use s1_core::loops::Loop;
 use s1_core::protocol::{LaneId, LaneState, Request};
 use s1_core::sampling::Sampling;
@@ -55,16 +56,25 @@ impl Drawing {
     }
 }
 
-/// A forced answer under way.
+/// What a request beside the thought is for.
+pub(super) enum Purpose {
+    /// A probe; whether the user asked for it.
+    Probe(bool),
+    /// A rule for early exits looks, for one of the members.
+    Look(Look, usize),
+    /// Somebody asked to look.
+    Asked(Look),
+}
+
+/// A request beside the thought, under way.
 pub(super) struct Probing {
     pub stream: Stream,
     /// After how many tokens of the trace.
     pub at: usize,
-    /// Whether the user asked for it.
-    pub wanted: bool,
-    pub primer: Primer,
+    pub purpose: Purpose,
+    pub begun: Begun,
     pub decoder: StreamDecoder,
-    pub text: String,
+    pub given: Given,
 }
 
 /// How often it went wrong in a row, and when it is tried again.
@@ -122,8 +132,7 @@ impl Sequence {
                 "a server draws its tokens by itself, so that their end cannot be made likely step by step; cut at something else than a ramp"
             );
         }
-        let wait = remote.words.encode_plain(&policy.wait_text)?;
-        let texts = (wait, remote.words.encode_plain(&policy.ending_text)?);
+        let texts = Texts::of(policy, |text| remote.words.encode_plain(text))?;
         let (len, context) = (prompt.len(), remote.context);
         let member = course::member(id, request, len, context, &remote.delimiters, texts)?;
         Ok(Sequence::of(Course::of(
@@ -180,7 +189,11 @@ impl Sequence {
     /// Whether it has something to do without being told.
     pub fn is_busy(&self) -> bool {
         let goes_on = matches!(self.state, LaneState::Prefill | LaneState::Running);
-        !self.waiting && (goes_on || self.probe_wanted.is_some() || self.probing.is_some())
+        !self.waiting
+            && (goes_on
+                || self.probe_wanted.is_some()
+                || self.probing.is_some()
+                || self.asked.next().is_some())
     }
 
     /// Whether a stream is its own.
@@ -199,7 +212,7 @@ impl Sequence {
     /// Gives up a probe under way; one that the user asked for is made again later.
     pub fn put_off_probe(&mut self) {
         if let Some(probing) = self.probing.take()
-            && probing.wanted
+            && let Purpose::Probe(true) = probing.purpose
         {
             self.probe_wanted.get_or_insert(probing.at);
         }

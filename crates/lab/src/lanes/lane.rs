@@ -112,6 +112,7 @@ impl Lane {
             policy: policy_of(request, &self.strategy, limit),
             sample: request.sample + sample as u64,
             probe_every: None,
+            probe_text: String::new(),
             ..request.clone()
         };
         if let Some(temperature) = self.strategy.temperature {

@@ -11,6 +11,7 @@ fn request() -> Request {
         sample: 0,
         reference: Some("3".into()),
         probe_every: Some(16),
+        probe_text: String::new(),
     }
 }
 

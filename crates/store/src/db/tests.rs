@@ -43,6 +43,9 @@ fn row(problem: usize) -> NewRow {
         answer: Some("18".into()),
         correct: Some(point == 1),
         stop: StopReason::AnswerMax,
+        leaked: Some(point == 0),
+        second_end: None,
+        looking: 3,
     };
     NewRow {
         row: Row {
@@ -226,8 +229,12 @@ fn a_newer_database_is_refused_and_an_older_one_moves_forward() {
         let sql = format!("DROP TABLE training_{table}");
         db.connection.execute(&sql, []).unwrap();
     }
-    for table in ["trainings", "open_lanes", "open_rows"] {
+    for table in ["trainings", "open_lanes", "open_rows", "sights"] {
         let sql = format!("DROP TABLE {table}");
+        db.connection.execute(&sql, []).unwrap();
+    }
+    for column in ["leaked", "second_end", "looking"] {
+        let sql = format!("ALTER TABLE samples DROP COLUMN {column}");
         db.connection.execute(&sql, []).unwrap();
     }
     db.connection

@@ -28,6 +28,8 @@ fn document() -> Document {
         answer: Some("3".into()),
         text: "3".into(),
         correct: Some(true),
+        confidence: None,
+        entropy: None,
     }];
     let main = tree.branches()[0].clone();
     let branch = Branch {
@@ -46,6 +48,7 @@ fn document() -> Document {
         sample: 0,
         reference: Some("3".into()),
         probe_every: Some(16),
+        probe_text: String::new(),
     };
     let mut document = Document::new(ModelCard::default(), request, vec![1, 2], tree);
     document.active = 1;

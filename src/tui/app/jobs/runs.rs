@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::{Job, JobContext, Tell};
+use super::{Job, JobContext, Tell, Told};
+use s1_lab::replay::Replay;
+use s1_lab::replay::measure::{self, Rule};
+use s1_lab::sweep::{self, Control};
 use s1_store::Db;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
@@ -76,5 +79,40 @@ impl Job for ReadTrace {
         let sample = row.samples.get(self.sample);
         let sample = sample.context("there is no such answer")?;
         open(&context.database)?.document(&self.run, row, sample)
+    }
+}
+
+/// Looks at the natural thoughts of a run for every early exit.
+#[derive(Debug, PartialEq)]
+pub struct LookAtThoughts {
+    pub run: String,
+    /// Cancels it.
+    pub control: Control,
+}
+
+/// What every early exit would have done.
+#[derive(Clone, Debug)]
+pub struct Thoughts(pub Box<Replay>);
+
+impl Job for LookAtThoughts {
+    /// `None` if it was cancelled.
+    type Output = Option<Thoughts>;
+
+    fn run(self, context: &JobContext, tell: Tell) -> Result<Self::Output> {
+        let run = open(&context.database)?.run(&self.run)?;
+        let db = Db::open(&context.database)?;
+        let load = sweep::model_of(&run, &context.load);
+        let rules = Rule::all(&run);
+        let looked = measure::look(&db, &run, &rules, load, &self.control, &mut |progress| {
+            tell(Told::Looked(match progress {
+                measure::Progress::Loading(part) => {
+                    format!("loading the model, {:.0} %", part * 100.0)
+                }
+                measure::Progress::Looked(done, total) => {
+                    format!("looked at {done} of {total} thoughts")
+                }
+            }));
+        })?;
+        Ok(looked.map(|(thoughts, exits)| Thoughts(Replay::of(&thoughts, &exits).into())))
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Job, JobContext, Tell};
+use super::{Job, JobContext, Tell, Told};
 use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
@@ -42,7 +42,7 @@ impl StartSweep {
         let options = plan.options();
         let problems = ProblemSet::load(&source, &options)?;
         for warning in &problems.warnings {
-            tell(Progress::Notice(warning.clone()));
+            tell(Told::Sweep(Progress::Notice(warning.clone())));
         }
         let name = plan.name.clone().unwrap_or_else(|| {
             let prefix = prefix.unwrap_or_else(|| problems.name.clone());
@@ -86,6 +86,6 @@ impl Job for StartSweep {
     fn run(self, context: &JobContext, tell: Tell) -> Result<()> {
         let control = self.control.clone();
         let plan = self.read(context, tell)?;
-        sweep::run(&plan, &control, tell).map(|_| ())
+        sweep::run(&plan, &control, &mut |progress| tell(Told::Sweep(progress))).map(|_| ())
     }
 }

@@ -38,6 +38,9 @@ impl App {
             A::PointLeft | A::PointRight | A::Up | A::Down => self.plots.go(action),
             A::PageUp | A::PageDown | A::Home | A::End => self.plots.go(action),
             A::OpenPoint => self.open_point(),
+            A::ZoomIn | A::ZoomOut if self.plots.pane == PlotPane::Budget => {
+                self.change_price(action == A::ZoomIn);
+            }
             A::ZoomIn | A::ZoomOut => {
                 let Chart { curves, view } = self.plots.chart_mut();
                 chart::zoom(&curves.figure, view, action == A::ZoomIn);
@@ -74,6 +77,7 @@ impl App {
             A::SaveFigure => self.open_save_figure(),
             A::NewSweep => self.open_sweep(),
             A::PauseSweep => self.pause_sweep(),
+            A::CancelSweep if self.plots.pane == PlotPane::Exits && self.cancel_looking() => {}
             A::CancelSweep => self.cancel_sweep(),
             _ => {}
         }
@@ -133,7 +137,18 @@ impl App {
                 A::ZoomOut,
                 A::SaveFigure,
             ],
-            PlotPane::Waits => vec![A::PanelNext, A::OtherRun],
+            PlotPane::Waits | PlotPane::Answers => vec![A::PanelNext, A::OtherRun],
+            PlotPane::Exits => vec![
+                A::OpenPoint,
+                A::PanelNext,
+                A::PointLeft,
+                A::Lines,
+                A::ZoomIn,
+                A::ZoomOut,
+                A::OtherRun,
+                A::SaveFigure,
+            ],
+            PlotPane::Budget => vec![A::ZoomIn, A::ZoomOut, A::PanelNext, A::OtherRun],
             PlotPane::Pairs => vec![A::OpenPoint, A::PanelNext, A::Anchor, A::Up, A::Down],
             PlotPane::Runs => vec![A::Overlay, A::PanelNext, A::OpenPoint, A::Up, A::Down],
         }
@@ -250,7 +265,8 @@ impl App {
                 }
             }
             PlotPane::Pairs => self.open_pair(),
-            PlotPane::Lengths | PlotPane::Waits => {}
+            PlotPane::Exits => self.look_at_thoughts(),
+            PlotPane::Lengths | PlotPane::Waits | PlotPane::Answers | PlotPane::Budget => {}
         }
     }
 

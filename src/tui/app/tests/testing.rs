@@ -48,6 +48,7 @@ pub fn options() -> Options {
             sample: 0,
             reference: Some("3".into()),
             probe_every: Some(6),
+            probe_text: String::new(),
         },
         keymap: Keymap::default(),
         texts: Texts::bundled(),
@@ -62,6 +63,7 @@ pub fn options() -> Options {
             cores: 8,
             price: 0.0,
         },
+        continuations: 2,
     }
 }
 

@@ -64,6 +64,7 @@ impl Dice {
             Reason::Cut,
             Reason::NaturalEnd,
             Reason::Loop,
+            Reason::Exit,
             Reason::Budget,
             Reason::FinalAnswer,
         ];
@@ -223,6 +224,8 @@ impl Dice {
                         answer,
                         text: self.text(),
                         correct: None,
+                        confidence: None,
+                        entropy: None,
                     },
                 )
             }

@@ -10,11 +10,12 @@ use super::on_border;
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::live::Live;
-use crate::tui::sanitize::width;
+use crate::tui::sanitize::{clean_line, width};
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::panel;
 use crate::tui::widgets::trace::{ENTROPY_FULL, grade_sign};
 use crate::tui::widgets::{probes, spark};
+use s1_core::exit::{Exit, Seen};
 
 mod token;
 
@@ -186,6 +187,27 @@ impl SideRows<'_> {
             ));
         }
         self.line(Line::from(line));
+
+        // Only under a rule for early exits.
+        let exit = live.request.policy.exit;
+        if exit != Exit::Off {
+            let looks = match lane.sights.len() {
+                1 => " · 1 look".to_owned(),
+                n => format!(" · {n} looks"),
+            };
+            let last = lane.sights.last().map(|s| match &s.seen {
+                Seen::Trial(tried) => {
+                    let answer = tried.answer.as_deref().unwrap_or("–");
+                    format!(", {} ({:.2})", clean_line(answer), tried.confidence)
+                }
+                Seen::Scores(scores) => format!(", end lacks {:.2}", scores.margin),
+            });
+            self.line(Line::from(vec![
+                self.label("exit"),
+                Span::styled(exit.to_string(), theme.text),
+                Span::styled(looks + &last.unwrap_or_default(), theme.dim),
+            ]));
+        }
 
         // Only where the text has repeated itself: elsewhere there is nothing to say.
         if let Some(percent) = (speed.taken * 100).checked_div(speed.drafted) {

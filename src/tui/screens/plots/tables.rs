@@ -14,7 +14,8 @@ use crate::tui::widgets::overlay::{below, put, rows, skip};
 use crate::tui::widgets::panel::Panel;
 use crate::tui::widgets::table::Table;
 use s1_core::format;
-use s1_lab::report::Flips;
+use s1_lab::outcome::Outcomes;
+use s1_lab::report::{Flips, PointStats};
 use s1_plot::curves::CurveSource;
 use s1_plot::terminal::Ink;
 use s1_store::run::{Budget, RunSummary};
@@ -115,8 +116,76 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
             });
             (tokens, theme.dim)
         })
+        .left("answers", |pair| {
+            let CurveSource { run, point } = pair.point;
+            let shown = plots.shown.get(run);
+            let outcomes = shown
+                .and_then(|s| s.report.points.get(point))
+                .map(|p| p.outcomes);
+            (outcomes.map(|o| o.words()).unwrap_or_default(), theme.dim)
+        })
         .select(selected)
         .draw(theme, inner, buf);
+}
+
+/// What became of the answers at every point: a bar of all samples, and the counts.
+pub fn answers(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
+    let (plots, theme) = (&app.plots, app.theme());
+    let name = plots.current().map_or("", |s| s.run.name.as_str());
+    let title = format!("answers ─ {name}");
+    let words = "█ right  ▓ wrong  ▒ cut short  ░ none · reasoned: on, inside the answer";
+    let panel = Panel::new(&title, focused, theme).below(words);
+    let points = plots.current().map_or(&[][..], |s| &s.report.points);
+    if points.iter().all(|p| p.outcomes.samples == 0) {
+        return panel.empty("No problem is done yet.", area, buf);
+    }
+    let number = |n: usize| match n {
+        0 => ("·".to_owned(), theme.dim),
+        n => (n.to_string(), theme.text),
+    };
+    // What was stored before this was looked at is not known to be none.
+    let looked = |p: &PointStats, n: usize| match p.outcomes.unknown {
+        0 => number(n),
+        _ if n == 0 => ("?".to_owned(), theme.dim),
+        _ => (format!("{n}+"), theme.text),
+    };
+    let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1} %", x * 100.0));
+    Table::new(points)
+        .left("point", |p| (p.spec.to_string(), theme.text))
+        .left("samples", |p| (stacked(&p.outcomes), theme.text))
+        .right("of all", |p| {
+            (share((p.n > 0).then_some(p.accuracy)), theme.text)
+        })
+        .right("answered", |p| {
+            (share(p.outcomes.accuracy_of_answered()), theme.text)
+        })
+        .right("none", |p| number(p.outcomes.missing))
+        .right("short", |p| number(p.outcomes.cut_short))
+        .right("reasoned", |p| looked(p, p.outcomes.leaked))
+        .right("twice", |p| looked(p, p.outcomes.second_end))
+        .draw(theme, panel.draw(area, buf), buf);
+}
+
+/// Columns of a bar of all samples.
+const STACK: usize = 12;
+
+/// All samples of a point as one bar, which is full; told apart without colour.
+fn stacked(outcomes: &Outcomes) -> String {
+    let answered = outcomes.answered - outcomes.right;
+    let parts = [
+        (outcomes.right, "█"),
+        (answered, "▓"),
+        (outcomes.cut_short, "▒"),
+        (outcomes.missing, "░"),
+    ];
+    let (mut sum, mut drawn, mut bar) = (0, 0, String::new());
+    for (n, sign) in parts {
+        sum += n;
+        let to = (sum * STACK + outcomes.samples / 2) / outcomes.samples.max(1);
+        bar.push_str(&sign.repeat(to - drawn));
+        drawn = to;
+    }
+    bar
 }
 
 /// A probability in six columns; `*` marks those below 5 %.

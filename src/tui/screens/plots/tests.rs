@@ -4,11 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
-use crate::tui::app::plots::PlotPane;
+use crate::tui::app::plots::exits::Exits;
 use crate::tui::app::plots::tests::{both, plots};
+use crate::tui::app::plots::{Chart, PlotPane};
 use crate::tui::app::testing::{press, ready};
 use crate::tui::screens::{self, Screen};
 use crate::tui::widgets::overlay::testing::picture;
+use s1_lab::replay::{Line, Replay};
+use s1_plot::curves::Curves;
 
 fn shot(app: &mut App, width: u16, height: u16) -> String {
     picture(width, height, |buf, area| {
@@ -29,12 +32,92 @@ fn pictures_of_two_runs() {
         (PlotPane::Lengths, "", "lengths"),
         (PlotPane::Waits, "", "waits"),
         (PlotPane::Pairs, "down", "pairs"),
+        (PlotPane::Answers, "", "answers"),
+        (PlotPane::Exits, "", "exits_before"),
+        (PlotPane::Budget, "+", "budget"),
         (PlotPane::Runs, "down", "runs"),
     ] {
         app.plots.focus(pane);
         press(&mut app, keys);
         insta::assert_snapshot!(format!("{name}_120x40"), shot(&mut app, 120, 40));
     }
+}
+
+/// Two rules at two thresholds each, beside three budgets.
+fn replay() -> Replay {
+    let line = |name: &str, correct: usize, thinking: f64, looking: f64| Line {
+        name: name.into(),
+        n: 20,
+        correct,
+        accuracy: correct as f64 / 20.0,
+        low: correct as f64 / 20.0 - 0.1,
+        high: correct as f64 / 20.0 + 0.1,
+        thinking,
+        looking,
+        early: 7,
+        won: 1,
+        lost: 2,
+    };
+    Replay {
+        natural: line("natural", 17, 120.0, 0.0),
+        oracle: line("first right answer", 18, 60.0, 0.0),
+        budgets: vec![
+            line("32", 6, 30.0, 0.0),
+            line("64", 11, 60.0, 0.0),
+            line("96", 15, 90.0, 0.0),
+        ],
+        rules: vec![
+            (
+                "deer".into(),
+                vec![
+                    line("deer:0.5", 14, 70.0, 9.0),
+                    line("deer:0.95", 17, 105.0, 11.0),
+                ],
+            ),
+            (
+                "thinkbrake".into(),
+                vec![
+                    line("thinkbrake:5", 12, 66.0, 0.0),
+                    line("thinkbrake:0.25", 16, 100.0, 0.0),
+                ],
+            ),
+        ],
+        ..Replay::default()
+    }
+}
+
+#[test]
+fn pictures_of_early_exits() {
+    let mut app = plots();
+    let run = app.plots.current().unwrap().run.name.clone();
+    let figure = s1_plot::policies::figure(&run, &replay());
+    app.plots.exits = Some(Exits {
+        run: run.clone(),
+        looking: None,
+        progress: String::new(),
+        chart: Some(Chart {
+            curves: Curves {
+                figure,
+                ..Curves::default()
+            },
+            ..Chart::default()
+        }),
+    });
+    app.plots.focus(PlotPane::Exits);
+    for (columns, rows) in [(120, 40), (80, 24), (40, 12)] {
+        let name = format!("exits_{columns}x{rows}");
+        insta::assert_snapshot!(name, shot(&mut app, columns, rows));
+    }
+    app.plots.exits = Some(Exits {
+        run,
+        looking: Some(Default::default()),
+        progress: "looked at 3 of 20 thoughts".into(),
+        chart: None,
+    });
+    insta::assert_snapshot!("exits_looking_80x24", shot(&mut app, 80, 24));
+    app.plots.focus(PlotPane::Budget);
+    insta::assert_snapshot!("budget_80x24", shot(&mut app, 80, 24));
+    insta::assert_snapshot!("budget_40x12", shot(&mut app, 40, 12));
 }
 
 #[test]

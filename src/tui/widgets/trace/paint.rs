@@ -251,6 +251,7 @@ fn rule_label(reason: Reason, at: usize, theme: &Theme) -> (String, Style) {
         Reason::Budget => (format!("✂ budget used up at {at}"), theme.forced),
         Reason::SentenceCut => (format!("✂ cut at a sentence end, {at}"), theme.forced),
         Reason::Loop => (format!("✂ loop cut at {at}"), theme.forced),
+        Reason::Exit => (format!("✂ early exit at {at}"), theme.forced),
         _ => (format!("✂ cut at {at}"), theme.forced),
     }
 }

@@ -118,7 +118,7 @@ fn wrapping_up_says_the_message_now_and_ends_as_much_later_as_wanted() {
     p.machine.ask_cut();
     p.settle();
     assert!(p.machine.wrap_up().is_err(), "the thought is over");
-    p.machine = Machine::new(policy(), p.machine.delimiters.clone(), vec![], 9);
+    p.machine = Machine::new(policy(), p.machine.delimiters.clone(), Texts::default(), 9);
     assert!(p.machine.wrap_up().unwrap_err().contains("empty"));
 }
 

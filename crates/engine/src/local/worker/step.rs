@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{CHUNK, Worker};
+use crate::course::Asked;
 use crate::group::Move;
 use crate::local::probe;
 use crate::local::sequence::Sequence;
@@ -22,9 +23,13 @@ impl Worker<'_> {
         self.admit();
         let started = Instant::now();
         self.probe_where_wanted()?;
+        self.look_where_asked()?;
+        self.look_where_due()?;
         let probed = started.elapsed();
         let running = |s: &Sequence| s.state == LaneState::Running && s.is_ready() && !s.waiting;
-        let deciding = self.sequences.iter().filter(|(_, s)| running(s));
+        // What is still to be looked at is not decided on: a command came in between.
+        let deciding = self.sequences.iter();
+        let deciding = deciding.filter(|(_, s)| running(s) && s.look().is_none());
         let deciding: Vec<LaneId> = deciding.map(|(&id, _)| id).collect();
         for id in deciding {
             self.decide(id)?;
@@ -222,6 +227,58 @@ impl Worker<'_> {
                 Ok(None) if !due => sequence.probe_wanted = Some(at),
                 Ok(None) => {}
                 Err(error) => self.events.notice(id, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks where somebody asked for it. A command interrupts it, and it goes on in the next step.
+    fn look_where_asked(&mut self) -> Result<(), Disconnected> {
+        let interrupted = || !self.inbox.is_empty() || self.cancelled.load(Ordering::Relaxed);
+        for sequence in self.sequences.values_mut().filter(|s| s.is_ready()) {
+            if sequence.asked.next().is_none() {
+                continue;
+            }
+            if let Err(error) = probe::look_along(&self.model, sequence, &interrupted) {
+                sequence.asked = Asked::default();
+                self.events.notice(sequence.id(), error)?;
+            } else if sequence.asked.next().is_none() {
+                let sights = std::mem::take(&mut sequence.asked).sights;
+                self.events.emit(Event::Looked(sequence.id(), sights))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the thoughts under a rule for early exits, where it says so.
+    fn look_where_due(&mut self) -> Result<(), Disconnected> {
+        let interrupted = || !self.inbox.is_empty() || self.cancelled.load(Ordering::Relaxed);
+        let sequences = self.sequences.values_mut();
+        for sequence in
+            sequences.filter(|s| s.state == LaneState::Running && s.is_ready() && !s.waiting)
+        {
+            while let Some((look, member)) = sequence.look() {
+                let member = (&look, member);
+                match probe::look(&self.model, sequence, member, &interrupted) {
+                    Ok(Some(sight)) => {
+                        if let Some(computed) =
+                            sequence.batch.and_then(|b| self.batches.get_mut(&b))
+                        {
+                            *computed += sight.tokens;
+                        }
+                        for lane in sequence.see(member, &sight) {
+                            self.events.emit(Event::Sight(lane, sight.clone()))?;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        for lane in sequence.ids() {
+                            self.events.notice(lane, &error)?;
+                        }
+                        sequence.set_state(&self.events, LaneState::Paused)?;
+                        break;
+                    }
+                }
             }
         }
         Ok(())

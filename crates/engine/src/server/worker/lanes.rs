@@ -17,7 +17,7 @@ impl Worker<'_> {
     /// Takes a sequence as far as it goes with what its server has written, and asks for more.
     pub(super) fn advance(&mut self, id: LaneId) -> Result<(), Disconnected> {
         loop {
-            if self.begin_probe(id)? {
+            if self.begin_probe(id)? || self.begin_asked(id)? {
                 return Ok(());
             }
             let Some(sequence) = self.sequences.get_mut(&id) else {
@@ -35,6 +35,12 @@ impl Worker<'_> {
                 return Ok(());
             }
             sequence.trouble.until = None;
+            if self.begin_look(id)? {
+                return Ok(());
+            }
+            let Some(sequence) = self.sequences.get_mut(&id) else {
+                return Ok(());
+            };
             let mut moves = sequence.next_moves(&self.remote).into_iter();
             let Some((own, _)) = moves.next() else {
                 return Ok(());

@@ -6,7 +6,7 @@ use super::Worker;
 use crate::outlet::Disconnected;
 use crate::server::dialect::{Ask, Considered, Drawn, Ending, Said};
 use crate::server::http::Fault;
-use crate::server::sequence::Drawing;
+use crate::server::sequence::{Drawing, Purpose};
 use crate::server::stream::{Key, Message, Stream};
 use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::rng::mix;
@@ -156,13 +156,19 @@ impl Worker<'_> {
         let Some(sequence) = self.sequences.get_mut(&id) else {
             return Ok(());
         };
+        let mut stream = sequence.stream.take();
         if let Some(probing) = sequence.probing.take() {
-            if fault.passing {
-                self.places.failed(probing.stream.place, fault.wait);
+            if let Purpose::Probe(_) = probing.purpose {
+                sequence.stream = stream;
+                if fault.passing {
+                    self.places.failed(probing.stream.place, fault.wait);
+                }
+                return self.events.notice(id, format!("no probe: {fault}"));
             }
-            return self.events.notice(id, format!("no probe: {fault}"));
+            // The thought cannot go on before it was looked at.
+            stream = Some(probing.stream);
         }
-        let place = sequence.stream.take().filter(|s| Some(s.key) == key);
+        let place = stream.filter(|s| Some(s.key) == key);
         let place = place.map(|stream| stream.place);
         if fault.passing && place.is_some() {
             sequence.place = None;

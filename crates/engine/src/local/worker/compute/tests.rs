@@ -83,6 +83,7 @@ impl Bench {
             sample: 0,
             reference: None,
             probe_every: None,
+            probe_text: String::new(),
         };
         self.run(Command::Start {
             lane,
