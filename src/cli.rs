@@ -14,6 +14,7 @@ mod args;
 mod bench;
 mod budget;
 mod curate;
+mod doctor;
 mod explore;
 mod export;
 mod given;
@@ -34,6 +35,7 @@ mod train;
 mod trainings;
 
 use crate::config::Dirs;
+use crate::log;
 use args::TuiArgs;
 use status::StatusLine;
 
@@ -55,6 +57,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     tui: TuiArgs,
+    /// Write a log of what the program does (twice: of every step); S1_TUI_LOG says what of.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +96,8 @@ enum Command {
     Trainings(trainings::TrainingsArgs),
     /// Write a run's samples as JSON lines.
     Export(export::ExportArgs),
+    /// What this machine and this installation are like: to be pasted into a report of a fault.
+    Doctor(doctor::DoctorArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -103,6 +110,15 @@ enum Command {
 /// The command line with all its commands.
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+/// Starts the log, if somebody wants it.
+fn start_log(verbose: u8) -> Result<()> {
+    let wish = std::env::var("S1_TUI_LOG").ok();
+    match Dirs::of_user() {
+        Ok(dirs) => log::start(&dirs, wish.as_deref(), verbose),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Reads the user's own families, if there is a file of them.
@@ -141,7 +157,7 @@ pub fn main() -> ExitCode {
     if cli.command.is_some() {
         show_downloads();
     }
-    if let Err(error) = own_families() {
+    if let Err(error) = start_log(cli.verbose).and_then(|()| own_families()) {
         say(&format!("{error:#}"));
         return ExitCode::FAILURE;
     }
@@ -164,6 +180,7 @@ pub fn main() -> ExitCode {
         Some(Command::Runs(args)) => runs::run(&args).map(done),
         Some(Command::Trainings(args)) => trainings::run(&args).map(done),
         Some(Command::Export(args)) => export::run(&args).map(done),
+        Some(Command::Doctor(args)) => doctor::run(&args).map(done),
         Some(Command::Completions { shell }) => completions(shell).map(done),
         Some(Command::Man) => man().map(done),
     };

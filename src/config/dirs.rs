@@ -12,6 +12,8 @@ pub struct Dirs {
     pub config: PathBuf,
     /// Sessions and models: `$XDG_DATA_HOME/s1-tui`.
     pub data: PathBuf,
+    /// The log: `$XDG_STATE_HOME/s1-tui`, or the folder of data where the system has none.
+    pub state: PathBuf,
 }
 
 impl Dirs {
@@ -25,6 +27,10 @@ impl Dirs {
         Ok(Dirs {
             config: base.config_dir().join("s1-tui"),
             data: base.data_dir().join("s1-tui"),
+            state: base
+                .state_dir()
+                .unwrap_or_else(|| base.data_dir())
+                .join("s1-tui"),
         })
     }
 
@@ -34,6 +40,7 @@ impl Dirs {
         Dirs {
             config: root.join("config"),
             data: root.join("data"),
+            state: root.join("state"),
         }
     }
 

@@ -68,6 +68,7 @@ fn every_key_reaches_its_place() {
         api_key_env = "KEY"
         tokenizer = "t.json"
         concurrency = 16
+        serve = "vllm"
         threads = 2
         family = "r1"
         template_args = "enable_thinking=false"
@@ -132,6 +133,7 @@ mask_close = true
                     key_variable: Some("KEY".into()),
                     tokenizer: Some("t.json".into()),
                     concurrency: Some(16),
+                    serve: Some("vllm".into()),
                 },
             },
             model_folders: vec!["/a".into(), "/b c".into()],

@@ -74,7 +74,7 @@ pub struct Options {
 }
 
 /// What the application wants of the world.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, strum::IntoStaticStr)]
 pub enum Effect {
     Quit,
     /// Put a text on the clipboard.

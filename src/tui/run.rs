@@ -274,6 +274,8 @@ impl EventLoop {
             self.engines.send(EngineSlot::Main, command);
         }
         for effect in effects {
+            let kind: &str = (&effect).into();
+            tracing::debug!(kind, "effect");
             match effect {
                 Effect::Quit => self.exit = self.exit.or(Some(0)),
                 Effect::Copy(text) => {

@@ -2,6 +2,7 @@
 //! as each links everything. What measures memory is in `tests/memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bad_input;
 mod cli;
 mod common;
 mod curate;

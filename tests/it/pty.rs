@@ -169,3 +169,35 @@ fn lanes_are_compared_and_one_is_opened() {
     assert_eq!(pty.end(), 0);
     assert!(pty.is_restored());
 }
+
+#[test]
+fn a_thought_is_wrapped_up_with_a_message() {
+    let home = Home::new();
+    let mut pty = explorer(&home, 32, 120);
+    pause_in_thought(&pty);
+    pty.keys("C").wait_for("Considering the limited time");
+    pty.keys(" ").wait_for("✂ cut").wait_for(ENDED);
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn the_map_of_a_thought_is_made_beside_it_and_a_cell_becomes_a_branch() {
+    let home = Home::new();
+    let question = ["--question", "How many r in raspberry?", "--reference", "3"];
+    let args = [&["--model", MODEL], &question[..]].concat();
+    let mut pty = Pty::start(&home, &args, 32, 120);
+    pty.wait_for(MODEL_NAME).keys(ENTER).wait_for(ENDED);
+    pty.keys("M").wait_for("turns at");
+    pty.wait_until("the whole map", |screen| {
+        screen.contains("again") && !screen.contains("what if ─ ")
+    });
+    pty.keys("\x1b[H\x1b[A\x1b[A").wait_for("cut here:");
+    pty.keys(ENTER).wait_for("2 branches");
+    // It can be looked at again from the branch it is of, and left.
+    pty.keys("[M").wait_for("turns at").keys("M");
+    pty.wait_until("the map closed", |screen| !screen.contains("turns at"));
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+    assert!(pty.is_restored());
+}

@@ -230,6 +230,8 @@ pub struct Speed {
 pub enum Event {
     /// Loading has got this far, 0 to 1.
     Loading(f32),
+    /// What a server that was started for the model says meanwhile. One line.
+    Log(String),
     /// The model is ready.
     Loaded(Box<ModelInfo>),
     /// The model cannot be used; the engine has ended. One sentence.
@@ -303,6 +305,7 @@ impl Event {
     /// The lane it is about; `None` where it is about the engine.
     pub fn lane(&self) -> Option<LaneId> {
         match self {
+            Event::Log(_) => None,
             Event::Loading(_) | Event::Loaded(_) | Event::Failed(_) | Event::Computed(_) => None,
             Event::Finished { row, .. } => Some(*row),
             Event::Prefill { lane, .. }

@@ -110,6 +110,7 @@ impl LaneView {
             Event::Speed(_, speed) => self.speed = *speed,
             Event::Context(_, n) => self.context = *n,
             Event::Loading(_)
+            | Event::Log(_)
             | Event::Loaded(_)
             | Event::Failed(_)
             | Event::Finished { .. }

@@ -59,7 +59,7 @@ pub trait Engine: Debug + Send {
 /// # Errors
 /// If it cannot be started. What is wrong with the model itself is an event.
 pub fn start(options: LoadOptions) -> anyhow::Result<(Box<dyn Engine>, Events)> {
-    if is_server(&options.path) {
+    if is_server(&options.path) || options.server.serve.is_some() {
         let (engine, events) = server::Server::spawn(options)?;
         return Ok((Box::new(engine), events));
     }

@@ -20,7 +20,7 @@ use ureq::Agent;
 use super::{Engine, Events, LoadOptions};
 use crate::outlet;
 use http::{Client, Patience};
-use s1_core::protocol::Command;
+use s1_core::protocol::{Command, Event};
 
 mod address;
 mod capabilities;
@@ -31,6 +31,7 @@ mod options;
 mod places;
 mod scores;
 mod sequence;
+mod serve;
 mod sse;
 mod stream;
 mod withheld;
@@ -71,6 +72,14 @@ impl Server {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (events, outbox) = mpsc::channel(EVENTS);
         let cancelled = Arc::new(AtomicBool::new(false));
+        let plan = options.server.serve.clone();
+        let plan = plan
+            .map(|word| serve::Plan::new(&word, &options))
+            .transpose()?;
+        let options = match &plan {
+            Some(plan) => served(options, plan),
+            None => options,
+        };
         let clients = connect::clients(&options, patience);
         let agents = clients.iter().flatten().map(Client::agent).collect();
         let stop = cancelled.clone();
@@ -78,6 +87,13 @@ impl Server {
             .name("server".into())
             .spawn(move || {
                 outlet::reporting_panics(&events.clone(), || {
+                    let _own = match plan.map(|plan| plan.start(&events, &stop)).transpose() {
+                        Ok(own) => own.flatten(),
+                        Err(error) => {
+                            let _ = events.blocking_send(Event::Failed(format!("{error:#}")));
+                            return;
+                        }
+                    };
                     worker::run(clients, &options, inbox, events, &stop);
                 });
             })?;
@@ -88,6 +104,20 @@ impl Server {
             thread: Some(thread),
         };
         Ok((engine, outbox))
+    }
+}
+
+/// How a server of our own is used: at its address, with the tokenizer beside its model, if there is one.
+fn served(options: LoadOptions, plan: &serve::Plan) -> LoadOptions {
+    let beside = options.path.join("tokenizer.json");
+    let tokenizer = options.server.tokenizer.clone();
+    LoadOptions {
+        server: ServerOptions {
+            tokenizer: tokenizer.or_else(|| beside.is_file().then_some(beside)),
+            ..options.server.clone()
+        },
+        path: plan.address.clone().into(),
+        ..options
     }
 }
 

@@ -595,7 +595,14 @@ impl Sweep<'_> {
         let new = row::finish(&self.settings, (index, problem), &lanes, computed);
         let spent = self.spent();
         let spent_on = spent.saturating_sub(self.committed);
+        let written = Instant::now();
         let row = self.db.add_row(&self.plan.name, &new, spent_on)?;
+        tracing::debug!(
+            problem = index,
+            computed,
+            us = written.elapsed().as_micros(),
+            "row committed"
+        );
         self.committed = spent;
         self.done += 1;
         self.finished += 1;

@@ -2,7 +2,7 @@
 
 use super::Figure;
 
-/// `series,name,x,y,low,high,detail`, and what stands beside the points, one row per point, with quotes where RFC 4180 asks for them.
+/// `series,name,x,y,low,high,detail`, what stands beside the points, and what else is to be said of them, one row per point, with quotes where RFC 4180 asks for them.
 /// Hidden series are left out, as in a drawing, and so are points that are
 /// no numbers. Numbers are written in full: reading them back
 /// gives the same numbers.
@@ -12,6 +12,11 @@ pub fn write(figure: &Figure) -> String {
     if beside {
         out.push(',');
         out.push_str(&field(&figure.beside.replace(' ', "_")));
+    }
+    let points = figure.shown().flat_map(|(_, series)| &series.points);
+    let notes = points.into_iter().any(|p| !p.note.is_empty());
+    if notes {
+        out.push_str(",note");
     }
     out.push('\n');
     for (_, series) in figure.shown() {
@@ -29,6 +34,9 @@ pub fn write(figure: &Figure) -> String {
             ];
             if beside {
                 row.push(point.beside.and_then(number).unwrap_or_default());
+            }
+            if notes {
+                row.push(field(&point.note));
             }
             out.push_str(&row.join(","));
             out.push('\n');

@@ -212,10 +212,8 @@ fn measured(point: &PointStats, counted: Counted) -> DataPoint {
         y: point.accuracy,
         interval: Some((point.low, point.high)),
         name: name(point),
-        detail: match point.outcomes.is_clean() {
-            true => format!("{}/{}", point.correct, point.n),
-            false => format!("{}/{}, {}", point.correct, point.n, point.outcomes.words()),
-        },
+        detail: format!("{}/{}", point.correct, point.n),
+        note: point.outcomes.words(),
         beside: Some(point.avg_answer_tokens),
     }
 }
@@ -237,6 +235,7 @@ fn vote(votes: &Votes, counted: Counted) -> DataPoint {
         name: format!("majority of {}", votes.k),
         detail: format!("{}/{}", votes.correct, votes.n),
         beside: Some(votes.avg_total_tokens - votes.avg_total_thinking_tokens),
+        note: String::new(),
     }
 }
 

@@ -19,6 +19,7 @@ pub fn curve() -> Figure {
             name: name.into(),
             detail: format!("{right}/200"),
             beside: None,
+            note: String::new(),
         }
     };
     let tuned = [

@@ -108,6 +108,8 @@ pub struct DataPoint {
     pub detail: String,
     /// A number that belongs to it and has no axis.
     pub beside: Option<f64>,
+    /// What else is to be said of it; usually nothing.
+    pub note: String,
 }
 
 impl DataPoint {

@@ -68,6 +68,7 @@ fn point(line: &Line) -> DataPoint {
         name: line.name.clone(),
         detail: format!("{}/{}, {} left early", line.correct, line.n, line.early),
         beside: Some(line.looking),
+        note: String::new(),
     }
 }
 

@@ -12,6 +12,7 @@ impl App {
     pub fn on_event(&mut self, event: Event) {
         match event {
             Event::Loading(share) => self.model = Model::Loading(share),
+            Event::Log(line) => self.tell(clean_line(&line).into_owned()),
             Event::Loaded(info) => {
                 if !info.warnings.is_empty() {
                     self.refuse(info.warnings.join(" "));

@@ -39,14 +39,26 @@ pub(super) fn run(
             let _ = events.try_send(Event::Loading(done));
             !cancelled.load(Ordering::Relaxed)
         };
+        let started = std::time::Instant::now();
         let model = match Loaded::open(&options, &mut progress) {
             Ok(model) => model,
             Err(error) => {
+                tracing::warn!("the model cannot be used");
                 let _ = events.blocking_send(Event::Failed(format!("{error:#}")));
                 return;
             }
         };
         let info = Box::new(model.info.clone());
+        tracing::info!(
+            architecture = info.architecture,
+            parameters = info.parameters,
+            device = info.device,
+            threads = info.threads,
+            context = info.context,
+            family = info.family,
+            ms = started.elapsed().as_millis(),
+            "model loaded"
+        );
         if events.blocking_send(Event::Loaded(info)).is_err() {
             return;
         }

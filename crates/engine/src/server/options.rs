@@ -18,6 +18,8 @@ pub struct ServerOptions {
     pub tokenizer: Option<PathBuf>,
     /// Most requests under way at once; `None` for as many as it has places.
     pub concurrency: Option<usize>,
+    /// The server to start for the model: `llama-server`, `vllm`, or a command.
+    pub serve: Option<String>,
 }
 
 /// The word for a model that is a file.
@@ -64,4 +66,8 @@ pub const SERVER: &[Param<LoadOptions>] = &[
     .named("Requests at once", "N")
     .help("Requests to a server that are under way at once at most; auto is as many as it has places, or 32.")
     .none("auto"),
+    param!("serve", Access::Text(field!(LoadOptions.server.serve)))
+        .named("Start a server", "WHAT")
+        .help("A server to start for the model, and to end with it: llama-server or vllm, with flags of theirs behind, or a command with {model} and {port} in it.")
+        .none("none"),
 ];

@@ -56,6 +56,12 @@ impl Worker<'_> {
         for (id, tokens) in computed {
             back += self.report(id, tokens, spent)?;
         }
+        tracing::trace!(
+            sequences = self.sequences.len(),
+            tokens = all,
+            us = spent.as_micros(),
+            "step"
+        );
         self.computing += spent;
         self.reading_back += spent.mul_f64(back as f64 / all.max(1) as f64);
         self.tell_computed()

@@ -82,6 +82,13 @@ impl Worker<'_> {
             model: self.remote.model.as_deref(),
         });
         self.next_key += 1;
+        tracing::debug!(
+            key = self.next_key,
+            place,
+            tokens = ids.len(),
+            most,
+            "request"
+        );
         Stream::open(
             (self.next_key, place),
             self.places.client(place),
