@@ -11,7 +11,9 @@ fn main() -> anyhow::Result<()> {
         let graded = s1_grading::grade(text("reference"), text("answer"));
         n += 1;
         right += usize::from(graded.verdict.equal);
-        let read = graded.extracted.map_or("nothing".into(), |found| found.text);
+        let read = graded
+            .extracted
+            .map_or("nothing".into(), |found| found.text);
         println!("{} {read}", if graded.verdict.equal { "✓" } else { "✗" });
     }
     println!("{right} of {n} right");

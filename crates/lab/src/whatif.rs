@@ -12,7 +12,7 @@ use s1_core::exit::{Looks, Places};
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Phase, StopReason, Token};
-use s1_core::view::LaneViews;
+use s1_core::view::{LaneView, LaneViews};
 
 use crate::answer::FinalAnswer;
 
@@ -83,6 +83,8 @@ pub struct Map {
     sampling: Sampling,
     /// Thinking tokens that a continuation may have.
     room: usize,
+    /// The thought, whose beginning each cell has.
+    thought: Vec<Token>,
 }
 
 /// The answers at one place, by value, the most frequent first: how often each was given, and whether
@@ -186,6 +188,7 @@ impl Map {
             room: thought.len() * ROOM.0 + ROOM.1,
             places,
             cells,
+            thought,
         }
     }
 
@@ -273,6 +276,12 @@ impl Map {
             let (lane, at) = (self.first + i, *at);
             *came = Came::Writing;
             self.flying += 1;
+            // The engine tells of what comes after it.
+            let begun = LaneView {
+                tokens: self.thought[..at].to_vec().into(),
+                ..LaneView::default()
+            };
+            self.lanes.put(lane, begun);
             let from = self.from;
             commands.push(Command::Fork { from, to: lane, at });
             commands.push(Command::Budget(lane, Some(at + self.room)));

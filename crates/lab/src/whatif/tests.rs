@@ -70,13 +70,19 @@ fn every_sentence_end_is_tried_in_every_way() {
     );
     assert_eq!(answer(&mut map, 100, "7"), [Command::Forget(100..101)]);
     let cell = map.cell(0, Trial::Cut).unwrap();
-    assert!(matches!(
-        &cell.came,
-        Came::Answer {
-            correct: Some(true),
-            ..
-        }
-    ));
+    let Came::Answer {
+        correct: Some(true),
+        tokens,
+        ..
+    } = &cell.came
+    else {
+        panic!("{:?}", cell.came);
+    };
+    assert_eq!(
+        tokens.len(),
+        3 + 2,
+        "the beginning of the thought, its end, the answer"
+    );
     map.apply(&Event::Notice(102, "no room".into()));
     let refused = map.cell(0, Trial::Wait).unwrap();
     assert_eq!(refused.came, Came::Refused("no room".into()));
