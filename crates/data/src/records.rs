@@ -4,6 +4,7 @@
 //!
 //! Not here: what a record is used for.
 
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
@@ -158,12 +159,54 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// The most digits that a number of 64 bits is sure to hold.
+const EXACT_DIGITS: usize = 15;
+
+/// The same JSON with numbers that have more digits than a machine's number holds as texts: a reference
+/// answer of thirty digits is compared digit by digit.
+fn exact_numbers(line: &[u8]) -> Cow<'_, [u8]> {
+    let is_part = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
+    let mut out = Vec::new();
+    let (mut at, mut copied, mut in_text) = (0, 0, false);
+    while at < line.len() {
+        match line[at] {
+            b'\\' if in_text => at += 1,
+            b'"' => in_text = !in_text,
+            b'-' | b'0'..=b'9' if !in_text => {
+                let len = line[at..].iter().take_while(|b| is_part(b)).count();
+                let number = &line[at..at + len];
+                let digits = number
+                    .split(|b| b"eE".contains(b))
+                    .next()
+                    .unwrap_or_default();
+                let digits = digits.iter().filter(|b| b.is_ascii_digit());
+                if digits.count() > EXACT_DIGITS && serde_json::from_slice::<Value>(number).is_ok()
+                {
+                    out.extend_from_slice(&line[copied..at]);
+                    out.push(b'"');
+                    out.extend_from_slice(number);
+                    out.push(b'"');
+                    copied = at + len;
+                }
+                at += len - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if copied == 0 {
+        return line.into();
+    }
+    out.extend_from_slice(&line[copied..]);
+    out.into()
+}
+
 /// The object that a line is.
 ///
 /// # Errors
 /// If it is not one; the sentence says what it is instead.
 pub fn record(line: &[u8]) -> Result<Record> {
-    match serde_json::from_slice(line) {
+    match serde_json::from_slice(&exact_numbers(line)) {
         Ok(Value::Object(record)) => Ok(record),
         Ok(Value::Array(_)) => bail!("it is a JSON array; write one object per line"),
         Ok(_) => bail!("it is not a JSON object"),
@@ -198,6 +241,30 @@ fn differing(path: &str, then: &Value, now: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A user would lose: the last digits of a long answer, and with them what is right.
+    #[test]
+    fn numbers_keep_all_their_digits() {
+        let of = |line: &str| record(line.as_bytes()).unwrap();
+        let long = of(
+            r#"{"id": 7, "x": 1234567890.12345678901234567890, "s": "9 \" 12345678901234567890",
+            "big": [-123456789012345678901234567890, 1.5], "e": 1e10}"#,
+        );
+        assert_eq!(long["id"], 7);
+        assert_eq!(long["x"], "1234567890.12345678901234567890");
+        assert_eq!(long["s"], "9 \" 12345678901234567890");
+        assert_eq!(long["big"][0], "-123456789012345678901234567890");
+        assert_eq!(long["big"][1], 1.5);
+        assert_eq!(long["e"], 1e10);
+        // What is no number is as wrong as before.
+        for bad in [
+            "{\"a\": 12345678901234567890-1}",
+            "{\"a\": 1234567890123456789012.}",
+            "{12345678901234567: 1",
+        ] {
+            assert!(record(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 
     fn read(source: &Path) -> Vec<String> {
         let (mut lines, mut found) = (lines(source).unwrap(), Vec::new());
