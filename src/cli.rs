@@ -20,6 +20,7 @@ mod export;
 mod given;
 mod grade;
 mod interrupt;
+mod models;
 mod plot;
 mod policies;
 mod prompt;
@@ -66,6 +67,10 @@ struct Cli {
 enum Command {
     /// Ask one question and stream the thought and the answer to standard output.
     Run(Box<run::RunArgs>),
+    /// The models on this machine with what each needs, and those to begin with.
+    Models(models::ModelsArgs),
+    /// Fetch a model of the Hugging Face hub.
+    Pull(models::PullArgs),
     /// What a server can do: tried, and said in a line for each.
     Server(Box<server::ServerArgs>),
     /// Log-probabilities of a text under the model, position by position.
@@ -165,6 +170,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         None => explore::run(cli.tui),
         Some(Command::Run(args)) => run::run(*args),
+        Some(Command::Models(args)) => models::run(&args).map(done),
+        Some(Command::Pull(args)) => models::pull(&args).map(done),
         Some(Command::Server(args)) => server::run(&args).map(done),
         Some(Command::Score(args)) => score::run(&args).map(done),
         Some(Command::Bench(args)) => bench::run(&args).map(done),

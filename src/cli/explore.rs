@@ -16,9 +16,7 @@ use crate::tui::run::{self, Setup};
 use crate::tui::theme::Theme;
 use s1_core::protocol::Request;
 use s1_data::assets;
-use s1_data::hub;
 use s1_engine::LoadOptions;
-use s1_engine::catalog::ModelFolders;
 
 /// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
 /// cannot be used.
@@ -72,13 +70,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
             continuations: config.what_if,
         },
         mouse: config.mouse,
-        models: ModelFolders {
-            given: None,
-            folders: config.model_folders,
-            own: Some(dirs.models()),
-            hub: hub::cache_folder(env),
-            here: std::env::current_dir().ok(),
-        },
+        models: settings::model_folders(&config.model_folders, &dirs),
         dirs,
         load: LoadOptions {
             path: PathBuf::new(),

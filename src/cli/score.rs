@@ -58,7 +58,7 @@ struct Position {
 pub fn run(args: &ScoreArgs) -> Result<()> {
     let files = settings::files(&args.model)?;
     let path = &files.path;
-    let gguf = Gguf::open(path)?;
+    let gguf = Gguf::open(path)?.rounded(files.quantize);
     let ids = match &args.text {
         Some(text) => settings::tokenizer(&gguf, &files)?.encode(text, true)?,
         None => args.ids.clone(),
@@ -79,6 +79,7 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
             ids.len()
         );
     }
+    let decoder = decoder.for_context(ids.len());
     let mut cache = decoder.new_cache(ids.len())?;
     let mut positions = Vec::with_capacity(ids.len() - 1);
     let (inputs, targets) = (&ids[..ids.len() - 1], &ids[1..]);

@@ -1,11 +1,15 @@
 //! Flags over the environment over the settings file over the defaults.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 
 use super::args::{ConfigArgs, ModelFlags};
 use super::given::{Apply, Given};
 use super::say;
 use crate::config::{Config, Dirs};
+use s1_data::hub;
+use s1_engine::catalog::{self, ModelFolders};
 use s1_engine::{LoadOptions, is_server, tokenizer_for};
 use s1_model::gguf::Gguf;
 use s1_model::tokenizer::Tokenizer;
@@ -59,6 +63,20 @@ pub fn tokenizer(gguf: &Gguf, files: &LoadOptions) -> Result<Tokenizer> {
         None => {}
     }
     Ok(tokenizer)
+}
+
+/// Where models are looked for.
+pub fn model_folders(folders: &[PathBuf], dirs: &Dirs) -> ModelFolders {
+    let env = |name: &str| std::env::var(name).ok();
+    ModelFolders {
+        given: None,
+        folders: folders.to_vec(),
+        own: Some(dirs.models()),
+        hub: hub::cache_folder(env),
+        ollama: catalog::ollama::folder(env),
+        lm_studio: catalog::lm_studio(env),
+        here: std::env::current_dir().ok(),
+    }
 }
 
 /// Sets how many threads compute.

@@ -1,6 +1,7 @@
 use super::*;
 use s1_core::exit::Exit;
 use s1_core::forcing::{CutAt, Ending, OnLoop, Priming};
+use s1_core::training::Quantization;
 use s1_engine::ServerOptions;
 use s1_model::device::DeviceChoice;
 
@@ -63,6 +64,7 @@ fn every_key_reaches_its_place() {
         model_folders = ["/a", "/b c"]
         context = 4_096
         device = "cuda:1"
+        quantize = "q8_0"
         lookup = false
         server_model = "m"
         api_key_env = "KEY"
@@ -127,6 +129,7 @@ mask_close = true
                 pre: Some("qwen2".into()),
                 strict: true,
                 adapter: None,
+                quantize: Some(Quantization::Q8_0),
                 lookup: false,
                 server: ServerOptions {
                     model: Some("m".into()),

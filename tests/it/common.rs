@@ -318,7 +318,8 @@ impl Drop for Pty {
     }
 }
 
-fn folder(variable: &str) -> PathBuf {
+/// The folder that a variable names, for tests that are ignored without it.
+pub fn folder(variable: &str) -> PathBuf {
     let folder = std::env::var_os(variable);
     folder.map_or_else(|| panic!("{variable} is not set"), PathBuf::from)
 }

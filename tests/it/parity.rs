@@ -91,6 +91,61 @@ fn f32_models_match_transformers() {
     }
 }
 
+/// A user would lose: the right answer of every other architecture. Each is made with random weights by
+/// `tests/peers/make_tiny_models.py`, as a folder and, where llama.cpp has it, as a GGUF file.
+#[test]
+#[ignore = "needs S1_TUI_GOLDEN with what tests/peers/make_tiny_models.py makes"]
+fn other_architectures_match_transformers() {
+    let golden = golden();
+    for name in [
+        "smollm3",
+        "granite",
+        "phi3",
+        "phi3-partial",
+        "mistral",
+        "ministral",
+        "ministral3",
+        "yarn",
+        "qwen2moe",
+        "qwen3moe",
+        "gpt-oss",
+    ] {
+        let reference = json(&golden.join(format!("tiny/{name}.json")));
+        let ids = ids(&reference["ids"]);
+        // gpt-oss is read from a file only.
+        let folder = Some(golden.join(format!("tiny/{name}"))).filter(|_| name != "gpt-oss");
+        let file = Some(golden.join(format!("tiny/{name}.gguf"))).filter(|path| path.exists());
+        for path in folder.iter().chain(&file) {
+            for place in [Place::Host, TENSORS] {
+                let decoder = load_on(path, &place).for_context(ids.len());
+                let (n, agree, sum, _) = compare(&decoder, &ids, &reference["positions"]);
+                let (mean, place) = (sum / n as f64, place.name());
+                let shown = path.file_name().unwrap().display();
+                println!("{shown} on {place}: top-1 {agree}/{n}, mean |Δ logprob| {mean:.2e}");
+                assert!(mean <= 0.001, "{shown} on {place}: {mean}");
+                assert_eq!(agree, n, "{shown} on {place}");
+            }
+        }
+    }
+}
+
+/// A user would lose: the same answers from a model's folder as from the file made of it.
+#[test]
+#[ignore = "needs S1_TUI_GOLDEN"]
+fn a_folder_of_safetensors_is_its_f32_gguf() {
+    let golden = golden();
+    for name in ["llama", "llama3-rope", "qwen2", "qwen3", "gemma3"] {
+        let reference = json(&golden.join(format!("tiny/{name}.json")));
+        let ids = ids(&reference["ids"]);
+        let [file, folder] = [format!("tiny/{name}.gguf"), format!("tiny/{name}")]
+            .map(|path| log_probabilities(&load(&golden.join(path)), &ids));
+        let pairs = file.iter().flatten().zip(folder.iter().flatten());
+        let most = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("{name}: max |Δ logprob| {most:.2e}");
+        assert!(most <= 1e-5, "{name}: {most}");
+    }
+}
+
 /// A user would lose: the answer that the same file gives in llama.cpp. The bounds are wide because
 /// llama.cpp rounds activations to eight bits before multiplying, and that is all of the difference:
 /// on these cases it is as far from exact arithmetic (0.048 in the mean on SmolLM2, the best token at

@@ -17,7 +17,9 @@ pub mod download;
 mod fetch;
 mod names;
 
+use crate::models;
 use cache::Repo;
+use choice::Choice;
 use download::DownloadMeter;
 pub use download::{Download, listen};
 use names::FileName;
@@ -28,7 +30,7 @@ const PREFIX: &str = "hf:";
 /// What a repository of the hub holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepoKind {
-    /// Models: GGUF files.
+    /// Models: GGUF files, or folders with safetensors.
     Model,
     /// Data: JSON lines or Parquet.
     Dataset(Split),
@@ -111,6 +113,43 @@ pub fn local_while(
     }
 }
 
+/// Removes a model's file, with the other parts of it, or the files of its folder. In the cache they are
+/// links, and what they lead to goes with them. Gives the bytes that are free now.
+///
+/// # Errors
+/// If one cannot be removed.
+pub fn remove_files(path: &Path) -> Result<u64> {
+    let inside = |name: &str| path.with_file_name(name);
+    let files: Vec<PathBuf> = match path.is_dir() {
+        true => std::fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<_>>()?,
+        false => {
+            let name = path.file_name().and_then(|name| name.to_str());
+            match name.and_then(models::part_of) {
+                Some((stem, _, parts)) => (1..=parts)
+                    .map(|part| inside(&models::part_name(stem, part, parts)))
+                    .collect(),
+                None => vec![path.to_path_buf()],
+            }
+        }
+    };
+    let mut freed = 0;
+    for file in files.iter().filter(|file| file.is_file()) {
+        freed += file.metadata()?.len();
+        if let Ok(target) = std::fs::read_link(file) {
+            let blob = file.parent().unwrap_or(file).join(target);
+            std::fs::remove_file(&blob)?;
+        }
+        std::fs::remove_file(file)?;
+    }
+    if path.is_dir() {
+        // What else lies there is not this program's.
+        let _ = std::fs::remove_dir(path);
+    }
+    Ok(freed)
+}
+
 /// Where files come from, and where they are kept.
 #[derive(Clone)]
 struct Hub {
@@ -154,10 +193,13 @@ impl Hub {
     }
 
     fn find(&self, repo: &Repo, file: Option<FileName>, meter: &DownloadMeter) -> Result<PathBuf> {
-        if let Some(file) = &file
-            && let Some(path) = repo.get(file, meter)?
-        {
-            return Ok(path);
+        if let Some(file) = &file {
+            let all = Choice::of(file.clone())?;
+            let here = all.files.iter().map(|file| repo.get(file, meter));
+            let here = here.collect::<Result<Option<Vec<PathBuf>>>>()?;
+            if let Some(path) = here.and_then(|paths| paths.into_iter().next()) {
+                return Ok(path);
+            }
         }
         if self.offline {
             let why = "HF_HUB_OFFLINE is set: unset it to download";
@@ -202,27 +244,32 @@ fn cached(
     meter: &DownloadMeter,
 ) -> Result<PathBuf> {
     let files = repo.cached_files();
-    let file = match file {
+    let choice = match file {
         None if !files.is_empty() => {
             let choice = choice::choose(repo, files.into_iter())?;
-            meter.change(|download| download.note = choice.note)?;
-            Some(choice.file)
+            meter.change(|download| choice.note.clone_into(&mut download.note))?;
+            choice
         }
-        file => file,
+        None => {
+            let (what, name) = (repo.kind.name(), &repo.name);
+            bail!(
+                "the {what} {name} is not in the cache, and {why} the file, or give the path of one"
+            );
+        }
+        Some(file) => Choice::of(file)?,
     };
-    let mut state = "is not in the cache";
-    if let Some(file) = &file {
+    choice.paths(|file| {
         meter.change(|download| file.as_str().clone_into(&mut download.what))?;
         if let Some(path) = repo.get(file, meter)? {
             return Ok(path);
         }
-        if repo.has(file) {
-            state = "is damaged in the cache";
-        }
-    }
-    let file = file.map_or(String::new(), |file| format!("{file} of "));
-    let (what, name) = (repo.kind.name(), &repo.name);
-    bail!("{file}the {what} {name} {state}, and {why} the file, or give the path of one")
+        let state = match repo.has(file) {
+            true => "is damaged in the cache",
+            false => "is not in the cache",
+        };
+        let (what, name) = (repo.kind.name(), &repo.name);
+        bail!("{file} of the {what} {name} {state}, and {why} the file, or give the path of one")
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,20 @@
-//! Which GGUF files are models, by their names.
+//! Which files are models or belong to one, by their names.
 //!
 //! Not here: what is in a file, which only its reader knows.
 
 use std::path::Path;
+
+/// The files of a model as Hugging Face has them, beside weights in several files.
+pub const FOLDER: [&str; 8] = [
+    "config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+];
 
 /// What a name ends with, in GGUF's convention, where the file is no model: a LoRA adapter, as PEFT
 /// calls one, or a vocabulary alone.
@@ -16,11 +28,8 @@ pub fn is_model(file: &Path) -> bool {
     let Some(name) = name.strip_suffix(".gguf") else {
         return false;
     };
-    let mut words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
-    // Of a file in parts, `-00001-of-00003`.
-    if let [.., _, "of", _] = words[..] {
-        words.truncate(words.len() - 3);
-    }
+    let name = part_of(&format!("{name}.gguf")).map_or(name, |(stem, ..)| &name[..stem.len()]);
+    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
     let adapter = match words[..] {
         [.., "adapter", "model"] => true,
         [.., last] => TYPES.contains(&last),
@@ -29,6 +38,31 @@ pub fn is_model(file: &Path) -> bool {
     // A model that was rounded with the help of such a matrix says how it was rounded, too.
     let matrix = words.contains(&"imatrix") && !words.iter().any(|word| is_encoding(word));
     !(name.contains("mmproj") || matrix || adapter)
+}
+
+/// The most files that a model is split into.
+const MAX_PARTS: usize = 1000;
+
+/// What the name of one file of a split model, `model-00001-of-00003.gguf`, begins with, which part
+/// it is and of how many; `None` for any other name.
+pub fn part_of(name: &str) -> Option<(&str, usize, usize)> {
+    let name = name
+        .strip_suffix(".gguf")
+        .or_else(|| name.strip_suffix(".safetensors"))?;
+    let (rest, parts) = name.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    let number = |digits: &str| {
+        let whole = digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+        whole.then(|| digits.parse().ok())?
+    };
+    let (part, parts) = (number(part)?, number(parts)?);
+    let fits = (1..=parts).contains(&part) && parts <= MAX_PARTS;
+    (fits && !stem.is_empty()).then_some((stem, part, parts))
+}
+
+/// The name of a part of a split GGUF model.
+pub fn part_name(stem: &str, part: usize, parts: usize) -> String {
+    format!("{stem}-{part:05}-of-{parts:05}.gguf")
 }
 
 /// Whether a word of a name says how weights are stored: the `q4` of `Q4_K_M`, `iq2`, `f16`.

@@ -1,7 +1,8 @@
-//! Finds GGUF files and adapters on this machine: configured folders, the program's own, the Hugging Face
-//! cache, the current folder.
+//! Finds models and adapters on this machine (GGUF files, of a split one the first part; folders with
+//! safetensors): configured folders, the program's own, the Hugging Face cache, what Ollama and LM
+//! Studio keep, the current folder.
 //!
-//! Pure file system: no file is opened, only names and sizes are read. The walk is bounded in
+//! Pure file system: no model is opened, only names and sizes are read. The walk is bounded in
 //! depth and in files, and a link back up ends it. Not here: what is in a file.
 
 use std::collections::HashSet;
@@ -10,7 +11,10 @@ use std::path::{Path, PathBuf};
 
 use s1_data::{assets, models};
 use s1_model::adapter;
+use s1_model::gguf::folder;
 use walkdir::{DirEntry, WalkDir};
+
+pub mod ollama;
 
 /// Where a model was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +27,8 @@ pub enum ModelSource {
     Own,
     /// The Hugging Face cache.
     Hub,
+    Ollama,
+    LmStudio,
     /// The current folder.
     Here,
     /// Inside the program.
@@ -37,6 +43,8 @@ impl ModelSource {
             ModelSource::Folder => "model folder",
             ModelSource::Own => "own models",
             ModelSource::Hub => "Hugging Face cache",
+            ModelSource::Ollama => "Ollama",
+            ModelSource::LmStudio => "LM Studio",
             ModelSource::Here => "current folder",
             ModelSource::Bundled => "bundled",
         }
@@ -67,6 +75,10 @@ pub struct ModelFolders {
     pub own: Option<PathBuf>,
     /// The `hub` folder of the Hugging Face cache.
     pub hub: Option<PathBuf>,
+    /// Where Ollama keeps its models.
+    pub ollama: Option<PathBuf>,
+    /// Where LM Studio keeps them.
+    pub lm_studio: Option<PathBuf>,
     /// The current folder.
     pub here: Option<PathBuf>,
 }
@@ -96,14 +108,29 @@ pub fn find(places: &ModelFolders) -> Vec<CatalogEntry> {
     let others = [
         (&places.own, ModelSource::Own, MAX_DEPTH),
         (&places.hub, ModelSource::Hub, MAX_DEPTH),
+        (&places.ollama, ModelSource::Ollama, 0),
+        (&places.lm_studio, ModelSource::LmStudio, MAX_DEPTH),
         (&places.here, ModelSource::Here, MAX_DEPTH_HERE),
     ];
     for (place, source, depth) in others {
-        if let Some(place) = place {
-            search.place(place, source, depth);
+        match (place, source) {
+            (None, _) => {}
+            (Some(place), ModelSource::Ollama) => {
+                for (path, name) in ollama::find(place) {
+                    search.add(&path, name, source.name().to_owned(), source);
+                }
+            }
+            (Some(place), _) => search.place(place, source, depth),
         }
     }
     search.entries
+}
+
+/// The folder of LM Studio's models. `env` reads one variable.
+pub fn lm_studio(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let home = PathBuf::from(env("HOME").filter(|home| !home.is_empty())?);
+    let places = [".lmstudio/models", ".cache/lm-studio/models"].map(|place| home.join(place));
+    places.into_iter().find(|place| place.is_dir())
 }
 
 /// The models inside the program; their path is their name.
@@ -140,12 +167,15 @@ impl Search {
         // What cannot be read is passed over, and a link back up with it.
         for entry in walk.take(MAX_VISITED).flatten() {
             let path = entry.path();
+            let inside = path.parent().unwrap_or(path);
+            // An adapter implies its base; the adapter's folder is what is loaded.
+            let whole_folder = path.ends_with(adapter::WEIGHTS)
+                || path.ends_with(folder::CONFIG) && folder::is_usable(inside);
             if !entry.file_type().is_file() {
-            } else if models::is_model(path) {
+            } else if models::is_model(path) && !is_later_part(path) {
                 found.push(path.to_path_buf());
-            } else if path.ends_with(adapter::WEIGHTS) {
-                // An adapter implies its base; the adapter's folder is what is loaded.
-                found.extend(path.parent().map(Path::to_path_buf));
+            } else if whole_folder {
+                found.push(inside.to_path_buf());
             }
         }
         found.sort();
@@ -155,27 +185,26 @@ impl Search {
     }
 
     fn file(&mut self, path: &Path, place: &Path, source: ModelSource) {
-        if self.entries.len() >= MAX_ENTRIES {
+        self.add(path, called(path), origin(path, place, source), source);
+    }
+
+    /// Lists a file or folder, unless it is there already.
+    fn add(&mut self, path: &Path, name: String, origin: String, source: ModelSource) {
+        if self.entries.len() >= MAX_ENTRIES || name.is_empty() {
             return;
         }
         let (Ok(meta), Ok(real)) = (fs::metadata(path), path.canonicalize()) else {
             return;
         };
-        let (name, bytes) = match meta.is_dir() {
-            true => {
-                let name = path.file_name().unwrap_or_default();
-                (name.to_string_lossy().into_owned(), weights_bytes(path))
-            }
-            false => (called(path), meta.len()),
+        let bytes = match meta.is_dir() {
+            true => weights_bytes(path),
+            false => file_bytes(path, meta.len()),
         };
-        if name.is_empty() {
-            return;
-        }
         if self.files.insert(real) {
             self.entries.push(CatalogEntry {
-                origin: origin(path, place, source),
                 path: path.to_path_buf(),
                 name,
+                origin,
                 bytes,
                 source,
             });
@@ -187,17 +216,46 @@ fn is_hidden_folder(entry: &DirEntry) -> bool {
     entry.file_type().is_dir() && entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-/// Size of the weights in an adapter's folder.
-fn weights_bytes(folder: &Path) -> u64 {
-    fs::metadata(folder.join(adapter::WEIGHTS)).map_or(0, |m| m.len())
+/// Size of the weights in a folder: an adapter's, or a model's.
+fn weights_bytes(path: &Path) -> u64 {
+    match fs::metadata(path.join(adapter::WEIGHTS)) {
+        Ok(meta) => meta.len(),
+        Err(_) => folder::weights_bytes(path),
+    }
 }
 
-/// What the model in a file is called: as the file, without its ending. A training calls its files
-/// `model-q8_0.gguf` and the like, which says nothing; these are called after the folder, unless it
-/// is a snapshot in the hub's cache, which is called by a hash.
+/// The name of a file of a split model: what it begins with, which part, of how many.
+fn part_of(path: &Path) -> Option<(&str, usize, usize)> {
+    models::part_of(path.file_name()?.to_str()?)
+}
+
+fn is_later_part(path: &Path) -> bool {
+    part_of(path).is_some_and(|(_, part, _)| part > 1)
+}
+
+/// Size of a file, and of the other parts of a split model.
+fn file_bytes(path: &Path, bytes: u64) -> u64 {
+    let Some((stem, _, parts)) = part_of(path) else {
+        return bytes;
+    };
+    let part = |part| path.with_file_name(models::part_name(stem, part, parts));
+    let sizes = (1..=parts).map(|n| fs::metadata(part(n)).map_or(0, |meta| meta.len()));
+    sizes.sum()
+}
+
+/// What the model in a file is called: as the file, without its ending and without a part's number. A
+/// training calls its files `model-q8_0.gguf` and the like, which says nothing; these are called after
+/// the folder, unless it is a snapshot in the hub's cache, which is called by a hash. A folder is
+/// called as it is, or by its repository.
 pub fn called(path: &Path) -> String {
     let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
-    let stem = text(path.file_stem()).unwrap_or_default();
+    if path.is_dir() {
+        return folder::called(path);
+    }
+    let stem = match part_of(path) {
+        Some((stem, ..)) => stem.to_owned(),
+        None => text(path.file_stem()).unwrap_or_default(),
+    };
     let rest = stem.strip_prefix("model");
     let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('-'));
     let folder = path.parent().filter(|folder| {
@@ -262,17 +320,30 @@ mod tests {
         write(at("own/d.gguf"), 30);
         write(at("here/e.gguf"), 40);
         write(at("given.gguf"), 50);
+        // A model as Hugging Face has them, one without a tokenizer, and a split one.
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            write(at(&format!("own/Qwen2.5-x/{name}")), 7);
+        }
+        write(at("own/no-words/config.json"), 1);
+        write(at("own/no-words/model.safetensors"), 1);
+        write(at("own/z-00001-of-00002.gguf"), 3);
+        write(at("own/z-00002-of-00002.gguf"), 4);
         let entries = find(&ModelFolders {
             given: Some(at("given.gguf")),
             folders: vec![at("folder"), at("missing")],
             own: Some(at("own")),
             hub: Some(at("missing")),
             here: Some(at("here")),
+            ..ModelFolders::default()
         });
-        assert_eq!(names(&entries), ["given", "a", "b", "d", "e"]);
+        assert_eq!(
+            names(&entries),
+            ["given", "a", "b", "Qwen2.5-x", "d", "z", "e"]
+        );
+        assert_eq!([entries[3].bytes, entries[5].bytes], [7, 7]);
         assert_eq!(entries[2].bytes, 20);
         assert_eq!(entries[2].origin, at("folder/sub").display().to_string());
-        assert_eq!(entries[3].source, ModelSource::Own);
+        assert_eq!(entries[4].source, ModelSource::Own);
 
         let twice = ModelFolders {
             folders: vec![at("folder"), at("folder/sub")],

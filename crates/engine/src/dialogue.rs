@@ -34,7 +34,7 @@ impl TokenLookup for TokenizerLookup<'_> {
     }
 }
 
-/// The tokenizer of a model file: its own vocabulary, or a `tokenizer.json` in the same folder.
+/// The tokenizer of a model: its own vocabulary, or the `tokenizer.json` of its folder.
 ///
 /// `pre` names the pre-tokenizer in place of the file.
 ///
@@ -49,9 +49,12 @@ pub fn tokenizer_for(gguf: &Gguf, path: &Path, pre: Option<&str>) -> Result<Toke
         return Tokenizer::from_vocabulary(vocabulary)
             .with_context(|| format!("the vocabulary of {} cannot be used", path.display()));
     }
-    let json = path.with_file_name("tokenizer.json");
+    let json = match path.is_dir() {
+        true => path.join("tokenizer.json"),
+        false => path.with_file_name("tokenizer.json"),
+    };
     if json.is_file() {
-        return Tokenizer::from_file(&json);
+        return Tokenizer::from_file_of(&json, gguf);
     }
     bail!(
         "{} has no vocabulary; put its tokenizer.json in the same folder",

@@ -26,11 +26,12 @@ mod outlet;
 pub mod probe;
 mod server;
 mod steer;
+pub mod suggestions;
 
 pub use dialogue::tokenizer_for;
 pub use families::{families, use_families};
 pub use form::{Form, Guard};
-pub use local::{LoadOptions, MODEL, model_name};
+pub use local::{LoadOptions, MODEL, context_of, model_name};
 pub use server::{Examination, Finding, SERVER, ServerOptions, examine, is_server};
 
 /// What comes out of an engine. It closes when the engine has ended; one that is full makes the

@@ -16,7 +16,7 @@ mod scores;
 mod sequence;
 mod worker;
 
-pub use loaded::{LoadOptions, MODEL, model_name};
+pub use loaded::{LoadOptions, MODEL, context_of, model_name};
 
 /// Events that may wait to be read. A reader that falls behind slows the engine down rather than
 /// filling the memory.

@@ -29,6 +29,11 @@ const PICKLE: &str = "adapter_model.bin";
 /// Name of the weights inside an adapter's folder.
 pub const WEIGHTS: &str = "adapter_model.safetensors";
 
+/// Whether a path is an adapter's folder, by its files.
+pub fn is_adapter(path: &Path) -> bool {
+    path.join(WEIGHTS).is_file()
+}
+
 /// An adapter that fits a model.
 #[derive(Clone, Debug, Default)]
 pub struct PeftAdapter {

@@ -11,12 +11,17 @@ const MAX_HIDDEN: usize = 1 << 17;
 const MAX_HEADS: usize = 1024;
 const MAX_HEAD_DIM: usize = 4096;
 const MAX_FFN: usize = 1 << 20;
+const MAX_EXPERTS: usize = 1024;
 const MAX_CONTEXT: usize = 1 << 27;
 
 /// Every sixth layer of Gemma 3 sees the whole context, unless the file says otherwise.
 const GEMMA3_WINDOW_PERIOD: usize = 6;
 /// Rope base of Gemma 3's windowed layers, unless the file gives one.
 const GEMMA3_LOCAL_ROPE_BASE: f32 = 10_000.0;
+/// Every second one of gpt-oss.
+const GPT_OSS_WINDOW_PERIOD: usize = 2;
+/// Every fourth layer of SmolLM3 has no rotary embedding, unless the file says otherwise.
+const SMOLLM3_UNROTATED_PERIOD: usize = 4;
 /// Gemma 3 27B, recognised by its layer count, scales attention by another head size.
 const GEMMA3_27B_LAYERS: usize = 62;
 
@@ -27,6 +32,23 @@ pub enum Activation {
     Silu,
     /// The tanh approximation of GELU.
     GeluTanh,
+    /// Of gpt-oss: `x · sigmoid(1.702 · x)` of at most 7, and one more than what it is multiplied
+    /// with, which lies between -7 and 7.
+    ClampedSwiglu,
+}
+
+impl Activation {
+    /// The largest gate, and the largest and least factor on it, of [`Activation::ClampedSwiglu`].
+    pub const LIMIT: f32 = 7.0;
+    /// What its gate is multiplied with inside the sigmoid.
+    pub const SLOPE: f32 = 1.702;
+
+    /// `activation(gate) · up` of [`Activation::ClampedSwiglu`].
+    pub fn clamped(gate: f32, up: f32) -> f32 {
+        let gate = gate.min(Self::LIMIT);
+        let up = up.clamp(-Self::LIMIT, Self::LIMIT);
+        (up + 1.0) * gate / (1.0 + (-Self::SLOPE * gate).exp())
+    }
 }
 
 /// Which elements of a head form a rotated pair.
@@ -59,6 +81,16 @@ pub enum RopeScaling {
         beta_fast: f32,
         /// Rotations below which it is divided.
         beta_slow: f32,
+        /// Whether the ramp begins and ends at whole pairs.
+        whole: bool,
+    },
+    /// LongRoPE (<https://arxiv.org/abs/2402.13753>): every frequency has a divisor of its own, one
+    /// for contexts up to the original and another for longer ones.
+    LongRope {
+        /// Tokens the model saw before it was stretched.
+        original_context: usize,
+        /// The magnitude.
+        attention_factor: f32,
     },
 }
 
@@ -75,15 +107,45 @@ pub struct RopeConfig {
 }
 
 /// Layers that see only the latest tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlidingWindow {
     /// Number of tokens visible, the current one included.
     pub size: usize,
-    /// Every `period`-th layer sees everything instead.
+    /// Of each layer whether it is one of them.
+    pub layers: Vec<bool>,
+}
+
+/// Queries that are the longer, the further back in the text the first token lies, so that attention
+/// stays as sharp over a long context (from Llama 4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PositionScale {
+    pub slope: f32,
+    /// Tokens after which a query grows.
     pub period: usize,
 }
 
-/// What one transformer needs to know to be Llama, Qwen 2, Qwen 3 or Gemma 3.
+impl PositionScale {
+    /// The factor on the queries of a position.
+    pub fn at(&self, position: usize) -> f32 {
+        1.0 + self.slope * (1.0 + (position / self.period) as f32).ln()
+    }
+}
+
+/// Feed-forward networks of which each token goes through few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpertConfig {
+    pub count: usize,
+    /// How many of them a token goes through.
+    pub used: usize,
+    /// Width of one.
+    pub ffn: usize,
+    /// Width of one more, that every token goes through.
+    pub shared_ffn: Option<usize>,
+    /// Whether the weights of those used come to 1.
+    pub normalized: bool,
+}
+
+/// What one transformer needs to know to be any of [`ARCHITECTURES`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     /// `general.architecture`.
@@ -103,6 +165,8 @@ pub struct ModelConfig {
     pub value_dim: usize,
     /// Width of the feed-forward layer.
     pub ffn: usize,
+    /// What stands in its place in a mixture of experts.
+    pub experts: Option<ExpertConfig>,
     /// Number of tokens the model was trained to see.
     pub context_length: usize,
     /// Rotary embedding of layers that see everything.
@@ -111,6 +175,8 @@ pub struct ModelConfig {
     pub local_rope: RopeConfig,
     /// Which layers are windowed, if any.
     pub window: Option<SlidingWindow>,
+    /// The layers without a rotary embedding.
+    pub unrotated: Vec<usize>,
     /// Added to the mean square in RMS norms.
     pub norm_eps: f32,
     /// Non-linearity of the feed-forward layer.
@@ -119,11 +185,23 @@ pub struct ModelConfig {
     pub embedding_scale: f32,
     /// Factor on query · key.
     pub attention_scale: f32,
+    /// A factor on the queries that grows with the position.
+    pub position_scale: Option<PositionScale>,
+    /// Factor on what a layer's two halves add to the residual stream.
+    pub residual_scale: f32,
+    /// Factor on the logits.
+    pub logit_scale: f32,
     /// `c · tanh(x / c)` on attention scores.
     pub attention_softcap: Option<f32>,
     /// `c · tanh(x / c)` on logits.
     pub logit_softcap: Option<f32>,
 }
+
+/// The architectures that are computed here, by GGUF's names.
+pub const ARCHITECTURES: [&str; 11] = [
+    "llama", "qwen2", "qwen3", "gemma3", "smollm3", "granite", "phi3", "mistral3", "qwen2moe",
+    "qwen3moe", "gpt-oss",
+];
 
 impl ModelConfig {
     /// Whether this program knows the architecture of a file.
@@ -131,12 +209,14 @@ impl ModelConfig {
     /// # Errors
     /// If it does not.
     pub fn check_architecture(gguf: &Gguf) -> Result<()> {
-        match gguf.architecture() {
-            "llama" | "qwen2" | "qwen3" | "gemma3" => Ok(()),
-            other => bail!(
-                "the architecture {other:?} is not supported (llama, qwen2, qwen3 and gemma3 are)"
-            ),
+        let architecture = gguf.architecture();
+        if !ARCHITECTURES.contains(&architecture) {
+            bail!(
+                "the architecture {architecture:?} is not supported ({} are)",
+                ARCHITECTURES.join(", ")
+            );
         }
+        Ok(())
     }
 
     /// Reads and checks the metadata. `vocab` is the number of rows of the embedding tensor.
@@ -144,12 +224,6 @@ impl ModelConfig {
         Self::check_architecture(gguf)?;
         let architecture = gguf.architecture().to_owned();
         let gemma = architecture == "gemma3";
-        if gguf
-            .u64(&format!("{architecture}.expert_count"))
-            .is_some_and(|n| n > 0)
-        {
-            bail!("mixture-of-experts models are not supported");
-        }
         let keys = MetadataKeys {
             gguf,
             prefix: &architecture,
@@ -171,10 +245,10 @@ impl ModelConfig {
         };
         let value_dim = keys.size_or("attention.value_length", MAX_HEAD_DIM, head_dim)?;
 
-        let layout = match architecture.as_str() {
-            // llama files are converted with their q and k rows permuted for this layout.
-            "llama" => RopeLayout::Interleaved,
-            _ => RopeLayout::HalfSplit,
+        // What is converted with its q and k rows reordered is reordered for this layout.
+        let layout = match names::reordered_heads("blk.0.attn_q", &architecture, heads, kv_heads) {
+            Some(_) => RopeLayout::Interleaved,
+            None => RopeLayout::HalfSplit,
         };
         let dims = keys.size_or("rope.dimension_count", MAX_HEAD_DIM, head_dim)?;
         if dims > head_dim || !dims.is_multiple_of(2) {
@@ -186,18 +260,47 @@ impl ModelConfig {
             base: keys.positive_or("rope.freq_base", 10_000.0)?,
             scaling: rope_scaling(&keys)?,
         };
-        let local_base = keys.positive_or("rope.freq_base_swa", GEMMA3_LOCAL_ROPE_BASE)?;
-        let local_rope = RopeConfig {
-            base: local_base,
-            scaling: RopeScaling::None,
-            ..rope
+        let local_rope = match gemma {
+            true => RopeConfig {
+                base: keys.positive_or("rope.freq_base_swa", GEMMA3_LOCAL_ROPE_BASE)?,
+                scaling: RopeScaling::None,
+                ..rope
+            },
+            false => rope,
         };
-        let window = match keys.optional_size("attention.sliding_window", MAX_CONTEXT)? {
-            Some(size) if gemma => Some(SlidingWindow {
-                size,
-                period: window_period(&keys, layers)?,
-            }),
+        let default = match architecture.as_str() {
+            "gemma3" => Some(GEMMA3_WINDOW_PERIOD),
+            "gpt-oss" => Some(GPT_OSS_WINDOW_PERIOD),
             _ => None,
+        };
+        let window = match (
+            keys.optional_size("attention.sliding_window", MAX_CONTEXT)?,
+            windowed(&keys, layers, default)?,
+        ) {
+            (Some(size), Some(layers)) => Some(SlidingWindow { size, layers }),
+            // Files of other architectures name a size that nothing is computed with.
+            _ => None,
+        };
+        let unrotated = match architecture.as_str() {
+            "smollm3" => unrotated(&keys, layers)?,
+            _ => Vec::new(),
+        };
+        let position_scale = match (keys.optional_positive("attention.temperature_scale")?, rope) {
+            (None, _) => None,
+            (
+                Some(slope),
+                RopeConfig {
+                    scaling:
+                        RopeScaling::Yarn {
+                            original_context: period,
+                            ..
+                        },
+                    ..
+                },
+            ) => Some(PositionScale { slope, period }),
+            (Some(_), _) => {
+                bail!("attention.temperature_scale without a stretched context has no meaning here")
+            }
         };
 
         let scaled_dim = if gemma && layers == GEMMA3_27B_LAYERS {
@@ -212,6 +315,7 @@ impl ModelConfig {
                 );
             }
         }
+        let experts = experts(&keys)?;
         let norm_eps = keys.positive_or("attention.layer_norm_rms_epsilon", 1e-6)?;
         Ok(Self {
             vocab,
@@ -227,13 +331,25 @@ impl ModelConfig {
             local_rope,
             window,
             norm_eps,
-            activation: if gemma {
-                Activation::GeluTanh
-            } else {
-                Activation::Silu
+            activation: match architecture.as_str() {
+                "gemma3" => Activation::GeluTanh,
+                "gpt-oss" => Activation::ClampedSwiglu,
+                _ => Activation::Silu,
             },
-            embedding_scale: if gemma { (hidden as f32).sqrt() } else { 1.0 },
-            attention_scale: 1.0 / (scaled_dim.max(1) as f32).sqrt(),
+            experts,
+            embedding_scale: match gemma {
+                true => (hidden as f32).sqrt(),
+                false => keys.positive_or("embedding_scale", 1.0)?,
+            },
+            attention_scale: match keys.optional_positive("attention.scale")? {
+                Some(scale) => scale,
+                None => 1.0 / (scaled_dim.max(1) as f32).sqrt(),
+            },
+            unrotated,
+            position_scale,
+            residual_scale: keys.positive_or("residual_scale", 1.0)?,
+            // Granite's files have the divisor.
+            logit_scale: 1.0 / keys.positive_or("logit_scale", 1.0)?,
             attention_softcap: keys.optional_positive("attn_logit_softcapping")?,
             logit_softcap: keys.optional_positive("final_logit_softcapping")?,
             architecture,
@@ -242,33 +358,93 @@ impl ModelConfig {
 
     /// The window of a layer; `None` where the layer sees everything.
     pub fn window_of(&self, layer: usize) -> Option<usize> {
-        self.window
-            .filter(|w| !(layer + 1).is_multiple_of(w.period))
-            .map(|w| w.size)
+        let window = self.window.as_ref()?;
+        let windowed = window.layers.get(layer).copied().unwrap_or(false);
+        windowed.then_some(window.size)
+    }
+
+    /// Whether a layer has a rotary embedding.
+    pub fn is_rotated(&self, layer: usize) -> bool {
+        !self.unrotated.contains(&layer)
     }
 }
 
-/// Every how many layers one sees the whole context: a number, or a list that says of each layer
-/// whether it is windowed.
-fn window_period(keys: &MetadataKeys, layers: usize) -> Result<usize> {
+/// Of each layer whether it is windowed: by a list, or by every how many layers one sees the whole
+/// context, of which `default` is the number where the file has neither.
+fn windowed(
+    keys: &MetadataKeys,
+    layers: usize,
+    default: Option<usize>,
+) -> Result<Option<Vec<bool>>> {
     let key = keys.key("attention.sliding_window_pattern");
-    if !keys.gguf.contains(&key) {
-        return Ok(GEMMA3_WINDOW_PERIOD);
-    }
-    if let Some(period) = keys.gguf.u64(&key).and_then(|n| usize::try_from(n).ok())
-        && period > 0
-    {
-        return Ok(period);
-    }
-    let windowed = keys.gguf.switches(&key).unwrap_or_default();
-    let fits = |period: &usize| {
-        windowed.len() >= layers
-            && (0..layers).all(|layer| windowed[layer] != (layer + 1).is_multiple_of(*period))
+    let period = match keys.gguf.contains(&key) {
+        false => default,
+        true => match keys.gguf.u64(&key).and_then(|n| usize::try_from(n).ok()) {
+            Some(period) if period > 0 => Some(period),
+            _ => match keys.gguf.switches(&key) {
+                Some(mut list) if list.len() >= layers => {
+                    list.truncate(layers);
+                    return Ok(Some(list));
+                }
+                _ => bail!(
+                    "{key} does not say of each of the {layers} layers whether it is windowed"
+                ),
+            },
+        },
     };
-    match (1..=layers + 1).find(fits) {
-        Some(period) => Ok(period),
-        None => bail!("{key} is no pattern that repeats with one layer that sees everything"),
+    Ok(period.map(|period| {
+        (1..=layers)
+            .map(|layer| !layer.is_multiple_of(period))
+            .collect()
+    }))
+}
+
+/// The layers of SmolLM3 without a rotary embedding. Its GGUF files leave it at every fourth.
+fn unrotated(keys: &MetadataKeys, layers: usize) -> Result<Vec<usize>> {
+    let key = keys.key("rope.layers");
+    let rotated: Vec<bool> = match keys.gguf.switches(&key) {
+        Some(list) if list.len() >= layers => list,
+        None if !keys.gguf.contains(&key) => (1..=layers)
+            .map(|layer| !layer.is_multiple_of(SMOLLM3_UNROTATED_PERIOD))
+            .collect(),
+        _ => bail!("{key} does not say of each of the {layers} layers whether it is rotated"),
+    };
+    Ok((0..layers).filter(|layer| !rotated[*layer]).collect())
+}
+
+/// The mixture of experts, if the model is one.
+fn experts(keys: &MetadataKeys) -> Result<Option<ExpertConfig>> {
+    let mixed = matches!(keys.prefix, "qwen2moe" | "qwen3moe" | "gpt-oss");
+    let none = keys.gguf.u64(&keys.key("expert_count")) == Some(0);
+    let count = match none {
+        true => None,
+        false => keys.optional_size("expert_count", MAX_EXPERTS)?,
+    };
+    let Some(count) = count else {
+        if mixed {
+            bail!("the metadata has no {}", keys.key("expert_count"));
+        }
+        return Ok(None);
+    };
+    if !mixed {
+        bail!(
+            "mixtures of experts of the architecture {} are not supported",
+            keys.prefix
+        );
     }
+    let used = keys.size("expert_used_count", count)?;
+    let shared_ffn = match keys.prefix {
+        "qwen2moe" => Some(keys.size("expert_shared_feed_forward_length", MAX_FFN)?),
+        _ => None,
+    };
+    let normalized = keys.gguf.bool(&keys.key("expert_weights_norm"));
+    Ok(Some(ExpertConfig {
+        count,
+        used,
+        ffn: keys.size("expert_feed_forward_length", MAX_FFN)?,
+        shared_ffn,
+        normalized: normalized.unwrap_or(keys.prefix != "qwen2moe"),
+    }))
 }
 
 /// `rope.scaling.*`, with the same defaults as llama.cpp and transformers.
@@ -277,7 +453,12 @@ fn rope_scaling(keys: &MetadataKeys) -> Result<RopeScaling> {
         Some(factor) => factor,
         None => keys.positive_or("rope.scale_linear", 1.0)?,
     };
-    match keys.text("rope.scaling.type").unwrap_or("linear") {
+    // Phi-3's files name no type; they have the divisors.
+    let usual = match keys.gguf.tensor("rope_factors_long.weight") {
+        Some(_) => "longrope",
+        None => "linear",
+    };
+    match keys.text("rope.scaling.type").unwrap_or(usual) {
         // Llama 3's scaling comes as a tensor of divisors (`rope_freqs.weight`).
         "none" | "llama3" => Ok(RopeScaling::None),
         "linear" if factor == 1.0 => Ok(RopeScaling::None),
@@ -290,11 +471,25 @@ fn rope_scaling(keys: &MetadataKeys) -> Result<RopeScaling> {
                 Some(length) => length,
                 None => keys.size("context_length", MAX_CONTEXT)?,
             },
-            attention_factor: keys.positive_or("rope.scaling.attn_factor", 1.0)?,
+            attention_factor: {
+                let given = keys.positive_or("rope.scaling.attn_factor", 1.0)?;
+                // The part of the usual factor that the weights have in them already.
+                match keys.optional_positive("rope.scaling.yarn_log_multiplier")? {
+                    Some(inside) if factor > 1.0 => given / (0.1 * inside * factor.ln() + 1.0),
+                    _ => given,
+                }
+            },
             beta_fast: keys.positive_or("rope.scaling.yarn_beta_fast", 32.0)?,
             beta_slow: keys.positive_or("rope.scaling.yarn_beta_slow", 1.0)?,
+            whole: keys.prefix != "gpt-oss",
         }),
-        other => bail!("the rope scaling {other:?} is not supported (linear, yarn and llama3 are)"),
+        "longrope" => Ok(RopeScaling::LongRope {
+            original_context: keys.size("rope.scaling.original_context_length", MAX_CONTEXT)?,
+            attention_factor: keys.positive_or("rope.scaling.attn_factor", 1.0)?,
+        }),
+        other => bail!(
+            "the rope scaling {other:?} is not supported (linear, yarn, longrope and llama3 are)"
+        ),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The decoder: one transformer, from token ids to logits.
 //!
-//! Llama, Qwen 2, Qwen 3 and Gemma 3 are the same computation with different flags, all read from
-//! the model file ([`ModelConfig`]). Lanes of unequal length go through it together: everything but
+//! All architectures are the same computation with different flags, all read from the model file
+//! ([`ModelConfig`]). Lanes of unequal length go through it together: everything but
 //! attention runs once over the rows of all lanes, attention runs for each lane over its own cache.
 //!
 //! Not here: what the tokens mean, which one to take next, and how matrices are multiplied
@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use super::adapter::PeftAdapter;
 use super::cache::Cache;
-use super::config::ModelConfig;
+use super::config::{ModelConfig, RopeScaling};
 use super::device::Place;
 use super::gguf::Gguf;
 use super::weights::Weights;
@@ -20,6 +20,7 @@ pub(crate) mod device;
 mod host;
 mod layer;
 mod rope;
+mod router;
 
 use device::TensorDecoder;
 use host::HostDecoder;
@@ -47,6 +48,9 @@ struct Span {
     position: usize,
 }
 
+/// A rotary embedding, after the longest context that has another.
+type LongRope = (usize, Rope);
+
 /// A model ready to compute.
 #[derive(Debug)]
 pub struct Decoder {
@@ -55,6 +59,8 @@ pub struct Decoder {
     body: Body,
     rope: Rope,
     local_rope: Rope,
+    /// What takes the place of both in long contexts.
+    long_rope: Option<LongRope>,
     /// Whether caches keep half precision. Models are published and measured with keys and values
     /// remembered so; weights that are rounded themselves are best followed there.
     halved: bool,
@@ -109,9 +115,7 @@ impl Decoder {
                 Body::Tensor(Box::new(tensors))
             }
         };
-        let divisors = weights.optional_numbers("rope_freqs.weight", config.rope.dims / 2)?;
-        let rope = Rope::new(&config.rope, divisors.as_deref())?;
-        let local_rope = Rope::new(&config.local_rope, None)?;
+        let (rope, local_rope, long_rope) = ropes(&weights, &config)?;
         progress(1.0);
         Ok(Decoder {
             halved: weights.is_rounded("blk.0.attn_k.weight"),
@@ -120,7 +124,18 @@ impl Decoder {
             body,
             rope,
             local_rope,
+            long_rope,
         })
+    }
+
+    /// Prepares it for contexts of so many tokens: some models have a rotary embedding for long ones
+    /// and another for short ones. What a cache remembers is of the one it was computed with.
+    pub fn for_context(mut self, tokens: usize) -> Decoder {
+        if let Some((_, long)) = self.long_rope.take_if(|(above, _)| tokens > *above) {
+            // Windowed layers of such models are rotated like the others.
+            (self.rope, self.local_rope) = (long.clone(), long);
+        }
+        self
     }
 
     /// Adds an adapter's low-rank factors to the linear layers they were trained for.
@@ -150,8 +165,8 @@ impl Decoder {
     /// Bytes of weights that computing one token reads.
     pub fn weight_bytes_per_token(&self) -> u64 {
         match &self.body {
-            Body::Host(host) => host.weight_bytes(),
-            Body::Tensor(tensors) => tensors.weight_bytes(),
+            Body::Host(host) => host.weight_bytes(&self.config),
+            Body::Tensor(tensors) => tensors.weight_bytes(&self.config),
         }
     }
 
@@ -242,6 +257,34 @@ impl Decoder {
         }
         Ok(spans)
     }
+}
+
+/// The rotary embeddings: of layers that see everything, of windowed ones, and where the model has
+/// one for long contexts, from how many tokens on.
+fn ropes(weights: &Weights, config: &ModelConfig) -> Result<(Rope, Rope, Option<LongRope>)> {
+    let divisors = |name| weights.optional_numbers(name, config.rope.dims / 2);
+    let (short, long) = match config.rope.scaling {
+        RopeScaling::LongRope {
+            original_context, ..
+        } => {
+            let both = (
+                divisors("rope_factors_short.weight")?,
+                divisors("rope_factors_long.weight")?,
+            );
+            let (Some(short), Some(long)) = both else {
+                bail!("the file has no rope_factors_short.weight and rope_factors_long.weight");
+            };
+            let long = Rope::new(&config.rope, Some(&long))?;
+            (Some(short), Some((original_context, long)))
+        }
+        _ => (divisors("rope_freqs.weight")?, None),
+    };
+    let rope = Rope::new(&config.rope, short.as_deref())?;
+    let local = match config.local_rope == config.rope {
+        true => rope.clone(),
+        false => Rope::new(&config.local_rope, None)?,
+    };
+    Ok((rope, local, long))
 }
 
 #[cfg(test)]

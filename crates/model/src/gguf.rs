@@ -5,24 +5,36 @@
 //! stay in the map and are handed out as slices. Opening a file either yields a directory whose
 //! every offset has been checked, or one sentence that says what is wrong and where.
 //!
+//! A model may lie in several files: a split one in parts that are joined here, and a Hugging Face
+//! folder is read as the file that a converter would write of it ([`folder`]).
+//!
 //! Not here: what the keys mean (see [`crate::decoder`] and [`crate::tokenizer`])
 //! and how tensors are multiplied (see [`crate::weights`]).
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3,
 //! little-endian.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use candle_core::quantized::GgmlDType;
+use s1_core::training::Quantization;
+
+use super::names::{self, Direction};
+use super::weights::encode;
 
 mod cursor;
+pub mod folder;
 pub mod indexed;
 mod kind;
 mod parse;
 mod value;
+mod views;
 pub mod write;
 
 use cursor::Cursor;
@@ -81,10 +93,14 @@ pub struct TensorInfo {
     pub kind: TensorType,
     /// Row-major shape, outermost dimension first (GGUF stores it innermost first).
     pub shape: Vec<usize>,
+    /// Which of the model's files it lies in.
+    part: usize,
     /// Absolute byte offset in the file.
     offset: usize,
     /// Length in bytes.
     bytes: usize,
+    /// The number of heads whose rows still lie in Hugging Face's order.
+    reordered: Option<usize>,
 }
 
 impl TensorInfo {
@@ -98,79 +114,186 @@ impl TensorInfo {
         self.bytes
     }
 
-    /// Where the data lies in the file.
-    pub fn range(&self) -> std::ops::Range<usize> {
+    /// Where the data lies in its file.
+    fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.bytes
     }
 }
 
-/// An open GGUF file: metadata and tensor directory, with the data left in the map.
+/// An open model: metadata and tensor directory, with the data left in the maps of its files.
 #[derive(Debug)]
 pub struct Gguf {
-    bytes: Arc<Bytes>,
+    /// Its files; the metadata lie in the first.
+    parts: Vec<Arc<Bytes>>,
     architecture: String,
     metadata: HashMap<String, MetadataValue>,
     tensors: HashMap<String, TensorInfo>,
+    /// What its weights are rounded to while they are loaded.
+    rounding: Option<Quantization>,
 }
 
 impl Gguf {
-    /// Maps a file and reads its header. A bundled model is opened by its name
+    /// Maps a file and reads its header; of a split model, the other parts as well, and of a Hugging
+    /// Face folder its settings and the headers of its weights. A bundled model is opened by its name
     /// ([`s1_data::assets`]).
     ///
-    /// The file must not be truncated by another program while the value lives: as with any
+    /// The files must not be truncated by another program while the value lives: as with any
     /// memory map, reading a page that is gone ends the process.
     pub fn open(path: &Path) -> Result<Gguf> {
         if let Some(bytes) = s1_data::assets::open_path(path) {
-            return Self::parse(Bytes::Owned(AlignedBytes::copy_of(bytes)));
+            return Self::parse(Bytes::Owned(AlignedBytes::copy_of(bytes)))?.checked();
         }
-        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let meta = file
-            .metadata()
-            .with_context(|| format!("cannot read the size of {}", path.display()))?;
-        if !meta.is_file() {
-            bail!("{} is not a file", path.display());
+        if path.is_dir() {
+            return folder::open(path);
         }
-        if meta.len() == 0 {
-            bail!("{} is empty", path.display());
-        }
-        // SAFETY: the map is read-only and private to this value; that nobody truncates the file
-        // meanwhile is the documented contract of this function.
-        let map = unsafe { memmap2::Mmap::map(&file) }
-            .with_context(|| format!("cannot map {} into memory", path.display()))?;
-        Self::parse(Bytes::Mapped(map))
-            .with_context(|| format!("{} is not a usable GGUF model", path.display()))
+        let unusable = || format!("{} is not a usable GGUF model", path.display());
+        let first = Self::parse(map(path)?).with_context(unusable)?;
+        first.joined(path)?.checked().with_context(unusable)
     }
 
     /// Reads a GGUF file held in memory with the same parser as [`Gguf::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Gguf> {
-        Self::parse(Bytes::Owned(AlignedBytes::copy_of(&bytes)))
+        Self::parse(Bytes::Owned(AlignedBytes::copy_of(&bytes)))?.checked()
     }
 
     fn parse(bytes: Bytes) -> Result<Gguf> {
         let parse::Header { metadata, tensors } = parse::header(&bytes)?;
-        let mut gguf = Gguf {
-            bytes: Arc::new(bytes),
+        Ok(Gguf {
+            parts: vec![Arc::new(bytes)],
             architecture: String::new(),
             metadata,
             tensors,
+            rounding: None,
+        })
+    }
+
+    /// The same, to be rounded while it is loaded: matrices in full or half precision that become
+    /// smaller by it.
+    pub fn rounded(self, to: Option<Quantization>) -> Gguf {
+        Gguf {
+            rounding: to,
+            ..self
+        }
+    }
+
+    /// The type in which a tensor is computed with.
+    pub fn loaded_type(&self, name: &str, info: &TensorInfo) -> TensorType {
+        self.type_after(self.rounding, name, info)
+    }
+
+    /// The type of a tensor after it was rounded.
+    fn type_after(
+        &self,
+        rounding: Option<Quantization>,
+        name: &str,
+        info: &TensorInfo,
+    ) -> TensorType {
+        use GgmlDType::{BF16, F16, F32};
+        let plain = matches!(info.kind, TensorType::Candle(F32 | F16 | BF16));
+        // An embedding that is no output is looked up in its file.
+        let multiplied = name != "token_embd.weight" || self.tensor("output.weight").is_none();
+        let Some(to) = rounding.filter(|_| plain && multiplied && info.shape.len() == 2) else {
+            return info.kind;
         };
-        if let Some(other) = gguf.string("general.type").filter(|kind| *kind != "model") {
+        let to: TensorType = encode::tensor_type(to, name, &info.shape).into();
+        let bits = |kind: TensorType| kind.type_size() * 64 / kind.block_size();
+        match bits(to) < bits(info.kind) {
+            true => to,
+            false => info.kind,
+        }
+    }
+
+    /// Refuses what is no model, or not the whole of one.
+    fn checked(mut self) -> Result<Gguf> {
+        if let Some(other) = self.string("general.type").filter(|kind| *kind != "model") {
             bail!("it holds no model (its general.type is {other:?}); give the model's own file");
         }
         // The directory of a part names no more than its own tensors.
-        if let Some(parts) = gguf.u64("split.count").filter(|parts| *parts > 1) {
-            let part = gguf
+        if let Some(parts) = self.parts_in_all().filter(|n| *n > self.parts.len()) {
+            let part = self
                 .u64("split.no")
                 .map_or(1, |index| index.saturating_add(1));
             bail!(
-                "it is part {part} of {parts}; put the parts together first (llama-gguf-split --merge)"
+                "it is part {part} of {parts}, and its name does not say which the others are; they are found by names such as model-00001-of-00002.gguf"
             );
         }
-        gguf.architecture = match gguf.string("general.architecture") {
+        self.architecture = match self.string("general.architecture") {
             Some(name) => name.to_owned(),
             None => bail!("the metadata has no text under general.architecture"),
         };
-        Ok(gguf)
+        views::split_experts(&mut self.tensors)?;
+        if self.architecture == "phi3" {
+            let size = |key| {
+                let value = self.u64(&format!("phi3.attention.{key}"))?;
+                usize::try_from(value).ok().filter(|n| *n <= 1024)
+            };
+            let heads = size("head_count").unwrap_or(0);
+            let kv_heads = size("head_count_kv").unwrap_or(heads);
+            views::split(&mut self.tensors, heads, kv_heads)?;
+        }
+        Ok(self)
+    }
+
+    /// How many files a split model has.
+    fn parts_in_all(&self) -> Option<usize> {
+        let parts = self.u64("split.count").filter(|parts| *parts > 1)?;
+        usize::try_from(parts).ok()
+    }
+
+    /// With the other parts of a split model. What it says of itself stands in the first of them.
+    fn joined(self, path: &Path) -> Result<Gguf> {
+        let Some(parts) = self.parts_in_all() else {
+            return Ok(self);
+        };
+        let Some(paths) = sisters(path).filter(|paths| paths.len() == parts) else {
+            return Ok(self);
+        };
+        let mut whole: Option<Gguf> = None;
+        for (index, path) in paths.iter().enumerate() {
+            if !path.exists() {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                bail!(
+                    "part {} of {parts} is missing: there is no {name} in {}; download it as well",
+                    index + 1,
+                    path.parent().unwrap_or(Path::new("")).display()
+                );
+            }
+            let part = map(path).and_then(Self::parse);
+            let part = part.with_context(|| format!("{} is damaged", path.display()))?;
+            let counted = (part.u64("split.no"), part.parts_in_all());
+            if counted != (Some(index as u64), Some(parts)) {
+                bail!("{} is not part {} of {parts}", path.display(), index + 1);
+            }
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.add(part)?,
+            }
+        }
+        let Some(whole) = whole else {
+            return Ok(self);
+        };
+        let (found, announced) = (whole.tensors.len() as u64, whole.u64("split.tensors.count"));
+        if announced.is_some_and(|announced| announced != found) {
+            bail!(
+                "the {parts} parts of {} have {found} tensors of {}; they are not of one model",
+                path.display(),
+                announced.unwrap_or(0)
+            );
+        }
+        Ok(whole)
+    }
+
+    /// Takes in the tensors of another file.
+    fn add(&mut self, other: Gguf) -> Result<()> {
+        let part = self.parts.len();
+        self.parts.extend(other.parts);
+        for (name, info) in other.tensors {
+            let info = TensorInfo { part, ..info };
+            if self.tensors.insert(name.clone(), info).is_some() {
+                bail!("the tensor {name} occurs in two parts");
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is a value under a metadata key.
@@ -263,7 +386,10 @@ impl Gguf {
 
     /// The bytes of a value of this file.
     fn encoded(&self, value: &MetadataValue) -> &[u8] {
-        self.bytes.get(value.range.clone()).unwrap_or_default()
+        let first = self.parts.first();
+        first
+            .and_then(|bytes| bytes.get(value.range.clone()))
+            .unwrap_or_default()
     }
 
     /// The model family, `general.architecture`.
@@ -281,16 +407,26 @@ impl Gguf {
         self.tensors.iter().map(|(k, v)| (k.as_str(), v))
     }
 
-    /// The raw little-endian blocks of a tensor of this file (empty for an entry that came from
-    /// another file and lies outside this one).
-    pub fn data(&self, info: &TensorInfo) -> &[u8] {
-        self.bytes.get(info.range()).unwrap_or_default()
+    /// The raw little-endian blocks of a tensor, its rows in GGUF's order (empty for an entry that
+    /// came from another model and lies outside this one).
+    pub fn data(&self, info: &TensorInfo) -> Cow<'_, [u8]> {
+        let part = self.parts.get(info.part);
+        let data = part
+            .and_then(|bytes| bytes.get(info.range()))
+            .unwrap_or_default();
+        match info.reordered {
+            Some(heads) => {
+                let rows = info.shape.first().copied().unwrap_or(1).max(1);
+                names::reorder(data, data.len() / rows, heads, Direction::ToGguf).into()
+            }
+            None => data.into(),
+        }
     }
 
     /// Gives the memory of a tensor's pages back; they are read from the file again if needed.
     pub fn forget(&self, info: &TensorInfo) {
         #[cfg(unix)]
-        if let Bytes::Mapped(map) = &*self.bytes {
+        if let Some(Bytes::Mapped(map)) = self.parts.get(info.part).map(|bytes| &**bytes) {
             let (offset, len) = (info.offset, info.bytes);
             // SAFETY: the map is of a file and read-only, so its pages hold nothing else.
             let _ = unsafe {
@@ -301,17 +437,40 @@ impl Gguf {
         let _ = info;
     }
 
-    /// The file's bytes, shared: rows that are widened straight out of the map hold on to them.
-    pub fn shared_bytes(&self) -> Arc<Bytes> {
-        Arc::clone(&self.bytes)
+    /// The bytes of its files, one after another.
+    pub fn files(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts.iter().map(|bytes| &***bytes)
     }
 
-    /// Total size of all tensors in bytes.
+    /// The blocks of a tensor, shared: rows that are widened straight out of the map hold on to
+    /// them.
+    pub fn shared(&self, info: &TensorInfo) -> (Arc<Bytes>, Range<usize>) {
+        match (self.data(info), self.parts.get(info.part)) {
+            (Cow::Borrowed([_, ..]), Some(part)) => (Arc::clone(part), info.range()),
+            (data, _) => {
+                let bytes = Bytes::Owned(AlignedBytes::copy_of(&data));
+                (Arc::new(bytes), 0..data.len())
+            }
+        }
+    }
+
+    /// Total size of all tensors in bytes, as they are loaded.
     pub fn weights_bytes(&self) -> u64 {
+        self.weights_bytes_after(self.rounding)
+    }
+
+    /// Total size of all tensors in bytes, after they were rounded.
+    pub fn weights_bytes_after(&self, rounding: Option<Quantization>) -> u64 {
+        let bytes = |(name, info): (&String, &TensorInfo)| {
+            let kind = self.type_after(rounding, name, info);
+            match kind == info.kind {
+                true => info.bytes as u64,
+                false => (info.elements() / kind.block_size() * kind.type_size()) as u64,
+            }
+        };
         // Entries may overlap in a hostile file, so the sum may exceed the file: saturate.
-        self.tensors
-            .values()
-            .fold(0u64, |sum, t| sum.saturating_add(t.bytes as u64))
+        let sizes = self.tensors.iter().map(bytes);
+        sizes.fold(0u64, u64::saturating_add)
     }
 
     /// Total number of weights.
@@ -320,6 +479,36 @@ impl Gguf {
             .values()
             .fold(0u64, |sum, t| sum.saturating_add(t.elements() as u64))
     }
+}
+
+/// A read-only map of a file.
+fn map(path: &Path) -> Result<Bytes> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let meta = file
+        .metadata()
+        .with_context(|| format!("cannot read the size of {}", path.display()))?;
+    if !meta.is_file() {
+        bail!("{} is not a file", path.display());
+    }
+    if meta.len() == 0 {
+        bail!("{} is empty", path.display());
+    }
+    // SAFETY: the map is read-only and private to this value; that nobody truncates the file
+    // meanwhile is the documented contract of `Gguf::open`.
+    let map = unsafe { memmap2::Mmap::map(&file) }
+        .with_context(|| format!("cannot map {} into memory", path.display()))?;
+    Ok(Bytes::Mapped(map))
+}
+
+/// The paths of all parts of a split model, by the path of one.
+fn sisters(path: &Path) -> Option<Vec<PathBuf>> {
+    let (stem, _, parts) = s1_data::models::part_of(path.file_name()?.to_str()?)?;
+    let name = |part| s1_data::models::part_name(stem, part, parts);
+    Some(
+        (1..=parts)
+            .map(|part| path.with_file_name(name(part)))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

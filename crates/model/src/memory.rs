@@ -1,8 +1,112 @@
-//! How much memory there is, so that what cannot fit is refused in one sentence instead of ending
-//! in an allocation failure or in endless paging.
+//! How much memory there is and how much a model needs, so that what cannot fit is refused in one
+//! sentence instead of ending in an allocation failure or in endless paging.
 
 use anyhow::{Result, bail};
 use s1_core::format;
+use s1_core::training::Quantization;
+
+use super::config::ModelConfig;
+use super::gguf::Gguf;
+use super::kernels::kv::CacheShape;
+
+/// Rows that a step computes at once, in the memory it works in.
+const STEP_ROWS: u64 = 512;
+/// Rows of logits that are kept.
+const LOGIT_ROWS: u64 = 64;
+/// The smallest context that is worth proposing.
+const LEAST_CONTEXT: usize = 512;
+
+/// What computing with a model on the CPU needs, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryNeed {
+    pub weights: u64,
+    /// Keys and values of one text that fills the context.
+    pub cache: u64,
+    /// What lies between the weights.
+    pub workspace: u64,
+}
+
+impl MemoryNeed {
+    /// That of a model with a context of so many tokens.
+    ///
+    /// # Errors
+    /// If the model is none that is computed here.
+    pub fn of(gguf: &Gguf, context: usize) -> Result<MemoryNeed> {
+        ModelConfig::check_architecture(gguf)?;
+        let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
+            bail!("the file has no tensor token_embd.weight with two dimensions");
+        };
+        let config = ModelConfig::read(gguf, *vocab)?;
+        let shape = CacheShape {
+            layers: config.layers,
+            kv_heads: config.kv_heads,
+            dim: config.head_dim,
+            value_dim: config.value_dim,
+            halved: super::weights::Weights::new(gguf).is_rounded("blk.0.attn_k.weight"),
+        };
+        let heads = config.heads * (config.head_dim + config.value_dim);
+        let row = 4 * (4 * config.hidden + 2 * config.ffn + 2 * heads) as u64;
+        Ok(MemoryNeed {
+            weights: gguf.weights_bytes(),
+            cache: shape.bytes(context),
+            workspace: STEP_ROWS * row + LOGIT_ROWS * 4 * config.vocab as u64,
+        })
+    }
+
+    pub fn total(&self) -> u64 {
+        let parts = [self.weights, self.cache, self.workspace];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+}
+
+/// Refuses a model that the memory does not suffice for, and says what would make it fit. Where the
+/// system does not say how much there is, nothing is refused.
+///
+/// # Errors
+/// If it does not suffice, or the model is none that is computed here.
+pub fn require_model(gguf: &Gguf, context: usize) -> Result<()> {
+    require_model_within(gguf, context, available())
+}
+
+fn require_model_within(gguf: &Gguf, context: usize, available: Option<u64>) -> Result<()> {
+    let need = MemoryNeed::of(gguf, context)?;
+    let Some(available) = available.filter(|available| need.total() > *available) else {
+        return Ok(());
+    };
+    let beside = need.total() - need.weights;
+    let smaller = |weights: u64| weights.saturating_add(beside) <= available;
+    let quantize = Quantization::ALL
+        .into_iter()
+        .find(|kind| smaller(gguf.weights_bytes_after(Some(*kind))));
+    let fits = |context: &usize| {
+        MemoryNeed::of(gguf, *context).is_ok_and(|need| need.total() <= available)
+    };
+    let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
+    let shorter = halves
+        .take_while(|context| *context >= LEAST_CONTEXT)
+        .find(fits);
+    let advice = match (shorter, quantize) {
+        (Some(context), Some(kind)) => {
+            format!(
+                "--context {context} makes it fit, or --quantize {}",
+                kind.name()
+            )
+        }
+        (Some(context), None) => format!("--context {context} makes it fit"),
+        (None, Some(kind)) => format!("--quantize {} makes it fit", kind.name()),
+        (None, None) => {
+            "use a smaller or more strongly quantized one, or a server with --server".to_owned()
+        }
+    };
+    bail!(
+        "the model needs {} of memory ({} of weights, {} for a context of {context} tokens, {} to work in) and {} are available: {advice}",
+        format::size(need.total()),
+        format::size(need.weights),
+        format::size(need.cache),
+        format::size(need.workspace),
+        format::size(available)
+    )
+}
 
 /// Refuses if `needed` bytes exceed what the system says is available. Where it does not say
 /// (no `/proc/meminfo`), nothing is refused.
@@ -60,6 +164,30 @@ mod tests {
             require_within(u64::MAX, None, "", "").is_ok(),
             "unknown memory refuses nothing"
         );
+    }
+
+    /// A user would lose: knowing what to change, instead of a machine that stands still.
+    #[test]
+    fn a_model_that_does_not_fit_is_refused_with_what_makes_it_fit() {
+        let gguf = Gguf::from_bytes(crate::fixture::tiny_gguf("llama", 1)).unwrap();
+        let need = MemoryNeed::of(&gguf, 2048).unwrap();
+        assert_eq!(need.weights, gguf.weights_bytes());
+        let refused = |available| {
+            let error = require_model_within(&gguf, 2048, Some(available)).unwrap_err();
+            error.to_string()
+        };
+        assert!(require_model_within(&gguf, 2048, Some(need.total())).is_ok());
+        assert!(require_model_within(&gguf, 2048, None).is_ok());
+        let little = refused(need.total() - 1);
+        assert!(
+            little.ends_with("--context 1024 makes it fit, or --quantize f16"),
+            "{little}"
+        );
+        assert!(little.starts_with("the model needs "), "{little}");
+        let rounded = gguf.weights_bytes_after(Some(Quantization::Q8_0));
+        let less = refused(need.workspace + need.cache + rounded);
+        assert!(less.contains("--quantize q8_0"), "{less}");
+        assert!(refused(1000).ends_with("or a server with --server"));
     }
 
     #[test]

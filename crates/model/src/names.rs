@@ -1,7 +1,7 @@
 //! Tensor names and row orders of GGUF and of Hugging Face, and the way between them.
 //!
-//! Converters to GGUF rename every tensor, and for Llama reorder the rows of queries and keys, so
-//! that a rotated pair is adjacent. Code that reads or writes Hugging Face's files next to a
+//! Converters to GGUF rename every tensor, and for Llama and what was made of it reorder the rows of
+//! queries and keys, so that a rotated pair is adjacent. Code that reads or writes Hugging Face's files next to a
 //! GGUF model comes through here. Not here: reading or writing the files.
 
 /// GGUF's and Hugging Face's names of a block's parts. The two norms around the feed-forward
@@ -18,9 +18,31 @@ const PARTS: [(&str, &str); 9] = [
     ("ffn_down", "mlp.down_proj"),
 ];
 
-/// The norms of a block, by architecture.
-fn norms(architecture: &str) -> &'static [(&'static str, &'static str)] {
+/// What of a block is called otherwise, or is there only, in an architecture: its norms, and what
+/// Phi-3 stores together.
+fn own_parts(architecture: &str) -> &'static [(&'static str, &'static str)] {
     match architecture {
+        "qwen2moe" | "qwen3moe" => &[
+            ("attn_norm", "input_layernorm"),
+            ("ffn_norm", "post_attention_layernorm"),
+            ("ffn_gate_inp", "mlp.gate"),
+            ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
+            ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
+            ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
+            ("ffn_gate_inp_shexp", "mlp.shared_expert_gate"),
+        ],
+        "gpt-oss" => &[
+            ("attn_norm", "input_layernorm"),
+            ("post_attention_norm", "post_attention_layernorm"),
+            ("attn_sinks", "self_attn.sinks"),
+            ("ffn_gate_inp", "mlp.router"),
+        ],
+        "phi3" => &[
+            ("attn_norm", "input_layernorm"),
+            ("ffn_norm", "post_attention_layernorm"),
+            ("attn_qkv", "self_attn.qkv_proj"),
+            ("ffn_up", "mlp.gate_up_proj"),
+        ],
         "gemma3" => &[
             ("attn_norm", "input_layernorm"),
             ("post_attention_norm", "post_attention_layernorm"),
@@ -44,28 +66,75 @@ pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
     }
     let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
     let (part, kind) = rest.rsplit_once('.')?;
-    let mut parts = PARTS.iter().chain(norms(architecture));
+    let mut parts = own_parts(architecture).iter().chain(&PARTS);
     let (_, theirs) = parts.find(|(ours, _)| *ours == part)?;
     Some(format!("model.layers.{layer}.{theirs}.{kind}"))
+}
+
+/// GGUF's name of a Hugging Face tensor; `None` for one that nothing is computed from: the part
+/// that sees pictures, and tables that follow from the settings. A name that is not known stays as
+/// it is.
+pub fn from_hugging_face(name: &str, architecture: &str) -> Option<String> {
+    const PICTURES: [&str; 3] = ["vision_tower.", "vision_model.", "multi_modal_projector."];
+    let plain = name.strip_prefix("model.").unwrap_or(name);
+    let unused = PICTURES.iter().any(|prefix| plain.starts_with(prefix))
+        || name.ends_with("rotary_emb.inv_freq");
+    if unused {
+        return None;
+    }
+    // Beside such a part, the language model has its own name in front.
+    let inner = plain.strip_prefix("language_model.").unwrap_or(plain);
+    let inner = inner.strip_prefix("model.").unwrap_or(inner);
+    let whole = match inner {
+        "embed_tokens.weight" => Some("token_embd.weight"),
+        "norm.weight" => Some("output_norm.weight"),
+        "lm_head.weight" => Some("output.weight"),
+        _ => None,
+    };
+    let in_block = || {
+        let (layer, rest) = inner.strip_prefix("layers.")?.split_once('.')?;
+        let layer: usize = layer.parse().ok()?;
+        let (part, kind) = rest.rsplit_once('.')?;
+        if let Some((expert, linear)) = part
+            .strip_prefix("mlp.experts.")
+            .and_then(|rest| rest.split_once('.'))
+        {
+            let (expert, theirs): (usize, _) = (expert.parse().ok()?, format!("mlp.{linear}"));
+            let (ours, _) = PARTS.iter().find(|(_, name)| *name == theirs)?;
+            return Some(format!("blk.{layer}.{ours}.{expert}.{kind}"));
+        }
+        let mut parts = own_parts(architecture).iter().chain(&PARTS);
+        let (ours, _) = parts.find(|(_, theirs)| *theirs == part)?;
+        Some(format!("blk.{layer}.{ours}.{kind}"))
+    };
+    let known = whole.map(str::to_owned).or_else(in_block);
+    Some(known.unwrap_or_else(|| name.to_owned()))
 }
 
 /// Whether the decoder uses a tensor of a model with this many layers. What it does not know, the
 /// file's model may need: a scale, a sink, a second expert.
 pub fn is_used(name: &str, architecture: &str, layers: usize) -> bool {
-    const WHOLE: [&str; 4] = [
+    const WHOLE: [&str; 6] = [
         "token_embd.weight",
         "output_norm.weight",
         "output.weight",
         // Divisors of the rotary embedding.
         "rope_freqs.weight",
+        "rope_factors_short.weight",
+        "rope_factors_long.weight",
     ];
     let in_block = || {
         let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
         let (part, kind) = rest.rsplit_once('.')?;
+        // Of a mixture of experts, `ffn_up.17`.
+        let part = match part.split_once('.') {
+            Some((part, expert)) => expert.parse::<usize>().ok().map(|_| part)?,
+            None => part,
+        };
         let norm = part.ends_with("norm");
         let known = PARTS
             .iter()
-            .chain(norms(architecture))
+            .chain(own_parts(architecture))
             .any(|(ours, _)| *ours == part)
             || ["post_attention_norm", "post_ffw_norm"].contains(&part);
         let kind = kind == "weight" || kind == "bias" && !norm;
@@ -97,7 +166,7 @@ pub fn reordered_heads(
     heads: usize,
     kv_heads: usize,
 ) -> Option<usize> {
-    if architecture != "llama" {
+    if !matches!(architecture, "llama" | "smollm3" | "granite" | "mistral3") {
         return None;
     }
     let part = name.strip_prefix("blk.")?.split('.').nth(1)?;
@@ -119,7 +188,7 @@ pub enum Direction {
 
 /// Rows of `width` elements put into the other order: within a head of `2n` rows, Hugging Face's
 /// rows `i` and `n + i` are GGUF's `2i` and `2i + 1`.
-pub fn reorder(values: &[f32], width: usize, heads: usize, direction: Direction) -> Vec<f32> {
+pub fn reorder<T: Copy>(values: &[T], width: usize, heads: usize, direction: Direction) -> Vec<T> {
     let rows = values.len() / width.max(1);
     let pairs = rows / heads.max(1) / 2;
     let mut out = Vec::with_capacity(values.len());

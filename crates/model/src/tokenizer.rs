@@ -26,6 +26,7 @@ pub use bpe::byte_to_char;
 pub use stream::StreamDecoder;
 pub use vocabulary::{ENDS, Vocabulary};
 
+use crate::gguf::Gguf;
 use anyhow::{Result, bail};
 use bpe::Bpe;
 use file::JsonTokenizer;
@@ -131,17 +132,33 @@ impl Tokenizer {
     ///
     /// The file does not say which tokens end a turn; those with the usual names count.
     pub fn from_file(tokenizer_json: &Path) -> Result<Self> {
+        Self::from_json(tokenizer_json, &Vocabulary::default())
+    }
+
+    /// Reads the `tokenizer.json` of a model, whose metadata name more tokens that begin and end a
+    /// text.
+    pub fn from_file_of(tokenizer_json: &Path, model: &Gguf) -> Result<Self> {
+        Self::from_json(tokenizer_json, &Vocabulary::from_gguf(model)?)
+    }
+
+    fn from_json(tokenizer_json: &Path, named: &Vocabulary) -> Result<Self> {
         let json = JsonTokenizer::read(tokenizer_json)?;
         let (tokens, types) = json.tokens()?;
-        let table = Table::new(&tokens, &types, json.spelling(), [])?;
-        let bos = json.prefix_token();
+        let ends = named
+            .eos
+            .into_iter()
+            .chain(named.other_ends.iter().copied());
+        let table = Table::new(&tokens, &types, json.spelling(), ends)?;
+        let prefix = json.prefix_token();
+        let known = |id: &u32| (*id as usize) < table.kinds.len();
+        let bos = prefix.or(named.bos.filter(known));
         let method = Algorithm::Json(Box::new(json));
         Ok(Self {
             specials: literal_tokens(&tokens, &table),
             table,
             method,
             bos,
-            add_bos: bos.is_some(),
+            add_bos: prefix.is_some(),
             warning: None,
         })
     }

@@ -15,8 +15,10 @@ use candle_core::{Device, Tensor};
 
 use super::gguf::{AlignedBytes, Gguf, TensorInfo, TensorType};
 use super::kernels::PackedMatrix;
+use super::parallel;
 use rows::WeightRows;
 
+pub mod encode;
 pub mod rows;
 
 /// Largest number of parameters of a model whose weights are widened on a GPU, to 4 GB.
@@ -61,7 +63,8 @@ impl<'a> Weights<'a> {
     /// A matrix `[rows, columns]` for the CPU's kernels. Its pages of the file are given back.
     pub fn packed(&self, name: &str, rows: usize, columns: usize) -> Result<PackedMatrix> {
         let info = self.info(name, &[rows, columns])?;
-        let matrix = PackedMatrix::pack(info.kind, self.gguf.data(info), rows, columns)
+        let (kind, blocks) = self.blocks(name, info)?;
+        let matrix = PackedMatrix::pack(kind, &blocks, rows, columns)
             .with_context(|| format!("cannot load tensor {name}"))?;
         self.gguf.forget(info);
         Ok(matrix)
@@ -71,9 +74,9 @@ impl<'a> Weights<'a> {
     pub fn tensor(&self, name: &str, rows: usize, columns: usize) -> Result<(QTensor, bool)> {
         let info = self.info(name, &[rows, columns])?;
         // The upload casts the bytes to blocks and insists on their alignment.
-        let (kind, copy) = match info.kind {
-            TensorType::Candle(kind) => (kind, AlignedBytes::copy_of(self.gguf.data(info))),
-            TensorType::Indexed(_) => {
+        let (kind, copy) = match self.blocks(name, info)? {
+            (TensorType::Candle(kind), blocks) => (kind, AlignedBytes::copy_of(&blocks)),
+            (TensorType::Indexed(_), _) => {
                 let values = WeightRows::open(self.gguf, name)?.to_vec();
                 let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
                 (GgmlDType::F32, AlignedBytes::copy_of(&bytes))
@@ -128,10 +131,38 @@ impl<'a> Weights<'a> {
         self.gguf.tensor(name).is_some()
     }
 
-    /// Whether a tensor is stored in less than full precision.
+    /// Whether a tensor is computed with in less than full precision.
     pub fn is_rounded(&self, name: &str) -> bool {
         let info = self.gguf.tensor(name);
-        info.is_some_and(|info| info.kind != GgmlDType::F32)
+        info.is_some_and(|info| self.gguf.loaded_type(name, info) != GgmlDType::F32)
+    }
+
+    /// The blocks of a tensor in the type in which it is to be loaded.
+    fn blocks(&self, name: &str, info: &TensorInfo) -> Result<(TensorType, Cow<'a, [u8]>)> {
+        let data = self.gguf.data(info);
+        let kind = self.gguf.loaded_type(name, info);
+        let TensorType::Candle(to) = kind else {
+            return Ok((kind, data));
+        };
+        if kind == info.kind {
+            return Ok((kind, data));
+        }
+        // Rows of each thread's own: rounding a large model takes longer than reading it.
+        let rows = info.shape.first().copied().unwrap_or(1);
+        let row_bytes = data.len() / rows.max(1);
+        let share = rows.div_ceil(parallel::threads()).max(1) * row_bytes.max(1);
+        let encoded = std::thread::scope(|scope| {
+            let threads: Vec<_> = data
+                .chunks(share)
+                .map(|part| scope.spawn(move || round(info.kind, part, row_bytes, to)))
+                .collect();
+            let parts = threads.into_iter().map(|thread| match thread.join() {
+                Ok(part) => part,
+                Err(_) => bail!("rounding tensor {name} failed"),
+            });
+            parts.collect::<Result<Vec<_>>>()
+        })?;
+        Ok((kind, encoded.concat().into()))
     }
 
     fn info(&self, name: &str, shape: &[usize]) -> Result<&'a TensorInfo> {
@@ -146,4 +177,13 @@ impl<'a> Weights<'a> {
         }
         Ok(info)
     }
+}
+
+/// Rows of blocks in another type.
+fn round(from: TensorType, rows: &[u8], row_bytes: usize, to: GgmlDType) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for row in rows.chunks(row_bytes.max(1)) {
+        out.extend(encode::encode(to, &rows::widened(from, row))?);
+    }
+    Ok(out)
 }

@@ -31,7 +31,7 @@ use s1_data::records;
 use s1_engine::LoadOptions;
 use s1_engine::dialogue::Dialogue;
 use s1_model::adapter::PeftAdapter;
-use s1_model::gguf::Gguf;
+use s1_model::gguf::{self, Gguf};
 use s1_model::tokenizer::Tokenizer;
 
 mod attention;
@@ -481,6 +481,14 @@ impl NativeTrainer {
         }
     }
 
+    /// Puts the base's tokenizer beside what was made of it, where it is a file of its own.
+    fn bring_words(&self, folder: &Path) -> Result<()> {
+        match self.gguf.contains("tokenizer.ggml.tokens") {
+            true => Ok(()),
+            false => gguf::folder::bring_words(&self.base, folder),
+        }
+    }
+
     /// The factors as they are now.
     fn adapter(&self) -> Result<PeftAdapter> {
         let Scope::LowRank { rank, alpha, .. } = self.scope else {
@@ -546,7 +554,8 @@ impl Trainer for NativeTrainer {
 
     fn snapshot(&self, path: &Path) -> Result<()> {
         let bytes = self.merged(|m| m.gguf_bytes(self.model_name(), Quantization::Q8_0))?;
-        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        self.bring_words(path.parent().unwrap_or(Path::new("")))
     }
 
     fn go_to(&mut self, step: usize) -> Result<()> {
@@ -577,11 +586,13 @@ impl Trainer for NativeTrainer {
             }
             Product::SafeTensors => {
                 self.merged(|m| m.save_hugging_face(folder))?;
+                self.bring_words(folder)?;
                 Ok(folder.join("model.safetensors"))
             }
             Product::Gguf(kind) => {
                 let path = folder.join(format!("model-{}.gguf", kind.name()));
                 self.merged(|m| m.save_gguf(&path, self.model_name(), kind))?;
+                self.bring_words(folder)?;
                 Ok(path)
             }
         }

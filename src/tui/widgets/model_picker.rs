@@ -16,6 +16,7 @@ use crate::tui::theme::Theme;
 use s1_core::format;
 use s1_data::hub;
 use s1_engine::catalog::CatalogEntry;
+use s1_model::gguf::folder;
 
 /// How to get a first model, in one line.
 const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf";
@@ -78,7 +79,7 @@ fn typed(text: &str) -> Option<PathBuf> {
 fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
     // Whether the hub has it is found out where it is loaded.
-    if path.is_file() || hub::is_hub(path) {
+    if path.is_file() || hub::is_hub(path) || folder::is_model(path) {
         Ok(())
     } else if path.is_dir() {
         Err(format!(

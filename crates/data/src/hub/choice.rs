@@ -1,6 +1,6 @@
 //! Which file of a repository is meant when none is named. Pure.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -22,12 +22,89 @@ const HELD_OUT: [&str; 9] = [
     "evaluation",
 ];
 
-/// The file that is meant, and what the user should know about it: which it is, where there are
-/// several.
+/// What is meant, and what the user should know about it: which it is, where there are several.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) file: FileName,
+    /// The file that is meant comes first, then those it does not do without: the other parts of a
+    /// split one, or a model's settings, tokenizer and weights.
+    pub(super) files: Vec<FileName>,
+    /// Whether the folder of these files is meant.
+    pub(super) folder: bool,
     pub(super) note: String,
+}
+
+impl Choice {
+    /// A file that was named, with the other parts of it.
+    pub(super) fn of(file: FileName) -> Result<Choice> {
+        let path = file.as_str().to_owned();
+        let (folder, name) = match path.rsplit_once('/') {
+            Some((folder, name)) => (format!("{folder}/"), name),
+            None => (String::new(), path.as_str()),
+        };
+        let files = match models::part_of(name) {
+            Some((stem, part, parts)) if name.ends_with(".gguf") => {
+                let others = (1..=parts).filter(|other| *other != part);
+                let names =
+                    others.map(|n| format!("{folder}{}", models::part_name(stem, n, parts)));
+                let others = names.map(|name| FileName::new(&name));
+                std::iter::once(Ok(file))
+                    .chain(others)
+                    .collect::<Result<_>>()?
+            }
+            _ => vec![file],
+        };
+        Ok(Choice {
+            files,
+            folder: false,
+            note: String::new(),
+        })
+    }
+
+    /// Where what is meant lies, after `get` has brought every file and said where it is.
+    pub(super) fn paths(
+        &self,
+        mut get: impl FnMut(&FileName) -> Result<PathBuf>,
+    ) -> Result<PathBuf> {
+        let mut first = None;
+        for file in &self.files {
+            let path = get(file)?;
+            first.get_or_insert(path);
+        }
+        let first = first.unwrap_or_default();
+        Ok(match self.folder {
+            true => first.parent().map(Path::to_path_buf).unwrap_or_default(),
+            false => first,
+        })
+    }
+
+    /// A model as a folder: its settings first. `None` where the repository is no such model.
+    fn of_folder(files: &[String]) -> Result<Option<Choice>> {
+        let has = |name: &str| files.iter().any(|file| file == name);
+        let weights = |file: &&String| {
+            let part = models::part_of(file).filter(|(stem, ..)| *stem == "model");
+            file.ends_with(".safetensors") && part.is_some()
+        };
+        let mut names: Vec<&str> = models::FOLDER
+            .into_iter()
+            .filter(|name| has(name))
+            .collect();
+        if !has("model.safetensors") {
+            names.extend(files.iter().filter(weights).map(String::as_str));
+        }
+        let whole = names.first() == Some(&"config.json")
+            && names.iter().any(|name| name.ends_with(".safetensors"));
+        if !whole {
+            return Ok(None);
+        }
+        Ok(Some(Choice {
+            files: names
+                .into_iter()
+                .map(FileName::new)
+                .collect::<Result<_>>()?,
+            folder: true,
+            note: String::new(),
+        }))
+    }
 }
 
 /// The only file of the kind, or the only preferred one.
@@ -39,12 +116,28 @@ pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result
     let (kind, name) = (repo.kind, &repo.name);
     let (what, endings) = (kind.name(), kind.endings());
     let fits = |file: &String| endings.iter().any(|ending| file.ends_with(ending));
-    let files: Vec<String> = files.filter(fits).collect();
+    let everything: Vec<String> = files.collect();
+    let later = |file: &String| {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        models::part_of(name).is_some_and(|(_, part, _)| part > 1)
+    };
+    // Of a split model the first part stands for all.
+    let single = |file: &&String| fits(file) && !(kind == RepoKind::Model && later(file));
+    let files: Vec<String> = everything.iter().filter(single).cloned().collect();
+    if files.is_empty()
+        && kind == RepoKind::Model
+        && let Some(folder) = Choice::of_folder(&everything)?
+    {
+        return Ok(folder);
+    }
     let those = |wanted: fn(RepoKind, &str) -> bool| -> Vec<&String> {
         files.iter().filter(|file| wanted(kind, file)).collect()
     };
     let (all, open, best) = (those(|_, _| true), those(is_allowed), those(is_preferred));
     let file = match (&all[..], &open[..], &best[..]) {
+        ([], _, _) if kind == RepoKind::Model => {
+            bail!("the model {name} has no .gguf file, and no config.json with safetensors")
+        }
         ([], _, _) => bail!("the {what} {name} has no {} file", endings.join(" or ")),
         (_, [], _) => {
             let (which, verb) = match kind {
@@ -69,8 +162,8 @@ pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result
         n => format!("taken of {n} files, hf:{name}:FILE names another"),
     };
     Ok(Choice {
-        file: FileName::new(file)?,
         note,
+        ..Choice::of(FileName::new(file)?)?
     })
 }
 
@@ -121,7 +214,7 @@ mod tests {
     }
 
     fn pick(kind: RepoKind, files: &[&str]) -> String {
-        choice(kind, files).unwrap().file.to_string()
+        choice(kind, files).unwrap().files[0].to_string()
     }
 
     fn refusal(kind: RepoKind, files: &[&str]) -> String {
@@ -152,6 +245,52 @@ mod tests {
         }
     }
 
+    /// A user would lose: a model whose other half was never fetched.
+    #[test]
+    fn a_split_model_is_one_and_a_folder_of_safetensors_comes_whole() {
+        let all = |files: &[&str]| -> (Vec<String>, bool) {
+            let choice = choice(RepoKind::Model, files).unwrap();
+            let names = choice.files.iter().map(ToString::to_string);
+            (names.collect(), choice.folder)
+        };
+        let split = [
+            "q/m-00001-of-00002.gguf",
+            "q/m-00002-of-00002.gguf",
+            "config.json",
+        ];
+        let parts = split[..2].iter().map(ToString::to_string).collect();
+        assert_eq!(all(&split), (parts, false));
+        let named = FileName::new("m-00002-of-00002.gguf").unwrap();
+        let named = Choice::of(named).unwrap().files;
+        let named: Vec<&str> = named.iter().map(FileName::as_str).collect();
+        assert_eq!(named, ["m-00002-of-00002.gguf", "m-00001-of-00002.gguf"]);
+        let folder = [
+            "README.md",
+            "config.json",
+            "consolidated.safetensors",
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            "model.safetensors.index.json",
+            "onnx/model.onnx",
+            "original/model-00001-of-00002.safetensors",
+            "tokenizer.json",
+        ];
+        let (names, whole) = all(&folder);
+        assert!(whole);
+        assert_eq!(
+            names,
+            [
+                "config.json",
+                "model.safetensors.index.json",
+                "tokenizer.json",
+                "model-00001-of-00002.safetensors",
+                "model-00002-of-00002.safetensors",
+            ]
+        );
+        let sentence = refusal(RepoKind::Model, &["config.json", "pytorch_model.bin"]);
+        assert!(sentence.ends_with("no .gguf file, and no config.json with safetensors"));
+    }
+
     #[test]
     fn what_goes_with_a_model_is_not_taken_for_it() {
         let vision = ["mmproj-Q8_0.gguf", "m-Q4_K_M.gguf", "imatrix.gguf"];
@@ -173,10 +312,10 @@ mod tests {
     #[test]
     fn of_several_files_the_one_that_is_taken_is_said_and_doubt_too() {
         let one = choice(TEST, &["data.jsonl", "x.py"]).unwrap();
-        assert_eq!((one.file.as_str(), &*one.note), ("data.jsonl", ""));
+        assert_eq!((one.files[0].as_str(), &*one.note), ("data.jsonl", ""));
         let files = ["m-Q4_K_M.gguf", "m-Q8_0.gguf", "config.json"];
         let q8 = choice(RepoKind::Model, &files).unwrap();
-        assert_eq!(q8.file.as_str(), "m-Q8_0.gguf");
+        assert_eq!(q8.files[0].as_str(), "m-Q8_0.gguf");
         assert_eq!(q8.note, "taken of 2 files, hf:a/b:FILE names another");
         let sentence = refusal(TRAIN, &["a.jsonl", "b.jsonl"]);
         assert!(

@@ -12,10 +12,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use s1_core::format;
 
 use super::cache::Repo;
+use super::choice::{self, Choice};
 use super::client::{Client, Identity};
+use super::content;
 use super::download::{DownloadMeter, TICK};
 use super::names::FileName;
-use super::{choice, content};
 
 /// Attempts in a row that bring nothing, once something has come.
 const ATTEMPTS: u32 = 3;
@@ -24,7 +25,8 @@ const LOOKS: u32 = 50;
 /// A file that brings fewer bytes in [`Patience::slow`](super::client::Patience) is given up.
 pub(super) const SLOWEST: u64 = 6_000;
 
-/// Fetches a file, or the one that is meant where none is named.
+/// Fetches a file, or what is meant where none is named: a file with the other parts of it, or the
+/// files of a folder, of which it gives the folder.
 pub(super) fn file(
     client: &Client,
     repo: &Repo,
@@ -33,8 +35,8 @@ pub(super) fn file(
 ) -> Result<PathBuf> {
     let (what, name) = (repo.kind.name(), &repo.name);
     let place = || format!("cannot fetch the {what} {name} from the hub");
-    let file = match file {
-        Some(file) => file,
+    let choice = match file {
+        Some(file) => Choice::of(file)?,
         None => {
             let choice = match client.files(repo, meter) {
                 Ok(files) => choice::choose(repo, files.into_iter())?,
@@ -43,25 +45,24 @@ pub(super) fn file(
                     .map_err(|_| with_advice(error))
                     .with_context(place)?,
             };
-            meter.change(|download| {
-                choice.file.as_str().clone_into(&mut download.what);
-                download.note = choice.note;
-            })?;
-            choice.file
+            meter.change(|download| choice.note.clone_into(&mut download.note))?;
+            choice
         }
     };
-    meter.change(|download| file.as_str().clone_into(&mut download.what))?;
-    if let Some(path) = repo.get(&file, meter)? {
-        return Ok(path);
-    }
-    if repo.has(&file) {
-        let why = "damaged in the cache, fetched again";
-        meter.change(|download| why.clone_into(&mut download.note))?;
-    }
-    let fetched = fetch(client, repo, &file, meter);
-    fetched
-        .map_err(with_advice)
-        .with_context(|| format!("{}: {file}", place()))
+    choice.paths(|file| {
+        meter.change(|download| file.as_str().clone_into(&mut download.what))?;
+        if let Some(path) = repo.get(file, meter)? {
+            return Ok(path);
+        }
+        if repo.has(file) {
+            let why = "damaged in the cache, fetched again";
+            meter.change(|download| why.clone_into(&mut download.note))?;
+        }
+        let fetched = fetch(client, repo, file, meter);
+        fetched
+            .map_err(with_advice)
+            .with_context(|| format!("{}: {file}", place()))
+    })
 }
 
 fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -> Result<PathBuf> {

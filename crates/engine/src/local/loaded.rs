@@ -13,11 +13,13 @@ use s1_core::delimiters::Delimiters;
 use s1_core::param;
 use s1_core::param::{Access, Lens, Param};
 use s1_core::protocol::{ModelInfo, Request};
+use s1_core::training::Quantization;
 use s1_data::hub::{self, RepoKind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
 use s1_model::decoder::Decoder;
 use s1_model::device::DeviceChoice;
-use s1_model::gguf::Gguf;
+use s1_model::gguf::{Gguf, folder};
+use s1_model::memory;
 use s1_model::parallel;
 use s1_model::template::TemplateArgs;
 use s1_model::tokenizer::Tokenizer;
@@ -29,7 +31,7 @@ const DEFAULT_CONTEXT: usize = 8192;
 /// What to load, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadOptions {
-    /// The GGUF file; or the folder of an adapter that names its base ([`LoadOptions::resolved`]); or
+    /// The GGUF file; or the folder of a model as Hugging Face has them; or that of an adapter that names its base ([`LoadOptions::resolved`]); or
     /// the addresses of servers ([`is_server`]).
     pub path: PathBuf,
     /// Context length in tokens; `None` is the model's own, at most 8192.
@@ -51,6 +53,8 @@ pub struct LoadOptions {
     /// A LoRA adapter's folder, in PEFT's layout.
     pub adapter: Option<PathBuf>,
     pub device: DeviceChoice,
+    /// What weights in full or half precision are rounded to while they are loaded.
+    pub quantize: Option<Quantization>,
     /// Whether several tokens are computed at once where a text repeats itself.
     pub lookup: bool,
     /// How the server is used, where the path is a server's address.
@@ -71,6 +75,7 @@ impl Default for LoadOptions {
             strict: false,
             adapter: None,
             device: DeviceChoice::default(),
+            quantize: None,
             lookup: true,
             server: ServerOptions::default(),
         }
@@ -89,7 +94,7 @@ impl LoadOptions {
             return Ok(self.clone());
         }
         let path = hub::local_while(&self.path, RepoKind::Model, go_on)?;
-        if self.adapter.is_some() || !path.is_dir() {
+        if self.adapter.is_some() || !path.is_dir() || folder::is_model(&path) {
             return Ok(LoadOptions {
                 path,
                 ..self.clone()
@@ -98,15 +103,16 @@ impl LoadOptions {
         let folder = &self.path;
         let config = PeftConfig::read(folder).with_context(|| {
             format!(
-                "{} is a folder; give a .gguf file, or an adapter's folder",
+                "{} is a folder, and neither a model's nor an adapter's: it has no config.json beside model.safetensors",
                 folder.display()
             )
         })?;
         let base = config.base_model_name_or_path.unwrap_or_default();
         let path = hub::local_while(Path::new(&base), RepoKind::Model, go_on)?;
-        if !path.is_file() && s1_data::assets::open_path(&path).is_none() {
+        let here = path.is_file() || folder::is_model(&path);
+        if !here && s1_data::assets::open_path(&path).is_none() {
             bail!(
-                "the adapter {} belongs to {base:?}, which is not a file here; give its base with --model and the adapter with --adapter",
+                "the adapter {} belongs to {base:?}, which is not a model here; give its base with --model and the adapter with --adapter",
                 folder.display()
             );
         }
@@ -128,9 +134,9 @@ pub const MODEL: &[Param<LoadOptions>] = &[
         })
     )
     .named("Model", "PATH")
-    .help("A GGUF file, one of the hub (hf:OWNER/NAME[:FILE]), an adapter's folder that names its base, or bundled:reasoner or bundled:base.")
+    .help("A GGUF file, a folder with config.json and safetensors, a model of the hub (hf:OWNER/NAME[:FILE]), an adapter's folder that names its base, or bundled:reasoner or bundled:base.")
     .none("auto")
-    .allowed("the path of a GGUF file")
+    .allowed("the path of a GGUF file or of a model's folder")
     .letter('m'),
     param!(LoadOptions.adapter, Path)
         .named("Adapter", "DIR")
@@ -145,6 +151,23 @@ pub const MODEL: &[Param<LoadOptions>] = &[
         .named("Device", "auto|cpu|cuda[:N]|metal|candle-cpu")
         .help("Where to compute; a GPU needs a build with --features cuda or metal.")
         .allowed("\"auto\", \"cpu\", \"cuda\", \"cuda:N\" or \"metal\""),
+    param!(
+        "quantize",
+        Access::Choice(
+            &[
+                ("off", "as the file has them"),
+                ("f16", "to half precision"),
+                ("q8_0", "to 8.5 bits a weight"),
+                ("q4_0", "to 4.5 bits a weight, embedding and output to 8.5"),
+            ],
+            Lens {
+                get: |load: &LoadOptions| load.quantize.map_or("off", Quantization::name).into(),
+                set: |load: &mut LoadOptions, name| load.quantize = Quantization::ALL.into_iter().find(|kind| kind.name() == name),
+            }
+        )
+    )
+    .named("Quantize", "TYPE")
+    .help("Round weights in full or half precision while they are loaded: less memory and faster, a little less exact."),
     param!(LoadOptions.lookup, Switch)
         .named("Lookup", "true|false")
         .help("Compute several tokens at once where the text repeats itself; what is written is the same."),
@@ -199,12 +222,15 @@ impl Loaded {
     pub fn open(options: &LoadOptions, progress: &mut dyn FnMut(f32) -> bool) -> Result<Loaded> {
         let options = &options.resolved(&mut || progress(0.0))?;
         let path = &options.path;
-        let gguf = Gguf::open(path)?;
+        let gguf = Gguf::open(path)?.rounded(options.quantize);
         let adapter = match &options.adapter {
             Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
             None => None,
         };
         let place = options.device.open(gguf.weights_bytes())?;
+        if place.is_cpu() {
+            memory::require_model(&gguf, context_of(&gguf, options.context))?;
+        }
         let mut decoder =
             Decoder::load(&gguf, &place, progress).with_context(|| match place.is_cpu() {
                 true => format!("cannot load {}", path.display()),
@@ -221,7 +247,7 @@ impl Loaded {
     }
 
     fn assemble(options: &LoadOptions, gguf: &Gguf, decoder: Decoder) -> Result<Loaded> {
-        let config = decoder.config();
+        let config = decoder.config().clone();
         let context = match options.context {
             None => config.context_length.min(DEFAULT_CONTEXT),
             Some(0) => bail!("a context of 0 tokens is too small; give --context a larger number"),
@@ -231,6 +257,7 @@ impl Loaded {
             ),
             Some(n) => n,
         };
+        let decoder = decoder.for_context(context);
         let mut name = model_name(gguf, &options.path);
         let dialogue = Dialogue::of(gguf, options, &name)?;
         let (tokenizer, delimiters) = (&dialogue.tokenizer, &dialogue.delimiters);
@@ -279,6 +306,15 @@ impl Loaded {
     }
 }
 
+/// The context that is used where the settings say this of it: `None` is the model's own, up to the
+/// usual one.
+pub fn context_of(gguf: &Gguf, wanted: Option<usize>) -> usize {
+    let own = gguf.u64(&format!("{}.context_length", gguf.architecture()));
+    let own = own.and_then(|n| usize::try_from(n).ok());
+    let own = own.unwrap_or(DEFAULT_CONTEXT);
+    wanted.unwrap_or(DEFAULT_CONTEXT).min(own)
+}
+
 /// What a model is called: as its file says, or as the file is called.
 pub fn model_name(gguf: &Gguf, path: &Path) -> String {
     let file = catalog::called(path);
@@ -289,7 +325,7 @@ pub fn model_name(gguf: &Gguf, path: &Path) -> String {
     }
     match named.filter(|n| !n.is_empty()) {
         // A trained model has its base's name inside.
-        Some(named) if path.file_stem().is_some_and(|stem| *stem != *file) => {
+        Some(named) if !path.is_dir() && path.file_stem().is_some_and(|stem| *stem != *file) => {
             clean_name(&format!("{named} {file}"))
         }
         Some(named) => clean_name(named),
@@ -305,8 +341,8 @@ fn clean_name(name: &str) -> String {
 /// The tensor type most of the weights have.
 fn quantization(gguf: &Gguf) -> String {
     let mut elements = HashMap::new();
-    for (_, info) in gguf.tensors() {
-        *elements.entry(info.kind).or_insert(0) += info.elements();
+    for (name, info) in gguf.tensors() {
+        *elements.entry(gguf.loaded_type(name, info)).or_insert(0) += info.elements();
     }
     let most = elements.into_iter().max_by_key(|(_, n)| *n);
     most.map(|(kind, _)| format!("{kind:?}").to_uppercase())

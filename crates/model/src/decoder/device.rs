@@ -10,7 +10,7 @@ use crate::config::ModelConfig;
 use crate::weights::LowRankFactors;
 use crate::weights::Weights;
 use crate::weights::rows::WeightRows;
-use layer::TensorLayer;
+use layer::{TensorLayer, Turn};
 
 mod attention;
 mod layer;
@@ -186,12 +186,11 @@ impl TensorDecoder {
     }
 
     /// Bytes of weights that computing one token reads.
-    pub(super) fn weight_bytes(&self) -> u64 {
-        let layers = self.layers.iter().flat_map(TensorLayer::linears);
-        layers
-            .chain([&self.output])
-            .map(|linear| linear.bytes)
-            .sum()
+    pub(super) fn weight_bytes(&self, config: &ModelConfig) -> u64 {
+        let layers = self.layers.iter();
+        let bytes = |linear: &Linear| linear.bytes;
+        let layers = layers.map(|layer| layer.bytes_per_token(config, bytes));
+        layers.sum::<u64>() + self.output.bytes
     }
 
     /// Computes the rows of a batch: lane after lane, whose tokens are `ids`.
@@ -238,8 +237,15 @@ impl TensorDecoder {
             x = (x * f64::from(config.embedding_scale))?;
         }
         let rotation = rope.at(&positions, &self.device)?;
-        let local_rotation = match config.window {
+        let local_rotation = match &config.window {
             Some(_) => Some(local_rope.at(&positions, &self.device)?),
+            None => None,
+        };
+        let scale = match config.position_scale {
+            Some(scale) => {
+                let factors = positions.iter().map(|&p| scale.at(p as usize)).collect();
+                Some(Tensor::from_vec(factors, (ids.len(), 1, 1), &self.device)?)
+            }
             None => None,
         };
         for (index, layer) in self.layers.iter().enumerate() {
@@ -248,8 +254,12 @@ impl TensorDecoder {
                 (Some(local), Some(_)) => local,
                 _ => &rotation,
             };
+            let turn = Turn {
+                rotation: config.is_rotated(index).then_some(rotation),
+                scale: scale.as_ref(),
+            };
             let caches = caches.iter().map(|cache| &cache[index]);
-            let heads = layer.attend(config, &x, rotation, window, spans, caches)?;
+            let heads = layer.attend(config, &x, &turn, window, spans, caches)?;
             // After the last attention nothing looks at other rows any more.
             let (x_kept, heads) = match &wanted {
                 _ if index + 1 < self.layers.len() => (x, heads),
@@ -260,7 +270,10 @@ impl TensorDecoder {
             x = layer.feed_forward(config, x_kept, &heads)?;
         }
         let x = ops::rms_norm(&x, &self.norm, config.norm_eps)?;
-        let logits = self.output.forward(&x)?;
+        let mut logits = self.output.forward(&x)?;
+        if config.logit_scale != 1.0 {
+            logits = (logits * f64::from(config.logit_scale))?;
+        }
         Ok(Some(match config.logit_softcap.map(f64::from) {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,

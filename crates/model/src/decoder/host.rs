@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
-use super::layer::{LayerWeights, linear_named};
+use super::layer::{Experts, FeedForward, Gated, LayerWeights, linear_named};
 use super::rope::Rope;
-use super::{Logits, Span};
-use crate::config::ModelConfig;
+use super::{Logits, Span, router};
+use crate::config::{ExpertConfig, ModelConfig};
 use crate::kernels::attention::{AttentionRule, Partial};
 use crate::kernels::kv::{LaneCache, SEGMENT};
 use crate::kernels::{Activations, elementwise};
@@ -53,8 +53,10 @@ struct Scratch {
     gate: Vec<f32>,
     up: Vec<f32>,
     logits: Vec<f32>,
-    /// What a layer adds, where a norm comes between.
+    /// What a layer adds, where a norm or a factor comes between.
     added: Vec<f32>,
+    /// The rows that go through an expert.
+    chosen: Activations,
     /// Rows of logits that were given back.
     spare: Vec<Vec<f32>>,
 }
@@ -80,10 +82,15 @@ impl Batch<'_> {
         self.owners.len()
     }
 
+    /// Where a row lies in its lane.
+    fn position(&self, row: usize) -> usize {
+        let span = &self.spans[self.owners[row]];
+        span.position + row - span.row
+    }
+
     /// The positions that a row's query sees.
     fn visible(&self, row: usize, window: Option<usize>) -> Range<usize> {
-        let span = &self.spans[self.owners[row]];
-        let end = span.position + row - span.row + 1;
+        let end = self.position(row) + 1;
         window.map_or(0, |window| end.saturating_sub(window))..end
     }
 }
@@ -123,10 +130,10 @@ impl HostDecoder {
     }
 
     /// Bytes of weights that computing one token reads.
-    pub(super) fn weight_bytes(&self) -> u64 {
-        let layers = self.layers.iter().flat_map(HostLayer::linears);
-        let all = layers.chain([&self.output]);
-        all.map(|linear| linear.weight_bytes() as u64).sum()
+    pub(super) fn weight_bytes(&self, config: &ModelConfig) -> u64 {
+        let bytes = |linear: &HostLinear| linear.weight_bytes() as u64;
+        let layers = self.layers.iter().map(|l| l.bytes_per_token(config, bytes));
+        layers.sum::<u64>() + bytes(&self.output)
     }
 
     /// Computes the rows of a batch: lane after lane, whose tokens are `ids`.
@@ -150,7 +157,10 @@ impl HostDecoder {
             owners: owners.flat_map(|(i, s)| vec![i; s.tokens]).collect(),
             rotations: [
                 Some(rope.tables(&positions)),
-                config.window.map(|_| local_rope.tables(&positions)),
+                config
+                    .window
+                    .as_ref()
+                    .map(|_| local_rope.tables(&positions)),
             ],
         };
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,6 +202,9 @@ impl HostDecoder {
             add: false,
         };
         linear::apply(&s.input, rows, &mut [target]);
+        if config.logit_scale != 1.0 {
+            s.logits.iter_mut().for_each(|x| *x *= config.logit_scale);
+        }
         if let Some(cap) = config.logit_softcap {
             s.logits
                 .iter_mut()
@@ -262,33 +275,45 @@ impl HostLayer {
             false => c.rope.layout,
         };
         let pairs = rotation.0.len() / rows;
+        let rotated = c.is_rotated(index);
         let heads = [
             (
                 &self.query_norm,
                 SharedOutput::new(queries),
                 self.query.width(),
+                c.position_scale,
             ),
-            (&self.key_norm, SharedOutput::new(keys), self.key.width()),
+            (
+                &self.key_norm,
+                SharedOutput::new(keys),
+                self.key.width(),
+                None,
+            ),
         ];
         parallel::split(rows, 8 * (self.query.width() + self.key.width()), |range| {
             for row in range {
                 let angles = row * pairs..(row + 1) * pairs;
                 let (cos, sin) = (&rotation.0[angles.clone()], &rotation.1[angles]);
-                for (norm, all, width) in &heads {
+                for (norm, all, width, scale) in &heads {
+                    let scale = scale.map(|scale| scale.at(batch.position(row)));
                     // SAFETY: each row is given to exactly one thread.
                     let row = unsafe { all.part(row * width..(row + 1) * width) };
                     for head in row.chunks_exact_mut(c.head_dim) {
                         if let Some(norm) = norm {
                             elementwise::rms_norm(head, norm, c.norm_eps);
                         }
-                        elementwise::rotate(layout, cos, sin, head);
+                        if rotated {
+                            elementwise::rotate(layout, cos, sin, head);
+                        }
+                    }
+                    if let Some(scale) = scale {
+                        row.iter_mut().for_each(|x| *x *= scale);
                     }
                 }
             }
         });
         for (row, &owner) in batch.owners.iter().enumerate() {
-            let span = &batch.spans[owner];
-            let position = span.position + row - span.row;
+            let position = batch.position(row);
             let (key, value) = (self.key.width(), self.value.width());
             caches[owner].write(
                 index,
@@ -375,6 +400,9 @@ impl HostLayer {
                 for (kv_head, out) in values.chunks_exact_mut(group * c.value_dim).enumerate() {
                     let mut partial = Partial::over(&mut merged, c.value_dim);
                     partial.clear();
+                    if let Some(sinks) = &self.sinks {
+                        partial.begin_with(&sinks[kv_head * group..(kv_head + 1) * group]);
+                    }
                     let first = (kv_head * kept.len() + row) * slots * len;
                     for other in all[first..first + slots * len].chunks_exact(len) {
                         partial.merge(other);
@@ -400,29 +428,104 @@ impl HostLayer {
     /// The feed-forward network of all rows that are left.
     fn feed_forward(&self, config: &ModelConfig, rows: usize, s: &mut Scratch) {
         normed(config, &s.x, &self.ffn_norm, rows, &mut s.input);
-        s.gate.resize(rows * config.ffn, 0.0);
-        s.up.resize(rows * config.ffn, 0.0);
+        match (&self.feed_forward, &config.experts) {
+            (FeedForward::Dense(network), _) => {
+                network.inside(config, rows, &mut s.input, &mut s.gate, &mut s.up);
+                add(config, &network.down, &self.post_ffn_norm, rows, s);
+            }
+            (FeedForward::Experts(experts), Some(of)) => {
+                experts.forward(config, of, rows, s);
+                add_scaled(config, &self.post_ffn_norm, s);
+            }
+            // A model without experts has no such layer.
+            (FeedForward::Experts(_), None) => {}
+        }
+    }
+}
+
+impl Gated<HostLinear> {
+    /// `activation(gate) · up` of the rows of `input`, in their place.
+    fn inside(
+        &self,
+        config: &ModelConfig,
+        rows: usize,
+        input: &mut Activations,
+        gate: &mut Vec<f32>,
+        up: &mut Vec<f32>,
+    ) {
+        let width = self.gate.width();
+        gate.resize(rows * width, 0.0);
+        up.resize(rows * width, 0.0);
         let target = |layer, out| Target {
             layer,
             out,
             add: false,
         };
         let mut targets = [
-            target(&self.gate, &mut s.gate[..]),
-            target(&self.up, &mut s.up[..]),
+            target(&self.gate, &mut gate[..]),
+            target(&self.up, &mut up[..]),
         ];
-        linear::apply(&s.input, rows, &mut targets);
-        let (gate, up) = (&s.gate, &s.up);
-        s.input.fill(rows, config.ffn, |row, values| {
-            let row = row * config.ffn..(row + 1) * config.ffn;
+        linear::apply(input, rows, &mut targets);
+        let (gate, up) = (&*gate, &*up);
+        input.fill(rows, width, |row, values| {
+            let row = row * width..(row + 1) * width;
             values.copy_from_slice(&gate[row.clone()]);
             elementwise::gated(config.activation, values, &up[row]);
         });
-        add(config, &self.down, &self.post_ffn_norm, rows, s);
     }
 }
 
-/// Adds what a layer makes of the input to the residual stream, normed if there is a norm.
+impl Experts<HostLinear> {
+    /// What the experts make of the rows of the input, in `added`.
+    fn forward(&self, config: &ModelConfig, of: &ExpertConfig, rows: usize, s: &mut Scratch) {
+        let width = config.hidden;
+        let scores = plain(&self.router, &s.input, rows);
+        s.added.clear();
+        s.added.resize(rows * width, 0.0);
+        let every_row = |weights: Vec<f32>| weights.into_iter().enumerate().collect();
+        let shared = self.shared.iter().map(|(network, share)| {
+            let shares = plain(share, &s.input, rows);
+            let weights = shares.iter().map(|x| 1.0 / (1.0 + (-x).exp()));
+            (network, every_row(weights.collect()))
+        });
+        let shared: Vec<(_, Vec<(usize, f32)>)> = shared.collect();
+        let chosen = router::by_expert(of, &scores);
+        let chosen = chosen
+            .into_iter()
+            .filter_map(|(expert, members)| Some((self.experts.get(expert)?, members)));
+        for (network, members) in chosen.chain(shared) {
+            let input = &s.input;
+            s.chosen.fill(members.len(), width, |index, values| {
+                let row = members[index].0;
+                values.copy_from_slice(input.plain(row..row + 1));
+            });
+            let (chosen, gate, up) = (&mut s.chosen, &mut s.gate, &mut s.up);
+            network.inside(config, members.len(), chosen, gate, up);
+            let out = plain(&network.down, &s.chosen, members.len());
+            for ((row, weight), out) in members.iter().zip(out.chunks_exact(width)) {
+                let added = &mut s.added[row * width..(row + 1) * width];
+                added
+                    .iter_mut()
+                    .zip(out)
+                    .for_each(|(a, y)| *a += weight * y);
+            }
+        }
+    }
+}
+
+/// What a layer makes of rows.
+fn plain(layer: &HostLinear, input: &Activations, rows: usize) -> Vec<f32> {
+    let mut out = vec![0.0; rows * layer.width()];
+    let target = Target {
+        layer,
+        out: &mut out[..],
+        add: false,
+    };
+    linear::apply(input, rows, &mut [target]);
+    out
+}
+
+/// Adds what a layer makes of the input to the residual stream, normed if there is a norm, and scaled.
 fn add(
     config: &ModelConfig,
     layer: &HostLinear,
@@ -430,32 +533,28 @@ fn add(
     rows: usize,
     s: &mut Scratch,
 ) {
-    let Some(norm) = norm else {
-        let out = &mut s.x[..];
-        return linear::apply(
-            &s.input,
-            rows,
-            &mut [Target {
-                layer,
-                out,
-                add: true,
-            }],
-        );
-    };
+    let direct = norm.is_none() && config.residual_scale == 1.0;
     s.added.resize(rows * config.hidden, 0.0);
-    let out = &mut s.added[..];
-    linear::apply(
-        &s.input,
-        rows,
-        &mut [Target {
-            layer,
-            out,
-            add: false,
-        }],
-    );
+    let out = if direct { &mut s.x } else { &mut s.added };
+    let target = Target {
+        layer,
+        out: &mut out[..],
+        add: direct,
+    };
+    linear::apply(&s.input, rows, &mut [target]);
+    if !direct {
+        add_scaled(config, norm, s);
+    }
+}
+
+/// Adds `added` to the residual stream, normed if there is a norm, and scaled.
+fn add_scaled(config: &ModelConfig, norm: &Option<Vec<f32>>, s: &mut Scratch) {
     let rows = s.added.chunks_exact_mut(config.hidden);
     for (added, x) in rows.zip(s.x.chunks_exact_mut(config.hidden)) {
-        elementwise::rms_norm(added, norm, config.norm_eps);
-        x.iter_mut().zip(added).for_each(|(x, y)| *x += *y);
+        if let Some(norm) = norm {
+            elementwise::rms_norm(added, norm, config.norm_eps);
+        }
+        let added = added.iter().map(|y| y * config.residual_scale);
+        x.iter_mut().zip(added).for_each(|(x, y)| *x += y);
     }
 }

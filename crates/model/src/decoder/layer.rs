@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::config::ModelConfig;
 
-/// Attention and a gated feed-forward network, each with a norm before it and, where the model has
+/// Attention and a feed-forward network, each with a norm before it and, where the model has
 /// one, a norm after it. `L` is a linear layer, `V` a vector.
 #[derive(Debug)]
 pub(super) struct LayerWeights<L, V> {
@@ -17,13 +17,45 @@ pub(super) struct LayerWeights<L, V> {
     pub value: L,
     pub query_norm: Option<V>,
     pub key_norm: Option<V>,
+    /// For each query head the score of a key that has no value.
+    pub sinks: Option<V>,
     pub attention_output: L,
     pub post_attention_norm: Option<V>,
     pub ffn_norm: V,
+    pub feed_forward: FeedForward<L>,
+    pub post_ffn_norm: Option<V>,
+}
+
+/// What every token goes through after attention.
+#[derive(Debug)]
+pub(super) enum FeedForward<L> {
+    Dense(Gated<L>),
+    Experts(Box<Experts<L>>),
+}
+
+/// `down(activation(gate) · up)`.
+#[derive(Debug)]
+pub(super) struct Gated<L> {
     pub gate: L,
     pub up: L,
     pub down: L,
-    pub post_ffn_norm: Option<V>,
+}
+
+/// Networks of which each token goes through few.
+#[derive(Debug)]
+pub(super) struct Experts<L> {
+    /// The score of each for a token.
+    pub router: L,
+    pub experts: Vec<Gated<L>>,
+    /// One that every token goes through as well, and the layer of one row that says how much of it
+    /// counts.
+    pub shared: Option<(Gated<L>, L)>,
+}
+
+impl<L> Gated<L> {
+    fn linears(&self) -> [&L; 3] {
+        [&self.gate, &self.up, &self.down]
+    }
 }
 
 impl<L, V> LayerWeights<L, V> {
@@ -38,9 +70,21 @@ impl<L, V> LayerWeights<L, V> {
         let c = config;
         let name = |part: &str| format!("blk.{index}.{part}");
         let linear = |part: &str, out, input| linear(&name(part), out, input);
+        let gated = |suffix: &str, ffn| {
+            Ok::<_, anyhow::Error>(Gated {
+                gate: linear(&format!("ffn_gate{suffix}"), ffn, c.hidden)?,
+                up: linear(&format!("ffn_up{suffix}"), ffn, c.hidden)?,
+                down: linear(&format!("ffn_down{suffix}"), c.hidden, ffn)?,
+            })
+        };
         let norm = |part: &str, len| vector(&name(part), len);
         let needed = |part: &str, len| {
             norm(part, len)?.with_context(|| format!("the file has no tensor {}", name(part)))
+        };
+        // gpt-oss has one norm before each half, and calls the second as others call a third.
+        let (post_attention, before_ffn) = match c.architecture.as_str() {
+            "gpt-oss" => (None, "post_attention_norm.weight"),
+            _ => (Some("post_attention_norm.weight"), "ffn_norm.weight"),
         };
         Ok(Self {
             attention_norm: needed("attn_norm.weight", c.hidden)?,
@@ -49,38 +93,63 @@ impl<L, V> LayerWeights<L, V> {
             value: linear("attn_v", c.kv_heads * c.value_dim, c.hidden)?,
             query_norm: norm("attn_q_norm.weight", c.head_dim)?,
             key_norm: norm("attn_k_norm.weight", c.head_dim)?,
+            sinks: match c.architecture.as_str() {
+                "gpt-oss" => Some(needed("attn_sinks.weight", c.heads)?),
+                _ => None,
+            },
             attention_output: linear("attn_output", c.hidden, c.heads * c.value_dim)?,
-            post_attention_norm: norm("post_attention_norm.weight", c.hidden)?,
-            ffn_norm: needed("ffn_norm.weight", c.hidden)?,
-            gate: linear("ffn_gate", c.ffn, c.hidden)?,
-            up: linear("ffn_up", c.ffn, c.hidden)?,
-            down: linear("ffn_down", c.hidden, c.ffn)?,
+            post_attention_norm: match post_attention {
+                Some(name) => norm(name, c.hidden)?,
+                None => None,
+            },
+            ffn_norm: needed(before_ffn, c.hidden)?,
+            feed_forward: match &c.experts {
+                None => FeedForward::Dense(gated("", c.ffn)?),
+                Some(of) => FeedForward::Experts(Box::new(Experts {
+                    router: linear("ffn_gate_inp", of.count, c.hidden)?,
+                    experts: (0..of.count)
+                        .map(|expert| gated(&format!(".{expert}"), of.ffn))
+                        .collect::<Result<_>>()?,
+                    shared: match of.shared_ffn {
+                        Some(ffn) => {
+                            let share = linear("ffn_gate_inp_shexp", 1, c.hidden)?;
+                            Some((gated("_shexp", ffn)?, share))
+                        }
+                        None => None,
+                    },
+                })),
+            },
             post_ffn_norm: norm("post_ffw_norm.weight", c.hidden)?,
         })
     }
 
-    /// All linear layers.
-    pub(super) fn linears(&self) -> [&L; 7] {
-        [
-            &self.query,
-            &self.key,
-            &self.value,
-            &self.attention_output,
-            &self.gate,
-            &self.up,
-            &self.down,
-        ]
+    /// Bytes of weights that computing one token reads, of which `bytes` are a linear layer's.
+    pub(super) fn bytes_per_token(&self, config: &ModelConfig, bytes: impl Fn(&L) -> u64) -> u64 {
+        let of = |network: &Gated<L>| network.linears().map(&bytes).iter().sum::<u64>();
+        let attention = [&self.query, &self.key, &self.value, &self.attention_output];
+        let attention: u64 = attention.map(&bytes).iter().sum();
+        let feed_forward = match (&self.feed_forward, &config.experts) {
+            (FeedForward::Dense(network), _) => of(network),
+            (FeedForward::Experts(all), Some(config)) => {
+                let experts: u64 = all.experts.iter().map(of).sum();
+                let shared = all.shared.iter().map(|(network, _)| of(network));
+                let used = experts * config.used as u64 / config.count.max(1) as u64;
+                bytes(&all.router) + used + shared.sum::<u64>()
+            }
+            (FeedForward::Experts(_), None) => 0,
+        };
+        attention + feed_forward
     }
 
     fn linear_mut(&mut self, part: &str) -> Option<&mut L> {
-        Some(match part {
-            "attn_q" => &mut self.query,
-            "attn_k" => &mut self.key,
-            "attn_v" => &mut self.value,
-            "attn_output" => &mut self.attention_output,
-            "ffn_gate" => &mut self.gate,
-            "ffn_up" => &mut self.up,
-            "ffn_down" => &mut self.down,
+        Some(match (part, &mut self.feed_forward) {
+            ("attn_q", _) => &mut self.query,
+            ("attn_k", _) => &mut self.key,
+            ("attn_v", _) => &mut self.value,
+            ("attn_output", _) => &mut self.attention_output,
+            ("ffn_gate", FeedForward::Dense(network)) => &mut network.gate,
+            ("ffn_up", FeedForward::Dense(network)) => &mut network.up,
+            ("ffn_down", FeedForward::Dense(network)) => &mut network.down,
             _ => return None,
         })
     }

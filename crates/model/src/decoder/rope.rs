@@ -11,7 +11,7 @@ use super::device::ops;
 use crate::config::{RopeConfig, RopeLayout, RopeScaling};
 
 /// Frequencies ready for use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rope {
     layout: RopeLayout,
     /// Radians per position, one for each pair.
@@ -35,7 +35,7 @@ impl Rope {
         if let Some(divisors) = divisors
             && (divisors.len() != pairs || divisors.iter().any(|d| !(d.is_finite() && *d > 0.0)))
         {
-            bail!("rope_freqs.weight does not hold {pairs} positive numbers");
+            bail!("the divisors of the rotary embedding are not {pairs} positive numbers");
         }
         let divisor = |i: usize| divisors.map_or(1.0, |d| f64::from(d[i]));
         let stretch = stretches(config);
@@ -90,7 +90,8 @@ fn stretches(config: &RopeConfig) -> impl Fn(usize) -> f64 {
     let dims = config.dims as f64;
     let base = f64::from(config.base);
     let (factor, low, high) = match config.scaling {
-        RopeScaling::None => (1.0, 0.0, 0.0),
+        // Their divisors are the file's own.
+        RopeScaling::None | RopeScaling::LongRope { .. } => (1.0, 0.0, 0.0),
         // A ramp that lies wholly below the first pair divides every frequency.
         RopeScaling::Linear { factor } => (f64::from(factor), -2.0, -1.0),
         RopeScaling::Yarn {
@@ -98,6 +99,7 @@ fn stretches(config: &RopeConfig) -> impl Fn(usize) -> f64 {
             original_context,
             beta_fast,
             beta_slow,
+            whole,
             ..
         } => {
             // The pair that turns `rotations` times over the original context.
@@ -106,9 +108,12 @@ fn stretches(config: &RopeConfig) -> impl Fn(usize) -> f64 {
                     original_context as f64 / (f64::from(rotations) * std::f64::consts::TAU);
                 dims * turns.ln() / (2.0 * base.ln())
             };
-            let low = pair(beta_fast).floor().max(0.0);
-            let high = pair(beta_slow).ceil().min(dims - 1.0);
-            (f64::from(factor), low, high)
+            let (low, high) = (pair(beta_fast), pair(beta_slow));
+            let (low, high) = match whole {
+                true => (low.floor(), high.ceil()),
+                false => (low, high),
+            };
+            (f64::from(factor), low.max(0.0), high.min(dims - 1.0))
         }
     };
     move |pair| {
@@ -125,6 +130,9 @@ fn magnitude(scaling: &RopeScaling) -> f32 {
             ..
         } if factor > 1.0 => attention_factor * (0.1 * factor.ln() + 1.0),
         RopeScaling::Yarn {
+            attention_factor, ..
+        }
+        | RopeScaling::LongRope {
             attention_factor, ..
         } => attention_factor,
         _ => 1.0,
@@ -178,6 +186,7 @@ mod tests {
             attention_factor: 1.0,
             beta_fast: 32.0,
             beta_slow: 1.0,
+            whole: true,
         };
         let rope = rope(10_000.0, yarn, None);
         let expected = [

@@ -315,6 +315,6 @@ fn an_unknown_architecture_is_named() {
     let error = Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the architecture \"mamba\" is not supported (llama, qwen2, qwen3 and gemma3 are)"
+        "the architecture \"mamba\" is not supported (llama, qwen2, qwen3, gemma3, smollm3, granite, phi3, mistral3, qwen2moe, qwen3moe, gpt-oss are)"
     );
 }

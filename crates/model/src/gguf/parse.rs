@@ -192,9 +192,11 @@ impl TensorEntry {
             (Some(start), Some(end)) if end <= file_len as u64 => Ok(TensorInfo {
                 kind: self.kind,
                 shape: self.shape,
+                part: 0,
                 // Both are at most the file's length, which is a usize.
                 offset: start as usize,
                 bytes: self.bytes,
+                reordered: None,
             }),
             _ => bail!(
                 "tensor {name} lies beyond the end of the file: the file is truncated or damaged \

@@ -33,8 +33,8 @@ fn what_was_written_is_read() {
         (t.shape.as_slice(), t.elements(), t.bytes()),
         (&[2, 3][..], 6, 24)
     );
-    assert_eq!(gguf.data(t), [1; 24]);
-    assert_eq!(gguf.data(gguf.tensor("h").unwrap()), [2; 8]);
+    assert_eq!(&*gguf.data(t), [1; 24]);
+    assert_eq!(&*gguf.data(gguf.tensor("h").unwrap()), [2; 8]);
     assert_eq!((gguf.weights_bytes(), gguf.parameters()), (32, 10));
     // Asking for the wrong type is not an error, only an absence.
     assert_eq!(gguf.u64("base"), None);
@@ -150,6 +150,53 @@ fn a_part_of_a_split_file_is_named_for_what_it_is() {
     assert!(refusal(part).contains("it is part 2 of 3"));
 }
 
+/// A user would lose: any model that is published in parts.
+#[test]
+fn the_parts_of_a_split_file_are_joined_whichever_is_given_and_a_missing_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |part: u32| folder.path().join(format!("m-{part:05}-of-00003.gguf"));
+    let write = |part: u32, tensor: &str, w: &mut GgufWriter| {
+        w.u32("split.no", part - 1).u32("split.count", 3);
+        w.u32("split.tensors.count", 3);
+        w.tensor(tensor, &[4], 1, vec![part as u8; 8]);
+        std::fs::write(path(part), w.finish()).unwrap();
+    };
+    write(1, "a", minimal().u32("said.once", 5));
+    write(2, "b", &mut GgufWriter::new());
+    let refused = |part| format!("{:#}", Gguf::open(&path(part)).unwrap_err());
+    let missing = refused(2);
+    assert!(
+        missing.contains("part 3 of 3 is missing: there is no m-00003-of-00003.gguf in"),
+        "{missing}"
+    );
+    write(3, "c", &mut GgufWriter::new());
+    for part in 1..=3 {
+        let gguf = Gguf::open(&path(part)).unwrap();
+        assert_eq!(
+            (gguf.architecture(), gguf.u64("said.once")),
+            ("llama", Some(5))
+        );
+        for (tensor, byte) in [("a", 1), ("b", 2), ("c", 3)] {
+            assert_eq!(&*gguf.data(gguf.tensor(tensor).unwrap()), [byte; 8]);
+        }
+        assert_eq!(gguf.files().count(), 3);
+    }
+    // One that belongs to another model, and one that has been there already.
+    write(2, "a", &mut GgufWriter::new());
+    assert!(refused(1).ends_with("the tensor a occurs in two parts"));
+    let mut other = GgufWriter::new();
+    other.u32("split.no", 1).u32("split.count", 3);
+    std::fs::write(path(2), other.finish()).unwrap();
+    assert!(refused(1).contains("have 2 tensors of 3; they are not of one model"));
+    std::fs::write(path(2), minimal().finish()).unwrap();
+    assert!(refused(1).contains("m-00002-of-00003.gguf is not part 2 of 3"));
+    // Another name leads nowhere.
+    let lone = folder.path().join("lone.gguf");
+    std::fs::copy(path(1), &lone).unwrap();
+    let lone = format!("{:#}", Gguf::open(&lone).unwrap_err());
+    assert!(lone.contains("it is part 1 of 3, and its name"), "{lone}");
+}
+
 #[test]
 fn names_that_occur_twice_are_refused() {
     assert_eq!(
@@ -198,7 +245,7 @@ fn absurd_alignments_are_refused() {
     file.resize(file.len().next_multiple_of(64), 0);
     file.extend(data);
     let gguf = Gguf::from_bytes(file).unwrap();
-    assert_eq!(gguf.data(gguf.tensor("t").unwrap()), [9; 4]);
+    assert_eq!(&*gguf.data(gguf.tensor("t").unwrap()), [9; 4]);
 }
 
 #[test]

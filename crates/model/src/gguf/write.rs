@@ -47,6 +47,12 @@ impl GgufWriter {
         self.raw(key, 7, &[value.into()])
     }
 
+    /// An array of booleans.
+    pub fn bools(&mut self, key: &str, values: &[bool]) -> &mut Self {
+        let items: Vec<u8> = values.iter().map(|&v| v.into()).collect();
+        self.raw(key, 9, &array(7, values.len(), &items))
+    }
+
     /// An array of strings.
     pub fn strings<S: AsRef<str>>(&mut self, key: &str, values: &[S]) -> &mut Self {
         let items: Vec<u8> = values.iter().flat_map(|v| text(v.as_ref())).collect();

@@ -77,6 +77,14 @@ impl<'a> Partial<'a> {
         }
     }
 
+    /// To begin with, for each head the score of a key that has no value.
+    pub fn begin_with(&mut self, scores: &[f32]) {
+        let heads = self.numbers.chunks_exact_mut(Self::stride(self.value_dim));
+        for (head, score) in heads.zip(scores) {
+            (head[0], head[1]) = (*score, 1.0);
+        }
+    }
+
     /// Adds what other positions give.
     pub fn merge(&mut self, other: &[f32]) {
         merge(self.numbers, other, Self::stride(self.value_dim));

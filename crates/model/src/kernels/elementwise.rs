@@ -54,6 +54,11 @@ fn gate_all(activation: Activation, gate: &mut [f32], up: &[f32]) {
                 *gate = gelu(*gate) * up;
             }
         }
+        Activation::ClampedSwiglu => {
+            for (gate, up) in gate.iter_mut().zip(up) {
+                *gate = Activation::clamped(*gate, *up);
+            }
+        }
     }
 }
 

@@ -35,8 +35,7 @@ impl WeightRows {
             .with_context(|| format!("the file has no tensor {name}"))?;
         let columns = info.shape.last().copied().unwrap_or(1);
         let rows = info.elements() / columns.max(1);
-        let mut bytes = gguf.shared_bytes();
-        let mut range = info.range();
+        let (mut bytes, mut range) = gguf.shared(info);
         // Blocks are read in place where they are aligned for their type (f32 is the strictest).
         if !(bytes[range.clone()].as_ptr() as usize).is_multiple_of(align_of::<f32>()) {
             bytes = Arc::new(Bytes::Owned(AlignedBytes::copy_of(&bytes[range])));
@@ -118,6 +117,20 @@ impl WeightRows {
         T::to_float(self.blocks::<T>(rows), scratch);
         scratch
     }
+}
+
+/// Whole blocks of a type as f32.
+pub fn widened(kind: TensorType, blocks: &[u8]) -> Vec<f32> {
+    let bytes = AlignedBytes::copy_of(blocks);
+    let columns = blocks.len() / kind.type_size() * kind.block_size();
+    let rows = WeightRows {
+        bytes: Arc::new(Bytes::Owned(bytes)),
+        range: 0..blocks.len(),
+        kind,
+        rows: 1,
+        columns,
+    };
+    rows.to_vec()
 }
 
 /// Whole, aligned blocks inside bytes.

@@ -7,9 +7,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use candle_core::quantized::k_quants::{BlockQ4_0, BlockQ8_0};
-use candle_core::quantized::{GgmlDType, GgmlType};
-use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
@@ -23,6 +20,7 @@ use s1_model::config::{Activation, ModelConfig, RopeScaling};
 use s1_model::gguf::write::GgufWriter;
 use s1_model::gguf::{self, Gguf};
 use s1_model::names::{self, Direction};
+use s1_model::weights::encode::{encode, tensor_type};
 use s1_model::weights::rows::WeightRows;
 
 /// llama.cpp's number for the type of most weights.
@@ -32,20 +30,6 @@ fn file_type(kind: Quantization) -> u32 {
         Quantization::F16 => 1,
         Quantization::Q4_0 => 2,
         Quantization::Q8_0 => 7,
-    }
-}
-
-/// The type of one tensor: vectors stay in f32, and rows that are not whole blocks in f16.
-fn tensor_type(kind: Quantization, name: &str, shape: &[usize]) -> GgmlDType {
-    let columns = shape.last().copied().unwrap_or(1);
-    let outer = matches!(name, "token_embd.weight" | "output.weight");
-    match kind {
-        _ if shape.len() < 2 => GgmlDType::F32,
-        Quantization::F32 => GgmlDType::F32,
-        Quantization::F16 => GgmlDType::F16,
-        _ if !columns.is_multiple_of(32) => GgmlDType::F16,
-        Quantization::Q4_0 if !outer => GgmlDType::Q4_0,
-        _ => GgmlDType::Q8_0,
     }
 }
 
@@ -129,7 +113,7 @@ impl<'a> Merged<'a> {
             let kind = tensor_type(to, name, &info.shape);
             let (values, changed) = self.values(name)?;
             let data = if !changed && info.kind == kind {
-                self.gguf.data(info).to_vec()
+                self.gguf.data(info).into_owned()
             } else {
                 encode(kind, &values)?
             };
@@ -263,6 +247,7 @@ fn config_of(gguf: &Gguf) -> Result<ModelConfig> {
 /// `config.json`: what transformers needs to build the same model.
 fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
     let (class, kind) = match c.architecture.as_str() {
+        "llama" if c.window.is_some() => ("MinistralForCausalLM", "ministral"),
         "qwen2" => ("Qwen2ForCausalLM", "qwen2"),
         "qwen3" => ("Qwen3ForCausalLM", "qwen3"),
         "gemma3" => ("Gemma3ForCausalLM", "gemma3_text"),
@@ -282,7 +267,7 @@ fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
         "rms_norm_eps": c.norm_eps,
         "rope_theta": c.rope.base,
         "hidden_act": match c.activation {
-            Activation::Silu => "silu",
+            Activation::Silu | Activation::ClampedSwiglu => "silu",
             Activation::GeluTanh => "gelu_pytorch_tanh",
         },
         "tie_word_embeddings": tied,
@@ -291,7 +276,8 @@ fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
         "eos_token_id": gguf.u64("tokenizer.ggml.eos_token_id"),
     });
     match c.rope.scaling {
-        RopeScaling::None => {}
+        // Models with the latter are not trained.
+        RopeScaling::None | RopeScaling::LongRope { .. } => {}
         RopeScaling::Linear { factor } => {
             config["rope_scaling"] = json!({"rope_type": "linear", "factor": factor});
         }
@@ -311,38 +297,23 @@ fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
             });
         }
     }
-    if let Some(window) = c.window {
+    if let Some(window) = &c.window {
+        let kind = |windowed: &bool| match windowed {
+            true => "sliding_attention",
+            false => "full_attention",
+        };
         config["sliding_window"] = json!(window.size);
-        config["sliding_window_pattern"] = json!(window.period);
+        config["layer_types"] = window.layers.iter().map(kind).collect();
+        config["use_sliding_window"] = json!(true);
+    }
+    if c.architecture == "gemma3" {
+        let windowed = c.window.iter().flat_map(|window| &window.layers);
+        let period = 1 + windowed.take_while(|windowed| **windowed).count();
+        config["sliding_window_pattern"] = json!(period);
         config["rope_local_base_freq"] = json!(c.local_rope.base);
         config["query_pre_attn_scalar"] = json!(1.0 / (c.attention_scale * c.attention_scale));
         config["attn_logit_softcapping"] = json!(c.attention_softcap);
         config["final_logit_softcapping"] = json!(c.logit_softcap);
     }
     config
-}
-
-/// Values in a tensor type's bytes.
-fn encode(kind: GgmlDType, values: &[f32]) -> Result<Vec<u8>> {
-    Ok(match kind {
-        GgmlDType::F32 => to_bytes(values),
-        GgmlDType::F16 => values
-            .iter()
-            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
-            .collect(),
-        GgmlDType::Q8_0 => blocks::<BlockQ8_0>(values),
-        GgmlDType::Q4_0 => blocks::<BlockQ4_0>(values),
-        other => bail!("nothing is stored as {other:?} here"),
-    })
-}
-
-fn blocks<T: GgmlType>(values: &[f32]) -> Vec<u8> {
-    let mut blocks = vec![T::zeros(); values.len() / T::BLCK_SIZE];
-    T::from_float(values, &mut blocks);
-    // SAFETY: candle's block types are plain numbers without padding, so all their bytes are
-    // initialised; the slice covers exactly the vector's blocks and lives while it does.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(blocks.as_ptr().cast::<u8>(), size_of_val(&blocks[..]))
-    };
-    bytes.to_vec()
 }

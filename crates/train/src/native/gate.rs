@@ -8,7 +8,8 @@ use super::math::{exp, vectorised};
 pub fn forward(kind: Activation, gate: &[f32], up: &[f32], y: &mut Vec<f32>) {
     y.resize(gate.len(), 0.0);
     match kind {
-        Activation::Silu => silu(gate, up, y),
+        // gpt-oss is not trained.
+        Activation::Silu | Activation::ClampedSwiglu => silu(gate, up, y),
         Activation::GeluTanh => gelu(gate, up, y),
     }
 }
@@ -17,7 +18,7 @@ pub fn forward(kind: Activation, gate: &[f32], up: &[f32], y: &mut Vec<f32>) {
 pub fn backward(kind: Activation, gate: &[f32], up: &[f32], dy: &mut [f32], dgate: &mut Vec<f32>) {
     dgate.resize(gate.len(), 0.0);
     match kind {
-        Activation::Silu => silu_backward(gate, up, dy, dgate),
+        Activation::Silu | Activation::ClampedSwiglu => silu_backward(gate, up, dy, dgate),
         Activation::GeluTanh => gelu_backward(gate, up, dy, dgate),
     }
 }

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use s1_model::config::ModelConfig;
 use s1_model::decoder::Rope;
@@ -26,6 +26,9 @@ mod layer;
 
 pub use layer::LayerTape;
 use layer::{LayerPass, LayerScratch, NetworkLayer};
+
+/// The architectures that there is a backward pass for.
+const TRAINABLE: [&str; 4] = ["llama", "qwen2", "qwen3", "gemma3"];
 
 /// A row of tokens that is trained on, or the part of it that fits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -210,6 +213,13 @@ impl Network {
     pub fn load(gguf: &Gguf, scope: Scope, seed: u64) -> Result<(Network, Params)> {
         let vocab = WeightRows::open(gguf, "token_embd.weight")?.rows;
         let config = ModelConfig::read(gguf, vocab)?;
+        if !TRAINABLE.contains(&config.architecture.as_str()) {
+            bail!(
+                "models of the architecture {} are not trained here ({} are)",
+                config.architecture,
+                TRAINABLE.join(", ")
+            );
+        }
         let mut params = Params::default();
         let mut loader = Loader {
             gguf,
@@ -232,7 +242,10 @@ impl Network {
             None => None,
         };
         let rope = Rope::new(&config.rope, divisors.as_deref()).context("the rotary embedding")?;
-        let local_rope = Rope::new(&config.local_rope, None)?;
+        let local_rope = match config.local_rope == config.rope {
+            true => rope.clone(),
+            false => Rope::new(&config.local_rope, None)?,
+        };
         let network = Network {
             config,
             embedding,
@@ -406,7 +419,7 @@ impl Batch {
         };
         Self {
             angles: angles(&network.rope),
-            local_angles: network.config.window.map(|_| angles(&network.local_rope)),
+            local_angles: (network.config.window.as_ref()).map(|_| angles(&network.local_rope)),
             ids,
             documents: spans,
             sources,

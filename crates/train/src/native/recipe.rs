@@ -38,7 +38,9 @@ pub struct Recipe {
 impl Recipe {
     /// As JSON, with the digest of the base: reading a large one takes a while.
     pub fn text(&self, gguf: &Gguf) -> String {
-        let weights = hex(&Sha256::digest(&**gguf.shared_bytes()));
+        let mut hash = Sha256::new();
+        gguf.files().for_each(|bytes| hash.update(bytes));
+        let weights = hex(&hash.finalize());
         let whole = Recipe {
             weights,
             ..self.clone()

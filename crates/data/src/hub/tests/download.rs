@@ -202,3 +202,61 @@ fn nobody_has_to_wait_for_a_busy_hub() {
     assert!(left.unwrap_err().to_string().contains("was cancelled"));
     assert!(since.elapsed() < Duration::from_secs(4));
 }
+
+/// Answers for a repository of several files.
+fn several(files: Vec<Stored>) -> Site {
+    Site::open(move |request| {
+        if request.is_list() {
+            let names = files
+                .iter()
+                .map(|file| serde_json::json!({ "rfilename": file.name }));
+            let list = serde_json::json!({ "siblings": names.collect::<Vec<_>>() });
+            return Reply::new("200 OK", list.to_string());
+        }
+        let asked = files.iter().find(|file| request.path.ends_with(file.name));
+        asked.map_or_else(
+            || Reply::new("404 Not Found", ""),
+            |file| file.answer(request),
+        )
+    })
+}
+
+/// A user would lose: a model of which a part was never fetched, or stays on the disk for ever.
+#[test]
+fn a_model_of_several_files_comes_whole_and_goes_whole() {
+    let file = |name, len| Stored::large(len).named(name);
+    for (files, first, all) in [
+        (
+            vec![
+                file("config.json", 10),
+                file("model-00001-of-00002.safetensors", 2_000),
+                file("model-00002-of-00002.safetensors", 3_000),
+                file("pytorch_model.bin", 9_000),
+                file("tokenizer.json", 40),
+            ],
+            COMMIT,
+            5_050,
+        ),
+        (
+            vec![
+                file("m-00001-of-00002.gguf", 2_000),
+                file("m-00002-of-00002.gguf", 3_000),
+            ],
+            "m-00001-of-00002.gguf",
+            5_000,
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let site = several(files);
+        let online = hub(folder.path(), &site.url());
+        let path = fetch(&online, "a/b").unwrap();
+        assert!(path.ends_with(first), "{path:?}");
+        let offline = Hub {
+            offline: true,
+            ..hub(folder.path(), NOBODY)
+        };
+        assert_eq!(fetch(&offline, "a/b").unwrap(), path);
+        assert_eq!(remove_files(&path).unwrap(), all);
+        assert!(kept(folder.path()).is_empty());
+    }
+}

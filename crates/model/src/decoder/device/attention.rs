@@ -5,7 +5,7 @@ use candle_nn::ops::softmax_last_dim;
 
 /// How queries look at keys.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CachedAttention {
+pub(super) struct CachedAttention<'a> {
     /// Factor on query · key.
     pub scale: f32,
     /// `c · tanh(x / c)` on the scaled scores.
@@ -15,9 +15,11 @@ pub(super) struct CachedAttention {
     pub first: usize,
     /// Number of keys a query sees at most, its own included.
     pub window: Option<usize>,
+    /// For each query head the score of a key that has no value.
+    pub sinks: Option<&'a Tensor>,
 }
 
-impl CachedAttention {
+impl CachedAttention<'_> {
     /// Queries `[tokens, heads, dim]`, keys `[kv_heads, n, dim]` and values
     /// `[kv_heads, n, value_dim]` (any strides outside a row) to `[tokens, heads · value_dim]`.
     ///
@@ -51,7 +53,16 @@ impl CachedAttention {
             let by_token = scores.reshape((heads, tokens, n))?.broadcast_add(&mask)?;
             scores = by_token.reshape((kv_heads, group * tokens, n))?;
         }
+        if let Some(sinks) = self.sinks {
+            let sinks = sinks
+                .reshape((kv_heads, group, 1, 1))?
+                .broadcast_as((kv_heads, group, tokens, 1))?
+                .reshape((kv_heads, group * tokens, 1))?;
+            scores = Tensor::cat(&[&scores, &sinks], 2)?;
+        }
         softmax_last_dim(&scores)?
+            .narrow(2, 0, n)?
+            .contiguous()?
             .matmul(&v.contiguous()?)?
             .reshape((heads, tokens, value_dim))?
             .transpose(0, 1)?

@@ -5,12 +5,37 @@ use candle_core::{DType, Tensor};
 use super::attention::CachedAttention;
 use super::ops::{self, rms_norm};
 use super::{Linear, TensorCache};
-use crate::config::ModelConfig;
-use crate::decoder::Span;
-use crate::decoder::layer::LayerWeights;
+use crate::config::{ExpertConfig, ModelConfig};
+use crate::decoder::layer::{Experts, FeedForward, Gated, LayerWeights};
 use crate::decoder::rope::Rotation;
+use crate::decoder::{Span, router};
 
 pub(super) type TensorLayer = LayerWeights<Linear, Tensor>;
+
+/// What queries and keys of a layer get from their positions.
+pub(super) struct Turn<'a> {
+    /// The rotary embedding, if the layer has one.
+    pub rotation: Option<&'a Rotation>,
+    /// Factors on the rows of queries, `[rows, 1, 1]`.
+    pub scale: Option<&'a Tensor>,
+}
+
+impl Turn<'_> {
+    fn query(&self, q: Tensor) -> candle_core::Result<Tensor> {
+        let q = self.key(q)?;
+        match self.scale {
+            Some(scale) => q.broadcast_mul(scale),
+            None => Ok(q),
+        }
+    }
+
+    fn key(&self, k: Tensor) -> candle_core::Result<Tensor> {
+        match self.rotation {
+            Some(rotation) => rotation.apply(&k),
+            None => Ok(k),
+        }
+    }
+}
 
 impl TensorLayer {
     /// Remembers the rows' keys and values and attends: `x` `[rows, hidden]` to the heads'
@@ -19,7 +44,7 @@ impl TensorLayer {
         &self,
         config: &ModelConfig,
         x: &Tensor,
-        rotation: &Rotation,
+        turn: &Turn,
         window: Option<usize>,
         spans: &[Span],
         caches: impl Iterator<Item = &'a TensorCache>,
@@ -31,12 +56,12 @@ impl TensorLayer {
             .query
             .forward(&x)?
             .reshape((rows, c.heads, c.head_dim))?;
-        let q = rotation.apply(&normed(q, &self.query_norm, c.norm_eps)?)?;
+        let q = turn.query(normed(q, &self.query_norm, c.norm_eps)?)?;
         let k = self
             .key
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.head_dim))?;
-        let k = rotation.apply(&normed(k, &self.key_norm, c.norm_eps)?)?;
+        let k = turn.key(normed(k, &self.key_norm, c.norm_eps)?)?;
         let v = self
             .value
             .forward(&x)?
@@ -64,6 +89,7 @@ impl TensorLayer {
                 softcap: c.attention_softcap,
                 first: span.position - start,
                 window,
+                sinks: self.sinks.as_ref(),
             };
             outputs.push(attention.attend(&lane(&q)?, &keys, &values)?);
         }
@@ -81,15 +107,58 @@ impl TensorLayer {
         heads: &Tensor,
     ) -> candle_core::Result<Tensor> {
         let eps = config.norm_eps;
+        let scaled = |y: Tensor| match config.residual_scale {
+            1.0 => Ok(y),
+            scale => y * f64::from(scale),
+        };
         let attended = self.attention_output.forward(heads)?;
-        let x = (x + normed(attended, &self.post_attention_norm, eps)?)?;
+        let x = (x + scaled(normed(attended, &self.post_attention_norm, eps)?)?)?;
 
         let y = rms_norm(&x, &self.ffn_norm, eps)?;
-        let (gate, up) = (self.gate.forward(&y)?, self.up.forward(&y)?);
-        let y = self
-            .down
-            .forward(&ops::gated(&gate, &up, config.activation)?)?;
-        x + normed(y, &self.post_ffn_norm, eps)?
+        let y = match (&self.feed_forward, &config.experts) {
+            (FeedForward::Dense(network), _) => network.forward(config, &y)?,
+            (FeedForward::Experts(experts), Some(of)) => experts.forward(config, of, &y)?,
+            // A model without experts has no such layer.
+            (FeedForward::Experts(_), None) => y,
+        };
+        x + scaled(normed(y, &self.post_ffn_norm, eps)?)?
+    }
+}
+
+impl Gated<Linear> {
+    fn forward(&self, config: &ModelConfig, x: &Tensor) -> candle_core::Result<Tensor> {
+        let (gate, up) = (self.gate.forward(x)?, self.up.forward(x)?);
+        self.down
+            .forward(&ops::gated(&gate, &up, config.activation)?)
+    }
+}
+
+impl Experts<Linear> {
+    /// What the experts make of rows. Which rows go where is decided on the CPU.
+    fn forward(
+        &self,
+        config: &ModelConfig,
+        of: &ExpertConfig,
+        x: &Tensor,
+    ) -> candle_core::Result<Tensor> {
+        let scores = self.router.forward(x)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut sum = x.zeros_like()?;
+        for (expert, members) in router::by_expert(of, &scores) {
+            let Some(network) = self.experts.get(expert) else {
+                continue;
+            };
+            let rows: Vec<u32> = members.iter().map(|(row, _)| *row as u32).collect();
+            let weights: Vec<f32> = members.iter().map(|(_, weight)| *weight).collect();
+            let rows = Tensor::new(rows, x.device())?;
+            let weights = Tensor::new(weights, x.device())?.unsqueeze(1)?;
+            let made = network.forward(config, &x.index_select(&rows, 0)?)?;
+            sum = sum.index_add(&rows, &made.broadcast_mul(&weights)?, 0)?;
+        }
+        let Some((network, share)) = &self.shared else {
+            return Ok(sum);
+        };
+        let share = candle_nn::ops::sigmoid(&share.forward(x)?)?;
+        sum + network.forward(config, x)?.broadcast_mul(&share)?
     }
 }
 

@@ -44,6 +44,11 @@ pub(super) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Resul
         Activation::Silu => gate.silu()?,
         // candle's `gelu` is the tanh approximation.
         Activation::GeluTanh => gate.gelu()?,
+        Activation::ClampedSwiglu => {
+            let gate = gate.minimum(f64::from(Activation::LIMIT))?;
+            let turned = (&gate * ops::sigmoid(&(&gate * f64::from(Activation::SLOPE))?)?)?;
+            return turned * (up.clamp(-Activation::LIMIT, Activation::LIMIT)? + 1.0)?;
+        }
     };
     gate * up
 }

@@ -1,0 +1,451 @@
+//! `config.json` as the metadata that a converter would write of it.
+//!
+//! What transformers takes for granted where a setting is left out is taken for granted here; what
+//! would compute something else than is computed here is refused by its name.
+//!
+//! Not here: what the metadata mean ([`crate::config`]).
+
+use std::f64::consts::TAU;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::gguf::write::GgufWriter;
+
+/// Layers without a rotary embedding in SmolLM3: every so manieth.
+const SMOLLM3_STEP: u64 = 4;
+/// Every sixth layer of Gemma 3 sees the whole context.
+const GEMMA3_STEP: u64 = 6;
+
+/// What the settings of a model come to.
+pub(super) struct Settings {
+    /// GGUF's name of the architecture.
+    pub architecture: &'static str,
+    /// The metadata.
+    pub keys: GgufWriter,
+    pub heads: usize,
+    pub kv_heads: usize,
+    /// Whether the embedding serves as output; `None` where that is for the weights to say.
+    pub tied: Option<bool>,
+    /// Divisors of the rotary embedding, which a converter writes as tensors.
+    pub divisors: Vec<(String, Vec<f32>)>,
+}
+
+/// GGUF's name of an architecture, by transformers' `model_type`.
+fn architecture(model_type: &str) -> Option<&'static str> {
+    Some(match model_type {
+        // What became of Llama by windows alone is Llama here.
+        "llama" | "mistral" | "ministral" => "llama",
+        "qwen2" => "qwen2",
+        "qwen3" => "qwen3",
+        "gemma3" | "gemma3_text" => "gemma3",
+        "smollm3" => "smollm3",
+        "granite" => "granite",
+        "phi3" => "phi3",
+        "ministral3" => "mistral3",
+        "qwen2_moe" => "qwen2moe",
+        "qwen3_moe" => "qwen3moe",
+        _ => return None,
+    })
+}
+
+impl Settings {
+    pub(super) fn read(config: &Value) -> Result<Settings> {
+        // A model that also sees pictures has its language part's settings inside.
+        let config = match config.get("text_config") {
+            Some(text) if text.is_object() => text,
+            _ => config,
+        };
+        let model_type = config["model_type"].as_str().unwrap_or_default();
+        let Some(architecture) = architecture(model_type) else {
+            match model_type {
+                // Its experts lie the other way round, in four bits of another layout.
+                "gpt_oss" => bail!("gpt-oss is read from a GGUF file only; give one of those"),
+                _ => bail!("the model_type {model_type:?} is not supported"),
+            }
+        };
+        if let Some(method) = config.get("quantization_config").filter(|q| !q.is_null()) {
+            bail!(
+                "its weights are quantized by {}, which is not supported; give the model as it was before, and --quantize q8_0 or q4_0",
+                method["quant_method"]
+            );
+        }
+        let mut reader = Reader {
+            config,
+            architecture,
+            keys: GgufWriter::new(),
+            divisors: Vec::new(),
+        };
+        let (heads, kv_heads) = reader.write()?;
+        let tied = match architecture {
+            "gemma3" => Some(config["tie_word_embeddings"].as_bool().unwrap_or(true)),
+            _ => config["tie_word_embeddings"].as_bool(),
+        };
+        Ok(Settings {
+            architecture,
+            heads,
+            kv_heads,
+            tied,
+            keys: reader.keys,
+            divisors: reader.divisors,
+        })
+    }
+}
+
+struct Reader<'a> {
+    config: &'a Value,
+    architecture: &'static str,
+    keys: GgufWriter,
+    divisors: Vec<(String, Vec<f32>)>,
+}
+
+impl Reader<'_> {
+    /// Writes all keys; gives the numbers of heads.
+    fn write(&mut self) -> Result<(usize, usize)> {
+        let gemma = self.architecture == "gemma3";
+        self.keys.string("general.architecture", self.architecture);
+        let hidden = self.whole("hidden_size")?;
+        let layers = self.whole("num_hidden_layers")?;
+        let heads = match gemma {
+            true => self.whole_or("num_attention_heads", 8)?,
+            false => self.whole("num_attention_heads")?,
+        };
+        let kv_heads = match gemma {
+            true => self.whole_or("num_key_value_heads", 4)?,
+            false => self.whole_or("num_key_value_heads", heads)?,
+        };
+        let head_dim = match (self.architecture, heads) {
+            ("gemma3", _) => self.whole_or("head_dim", 256)?,
+            ("qwen3" | "qwen3moe", _) => self.whole_or("head_dim", 128)?,
+            (_, 0) => bail!("num_attention_heads is 0"),
+            _ => self.whole_or("head_dim", hidden / heads)?,
+        };
+        let context = match gemma {
+            true => self.whole_or("max_position_embeddings", 131_072)?,
+            false => self.whole("max_position_embeddings")?,
+        };
+        let ffn = self.whole("intermediate_size")?;
+        for (name, value) in [
+            ("embedding_length", hidden),
+            ("block_count", layers),
+            ("attention.head_count", heads),
+            ("attention.head_count_kv", kv_heads),
+            ("attention.key_length", head_dim),
+            ("attention.value_length", head_dim),
+            ("context_length", context),
+            ("feed_forward_length", ffn),
+        ] {
+            self.number(name, value)?;
+        }
+        let eps = self.real("rms_norm_eps")?.unwrap_or(1e-6);
+        self.float("attention.layer_norm_rms_epsilon", eps);
+        self.activation(gemma)?;
+        self.experts()?;
+        self.factors()?;
+        self.windows(layers)?;
+        self.unrotated(layers)?;
+        self.rope(head_dim, context)?;
+        let size = |n: u32| n as usize;
+        Ok((size(heads), size(kv_heads)))
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.architecture)
+    }
+
+    fn number(&mut self, name: &str, value: u32) -> Result<()> {
+        let key = self.key(name);
+        self.keys.u32(&key, value);
+        Ok(())
+    }
+
+    fn float(&mut self, name: &str, value: f64) {
+        let key = self.key(name);
+        self.keys.f32(&key, value as f32);
+    }
+
+    /// A whole number of the settings, if it is given.
+    fn optional_whole(&self, name: &str) -> Result<Option<u32>> {
+        match &self.config[name] {
+            Value::Null => Ok(None),
+            value => {
+                let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
+                let number = number.with_context(|| format!("{name} is not a whole number"))?;
+                Ok(Some(number))
+            }
+        }
+    }
+
+    fn whole_or(&self, name: &str, default: u32) -> Result<u32> {
+        Ok(self.optional_whole(name)?.unwrap_or(default))
+    }
+
+    fn whole(&self, name: &str) -> Result<u32> {
+        self.optional_whole(name)?
+            .with_context(|| format!("{name} is missing"))
+    }
+
+    /// A number of the settings, if it is given.
+    fn real(&self, name: &str) -> Result<Option<f64>> {
+        real(self.config, name)
+    }
+
+    fn activation(&self, gemma: bool) -> Result<()> {
+        let (names, expected): (_, &[&str]) = match gemma {
+            true => (
+                ["hidden_activation", "hidden_act"],
+                &["gelu_pytorch_tanh", "gelu_new"],
+            ),
+            false => (["hidden_act", "hidden_activation"], &["silu", "swish"]),
+        };
+        let given = names.iter().find_map(|name| self.config[*name].as_str());
+        match given.filter(|given| !expected.contains(given)) {
+            Some(other) => bail!("the activation {other:?} is not supported for this architecture"),
+            None => Ok(()),
+        }
+    }
+
+    /// The mixture of experts.
+    fn experts(&mut self) -> Result<()> {
+        if !self.architecture.ends_with("moe") {
+            return Ok(());
+        }
+        let dense = self.config["mlp_only_layers"].as_array();
+        let step = self.whole_or("decoder_sparse_step", 1)?;
+        if step != 1 || dense.is_some_and(|layers| !layers.is_empty()) {
+            bail!("a mixture with layers that have no experts is not supported");
+        }
+        let count = match self.optional_whole("num_experts")? {
+            Some(count) => count,
+            None => self.whole("num_local_experts")?,
+        };
+        self.number("expert_count", count)?;
+        for (theirs, ours) in [
+            ("num_experts_per_tok", "expert_used_count"),
+            ("moe_intermediate_size", "expert_feed_forward_length"),
+        ] {
+            let value = self.whole(theirs)?;
+            self.number(ours, value)?;
+        }
+        if self.architecture == "qwen2moe" {
+            let shared = self.whole("shared_expert_intermediate_size")?;
+            self.number("expert_shared_feed_forward_length", shared)?;
+        }
+        let normalized = self.config["norm_topk_prob"].as_bool().unwrap_or(false);
+        let key = self.key("expert_weights_norm");
+        self.keys.bool(&key, normalized);
+        Ok(())
+    }
+
+    /// Factors and limits on the way through the network.
+    fn factors(&mut self) -> Result<()> {
+        for (theirs, ours) in [
+            ("attn_logit_softcapping", "attn_logit_softcapping"),
+            ("final_logit_softcapping", "final_logit_softcapping"),
+            ("embedding_multiplier", "embedding_scale"),
+            ("residual_multiplier", "residual_scale"),
+            ("attention_multiplier", "attention.scale"),
+            ("logits_scaling", "logit_scale"),
+        ] {
+            if let Some(value) = self.real(theirs)? {
+                self.float(ours, value);
+            }
+        }
+        if self.architecture == "gemma3" {
+            let scalar = self.real("query_pre_attn_scalar")?.unwrap_or(256.0);
+            self.float(
+                "attention.scale",
+                1.0 / scalar.max(f64::MIN_POSITIVE).sqrt(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Which layers see only the latest tokens.
+    fn windows(&mut self, layers: u32) -> Result<()> {
+        let Some(size) = self.optional_whole("sliding_window")? else {
+            return Ok(());
+        };
+        let layers = u64::from(layers.min(1 << 16));
+        let kinds = self.config["layer_types"].as_array();
+        let first = self.config["max_window_layers"].as_u64().unwrap_or(0);
+        let used = self.config["use_sliding_window"].as_bool();
+        let windowed = |layer: u64| match (kinds, self.architecture) {
+            (Some(kinds), _) => {
+                let kind = usize::try_from(layer).ok().and_then(|i| kinds.get(i));
+                kind.is_some_and(|kind| kind == "sliding_attention")
+            }
+            (None, "gemma3") => {
+                let names = ["sliding_window_pattern", "_sliding_window_pattern"];
+                let step = names.iter().find_map(|name| self.config[*name].as_u64());
+                !(layer + 1).is_multiple_of(step.unwrap_or(GEMMA3_STEP))
+            }
+            (None, "qwen2" | "qwen3" | "qwen2moe" | "qwen3moe") => {
+                used == Some(true) && layer >= first
+            }
+            (None, _) => used != Some(false),
+        };
+        let pattern: Vec<bool> = (0..layers).map(windowed).collect();
+        if pattern.contains(&true) {
+            self.number("attention.sliding_window", size)?;
+            let key = self.key("attention.sliding_window_pattern");
+            self.keys.bools(&key, &pattern);
+        }
+        Ok(())
+    }
+
+    /// Which layers have no rotary embedding.
+    fn unrotated(&mut self, layers: u32) -> Result<()> {
+        if self.architecture != "smollm3" {
+            return Ok(());
+        }
+        let given = self.config["no_rope_layers"].as_array();
+        let step = self.config["no_rope_layer_interval"].as_u64();
+        // The list says, against its name, which layers have one.
+        let rotated = |layer: u64| match given {
+            Some(list) => {
+                let layer = usize::try_from(layer).ok().and_then(|i| list.get(i));
+                layer.and_then(Value::as_u64) != Some(0)
+            }
+            None => !(layer + 1).is_multiple_of(step.unwrap_or(SMOLLM3_STEP)),
+        };
+        let pattern: Vec<bool> = (0..u64::from(layers.min(1 << 16))).map(rotated).collect();
+        let key = self.key("rope.layers");
+        self.keys.bools(&key, &pattern);
+        Ok(())
+    }
+
+    /// The rotary embedding. Transformers 5 has all of it in `rope_parameters`, earlier ones have the
+    /// base beside `rope_scaling`.
+    fn rope(&mut self, head_dim: u32, context: u32) -> Result<()> {
+        let gemma = self.architecture == "gemma3";
+        let parameters = match &self.config["rope_parameters"] {
+            Value::Null => &self.config["rope_scaling"],
+            all => all,
+        };
+        let of = |kind: &str| match &parameters[kind] {
+            Value::Object(_) => &parameters[kind],
+            _ => parameters,
+        };
+        let full = of("full_attention");
+        let default = if gemma { 1e6 } else { 1e4 };
+        let base = real(full, "rope_theta")?.or(self.real("rope_theta")?);
+        let base = base.unwrap_or(default);
+        self.float("rope.freq_base", base);
+        if gemma {
+            let windowed = &parameters["sliding_attention"];
+            let local = match windowed {
+                Value::Object(_) => real(windowed, "rope_theta")?,
+                _ => self.real("rope_local_base_freq")?,
+            };
+            self.float("rope.freq_base_swa", local.unwrap_or(1e4));
+        }
+        let part = real(full, "partial_rotary_factor")?.or(self.real("partial_rotary_factor")?);
+        let dims = f64::from(head_dim) * part.unwrap_or(1.0);
+        let dims = dims.clamp(0.0, f64::from(head_dim)) as u32;
+        self.number("rope.dimension_count", dims)?;
+        self.scaling(full, base, dims, context)
+    }
+
+    fn scaling(&mut self, rope: &Value, base: f64, dims: u32, context: u32) -> Result<()> {
+        let kind = rope["rope_type"].as_str().or_else(|| rope["type"].as_str());
+        let kind = match kind {
+            None | Some("default" | "mrope") => return Ok(()),
+            Some(kind) => kind,
+        };
+        let original = match real(rope, "original_max_position_embeddings")? {
+            Some(original) => Some(original),
+            None => self.real("original_max_position_embeddings")?,
+        };
+        let original = original.unwrap_or(f64::from(context));
+        let factor = real(rope, "factor")?.unwrap_or(f64::from(context) / original);
+        let type_key = self.key("rope.scaling.type");
+        let ours = match kind {
+            "llama3" => {
+                let low = real(rope, "low_freq_factor")?.unwrap_or(1.0);
+                let high = real(rope, "high_freq_factor")?.unwrap_or(4.0);
+                let divisor = |pair: u32| {
+                    let turn = base.powf(2.0 * f64::from(pair) / f64::from(dims)) * TAU;
+                    let smooth = ((original / turn - low) / (high - low)).clamp(0.0, 1.0);
+                    (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
+                };
+                let divisors = (0..(dims / 2).min(1 << 16)).map(divisor).collect();
+                self.divisors.push(("rope_freqs.weight".into(), divisors));
+                return Ok(());
+            }
+            "linear" => "linear",
+            "yarn" => {
+                if rope["truncate"] == false {
+                    bail!("a rotary embedding with truncate = false is not supported here");
+                }
+                let usual = stretched(factor, 1.0);
+                let scales = (real(rope, "mscale")?, real(rope, "mscale_all_dim")?);
+                let wanted = match (real(rope, "attention_factor")?, scales) {
+                    (Some(wanted), _) => wanted,
+                    (None, (Some(one), Some(all))) if one != 0.0 && all != 0.0 => {
+                        stretched(factor, one) / stretched(factor, all)
+                    }
+                    _ => usual,
+                };
+                self.float("rope.scaling.attn_factor", wanted / usual);
+                for (theirs, ours) in [
+                    ("beta_fast", "rope.scaling.yarn_beta_fast"),
+                    ("beta_slow", "rope.scaling.yarn_beta_slow"),
+                    ("llama_4_scaling_beta", "attention.temperature_scale"),
+                ] {
+                    if let Some(value) = real(rope, theirs)? {
+                        self.float(ours, value);
+                    }
+                }
+                "yarn"
+            }
+            "longrope" | "su" => {
+                for (theirs, ours) in [
+                    ("short_factor", "rope_factors_short.weight"),
+                    ("long_factor", "rope_factors_long.weight"),
+                ] {
+                    let list = rope[theirs].as_array();
+                    let list =
+                        list.with_context(|| format!("the rotary embedding has no {theirs}"))?;
+                    let numbers = list.iter().map(|n| n.as_f64().map(|n| n as f32));
+                    let numbers: Option<Vec<f32>> = numbers.collect();
+                    let numbers =
+                        numbers.with_context(|| format!("{theirs} is no list of numbers"))?;
+                    self.divisors.push((ours.into(), numbers));
+                }
+                let factor = f64::from(context) / original;
+                let usual = match factor > 1.0 {
+                    true => (1.0 + factor.ln() / original.ln()).sqrt(),
+                    false => 1.0,
+                };
+                let wanted = real(rope, "attention_factor")?.unwrap_or(usual);
+                self.float("rope.scaling.attn_factor", wanted);
+                "longrope"
+            }
+            other => bail!("the rotary embedding {other:?} is not supported"),
+        };
+        self.keys.string(&type_key, ours);
+        self.float("rope.scaling.factor", factor);
+        self.number("rope.scaling.original_context_length", original as u32)
+    }
+}
+
+/// YaRN's factor on the magnitude.
+fn stretched(factor: f64, scale: f64) -> f64 {
+    match factor > 1.0 {
+        true => 0.1 * scale * factor.ln() + 1.0,
+        false => 1.0,
+    }
+}
+
+fn real(source: &Value, name: &str) -> Result<Option<f64>> {
+    match &source[name] {
+        Value::Null => Ok(None),
+        value => {
+            let number = value.as_f64().filter(|n| n.is_finite());
+            number
+                .map(Some)
+                .with_context(|| format!("{name} is not a number"))
+        }
+    }
+}
