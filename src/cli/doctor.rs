@@ -10,12 +10,12 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::DbArgs;
-use super::json_line;
+use super::{json_line, settings};
 use crate::config::{Config, Dirs};
 use crate::log;
 use s1_core::format;
 use s1_data::sanitize::clean_line;
-use s1_engine::catalog::{self, ModelFolders};
+use s1_engine::catalog;
 use s1_model::kernels::InstructionSet;
 use s1_model::memory;
 use s1_store::Db;
@@ -118,13 +118,7 @@ fn of_folders(dirs: &Dirs, args: &DoctorArgs, found: &mut Vec<(&'static str, Str
         .as_ref()
         .map(|c| c.model_folders.clone())
         .unwrap_or_default();
-    let folders = ModelFolders {
-        given: None,
-        folders: own,
-        own: Some(dirs.models()),
-        hub: s1_data::hub::cache_folder(env),
-        here: None,
-    };
+    let folders = settings::model_folders(&own, dirs);
     let models = catalog::find(&folders).len();
     found.push((
         "models found",
