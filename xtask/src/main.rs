@@ -3,6 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `generate` | makes the bundled model's data from a seed |
+//! | `shipped` | computes the runs that the program carries, and names questions to begin with |
 //! | `reference` | writes the reference pages below `docs/reference` |
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::Parser;
 mod datagen;
 mod generate;
 mod reference;
+mod shipped;
 
 /// Development tasks of s1-tui.
 #[derive(Debug, Parser)]
@@ -20,6 +22,8 @@ mod reference;
 enum Task {
     /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
     Generate(generate::GenerateArgs),
+    /// Compute the runs that the program carries with it, and name questions to begin with.
+    Shipped,
     /// Write the reference pages: settings, command line, keys.
     Reference,
 }
@@ -27,6 +31,7 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Generate(args) => generate::run(&args),
+        Task::Shipped => shipped::write(),
         Task::Reference => reference::write(),
     }
 }

@@ -229,6 +229,20 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
+    /// A run in a list.
+    pub fn of(run: &Run) -> RunSummary {
+        let graded = run.rows.iter().flat_map(|row| &row.samples);
+        let graded = graded.filter_map(|sample| sample.correct);
+        RunSummary {
+            name: run.name.clone(),
+            created_at: run.created_at,
+            settings: run.settings.clone(),
+            rows: run.rows.len(),
+            graded: graded.clone().count(),
+            correct: graded.filter(|correct| *correct).count(),
+        }
+    }
+
     /// Whether every problem has its row.
     pub fn is_complete(&self) -> bool {
         self.rows >= self.settings.problems.count
