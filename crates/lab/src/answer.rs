@@ -55,6 +55,15 @@ pub fn majority(answers: &[Option<&str>]) -> Option<(usize, usize)> {
     count.leader()
 }
 
+/// Every value with its votes, the most frequent first; of those with as many, the earlier.
+pub fn tally<'a>(answers: &[Option<&'a str>]) -> Vec<(&'a str, usize)> {
+    let mut count = VoteCount::default();
+    answers.iter().for_each(|answer| count.push(*answer));
+    let mut tally: Vec<(&str, usize)> = count.candidates.iter().map(|c| (c.1, c.2)).collect();
+    tally.sort_by_key(|(_, votes)| std::cmp::Reverse(*votes));
+    tally
+}
+
 /// Answers counted one after another, as [`majority`] counts them.
 #[derive(Default)]
 pub(crate) struct VoteCount<'a> {
@@ -101,5 +110,6 @@ mod tests {
             Some("14/2"),
         ];
         assert_eq!(majority(&answers), Some((2, 3)));
+        assert_eq!(tally(&answers), [("7", 3), ("8", 2)]);
     }
 }

@@ -95,6 +95,51 @@ impl Comparison {
         }
     }
 
+    /// Adds a lane without touching the others; `false` where that cannot be: its model is not one of
+    /// theirs, or none of them shows the natural length that it needs.
+    pub fn add(&mut self, strategy: Strategy) -> bool {
+        let known = self
+            .origins
+            .iter()
+            .position(|o| o.source == strategy.source);
+        let Some(origin) = known.filter(|_| self.lanes.len() < 2 * MAX_LANES) else {
+            return false;
+        };
+        if strategy.needs_natural() && self.natural_run(origin).is_none() {
+            return false;
+        }
+        let mut lane = Lane::new(strategy, origin);
+        let first = self.base + self.lanes.len() * MAX_SAMPLES;
+        for (sample, run) in lane.runs.iter_mut().enumerate() {
+            run.id = first + sample;
+        }
+        let limit = lane.strategy.limit.tokens(None, &self.request.policy);
+        // Lanes of a model that is not ready yet begin together once it is.
+        if let Some(limit) = limit.filter(|_| self.origins[origin].model.is_some()) {
+            let together = lane.begin(&self.request, limit);
+            let start = Command::StartTogether(together);
+            self.commands.push((origin, start));
+        }
+        self.lanes.push(lane);
+        self.resolve(origin);
+        true
+    }
+
+    /// Takes the `at`-th lane shown away; the others stay as they are.
+    pub fn remove(&mut self, at: usize) {
+        let Some(lane) = self.lanes.iter_mut().filter(|l| !l.hidden).nth(at) else {
+            return;
+        };
+        lane.hidden = true;
+        // What others need of it goes on.
+        if !lane.strategy.is_natural() {
+            let origin = lane.origin;
+            let runs = lane.runs.iter().filter(|r| r.lane.is_busy());
+            let stops: Vec<_> = runs.map(|r| (origin, Command::Stop(r.id))).collect();
+            self.commands.extend(stops);
+        }
+    }
+
     /// Commands since the last call, each with the index of its source.
     pub fn drain(&mut self) -> Vec<(usize, Command)> {
         std::mem::take(&mut self.commands)
@@ -159,14 +204,16 @@ impl Comparison {
         let at = event.lane()?.checked_sub(self.base)?;
         let (at, sample) = (at / MAX_SAMPLES, at % MAX_SAMPLES);
         let lane = self.lanes.get_mut(at).filter(|l| l.origin == origin)?;
-        let shown = sample == lane.sample;
+        let shown = sample == lane.sample && !lane.hidden;
         let run = lane.runs.get_mut(sample)?;
         let change = run.lane.apply(event);
         run.grade(self.request.reference.as_deref());
         self.resolve(origin);
-        // Hidden lanes come last.
         match change {
-            Change::Text(from) if shown => Some((at, from)),
+            Change::Text(from) if shown => {
+                let place = self.lanes[..at].iter().filter(|l| !l.hidden).count();
+                Some((place, from))
+            }
             _ => None,
         }
     }
@@ -257,7 +304,8 @@ impl Comparison {
 
     /// Steers every sample of the `at`-th lane shown. It is computed on its own from here on.
     pub fn ask(&mut self, at: usize, ask: &Ask) {
-        let Some(lane) = self.lanes.get(at).filter(|l| !l.hidden) else {
+        let mut shown = self.lanes.iter().filter(|l| !l.hidden);
+        let Some(lane) = shown.nth(at) else {
             return;
         };
         let runs = lane.runs.iter().filter(|r| r.lane.is_busy());

@@ -2,7 +2,7 @@
 
 use super::strategy::Strategy;
 use super::{LaneId, LaneState, Policy, Request, Token, policy_of};
-use crate::answer::{FinalAnswer, majority};
+use crate::answer::{FinalAnswer, majority, tally};
 use s1_core::view::LaneView;
 
 /// What several samples voted for.
@@ -44,7 +44,7 @@ pub struct Lane {
     pub runs: Vec<LaneRun>,
     /// The sample that is shown.
     pub sample: usize,
-    /// It only measures the natural length.
+    /// It only measures the natural length, or was taken away.
     pub(super) hidden: bool,
     pub(super) began: bool,
 }
@@ -119,6 +119,13 @@ impl Lane {
             own.sampling.temperature = temperature;
         }
         own
+    }
+
+    /// Every answer of its samples so far with its votes, the most frequent first.
+    pub fn tally(&self) -> Vec<(&str, usize)> {
+        let answers = self.runs.iter().filter_map(|r| r.answer.as_ref());
+        let texts: Vec<Option<&str>> = answers.map(|a| a.text.as_deref()).collect();
+        tally(&texts)
     }
 
     /// What its samples voted for so far; the earlier answer where two have as many votes. For a

@@ -197,6 +197,8 @@ pub enum Preset {
     /// ¼, ½, 1 and 2 times the natural length.
     #[default]
     Budgets,
+    /// 64, 128, 256 and 512 tokens.
+    Tokens,
     /// No wait, one, two, four.
     Waits,
     /// Different wait texts.
@@ -206,8 +208,9 @@ pub enum Preset {
 }
 
 impl Preset {
-    pub const ALL: [Preset; 4] = [
+    pub const ALL: [Preset; 5] = [
         Preset::Budgets,
+        Preset::Tokens,
         Preset::Waits,
         Preset::Words,
         Preset::EqualTokens,
@@ -216,6 +219,7 @@ impl Preset {
     pub fn name(self) -> &'static str {
         match self {
             Preset::Budgets => "budgets",
+            Preset::Tokens => "tokens",
             Preset::Waits => "waits",
             Preset::Words => "words",
             Preset::EqualTokens => "equal tokens",
@@ -226,6 +230,7 @@ impl Preset {
     pub fn about(self) -> &'static str {
         match self {
             Preset::Budgets => "¼, ½, 1 and 2 × the natural length",
+            Preset::Tokens => "64, 128, 256 and 512 tokens of thinking",
             Preset::Waits => "no Wait, 1, 2 and 4",
             Preset::Words => "Wait, Hmm, Alternatively, none",
             Preset::EqualTokens => "one long thought, or 3 or 5 short ones by vote",
@@ -238,6 +243,9 @@ impl Preset {
         let word = |text| Strategy::waiting(2, Some(text));
         match self {
             Preset::Budgets => vec![share(1, 4), share(1, 2), Strategy::natural(), share(2, 1)],
+            Preset::Tokens => [64, 128, 256, 512]
+                .map(|n| Strategy::limited(Limit::Tokens(n)))
+                .to_vec(),
             Preset::Waits => [0, 1, 2, 4].map(|n| Strategy::waiting(n, None)).to_vec(),
             Preset::Words => vec![
                 Strategy::natural(),

@@ -158,3 +158,39 @@ fn a_source_that_fails_says_so_in_its_lanes_alone() {
     assert_eq!(refused(&run, 0), None);
     assert_eq!(refused(&run, 1).as_deref(), Some("there is no such file"));
 }
+
+/// A user would lose: the minutes that the lanes of a large model have taken.
+#[test]
+fn a_lane_is_added_and_removed_without_touching_the_others() {
+    let mut run = Comparison::new(request(), &[Strategy::natural()], 0);
+    run.ready(0, model());
+    run.drain();
+    say(&mut run, 0, 0, thoughts(10));
+    assert!(run.add(Strategy::waiting(1, None)));
+    let [(0, Command::StartTogether(lanes))] = &run.drain()[..] else {
+        panic!("only the new one starts");
+    };
+    assert_eq!((lanes.len(), lanes[0].0), (1, MAX_SAMPLES));
+    assert_eq!(run.lanes().count(), 2);
+    // Half of a length that is not known yet.
+    assert!(run.add(Strategy::limited(Limit::Natural(1, 2))));
+    assert!(run.drain().is_empty());
+    say(&mut run, 0, 0, vec![close()]);
+    let fork = Command::Fork {
+        from: 0,
+        to: 2 * MAX_SAMPLES,
+        at: 5,
+    };
+    assert_eq!(run.drain()[0].1, fork);
+    run.remove(1);
+    assert_eq!(run.drain(), [(0, Command::Stop(MAX_SAMPLES))]);
+    let labels: Vec<String> = run.lanes().map(|l| l.strategy.label(None)).collect();
+    assert_eq!(labels, ["natural", "½ natural"]);
+    let tokens = Event::Tokens(2 * MAX_SAMPLES, thoughts(1).into());
+    assert_eq!(
+        run.apply(0, &tokens),
+        Some((1, 5)),
+        "its place among those shown"
+    );
+    assert!(!run.add(Strategy::natural().by(Source::Model("other.gguf".into()))));
+}
