@@ -94,7 +94,7 @@ pub fn accuracy(runs: &[(&Run, &Report)], scale: Scale, counted: Counted) -> Cur
                 ..Axis::default()
             },
             y: Axis {
-                label: "accuracy, with 95 % intervals (Wilson)".into(),
+                label: "accuracy, with 95% intervals (Wilson)".into(),
                 unit: Unit::Percent,
                 ..Axis::default()
             },
@@ -279,13 +279,13 @@ fn metrics(runs: &[(&Run, &Report)]) -> String {
         let mut parts = Vec::new();
         let few = runs.len() < 3;
         if let (Some(control), true) = (line.control, few) {
-            parts.push(format!("control {:.0} %", control * 100.0));
+            parts.push(format!("control {:.0}%", control * 100.0));
         }
         if let (Some(scaling), true) = (line.scaling, few) {
-            parts.push(format!("scaling {:+.2} %/token", scaling * 100.0));
+            parts.push(format!("scaling {:+.2}%/token", scaling * 100.0));
         }
         let best = metrics.iter().map(|m| m.performance).fold(0.0, f64::max);
-        parts.push(format!("performance {:.1} %", best * 100.0));
+        parts.push(format!("performance {:.1}%", best * 100.0));
         // First, as this is what a narrow screen shows.
         parts.splice(0..0, report.long_answers());
         let name = if runs.len() > 1 {

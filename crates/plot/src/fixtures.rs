@@ -49,8 +49,7 @@ pub fn curve() -> Figure {
     Figure {
         title: "accuracy against thinking tokens".into(),
         subtitle: "s1-nano · bundled 200 · greedy".into(),
-        caption: "control 100 % · scaling +0.9 %/token · performance 86.5 % · bars: 95 % Wilson"
-            .into(),
+        caption: "control 100% · scaling +0.9%/token · performance 86.5% · bars: 95% Wilson".into(),
         x: Axis {
             label: "average thinking tokens".into(),
             ..Axis::default()

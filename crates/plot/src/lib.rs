@@ -266,7 +266,7 @@ impl Figure {
         }
         out += &self.y.unit.exact(point.y);
         if let Some((low, high)) = point.interval {
-            let end = |value| self.y.unit.exact(value).replace(" %", "");
+            let end = |value| self.y.unit.exact(value).replace('%', "");
             out += &format!(" ({}–{})", end(low), end(high));
         }
         out += &format!(" at {x} {}", clean_line(&self.x.label));

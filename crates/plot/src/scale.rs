@@ -264,7 +264,7 @@ impl Unit {
     pub fn exact(self, value: f64) -> String {
         match self {
             _ if !value.is_finite() => "–".into(),
-            Unit::Percent => format!("{:.1} %", value * 100.0),
+            Unit::Percent => format!("{:.1}%", value * 100.0),
             Unit::Number if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
             Unit::Number => match value.abs() {
                 v if v >= 10.0 => format!("{value:.1}"),
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_a_reader_wants_them() {
-        assert_eq!(Unit::Percent.exact(0.79), "79.0 %");
+        assert_eq!(Unit::Percent.exact(0.79), "79.0%");
         assert_eq!(Unit::Number.exact(64.0), "64");
         assert_eq!(Unit::Number.exact(58.26), "58.3");
         assert_eq!(Unit::Number.exact(0.211_94), "0.2119");

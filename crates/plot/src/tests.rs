@@ -9,7 +9,7 @@ fn a_readout_says_everything_about_a_point() {
     let figure = curve();
     assert_eq!(
         figure.readout(0, 4).unwrap(),
-        "reasoner · 64: 158/200 = 79.0 % (73.4–84.6) at 55.4 average thinking tokens"
+        "reasoner · 64: 158/200 = 79.0% (73.4–84.6) at 55.4 average thinking tokens"
     );
     assert_eq!(loss(3).readout(1, 0).unwrap(), "smoothed: 2.150 at 0 step");
     assert_eq!(figure.readout(9, 0), None);
@@ -31,8 +31,8 @@ fn the_table_has_every_point_in_full_and_quotes_names() {
 #[test]
 fn a_long_caption_goes_on_in_another_row() {
     let mut figure = curve();
-    figure.caption = "smollm2-135m: control 100 % · scaling +0.01 %/token · performance 5.0 %; \
-                      qwen2.5-coder-0.5b: control 100 % · scaling +0.01 %/token · performance 12.5 %"
+    figure.caption = "smollm2-135m: control 100% · scaling +0.01%/token · performance 5.0%; \
+                      qwen2.5-coder-0.5b: control 100% · scaling +0.01%/token · performance 12.5%"
         .into();
     let picture = svg::draw(&figure);
     assert!(

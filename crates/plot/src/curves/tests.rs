@@ -33,7 +33,7 @@ fn every_strategy_is_a_line_of_its_own_and_points_lead_back() {
         curves
             .figure
             .caption
-            .starts_with("reasoner: control 100 % · scaling +")
+            .starts_with("reasoner: control 100% · scaling +")
     );
     for (s, series) in curves.figure.series.iter().enumerate() {
         assert!(series.points.windows(2).all(|p| p[0].x <= p[1].x));

@@ -49,7 +49,7 @@ fn all_that_is_named_is_in_the_picture() {
     for words in [
         "accuracy against",
         "s1-nano",
-        "control 100 %",
+        "control 100%",
         "majority of n",
         "average thinking",
         "Wait ×2",
