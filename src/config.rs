@@ -42,6 +42,9 @@ pub struct Config {
     pub mouse: bool,
     /// Continuations that the what-if map draws at each place.
     pub what_if: usize,
+    /// Tokens per second at which the explorer lets a thought be written: `None` is reading speed for
+    /// the bundled models and no limit for others, 0 is no limit.
+    pub pace: Option<usize>,
     /// What an hour of this machine costs, in dollars: for the cost of a training.
     pub price_per_hour: f64,
 }
@@ -56,6 +59,7 @@ impl Default for Config {
             theme: "default".into(),
             mouse: true,
             what_if: 4,
+            pace: None,
             price_per_hour: 0.0,
         }
     }

@@ -17,6 +17,7 @@ use crate::tui::theme::Theme;
 use s1_core::protocol::Request;
 use s1_data::assets;
 use s1_engine::LoadOptions;
+use s1_store::shipped;
 
 /// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
 /// cannot be used.
@@ -42,8 +43,10 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
     }
     // Without any wish the bundled reasoner opens, with a question it is made for.
     let unasked = config.model().is_none() && args.session.is_none();
+    let tour = unasked && args.question.is_none() && args.reference.is_none();
+    let tour = tour && !dirs.data.join(run::TOURED).exists();
     let (model, first) = if unasked {
-        let first = args.question.is_none().then_some(assets::FIRST_QUESTION);
+        let first = args.question.is_none().then_some(shipped::REPAIRED);
         (Some(assets::REASONER.into()), first)
     } else {
         (config.model().map(Into::into), None)
@@ -68,8 +71,10 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
                 price: config.price_per_hour,
             },
             continuations: config.what_if,
+            pace: config.pace,
+            tour,
+            mouse: config.mouse,
         },
-        mouse: config.mouse,
         models: settings::model_folders(&config.model_folders, &dirs),
         dirs,
         load: LoadOptions {

@@ -36,6 +36,12 @@ pub const EXPLORER: &[Param<Config>] = &[
     param!(Config.what_if, Int, 0, 32)
         .named("What-if samples", "N")
         .help("Continuations that the what-if map draws at each sentence end."),
+    param!(Config.pace, Int, 0, 10_000)
+        .named("Pace", "N")
+        .help("Tokens per second at which the explorer lets a thought be written; auto is reading speed for the bundled models and no limit for others.")
+        .none("auto")
+        .meaning("0", "no limit")
+        .unit("tokens per second"),
     param!(Config.price_per_hour, Float, 0.0, 1e6)
         .named("Price per hour", "DOLLARS")
         .help("What an hour of this machine costs in dollars, for the cost of a training.")

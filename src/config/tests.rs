@@ -82,6 +82,7 @@ fn every_key_reaches_its_place() {
         system = "Be brief."
         theme = "light"
         mouse = false
+        pace = 40
         probe_every = 32
         probe_text = "Answer:"
         what_if = 8
@@ -144,6 +145,7 @@ mask_close = true
             theme: "light".into(),
             mouse: false,
             what_if: 8,
+            pace: Some(40),
             price_per_hour: 2.5,
             request: Request {
                 system: "Be brief.".into(),

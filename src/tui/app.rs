@@ -7,6 +7,7 @@
 //! Not here: drawing ([`super::screens`]) and the event loop ([`super::run`]).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use s1_core::protocol::{Command, ModelInfo, Request};
 use s1_data::hub::Download;
@@ -27,11 +28,13 @@ pub mod compare;
 mod events;
 mod explore;
 mod files;
+mod find;
 mod input;
 pub mod jobs;
 pub mod live;
 mod look;
 pub mod overlay;
+mod pace;
 pub mod params;
 pub mod plots;
 pub mod question;
@@ -39,6 +42,7 @@ mod settings;
 mod steer;
 #[cfg(test)]
 mod tests;
+mod tour;
 pub mod train;
 mod tune;
 mod what_if;
@@ -52,6 +56,7 @@ use jobs::{AnyJob, Job};
 use live::Live;
 use overlay::Overlay;
 use question::QuestionBox;
+use tour::TourStage;
 
 /// What the application starts with.
 #[derive(Debug)]
@@ -71,6 +76,12 @@ pub struct Options {
     pub place: train::form::FormDefaults,
     /// Continuations that the what-if map draws at each place.
     pub continuations: usize,
+    /// Tokens per second at which a thought is written; see [`crate::config::Config::pace`].
+    pub pace: Option<usize>,
+    /// The tour begins by itself.
+    pub tour: bool,
+    /// Clicks and the wheel come to the program.
+    pub mouse: bool,
 }
 
 /// What the application wants of the world.
@@ -81,6 +92,10 @@ pub enum Effect {
     Copy(String),
     /// Save a session; answered by [`App::on_saved`].
     Save(Box<Save>),
+    /// Give the mouse to the terminal, which selects text with it, or take it.
+    Mouse(bool),
+    /// The tour was seen: it does not begin by itself again.
+    Toured,
     /// Keep the questions for the next run.
     SaveHistory(Vec<String>),
     /// End the engine and start one with this model.
@@ -166,11 +181,23 @@ pub enum Tone {
     Warning,
 }
 
-/// One sentence for the user; it stays until the next key.
+/// One sentence for the user; it stays until the next key, and goes by itself after a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     pub tone: Tone,
     pub text: String,
+}
+
+impl Notice {
+    /// After this time it has been read. A warning stays longer: one may have looked away.
+    pub fn reading_time(&self) -> Duration {
+        let least = match self.tone {
+            Tone::Info => 4,
+            Tone::Warning => 20,
+        };
+        let letters = self.text.chars().count().min(1000) as u64;
+        Duration::from_secs(least) + Duration::from_millis(50 * letters)
+    }
 }
 
 /// The state of the program.
@@ -201,6 +228,8 @@ pub struct App {
     pub side: bool,
     /// The delimiter's tokens are shown.
     pub show_delimiters: bool,
+    /// Formulas are shown as they were written.
+    pub raw_maths: bool,
     pub screen: Screen,
     /// Where the parts of every screen are; set before each drawing.
     pub layout: ShellAreas,
@@ -213,6 +242,18 @@ pub struct App {
     continuations: usize,
     /// The file of the model in use.
     pub model_path: Option<PathBuf>,
+    /// Where in the tour the user is.
+    tour: Option<TourStage>,
+    /// Tokens per second at which a thought is written; see [`crate::config::Config::pace`].
+    pace: Option<usize>,
+    /// Clicks and the wheel come to the program.
+    mouse: bool,
+    /// What was searched for last.
+    search: String,
+    /// While the thought on screen is probed along its length: the places to come, the next one last.
+    probing: Option<Vec<usize>>,
+    /// The question that the reference answer belongs to; none is the next one that is asked.
+    referred: Option<String>,
     /// The question waits for the model.
     queued: bool,
     /// Leave as soon as the session is saved.
@@ -235,6 +276,7 @@ impl App {
             themes.push(Theme::default());
         }
         let question = QuestionBox::new(&options.request.question, options.history);
+        let referred = Some(options.request.question.clone()).filter(|q| !q.trim().is_empty());
         let mut plots = plots::Plots::default();
         plots.plan = plots::sweep::small();
         plots.price = plots::exits::USUAL_PRICE;
@@ -261,6 +303,7 @@ impl App {
             heat: Heat::Off,
             side: true,
             show_delimiters: false,
+            raw_maths: false,
             screen: Screen::default(),
             layout: ShellAreas::default(),
             places: ExploreAreas::default(),
@@ -269,6 +312,12 @@ impl App {
             what_if: None,
             continuations: options.continuations,
             model_path: options.model,
+            tour: options.tour.then_some(TourStage::Loading),
+            pace: options.pace,
+            mouse: options.mouse,
+            search: String::new(),
+            probing: None,
+            referred,
             queued: false,
             quitting: false,
             unkept: None,
@@ -357,7 +406,21 @@ impl App {
             A::ShowPlots => self.show_plots(),
             A::ShowTrain => self.show_train(),
             A::Models => self.open_models(),
-            A::Theme => self.theme = (self.theme + 1) % self.themes.len(),
+            A::Theme => {
+                self.theme = (self.theme + 1) % self.themes.len();
+                let name = &self.themes[self.theme].name;
+                let sentence = format!("Theme: {name}. The setting “theme” keeps it.");
+                self.tell(sentence);
+            }
+            A::Mouse => {
+                self.mouse = !self.mouse;
+                self.tell(match self.mouse {
+                    true => "The mouse is the program's: clicks and the wheel.",
+                    false => "The mouse is the terminal's: it selects text.",
+                });
+                self.wish(Effect::Mouse(self.mouse));
+            }
+            A::Tour => self.start_tour(),
             A::Settings => self.show_settings(""),
             A::Help => self.read_over(Keys(self.screen)),
             A::Palette => self.open_palette(),

@@ -7,6 +7,7 @@
 //!
 //! Not here: what a job does (`app::jobs`), and what becomes of an engine's events (the application).
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use s1_engine::{LoadOptions, catalog};
 use s1_store::db;
 
 use super::app::jobs::{AnyJob, Completion, JobContext};
-use super::app::{App, Effect, Options};
+use super::app::{App, Effect, Notice, Options};
 use super::frame::Frames;
 use super::screens;
 use super::terminal::{self, Signal, Signals, Terminal};
@@ -41,6 +42,9 @@ const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// Trainings are looked at this often, while they are looked at at all.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// A file of this name in the data folder says that the tour was seen.
+pub const TOURED: &str = "toured";
+
 /// Messages that may wait to be taken in. Between two frames an engine writes far fewer.
 const INBOX: usize = 1024;
 
@@ -49,8 +53,6 @@ const INBOX: usize = 1024;
 pub struct Setup {
     /// What the application starts with; its history is read here.
     pub app: Options,
-    /// Report the mouse.
-    pub mouse: bool,
     /// Where sessions and the history live.
     pub dirs: Dirs,
     /// Where the picker looks for models.
@@ -96,6 +98,10 @@ struct EventLoop {
     /// What is being fetched from the hub: only the newest state counts.
     fetching: watch::Receiver<Option<Download>>,
     exit: Option<u8>,
+    /// When what is written at a pace went on last.
+    beaten: Instant,
+    /// The notice on the screen, and since when.
+    noticed: Option<(Notice, Instant)>,
 }
 
 impl EventLoop {
@@ -113,6 +119,7 @@ impl EventLoop {
             let _ = fetched.send(download.cloned());
         });
         let model = setup.app.model.clone();
+        let mouse = setup.app.mouse;
         let app = App::new(Options {
             history: files.history(),
             ..setup.app
@@ -123,7 +130,7 @@ impl EventLoop {
         }
         let mut this = EventLoop {
             app,
-            terminal: Terminal::enter(setup.mouse)?,
+            terminal: Terminal::enter(mouse)?,
             frames: Frames::default(),
             engines: Engines::new(sender.clone()),
             context: JobContext {
@@ -137,6 +144,8 @@ impl EventLoop {
             inbox,
             fetching,
             exit: None,
+            beaten: Instant::now(),
+            noticed: None,
         };
         match (model, &setup.session) {
             (Some(model), _) => this.load(EngineSlot::Main, model),
@@ -170,6 +179,7 @@ impl EventLoop {
     async fn work(&mut self) -> Result<u8> {
         let mut input = EventStream::new();
         let mut signals = Signals::listen().context("cannot listen for signals")?;
+        terminal::end_if_stalled().context("cannot listen for signals")?;
         let mut keep = tokio::time::interval(KEEP_EVERY);
         keep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -184,7 +194,10 @@ impl EventLoop {
             if let Some(code) = self.exit {
                 return Ok(code);
             }
-            let wait = self.frames.wait(Instant::now());
+            let now = Instant::now();
+            let wait = self.frames.wait(now);
+            let beat = self.app.beat();
+            let beat = beat.map(|every| (self.beaten + every).saturating_duration_since(now));
             tokio::select! {
                 event = next(&mut input) => match event {
                     Some(Ok(event)) => self.input(event),
@@ -209,8 +222,15 @@ impl EventLoop {
                     self.app.look_for_runs();
                 }
                 _ = look.tick() => {
-                    // There is something to draw once an answer comes.
                     self.app.look_at_trainings();
+                    if !self.notice_fades() {
+                        // There is something to draw once an answer comes.
+                        continue;
+                    }
+                }
+                () = tokio::time::sleep(beat.unwrap_or_default()), if beat.is_some() => {
+                    self.beaten = Instant::now();
+                    self.app.on_beat();
                     continue;
                 }
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
@@ -231,6 +251,27 @@ impl EventLoop {
         });
         self.frames.drawn(Instant::now());
         drawn.context("the terminal does not take the screen")
+    }
+
+    /// Takes a notice off the screen that was there long enough to be read; `true` if it did.
+    fn notice_fades(&mut self) -> bool {
+        let Some(notice) = &self.app.notice else {
+            self.noticed = None;
+            return false;
+        };
+        match &self.noticed {
+            Some((shown, since)) if shown == notice => {
+                let fades = since.elapsed() > notice.reading_time();
+                if fades {
+                    self.app.notice = None;
+                }
+                fades
+            }
+            _ => {
+                self.noticed = Some((notice.clone(), Instant::now()));
+                false
+            }
+        }
     }
 
     fn input(&mut self, event: Input) {
@@ -284,6 +325,8 @@ impl EventLoop {
                         .context("cannot copy")?;
                 }
                 Effect::Save(save) => self.files.put(FileJob::Session(save)),
+                Effect::Mouse(on) => self.terminal.mouse(on).context("cannot set the mouse")?,
+                Effect::Toured => self.files.put(FileJob::Toured),
                 Effect::SaveHistory(history) => self.files.put(FileJob::History(history)),
                 Effect::LoadModel(path) => self.load(EngineSlot::Main, path),
                 Effect::CancelLoad => {
@@ -324,9 +367,13 @@ impl EventLoop {
         self.app.on_hangup();
     }
 
-    /// Gives the terminal back and waits until everything is written.
+    /// Gives the terminal back and waits until everything is written; says what was kept.
     fn finish(self) {
         drop(self.terminal);
+        for line in self.app.farewell() {
+            // Standard output may be gone with the terminal.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
         // Whoever waits for room in the inbox would wait for ever, the thread that writes among
         // them.
         drop(self.inbox);

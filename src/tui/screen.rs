@@ -83,7 +83,7 @@ impl Screen {
             Group::Screens | Group::Program => true,
             Group::Steer if self == Screen::Compare => {
                 // These also steer the selected lane.
-                matches!(action, Action::Wait | Action::Cut)
+                matches!(action, Action::Wait | Action::Cut | Action::WrapUp)
             }
             Group::Plot if self == Screen::Train => {
                 use Action as A;

@@ -44,15 +44,16 @@ mod train;
 
 /// Settles what depends on the size of the screen. Call it before [`draw`].
 pub fn prepare(app: &mut App, area: Rect) {
-    app.layout = ShellAreas::of(area);
+    app.layout = ShellAreas::of(area, notice::rows(app, area));
     if let Some(overlay) = &mut app.overlay {
         overlay.prepare(area, &app.keymap);
     }
     match app.screen {
         Screen::Explore => explore::prepare(app),
         Screen::Compare => compare::prepare(app),
-        // Nothing of them is kept from one drawing to the next.
-        Screen::Plots | Screen::Train => {}
+        Screen::Plots => plots::prepare(app),
+        // Nothing of it is kept from one drawing to the next.
+        Screen::Train => {}
     }
 }
 
@@ -71,15 +72,17 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     Clear.render(area, buf);
     buf.set_style(area, theme.text);
     header::draw(app, app.layout.header, buf);
-    let notices = match app.screen {
+    match app.screen {
         Screen::Explore => explore::paint(app, buf),
         Screen::Compare => compare::paint(app, buf),
         Screen::Plots => plots::paint(app, buf),
         Screen::Train => train::paint(app, buf),
-    };
+    }
     let mut canvas = Canvas::new(buf, app.layout.footer, &app.keymap, theme);
-    footer::draw(&mut canvas, &app.footer(), app.context());
-    notice::draw(app, notices, buf);
+    let keys = app.footer().into_iter();
+    let keys: Vec<_> = keys.map(|action| (action, app.word(action))).collect();
+    footer::draw(&mut canvas, &keys, app.context());
+    notice::draw(app, buf);
     let mut canvas = Canvas::new(buf, area, &app.keymap, theme);
     app.overlay.as_ref()?.draw(&mut canvas)
 }

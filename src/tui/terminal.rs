@@ -23,7 +23,6 @@ use crossterm::event::{
 };
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-    supports_keyboard_enhancement,
 };
 use crossterm::{cursor, execute};
 use ratatui::Frame;
@@ -33,7 +32,7 @@ use ratatui::layout::{Position, Rect};
 use output::Output;
 
 pub use panic::panic_elsewhere;
-pub use signals::{Signal, Signals};
+pub use signals::{Signal, Signals, end_if_stalled};
 
 /// Whether the terminal is ours now. Whoever turns it off restores; everyone else does nothing.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -49,13 +48,13 @@ static KEYBOARD: AtomicBool = AtomicBool::new(false);
 pub struct Terminal {
     inner: ratatui::Terminal<CrosstermBackend<Output>>,
     mouse: bool,
-    /// Whether the terminal tells, say, shift-enter from enter; asked once.
+    /// Whether it is asked to tell, say, shift-enter from enter.
     keyboard: bool,
 }
 
 impl Terminal {
     /// Takes the terminal over: raw mode, alternate screen, bracketed paste, the mouse if wanted,
-    /// and precise keys where the terminal knows them. From here on a panic restores it first.
+    /// and precise keys where the terminal knows them; others pass the wish over. From here on a panic restores it first.
     ///
     /// # Errors
     /// If input or output is no terminal, or it refuses; it is restored then.
@@ -66,8 +65,7 @@ impl Terminal {
         panic::install_hook();
         enable_raw_mode().context("cannot put the terminal into raw mode")?;
         ENTERED.store(true, Ordering::SeqCst);
-        // Asked in raw mode, before anything else reads from the terminal.
-        let keyboard = answers_queries() && supports_keyboard_enhancement().unwrap_or(false);
+        let keyboard = knows_sequences();
         let entered = switch_on(mouse, keyboard).and_then(|()| {
             Ok(Terminal {
                 inner: ratatui::Terminal::new(CrosstermBackend::new(Output::default()))?,
@@ -108,6 +106,18 @@ impl Terminal {
         let output = self.inner.backend_mut();
         output.write_all(bytes)?;
         Write::flush(output)
+    }
+
+    /// Takes the mouse, or gives it back to the terminal.
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub fn mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        match on {
+            true => execute!(io::stdout(), EnableMouseCapture),
+            false => execute!(io::stdout(), DisableMouseCapture),
+        }
     }
 
     /// Stops the program as Ctrl-Z does: restores the terminal, stops the process group, and takes
@@ -157,9 +167,9 @@ fn is_entered() -> bool {
     ENTERED.load(Ordering::SeqCst)
 }
 
-/// Whether it is worth asking the terminal a question: these two are known never to answer, and
-/// each question would cost two seconds.
-fn answers_queries() -> bool {
+/// Whether the terminal passes over sequences that it does not know, as these two may not. It is not
+/// asked what it knows: one that does not answer would be waited for, before a blank screen.
+fn knows_sequences() -> bool {
     !matches!(std::env::var("TERM").as_deref(), Ok("dumb" | "linux"))
 }
 
@@ -201,6 +211,13 @@ pub fn restore() {
         cursor::Show
     );
     let _ = disable_raw_mode();
+}
+
+/// Ends the program where the terminal takes no output, which the thread that draws waits for: the
+/// modes are given back, which needs none.
+fn end_stalled(code: u8) -> ! {
+    let _ = disable_raw_mode();
+    std::process::exit(i32::from(code))
 }
 
 #[cfg(test)]

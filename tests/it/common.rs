@@ -65,9 +65,18 @@ impl Home {
             ("XDG_CONFIG_HOME", at("config")),
             ("XDG_DATA_HOME", at("data")),
             ("XDG_CACHE_HOME", at("cache")),
+            // Tests do not read along.
+            ("S1_TUI_PACE", "0".to_owned()),
         ]
         .map(|(k, v)| (k.to_string(), v))
         .to_vec()
+    }
+
+    /// Somebody has seen the tour here.
+    pub fn has_toured(&self) {
+        let data = self.path("data/s1-tui");
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::write(data.join("toured"), "").unwrap();
     }
 
     pub fn command(&self) -> std::process::Command {

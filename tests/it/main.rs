@@ -17,6 +17,7 @@ mod parity;
 mod plot;
 mod pty;
 mod pty_plots;
+mod pty_tour;
 mod pty_train;
 mod real_models;
 mod server;

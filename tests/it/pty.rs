@@ -56,6 +56,27 @@ fn ask_wait_cut_branch_quit() {
     assert_eq!(sessions.len(), 1, "what was done is kept: {sessions:?}");
 }
 
+/// A user would lose: the rest of a thought that they stopped to read.
+#[test]
+fn what_esc_has_stopped_goes_on() {
+    let home = Home::new();
+    let mut pty = explorer(&home, 24, 80);
+    pause_in_thought(&pty);
+    pty.keys(" ").wait_for("thinking ▸");
+    pty.keys("\x1b").wait_for("■ stopped");
+    pty.keys("s").wait_for("paused");
+    pty.keys("\x1b");
+    pty.keys(" ").wait_for("thinking ▸");
+    pty.keys("x").wait_for(ENDED);
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+    let said = pty.text();
+    assert!(
+        said.contains("The session is kept: s1-tui --session "),
+        "{said}"
+    );
+}
+
 #[test]
 fn it_can_be_resized_to_nothing_and_back_while_it_thinks() {
     let home = Home::new();
@@ -115,10 +136,11 @@ fn a_kill_loses_nothing_that_was_finished() {
 fn without_a_model_it_opens_the_bundled_reasoner_on_its_question() {
     let home = Home::new();
     home.tiny();
+    home.has_toured();
     let mut pty = Pty::start(&home, &[], 32, 120);
-    pty.wait_for("How many r in raspberry?")
+    pty.wait_for("What is 912 + 289 + 616?")
         .wait_for(MODEL_NAME);
-    pty.keys(ENTER).wait_for("Answer ▸ 3 ✓");
+    pty.keys(ENTER).wait_for("Answer ▸ 1717 ✗");
 
     // Other models, those in the current folder and the bundled ones, are a key away.
     pty.keys("m").wait_for("bundled:base").wait_for("tiny");

@@ -9,16 +9,19 @@ const BACKSPACE: &str = "\x7f";
 
 const PROBLEMS: &str = "bundled:held-out";
 
+/// What the plots open on where no run was made yet.
+const SHIPPED: &str = "shipped-reasoner";
+
 /// Chooses a row of the form, and types its value.
 fn field(pty: &Pty, row: usize, title: &str, value: &str) {
     pty.keys("\x1b[H");
     for _ in 0..row {
         pty.keys(DOWN);
     }
-    pty.keys(ENTER).wait_for("Enter take it");
+    pty.keys(ENTER).wait_for("Enter OK");
     pty.keys(&BACKSPACE.repeat(60)).keys(value).keys(ENTER);
     pty.wait_until(title, |s| {
-        s.contains("A new sweep") && !s.contains("take it")
+        s.contains("A new sweep") && !s.contains("Enter OK")
     });
 }
 
@@ -28,10 +31,8 @@ fn a_sweep_is_launched_watched_and_a_cell_opens_its_trace() {
     let args = ["--model", MODEL];
     let mut pty = Pty::start(&home, &args, 40, 120);
     pty.wait_for(MODEL_NAME).keys("\x1b").keys("3");
-    pty.wait_for("There are no runs yet.")
-        .keys("n")
-        .wait_for("A new sweep");
-    field(&pty, 1, "Problems", PROBLEMS);
+    pty.wait_for(SHIPPED).keys("n").wait_for("A new sweep");
+    pty.wait_for(PROBLEMS);
     field(&pty, 2, "Thinking budgets", "0,16,48");
     field(&pty, 3, "Waits", "0");
     field(&pty, 4, "Only the first", "6");
@@ -62,10 +63,7 @@ fn a_sweep_is_paused_and_cancelled_and_what_is_done_stays() {
     let args = ["--model", MODEL];
     let mut pty = Pty::start(&home, &args, 24, 80);
     pty.wait_for(MODEL_NAME).keys("\x1b").keys("3");
-    pty.wait_for("There are no runs yet.")
-        .keys("n")
-        .wait_for("A new sweep");
-    field(&pty, 1, "Problems", PROBLEMS);
+    pty.wait_for(SHIPPED).keys("n").wait_for("A new sweep");
     field(&pty, 2, "Thinking budgets", "0,natural");
     field(&pty, 3, "Waits", "0");
     field(&pty, 4, "Only the first", "");
@@ -74,16 +72,30 @@ fn a_sweep_is_paused_and_cancelled_and_what_is_done_stays() {
     pty.keys("p").wait_for("paused");
     pty.keys("p")
         .wait_until("going on", |s| !s.contains("paused"));
-    pty.keys("x").wait_for("--resume long");
-    pty.keys("q");
+    pty.keys("x").wait_for("goes on with long");
+    // It goes on from here, and leaving asks once.
+    pty.keys("p").wait_for("long goes on.");
+    pty.wait_until("its model is loaded", |s| !s.contains("loading the model"));
+    pty.keys("q").wait_for("Leave and stop the sweep?");
+    pty.keys("n")
+        .wait_until("it stays", |s| !s.contains("Leave and stop"));
+    pty.keys("q")
+        .wait_for("Leave and stop the sweep?")
+        .keys("y");
     assert_eq!(pty.end(), 0);
+    let said = pty.text();
+    assert!(said.contains("s1-tui sweep --resume long"), "{said}");
 
-    // It is still there in the next program.
+    // The next program goes on with it, too.
     let mut pty = Pty::start(&home, &args, 24, 80);
     pty.wait_for(MODEL_NAME)
         .keys("\x1b")
         .keys("3")
         .wait_for("long (n = ");
-    pty.keys("q");
+    pty.keys("p").wait_for("long goes on.");
+    pty.keys("\x03")
+        .wait_for("Leave and stop the sweep?")
+        .keys("\x03");
     assert_eq!(pty.end(), 0);
+    assert!(pty.is_restored());
 }

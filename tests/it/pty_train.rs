@@ -29,16 +29,16 @@ fn choose(pty: &Pty, row: usize) {
 /// Chooses a row of the form, and types its value.
 fn field(pty: &Pty, row: usize, value: &str) {
     choose(pty, row);
-    pty.wait_for("Enter take it");
+    pty.wait_for("Enter OK");
     pty.keys(&BACKSPACE.repeat(60)).keys(value).keys(ENTER);
-    pty.wait_until(value, |s| !s.contains("take it"));
+    pty.wait_until(value, |s| !s.contains("Enter OK"));
 }
 
 /// Steps done, as the screen says.
 fn steps(screen: &str) -> Option<usize> {
     let (_, rest) = screen.split_once("  step ")?;
     let (done, _) = rest.split_once('/')?;
-    done.replace(' ', "").parse().ok()
+    done.replace([',', ' '], "").parse().ok()
 }
 
 fn wait_for_step(pty: &Pty, least: usize) {

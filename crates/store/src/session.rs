@@ -234,6 +234,52 @@ pub struct Saved {
     pub modified: SystemTime,
     /// Size in bytes.
     pub bytes: u64,
+    /// The question, and the name of the model it was asked; empty where the file is none of ours.
+    pub question: String,
+    pub model: String,
+}
+
+/// What stands before the traces in a session file, however long those are.
+const HEAD: u64 = 64 * 1024;
+
+/// Question and model of a session file, from its head alone; empty where they are not found there.
+fn peek(path: &Path) -> (String, String) {
+    /// The fields up to the question, in the order in which they are written.
+    #[derive(Default)]
+    struct Head(std::cell::RefCell<(String, String)>);
+
+    impl<'de> serde::de::Visitor<'de> for &Head {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a session")
+        }
+
+        fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+            while let Some(key) = map.next_key::<String>()? {
+                match key.as_str() {
+                    "model" => self.0.borrow_mut().1 = map.next_value::<ModelCard>()?.name,
+                    "request" => {
+                        self.0.borrow_mut().0 = map.next_value::<Request>()?.question;
+                        break;
+                    }
+                    _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let read = || -> Result<(String, String)> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(HEAD).read_to_end(&mut bytes)?;
+        let head = Head::default();
+        // What follows the question was not read: that is no fault.
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let _ = serde::Deserializer::deserialize_map(&mut json, &head);
+        Ok(head.0.into_inner())
+    };
+    read().unwrap_or_default()
 }
 
 /// The session files of a folder, newest first; none if there is no such folder.
@@ -246,10 +292,13 @@ pub fn list(folder: &Path) -> Vec<Saved> {
         .filter_map(|e| {
             let meta = e.metadata().ok().filter(fs::Metadata::is_file)?;
             let modified = meta.modified().unwrap_or(UNIX_EPOCH);
+            let (question, model) = peek(&e.path());
             Some(Saved {
                 path: e.path(),
                 modified,
                 bytes: meta.len(),
+                question,
+                model,
             })
         })
         .collect();

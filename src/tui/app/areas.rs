@@ -7,6 +7,8 @@ use ratatui::layout::Rect;
 
 use crate::tui::widgets::overlay::rows;
 
+/// The narrowest screen with a side panel in the explorer.
+pub const SIDE_FROM: u16 = 100;
 /// The lowest screen with a header.
 const HEADER_FROM: u16 = 8;
 /// The lowest screen with a footer.
@@ -21,19 +23,23 @@ pub struct ShellAreas {
     pub header: Rect,
     /// What belongs to the screen shown.
     pub body: Rect,
+    /// What the program has to say; empty while that is nothing.
+    pub said: Rect,
     pub footer: Rect,
 }
 
 impl ShellAreas {
-    /// Divides a screen.
-    pub fn of(whole: Rect) -> ShellAreas {
+    /// Divides a screen; `said` is the number of rows for what the program has to say.
+    pub fn of(whole: Rect, said: u16) -> ShellAreas {
         let header = u16::from(whole.height >= HEADER_FROM);
         let footer = u16::from(whole.height >= FOOTER_FROM);
-        let [header, body, footer] = rows([Length(header), Fill(1), Length(footer)], whole);
+        let heights = [Length(header), Fill(1), Length(said), Length(footer)];
+        let [header, body, said, footer] = rows(heights, whole);
         ShellAreas {
             whole,
             header,
             body,
+            said,
             footer,
         }
     }
@@ -48,6 +54,8 @@ pub struct ExploreAreas {
     pub panel: Rect,
     /// The text of the trace.
     pub trace: Rect,
+    /// The whole trace in one row, where it does not fit on the screen.
+    pub strip: Rect,
     /// The side panel, its border included; empty where it has no room.
     pub side: Rect,
     /// The line that stands in for the side panel.

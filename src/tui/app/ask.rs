@@ -55,38 +55,45 @@ impl App {
 
     /// Asks, whatever becomes of the session on screen.
     fn ask_now(&mut self) {
-        let text = self.question.text();
+        let request = self.request_for(self.question.text());
+        let history = self.question.remember(&request.question);
+        self.wish(Effect::SaveHistory(history));
+        self.put_question(request);
+    }
+
+    /// A question with the settings in force, and its reference answer if it has one.
+    pub(super) fn request_for(&mut self, question: String) -> Request {
+        let reference = self.reference_of(&question).map(str::to_owned);
+        if reference.is_some() {
+            self.referred = Some(question.clone());
+        }
+        Request {
+            question,
+            reference,
+            ..self.request.clone()
+        }
+    }
+
+    /// Asks the model, in a session of its own.
+    pub(super) fn put_question(&mut self, request: Request) {
         let Some(card) = self.info().map(ModelCard::of) else {
             return;
         };
-        // A reference answers one question; it must not grade another.
-        if self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.request.question != text)
-        {
-            self.request.reference = None;
-        }
         // What was there stays in its own file; nothing is lost by asking again.
         self.keep_now();
         self.forget_live();
-        let request = Request {
-            question: text.clone(),
-            ..self.request.clone()
-        };
         self.begin(|base, number| Live::new(request.clone(), card, base, number));
+        let (_, paced) = self.stretch();
         if let Some(live) = self.live.as_mut() {
             let branch = live.branch_mut();
-            (branch.sent, branch.told_to_run) = (true, true);
+            (branch.sent, branch.told_to_run, branch.paced) = (true, true, paced);
             let lane = live.shown_lane();
             self.send(Command::Start {
                 lane,
                 request,
-                run: true,
+                run: !paced,
             });
         }
-        let history = self.question.remember(&text);
-        self.wish(Effect::SaveHistory(history));
         self.focus = Focus::Trace;
     }
 
@@ -110,6 +117,7 @@ impl App {
         self.overlay = None;
         self.notice = None;
         self.saving = None;
+        self.probing = None;
     }
 
     pub(super) fn open_reference(&mut self) {
@@ -119,28 +127,48 @@ impl App {
         self.ask_over(line, |app, text| app.set_reference(&text));
     }
 
-    /// The reference answer in force.
-    pub fn reference(&self) -> Option<&str> {
-        let shown = self.screen == Screen::Explore && self.focus == Focus::Trace;
-        let of_live = self.live.as_ref().filter(|_| shown);
-        of_live
-            .map_or(&self.request, |l| &l.request)
-            .reference
-            .as_deref()
+    /// The reference answer of a question. One that was given before its question belongs to the
+    /// next one that is asked, and to no other.
+    fn reference_of(&self, question: &str) -> Option<&str> {
+        let own = (self.referred.as_deref()).is_none_or(|of| of.trim() == question.trim());
+        self.request.reference.as_deref().filter(|_| own)
     }
 
-    /// Sets the reference answer, for the question on screen and the next one.
+    /// The question that was asked on the screen shown, if its text has the keys.
+    fn asked_here(&self) -> Option<&Request> {
+        let of_lanes = || self.compare.run.as_ref().map(|run| &run.request);
+        let of_live = || self.live.as_ref().map(|live| &live.request);
+        match (self.focus, self.screen) {
+            (Focus::Question, _) => None,
+            (Focus::Trace, Screen::Compare) => of_lanes(),
+            (Focus::Trace, _) => of_live(),
+        }
+    }
+
+    /// The reference answer of what the question box shows.
+    pub fn reference(&self) -> Option<&str> {
+        match self.asked_here() {
+            Some(request) => request.reference.as_deref(),
+            None => self.reference_of(&self.question.text()),
+        }
+    }
+
+    /// Sets the reference answer of the question on screen, wherever that was asked.
     fn set_reference(&mut self, text: &str) {
         let reference = Some(text.trim().to_owned()).filter(|t| !t.is_empty());
-        self.request.reference = reference.clone();
-        if let Some(comparison) = self.compare.run.as_mut() {
-            comparison.grade_again(reference.clone());
+        let asked = self.asked_here().map(|request| request.question.clone());
+        let question = asked.unwrap_or_else(|| self.question.text());
+        self.request.reference.clone_from(&reference);
+        self.referred = Some(question.clone()).filter(|q| !q.trim().is_empty());
+        let runs = self.compare.run.as_mut();
+        if let Some(run) = runs.filter(|run| run.request.question == question) {
+            run.grade_again(reference.clone());
         }
-        let Some(live) = self.live.as_mut() else {
-            return;
-        };
-        live.request.reference = reference.clone();
-        live.grade_again();
-        live.revision += 1;
+        let live = self.live.as_mut();
+        if let Some(live) = live.filter(|live| live.request.question == question) {
+            live.request.reference = reference;
+            live.grade_again();
+            live.revision += 1;
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::live::{Live, LiveBranch};
 use super::{App, Focus};
+use crate::tui::action::Action;
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::list::{List, ListRow};
@@ -15,7 +16,7 @@ use s1_core::tree::BranchId;
 fn alternatives(at: usize, token: &Token) -> List<u32> {
     let rows = token.top.iter().map(|a| {
         let p = f64::from(a.logprob).exp();
-        let mark = if a.id == token.id { "  (stands)" } else { "" };
+        let mark = if a.id == token.id { "  (chosen)" } else { "" };
         let row = ListRow::new(
             format!("{}{mark}", quoted(&a.text, 32)),
             format!("{:<16}  {p:.3}", bar(p, 16)),
@@ -23,7 +24,7 @@ fn alternatives(at: usize, token: &Token) -> List<u32> {
         (a.id, row)
     });
     List::new(
-        format!("Instead of {} at {at}", quoted(&token.text, 24)),
+        format!("Alternatives to {} (token {at})", quoted(&token.text, 24)),
         rows,
     )
     .select(|id| *id != token.id)
@@ -43,6 +44,8 @@ impl App {
                 "This branch has ended. Move the cursor to where it should go another way.",
             );
         }
+        // With nothing behind the cursor there is nothing to write again.
+        let ended_before_cursor = at == end;
         if self.fork(at).is_none() {
             return;
         }
@@ -51,8 +54,17 @@ impl App {
             .as_ref()
             .map(|l| l.branch().name.clone())
             .unwrap_or_default();
+        let live = self.live.as_ref();
+        let greedy = live.is_some_and(|live| live.branch().drawn.0.is_greedy());
         if go {
             self.run();
+            if greedy && !ended_before_cursor {
+                let (other, settings) =
+                    (self.key(Action::Alternatives), self.key(Action::Settings));
+                self.tell(format!(
+                    "{name} is greedy, so it writes the same again; {other} takes another token, {settings} sets a temperature."
+                ));
+            }
         } else {
             self.tell(format!(
                 "{name} begins here, paused. The other branch stays as it was."
@@ -69,9 +81,9 @@ impl App {
         let Some((at, token)) = live.focus() else {
             return self.refuse("There is no token yet.");
         };
+        let token = live.asked(at).unwrap_or(token);
         if token.top.is_empty() {
-            return self
-                .refuse("The model was not asked at this place, so there are no alternatives.");
+            return self.refuse("No alternatives were recorded at this place.");
         }
         let list = alternatives(at, token);
         self.ask_over(list, move |app, id| app.choose(at, id));
@@ -167,7 +179,7 @@ fn branch_rows(live: &Live) -> Vec<(BranchId, ListRow)> {
 
 /// What has become of a branch: its answer, or what it is doing.
 fn answer(branch: &LiveBranch) -> String {
-    match (&branch.verdict, branch.lane.state) {
+    match (&branch.verdict, branch.state()) {
         (Some(verdict), _) => {
             let sign = grade_sign(verdict.correct);
             format!("▸ {}{sign}", fit(&clean_line(&verdict.answer), 16))

@@ -144,6 +144,20 @@ impl App {
                 A::Preset,
             ];
         }
+        let lane = run.lanes().nth(self.compare.selected);
+        let votes = lane.is_some_and(|lane| lane.runs.len() > 1);
+        if votes {
+            return vec![
+                A::SampleNext,
+                A::SamplePrevious,
+                A::OpenLane,
+                A::LaneNext,
+                A::Preset,
+                A::AddLane,
+                A::ChangeLane,
+                A::EditQuestion,
+            ];
+        }
         vec![
             A::OpenLane,
             A::LaneNext,
@@ -172,11 +186,15 @@ impl App {
         if self.compare.queued {
             return;
         }
-        self.forget_comparison(&text);
-        let request = protocol::Request {
-            question: text.clone(),
-            ..self.request.clone()
-        };
+        let request = self.request_for(text.clone());
+        self.put_comparison(request);
+        let history = self.question.remember(&text);
+        self.wish(Effect::SaveHistory(history));
+    }
+
+    /// Asks every lane of the plan.
+    pub(super) fn put_comparison(&mut self, request: protocol::Request) {
+        self.forget_comparison();
         let base: LaneId = self.next_lane;
         self.next_lane += super::ask::LANES;
         let mut run = Comparison::new(request, &self.compare.plan, base);
@@ -194,20 +212,14 @@ impl App {
         self.compare.selected = self.compare.selected.min(self.compare.plan.len() - 1);
         self.compare.run = Some(run);
         self.tell_lanes();
-        let history = self.question.remember(&text);
-        self.wish(Effect::SaveHistory(history));
         self.focus = Focus::Trace;
     }
 
-    /// Lets the engines forget the comparison on screen; `next` is the question that follows it.
-    fn forget_comparison(&mut self, next: &str) {
+    /// Lets the engines forget the comparison on screen.
+    fn forget_comparison(&mut self) {
         let Some(mut old) = self.compare.run.take() else {
             return;
         };
-        // A reference answers one question; it must not grade another.
-        if old.request.question != next && old.request.reference == self.request.reference {
-            self.request.reference = None;
-        }
         old.forget();
         for (origin, command) in old.drain() {
             if own_origin(&old) == Some(origin) && matches!(self.model, Model::Ready(_)) {
@@ -439,7 +451,7 @@ impl App {
             return;
         };
         if self.compare.plan.is_empty() {
-            self.forget_comparison(&question);
+            self.forget_comparison();
         } else {
             self.question.set(&question);
             self.compare_now();
@@ -447,10 +459,37 @@ impl App {
     }
 
     fn remove_lane(&mut self) {
-        if self.compare.selected < self.compare.plan.len() {
-            self.compare.plan.remove(self.compare.selected);
-            self.compare.preset = None;
-            self.plan_changed();
+        let at = self.compare.selected;
+        if at >= self.compare.plan.len() {
+            return self.refuse("There is no lane to remove.");
+        }
+        self.compare.plan.remove(at);
+        self.compare.preset = None;
+        let last = self.compare.plan.len().saturating_sub(1);
+        match self.compare.run.as_mut() {
+            Some(run) if !self.compare.plan.is_empty() => {
+                run.remove(at);
+                self.compare.views.remove(at);
+                self.compare.selected = at.min(last);
+                self.tell_lanes();
+            }
+            _ => self.plan_changed(),
+        }
+    }
+
+    /// A lane was added to the plan: it joins a comparison on screen, whose other lanes stay.
+    fn lane_added(&mut self, strategy: Strategy) {
+        let joins = self
+            .compare
+            .run
+            .as_mut()
+            .is_some_and(|run| run.add(strategy));
+        match joins {
+            true => {
+                self.compare.views.push(View::default());
+                self.tell_lanes();
+            }
+            false => self.plan_changed(),
         }
     }
 

@@ -18,6 +18,7 @@ impl App {
                     self.refuse(info.warnings.join(" "));
                 }
                 self.model = Model::Ready(info);
+                self.on_tour_model();
                 if self.compare.queued {
                     self.compare_now();
                 }
@@ -38,6 +39,7 @@ impl App {
             event if self.what_if_event(&event) => {}
             Event::Notice(lane, sentence) => {
                 if self.live.as_ref().is_some_and(|l| lane >= l.base) {
+                    self.probing = None;
                     self.refuse(clean_line(&sentence).into_owned());
                 }
             }
@@ -55,9 +57,14 @@ impl App {
             (Change::Refused, Event::Refused { why: sentence, .. }) => {
                 self.refuse(clean_line(sentence).into_owned());
             }
+            (Change::Probes, Event::Probe(lane, _)) if shown && self.probing.is_some() => {
+                self.probe_next(*lane);
+            }
             (Change::Repeats(Loop { period, repeats }), _) if shown => self.refuse(format!(
                 "It repeats itself: {repeats} times the same {period} tokens."
             )),
+            // Between two beats nothing has come to rest.
+            (Change::State(LaneState::Paused), _) if self.is_busy() => {}
             (Change::State(LaneState::Paused | LaneState::Stopped(_)), _) => {
                 self.keep();
             }
@@ -83,7 +90,7 @@ impl App {
     /// Another model takes over, or none: what the old engine knew is gone.
     pub fn on_model_change(&mut self, loading: bool) {
         self.keep_now();
-        self.compare_lost("another model was loaded; r asks again");
+        self.compare_lost("another model was loaded; A asks again");
         self.what_if = None;
         if let Some(live) = self.live.as_mut() {
             live.forget_lanes();
@@ -101,6 +108,6 @@ impl App {
             || self
                 .live
                 .as_ref()
-                .is_some_and(|l| l.branches.iter().any(|branch| branch.lane.is_busy()))
+                .is_some_and(|l| l.branches.iter().any(|branch| branch.is_busy()))
     }
 }

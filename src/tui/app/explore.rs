@@ -1,8 +1,10 @@
 //! The explorer's share of the keys: which action is done where, and what the footer shows.
 
+use super::areas::SIDE_FROM;
 use super::jobs::files::FindSessions;
 use super::{App, Focus, Model};
 use crate::tui::action::{Action, Group};
+use crate::tui::widgets::trace::view::Way;
 use s1_core::protocol::Ask;
 
 impl App {
@@ -21,21 +23,43 @@ impl App {
             A::WrapUp => self.cut(Ask::WrapUp),
             A::CutSentence => self.cut_at_sentence(),
             A::Inject => self.open_inject(),
+            A::PaceUp => self.change_pace(true),
+            A::PaceDown => self.change_pace(false),
             A::BudgetUp => self.change_budget(true),
             A::BudgetDown => self.change_budget(false),
             A::Alternatives => self.open_alternatives(),
             A::Probe => self.probe(),
             A::ProbeEvery => self.toggle_probes(),
             A::WhatIf => self.open_what_if(),
+            A::ProbeAll => self.probe_all(),
+            A::Search => self.open_search(),
+            A::SearchNext => self.search_on(Way::On),
+            A::SearchPrevious => self.search_on(Way::Back),
+            A::MarkLeft | A::MarkRight | A::ProbeLeft | A::ProbeRight => self.jump(action),
             A::Heat => self.heat = self.heat.next(),
-            A::ToggleSide => self.side = !self.side,
+            A::ToggleSide => {
+                self.side = !self.side;
+                if self.layout.whole.width < SIDE_FROM {
+                    self.refuse(format!(
+                        "The side panel needs {SIDE_FROM} columns; its line is below the thought."
+                    ));
+                }
+            }
             A::ShowPrompt => self.show_prompt(),
+            A::RawMaths => {
+                self.raw_maths = !self.raw_maths;
+                self.tell(match self.raw_maths {
+                    true => "Formulas as they were written.",
+                    false => "Formulas made readable.",
+                });
+            }
             A::ShowDelimiters => self.show_delimiters = !self.show_delimiters,
             A::Branch => self.branch(false),
             A::Rewind => self.branch(true),
             A::BranchTree => self.open_branches(),
             A::BranchNext => self.switch_by(1),
             A::BranchPrevious => self.switch_by(-1),
+            A::CopyRange => self.copy_range(),
             A::CopyTrace => self.copy(false),
             A::CopyAnswer => self.copy(true),
             A::Save => self.open_save(),

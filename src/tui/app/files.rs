@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::jobs::files::OpenSession;
+use super::jobs::files::{CopyText, DeleteSession, OpenSession, RenameSession};
 use super::live::Live;
 use super::{App, Effect, Focus, Save, SaveTarget};
 use crate::config::expand_home;
+use crate::tui::action::Action;
+use crate::tui::keymap::Context;
+use crate::tui::sanitize::clean_line;
+use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::confirm::Confirm;
-use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
+use crate::tui::widgets::session_picker::{SessionChoice, session_picker};
 use s1_core::format;
 use s1_store::session::{Document, EXTENSION, Saved};
 
@@ -63,7 +67,7 @@ impl App {
             None => String::new(),
         };
         let note = "A name, or a path such as ~/notes/raspberry.s1.json";
-        let line = PromptLine::new("Save the session as", note, &name);
+        let line = PromptLine::new("Save the session as", note, &name).of_path();
         self.ask_over(line, |app, name| app.save_as(&name));
     }
 
@@ -95,6 +99,7 @@ impl App {
                 }
                 if let Some(live) = self.live.as_mut().filter(|l| l.number == saved.number) {
                     live.saved = live.saved.max(saved.revision);
+                    live.kept = Some(path.clone());
                     if saved.path.is_some() {
                         live.path = Some(path);
                     }
@@ -120,8 +125,21 @@ impl App {
         }
     }
 
-    /// Leaves; asks only if something would be lost.
+    /// Leaves; asks once where a sweep is under way, and where something would be lost.
     pub(super) fn quit(&mut self) {
+        if let Some(sweep) = &self.plots.sweep {
+            let done = format!(
+                "{} of {} problems are kept, and it can go on from there.",
+                sweep.done, sweep.total
+            );
+            let confirm = Confirm::new("Leave and stop the sweep?", &done);
+            return self.ask_over(confirm, |app, ()| app.quit_now());
+        }
+        self.quit_now();
+    }
+
+    /// Leaves; asks only if something would be lost.
+    fn quit_now(&mut self) {
         if !self.has_unsaved() {
             return self.wish(Effect::Quit);
         }
@@ -130,6 +148,45 @@ impl App {
         }
         self.quitting = true;
         self.save_to(None);
+    }
+
+    /// What is said once the terminal is given back: what was kept, what still runs, and how to go on.
+    pub fn farewell(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let kept = self.live.as_ref().and_then(|live| live.kept.as_ref());
+        if let Some(path) = kept {
+            lines.push(format!(
+                "The session is kept: s1-tui --session {}",
+                path.display()
+            ));
+        }
+        let stopped = self
+            .plots
+            .sweep
+            .as_ref()
+            .filter(|sweep| !sweep.name.is_empty());
+        if let Some(sweep) = stopped {
+            lines.push(format!(
+                "The sweep stopped at {} of {}: s1-tui sweep --resume {}, or {} on the plots screen, goes on",
+                sweep.done,
+                sweep.total,
+                sweep.name,
+                self.keymap
+                    .key_for(Context::Plots, Action::PauseSweep)
+                    .unwrap_or_else(|| "–".into()),
+            ));
+        }
+        let running = self.train.list.iter().flatten();
+        for training in running.filter(|training| training.is_open()) {
+            lines.push(format!(
+                "The training {} keeps running: s1-tui trainings",
+                training.name
+            ));
+        }
+        lines
+            .iter()
+            .map(|line| clean_line(line).into_owned())
+            .collect()
     }
 
     /// Leaves when the terminal or the system says so: saves, and asks nothing.
@@ -149,28 +206,53 @@ impl App {
 
     /// Shows the saved sessions.
     pub fn on_sessions(&mut self, found: Result<Vec<Saved>, String>) {
-        let Some(sessions) = self.taken(found) else {
-            return;
+        if let Some(sessions) = self.taken(found) {
+            self.ask_over(session_picker(sessions), App::with_session);
+        }
+    }
+
+    /// Does with a session what was chosen.
+    fn with_session(&mut self, choice: SessionChoice) {
+        match choice {
+            SessionChoice::Open(path) => self.open_session(path),
+            SessionChoice::Other => self.ask_for_session(),
+            SessionChoice::Rename(path) => {
+                let note = "Its new name; it stays in its folder.";
+                let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+                let name = name.unwrap_or_default();
+                let line = PromptLine::new("Rename the session", note, &name);
+                self.ask_over(line, move |app, name| {
+                    app.rename_session(path.clone(), &name)
+                });
+            }
+            SessionChoice::Delete(path) => {
+                let detail = format!("{} is removed for good.", path.display());
+                let confirm = Confirm::new("Delete this session?", &detail);
+                self.ask_over(confirm, move |app, ()| {
+                    app.start(DeleteSession(path.clone()), App::on_sessions);
+                });
+            }
+        }
+    }
+
+    fn rename_session(&mut self, from: PathBuf, name: &str) -> Result<(), String> {
+        let name = name.trim();
+        if name.is_empty() || name.contains(['/', '\\']) {
+            return Err("Write a name without a folder.".into());
+        }
+        let end = if name.ends_with(EXTENSION) {
+            ""
+        } else {
+            EXTENSION
         };
-        let rows = sessions.into_iter().map(|s| {
-            let name = s.path.file_name().map(|n| n.to_string_lossy().into_owned());
-            let name = name.unwrap_or_default();
-            let name = name.strip_suffix(EXTENSION).unwrap_or(&name).to_owned();
-            let age = s.modified.elapsed().map_or(0, |age| age.as_secs());
-            let (age, size) = (format::ago(age), format::size(s.bytes));
-            (Some(s.path), ListRow::new(name, format!("{age} · {size}")))
-        });
-        let other = (None, ListRow::new("another file …", ""));
-        let list = List::new("Open a session", rows.chain([other]));
-        self.ask_over(list, |app, path| match path {
-            Some(path) => app.open_session(path),
-            None => app.ask_for_session(),
-        });
+        let to = from.with_file_name(format!("{name}{end}"));
+        self.start(RenameSession { from, to }, App::on_sessions);
+        Ok(())
     }
 
     fn ask_for_session(&mut self) {
         let note = "The path of a saved session.";
-        let line = PromptLine::new("Open a session", note, "");
+        let line = PromptLine::new("Open a session", note, "").of_path();
         self.ask_over(line, |app, text| match text.trim() {
             "" => Err("Write a path.".into()),
             path => {
@@ -199,14 +281,13 @@ impl App {
         self.forget_live();
         self.question.set(&document.request.question);
         self.request.reference = document.request.reference.clone();
+        self.referred = Some(document.request.question.clone());
         self.begin(|base, number| Live::opened(document, path, base, number));
         self.focus = Focus::Trace;
     }
 
     /// Copies the whole trace, or the answer alone.
     pub(super) fn copy(&mut self, answer_only: bool) {
-        /// Terminals drop longer texts, some without a word.
-        const MOST: usize = 100_000;
         let Some(live) = self.live.as_ref() else {
             return self.refuse("There is nothing to copy yet.");
         };
@@ -215,13 +296,37 @@ impl App {
             let what = if answer_only { "answer" } else { "text" };
             return self.refuse(format!("There is no {what} to copy yet."));
         }
-        if text.len() > MOST {
-            return self.refuse(format!(
+        self.put_on_clipboard(text);
+    }
+
+    /// Puts a text on the clipboard: through a program that can, or through the terminal.
+    pub(super) fn put_on_clipboard(&mut self, text: String) {
+        let job = CopyText(text.clone());
+        self.start(job, move |app, outcome| app.on_copied(text, outcome));
+    }
+
+    /// Hears which program has taken a text, if any did; says what is known of it.
+    pub(super) fn on_copied(
+        &mut self,
+        text: String,
+        outcome: Result<Option<&'static str>, String>,
+    ) {
+        /// Terminals drop longer texts, some without a word.
+        const MOST: usize = 100_000;
+        let letters = grouped(text.chars().count());
+        match self.taken(outcome) {
+            None => {}
+            Some(Some(place)) => self.tell(format!("Copied {letters} characters to {place}.")),
+            Some(None) if text.len() > MOST => self.refuse(format!(
                 "The text has {} and terminals take about 100 kB; save the session instead.",
                 format::size(text.len() as u64)
-            ));
+            )),
+            Some(None) => {
+                self.tell(format!(
+                    "Sent {letters} characters to the terminal; whether it takes them is not known."
+                ));
+                self.wish(Effect::Copy(text));
+            }
         }
-        self.tell(format!("Copied {} characters.", text.chars().count()));
-        self.wish(Effect::Copy(text));
     }
 }

@@ -8,7 +8,7 @@ use super::jobs::files::FindModels;
 use super::overlay::Outcome;
 use super::{App, Effect, Focus};
 use crate::tui::action::Action;
-use crate::tui::keymap::Context;
+use crate::tui::keymap::{Context, Key};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::model_picker::ModelPicker;
 use crate::tui::widgets::palette::palette;
@@ -30,7 +30,11 @@ impl App {
             return;
         }
         let context = self.context();
-        match self.keymap.action(context, key) {
+        let action = self.keymap.action(context, key);
+        if self.tour_key(action) {
+            return;
+        }
+        match action {
             Some(action) => self.act(action),
             None if self.is_typing() => self.question.key(key),
             // Esc and a key typed right after it look like Alt and that key.
@@ -41,7 +45,17 @@ impl App {
                     ..key
                 });
             }
-            None => {}
+            None => self.say_dead(key),
+        }
+    }
+
+    /// A key that is bound to nothing says so: on another keyboard layout all of them may be.
+    fn say_dead(&mut self, key: KeyEvent) {
+        if let Some(label) = Key::of(key).map(|key| key.label()) {
+            let help = self.key(Action::Help);
+            self.refuse(format!(
+                "{label} does nothing here; {help} shows the keys that do."
+            ));
         }
     }
 
@@ -81,7 +95,10 @@ impl App {
     pub(super) fn open_palette(&mut self) {
         let actions = Action::ALL.iter().copied();
         let actions = actions.filter(|&action| self.in_palette(action));
-        self.ask_over(palette(actions, &self.keymap), App::act);
+        self.ask_over(
+            palette(actions, &self.keymap, self.screen.context()),
+            App::act,
+        );
     }
 
     /// Whether an action makes sense as a command by name.
@@ -106,6 +123,21 @@ impl App {
             Screen::Compare => self.compare_footer(),
             Screen::Plots => self.plots_footer(),
             Screen::Train => self.train_footer(),
+        }
+    }
+
+    /// What an action does now, in a word or two.
+    pub fn word(&self, action: Action) -> &'static str {
+        let paused = match self.screen {
+            Screen::Explore => self.live.as_ref().is_some_and(|live| !live.is_busy()),
+            Screen::Compare => self.compare.run.as_ref().is_some_and(|run| run.is_paused()),
+            Screen::Plots | Screen::Train => false,
+        };
+        let sweep = self.plots.sweep.as_ref();
+        match action {
+            Action::Pause if paused => "resume",
+            Action::PauseSweep if sweep.is_none_or(|s| s.control.is_paused()) => "go on",
+            _ => action.short(),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::tui::sanitize::clean;
 use crate::tui::widgets::trace::GradedAnswer;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{Command, Event, LaneId, LaneState, Request};
-use s1_core::trace::{Phase, Token, phase_text};
+use s1_core::sampling::Sampling;
+use s1_core::trace::{Phase, StopReason, Token, phase_text};
 use s1_core::tree::{self, Branch, BranchId, Fork, Tree};
 use s1_core::view::{Change, LaneView};
 use s1_store::session::{Document, ModelCard};
@@ -30,12 +31,36 @@ pub struct LiveBranch {
     /// The engine was told to run it. Counts only while it has not said anything of it yet: a key
     /// may come before that.
     pub told_to_run: bool,
+    /// It is written at a pace, some tokens at a time: where it rests between two beats it is not
+    /// paused.
+    pub paced: bool,
+    /// How its tokens are drawn, and as which sample.
+    pub drawn: (Sampling, u64),
+    /// That holds for its answer alone: a branch that leaves it inside the thought draws as the
+    /// question says.
+    pub rerolled: bool,
     pub view: View,
     /// The final answer, once the branch has ended.
     pub verdict: Option<GradedAnswer>,
 }
 
 impl LiveBranch {
+    /// What the engine is doing with it, as a reader sees it.
+    pub fn state(&self) -> Option<LaneState> {
+        match self.lane.state {
+            Some(LaneState::Paused) if self.paced => Some(LaneState::Running),
+            state => state,
+        }
+    }
+
+    /// Whether the engine is writing it, or reading its prompt.
+    pub fn is_busy(&self) -> bool {
+        match self.state() {
+            Some(state) => matches!(state, LaneState::Prefill | LaneState::Running),
+            None => self.sent && self.told_to_run,
+        }
+    }
+
     fn opened(branch: Branch) -> LiveBranch {
         LiveBranch {
             name: branch.name,
@@ -61,6 +86,12 @@ impl LiveBranch {
     }
 }
 
+/// Whether the model was asked at a token: what was scored has an entropy above 0, however sure it
+/// was.
+fn is_scored(token: &Token) -> bool {
+    token.entropy != 0.0 || token.logprob != 0.0 || !token.top.is_empty()
+}
+
 /// One question, all its branches.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
@@ -84,8 +115,12 @@ pub struct Live {
     pub revision: u64,
     /// The last revision that is known to be in a file.
     pub saved: u64,
+    /// The file that holds it, its own or the user's.
+    pub kept: Option<PathBuf>,
     /// Where the user saved or opened it.
     pub path: Option<PathBuf>,
+    /// Where a range to copy begins.
+    pub mark: Option<usize>,
     /// The next independent sample's index.
     pub next_sample: u64,
     /// The reference was changed after asking: the engine's grades are not the ones wanted.
@@ -98,6 +133,7 @@ impl Live {
         let next_sample = request.sample + 1;
         let main = LiveBranch {
             name: "main".into(),
+            drawn: (request.sampling.clone(), request.sample),
             ..LiveBranch::default()
         };
         Live {
@@ -117,6 +153,9 @@ impl Live {
         live.prompt_ids = document.prompt_ids;
         let branches = document.tree.branches().iter().cloned();
         live.branches = branches.map(LiveBranch::opened).collect();
+        for branch in &mut live.branches {
+            branch.drawn = (live.request.sampling.clone(), live.request.sample);
+        }
         live.active = document.active;
         live.path = path;
         for id in 0..live.branches.len() {
@@ -173,9 +212,14 @@ impl Live {
 
     /// What makes the branch on screen known to the engine, as it stands.
     pub fn restore(&self) -> Command {
+        let (sampling, sample) = self.branch().drawn.clone();
         Command::Restore {
             lane: self.shown_lane(),
-            request: self.request.clone(),
+            request: Request {
+                sampling,
+                sample,
+                ..self.request.clone()
+            },
             tokens: self.lane().tokens.to_vec(),
         }
     }
@@ -201,15 +245,38 @@ impl Live {
 
     /// Whether the engine is writing, or reading the prompt of, the branch on screen.
     pub fn is_busy(&self) -> bool {
-        match self.lane().state {
-            Some(_) => self.lane().is_busy(),
-            None => self.branch().sent && self.branch().told_to_run,
-        }
+        self.branch().is_busy()
     }
 
     /// Whether the branch on screen waits for the user.
     pub fn is_paused(&self) -> bool {
-        self.lane().state == Some(LaneState::Paused)
+        self.branch().state() == Some(LaneState::Paused)
+    }
+
+    /// Whether the branch on screen has ended for good: one that the user has stopped may go on.
+    pub fn has_ended(&self) -> bool {
+        let stop = self.lane().stop;
+        stop.is_some_and(|stop| stop != StopReason::User) && !self.is_busy()
+    }
+
+    /// Whether the branch on screen was stopped by the user.
+    pub fn is_stopped(&self) -> bool {
+        self.lane().stop == Some(StopReason::User) && !self.is_busy()
+    }
+
+    /// The token of the branch on screen at a place, with what the model thought there: where it was
+    /// not asked (a Wait that was written over its end, say), what it had written there before.
+    pub fn asked(&self, at: usize) -> Option<&Token> {
+        let mut id = self.active;
+        loop {
+            let branch = self.branches.get(id)?;
+            let token = branch.lane.tokens.get(at)?;
+            if is_scored(token) {
+                return Some(token);
+            }
+            // The texts before it are the same there.
+            id = branch.fork.filter(|fork| fork.at >= at)?.parent;
+        }
     }
 
     /// Whether the thought of the branch on screen is over.
@@ -254,12 +321,22 @@ impl Live {
             ..from.fork(at)
         };
         let id = self.branches.len();
+        // It hangs below the branch that its last token was written on, whichever is on screen.
+        let mut owner = self.active;
+        while let Some(fork) = self.branches[owner].fork.filter(|fork| fork.at >= at) {
+            owner = fork.parent;
+        }
+        let parent = self.branch();
+        let in_thought = self.answer_start().is_none_or(|start| at < start);
+        let (drawn, rerolled) = match parent.rerolled && in_thought {
+            true => ((self.request.sampling.clone(), self.request.sample), false),
+            false => (parent.drawn.clone(), parent.rerolled),
+        };
         self.branches.push(LiveBranch {
             name: format!("b{id}"),
-            fork: Some(Fork {
-                parent: self.active,
-                at,
-            }),
+            drawn,
+            rerolled,
+            fork: Some(Fork { parent: owner, at }),
             lane,
             ..LiveBranch::default()
         });
@@ -296,10 +373,16 @@ impl Live {
                 }
                 self.revision += 1;
             }
-            Change::Refused => branch.sent = false,
+            Change::Refused => (branch.sent, branch.paced) = (false, false),
             Change::State(LaneState::Stopped(_)) => {
+                branch.paced = false;
                 self.revision += 1;
                 self.judge(id);
+            }
+            // What was stopped goes on.
+            Change::State(LaneState::Running | LaneState::Prefill) => {
+                branch.lane.stop = None;
+                branch.verdict = None;
             }
             _ => {}
         }
@@ -310,7 +393,7 @@ impl Live {
     pub fn forget_lanes(&mut self) {
         for branch in &mut self.branches {
             branch.lane.forget_engine();
-            branch.sent = false;
+            (branch.sent, branch.paced) = (false, false);
         }
     }
 }

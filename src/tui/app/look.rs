@@ -8,6 +8,7 @@ use crate::tui::action::Action;
 use crate::tui::keymap::Context;
 use crate::tui::screen::{self, Screen};
 use crate::tui::widgets::reader::Text;
+use crate::tui::widgets::spark::Columns;
 use crate::tui::widgets::trace::view::{Motion, Way};
 
 /// Lines per notch of the wheel.
@@ -29,8 +30,9 @@ impl App {
             Action::Home => Motion::Start,
             _ => Motion::End,
         };
-        if let Some(live) = self.live.as_mut() {
-            live.with_view(|view, tokens| view.go(tokens, motion));
+        match self.live.as_mut() {
+            Some(live) => live.with_view(|view, tokens| view.go(tokens, motion)),
+            None => self.refuse("There is no thought to move over yet."),
         }
     }
 
@@ -48,10 +50,22 @@ impl App {
 
     /// Takes a mouse event in.
     pub fn on_mouse(&mut self, mouse: MouseEvent) {
-        if self.overlay.is_some() {
+        let at = Position::new(mouse.column, mouse.row);
+        if let Some(mut overlay) = self.overlay.take() {
+            let open = match mouse.kind {
+                MouseEventKind::Down(MouseButton::Left) => overlay.click(at, self),
+                MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
+                    overlay.wheel(mouse.kind == MouseEventKind::ScrollDown);
+                    true
+                }
+                _ => true,
+            };
+            // What an answer does may have put another overlay there.
+            if open && self.overlay.is_none() {
+                self.overlay = Some(overlay);
+            }
             return;
         }
-        let at = Position::new(mouse.column, mouse.row);
         if let MouseEventKind::Down(MouseButton::Left) = mouse.kind
             && let Some(screen) = screen::tab_at(self.layout.header, at)
         {
@@ -60,13 +74,19 @@ impl App {
         match self.screen {
             Screen::Explore => self.explore_mouse(mouse, at),
             Screen::Compare => self.compare_mouse(mouse, at),
-            Screen::Plots | Screen::Train => {}
+            Screen::Plots => self.plots_mouse(mouse, at),
+            Screen::Train => {}
         }
     }
 
     fn explore_mouse(&mut self, mouse: MouseEvent, at: Position) {
         let trace = self.places.trace;
         match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left)
+                if self.places.strip.contains(at) =>
+            {
+                self.click_strip(at);
+            }
             MouseEventKind::ScrollUp if trace.contains(at) => self.scroll(-WHEEL),
             MouseEventKind::ScrollDown if trace.contains(at) => self.scroll(WHEEL),
             MouseEventKind::Down(MouseButton::Left) if trace.contains(at) => {
@@ -83,6 +103,32 @@ impl App {
         if click && self.places.question.contains(at) {
             self.notice = None;
             self.focus = Focus::Question;
+        }
+    }
+
+    /// Columns that the scale beside the strip takes, with a gap.
+    pub const STRIP_SCALE: u16 = 13;
+
+    /// How the tokens of a trace are spread over the strip.
+    pub fn strip_columns(tokens: usize, strip: Rect) -> Columns {
+        let width = strip.width.saturating_sub(App::STRIP_SCALE);
+        Columns::settled(tokens, usize::from(width))
+    }
+
+    /// Goes to the place of the trace that a column of the strip stands for.
+    fn click_strip(&mut self, at: Position) {
+        let strip = self.places.strip;
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
+        let tokens = live.lane().tokens.len();
+        let token = App::strip_columns(tokens, strip).first(usize::from(at.x - strip.x));
+        if token < tokens {
+            self.focus = Focus::Trace;
+            live.with_view(|view, tokens| {
+                view.put(tokens, Some(token));
+                view.look_at(tokens, token);
+            });
         }
     }
 

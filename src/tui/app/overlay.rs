@@ -39,6 +39,10 @@ impl Outcome for Result<(), String> {
 pub trait Overlay: fmt::Debug {
     /// Handles a key; `false` if it is to be closed.
     fn key(&mut self, key: KeyEvent, app: &mut App) -> bool;
+    /// Handles a click; `false` if it is to be closed.
+    fn click(&mut self, at: Position, app: &mut App) -> bool;
+    /// Handles a notch of the wheel.
+    fn wheel(&mut self, down: bool);
     /// Takes pasted text in.
     fn paste(&mut self, text: &str);
     /// Settles what depends on the size of the screen; called before each drawing.
@@ -62,9 +66,10 @@ impl<C: Modal> fmt::Debug for Asked<C> {
     }
 }
 
-impl<C: Modal + 'static> Overlay for Asked<C> {
-    fn key(&mut self, key: KeyEvent, app: &mut App) -> bool {
-        let answer = match self.component.key(key, &app.keymap) {
+impl<C: Modal + 'static> Asked<C> {
+    /// Acts on what was done to the component; `false` if it is to be closed.
+    fn take(&mut self, reply: Reply<C::Output>, app: &mut App) -> bool {
+        let answer = match reply {
             Reply::Open => return true,
             Reply::Other(action) => {
                 app.act(action);
@@ -81,6 +86,22 @@ impl<C: Modal + 'static> Overlay for Asked<C> {
             app.refuse(sentence);
         }
         shown
+    }
+}
+
+impl<C: Modal + 'static> Overlay for Asked<C> {
+    fn key(&mut self, key: KeyEvent, app: &mut App) -> bool {
+        let reply = self.component.key(key, &app.keymap);
+        self.take(reply, app)
+    }
+
+    fn click(&mut self, at: Position, app: &mut App) -> bool {
+        let reply = self.component.click(at);
+        self.take(reply, app)
+    }
+
+    fn wheel(&mut self, down: bool) {
+        self.component.wheel(down);
     }
 
     fn paste(&mut self, text: &str) {

@@ -24,7 +24,11 @@ pub fn line<C>(setting: &dyn Setting<C>, whole: &C) -> PromptLine {
     let info = setting.info();
     let text = setting.text(whole);
     let now = if info.none == Some(&text) { "" } else { &text };
-    PromptLine::new(info.label, &info.hint(), now)
+    let line = PromptLine::new(info.label, &info.hint(), now);
+    match setting.shape() {
+        Shape::Path | Shape::Paths => line.of_path(),
+        _ => line,
+    }
 }
 
 /// Sets it from what was typed; nothing typed is no value, where there may be none.

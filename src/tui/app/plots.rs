@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use ratatui::layout::{Position, Rect};
 use strum::VariantArray;
 
 mod act;
@@ -19,6 +20,7 @@ use crate::tui::action::Action;
 use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{neighbour, step_row};
+use crate::tui::widgets::overlay::scroll_to;
 use s1_lab::advice::{self, Way};
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
@@ -164,6 +166,8 @@ pub struct Plots {
     pub shown: Vec<Shown>,
     /// Which of them the item matrix and the waits are about.
     pub current: usize,
+    /// Where the panels are; set before each drawing.
+    pub places: Vec<(PlotPane, Rect)>,
     /// The panel that has the keys.
     pub pane: PlotPane,
     /// The one of [`PlotPane::DETAILS`] that was looked at last.
@@ -219,6 +223,18 @@ impl Plots {
         self.shown.iter().position(|s| s.run.name == name)
     }
 
+    /// The run that can be gone on with: the one selected in the list, or the one on the screen, if it
+    /// is not finished.
+    fn unfinished(&self) -> Option<String> {
+        let list = self.list.as_ref()?;
+        let name = match self.pane {
+            PlotPane::Runs => &list.get(self.row)?.name,
+            _ => &self.current()?.run.name,
+        };
+        let listed = list.iter().find(|run| run.name == *name)?;
+        (!listed.is_complete()).then(|| name.clone())
+    }
+
     /// What a point is called where several runs may be meant.
     pub fn name_of(&self, source: CurveSource) -> String {
         let Some(shown) = self.shown.get(source.run) else {
@@ -230,6 +246,23 @@ impl Plots {
             format!("{} · {point}", shown.run.name)
         } else {
             point
+        }
+    }
+
+    /// Takes away what was asked other problems than a run, whose points cannot be compared with its
+    /// own, and the shipped runs, which stand in where there is none.
+    fn keep_like(&mut self, run: &Run) {
+        let set = |run: &Run| {
+            let problems = &run.settings.problems;
+            (problems.name.clone(), problems.sha256.clone())
+        };
+        let before = self.shown.len();
+        let stays = |shown: &Shown| set(&shown.run) == set(run) && !act::is_shipped(&shown.run);
+        self.shown.retain(stays);
+        if self.shown.len() < before {
+            self.anchor = None;
+            self.accuracy.view.cursor = None;
+            self.refresh();
         }
     }
 
@@ -370,6 +403,43 @@ impl Plots {
         }
     }
 
+    /// Gives the keys to the panel at a place of the screen, and selects the row there.
+    fn click(&mut self, at: Position) {
+        let mut places = self.places.iter();
+        let Some(&(pane, area)) = places.find(|(_, area)| area.contains(at)) else {
+            return;
+        };
+        let had_keys = self.pane == pane;
+        self.focus(pane);
+        // The border, the head of the table, and what is said of a sweep above the runs.
+        let head = match (pane, &self.sweep) {
+            (PlotPane::Runs, Some(_)) => 4,
+            _ => 2,
+        };
+        let height = usize::from(area.height.saturating_sub(head + 1));
+        let line = at.y.checked_sub(area.y + head).map(usize::from);
+        let Some(line) = line.filter(|line| *line < height) else {
+            return;
+        };
+        let rows = match pane {
+            PlotPane::Items => self.current().map_or(0, |shown| shown.report.items.len()),
+            PlotPane::Pairs => self.pairs.len(),
+            PlotPane::Runs => self.list.as_ref().map_or(0, Vec::len),
+            PlotPane::Curve | PlotPane::Lengths | PlotPane::Waits => return,
+        };
+        let selected = match pane {
+            PlotPane::Items => &mut self.cell.0,
+            PlotPane::Pairs => &mut self.pair,
+            _ => &mut self.row,
+        };
+        let is_marked = had_keys || pane == PlotPane::Items;
+        let row = scroll_to(if is_marked { *selected } else { 0 }, rows, height) + line;
+        if row < rows {
+            *selected = row;
+        }
+        self.clamp();
+    }
+
     fn walk(&mut self, next: bool) {
         self.focus(neighbour(PlotPane::ALL, self.pane, next));
     }
@@ -400,8 +470,8 @@ impl Plots {
         }
     }
 
-    /// Moves in the panel that has the keys.
-    fn go(&mut self, action: Action) {
+    /// Moves in the panel that has the keys; `false` if that action moves nothing there.
+    fn go(&mut self, action: Action) -> bool {
         use Action as A;
         if matches!(
             self.pane,
@@ -414,16 +484,17 @@ impl Plots {
                 A::PointRight => chart::step_point(figure, view, true),
                 A::Up => chart::step_series(figure, view, false),
                 A::Down => chart::step_series(figure, view, true),
-                _ => {}
+                _ => return false,
             }
-            return;
+            return true;
         }
         if let (PlotPane::Items, A::PointLeft | A::PointRight) = (self.pane, action) {
             self.cell.1 = match action {
                 A::PointLeft => self.cell.1.saturating_sub(1),
                 _ => self.cell.1.saturating_add(1),
             };
-            return self.clamp();
+            self.clamp();
+            return true;
         }
         let row = match self.pane {
             PlotPane::Items => &mut self.cell.0,
@@ -434,10 +505,14 @@ impl Plots {
             | PlotPane::Waits
             | PlotPane::Answers
             | PlotPane::Exits
-            | PlotPane::Budget => return,
+            | PlotPane::Budget => return false,
         };
-        *row = step_row(action, *row, usize::MAX).unwrap_or(*row);
+        let Some(next) = step_row(action, *row, usize::MAX) else {
+            return false;
+        };
+        *row = next;
         self.clamp();
+        true
     }
 }
 

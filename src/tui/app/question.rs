@@ -1,6 +1,6 @@
 //! The question box: several lines of text, and the questions of before.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 
 use crate::tui::sanitize::width;
@@ -74,9 +74,43 @@ impl QuestionBox {
 
     /// Edits by one key.
     pub fn key(&mut self, key: KeyEvent) {
-        if self.area.input(key) {
+        if self.readline(key) || self.area.input(key) {
             self.at = None;
         }
+    }
+
+    /// The keys of a shell's line, where the editor has others; `false` if it is none of them.
+    fn readline(&mut self, key: KeyEvent) -> bool {
+        let KeyCode::Char(letter) = key.code else {
+            return false;
+        };
+        let area = &mut self.area;
+        match (key.modifiers, letter) {
+            (KeyModifiers::CONTROL, 'u') => area.delete_line_by_head(),
+            (KeyModifiers::CONTROL, 'k') => area.delete_line_by_end(),
+            (KeyModifiers::CONTROL, 'w') => area.delete_word(),
+            (KeyModifiers::CONTROL, 'y') => area.paste(),
+            (KeyModifiers::CONTROL, '_' | '7') => area.undo(),
+            (KeyModifiers::CONTROL, 'b') => {
+                area.move_cursor(CursorMove::Back);
+                true
+            }
+            (KeyModifiers::CONTROL, 'f') => {
+                area.move_cursor(CursorMove::Forward);
+                true
+            }
+            (KeyModifiers::ALT, 'd') => area.delete_next_word(),
+            (KeyModifiers::ALT, 'b') => {
+                area.move_cursor(CursorMove::WordBack);
+                true
+            }
+            (KeyModifiers::ALT, 'f') => {
+                area.move_cursor(CursorMove::WordForward);
+                true
+            }
+            _ => return false,
+        };
+        true
     }
 
     /// Inserts pasted text.
@@ -185,6 +219,22 @@ mod tests {
         question.newer();
         question.newer();
         assert_eq!(question.text(), "draft");
+    }
+
+    /// A user would lose: the line they typed, by the key that clears a line in every shell.
+    #[test]
+    fn the_keys_of_a_shells_line_edit_it() {
+        let mut question = QuestionBox::new("How many r in it?", vec![]);
+        let mut press = |modifiers, letter| {
+            question.key(KeyEvent::new(KeyCode::Char(letter), modifiers));
+            question.text()
+        };
+        let (ctrl, alt) = (KeyModifiers::CONTROL, KeyModifiers::ALT);
+        assert_eq!(press(alt, 'b'), "How many r in it?");
+        assert_eq!(press(ctrl, 'w'), "How many r in ?");
+        assert_eq!(press(ctrl, 'u'), "?");
+        assert_eq!(press(ctrl, 'y'), "How many r in ?");
+        assert_eq!(press(ctrl, 'k'), "How many r in ");
     }
 
     #[test]

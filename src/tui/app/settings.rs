@@ -35,7 +35,7 @@ impl App {
     /// The list, at the setting with this key.
     pub(super) fn show_settings(&mut self, key: &str) {
         let rows = offered().map(|s| (s.info().key, params::row(s, &self.request)));
-        let list = List::new("Settings of the next question", rows).select(|own| *own == key);
+        let list = List::new("Settings (for the next question)", rows).select(|own| *own == key);
         self.ask_over(list, App::change_setting);
     }
 
@@ -88,7 +88,15 @@ impl App {
                 Command::Policy(lane, policy)
             }
             _ if SAMPLING.iter().any(|param| param.info.key == key) => {
-                Command::Sampling(lane, self.request.sampling.clone(), live.request.sample)
+                let sampling = self.request.sampling.clone();
+                let sample = live.request.sample;
+                if let Some(live) = self.live.as_mut() {
+                    live.request.sampling = sampling.clone();
+                    let branch = live.branch_mut();
+                    branch.drawn = (sampling.clone(), sample);
+                    branch.rerolled = false;
+                }
+                Command::Sampling(lane, sampling, sample)
             }
             _ => return,
         };

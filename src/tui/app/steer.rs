@@ -7,7 +7,7 @@ use super::live::Live;
 use super::{App, Model};
 use crate::tui::action::Action;
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_core::protocol::{Ask, Command, Until};
+use s1_core::protocol::{Ask, Command, LaneState, Until};
 use s1_core::tree::BranchId;
 
 /// A cut at the end of the sentence waits at most this many tokens.
@@ -60,6 +60,8 @@ impl App {
         let known = live.branch().sent;
         let from = live.shown_lane();
         let busy = live.is_busy();
+        let drawn = live.branch().drawn.clone();
+        live.branch_mut().paced = false;
         let at = at.min(live.lane().tokens.len());
         let id = live.fork(at);
         let to = live.lane_id(id);
@@ -68,26 +70,51 @@ impl App {
             true => Command::Fork { from, to, at },
             false => live.restore(),
         };
+        let (sampling, sample) = live.branch().drawn.clone();
         if busy {
             self.send(Command::Pause(from));
         }
         self.send(command);
+        // A branch of the engine draws as the one it was made of.
+        if known && drawn != (sampling.clone(), sample) {
+            self.send(Command::Sampling(to, sampling, sample));
+        }
         Some(id)
     }
 
     /// Lets the branch on screen go on.
     pub(super) fn run(&mut self) {
+        let (until, paced) = self.stretch();
         if let Some(live) = self.live.as_mut() {
-            live.branch_mut().told_to_run = true;
+            let branch = live.branch_mut();
+            (branch.told_to_run, branch.paced) = (true, paced);
             let lane = live.shown_lane();
-            self.send(Command::Run(lane, Until::End));
+            self.send(Command::Run(lane, until));
+        }
+    }
+
+    /// Holds the branch on screen still.
+    fn hold(&mut self) {
+        if let Some(live) = self.live.as_mut() {
+            live.branch_mut().paced = false;
+            let lane = live.shown_lane();
+            self.send(Command::Pause(lane));
         }
     }
 
     fn ask_lane(&mut self, ask: Ask) {
-        if let Some(lane) = self.live.as_ref().map(Live::shown_lane) {
-            self.send(Command::Ask(lane, ask));
+        let (until, _) = self.stretch();
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
+        let lane = live.shown_lane();
+        // Between two beats the engine takes it for paused, where a Wait is written at once.
+        let rests = live.branch().paced;
+        if rests {
+            live.branch_mut().lane.state = Some(LaneState::Running);
+            self.send(Command::Run(lane, until));
         }
+        self.send(Command::Ask(lane, ask));
     }
 
     /// Where the cursor stands inside the thought, if it has left the end.
@@ -187,13 +214,18 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return self.refuse("Ask a question first.");
         };
-        if !live.is_busy() && live.lane().stop.is_some() {
+        if live.has_ended() {
             return self.refuse(
                 "This branch has ended. w thinks on, r answers again, u continues from the cursor.",
             );
         }
-        if let Some(lane) = self.lane() {
-            self.send(Command::PauseOrRun(lane));
+        let (paced, stopped) = (live.branch().paced, live.is_stopped());
+        let at_pace = paced || self.stretch().1 && !live.is_busy();
+        let Some(lane) = self.lane() else { return };
+        match (paced, stopped || at_pace) {
+            (true, _) => self.hold(),
+            (false, true) => self.run(),
+            (false, false) => self.send(Command::PauseOrRun(lane)),
         }
     }
 
@@ -206,12 +238,19 @@ impl App {
         let Some(live) = self.live.as_ref() else {
             return self.refuse("Ask a question first.");
         };
-        if !live.is_busy() && live.lane().stop.is_some() {
+        if live.has_ended() {
             return self.refuse("This branch has ended. u continues from the cursor.");
         }
-        if let Some(lane) = self.lane() {
-            self.send(Command::Step(lane, until));
+        let stopped = live.is_stopped();
+        let Some(lane) = self.lane() else { return };
+        if let Some(live) = self.live.as_mut() {
+            live.branch_mut().paced = false;
         }
+        // What was stopped is run, as far as the step goes.
+        self.send(match stopped {
+            true => Command::Run(lane, until),
+            false => Command::Step(lane, until),
+        });
     }
 
     /// Stops what runs or loads; otherwise lets go of the cursor.
@@ -220,11 +259,15 @@ impl App {
             self.queued = false;
             return self.wish(super::Effect::CancelLoad);
         }
+        if self.probing.take().is_some() {
+            return self.tell("No more probes.");
+        }
         let Some(live) = self.live.as_mut() else {
-            return;
+            return self.refuse("Nothing is being written.");
         };
         if live.is_busy() {
             let lane = live.shown_lane();
+            live.branch_mut().paced = false;
             self.send(Command::Stop(lane));
         } else {
             live.with_view(|view, tokens| view.put(tokens, None));
@@ -246,10 +289,15 @@ impl App {
         live.next_sample += 1;
         let mut sampling = live.request.sampling.clone();
         let lane = live.shown_lane();
-        if sampling.temperature == 0.0 {
+        let greedy = sampling.temperature == 0.0;
+        if greedy {
             sampling.temperature = REROLL_TEMPERATURE;
+        }
+        let branch = live.branch_mut();
+        (branch.drawn, branch.rerolled) = ((sampling.clone(), sample), true);
+        if greedy {
             self.tell(format!(
-                "Greedy would repeat itself; this answer is drawn at {REROLL_TEMPERATURE}."
+                "Greedy would repeat itself; this answer alone is drawn at {REROLL_TEMPERATURE}."
             ));
         }
         self.send(Command::Sampling(lane, sampling, sample));
@@ -266,8 +314,7 @@ impl App {
         // While somebody types, the thought must not run away.
         let resume = live.is_busy() && !live.thought_is_over();
         if resume {
-            let lane = live.shown_lane();
-            self.send(Command::Pause(lane));
+            self.hold();
         }
         let note = "They become part of the thought, marked ✎, before its next token.";
         let line = PromptLine::new("Words for the thought", note, "");

@@ -194,7 +194,7 @@ fn settings_act_on_the_thought_on_screen() {
     press(&mut app, "enter");
     assert_eq!(sent(&mut app), [sampling(&app, 0, 0.7, 0)]);
     let shown = text(&drawn(&mut app, 80, 24));
-    assert!(shown.contains("Settings of the next"), "back to the list");
+    assert!(shown.contains("Settings (for the next"), "back to the list");
     press(&mut app, "esc W down enter");
     assert_eq!(sent(&mut app), [Command::WaitText(0, "Hmm".into())]);
 }
@@ -285,18 +285,24 @@ fn copying_is_bounded_and_clean() {
     answered(&mut app);
     think(&mut app, " \x1b[31m");
     press(&mut app, "y");
+    use jobs::files::CopyText;
     let (_, effects) = app.drain();
-    assert_eq!(effects, [Effect::Copy("3".into())]);
+    assert_eq!(effects, [Effect::job(CopyText("3".into()))]);
     press(&mut app, "Y");
     let (_, effects) = app.drain();
-    let Some(Effect::Copy(text)) = effects.first() else {
+    let Some(CopyText(text)) = effects[0].as_job() else {
         panic!("{effects:?}")
     };
+    // Where no program has taken it, it goes to the terminal, which is all that is said of it.
+    app.on_copied(text.clone(), Ok(None));
+    assert_eq!(app.drain().1, [Effect::Copy(text.clone())]);
+    assert!(said(&app).starts_with("Sent ") && said(&app).contains("not known"));
+    app.on_copied(text.clone(), Ok(Some("tmux's buffer")));
+    assert!(said(&app).ends_with(" characters to tmux's buffer."));
     assert!(
         text.starts_with("r: r1 a1 s1") && !text.contains('\x1b') && !text.contains("</think>")
     );
-    think(&mut app, &"x".repeat(200_000));
-    press(&mut app, "Y");
+    app.on_copied("x".repeat(200_000), Ok(None));
     assert!(app.drain().1.is_empty());
     assert!(said(&app).contains("save the session instead"));
 }

@@ -52,8 +52,8 @@ impl App {
         };
         self.request.probe_every = every;
         self.tell(match every {
-            Some(n) => format!("It is probed every {n} thinking tokens."),
-            None => "It is probed only when you ask.".to_owned(),
+            Some(n) => format!("Probing every {n} thinking tokens."),
+            None => "Probing only when you ask.".to_owned(),
         });
         if let Some((_, lane)) = self.sent() {
             self.send(Command::ProbeEvery(lane, every));

@@ -21,6 +21,8 @@ pub enum FileJob {
     Session(Box<Save>),
     /// The questions asked.
     History(Vec<String>),
+    /// That the tour was seen.
+    Toured,
 }
 
 /// Hears what became of a save.
@@ -102,6 +104,10 @@ impl Writer {
                     // A history that cannot be kept is no reason to disturb anybody.
                     let _ = self.keep_history(&history);
                 }
+                FileJob::Toured => {
+                    // Without it the tour comes again: no reason to disturb anybody either.
+                    let _ = self.keep_toured();
+                }
             }
         }
     }
@@ -121,6 +127,14 @@ impl Writer {
         };
         let written = document.write(&file).map_err(|e| format!("{e:#}"));
         written.map(|()| file)
+    }
+
+    fn keep_toured(&self) -> Result<()> {
+        let Some(folder) = self.history.parent() else {
+            return Ok(());
+        };
+        fs::create_dir_all(folder)?;
+        Ok(fs::write(folder.join(super::TOURED), "")?)
     }
 
     fn keep_history(&self, history: &[String]) -> Result<()> {

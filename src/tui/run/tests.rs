@@ -30,9 +30,9 @@ fn child() {
     let setup = Setup {
         app: Options {
             model: None,
+            mouse: false,
             ..options()
         },
-        mouse: false,
         dirs: Dirs::below(home.path()),
         models: catalog::ModelFolders::default(),
         load: LoadOptions::default(),

@@ -66,6 +66,7 @@ pub fn prepare(app: &mut App) {
             usize::from(place.text.width),
             usize::from(place.text.height),
         );
+        view.show_raw(app.raw_maths);
         view.update(&lane.run().lane.tokens, size, false, tail);
     }
 }
@@ -108,8 +109,8 @@ fn cut(length: u16, i: u16, n: u16) -> u16 {
     (u32::from(length) * u32::from(i) / u32::from(n.max(1))) as u16
 }
 
-/// Draws the body; returns the panel in which notices stand.
-pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
+/// Draws the body.
+pub fn paint(app: &App, buf: &mut Buffer) {
     question::draw(app, app.places.question, app.places.bordered, buf);
     let compare = &app.compare;
     for (i, strategy) in compare.plan.iter().enumerate() {
@@ -135,7 +136,6 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
         prose(vec![line], Alignment::Left, app.places.panel, buf);
     }
     summary(app, app.places.summary, buf);
-    app.places.bordered.then_some(app.places.panel)
 }
 
 /// A lane's border, with words at the left and the right of its upper and its lower edge; what
@@ -252,7 +252,9 @@ fn draw_lane(
     let head = [title(app, at, &label, place), phase(lane, theme)];
     let part = parting(departs, theme);
     // The same form in all lanes, whether or not they depart.
-    let room = usize::from(place.panel.width).saturating_sub(PARTING + 2);
+    // A vote's tally is worth more than where its sample departs.
+    let kept = if lane.runs.len() > 1 { 3 } else { PARTING + 2 };
+    let room = usize::from(place.panel.width).saturating_sub(kept);
     let count = match run.tokens.is_empty() {
         true => Line::default(),
         false => counts(lane, room, theme),
@@ -293,18 +295,27 @@ fn draw_lane(
     }
 }
 
-/// The answer, with the votes for it.
+/// The answer of the sample that is shown.
 fn verdict(lane: &Lane) -> Option<GradedAnswer> {
-    let ballot = lane.ballot()?;
-    let answer = ballot.answer.text.unwrap_or_else(|| "none found".into());
-    let votes = match lane.runs.len() {
-        1 => String::new(),
-        _ => format!(" ({} of {})", ballot.votes, ballot.of),
-    };
+    let answer = lane.run().answer.clone()?;
     Some(GradedAnswer {
-        answer: format!("{answer}{votes}"),
-        correct: ballot.answer.correct,
+        answer: answer.text.unwrap_or_else(|| "none found".into()),
+        correct: answer.correct,
     })
+}
+
+/// What the samples of a vote have answered so far: `336 ×3 · 40 ×1`, and that it is a tie.
+fn tally(lane: &Lane) -> String {
+    let tally = lane.tally();
+    let tie = matches!(tally[..], [(_, first), (_, second), ..] if first == second);
+    let counts: Vec<String> = (tally.iter().take(4))
+        .map(|(answer, votes)| format!("{} ×{votes}", fit(&clean_line(answer), 12)))
+        .collect();
+    match (counts.as_slice(), tie) {
+        ([], _) => "no votes yet".into(),
+        (counts, true) => format!("tie: {}", counts.join(" · ")),
+        (counts, false) => counts.join(" · "),
+    }
 }
 
 /// What a lane is doing, or how it answered.
@@ -337,11 +348,12 @@ fn counts(lane: &Lane, room: usize, theme: &Theme) -> Line<'static> {
     let short = format!("{thinking} + {answer}");
     let long = format!("{thinking} think · {answer} answer");
     let forms = if lane.runs.len() > 1 {
-        let ended = lane.runs.iter().filter(|r| r.lane.has_ended()).count();
         let (at, of) = (lane.sample + 1, lane.runs.len());
+        let tally = tally(lane);
         vec![
-            format!("sample {at}/{of} · {long} · {ended} done"),
-            format!("{at}/{of} · {short} · {ended} done"),
+            format!("sample {at}/{of} · {long} · {tally}"),
+            format!("{at}/{of} · {short} · {tally}"),
+            format!("{at}/{of} · {tally}"),
             format!("{at}/{of} · {short}"),
         ]
     } else if run.is_busy() && run.speed.decode_tok_s > 0.0 {
@@ -397,7 +409,11 @@ fn hint(app: &App) -> String {
     } else if app.focus == Focus::Question {
         "Write a question; Enter asks it of every lane.".into()
     } else {
-        format!("{} writes a question.", app.key(Action::EditQuestion))
+        let (ask, edit) = (app.key(Action::Submit), app.key(Action::EditQuestion));
+        match app.question.text().trim() {
+            "" => format!("{edit} writes a question."),
+            _ => format!("{ask} asks it · {edit} edits it"),
+        }
     }
 }
 
@@ -412,7 +428,7 @@ fn cost(run: &Comparison, theme: &Theme) -> Line<'static> {
     ];
     if shown > computed {
         let saved = (shown - computed) * 100 / shown;
-        line.push(Span::styled(format!(" · {saved} % shared"), theme.good));
+        line.push(Span::styled(format!(" · {saved}% shared"), theme.good));
     }
     Line::from(line)
 }

@@ -10,7 +10,7 @@ use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::Rect;
 
 use super::{on_border, question};
-use crate::tui::app::areas::{ExploreAreas, ShellAreas};
+use crate::tui::app::areas::{ExploreAreas, SIDE_FROM, ShellAreas};
 use crate::tui::app::{App, Focus};
 use crate::tui::widgets::overlay::{columns, rows};
 use crate::tui::widgets::panel;
@@ -20,10 +20,11 @@ use crate::tui::widgets::what_if::WhatIfMap;
 mod blank;
 mod narrow;
 mod side;
+mod strip;
 mod thought;
 
-/// The narrowest screen with a side panel.
-const SIDE_FROM: u16 = 100;
+/// The lowest trace with a strip below it.
+const STRIP_FROM: u16 = 8;
 
 /// Divides the body of the screen.
 fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
@@ -38,14 +39,20 @@ fn areas(app: &App, shell: &ShellAreas) -> ExploreAreas {
     let [question, body] = rows([Length(question), Fill(1)], shell.body);
     let [body, side] = columns([Fill(1), Length(side)], body);
     let [panel, summary] = rows([Fill(1), Length(summary)], body);
-    let trace = match bordered {
+    let mut trace = match bordered {
         true => panel::text(panel),
         false => panel,
     };
+    let mut strip = Rect::default();
+    let total = (app.live.as_ref()).map_or(0, |live| live.branch().view.total());
+    if bordered && trace.height >= STRIP_FROM && total > usize::from(trace.height) {
+        [trace, strip] = rows([Fill(1), Length(1)], trace);
+    }
     ExploreAreas {
         question,
         panel,
         trace,
+        strip,
         side,
         summary,
         bordered,
@@ -65,28 +72,31 @@ pub fn prepare(app: &mut App) {
     let theme = app.theme().clone();
     app.question.dress(app.focus == Focus::Question, &theme);
     let trace = app.places.trace;
-    let show = app.show_delimiters;
+    let (show, raw) = (app.show_delimiters, app.raw_maths);
     let Some(live) = app.live.as_mut() else {
         return;
     };
     let branch = live.branch_mut();
     let tail = branch.verdict.as_ref().map_or(0, |_| GradedAnswer::LINES);
     let size = (usize::from(trace.width), usize::from(trace.height));
+    branch.view.show_raw(raw);
     branch.view.update(&branch.lane.tokens, size, show, tail);
 }
 
-/// Draws the body; returns the panel in which notices stand.
-pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
+/// Draws the body.
+pub fn paint(app: &App, buf: &mut Buffer) {
     let places = &app.places;
     question::draw(app, places.question, places.bordered, buf);
     thought::draw(app, places, buf);
+    if let Some(live) = app.live.as_ref().filter(|_| !places.strip.is_empty()) {
+        strip::draw(app, live, places.strip, buf);
+    }
     if !places.side.is_empty() {
         side::draw(app, places.side, buf);
     }
     if !places.summary.is_empty() {
         narrow::draw(app, places.summary, buf);
     }
-    places.bordered.then_some(places.panel)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn model(app: &App, room: usize) -> Line<'static> {
         (None, Model::None) => (vec!["no model".into()], theme.dim),
         (None, Model::Loading(share)) => {
             let share = share.clamp(0.0, 1.0) * 100.0;
-            (vec![format!("loading {share:>3.0} %")], theme.dim)
+            (vec![format!("loading {share:>3.0}%")], theme.dim)
         }
         (None, Model::Failed(_)) => (vec!["✗ no model".into()], theme.bad),
         (None, Model::Ready(info)) => (ready(info), theme.dim),
@@ -73,7 +73,7 @@ fn model(app: &App, room: usize) -> Line<'static> {
 }
 
 fn fetching(download: &Download) -> Vec<String> {
-    let mut parts = vec![format!("fetching {:>3.0} %", download.share() * 100.0)];
+    let mut parts = vec![format!("fetching {:>3.0}%", download.share() * 100.0)];
     // The file's own name; its folders would leave no room for the size.
     parts.extend(download.what.rsplit('/').next().map(str::to_owned));
     if download.total > 0 {

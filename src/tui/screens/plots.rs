@@ -52,19 +52,24 @@ fn places(plots: &Plots, body: Rect) -> Vec<(PlotPane, Rect)> {
     ]
 }
 
-/// Draws the body; returns the panel in which a notice may stand.
-pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
+/// Settles where the panels are.
+pub fn prepare(app: &mut App) {
+    app.plots.places = match app.plots.list.as_ref().is_none_or(Vec::is_empty) {
+        true => Vec::new(),
+        false => places(&app.plots, app.layout.body),
+    };
+}
+
+/// Draws the body.
+pub fn paint(app: &App, buf: &mut Buffer) {
     let body = app.layout.body;
     let plots = &app.plots;
     if plots.list.as_ref().is_none_or(Vec::is_empty) {
-        blank(app, body, buf);
-        return None;
+        return blank(app, body, buf);
     }
-    let places = places(plots, body);
-    for (pane, area) in &places {
+    for (pane, area) in &plots.places {
         draw(app, *pane, *area, buf);
     }
-    places.first().map(|(_, area)| *area)
 }
 
 fn draw(app: &App, pane: PlotPane, area: Rect, buf: &mut Buffer) {
@@ -136,7 +141,7 @@ fn blank(app: &App, area: Rect, buf: &mut Buffer) {
     if let Some(sweep) = &app.plots.sweep {
         let share = f64::from(sweep.loading) * 100.0;
         lines = vec![Line::styled(
-            format!("The sweep loads its model: {share:.0} %"),
+            format!("The sweep loads its model: {share:.0}%"),
             theme.text,
         )];
     }

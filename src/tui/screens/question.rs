@@ -11,6 +11,7 @@ use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::overlay::{put, skip};
 use crate::tui::widgets::panel;
+use crate::tui::widgets::prose::wrap;
 
 /// The smallest screen whose question and trace have borders.
 const BORDERS_FROM: (u16, u16) = (20, 10);
@@ -20,7 +21,21 @@ pub fn is_bordered(whole: Rect) -> bool {
     whole.width >= BORDERS_FROM.0 && whole.height >= BORDERS_FROM.1
 }
 
-/// Rows of the box, its border included: what its text needs where it has the keys, one otherwise;
+/// The lowest screen where a question without the keys may have several rows, and how many.
+const SEVERAL_FROM: u16 = 20;
+const SEVERAL: usize = 4;
+
+/// The question as it stands without the keys: what was asked, or what is typed.
+fn shown(app: &App) -> String {
+    let asked = match app.screen {
+        Screen::Compare => app.compare.run.as_ref().map(|r| &r.request),
+        _ => app.live.as_ref().map(|l| &l.request),
+    };
+    let text = asked.map_or_else(|| app.question.text(), |request| request.question.clone());
+    clean_line(&text.replace('\n', " ")).into_owned()
+}
+
+/// Rows of the box, its border included: what its text needs where it has the keys, a few otherwise;
 /// none then on a screen lower than `from`.
 pub fn height(app: &App, from: u16) -> u16 {
     let whole = app.layout.whole;
@@ -33,7 +48,11 @@ pub fn height(app: &App, from: u16) -> u16 {
             wanted.min((whole.height / 3).max(1 + border))
         }
         Focus::Trace if whole.height < from => 0,
-        Focus::Trace => 1 + border,
+        Focus::Trace if whole.height < SEVERAL_FROM => 1 + border,
+        Focus::Trace => {
+            let columns = usize::from(whole.width.saturating_sub(border + 2));
+            wrap(&shown(app), columns.max(1)).len().min(SEVERAL) as u16 + border
+        }
     }
 }
 
@@ -68,15 +87,18 @@ pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
     if inner.is_empty() {
         return;
     }
-    let asked = match app.screen {
-        Screen::Compare => app.compare.run.as_ref().map(|r| &r.request),
-        _ => app.live.as_ref().map(|l| &l.request),
-    };
-    match asked.filter(|_| !focused) {
-        Some(request) => {
-            let line = request.question.replace('\n', " ");
-            put(buf, inner, &line, theme.text);
-        }
-        None => app.question.area().render(inner, buf),
+    let text = shown(app);
+    if focused || text.is_empty() {
+        return app.question.area().render(inner, buf);
+    }
+    let rows = wrap(&text, usize::from(inner.width));
+    let more = rows.len() > usize::from(inner.height);
+    for (i, (row, place)) in rows.iter().zip(inner.rows()).enumerate() {
+        let last = i + 1 == usize::from(inner.height);
+        match more && last {
+            // The editor has all of it.
+            true => put(buf, place, &rows[i..].join(" "), theme.text),
+            false => put(buf, place, row, theme.text),
+        };
     }
 }

@@ -36,16 +36,15 @@ const TWO_FROM: u16 = 17;
 const STRIP: u16 = 5;
 const STRIP_FROM: u16 = 11;
 
-/// Draws the body; returns the panel in which a notice may stand.
-pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
+/// Draws the body.
+pub fn paint(app: &App, buf: &mut Buffer) {
     let body = app.layout.body;
     let train = &app.train;
     if train.shows_form() {
         return form::draw(app, body, buf);
     }
     if train.current().is_none() {
-        blank(app, body, buf);
-        return None;
+        return blank(app, body, buf);
     }
     let mut rest = body;
     if body.height >= STRIP_FROM {
@@ -60,7 +59,6 @@ pub fn paint(app: &App, buf: &mut Buffer) -> Option<Rect> {
     for (pane, area) in &places {
         draw(app, *pane, *area, buf);
     }
-    places.first().map(|(_, area)| *area)
 }
 
 /// Which panel is where, below the strip.

@@ -2,6 +2,11 @@
 //! the terminal is restored on the same path.
 
 use std::io;
+use std::time::Duration;
+
+/// Time to leave in, after a signal. What is then not done waits for a terminal that takes no output.
+#[cfg(unix)]
+const LEAVING: Duration = Duration::from_millis(1500);
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +27,14 @@ impl Signal {
     }
 }
 
-/// Waits for SIGINT, SIGTERM, SIGHUP and SIGCONT. While it exists, none of the first three ends
-/// the program by itself. Needs a running tokio runtime.
+/// Waits for SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGCONT. While it exists, none of the first four
+/// ends the program by itself. Needs a running tokio runtime.
 #[cfg(unix)]
 pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
     cont: tokio::signal::unix::Signal,
 }
 
@@ -45,6 +51,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
             cont: signal(SignalKind::from_raw(cont))?,
         })
     }
@@ -54,10 +61,52 @@ impl Signals {
         tokio::select! {
             _ = self.hangup.recv() => Signal::Quit(1),
             _ = self.interrupt.recv() => Signal::Quit(2),
+            _ = self.quit.recv() => Signal::Quit(3),
             _ = self.terminate.recv() => Signal::Quit(15),
             _ = self.cont.recv() => Signal::Continue,
         }
     }
+}
+
+/// Sees to it, on a thread of its own, that the program ends soon after a signal that ends it, also
+/// where the thread that draws waits for a terminal.
+///
+/// # Errors
+/// If the system refuses a handler or a thread.
+#[cfg(unix)]
+pub fn end_if_stalled() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let watch = move || {
+        let code = runtime.block_on(async {
+            loop {
+                if let Some(code) = signals.next().await.exit_code() {
+                    return code;
+                }
+            }
+        });
+        // Usually the program has ended before this.
+        std::thread::sleep(LEAVING);
+        super::end_stalled(code)
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(watch)
+        .map(drop)
+}
+
+/// There are no such signals on this system.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn end_if_stalled() -> io::Result<()> {
+    Ok(())
 }
 
 /// Waits for Ctrl-C, the only signal of this system.

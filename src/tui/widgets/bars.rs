@@ -1,6 +1,9 @@
 //! Horizontal bars and gauges, as text.
 
-pub use s1_core::format::grouped;
+/// A whole number in groups of three: `2,140`.
+pub fn grouped(n: usize) -> String {
+    s1_core::format::grouped(n).replace(' ', ",")
+}
 
 /// A bar of `width` columns for a fraction between 0 and 1, in eighths of a column.
 pub fn bar(fraction: f64, width: usize) -> String {
@@ -55,7 +58,7 @@ mod tests {
     fn large_numbers_are_grouped() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(2140), "2 140");
-        assert_eq!(grouped(1234567), "1 234 567");
+        assert_eq!(grouped(2140), "2,140");
+        assert_eq!(grouped(1234567), "1,234,567");
     }
 }

@@ -2,15 +2,16 @@
 
 use std::fmt::Debug;
 
-use crossterm::event::{KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
-use super::input::Input;
+use super::input::{Input, types};
 use super::list::{ListRow, Selection};
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, below, skip};
+use super::overlay::{Canvas, below, inside, skip};
+use super::paths::complete;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -27,6 +28,9 @@ pub struct Entry<T> {
     pub name: &'static str,
 }
 
+/// A letter, pressed with Ctrl on a row, what it does in a word, and the answer that stands for it.
+pub type RowKey<T> = (char, &'static str, fn(&T) -> T);
+
 /// What is particular about a list of one kind of things.
 #[derive(Debug)]
 pub struct Finding<T: 'static> {
@@ -37,6 +41,8 @@ pub struct Finding<T: 'static> {
     pub placeholder: &'static str,
     /// What Enter does, in a word.
     pub accept: &'static str,
+    /// Other things that can be done with the selected one.
+    pub others: &'static [RowKey<T>],
     /// Rows between what is typed and the list.
     pub gap: u16,
     /// Where the box stands, for so many entries.
@@ -61,6 +67,8 @@ pub struct Finder<T: 'static> {
     selection: Selection,
     /// Why the last answer could not be taken, in one sentence; shown until the next key.
     pub(super) error: Option<String>,
+    /// Where the list stands; settled before each drawing.
+    shown: Rect,
 }
 
 impl<T: Clone + Debug> Finder<T> {
@@ -72,7 +80,18 @@ impl<T: Clone + Debug> Finder<T> {
             input: Input::default(),
             selection: Selection::default(),
             error: None,
+            shown: Rect::default(),
         }
+    }
+
+    /// Where the list stands in an area.
+    fn list(&self, area: Rect) -> Rect {
+        let place = (self.kind.place)(area, self.entries().len());
+        let mut list = below(inside(place), 1 + self.kind.gap);
+        if self.error.is_some() {
+            list.height = list.height.saturating_sub(2);
+        }
+        list
     }
 
     /// Replaces the entries.
@@ -133,6 +152,17 @@ impl<T: Clone + Debug> Modal for Finder<T> {
     type Output = T;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<T> {
+        if let Some((_, _, other)) = self.kind.others.iter().find(|(letter, ..)| {
+            key.modifiers == KeyModifiers::CONTROL && key.code.as_char() == Some(*letter)
+        }) {
+            let matches = self.matches();
+            let chosen = self.selection.get(matches.len()).map(|at| matches[at]);
+            return chosen.map_or(Reply::Open, |entry| Reply::Done(other(&entry.value)));
+        }
+        if key.code == KeyCode::Tab && (self.kind.typed)(self.input.text()).is_some() {
+            self.error = complete(&mut self.input);
+            return Reply::Open;
+        }
         let action = keymap.action(Context::List, key).filter(|_| !types(key));
         let count = self.matches().len();
         match action {
@@ -159,6 +189,23 @@ impl<T: Clone + Debug> Modal for Finder<T> {
         self.input.insert(text.trim_end());
     }
 
+    fn click(&mut self, at: Position) -> Reply<T> {
+        let count = self.matches().len();
+        match self.selection.click(self.shown, count, at) {
+            true => self.accept(),
+            false => Reply::Open,
+        }
+    }
+
+    fn wheel(&mut self, down: bool) {
+        let count = self.matches().len();
+        self.selection.wheel(down, count);
+    }
+
+    fn prepare(&mut self, area: Rect, _: &Keymap) {
+        self.shown = self.list(area);
+    }
+
     fn show_error(&mut self, sentence: &str) -> bool {
         self.error = Some(sentence.to_owned());
         true
@@ -169,28 +216,26 @@ impl<T: Clone + Debug> Modal for Finder<T> {
         let (kind, theme) = (self.kind, on.theme);
         let keys = [(Action::Accept, kind.accept), (Action::Cancel, "back")];
         let place = (kind.place)(on.area, self.entries().len());
-        let inner = on.boxed(place, kind.title, &on.hint(Context::List, &keys));
+        let mut hint = String::new();
+        for (letter, word, _) in kind.others {
+            hint += &format!("Ctrl-{letter} {word}   ");
+        }
+        hint += &on.hint(Context::List, &keys);
+        let inner = on.boxed(place, kind.title, &hint);
         on.put(inner, kind.sign, theme.key);
         let line = skip(inner, 2);
         let cursor = self.input.draw(on.buf, line, theme);
         if self.input.text().is_empty() {
             on.put(skip(line, 2), kind.placeholder, theme.dim);
         }
-        let mut list = below(inner, 1 + kind.gap);
         if let Some(error) = &self.error {
-            let last = below(list, list.height.saturating_sub(1));
+            let last = below(inner, inner.height.saturating_sub(1));
             on.put(last, &format!("✗ {error}"), theme.bad);
-            list.height = list.height.saturating_sub(2);
         }
+        let list = self.list(on.area).intersection(on.area);
         self.draw_list(on, list);
         cursor
     }
-}
-
-/// Whether a key types a character.
-fn types(key: KeyEvent) -> bool {
-    let modifiers = key.modifiers - KeyModifiers::SHIFT;
-    key.code.as_char().is_some() && modifiers.is_empty()
 }
 
 /// How well the letters of `query` are found, in order, in `text`; `None` if they are not. Letters

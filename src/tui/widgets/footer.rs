@@ -11,25 +11,25 @@ use crate::tui::theme::Theme;
 /// Space between two entries.
 const GAP: &str = "   ";
 
-/// One line of `key word` entries for `actions`, most important first: what does not fit is
+/// One line of `key word` entries for actions and what they do now in a word, most important first: what does not fit is
 /// dropped from the right, but the way to all keys always stays. Actions without a key in this
 /// context are left out; so are entries for [`Action::Help`], which comes last by itself.
 pub fn line(
-    actions: &[Action],
+    actions: &[(Action, &str)],
     context: Context,
     keymap: &Keymap,
     theme: &Theme,
     columns: usize,
 ) -> Line<'static> {
-    let entry = |action: Action| {
+    let entry = |(action, word): (Action, &str)| {
         let key = Span::styled(keymap.key_for(context, action)?, theme.key);
-        let word = Span::styled(format!(" {}", action.short()), theme.dim);
+        let word = Span::styled(format!(" {word}"), theme.dim);
         Some(vec![key, word])
     };
     let size = |entry: &Vec<Span>| entry.iter().map(Span::width).sum::<usize>();
-    let help = entry(Action::Help);
+    let help = entry((Action::Help, Action::Help.short()));
     let reserved = help.as_ref().map_or(0, |help| size(help) + GAP.len());
-    let others = actions.iter().filter(|action| **action != Action::Help);
+    let others = actions.iter().filter(|(action, _)| *action != Action::Help);
     let entries = others.filter_map(|action| entry(*action));
     let mut spans = fitting(entries, &Span::raw(GAP), columns.saturating_sub(reserved));
     if let Some(help) = help {
@@ -41,7 +41,7 @@ pub fn line(
 }
 
 /// Draws the footer into the first row.
-pub fn draw(on: &mut Canvas, actions: &[Action], context: Context) {
+pub fn draw(on: &mut Canvas, actions: &[(Action, &str)], context: Context) {
     let columns = usize::from(on.area.width);
     line(actions, context, on.keymap, on.theme, columns).render(on.area, on.buf);
 }
@@ -68,10 +68,17 @@ mod tests {
         Action::Quit,
     ];
 
+    fn worded(actions: &[Action]) -> Vec<(Action, &'static str)> {
+        actions
+            .iter()
+            .map(|action| (*action, action.short()))
+            .collect()
+    }
+
     fn text(actions: &[Action], columns: usize) -> String {
         let keymap = Keymap::default();
         line(
-            actions,
+            &worded(actions),
             Context::Explore,
             &keymap,
             &Theme::default(),
@@ -85,7 +92,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 1, |buf, area| {
             let mut canvas = Canvas::new(buf, area, &keymap, &theme);
-            draw(&mut canvas, RUNNING, Context::Explore);
+            draw(&mut canvas, &worded(RUNNING), Context::Explore);
         });
         insta::assert_snapshot!("footer_80x24", shown);
     }
@@ -114,7 +121,7 @@ mod tests {
     #[test]
     fn an_action_without_a_key_here_is_not_shown() {
         assert_eq!(
-            text(&[Action::Submit, Action::Quit], 80),
+            text(&[Action::Newline, Action::Quit], 80),
             " q quit   ? all keys"
         );
     }
@@ -124,7 +131,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         survives_every_size(|buf, area| {
             let mut canvas = Canvas::new(buf, area, &keymap, &theme);
-            draw(&mut canvas, RUNNING, Context::Explore);
+            draw(&mut canvas, &worded(RUNNING), Context::Explore);
         });
     }
 }

@@ -22,6 +22,14 @@ pub struct Input {
     text: String,
     /// Byte offset of the cursor, at the boundary of a grapheme cluster.
     cursor: usize,
+    /// What was cut last, to be put back.
+    cut: String,
+}
+
+/// Whether a key types a character.
+pub fn types(key: KeyEvent) -> bool {
+    let modifiers = key.modifiers - KeyModifiers::SHIFT;
+    key.code.as_char().is_some() && modifiers.is_empty()
 }
 
 impl Input {
@@ -31,7 +39,15 @@ impl Input {
         Input {
             cursor: text.len(),
             text,
+            cut: String::new(),
         }
+    }
+
+    /// Cuts a part out; the cursor stands there then.
+    fn cut(&mut self, part: std::ops::Range<usize>) {
+        self.cursor = part.start;
+        self.cut = self.text[part.clone()].to_owned();
+        self.text.replace_range(part, "");
     }
 
     pub fn text(&self) -> &str {
@@ -66,19 +82,25 @@ impl Input {
             KeyCode::Char(c) if ctrl && !alt => match c.to_ascii_lowercase() {
                 'a' => self.cursor = 0,
                 'e' => self.cursor = self.text.len(),
-                'u' => {
-                    self.text.replace_range(..before, "");
-                    self.cursor = 0;
-                }
-                'k' => self.text.truncate(before),
-                'w' => {
-                    self.cursor = self.word_left();
+                'b' => self.cursor = self.left(),
+                'f' => self.cursor = self.right(),
+                'd' => self.text.replace_range(before..self.right(), ""),
+                'h' => {
+                    self.cursor = self.left();
                     self.text.replace_range(self.cursor..before, "");
+                }
+                'u' => self.cut(0..before),
+                'k' => self.cut(before..self.text.len()),
+                'w' => self.cut(self.word_left()..before),
+                'y' => {
+                    let cut = self.cut.clone();
+                    self.insert(&cut);
                 }
                 _ => return false,
             },
             KeyCode::Char('b') if alt && !ctrl => self.cursor = self.word_left(),
             KeyCode::Char('f') if alt && !ctrl => self.cursor = self.word_right(),
+            KeyCode::Char('d') if alt && !ctrl => self.cut(before..self.word_right()),
             // Ctrl and alt together are how some keyboards type @ or {.
             KeyCode::Char(c) if ctrl == alt => self.insert(c.encode_utf8(&mut [0; 4])),
             _ => return false,

@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, cells, centered, put, scroll_to, skip};
+use super::overlay::{Canvas, cells, centered, inside, put, scroll_to, skip};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::fit_end;
@@ -117,6 +117,26 @@ impl Selection {
         true
     }
 
+    /// A click on a row drawn in an area selects it; `true` if it was selected already.
+    pub fn click(&mut self, area: Rect, len: usize, at: Position) -> bool {
+        let Some(now) = self.get(len).filter(|_| area.contains(at)) else {
+            return false;
+        };
+        let row = scroll_to(now, len, usize::from(area.height)) + usize::from(at.y - area.y);
+        if row < len {
+            self.selected = row;
+        }
+        row == now
+    }
+
+    /// A notch of the wheel: one row on, no further than both ends.
+    pub fn wheel(&mut self, down: bool, len: usize) {
+        let action = if down { Action::Down } else { Action::Up };
+        if let Some(row) = step_row(action, self.selected, len) {
+            self.selected = row;
+        }
+    }
+
     /// Draws rows into an area, the selected one marked with `▸`.
     pub fn draw<'a>(
         self,
@@ -144,6 +164,8 @@ pub struct List<T> {
     empty: String,
     rows: Vec<(T, ListRow)>,
     selection: Selection,
+    /// Where the rows stand; settled before each drawing.
+    shown: Rect,
 }
 
 impl<T: Clone + Debug> List<T> {
@@ -154,7 +176,19 @@ impl<T: Clone + Debug> List<T> {
             empty: String::new(),
             rows: rows.into_iter().collect(),
             selection: Selection::default(),
+            shown: Rect::default(),
         }
+    }
+
+    /// The box, border included, in an area.
+    fn place(&self, area: Rect) -> Rect {
+        let wide = |(_, row): &(T, ListRow)| cells(&row.left).saturating_add(cells(&row.right));
+        let widest = self.rows.iter().map(wide).max().unwrap_or(0);
+        let widest = widest.saturating_add(4).max(cells(&self.empty));
+        let width = widest.saturating_add(4).clamp(40, 100);
+        let height = u16::try_from(self.rows.len().max(1)).unwrap_or(u16::MAX);
+        let most = area.height.saturating_sub(4).max(3);
+        centered(area, width, height.saturating_add(2).min(most))
     }
 
     /// What to say where there is nothing to choose: what to do next.
@@ -199,14 +233,23 @@ impl<T: Clone + Debug> Modal for List<T> {
         }
     }
 
+    fn click(&mut self, at: Position) -> Reply<T> {
+        match self.selection.click(self.shown, self.rows.len(), at) {
+            true => self.handle(Action::Accept),
+            false => Reply::Open,
+        }
+    }
+
+    fn wheel(&mut self, down: bool) {
+        self.selection.wheel(down, self.rows.len());
+    }
+
+    fn prepare(&mut self, area: Rect, _: &Keymap) {
+        self.shown = inside(self.place(area));
+    }
+
     fn draw(&self, on: &mut Canvas) -> Option<Position> {
-        let wide = |(_, row): &(T, ListRow)| cells(&row.left).saturating_add(cells(&row.right));
-        let widest = self.rows.iter().map(wide).max().unwrap_or(0);
-        let widest = widest.saturating_add(4).max(cells(&self.empty));
-        let width = widest.saturating_add(4).clamp(40, 100);
-        let height = u16::try_from(self.rows.len().max(1)).unwrap_or(u16::MAX);
-        let most = on.area.height.saturating_sub(4).max(3);
-        let place = centered(on.area, width, height.saturating_add(2).min(most));
+        let place = self.place(on.area);
         let keys = [(Action::Accept, "choose"), (Action::Cancel, "back")];
         let inner = on.boxed(place, &self.title, &on.hint(Context::List, &keys));
         if self.rows.is_empty() {
@@ -253,6 +296,31 @@ mod tests {
         assert_eq!(list.handle(Action::Accept), Reply::Open);
         let mut list = List::new("Branches", rows(3)).select(|&i| i == 1);
         assert_eq!(list.handle(Action::Accept), Reply::Done(1));
+    }
+
+    /// A user would lose: the mouse, which works everywhere but in what lies over the screen.
+    #[test]
+    fn a_click_selects_and_a_click_on_what_is_selected_chooses() {
+        let mut list = List::new("Branches", rows(3));
+        let area = Rect::new(0, 0, 60, 12);
+        list.prepare(area, &Keymap::default());
+        let at = |row| Position::new(30, list_top() + row);
+        assert_eq!(list.click(at(2)), Reply::Open);
+        assert_eq!(list.click(at(2)), Reply::Done(2));
+        list.wheel(true);
+        assert_eq!(
+            list.handle(Action::Accept),
+            Reply::Done(2),
+            "no further than the end"
+        );
+        list.wheel(false);
+        assert_eq!(list.handle(Action::Accept), Reply::Done(1));
+        assert_eq!(list.click(Position::new(0, 0)), Reply::Open);
+    }
+
+    /// First row of a list of three on a screen of twelve.
+    fn list_top() -> u16 {
+        (12 - 5) / 2 + 1
     }
 
     #[test]

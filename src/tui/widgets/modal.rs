@@ -36,6 +36,14 @@ pub trait Modal: Debug {
     /// Takes pasted text in, where something is typed.
     fn paste(&mut self, _text: &str) {}
 
+    /// A click at a place of the screen.
+    fn click(&mut self, _at: Position) -> Reply<Self::Output> {
+        Reply::Open
+    }
+
+    /// A notch of the wheel.
+    fn wheel(&mut self, _down: bool) {}
+
     /// Shows what was wrong with the last answer; `false` if it has no place for that.
     fn show_error(&mut self, _sentence: &str) -> bool {
         false

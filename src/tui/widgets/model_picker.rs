@@ -18,8 +18,12 @@ use s1_data::hub;
 use s1_engine::catalog::CatalogEntry;
 use s1_model::gguf::folder;
 
-/// How to get a first model, in one line.
-const GET_ONE: &str = "hf download Qwen/Qwen3-0.6B-GGUF Qwen3-0.6B-Q8_0.gguf";
+/// Models to begin with, and what there is to fetch of each.
+const SUGGESTED: [(&str, &str); 3] = [
+    ("hf:Qwen/Qwen3-0.6B-GGUF", "639 MB"),
+    ("hf:Qwen/Qwen3-1.7B-GGUF", "1.8 GB"),
+    ("hf:Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf", "2.5 GB"),
+];
 
 /// A choice among models.
 pub type ModelPicker = Finder<PathBuf>;
@@ -27,8 +31,9 @@ pub type ModelPicker = Finder<PathBuf>;
 static PICKER: Finding<PathBuf> = Finding {
     title: "Choose a model",
     sign: "›",
-    placeholder: "type to find, or write a path",
+    placeholder: "type to find, or write a path (Tab completes) or hf:OWNER/NAME",
     accept: "load",
+    others: &[],
     gap: 1,
     place,
     typed,
@@ -55,7 +60,13 @@ impl ModelPicker {
                 name: "",
             }
         };
-        self.set_entries(found.into_iter().map(entry).collect());
+        let suggested = SUGGESTED.map(|(name, size)| Entry {
+            text: format!("{name} hub"),
+            row: ListRow::new(format!("{size:>7}  {name}"), "to be fetched from the hub"),
+            value: PathBuf::from(name),
+            name: "",
+        });
+        self.set_entries(found.into_iter().map(entry).chain(suggested).collect());
     }
 }
 
@@ -93,16 +104,6 @@ fn check(path: &Path) -> Result<(), String> {
 fn nothing(entries: Option<usize>, theme: &Theme) -> Vec<Line<'static>> {
     match entries {
         None => vec![Line::styled("looking for GGUF files …", theme.dim)],
-        Some(0) => vec![
-            Line::styled("No GGUF file was found. Get one:", theme.text),
-            Line::default(),
-            Line::styled(GET_ONE, theme.key),
-            Line::default(),
-            Line::styled(
-                "Or write the path of one above, or start with s1-tui --model PATH.gguf",
-                theme.dim,
-            ),
-        ],
         Some(_) => vec![Line::styled(
             "no model matches; a path works, too",
             theme.dim,

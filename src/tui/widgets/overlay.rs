@@ -137,6 +137,14 @@ pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     }
 }
 
+/// The room inside a box: where [`boxed`] leaves it.
+pub fn inside(place: Rect) -> Rect {
+    match place.width < 6 || place.height < 3 {
+        true => place,
+        false => place.inner(Margin::new(2, 1)),
+    }
+}
+
 /// Clears a place and draws a titled box there, with a hint in its lower border (both made safe).
 /// Returns the room inside, one column of margin left and right. Where there is no room for a
 /// border, there is none.
@@ -156,7 +164,7 @@ pub fn boxed(buf: &mut Buffer, place: Rect, title: &str, hint: &str, theme: &The
         block = block.title_bottom(hint);
     }
     block.render(place, buf);
-    place.inner(Margin::new(2, 1))
+    inside(place)
 }
 
 /// The first row to show of `len`, so that the selected one stands in the middle of the `height`

@@ -13,6 +13,7 @@ static PALETTE: Finding<Action> = Finding {
     sign: ":",
     placeholder: "",
     accept: "run",
+    others: &[],
     gap: 0,
     place,
     typed: |_| None,
@@ -32,11 +33,16 @@ fn place(area: Rect, _: usize) -> Rect {
     }
 }
 
-/// A palette over the actions that can be run now.
-pub fn palette(actions: impl IntoIterator<Item = Action>, keymap: &Keymap) -> Finder<Action> {
+/// A palette over the actions that can be run now, with their keys on a screen.
+pub fn palette(
+    actions: impl IntoIterator<Item = Action>,
+    keymap: &Keymap,
+    screen: Context,
+) -> Finder<Action> {
     let entry = |action: Action| {
-        let mut contexts = Context::ALL.iter();
-        let key = contexts.find_map(|&context| keymap.key_for(context, action));
+        // Not the keys of other screens: there they may do something else.
+        let mut contexts = [screen, Context::Editor, Context::List].into_iter();
+        let key = contexts.find_map(|context| keymap.key_for(context, action));
         Entry {
             value: action,
             row: ListRow::new(action.describe(), key.unwrap_or_default()),
@@ -60,7 +66,7 @@ mod tests {
 
     fn typed(text: &str) -> Finder<Action> {
         let keymap = Keymap::default();
-        let mut palette = palette(Action::ALL.iter().copied(), &keymap);
+        let mut palette = palette(Action::ALL.iter().copied(), &keymap, Context::Explore);
         for c in text.chars() {
             palette.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &keymap);
         }

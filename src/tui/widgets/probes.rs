@@ -82,17 +82,17 @@ pub fn timeline(runs: &[ProbeRun], width: usize, theme: &Theme) -> Line<'static>
     Line::from(parts.concat())
 }
 
-/// `stable ×5 · 2 flips`.
+/// `same for 5 · changed 2 times`: how many probes in a row, and what was before.
 pub fn summary(runs: &[ProbeRun]) -> String {
     let Some(last) = runs.last() else {
         return String::new();
     };
-    let flips = match runs.len() - 1 {
-        0 => "no flip".to_string(),
-        1 => "1 flip".to_string(),
-        n => format!("{n} flips"),
+    let changes = match runs.len() - 1 {
+        0 => "never changed".to_string(),
+        1 => "changed once".to_string(),
+        n => format!("changed {n} times"),
     };
-    format!("stable ×{} · {flips}", last.count)
+    format!("same for {} · {changes}", last.count)
 }
 
 #[cfg(test)]
@@ -118,8 +118,11 @@ mod tests {
     #[test]
     fn the_timeline_shows_flips_and_how_long_an_answer_held() {
         assert_eq!(text("123333", 30), "1 ━ 2 ━ 3 ━━━━");
-        assert_eq!(summary(&runs(&probes("123333"))), "stable ×4 · 2 flips");
-        assert_eq!(summary(&runs(&probes("3"))), "stable ×1 · no flip");
+        assert_eq!(
+            summary(&runs(&probes("123333"))),
+            "same for 4 · changed 2 times"
+        );
+        assert_eq!(summary(&runs(&probes("3"))), "same for 1 · never changed");
         assert_eq!(text("-3", 30), "– ━ 3 ━");
         assert_eq!(text("", 30), "");
     }

@@ -1,12 +1,13 @@
 //! An overlay that asks for one line: the wait text, words to inject, the reference, a file name,
 //! the value of a setting.
 
-use crossterm::event::KeyEvent;
-use ratatui::layout::Position;
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::{Position, Rect};
 
-use super::input::Input;
+use super::input::{Input, types};
 use super::modal::{Modal, Reply};
 use super::overlay::{Canvas, below, cells, centered};
+use super::paths::complete;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 
@@ -20,6 +21,10 @@ pub struct PromptLine {
     /// What was wrong with the last attempt; shown instead of the note until the next key.
     pub error: Option<String>,
     input: Input,
+    /// What stands there was not typed: the first letter replaces it.
+    given: bool,
+    /// A path is asked for: Tab completes it.
+    path: bool,
 }
 
 impl PromptLine {
@@ -30,6 +35,21 @@ impl PromptLine {
             note: note.into(),
             error: None,
             input: Input::new(text),
+            given: !text.is_empty(),
+            path: false,
+        }
+    }
+
+    /// Asks for a path, which Tab completes.
+    pub fn of_path(self) -> PromptLine {
+        PromptLine { path: true, ..self }
+    }
+}
+
+impl PromptLine {
+    fn replace_given(&mut self) {
+        if std::mem::take(&mut self.given) {
+            self.input = Input::default();
         }
     }
 }
@@ -38,6 +58,11 @@ impl Modal for PromptLine {
     type Output = String;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<String> {
+        if self.path && key.code == KeyCode::Tab {
+            self.given = false;
+            self.error = complete(&mut self.input);
+            return Reply::Open;
+        }
         match keymap.action(Context::Editor, key) {
             Some(Action::Submit | Action::Accept) => {
                 return Reply::Done(self.input.text().to_owned());
@@ -51,8 +76,12 @@ impl Modal for PromptLine {
                 self.error = None;
             }
             _ => {
+                if types(key) {
+                    self.replace_given();
+                }
                 if self.input.handle(key) {
                     self.error = None;
+                    self.given = false;
                 }
             }
         }
@@ -61,6 +90,7 @@ impl Modal for PromptLine {
 
     fn paste(&mut self, text: &str) {
         self.error = None;
+        self.replace_given();
         self.input.insert(text);
     }
 
@@ -70,8 +100,9 @@ impl Modal for PromptLine {
     }
 
     fn draw(&self, on: &mut Canvas) -> Option<Position> {
-        let keys = [(Action::Submit, "take it"), (Action::Cancel, "back")];
-        let hint = on.hint(Context::Editor, &keys);
+        let keys = [(Action::Submit, "OK"), (Action::Cancel, "back")];
+        let tab = if self.path { "Tab completes   " } else { "" };
+        let hint = format!("{tab}{}", on.hint(Context::Editor, &keys));
         let (note, style) = match &self.error {
             Some(error) => (format!("✗ {error}"), on.theme.bad),
             None => (self.note.clone(), on.theme.dim),
@@ -79,7 +110,18 @@ impl Modal for PromptLine {
         let width = cells(&note).saturating_add(4).clamp(60, 100);
         let inner = on.boxed(centered(on.area, width, 4), &self.title, &hint);
         on.put(below(inner, 1), &note, style);
-        self.input.draw(on.buf, inner, on.theme)
+        let cursor = self.input.draw(on.buf, inner, on.theme);
+        if self.given {
+            let wide = cells(self.input.text()).min(inner.width.saturating_sub(1));
+            let shown = Rect {
+                width: wide,
+                height: 1,
+                ..inner
+            };
+            on.buf
+                .set_style(shown.intersection(on.buf.area), on.theme.selected);
+        }
+        cursor
     }
 }
 
@@ -88,7 +130,7 @@ mod tests {
     use super::*;
     use crate::tui::theme::Theme;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
-    use crossterm::event::{KeyCode, KeyModifiers};
+    use crossterm::event::KeyModifiers;
 
     fn key(code: KeyCode) -> KeyEvent {
         KeyEvent::new(code, KeyModifiers::NONE)
@@ -106,7 +148,16 @@ mod tests {
         prompt.paste(" for it");
         assert_eq!(
             prompt.key(key(KeyCode::Enter), &keymap),
-            Reply::Done("Waitq for it".into())
+            Reply::Done("q for it".into()),
+            "what stood there is replaced"
+        );
+        let mut prompt = PromptLine::new("Wait text", "", "Wait");
+        prompt.key(key(KeyCode::End), &keymap);
+        prompt.key(key(KeyCode::Char('!')), &keymap);
+        assert_eq!(
+            prompt.key(key(KeyCode::Enter), &keymap),
+            Reply::Done("Wait!".into()),
+            "unless one goes into it"
         );
         assert_eq!(prompt.key(key(KeyCode::Esc), &keymap), Reply::Cancelled);
         let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);

@@ -88,6 +88,12 @@ impl<R: Readable> Modal for Reader<R> {
         read_key(key, keymap, opener, |action| self.handle(action))
     }
 
+    fn wheel(&mut self, down: bool) {
+        for _ in 0..3 {
+            self.handle(if down { Action::Down } else { Action::Up });
+        }
+    }
+
     fn prepare(&mut self, area: Rect, keymap: &Keymap) {
         let (rows, room) = self.layout(area, keymap, &Theme::default());
         (self.rows, self.room) = (rows.len(), room);

@@ -72,10 +72,14 @@ impl App {
     pub(super) fn open_strategies(&mut self, place: Place) {
         let rows = CHOICES.map(|(left, right, choice)| (choice, ListRow::new(left, right)));
         let title = match place {
-            Place::New => "A lane more",
+            Place::New => "Add a lane",
             Place::At(_) => "What this lane does",
         };
-        let list = List::new(title, rows);
+        let now = match place {
+            Place::At(at) => self.compare.plan.get(at).map(chosen),
+            Place::New => None,
+        };
+        let list = List::new(title, rows).select(|choice| Some(*choice) == now);
         self.ask_over(list, move |app, choice| app.choose_strategy(place, choice));
     }
 
@@ -122,13 +126,36 @@ impl App {
         match place {
             Place::At(at) if at < plan.len() => plan[at] = strategy,
             _ if plan.len() < MAX_LANES => {
-                plan.push(strategy);
+                plan.push(strategy.clone());
                 self.compare.selected = self.compare.plan.len() - 1;
+                self.compare.preset = None;
+                return self.lane_added(strategy);
             }
             _ => return,
         }
         self.compare.preset = None;
         self.plan_changed();
+    }
+}
+
+/// What was chosen for a lane that there is.
+fn chosen(strategy: &Strategy) -> Choice {
+    match strategy {
+        Strategy { think: false, .. } => Choice::NoThinking,
+        Strategy { samples: 2.., .. } => Choice::Tell(VOTE),
+        Strategy {
+            source: Source::Model(_),
+            ..
+        } => Choice::Model,
+        Strategy {
+            wait_text: Some(_), ..
+        } => Choice::Tell("wait_text"),
+        Strategy { waits: 1.., .. } => Choice::Tell("waits"),
+        Strategy { limit, .. } => match *limit {
+            Limit::Free => Choice::Free,
+            Limit::Tokens(_) => Choice::Tell("max_thinking"),
+            Limit::Natural(n, d) => Choice::Share(n, d),
+        },
     }
 }
 

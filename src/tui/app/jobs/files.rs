@@ -1,8 +1,11 @@
-//! Sessions, models and figures: listed, read, written.
+//! Sessions, models and figures: listed, read, written; the clipboard.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use super::{Job, JobContext, Tell};
 use s1_engine::catalog;
@@ -17,6 +20,40 @@ impl Job for FindSessions {
     type Output = Vec<Saved>;
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        Ok(session::list(&context.sessions))
+    }
+}
+
+/// Removes a session; lists those that are left.
+#[derive(Debug, PartialEq)]
+pub struct DeleteSession(pub PathBuf);
+
+impl Job for DeleteSession {
+    type Output = Vec<Saved>;
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        let what = || format!("cannot delete {}", self.0.display());
+        std::fs::remove_file(&self.0).with_context(what)?;
+        Ok(session::list(&context.sessions))
+    }
+}
+
+/// Gives a session another name; lists all of them.
+#[derive(Debug, PartialEq)]
+pub struct RenameSession {
+    pub from: PathBuf,
+    pub to: PathBuf,
+}
+
+impl Job for RenameSession {
+    type Output = Vec<Saved>;
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        if self.to.exists() {
+            bail!("there is a session {} already", self.to.display());
+        }
+        let what = || format!("cannot rename {}", self.from.display());
+        std::fs::rename(&self.from, &self.to).with_context(what)?;
         Ok(session::list(&context.sessions))
     }
 }
@@ -41,8 +78,9 @@ impl Job for FindModels {
     type Output = Vec<catalog::CatalogEntry>;
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
-        let found = catalog::find(&context.models).into_iter();
-        Ok(found.chain(catalog::bundled()).collect())
+        // What is always there first.
+        let found = catalog::find(&context.models);
+        Ok(catalog::bundled().chain(found).collect())
     }
 }
 
@@ -59,5 +97,107 @@ impl Job for SaveFigure {
     fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
         s1_plot::write(&self.figure, &self.path)?;
         Ok(self.path)
+    }
+}
+
+/// Puts a text on the clipboard through a program; which one took it, in words, if any did.
+#[derive(Debug, PartialEq)]
+pub struct CopyText(pub String);
+
+/// A program that takes a text for a clipboard: what it is for, and the variable that says whether it
+/// can work here.
+struct Clipboard {
+    variable: &'static str,
+    command: &'static [&'static str],
+    place: &'static str,
+}
+
+const CLIPBOARDS: [Clipboard; 4] = [
+    Clipboard {
+        variable: "TMUX",
+        command: &["tmux", "load-buffer", "-w", "-"],
+        place: "tmux's buffer",
+    },
+    Clipboard {
+        variable: "WAYLAND_DISPLAY",
+        command: &["wl-copy"],
+        place: "the clipboard",
+    },
+    Clipboard {
+        variable: "DISPLAY",
+        command: &["xclip", "-selection", "clipboard"],
+        place: "the clipboard",
+    },
+    Clipboard {
+        variable: "__CFBundleIdentifier",
+        command: &["pbcopy"],
+        place: "the clipboard",
+    },
+];
+
+/// Longer than this none of them needs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Job for CopyText {
+    type Output = Option<&'static str>;
+
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        // Over ssh only the terminal, and a multiplexer in it, is on the user's own machine.
+        let remote = set("SSH_TTY") || set("SSH_CONNECTION");
+        let here = |c: &&Clipboard| set(c.variable) && (!remote || c.variable == "TMUX");
+        let mut taken = CLIPBOARDS.iter().filter(here);
+        Ok(taken.find(|c| takes(c.command, &self.0)).map(|c| c.place))
+    }
+}
+
+/// Whether a program is there, takes a text, and says that it has.
+fn takes(command: &[&str], text: &str) -> bool {
+    let Some((program, args)) = command.split_first() else {
+        return false;
+    };
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped());
+    let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let Ok(mut child) = started else { return false };
+    let given = child.stdin.take().map(|mut input| {
+        // Larger than a pipe: written beside the wait, as it may never be read.
+        let text = text.to_owned();
+        std::thread::spawn(move || input.write_all(text.as_bytes()).is_ok())
+    });
+    let start = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => {
+                let given = given.is_some_and(|thread| thread.join().unwrap_or(false));
+                return status.success() && given;
+            }
+            Ok(None) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return false;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A user would lose: "copied" where nothing was.
+    #[test]
+    fn only_a_program_that_says_so_has_taken_a_text() {
+        let long = "x".repeat(1 << 20);
+        assert!(takes(&["sh", "-c", "cat > /dev/null"], &long));
+        assert!(!takes(&["sh", "-c", "cat > /dev/null; exit 1"], "a"));
+        assert!(!takes(&["s1-tui-no-such-program"], "a"));
+        assert!(!takes(&["true"], &long), "it was not read to its end");
+        let start = Instant::now();
+        assert!(!takes(&["sleep", "60"], "a"));
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

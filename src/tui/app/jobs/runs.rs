@@ -1,4 +1,4 @@
-//! Runs, read out of the database. Each reading opens it anew: another program may be writing to
+//! Runs, read out of the database, and those that the program carries with it. Each reading opens it anew: another program may be writing to
 //! it, or have replaced it.
 
 use std::path::Path;
@@ -10,16 +10,16 @@ use super::{Job, JobContext, Tell, Told};
 use s1_lab::replay::Replay;
 use s1_lab::replay::measure::{self, Rule};
 use s1_lab::sweep::{self, Control};
-use s1_store::Db;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
+use s1_store::{Db, shipped};
 
 fn open(database: &Path) -> Result<Db> {
     Db::open_to_read(database)?
         .with_context(|| format!("the database {} no longer exists", database.display()))
 }
 
-/// Lists the runs; none where there is no database yet.
+/// Lists the runs, the shipped ones last.
 #[derive(Debug, PartialEq)]
 pub struct FindRuns;
 
@@ -28,7 +28,12 @@ impl Job for FindRuns {
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let db = Db::open_to_read(&context.database)?;
-        db.map_or(Ok(Vec::new()), |db| db.runs())
+        let mut runs = db.map_or(Ok(Vec::new()), |db| db.runs())?;
+        let shipped = shipped::summaries().into_iter();
+        let taken = |name: &str| runs.iter().any(|run| run.name == name);
+        let shipped: Vec<RunSummary> = shipped.filter(|run| !taken(&run.name)).collect();
+        runs.extend(shipped);
+        Ok(runs)
     }
 }
 
@@ -40,7 +45,14 @@ impl Job for ReadRun {
     type Output = Run;
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
-        open(&context.database)?.run(&self.0)
+        let db = Db::open_to_read(&context.database)?;
+        let own = db
+            .as_ref()
+            .is_some_and(|db| db.has_run(&self.0).unwrap_or(false));
+        match shipped::run(&self.0).filter(|_| !own) {
+            Some(run) => Ok(run.clone()),
+            None => open(&context.database)?.run(&self.0),
+        }
     }
 }
 

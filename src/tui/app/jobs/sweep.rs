@@ -10,8 +10,11 @@ use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_data::files;
-use s1_lab::problems::ProblemSet;
+use s1_engine::LoadOptions;
+use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::sweep::{self, Control, Progress, SweepConfig};
+use s1_store::Db;
+use s1_store::run::Run;
 
 /// Runs a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,5 +90,69 @@ impl Job for StartSweep {
         let control = self.control.clone();
         let plan = self.read(context, tell)?;
         sweep::run(&plan, &control, &mut |progress| tell(Told::Sweep(progress))).map(|_| ())
+    }
+}
+
+/// Goes on with a run that was interrupted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResumeSweep {
+    pub name: String,
+    /// Pauses and cancels it.
+    pub control: Control,
+}
+
+/// Problems that are thought about at once; the result does not depend on it.
+const AT_ONCE: usize = 4;
+
+/// The plan that a run was started with.
+fn restored(run: &Run, context: &JobContext) -> Result<sweep::Plan> {
+    let settings = run.settings.clone();
+    let (model, set) = (settings.model, settings.problems);
+    let source = run.sources.problems.clone();
+    let options = ProblemOptions {
+        question_field: set.question_field,
+        answer_field: set.answer_field,
+        id_field: set.id_field,
+        skip_broken: set.skipped > 0,
+        limit: Some(set.count),
+    };
+    Ok(sweep::Plan {
+        load: LoadOptions {
+            path: run.sources.model.clone().into(),
+            adapter: run.sources.adapter.clone().map(Into::into),
+            context: Some(model.context),
+            family: Some(model.card.family),
+            think_open: model.think_open,
+            think_end: model.think_end,
+            think_close: model.think_close,
+            device: model.device.parse().unwrap_or(context.load.device),
+            ..context.load.clone()
+        },
+        problems: ProblemSet::load(&source, &options)?,
+        source,
+        options,
+        prompt: set.prompt,
+        policy: settings.policy,
+        sampling: settings.sampling,
+        samples: settings.samples,
+        points: settings.points,
+        lanes: AT_ONCE,
+        threads: None,
+        name: run.name.clone(),
+        resume: true,
+        db: context.database.clone(),
+    })
+}
+
+impl Job for ResumeSweep {
+    type Output = ();
+
+    fn run(self, context: &JobContext, tell: Tell) -> Result<()> {
+        let db = Db::open_to_read(&context.database)?;
+        let run = db
+            .context("the database of runs is gone")?
+            .run(&self.name)?;
+        let plan = restored(&run, context)?;
+        sweep::run(&plan, &self.control, tell).map(|_| ())
     }
 }

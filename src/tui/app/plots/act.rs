@@ -1,5 +1,8 @@
 //! What keys do on the plots screen, and what comes back from the database.
 
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
+
 use super::{Chart, MOST_SHOWN, PlotPane};
 use crate::config::expand_home;
 use crate::tui::action::Action;
@@ -10,9 +13,31 @@ use crate::tui::screen::Screen;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{List, ListRow};
 use crate::tui::widgets::prompt_line::PromptLine;
+use s1_core::protocol::Request;
 use s1_plot::curves::CurveSource;
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
+use s1_store::shipped;
+
+/// The runs that are shown where none is yet: the newest of the user's own, or those that are shipped.
+fn first_shown(list: &[RunSummary]) -> Vec<String> {
+    let is_shipped = |run: &&RunSummary| shipped::run(&run.name).is_some();
+    let own = list.iter().filter(|run| !is_shipped(run));
+    let newest = own.max_by_key(|run| (run.rows > 0, run.created_at));
+    match newest {
+        Some(run) => vec![run.name.clone()],
+        None => {
+            let shipped = list.iter().filter(is_shipped);
+            shipped.map(|run| run.name.clone()).collect()
+        }
+    }
+}
+
+/// Whether a run is one that the program carries with it: it cannot be added to, and its traces are
+/// not there.
+pub fn is_shipped(run: &Run) -> bool {
+    shipped::run(&run.name).is_some_and(|shipped| shipped.created_at == run.created_at)
+}
 
 impl App {
     /// Goes to the plots; the runs are listed anew.
@@ -35,8 +60,14 @@ impl App {
         match action {
             A::PanelNext => self.plots.walk(true),
             A::PanelPrevious => self.plots.walk(false),
-            A::PointLeft | A::PointRight | A::Up | A::Down => self.plots.go(action),
-            A::PageUp | A::PageDown | A::Home | A::End => self.plots.go(action),
+            A::PointLeft
+            | A::PointRight
+            | A::Up
+            | A::Down
+            | A::PageUp
+            | A::PageDown
+            | A::Home
+            | A::End => self.move_or_say(action),
             A::OpenPoint => self.open_point(),
             A::ZoomIn | A::ZoomOut if self.plots.pane == PlotPane::Budget => {
                 self.change_price(action == A::ZoomIn);
@@ -68,6 +99,11 @@ impl App {
             }
             A::Lines => self.open_lines(0),
             A::Anchor => self.set_anchor(),
+            A::OtherRun if self.plots.shown.len() < 2 => {
+                self.refuse(
+                    "There is one run on the screen; the list of runs lays another over it.",
+                );
+            }
             A::OtherRun => {
                 let n = self.plots.shown.len().max(1);
                 self.plots.current = (self.plots.current + 1) % n;
@@ -83,6 +119,30 @@ impl App {
         }
     }
 
+    /// Moves in the panel that has the keys, or says that this key moves nothing there.
+    fn move_or_say(&mut self, action: Action) {
+        if !self.plots.go(action) {
+            let next = self.key(Action::PanelNext);
+            self.refuse(format!(
+                "That key moves nothing in this panel; {next} goes to the next."
+            ));
+        }
+    }
+
+    /// A click gives the keys to a panel and selects a row; the wheel goes through rows and points.
+    pub(in crate::tui::app) fn plots_mouse(&mut self, mouse: MouseEvent, at: Position) {
+        let chart = matches!(self.plots.pane, PlotPane::Curve | PlotPane::Lengths);
+        let action = match (mouse.kind, chart) {
+            (MouseEventKind::Down(MouseButton::Left), _) => return self.plots.click(at),
+            (MouseEventKind::ScrollUp, true) => Action::PointLeft,
+            (MouseEventKind::ScrollDown, true) => Action::PointRight,
+            (MouseEventKind::ScrollUp, false) => Action::Up,
+            (MouseEventKind::ScrollDown, false) => Action::Down,
+            _ => return,
+        };
+        self.plots.go(action);
+    }
+
     /// The actions worth a place in the footer now, most useful first.
     pub(in crate::tui::app) fn plots_footer(&self) -> Vec<Action> {
         use Action as A;
@@ -95,6 +155,7 @@ impl App {
         let mut keys = self.pane_footer();
         let of_sweep: &[Action] = match &self.plots.sweep {
             Some(_) => &[A::PauseSweep, A::CancelSweep],
+            None if self.plots.unfinished().is_some() => &[A::PauseSweep, A::NewSweep],
             None => &[A::NewSweep],
         };
         // Among the first: a narrow screen still shows how to stop what is running.
@@ -170,13 +231,13 @@ impl App {
                     self.plots.remove(at);
                 }
                 self.read_what_is_new(&list);
-                let newest = list.iter().max_by_key(|r| (r.rows > 0, r.created_at));
-                let first = newest
-                    .filter(|_| self.plots.shown.is_empty())
-                    .map(|r| r.name.clone());
+                let first = match self.plots.shown.is_empty() {
+                    true => first_shown(&list),
+                    false => Vec::new(),
+                };
                 self.plots.list = Some(list);
                 self.plots.clamp();
-                if let Some(name) = first {
+                for name in first {
                     self.read_run(name);
                 }
             }
@@ -262,11 +323,18 @@ impl App {
                     self.plots.cell.1 = source.point;
                     self.plots.focus(PlotPane::Items);
                     self.plots.clamp();
+                } else {
+                    let (left, right) = (self.key(Action::PointLeft), self.key(Action::PointRight));
+                    self.refuse(format!(
+                        "{left} {right} put the crosshair on a point, which can be opened."
+                    ));
                 }
             }
             PlotPane::Pairs => self.open_pair(),
             PlotPane::Exits => self.look_at_thoughts(),
-            PlotPane::Lengths | PlotPane::Waits | PlotPane::Answers | PlotPane::Budget => {}
+            PlotPane::Lengths | PlotPane::Waits | PlotPane::Answers | PlotPane::Budget => {
+                self.refuse("There is nothing to open in this panel.");
+            }
         }
     }
 
@@ -279,12 +347,33 @@ impl App {
             return;
         };
         match samples.iter().position(|s| s.point == point) {
+            Some(sample) if is_shipped(&shown.run) => {
+                let row = &shown.run.rows[row];
+                let request = shown.run.request(row, &row.samples[sample]);
+                let path = shown.run.sources.model.clone();
+                self.write_again(request, &path);
+            }
             Some(sample) => {
                 let run = shown.run.clone();
                 self.start(ReadTrace { run, row, sample }, App::on_trace);
             }
             None => self.refuse("This problem has no answer at this point yet."),
         }
+    }
+
+    /// Has the model of a shipped run write a trace again: it writes the same.
+    fn write_again(&mut self, request: Request, model: &str) {
+        if self.model_path.as_deref() != Some(model.as_ref()) || self.info().is_none() {
+            let models = self.key(Action::Models);
+            return self.refuse(format!(
+                "This run was shipped without its texts; {model} writes them again once it is loaded ({models})."
+            ));
+        }
+        self.screen = Screen::Explore;
+        self.question.set(&request.question);
+        self.request.reference.clone_from(&request.reference);
+        self.referred = Some(request.question.clone());
+        self.put_question(request);
     }
 
     /// Goes to the first problem on which a pair disagrees.

@@ -1,14 +1,17 @@
 //! A sweep started from the screen: the form, and how far it is.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tui::app::jobs::sweep::StartSweep;
+use crate::tui::action::Action;
+use crate::tui::app::jobs::sweep::{ResumeSweep, StartSweep};
 use crate::tui::app::{App, Model, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
 use s1_core::forcing::POLICY;
 use s1_core::param::{Setting, settings};
 use s1_core::sampling::SAMPLING;
+use s1_data::{assets, records};
 use s1_lab::sweep::{Control, Progress, SWEEP, SweepConfig};
 use s1_store::run::Budget;
 
@@ -37,6 +40,7 @@ fn find(key: &str) -> Option<&'static dyn Setting<SweepConfig>> {
 pub fn small() -> SweepConfig {
     let budgets = [0, 32, 64, 128, 256].map(Budget::Tokens).into_iter();
     SweepConfig {
+        problems: Some(assets::HELD_OUT.into()),
         budgets: budgets.chain([Budget::Natural]).collect(),
         waits: vec![0, 1],
         limit: Some(40),
@@ -45,14 +49,23 @@ pub fn small() -> SweepConfig {
     }
 }
 
-/// Why a sweep cannot be started like this.
-fn fault(plan: &SweepConfig) -> Option<&'static str> {
-    if plan.problems.is_none() {
-        Some("Choose the problems first.")
-    } else if plan.samples > 1 && plan.sampling.is_greedy() {
-        Some("Several samples at temperature 0 are all the same; raise the temperature.")
-    } else {
-        None
+/// Why a sweep cannot be started like this, and the row that is to be changed.
+fn fault(plan: &SweepConfig) -> Option<(&'static str, String)> {
+    let same = "Several samples at temperature 0 are all the same; raise the temperature.";
+    let missing = |path: &&PathBuf| !records::is_elsewhere(path) && !path.exists();
+    match &plan.problems {
+        None => Some(("problems", "Choose the problems first.".to_owned())),
+        Some(path) if missing(&path) => {
+            let path = path.display();
+            Some((
+                "problems",
+                format!("There is no file {path}; bundled:held-out is in the program."),
+            ))
+        }
+        Some(_) if plan.samples > 1 && plan.sampling.is_greedy() => {
+            Some(("temperature", same.to_owned()))
+        }
+        Some(_) => None,
     }
 }
 
@@ -110,7 +123,7 @@ impl App {
             (SweepRow::Param(setting.info().key), row)
         });
         let points = plan.points().len();
-        let start = ListRow::new("▸ Start", format!("{points} points per problem"));
+        let start = ListRow::new("Start", format!("{points} settings per problem"));
         let rows = std::iter::once((SweepRow::Model, ListRow::new("Model", model)))
             .chain(fields)
             .chain([(SweepRow::Start, start)]);
@@ -123,23 +136,62 @@ impl App {
             // Which two is settled by the training.
             SweepRow::Model if self.plots.before.is_some() => self.show_sweep_form(row),
             SweepRow::Model => self.open_models(),
-            SweepRow::Param(key) => {
-                let Some(setting) = find(key) else { return };
-                let line = params::line(setting, &self.plots.plan);
-                let set = move |app: &mut App, text: String| {
-                    params::set(setting, &mut app.plots.plan, &text)?;
-                    app.show_sweep_form(row);
-                    Ok(())
-                };
-                self.ask_or(line, set, move |app| app.show_sweep_form(row));
-            }
+            SweepRow::Param("problems") => self.open_problems(),
+            SweepRow::Param(key) => self.ask_sweep_row(key),
             SweepRow::Start => self.start_sweep(),
         }
     }
 
+    /// The problem sets to choose from: the bundled one, the one in use, any other.
+    fn open_problems(&mut self) {
+        let bundled = PathBuf::from(assets::HELD_OUT);
+        let own = self
+            .plots
+            .plan
+            .problems
+            .clone()
+            .filter(|path| *path != bundled);
+        let about = |path: &PathBuf| match *path == bundled {
+            true => "240 problems for the bundled models",
+            false => "in use",
+        };
+        let known = std::iter::once(bundled.clone()).chain(own.clone());
+        let rows = known.map(|path| {
+            let row = ListRow::new(path.display().to_string(), about(&path));
+            (Some(path), row)
+        });
+        let other = (None, ListRow::new("a file, or hf:OWNER/NAME …", ""));
+        let now = Some(own.unwrap_or_else(|| bundled.clone()));
+        let list = List::new("Problems", rows.chain([other])).select(|path| *path == now);
+        self.ask_or(
+            list,
+            |app, path| match path {
+                Some(path) => {
+                    app.plots.plan.problems = Some(path);
+                    app.show_sweep_form(SweepRow::Param("problems"));
+                }
+                None => app.ask_sweep_row("problems"),
+            },
+            |app| app.show_sweep_form(SweepRow::Param("problems")),
+        );
+    }
+
+    /// Asks for the value of a row.
+    fn ask_sweep_row(&mut self, key: &'static str) {
+        let row = SweepRow::Param(key);
+        let Some(setting) = find(key) else { return };
+        let line = params::line(setting, &self.plots.plan);
+        let set = move |app: &mut App, text: String| {
+            params::set(setting, &mut app.plots.plan, &text)?;
+            app.show_sweep_form(row);
+            Ok(())
+        };
+        self.ask_or(line, set, move |app| app.show_sweep_form(row));
+    }
+
     fn start_sweep(&mut self) {
-        if let Some(fault) = fault(&self.plots.plan) {
-            self.show_sweep_form(SweepRow::Param("problems"));
+        if let Some((row, fault)) = fault(&self.plots.plan) {
+            self.show_sweep_form(SweepRow::Param(row));
             return self.refuse(fault);
         }
         if let Some(before) = self.plots.before.take() {
@@ -159,12 +211,27 @@ impl App {
         });
     }
 
-    /// Pauses the sweep, or lets it go on.
+    /// Pauses the sweep, or lets it go on; where none is under way, goes on with the selected run, or
+    /// the one shown, if that is unfinished.
     pub(in crate::tui::app) fn pause_sweep(&mut self) {
-        let Some(sweep) = self.plots.sweep.as_mut() else {
-            return self.refuse("No sweep is under way.");
-        };
-        sweep.control.pause(!sweep.control.is_paused());
+        match self.plots.sweep.as_mut() {
+            Some(sweep) => sweep.control.pause(!sweep.control.is_paused()),
+            None => match self.plots.unfinished() {
+                Some(name) => self.go_on_with(name),
+                None => self.refuse("No sweep is under way, and this run is finished."),
+            },
+        }
+    }
+
+    /// Goes on with a run that was interrupted, as it was started.
+    fn go_on_with(&mut self, name: String) {
+        self.tell(format!("{name} goes on."));
+        let control = Control::default();
+        self.plots.sweep = Some(SweepState {
+            control: control.clone(),
+            ..SweepState::default()
+        });
+        self.start(ResumeSweep { name, control }, App::on_sweep_ended);
     }
 
     /// Ends the sweep; the rows that are done stay.
@@ -187,6 +254,7 @@ impl App {
             } => {
                 sweep.name.clone_from(&run.name);
                 (sweep.done, sweep.total) = (done, total);
+                self.plots.keep_like(&run);
                 self.plots.put(*run);
                 self.look_for_runs();
             }
@@ -214,10 +282,10 @@ impl App {
         let both = self.one_of_both(&sweep.name, complete);
         match outcome {
             Ok(()) if both => {}
-            Ok(()) if sweep.control.is_cancelled() => self.tell(format!(
-                "Stopped; s1-tui sweep --resume {} continues it.",
-                sweep.name
-            )),
+            Ok(()) if sweep.control.is_cancelled() => {
+                let key = self.key(Action::PauseSweep);
+                self.tell(format!("Stopped; {key} goes on with {}.", sweep.name));
+            }
             Ok(()) => self.tell(format!("The sweep {} is done.", sweep.name)),
             Err(sentence) => self.refuse(sentence),
         }
@@ -232,14 +300,21 @@ mod tests {
     #[test]
     fn what_keeps_a_sweep_from_starting_is_named() {
         let mut plan = small();
-        assert_eq!(fault(&plan), Some("Choose the problems first."));
+        assert_eq!(fault(&plan), None, "bundled problems need no choice");
+        plan.problems = None;
+        assert_eq!(fault(&plan).unwrap().1, "Choose the problems first.");
         let set = |plan: &mut SweepConfig, key, text| params::set(find(key).unwrap(), plan, text);
         set(&mut plan, "problems", " ~/p.jsonl").unwrap();
         let home = etcetera::home_dir().unwrap();
         assert_eq!(plan.problems, Some(home.join("p.jsonl")));
-        assert_eq!(fault(&plan), None);
+        let (row, sentence) = fault(&plan).unwrap();
+        assert!(
+            row == "problems" && sentence.starts_with("There is no file "),
+            "{sentence}"
+        );
+        set(&mut plan, "problems", "bundled:held-out").unwrap();
         set(&mut plan, "samples", "3").unwrap();
-        assert!(fault(&plan).unwrap().contains("temperature"));
+        assert_eq!(fault(&plan).unwrap().0, "temperature");
         set(&mut plan, "limit", "").unwrap();
         assert_eq!(plan.limit, None, "nothing typed is all of them");
     }

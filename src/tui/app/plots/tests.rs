@@ -67,6 +67,40 @@ fn the_newest_run_is_shown_by_itself_and_others_are_laid_over_it() {
     );
 }
 
+/// A user would lose: the paper's figure, instead of an empty screen, before the first sweep.
+#[test]
+fn where_no_run_is_the_shipped_ones_are_shown_and_a_new_sweep_takes_their_place() {
+    use s1_store::shipped;
+    let mut app = ready();
+    app.show_plots();
+    app.drain();
+    app.on_runs(Ok(shipped::summaries()));
+    let names = ["shipped-base", "shipped-reasoner"];
+    let read = names.map(|name| Effect::job(ReadRun(name.into())));
+    assert_eq!(app.drain().1, read);
+    for run in shipped::runs() {
+        app.on_run(&run.name, Ok(run.clone()));
+    }
+    assert_eq!(app.plots.shown.len(), 2);
+    assert!(!app.plots.pairs.is_empty() && app.plots.accuracy.curves.figure.series.len() == 4);
+    // A cell has no stored text: the model that wrote it writes it again.
+    press(&mut app, "tab ] down enter");
+    let live = app.live.as_ref().map(|live| live.request.question.clone());
+    assert_eq!(
+        (app.screen, live.is_none()),
+        (Screen::Plots, true),
+        "of the base, which is not loaded"
+    );
+    press(&mut app, "] enter");
+    let asked = app.live.as_ref().unwrap().request.clone();
+    assert_eq!(app.screen, Screen::Explore);
+    assert_eq!(asked.policy.max_thinking, Some(0));
+    // A sweep of one's own is shown without them.
+    let own = swept("reasoner");
+    app.plots.keep_like(&own);
+    assert!(app.plots.shown.is_empty());
+}
+
 #[test]
 fn a_cell_opens_its_stored_trace_in_the_explorer() {
     let mut app = plots();
@@ -361,12 +395,20 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     app.show_plots();
     app.on_runs(Ok(vec![]));
     app.drain();
+    app.plots.plan.problems = Some("/no/such.jsonl".into());
     press(&mut app, "n end enter");
+    let said = app.notice.as_ref().unwrap().text.clone();
     assert!(
-        app.notice.as_ref().unwrap().text.contains("problems"),
-        "it says what is missing"
+        said.starts_with("There is no file /no/such.jsonl"),
+        "{said}"
     );
-    field(&mut app, 1, "/data/p.jsonl");
+    press(&mut app, "enter home enter");
+    let chosen = app.plots.plan.problems.as_deref();
+    assert_eq!(
+        chosen,
+        Some("bundled:held-out".as_ref()),
+        "the bundled ones are offered"
+    );
     field(&mut app, 2, "0,16,natural");
     field(&mut app, 3, "0,1");
     press(&mut app, "end enter");
@@ -410,7 +452,13 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     assert!(control.is_cancelled());
     app.on_sweep_ended(Ok(()));
     assert!(app.plots.sweep.is_none());
-    assert!(app.notice.as_ref().unwrap().text.contains("--resume p-1"));
+    assert!(
+        app.notice
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("goes on with p-1")
+    );
     assert_eq!(
         app.plots.shown_as("p-1"),
         Some(0),

@@ -10,7 +10,7 @@ fn an_alternative_is_taken_in_a_branch() {
     let other = tokens(&app)[SECOND].top[2].id;
     press(&mut app, "home ) enter");
     let shown = text(&drawn(&mut app, 80, 24));
-    assert!(shown.contains(&format!(" at {SECOND} ")), "{shown}");
+    assert!(shown.contains(&format!("(token {SECOND})")), "{shown}");
     press(&mut app, "down enter");
     assert_eq!(
         sent(&mut app),

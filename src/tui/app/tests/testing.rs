@@ -64,6 +64,9 @@ pub fn options() -> Options {
             price: 0.0,
         },
         continuations: 2,
+        pace: Some(0),
+        tour: false,
+        mouse: true,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::form::{FormField, FormRow};
 use crate::tui::action::Action;
+use crate::tui::app::App;
 use crate::tui::app::jobs::trainings::{PlanTraining, ReadCuration};
-use crate::tui::app::{App, Effect};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
 use crate::tui::widgets::list::{PAGE, step_row};
@@ -170,7 +170,6 @@ impl App {
             }
             _ => self.train.form.command(),
         };
-        self.tell("Copied the command line.");
-        self.wish(Effect::Copy(command));
+        self.put_on_clipboard(command);
     }
 }

@@ -9,6 +9,7 @@ use ratatui::widgets::Widget;
 use crate::tui::action::Action;
 use crate::tui::app::live::Live;
 use crate::tui::app::{App, Model};
+use crate::tui::keymap::Context;
 use crate::tui::sanitize::{clean_line, width};
 use crate::tui::screens::keyed;
 use crate::tui::widgets::bars::gauge;
@@ -44,7 +45,7 @@ fn progress(app: &App, what: &str, share: f64, hint: &str, area: Rect, buf: &mut
             Span::styled(full, theme.gauge),
             Span::styled(rest, theme.dim),
             Span::styled(
-                format!(" {:>3.0} %", share.clamp(0.0, 1.0) * 100.0),
+                format!(" {:>3.0}%", share.clamp(0.0, 1.0) * 100.0),
                 theme.text,
             ),
         ]),
@@ -120,7 +121,7 @@ fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
         (A::Cut, "it must answer with what it has"),
         (A::Inject, "your words become part of its thought"),
         (A::Probe, "what would it answer, if it were cut here?"),
-        (A::Branch, "another way from here; nothing is ever lost"),
+        (A::Branch, "try another continuation; the old one is kept"),
     ];
     let signs = [
         ("⟲", theme.forced),
@@ -129,9 +130,18 @@ fn welcome(app: &App, area: Rect, buf: &mut Buffer) {
         ("✓", theme.good),
         ("├", theme.key),
     ];
+    let ask = app
+        .keymap
+        .key_for(Context::Editor, A::Submit)
+        .unwrap_or_else(|| "–".into());
+    let edit = app.key(A::EditQuestion);
     let column = rows.iter().map(|r| width(&app.key(r.0))).max().unwrap_or(1);
     let mut lines = vec![
         Line::styled("Ask something, watch it think, and step in.", theme.title),
+        Line::styled(
+            format!("{ask} asks; from then on these keys steer, and {edit} writes another:"),
+            theme.dim,
+        ),
         Line::default(),
     ];
     for ((action, what), (sign, style)) in rows.into_iter().zip(signs) {

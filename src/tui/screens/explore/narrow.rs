@@ -28,9 +28,14 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (full, rest) = gauge(thinking, budget.unwrap_or(0), columns);
     let total = budget.map_or("∞".to_owned(), grouped);
     parts.push(vec![
-        Span::styled(format!("{}/{total} ", grouped(thinking)), theme.text),
+        Span::styled(format!("budget {}/{total} ", grouped(thinking)), theme.text),
         Span::styled(full, theme.gauge),
         Span::styled(rest, theme.dim),
+    ]);
+    let (sampling, _) = &live.branch().drawn;
+    parts.push(vec![
+        Span::styled("T ", theme.dim),
+        Span::styled(sampling.temperature.to_string(), theme.text),
     ]);
     if lane.pending_waits > 0 {
         parts.push(vec![Span::styled(

@@ -10,12 +10,15 @@ use super::on_border;
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::live::Live;
-use crate::tui::sanitize::{clean_line, width};
+use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::panel;
+use crate::tui::widgets::probes;
+use crate::tui::widgets::spark::{Columns, Share, Spark};
 use crate::tui::widgets::trace::{ENTROPY_FULL, grade_sign};
-use crate::tui::widgets::{probes, spark};
 use s1_core::exit::{Exit, Seen};
+use s1_core::forcing::{POLICY, Policy};
+use s1_core::param::{Setting, settings};
 
 mod token;
 
@@ -47,7 +50,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         .map_or(5, |t| t.top.len().clamp(3, 8)) as u16;
     let rest = inner
         .height
-        .saturating_sub(4 + 3 + 2 + 2 + 4 + alternatives);
+        .saturating_sub(6 + 3 + 2 + 2 + 4 + alternatives);
     let high = (1 + rest / 2).clamp(1, 4);
     rows.sparks(live, high);
     rows.cut(live);
@@ -158,17 +161,39 @@ impl SideRows<'_> {
         let forced = Span::styled(format!("{} forced", live.waits()), theme.text);
         self.line(Line::from(vec![self.label("waits"), forced, pending]));
 
-        let speed = lane.speed;
-        let (rate, first) = (
-            rate(speed.decode_tok_s),
-            duration(speed.time_to_first_token_ms),
-        );
         self.line(Line::from(vec![
-            self.label("speed"),
-            Span::styled(format!("{rate:>5} tok/s"), theme.text),
-            Span::styled(" ttft ", theme.dim),
-            Span::styled(format!("{first:>8}"), theme.text),
+            self.label("drawn"),
+            Span::styled(drawn(live), theme.text),
         ]));
+        let ending = settings(POLICY).find(|s: &&dyn Setting<Policy>| s.info().key == "ending");
+        let ending = ending.map_or(String::new(), |s| s.text(&live.request.policy));
+        self.line(Line::from(vec![
+            self.label("family"),
+            Span::styled(clean_line(&live.model.family).into_owned(), theme.text),
+            Span::styled(" · ending ", theme.dim),
+            Span::styled(ending, theme.text),
+        ]));
+
+        let speed = lane.speed;
+        // Nothing is known of what was stored.
+        if speed.decode_tok_s > 0.0 || live.is_busy() {
+            let (rate, first) = (
+                rate(speed.decode_tok_s),
+                duration(speed.time_to_first_token_ms),
+            );
+            let mut line = vec![
+                self.label("speed"),
+                Span::styled(format!("{rate:>5} tok/s"), theme.text),
+            ];
+            let behind = match self.app.pace().filter(|_| live.branch().paced) {
+                Some(pace) => [(" pace ", theme.dim), (&*format!("{pace:>8}"), theme.text)]
+                    .map(|(text, style)| Span::styled(text.to_owned(), style)),
+                None => [(" ttft ", theme.dim), (&*format!("{first:>8}"), theme.text)]
+                    .map(|(text, style)| Span::styled(text.to_owned(), style)),
+            };
+            line.extend(behind);
+            self.line(Line::from(line));
+        }
 
         let context = self.app.info().map_or(0, |info| info.context);
         let used = lane
@@ -177,7 +202,7 @@ impl SideRows<'_> {
         let mut line = vec![self.label("context")];
         if context > 0 {
             let percent = used as f64 / context as f64 * 100.0;
-            line.push(Span::styled(format!("{percent:>4.0} %"), theme.text));
+            line.push(Span::styled(format!("{percent:>4.0}%"), theme.text));
             let of = format!("  {} of {}", grouped(used), grouped(context));
             line.push(Span::styled(of, theme.dim));
         } else {
@@ -211,7 +236,7 @@ impl SideRows<'_> {
 
         // Only where the text has repeated itself: elsewhere there is nothing to say.
         if let Some(percent) = (speed.taken * 100).checked_div(speed.drafted) {
-            let share = Span::styled(format!("{percent:>4} %"), theme.text);
+            let share = Span::styled(format!("{percent:>4}%"), theme.text);
             let of = format!("  of {} taken", grouped(speed.drafted));
             self.line(Line::from(vec![
                 self.label("lookup"),
@@ -229,34 +254,48 @@ impl SideRows<'_> {
         let entropy = at.map_or(0.0, |(_, t)| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
         let name = if live.thought_is_over() && cursor.is_none() {
-            "End of turn"
+            "P(end of answer)"
         } else {
-            "End of thinking"
+            "P(end of thinking)"
+        };
+        let width = usize::from(self.inner.width.saturating_sub(2 + VALUE));
+        let columns = match live.is_busy() {
+            true => Columns::growing(tokens.len(), width),
+            false => Columns::settled(tokens.len(), width),
+        };
+        let peaks = Spark {
+            columns,
+            share: Share::Peak,
+            full: 1.0,
+            cursor,
         };
         if self.section(self.heading(name), rows) {
-            self.spark(p_end, 1.0, cursor, &format!("p {end:.2}"), rows);
+            self.spark(peaks, p_end, &format!("p {end:.2}"), rows);
         }
+        let means = Spark {
+            share: Share::Mean,
+            full: ENTROPY_FULL,
+            ..peaks
+        };
         let nats = tokens.iter().map(|t| t.entropy);
-        if self.section(self.heading("Entropy"), rows) {
-            self.spark(nats, ENTROPY_FULL, cursor, &format!("{entropy:.2}"), rows);
+        if self.section(self.heading("Entropy, mean"), rows) {
+            self.spark(means, nats, &format!("{entropy:.2}"), rows);
         }
     }
 
-    fn spark(
-        &mut self,
-        values: impl ExactSizeIterator<Item = f32>,
-        full: f32,
-        cursor: Option<usize>,
-        value: &str,
-        rows: u16,
-    ) {
+    fn spark(&mut self, spark: Spark, values: impl Iterator<Item = f32>, value: &str, rows: u16) {
         let theme = self.app.theme();
         let Some(place) = self.next(rows) else { return };
         let line = Rect {
             width: place.width.saturating_sub(VALUE),
             ..place
         };
-        spark::draw(values, full, cursor, theme, line, self.buf);
+        spark.draw(values, theme, line, self.buf);
+        if rows > 1 {
+            let full = Span::styled(format!("{:.1}", spark.full), theme.dim);
+            let top = Rect { height: 1, ..place };
+            Line::from(full).right_aligned().render(top, self.buf);
+        }
         let value = Line::from(Span::styled(value.to_owned(), theme.text)).right_aligned();
         value.render(
             Rect {
@@ -270,7 +309,7 @@ impl SideRows<'_> {
 
     fn cut(&mut self, live: &Live) {
         let theme = self.app.theme();
-        if !self.section(self.heading("If cut here"), 2) {
+        if !self.section(self.heading("Answer if cut now"), 2) {
             return;
         }
         let runs = probes::runs(&live.lane().probes);
@@ -284,14 +323,30 @@ impl SideRows<'_> {
         };
         let columns = usize::from(self.inner.width.saturating_sub(2));
         self.line(probes::timeline(&runs, columns, theme));
-        let summary = probes::summary(&runs);
         let now = format!("{}{}", last.label(12), grade_sign(last.correct));
+        let summary = probes::summary(&runs);
+        let summary = fit(&summary, columns.saturating_sub(width(&now) + 1)).into_owned();
         let gap = columns.saturating_sub(width(&summary) + width(&now));
         self.line(Line::from(vec![
             Span::styled(summary, theme.dim),
             Span::raw(" ".repeat(gap)),
             Span::styled(now, theme.graded(last.correct, theme.text)),
         ]));
+    }
+}
+
+/// How the tokens of the branch on screen are drawn: `greedy`, `T 0.8 · seed 0 · sample 2`.
+pub fn drawn(live: &Live) -> String {
+    let branch = live.branch();
+    let (sampling, sample) = &branch.drawn;
+    let only = if branch.rerolled { ", answer only" } else { "" };
+    match (sampling.is_greedy(), *sample) {
+        (true, _) => format!("T 0 (greedy){only}"),
+        (false, 0) => format!("T {} · seed {}{only}", sampling.temperature, sampling.seed),
+        (false, n) => format!(
+            "T {} · seed {}.{n}{only}",
+            sampling.temperature, sampling.seed
+        ),
     }
 }
 

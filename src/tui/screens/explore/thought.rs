@@ -14,8 +14,8 @@ use crate::tui::app::{App, Focus};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::panel;
-use crate::tui::widgets::trace::Heat;
 use crate::tui::widgets::trace::paint::{Paint, paint};
+use crate::tui::widgets::trace::{ENTROPY_FULL, Heat};
 use s1_core::protocol::LaneState;
 use s1_core::trace::StopReason;
 
@@ -47,7 +47,7 @@ fn trace(app: &App, live: &Live, area: Rect, buf: &mut Buffer) {
     let how = Paint {
         theme: app.theme(),
         heat: app.heat,
-        running: branch.lane.state == Some(LaneState::Running),
+        running: branch.state() == Some(LaneState::Running),
         verdict: branch.verdict.as_ref(),
     };
     paint(&branch.view, &branch.lane.tokens, &how, area, buf);
@@ -92,7 +92,7 @@ pub fn status(app: &App, live: &Live) -> (String, Style, String) {
         grouped(answer)
     );
     let over = live.thought_is_over();
-    match lane.state {
+    match live.branch().state() {
         Some(LaneState::Prefill) => {
             let figures = lane.prefill.map_or(String::new(), |(done, total)| {
                 format!("{} / {} tokens", grouped(done), grouped(total))
@@ -125,11 +125,31 @@ fn below(app: &App, live: &Live) -> Line<'static> {
     let theme = app.theme();
     let view = &live.branch().view;
     let mut parts: Vec<Span> = Vec::new();
-    if app.heat != Heat::Off {
+    let tokens = live.lane().tokens.len();
+    if let Some(cursor) = view.cursor() {
+        let share = (cursor + 1) * 100 / tokens.max(1);
+        let (at, of) = (grouped(cursor), grouped(tokens));
         parts.push(Span::styled(
-            format!(" heat: {} ", app.heat.name()),
+            format!(" token {at} of {of} · {share}% "),
             on_border(theme, theme.text),
         ));
+    }
+    if app.heat != Heat::Off {
+        let (low, high) = match app.heat {
+            Heat::Entropy => ("0", format!("{ENTROPY_FULL:.0} nats")),
+            _ => ("0", "1".to_owned()),
+        };
+        let word = on_border(theme, theme.text);
+        parts.push(Span::styled(
+            format!(" heat: {} {low} ", app.heat.name()),
+            word,
+        ));
+        let steps = theme.heat.len().clamp(1, 8);
+        parts.extend((0..steps).map(|step| {
+            let heat = theme.heat_at(step as f32 / steps as f32);
+            Span::styled("ab", on_border(theme, heat))
+        }));
+        parts.push(Span::styled(format!(" {high} "), word));
     }
     let seen = view.first_line() + usize::from(app.places.trace.height);
     let more = view.total().saturating_sub(seen);

@@ -52,12 +52,12 @@ fn is_lost(shown: &Shown, item: &MatrixRow, column: usize) -> bool {
 
 fn sign(mark: CellMark, lost: bool, theme: &Theme) -> (&'static str, Style) {
     match mark {
-        _ if lost => ("✗", theme.bad),
+        _ if lost => ("↓", theme.bad),
         CellMark::Right => ("✓", theme.good),
-        CellMark::Wrong => ("·", theme.text),
+        CellMark::Wrong => ("✗", theme.bad),
         CellMark::Forced => ("✂", theme.forced),
         CellMark::Ungraded => ("?", theme.dim),
-        CellMark::Missing => (" ", theme.dim),
+        CellMark::Missing => ("·", theme.dim),
     }
 }
 
@@ -77,11 +77,17 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let title = format!("items ─ {}{of}", shown.run.name);
     let (row, column) = plots.cell;
     let told = focused.then(|| about(shown, row, column)).flatten();
-    let legend = "✓ right · wrong ✂ cut off and wrong ✗ lost by Wait";
+    let legend = "✓ right  ✗ wrong  ✂ cut off, wrong  ↓ right before, wrong after Wait  · not done";
     let panel = Panel::new(&title, focused, theme);
-    let inner = panel
+    let mut inner = panel
         .below(told.as_deref().unwrap_or(legend))
         .draw(area, buf);
+    // What is said of a cell does not take the place of the legend.
+    if told.is_some() && inner.height > 4 {
+        let last = below(inner, inner.height - 1);
+        put(buf, last, legend, theme.dim);
+        inner.height -= 1;
+    }
     let items = &shown.report.items;
     let gutter = (shown.id_width as u16 + 2).min(inner.width / 4);
     let columns = usize::from((inner.width.saturating_sub(gutter)) / CELL);
@@ -92,6 +98,7 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let first = scroll_to(column, shown.report.points.len(), columns);
     let points = shown.report.points.iter().enumerate().skip(first);
     let at = |place: Rect, slot: usize| skip(place, gutter + slot as u16 * CELL);
+    let hidden = shown.report.points.len().saturating_sub(first + columns);
     for (slot, (index, point)) in points.take(columns).enumerate() {
         let name = short(point);
         let pad = CELL - 1 - (width(&name) as u16).min(CELL - 1);
@@ -101,6 +108,16 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
             theme.dim
         };
         put(buf, skip(at(inner, slot), pad), &name, style);
+    }
+    if hidden > 0 {
+        let more = format!("+{hidden} ▸");
+        let wide = width(&more) as u16;
+        put(
+            buf,
+            skip(inner, inner.width.saturating_sub(wide)),
+            &more,
+            theme.dim,
+        );
     }
     let top = scroll_to(row, items.len(), rows);
     let shown_items = items.iter().enumerate().skip(top);
@@ -142,7 +159,7 @@ fn about(shown: &Shown, row: usize, column: usize) -> Option<String> {
     let answer = sample.answer.as_deref().unwrap_or("no answer");
     let reference = match (&stored.reference, sample.correct) {
         (_, Some(true)) => " ✓".into(),
-        (Some(reference), Some(false)) => format!(" ✗ {reference}"),
+        (Some(reference), Some(false)) => format!(" ✗ (right: {reference})"),
         _ => String::new(),
     };
     let count = match cell.n {

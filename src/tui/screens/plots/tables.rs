@@ -19,6 +19,7 @@ use s1_lab::report::{Flips, PointStats};
 use s1_plot::curves::CurveSource;
 use s1_plot::terminal::Ink;
 use s1_store::run::{Budget, RunSummary};
+use s1_store::shipped;
 
 /// A count and a bar as long as its share.
 fn counted(count: usize, n: usize, sign: &str) -> String {
@@ -30,7 +31,7 @@ fn counted(count: usize, n: usize, sign: &str) -> String {
 pub fn waits(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (plots, theme) = (&app.plots, app.theme());
     let name = plots.current().map_or("", |s| s.run.name.as_str());
-    let words = "another: another answer, right or wrong · took effect: a further Wait came about";
+    let words = "changed: another answer, right or wrong · Wait used: a further Wait came about";
     let title = format!("waits ─ {name}");
     let panel = Panel::new(&title, focused, theme).below(words);
     let flips = plots.current().map_or(&[][..], |s| &s.report.flips);
@@ -51,8 +52,8 @@ pub fn waits(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         })
         .left("lost ✓→✗", |f| (counted(f.lost, f.n, "-"), theme.bad))
         .right("n", |f| number(f.n))
-        .right("another", |f| number(f.changed))
-        .right("took effect", |f| number(f.applied))
+        .right("changed", |f| number(f.changed))
+        .right("Wait used", |f| number(f.applied))
         .draw(theme, panel.draw(area, buf), buf);
 }
 
@@ -98,13 +99,13 @@ pub fn pairs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
             let p = &pair.paired;
             (counted(p.only_first.len(), p.n(), "-"), theme.bad)
         })
-        .right("both", |pair| number(pair.paired.both))
-        .right("neither", |pair| number(pair.paired.neither))
-        .right("n", |pair| number(pair.paired.n()))
         .right("p", |pair| {
             let p = pair.paired.p();
             (chance(p), if p < 0.05 { theme.title } else { theme.text })
         })
+        .right("both", |pair| number(pair.paired.both))
+        .right("neither", |pair| number(pair.paired.neither))
+        .right("n", |pair| number(pair.paired.n()))
         .right("think + answer", |pair| {
             let CurveSource { run, point } = pair.point;
             let shown = plots
@@ -235,6 +236,9 @@ pub fn runs(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         None => (" ".to_owned(), theme.text),
     };
     let done = |run: &RunSummary| match run.is_complete() {
+        true if shipped::run(&run.name).is_some_and(|s| s.created_at == run.created_at) => {
+            "shipped ✓".into()
+        }
         true => format!("{} ✓", run.rows),
         false => format!("{}/{}  ", run.rows, run.settings.problems.count),
     };
@@ -271,7 +275,7 @@ fn progress(sweep: &SweepState, area: Rect, theme: &Theme, buf: &mut Buffer) {
     let rest = put(buf, area, &full, theme.gauge);
     let rest = put(buf, rest, &empty, theme.dim);
     let count = if sweep.name.is_empty() {
-        format!("  {done} %")
+        format!("  {done}%")
     } else {
         format!("  {done}/{total}")
     };
@@ -289,12 +293,12 @@ fn progress(sweep: &SweepState, area: Rect, theme: &Theme, buf: &mut Buffer) {
 fn about(run: &RunSummary, tokens: Option<(usize, usize)>) -> String {
     match tokens {
         Some((computed, pointwise)) => format!(
-            "computed {} of {} tokens point by point",
+            "{} tokens computed instead of {} (shared prefixes)",
             grouped(computed),
             grouped(pointwise)
         ),
         None => format!(
-            "{} points × {} problems",
+            "{} settings × {} problems",
             run.settings.points.len(),
             run.settings.problems.count
         ),

@@ -28,16 +28,15 @@ const NOTE_FROM: u16 = 15;
 /// From this width on the plan's facts stand several in a row.
 const WIDE_FROM: u16 = 72;
 
-/// Draws both; returns the panel in which a notice may stand.
-pub fn draw(app: &App, body: Rect, buf: &mut Buffer) -> Option<Rect> {
+/// Draws both.
+pub fn draw(app: &App, body: Rect, buf: &mut Buffer) {
     let mut rest = body;
     if body.height >= COMMAND_FROM {
         let high = command(app, body, buf);
         rest.height -= high;
     }
     if rest.height < BELOW_FROM {
-        fields(app, rest, buf);
-        return Some(rest);
+        return fields(app, rest, buf);
     }
     if rest.width < SIDE_BY_SIDE_FROM {
         // As many rows as the form has, as long as the plan keeps its own.
@@ -45,13 +44,11 @@ pub fn draw(app: &App, body: Rect, buf: &mut Buffer) -> Option<Rect> {
         let top = wanted.min(rest.height * 3 / 5);
         let [upper, lower] = rows([Length(top), Fill(1)], rest);
         fields(app, upper, buf);
-        plan(app, lower, buf);
-        return Some(lower);
+        return plan(app, lower, buf);
     }
     let [left, right] = columns([Length(rest.width * 11 / 20), Fill(1)], rest);
     fields(app, left, buf);
     plan(app, right, buf);
-    Some(right)
 }
 
 /// The command line that does the same, at the bottom of an area; the rows it takes.
@@ -75,9 +72,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
     let selected = form.row();
     let about = match selected {
         FormRow::Field(field) => field.note(),
-        FormRow::Start => {
-            "It is a process of its own, and keeps running after this program has ended."
-        }
+        FormRow::Start => "Runs in the background, and keeps running after you quit.",
         FormRow::Advanced => "What rarely needs a change.",
     };
     let rows_of_note = area.height >= NOTE_FROM;

@@ -46,7 +46,7 @@ fn entry(event: &TrainEvent, theme: &Theme) -> (String, Style) {
             ..
         } => (
             format!(
-                "◆ held-out {correct}/{n} = {:.1} %, {thinking:.0} thinking tokens",
+                "◆ held-out {correct}/{n} = {:.1}%, {thinking:.0} thinking tokens",
                 100.0 * *correct as f64 / (*n).max(1) as f64
             ),
             theme.text,

@@ -10,6 +10,7 @@
 use s1_core::trace::{Phase, Reason, Token};
 
 use super::glyph::{Glyph, glyphs};
+use super::maths::Maths;
 
 /// Columns left of the text: the bar and a gap.
 pub const GUTTER: usize = 2;
@@ -125,7 +126,14 @@ pub struct Layout {
 impl Layout {
     /// Brings the layout up to date with `tokens`, of which everything before `changed_from` is
     /// as it was at the last call, for a view of `width` columns.
-    pub fn update(&mut self, tokens: &[Token], changed_from: usize, width: usize, show: bool) {
+    pub fn update(
+        &mut self,
+        tokens: &[Token],
+        maths: &Maths,
+        changed_from: usize,
+        width: usize,
+        show: bool,
+    ) {
         if width != self.width || show != self.show_delimiters {
             *self = Layout {
                 width,
@@ -149,7 +157,7 @@ impl Layout {
             } else {
                 0
             };
-            pen.token(tokens, i, byte, from.open && i == from.place.token);
+            pen.token((tokens, maths), i, byte, from.open && i == from.place.token);
         }
         self.tokens = tokens.len();
     }
@@ -317,13 +325,13 @@ impl<'a> LineWriter<'a> {
     }
 
     /// Writes one token from byte `from` on. `resumed`: the line for it is there already.
-    fn token(&mut self, tokens: &[Token], i: usize, from: usize, resumed: bool) {
+    fn token(&mut self, (tokens, maths): (&[Token], &Maths), i: usize, from: usize, resumed: bool) {
         let Some(token) = tokens.get(i) else { return };
         if !resumed {
             self.start_segment(i, token, i.checked_sub(1).and_then(|p| tokens.get(p)));
         }
         if !token.is_delimiter() || self.out.show_delimiters {
-            glyphs(&token.text, from, |byte, glyph| {
+            glyphs(maths.text(i, token), from, |byte, glyph| {
                 let place = TextPosition { token: i, byte };
                 match glyph {
                     Glyph::Newline => self.newline(place),

@@ -9,6 +9,7 @@ use crate::tui::theme::Theme;
 use s1_core::trace::{Origin, Phase, Reason, Token, thinking_tokens};
 
 use super::layout::{LineKind, Mark, TraceLine};
+use super::maths::readable;
 use super::view::View;
 use super::{GradedAnswer, Heat, grade_sign};
 
@@ -246,8 +247,11 @@ fn draw_rule(
 /// What the rule at the end of thinking says: how it ended, after how many tokens.
 fn rule_label(reason: Reason, at: usize, theme: &Theme) -> (String, Style) {
     match reason {
-        Reason::NaturalEnd => (format!("■ ended by itself at {at}"), theme.title),
-        Reason::EndOfTurn => (format!("■ ended its turn at {at}"), theme.title),
+        Reason::NaturalEnd => (format!("■ ended its thinking ({at})"), theme.title),
+        Reason::EndOfTurn => (
+            format!("■ ended the turn without an end of thinking ({at})"),
+            theme.title,
+        ),
         Reason::Budget => (format!("✂ budget used up at {at}"), theme.forced),
         Reason::SentenceCut => (format!("✂ cut at a sentence end, {at}"), theme.forced),
         Reason::Loop => (format!("✂ loop cut at {at}"), theme.forced),
@@ -261,7 +265,8 @@ fn draw_verdict(verdict: &GradedAnswer, theme: &Theme, gutter: usize, pen: &mut 
     let style = theme.graded(verdict.correct, theme.answer);
     // A sign is worth more than the end of a long answer.
     let room = usize::from(pen.area.width).saturating_sub(x + 3);
-    let answer = clean_line(&verdict.answer);
+    let answer = readable(&verdict.answer);
+    let answer = clean_line(&answer);
     let answer = fit(&answer, room);
     let x = pen.text(x, &answer, style);
     pen.text(x + 1, grade_sign(verdict.correct).trim_start(), style);

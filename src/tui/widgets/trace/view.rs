@@ -6,6 +6,7 @@
 use s1_core::trace::{Phase, Token};
 
 use super::layout::{Layout, TextPosition};
+use super::maths::Maths;
 
 /// A way to move the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum Way {
 #[derive(Clone, Debug, Default)]
 pub struct View {
     layout: Layout,
+    /// Formulas, as they are shown.
+    maths: Maths,
     /// Tokens before this one are as they were laid out.
     unchanged: usize,
     /// Token under the cursor; `None` is the end of the stream.
@@ -74,8 +77,9 @@ impl View {
         show_delimiters: bool,
         tail: usize,
     ) {
+        let changed = self.maths.update(tokens, self.unchanged.min(tokens.len()));
         self.layout
-            .update(tokens, self.unchanged, width, show_delimiters);
+            .update(tokens, &self.maths, changed, width, show_delimiters);
         self.unchanged = tokens.len();
         self.tail = tail;
         if self.cursor.is_some_and(|c| c >= tokens.len()) {
@@ -89,6 +93,14 @@ impl View {
         // A cursor that was on screen stays on screen when the screen shrinks.
         if grown && self.cursor.is_some() {
             self.reveal();
+        }
+    }
+
+    /// Shows formulas as they were written, or readable.
+    pub fn show_raw(&mut self, raw: bool) {
+        if self.maths.raw != raw {
+            self.maths.raw = raw;
+            self.unchanged = 0;
         }
     }
 

@@ -81,10 +81,10 @@ fn a_first_sweep_that_is_cancelled_brings_no_second() {
     press(&mut app, "x");
     swept(&mut app, run("base-1-before-x", 100, 60, 1));
     assert!(app.plots.sweep.is_none() && app.plots.both.is_none());
-    assert!(said(&app).contains("--resume base-1-before-x"));
+    assert!(said(&app).contains("goes on with base-1-before-x"));
     // The form of a single sweep is itself again, also where the other was left.
     app.on_trained(&training, Purpose::Sweep, Ok("/tuned.gguf".into()));
     press(&mut app, "esc n");
     assert_eq!(app.plots.before, None);
-    assert_eq!(app.plots.plan.problems, None);
+    assert_eq!(app.plots.plan, plots::sweep::small());
 }

@@ -10,7 +10,7 @@ use crate::tui::sanitize::{fit, width};
 use crate::tui::screens::explore::on_border;
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::trace::glyph::{label, quoted};
-use s1_core::trace::{Origin, Reason, Token};
+use s1_core::trace::{Origin, Token};
 
 impl SideRows<'_> {
     pub(super) fn cursor(&mut self, live: &Live) {
@@ -32,39 +32,21 @@ impl SideRows<'_> {
         if !self.section(title, 2) {
             return;
         }
+        // What the model thought at this place: where it was not asked there, what it had written
+        // there before is the same place.
+        let asked = live.asked(at);
         let room = self.inner.bottom().saturating_sub(self.y + 2);
-        for alternative in token.top.iter().take(usize::from(room)) {
+        let top = asked.map_or(&[][..], |asked| &asked.top);
+        for alternative in top.iter().take(usize::from(room)) {
             let p = f64::from(alternative.logprob).exp();
             self.alternative(&alternative.text, p, alternative.id == token.id);
         }
-        // What was scored has an entropy above 0, however sure the model was.
-        let scored = token.entropy != 0.0 || token.logprob != 0.0;
-        if token.top.is_empty() {
-            let why = match scored {
-                true => "the alternatives were not kept",
-                false => "the model was not asked here",
-            };
-            self.line(Line::styled(why, theme.dim));
+        if top.is_empty() {
+            self.line(Line::styled("alternatives: not recorded", theme.dim));
         }
-        let who = match token.origin {
-            Origin::Sampled => "sampled",
-            Origin::Forced => "forced",
-            Origin::User => "yours",
-        };
-        let why = token.reason.map(|reason| reason.name().replace('_', " "));
-        let why = why.map_or(String::new(), |why| format!(" · {why}"));
         let columns = usize::from(self.inner.width.saturating_sub(2));
-        let waits = matches!(token.reason, Some(Reason::Wait | Reason::UserWait));
-        let who = match scored {
-            // Of a wait the question is whether the model wanted to end.
-            true if waits => format!("{who}{why} · p(end) {:.2}", finite(token.p_end)),
-            true => {
-                let logprob = format!("{:.2}", finite(token.logprob));
-                // Of a probability that rounds to 1.
-                format!("{who}{why} · logprob {}", logprob.replace("-0.00", "0.00"))
-            }
-            false => format!("{who}{why}"),
-        };
+        let greedy = live.branch().drawn.0.is_greedy();
+        let who = who(token, asked, greedy);
         let figures = format!("token {at} · id {}", token.id);
         self.line(Line::styled(fit(&who, columns).into_owned(), theme.dim));
         self.line(Line::styled(fit(&figures, columns).into_owned(), theme.dim));
@@ -91,6 +73,37 @@ impl SideRows<'_> {
             Span::styled(bar, theme.gauge),
             Span::styled(format!("{} {p:>5.2}", " ".repeat(fill)), style),
         ]));
+    }
+}
+
+/// Who put a token there; of one that the model did not choose, what it wanted instead.
+fn who(token: &Token, asked: Option<&Token>, greedy: bool) -> String {
+    let who = match token.origin {
+        Origin::Sampled if greedy => "greedy",
+        Origin::Sampled => "sampled",
+        Origin::Forced => "forced",
+        Origin::User => "yours",
+    };
+    let why = token.reason.map(|reason| reason.name().replace('_', " "));
+    let why = why.map_or(String::new(), |why| format!(" · {why}"));
+    let Some(asked) = asked else {
+        return format!("{who}{why}");
+    };
+    if token.origin == Origin::Sampled {
+        let logprob = format!("{:.2}", finite(token.logprob));
+        // Of a probability that rounds to 1.
+        return format!("{who}{why} · logprob {}", logprob.replace("-0.00", "0.00"));
+    }
+    let end = finite(asked.p_end);
+    match asked.top.first() {
+        // Of a wait the question is whether the model wanted to end.
+        _ if end >= 0.5 => format!("{who}; it wanted to end (p {end:.2})"),
+        Some(best) if best.id != token.id => {
+            let p = f64::from(best.logprob).exp();
+            format!("{who}; it wanted {} (p {p:.2})", quoted(&best.text, 10))
+        }
+        Some(_) => format!("{who}{why}; it wanted it, too"),
+        None => format!("{who}{why} · p(end) {end:.2}"),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tui::widgets::trace::maths::Maths;
 
 pub fn token(text: &str) -> Token {
     Token::new(0, text, Phase::Thinking)
@@ -14,7 +15,7 @@ fn with(text: &str, phase: Phase, reason: Option<Reason>) -> Token {
 
 fn lay(tokens: &[Token], width: usize) -> Layout {
     let mut layout = Layout::default();
-    layout.update(tokens, 0, width, false);
+    layout.update(tokens, &Maths::default(), 0, width, false);
     layout
 }
 
@@ -106,7 +107,7 @@ fn the_delimiter_hides_behind_a_rule() {
         "the delimiter is found at the rule"
     );
     let mut shown = Layout::default();
-    shown.update(&tokens, 0, 60, true);
+    shown.update(&tokens, &Maths::default(), 0, 60, true);
     assert_eq!(
         drawn(&shown),
         ["|so 3", "--cut", "></think>", ">", ">The answer"]
@@ -194,10 +195,10 @@ fn streaming_gives_the_same_lines_as_laying_out_at_once() {
                 };
                 tokens.push(with(words[dice.roll(words.len())], phase, reason));
             }
-            live.update(&tokens, changed, width, show);
+            live.update(&tokens, &Maths::default(), changed, width, show);
             let whole = {
                 let mut l = Layout::default();
-                l.update(&tokens, 0, width, show);
+                l.update(&tokens, &Maths::default(), 0, width, show);
                 l
             };
             assert!(live.lines() == whole.lines(), "seed {seed} width {width}");
