@@ -52,6 +52,7 @@ impl App {
         let Some(live) = self.live.as_mut() else {
             return;
         };
+        let exit = live.request.policy.exit;
         let shown = event.lane() == Some(live.shown_lane());
         match (live.apply(event), event) {
             (Change::Refused, Event::Refused { why: sentence, .. }) => {
@@ -69,7 +70,6 @@ impl App {
                 self.keep();
             }
             (Change::Text(_), Event::Tokens(_, delta)) if shown => {
-                let exit = live.request.policy.exit;
                 let left = delta
                     .tokens
                     .first()

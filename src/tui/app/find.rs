@@ -309,6 +309,8 @@ mod tests {
                 answer: Some(if at < end { "2" } else { "3" }.into()),
                 text: String::new(),
                 correct: None,
+                confidence: None,
+                entropy: None,
             };
             app.on_event(Event::Probe(lane, probe));
         }

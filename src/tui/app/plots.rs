@@ -425,7 +425,12 @@ impl Plots {
             PlotPane::Items => self.current().map_or(0, |shown| shown.report.items.len()),
             PlotPane::Pairs => self.pairs.len(),
             PlotPane::Runs => self.list.as_ref().map_or(0, Vec::len),
-            PlotPane::Curve | PlotPane::Lengths | PlotPane::Waits => return,
+            PlotPane::Curve
+            | PlotPane::Lengths
+            | PlotPane::Waits
+            | PlotPane::Answers
+            | PlotPane::Exits
+            | PlotPane::Budget => return,
         };
         let selected = match pane {
             PlotPane::Items => &mut self.cell.0,

@@ -10,7 +10,6 @@ use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_data::files;
-use s1_engine::LoadOptions;
 use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::sweep::{self, Control, Progress, SweepConfig};
 use s1_store::Db;
@@ -107,7 +106,7 @@ const AT_ONCE: usize = 4;
 /// The plan that a run was started with.
 fn restored(run: &Run, context: &JobContext) -> Result<sweep::Plan> {
     let settings = run.settings.clone();
-    let (model, set) = (settings.model, settings.problems);
+    let set = settings.problems;
     let source = run.sources.problems.clone();
     let options = ProblemOptions {
         question_field: set.question_field,
@@ -117,17 +116,7 @@ fn restored(run: &Run, context: &JobContext) -> Result<sweep::Plan> {
         limit: Some(set.count),
     };
     Ok(sweep::Plan {
-        load: LoadOptions {
-            path: run.sources.model.clone().into(),
-            adapter: run.sources.adapter.clone().map(Into::into),
-            context: Some(model.context),
-            family: Some(model.card.family),
-            think_open: model.think_open,
-            think_end: model.think_end,
-            think_close: model.think_close,
-            device: model.device.parse().unwrap_or(context.load.device),
-            ..context.load.clone()
-        },
+        load: sweep::model_of(run, &context.load),
         problems: ProblemSet::load(&source, &options)?,
         source,
         options,
@@ -153,6 +142,9 @@ impl Job for ResumeSweep {
             .context("the database of runs is gone")?
             .run(&self.name)?;
         let plan = restored(&run, context)?;
-        sweep::run(&plan, &self.control, tell).map(|_| ())
+        sweep::run(&plan, &self.control, &mut |progress| {
+            tell(Told::Sweep(progress));
+        })
+        .map(|_| ())
     }
 }

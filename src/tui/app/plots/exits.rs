@@ -43,6 +43,9 @@ impl App {
             return self.refuse("Choose a run in the list of runs.");
         };
         let run = shown.run.name.clone();
+        if super::act::is_shipped(&shown.run) {
+            return self.refuse("This run came with the program, without its traces: a sweep of your own has thoughts to look at.");
+        }
         if self
             .plots
             .exits
