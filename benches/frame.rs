@@ -76,6 +76,9 @@ fn app() -> App {
         model: Some("model.gguf".into()),
         place: Default::default(),
         continuations: 4,
+        pace: Some(0),
+        tour: false,
+        mouse: true,
     });
     app.on_event(Event::Loaded(Box::new(ModelInfo {
         context: 8192,

@@ -41,6 +41,9 @@ fn app() -> App {
         model: Some("model.gguf".into()),
         place: Default::default(),
         continuations: 4,
+        pace: Some(0),
+        tour: false,
+        mouse: true,
     })
 }
 
