@@ -327,6 +327,76 @@ impl Drop for Pty {
     }
 }
 
+/// The program in a terminal that has stopped to take output, while there is much of it.
+pub struct Stalled {
+    child: Box<dyn Child + Send + Sync>,
+    /// Held open: a pseudo-terminal without a master is gone.
+    _master: Box<dyn MasterPty + Send>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Stalled {
+    pub fn start(home: &Home) -> Stalled {
+        let turn = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = PtySize {
+            rows: 60,
+            cols: 200,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(binary());
+        command.args(["--model", MODEL]);
+        command.cwd(home.folder.path());
+        for (key, value) in home.env() {
+            command.env(key, value);
+        }
+        command.env("TERM", "xterm-256color");
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let mut writer = pair.master.take_writer().unwrap();
+        // It has begun to draw; from here on nobody reads.
+        let mut bytes = [0; 4096];
+        assert!(reader.read(&mut bytes).unwrap() > 0);
+        std::thread::sleep(Duration::from_millis(500));
+        // Every Ctrl-L draws every cell: more than a pseudo-terminal holds.
+        for _ in 0..60 {
+            writer.write_all(b"\x1b\x0c").unwrap();
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        Stalled {
+            child,
+            _master: pair.master,
+            _turn: turn,
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.process_id().unwrap().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(
+            kill.args([&format!("-{name}"), &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// The exit code, if it has ended soon.
+    pub fn end(&mut self) -> Option<u32> {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(4) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status.exit_code());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        None
+    }
+}
+
 /// The folder that a variable names, for tests that are ignored without it.
 pub fn folder(variable: &str) -> PathBuf {
     let folder = std::env::var_os(variable);

@@ -2,7 +2,7 @@
 
 use s1_store::session::Document;
 
-use crate::common::{Home, MODEL, MODEL_NAME, Pty};
+use crate::common::{Home, MODEL, MODEL_NAME, Pty, Stalled};
 
 const ENTER: &str = "\r";
 
@@ -94,7 +94,7 @@ fn it_can_be_resized_to_nothing_and_back_while_it_thinks() {
 
 #[test]
 fn a_signal_leaves_the_terminal_and_the_work_in_order() {
-    for (name, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+    for (name, code) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
         let home = Home::new();
         let mut pty = explorer(&home, 24, 80);
         pause_in_thought(&pty);
@@ -103,6 +103,15 @@ fn a_signal_leaves_the_terminal_and_the_work_in_order() {
         assert!(pty.is_restored(), "{name}");
         assert_eq!(home.sessions().len(), 1, "{name}");
     }
+}
+
+/// A user would lose: the shell, to a program that waits for a terminal that takes no output.
+#[test]
+fn a_terminal_that_takes_no_output_does_not_hold_the_program() {
+    let home = Home::new();
+    let mut stalled = Stalled::start(&home);
+    stalled.signal("TERM");
+    assert_eq!(stalled.end(), Some(143));
 }
 
 #[test]

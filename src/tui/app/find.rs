@@ -26,7 +26,7 @@ fn matches(tokens: &[Token], wanted: &str) -> Vec<usize> {
     let mut starts = Vec::with_capacity(tokens.len());
     for token in tokens {
         starts.push(text.len());
-        text.push_str(&token.text.to_lowercase());
+        text.extend(token.text.chars().flat_map(char::to_lowercase));
     }
     let mut found = Vec::new();
     for (at, _) in text.match_indices(&wanted) {

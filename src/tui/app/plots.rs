@@ -272,7 +272,13 @@ impl Plots {
         match self.shown_as(&shown.run.name) {
             Some(at) => self.shown[at] = shown,
             None => {
-                self.shown.push(shown);
+                // The shipped ones in their own order, whichever was read first.
+                let after = |other: &Shown| {
+                    let both = act::is_shipped(&shown.run) && act::is_shipped(&other.run);
+                    both && other.run.name > shown.run.name
+                };
+                let at = self.shown.iter().position(after);
+                self.shown.insert(at.unwrap_or(self.shown.len()), shown);
                 self.current = self.shown.len() - 1;
             }
         }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use crate::tui::app::{App, Model};
-use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::sanitize::{clean_line, fit, fit_end, width};
 use crate::tui::screen::{GAP, NAME, Screen, tab};
 use s1_core::format;
 use s1_core::protocol::ModelInfo;
@@ -64,12 +64,23 @@ fn model(app: &App, room: usize) -> Line<'static> {
         if width(&text) > left && i > 0 {
             break;
         }
-        let text = fit(&text, left).into_owned();
+        let text = shortened(&text, left);
         used += width(gap) + width(&text);
         line.push(Span::styled(gap, theme.dim));
         line.push(Span::styled(text, if i == 0 { theme.text } else { style }));
     }
     Line::from(line)
+}
+
+/// A name in so many columns: its middle goes first, as its beginning says whose it is and its end
+/// which of several.
+fn shortened(name: &str, room: usize) -> String {
+    if width(name) <= room {
+        return name.to_owned();
+    }
+    let end = room / 3;
+    let tail = fit_end(name, end + 1);
+    format!("{}{}", fit(name, room - end), tail.trim_start_matches('…'))
 }
 
 fn fetching(download: &Download) -> Vec<String> {
@@ -113,6 +124,16 @@ fn size(parameters: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn long_names_are_shortened_in_the_middle() {
+        let name = "Qwen2.5 Coder 0.5B Instruct AWQ";
+        assert_eq!(super::shortened(name, 40), name);
+        assert_eq!(super::shortened(name, 22), "Qwen2.5 Coder …uct AWQ");
+        for room in 0..40 {
+            assert!(super::width(&super::shortened(name, room)) <= room);
+        }
+    }
+
     #[test]
     fn sizes_read_as_people_say_them() {
         assert_eq!(super::size(134_515_008), "135M");

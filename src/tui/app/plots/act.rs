@@ -310,6 +310,10 @@ impl App {
         if let Some(document) = self.taken(read) {
             self.screen = Screen::Explore;
             self.show_document(document, None);
+            let plots = self.key(Action::ShowPlots);
+            self.tell(format!(
+                "A stored text of a run; {plots} goes back to its cell."
+            ));
         }
     }
 

@@ -105,6 +105,62 @@ fn colours_tell_who_wrote_and_whether_it_is_right() {
     assert!(theme.forced.fg != theme.user.fg && theme.user.fg != theme.thinking.fg);
 }
 
+/// A user would lose: their way in a long thought. What a frame of it costs is printed.
+#[test]
+fn twenty_thousand_tokens_are_drawn_searched_and_jumped_through() {
+    use s1_core::protocol::LaneState;
+    use s1_core::trace::{Origin, Phase, Reason, StopReason};
+    use std::time::{Duration, Instant};
+    let mut app = ready();
+    ask(
+        &mut app,
+        "How far is it, in all, from one end to the other?",
+    );
+    let sentence = " So it is \\frac{3}{4} of the way, and then some; let me count once more.\n";
+    think(&mut app, &sentence.repeat(700));
+    stream(
+        &mut app,
+        " Wait",
+        Origin::Forced,
+        Phase::Thinking,
+        Some(Reason::Wait),
+    );
+    think(&mut app, &sentence.repeat(700));
+    think(&mut app, " So the needle is here.");
+    let lane = lane(&app);
+    app.on_event(Event::State(
+        lane,
+        LaneState::Stopped(StopReason::ContextFull),
+    ));
+    let tokens = app.live.as_ref().unwrap().lane().tokens.len();
+    assert!(tokens > 19_000, "{tokens}");
+    drawn(&mut app, 120, 36);
+    press(&mut app, "home }");
+    for (width, height) in [(80, 24), (120, 36), (200, 50)] {
+        let buf = drawn(&mut app, width, height);
+        insta::assert_snapshot!(format!("long_{width}x{height}"), text(&buf));
+    }
+    let timed = |app: &mut App, keys: &str| {
+        let start = Instant::now();
+        for _ in 0..20 {
+            press(app, keys);
+            drawn(app, 120, 36);
+        }
+        start.elapsed() / 20
+    };
+    let moved = timed(&mut app, "right");
+    press(&mut app, "/ n e e d l e enter");
+    let found = timed(&mut app, "n");
+    let jumped = timed(&mut app, "{");
+    println!(
+        "of {tokens} tokens a frame took {moved:?}, with a search {found:?}, a jump {jumped:?}"
+    );
+    // Far above what it takes, as tests run unoptimized and beside others.
+    assert!(moved.max(found).max(jumped) < Duration::from_millis(250));
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("3/4 of the way"), "{shown}");
+}
+
 /// A common size, and the smallest that is still of use.
 #[test]
 fn narrow_screens() {

@@ -15,6 +15,8 @@ use s1_store::run::Budget;
 
 /// Columns of a point.
 const CELL: u16 = 5;
+/// Columns of the sign that there are more.
+const MORE: u16 = 5;
 
 /// The name of a point in at most four columns.
 fn short(point: &PointStats) -> String {
@@ -90,7 +92,13 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     }
     let items = &shown.report.items;
     let gutter = (shown.id_width as u16 + 2).min(inner.width / 4);
-    let columns = usize::from((inner.width.saturating_sub(gutter)) / CELL);
+    let room = inner.width.saturating_sub(gutter);
+    // Where not all points find room, a sign says how many more there are.
+    let more = match shown.report.points.len() > usize::from(room / CELL) {
+        true => MORE,
+        false => 0,
+    };
+    let columns = usize::from(room.saturating_sub(more) / CELL);
     let rows = usize::from(inner.height.saturating_sub(1));
     if columns == 0 || rows == 0 {
         return;
