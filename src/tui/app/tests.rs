@@ -125,6 +125,33 @@ fn a_question_starts_a_thought() {
     );
 }
 
+/// A user would lose: a right answer to their own question, to a red mark.
+#[test]
+fn a_reference_belongs_to_the_question_it_was_given_with() {
+    let mut given = options();
+    given.request.question = "How many r?".into();
+    let mut app = App::new(given);
+    app.on_event(Event::Loaded(Box::new(info())));
+    assert_eq!(app.reference(), Some("3"));
+    app.question.set("My own?");
+    assert_eq!(
+        app.reference(),
+        None,
+        "it goes as soon as the text is another"
+    );
+    press(&mut app, "enter");
+    assert_eq!(app.live.as_ref().unwrap().request.reference, None);
+    press(&mut app, "e");
+    app.question.set("How many r?");
+    press(&mut app, "enter");
+    let asked = &app.live.as_ref().unwrap().request;
+    assert_eq!(
+        asked.reference.as_deref(),
+        Some("3"),
+        "it is still that question's"
+    );
+}
+
 #[test]
 fn an_empty_question_is_not_asked() {
     let mut app = ready();

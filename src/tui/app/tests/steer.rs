@@ -269,6 +269,67 @@ fn a_re_roll_keeps_the_thought_and_draws() {
     );
 }
 
+/// A user would lose: greedy, for everything that comes after one answer that was drawn.
+#[test]
+fn a_re_roll_draws_its_answer_alone() {
+    let mut app = ready();
+    answered(&mut app);
+    press(&mut app, "r");
+    app.drain();
+    let shown = text(&drawn(&mut app, 120, 40));
+    assert!(shown.contains("answer T 0.8 · seed 0.1"), "{shown}");
+    press(&mut app, "home ) u");
+    assert_eq!(
+        sent(&mut app),
+        [
+            Command::Pause(1),
+            fork(1, 2, SECOND),
+            sampling(&app, 2, 0.0, 0),
+            run(2)
+        ]
+    );
+    let live = app.live.as_ref().unwrap();
+    let owner = live.branch().fork.map(|fork| fork.parent);
+    assert_eq!(owner, Some(0), "it hangs where its last token was written");
+    assert!(text(&drawn(&mut app, 120, 40)).contains("T 0 (greedy)"));
+    assert!(
+        said(&app).contains("writes the same again"),
+        "{}",
+        said(&app)
+    );
+}
+
+/// A user would lose: what the model wanted where it was made to go on.
+#[test]
+fn a_forced_wait_says_what_the_model_wanted() {
+    let mut app = ready();
+    answered(&mut app);
+    let end = app.live.as_ref().unwrap().thought_end();
+    let mut delimiter = tokens(&app)[end].clone();
+    delimiter.p_end = 0.98;
+    let lane0 = lane(&app);
+    let n = tokens(&app).len();
+    let rest = Delta {
+        drop: n - end,
+        relabel: 0,
+        tokens: vec![delimiter],
+    };
+    app.on_event(Event::Tokens(lane0, rest));
+    press(&mut app, "w");
+    let wait = Token {
+        origin: Origin::Forced,
+        reason: Some(Reason::UserWait),
+        ..Token::new(7, " Wait", Phase::Thinking)
+    };
+    let lane1 = lane(&app);
+    app.on_event(Event::Tokens(lane1, vec![wait].into()));
+    let shown = text(&drawn(&mut app, 120, 40));
+    assert!(
+        shown.contains("forced; it wanted to end (p 0.98)"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn the_budget_moves_live_and_for_the_next_question() {
     let mut app = ready();

@@ -335,18 +335,17 @@ impl SideRows<'_> {
     }
 }
 
-/// How the tokens of the branch on screen are drawn: `greedy`, `T 0.8 · seed 0 · sample 2`.
-pub fn drawn(live: &Live) -> String {
+/// How the tokens of the branch on screen are drawn: `T 0 (greedy)`, `T 0.8 · seed 0.1` (of the second
+/// sample); `answer` before it where that holds for the answer alone.
+fn drawn(live: &Live) -> String {
     let branch = live.branch();
     let (sampling, sample) = &branch.drawn;
-    let only = if branch.rerolled { ", answer only" } else { "" };
+    let only = if branch.rerolled { "answer " } else { "" };
+    let (heat, seed) = (sampling.temperature, sampling.seed);
     match (sampling.is_greedy(), *sample) {
-        (true, _) => format!("T 0 (greedy){only}"),
-        (false, 0) => format!("T {} · seed {}{only}", sampling.temperature, sampling.seed),
-        (false, n) => format!(
-            "T {} · seed {}.{n}{only}",
-            sampling.temperature, sampling.seed
-        ),
+        (true, _) => format!("{only}T 0 (greedy)"),
+        (false, 0) => format!("{only}T {heat} · seed {seed}"),
+        (false, n) => format!("{only}T {heat} · seed {seed}.{n}"),
     }
 }
 
