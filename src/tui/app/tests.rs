@@ -152,6 +152,34 @@ fn a_reference_belongs_to_the_question_it_was_given_with() {
     );
 }
 
+/// A user would lose: keys that are shown and do nothing. A key that is bound to nothing says so.
+#[test]
+fn every_key_of_a_footer_is_bound_where_it_is_shown() {
+    let states: [fn(&mut App); 6] = [
+        |_| {},
+        |app| press(app, "esc"),
+        midway,
+        answered,
+        |app| {
+            midway(app);
+            paused(app);
+        },
+        |app| press(app, "esc 2"),
+    ];
+    for state in states {
+        let mut app = ready();
+        state(&mut app);
+        for action in app.footer() {
+            let key = app.keymap.key_for(app.context(), action);
+            assert!(key.is_some(), "{} in {:?}", action.name(), app.context());
+        }
+    }
+    let mut app = ready();
+    midway(&mut app);
+    press(&mut app, "ф");
+    assert_eq!(said(&app), "ф does nothing here; ? shows the keys that do.");
+}
+
 #[test]
 fn an_empty_question_is_not_asked() {
     let mut app = ready();

@@ -98,6 +98,22 @@ mod tests {
         assert_eq!(found(&typed("")), Action::ALL, "nothing typed shows all");
     }
 
+    /// A user would lose: the right key, learned from the list of commands of another screen.
+    #[test]
+    fn a_command_names_its_key_on_the_screen_shown() {
+        let keymap = Keymap::default();
+        for (screen, action, key) in [
+            (Context::Explore, Action::Submit, "A"),
+            (Context::Compare, Action::Submit, "A"),
+            (Context::Explore, Action::Reroll, "r"),
+            (Context::Plots, Action::PauseSweep, "p"),
+            (Context::Train, Action::Newline, "Alt-Enter"),
+        ] {
+            let palette = palette([action], &keymap, screen);
+            assert_eq!(palette.matches()[0].row.right, key, "{}", action.name());
+        }
+    }
+
     #[test]
     fn letters_type_and_keys_with_ctrl_move() {
         let keymap = Keymap::default();
