@@ -9,6 +9,7 @@ mod curate;
 mod earlier_files;
 mod engine;
 mod exits;
+mod families;
 #[cfg(any(feature = "cuda", feature = "metal"))]
 mod gpu;
 mod hub;
