@@ -1,11 +1,11 @@
 //! Correctness of the decoder against other engines, on models too large for the repository.
 //!
 //! `S1_TUI_GOLDEN` names the folder of reference log-probabilities, `S1_TUI_MODELS` the folder of
-//! the models they were made with.
+//! the models they were made with, `S1_TUI_TINY` that of tiny models made with their references.
 
 use std::path::Path;
 
-use crate::common::{golden, models};
+use crate::common::{folder, golden, models};
 use candle_core::Device;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::device::Place;
@@ -94,9 +94,9 @@ fn f32_models_match_transformers() {
 /// A user would lose: the right answer of every other architecture. Each is made with random weights by
 /// `tests/peers/make_tiny_models.py`, as a folder and, where llama.cpp has it, as a GGUF file.
 #[test]
-#[ignore = "needs S1_TUI_GOLDEN with what tests/peers/make_tiny_models.py makes"]
+#[ignore = "needs S1_TUI_TINY, which tests/peers/make_tiny_models.py makes"]
 fn other_architectures_match_transformers() {
-    let golden = golden();
+    let tiny = folder("S1_TUI_TINY");
     for name in [
         "smollm3",
         "granite",
@@ -110,12 +110,12 @@ fn other_architectures_match_transformers() {
         "qwen3moe",
         "gpt-oss",
     ] {
-        let reference = json(&golden.join(format!("tiny/{name}.json")));
+        let reference = json(&tiny.join(format!("{name}.json")));
         let ids = ids(&reference["ids"]);
         // gpt-oss is read from a file only.
-        let folder = Some(golden.join(format!("tiny/{name}"))).filter(|_| name != "gpt-oss");
-        let file = Some(golden.join(format!("tiny/{name}.gguf"))).filter(|path| path.exists());
-        for path in folder.iter().chain(&file) {
+        let whole = Some(tiny.join(name)).filter(|_| name != "gpt-oss");
+        let file = Some(tiny.join(format!("{name}.gguf"))).filter(|path| path.exists());
+        for path in whole.iter().chain(&file) {
             for place in [Place::Host, TENSORS] {
                 let decoder = load_on(path, &place).for_context(ids.len());
                 let (n, agree, sum, _) = compare(&decoder, &ids, &reference["positions"]);

@@ -5,7 +5,7 @@ usage: make_tiny_models.py FOLDER [NAME ...]
 Each model is a folder NAME with config.json and model.safetensors (F32), its reference NAME.json:
 token ids and, for each position, the next token's log-probability and the five most probable ones.
 NAME.gguf has the same weights under GGUF's names, as llama.cpp's converter writes them.
-The tests look for them under S1_TUI_GOLDEN/tiny. Needs torch, transformers 5, gguf and numpy.
+The tests look for them where S1_TUI_TINY says. Needs torch, transformers 5, gguf and numpy.
 """
 import json
 import os

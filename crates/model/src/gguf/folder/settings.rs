@@ -135,7 +135,7 @@ impl Reader<'_> {
             ("context_length", context),
             ("feed_forward_length", ffn),
         ] {
-            self.number(name, value)?;
+            self.number(name, value);
         }
         let eps = self.real("rms_norm_eps")?.unwrap_or(1e-6);
         self.float("attention.layer_norm_rms_epsilon", eps);
@@ -153,10 +153,9 @@ impl Reader<'_> {
         format!("{}.{name}", self.architecture)
     }
 
-    fn number(&mut self, name: &str, value: u32) -> Result<()> {
+    fn number(&mut self, name: &str, value: u32) {
         let key = self.key(name);
         self.keys.u32(&key, value);
-        Ok(())
     }
 
     fn float(&mut self, name: &str, value: f64) {
@@ -219,17 +218,17 @@ impl Reader<'_> {
             Some(count) => count,
             None => self.whole("num_local_experts")?,
         };
-        self.number("expert_count", count)?;
+        self.number("expert_count", count);
         for (theirs, ours) in [
             ("num_experts_per_tok", "expert_used_count"),
             ("moe_intermediate_size", "expert_feed_forward_length"),
         ] {
             let value = self.whole(theirs)?;
-            self.number(ours, value)?;
+            self.number(ours, value);
         }
         if self.architecture == "qwen2moe" {
             let shared = self.whole("shared_expert_intermediate_size")?;
-            self.number("expert_shared_feed_forward_length", shared)?;
+            self.number("expert_shared_feed_forward_length", shared);
         }
         let normalized = self.config["norm_topk_prob"].as_bool().unwrap_or(false);
         let key = self.key("expert_weights_norm");
@@ -287,7 +286,7 @@ impl Reader<'_> {
         };
         let pattern: Vec<bool> = (0..layers).map(windowed).collect();
         if pattern.contains(&true) {
-            self.number("attention.sliding_window", size)?;
+            self.number("attention.sliding_window", size);
             let key = self.key("attention.sliding_window_pattern");
             self.keys.bools(&key, &pattern);
         }
@@ -343,7 +342,7 @@ impl Reader<'_> {
         let part = real(full, "partial_rotary_factor")?.or(self.real("partial_rotary_factor")?);
         let dims = f64::from(head_dim) * part.unwrap_or(1.0);
         let dims = dims.clamp(0.0, f64::from(head_dim)) as u32;
-        self.number("rope.dimension_count", dims)?;
+        self.number("rope.dimension_count", dims);
         self.scaling(full, base, dims, context)
     }
 
@@ -426,7 +425,8 @@ impl Reader<'_> {
         };
         self.keys.string(&type_key, ours);
         self.float("rope.scaling.factor", factor);
-        self.number("rope.scaling.original_context_length", original as u32)
+        self.number("rope.scaling.original_context_length", original as u32);
+        Ok(())
     }
 }
 
