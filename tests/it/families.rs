@@ -236,7 +236,12 @@ fn every_family_opens_waits_and_cuts_in_its_own_tokens() {
         let wait = tokenizer.encode_plain(&policy.wait_text).unwrap();
         let x = tokenizer.encode_plain("x").unwrap()[0];
         let end = dialogue.delimiters.ends().next();
-        let machine = Machine::new(policy, dialogue.delimiters.clone(), wait.clone(), 1000);
+        let machine = Machine::new(
+            policy,
+            dialogue.delimiters.clone(),
+            wait.clone().into(),
+            1000,
+        );
         let mut script = Script {
             machine,
             trace: Vec::new(),

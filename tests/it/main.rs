@@ -14,6 +14,7 @@ mod families;
 mod gpu;
 mod hub;
 mod interrupted;
+mod pages;
 mod parity;
 mod plot;
 mod pty;
