@@ -53,7 +53,7 @@ pub fn run(args: &BudgetArgs) -> Result<()> {
     }
     let place = |way: &Option<Way>| match way {
         Some(way) => format!(
-            "{} ({:.1} % at {:.0} tokens)",
+            "{} ({:.1}% at {:.0} tokens)",
             way.name,
             100.0 * way.accuracy(),
             way.tokens

@@ -71,7 +71,7 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let looked = measure::look(&db, &run, &rules, config.load, &control, &mut |progress| {
         line.show(&match progress {
-            Progress::Loading(part) => format!("loading {:.0} %", part * 100.0),
+            Progress::Loading(part) => format!("loading {:.0}%", part * 100.0),
             Progress::Looked(done, total) => format!("looked at {done} of {total} thoughts"),
         });
     });
@@ -179,7 +179,7 @@ fn table(replay: &Replay, votes: &[Vote], out: &mut impl Write) -> io::Result<()
     }
     let along = replay.budgets.iter().zip(&replay.converged);
     let converged: Vec<String> = along
-        .map(|(line, share)| format!("{} {:.0} %", line.name, share * 100.0))
+        .map(|(line, share)| format!("{} {:.0}%", line.name, share * 100.0))
         .collect();
     writeln!(
         out,

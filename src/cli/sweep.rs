@@ -245,7 +245,7 @@ impl SweepMeter {
     pub(super) fn show(&mut self, progress: Progress) {
         match progress {
             Progress::Loading(part) => {
-                self.status.show(&format!("loading {:.0} %", part * 100.0));
+                self.status.show(&format!("loading {:.0}%", part * 100.0));
             }
             Progress::Paused(_) => {}
             Progress::Started {
@@ -389,9 +389,9 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     for line in report.metrics() {
-        let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1} %", x * 100.0));
+        let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1}%", x * 100.0));
         let slope =
-            |x: Option<f64>| x.map_or("–".into(), |x| format!("{:+.2} %/token", x * 100.0));
+            |x: Option<f64>| x.map_or("–".into(), |x| format!("{:+.2}%/token", x * 100.0));
         writeln!(
             out,
             "waits {}: control {}, scaling {}, performance {}",
@@ -412,7 +412,7 @@ pub(super) fn table(run: &Run, out: &mut impl Write) -> io::Result<()> {
     let share = |a: usize, b: usize| a as f64 / b.max(1) as f64 * 100.0;
     writeln!(
         out,
-        "{computed} tokens computed, {:.1} % of the {pointwise} that point by point would take, {:.1} % above the least possible; {:.1} s",
+        "{computed} tokens computed, {:.1}% of the {pointwise} that point by point would take, {:.1}% above the least possible; {:.1} s",
         share(computed, pointwise),
         share(computed, floor) - 100.0,
         run.wall.as_secs_f64()

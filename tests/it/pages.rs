@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 /// The pages, from the root of the repository.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"]
-        .map(|name| root.join(name))
-        .into();
+    let mut found: Vec<PathBuf> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ]
+    .map(|name| root.join(name))
+    .into();
     let docs = fs::read_dir(root.join("docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());
     found.extend(docs.filter(|path| path.extension().is_some_and(|e| e == "md")));
@@ -20,7 +25,9 @@ fn pages() -> Vec<PathBuf> {
 /// How a heading is linked to.
 fn anchor(heading: &str) -> String {
     let heading = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    let kept = heading
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
     kept.collect::<String>().replace(' ', "-")
 }
 
@@ -87,12 +94,18 @@ fn commands_on_the_pages_are_commands() {
             for command in line.split("; ") {
                 let command = command.split(['<', '>', '|']).next().unwrap();
                 // "…" stands for what the reader knows.
-                if command.contains('…') && !command.contains("\"…\"") || !command.contains("s1-tui") {
+                if command.contains('…') && !command.contains("\"…\"")
+                    || !command.contains("s1-tui")
+                {
                     continue;
                 }
                 let parsed = s1_tui::cli::command().try_get_matches_from(words(command));
                 if let Err(error) = parsed {
-                    assert!(!error.use_stderr(), "{}: {command}: {error}", page.display());
+                    assert!(
+                        !error.use_stderr(),
+                        "{}: {command}: {error}",
+                        page.display()
+                    );
                 }
                 tried += 1;
             }

@@ -174,7 +174,7 @@ impl Advice {
         let saved = 100.0 * (1.0 - way.tokens / most.tokens.max(1e-9));
         let sign = |x: f64| format!("{:+.1}", 100.0 * x);
         Some(format!(
-            "Use {}: chosen on {chosen_on} problems so that at most {:.1} more in 100 are wrong than with {}; on the other {checked_on} it is {} in 100 (95 %: {} to {}), for {saved:.0} % fewer tokens.",
+            "Use {}: chosen on {chosen_on} problems so that at most {:.1} more in 100 are wrong than with {}; on the other {checked_on} it is {} in 100 (95%: {} to {}), for {saved:.0}% fewer tokens.",
             way.name,
             100.0 * self.epsilon,
             most.name,
@@ -297,7 +297,7 @@ mod tests {
         assert!((safe.high - 0.296).abs() < 1e-9 && (safe.low + 0.096).abs() < 1e-9);
         assert_eq!(
             advice.sentence().unwrap(),
-            "Use 100: chosen on 10 problems so that at most 10.0 more in 100 are wrong than with natural; on the other 10 it is +10.0 in 100 (95 %: -9.6 to +29.6), for 75 % fewer tokens."
+            "Use 100: chosen on 10 problems so that at most 10.0 more in 100 are wrong than with natural; on the other 10 it is +10.0 in 100 (95%: -9.6 to +29.6), for 75% fewer tokens."
         );
         let strict = Advice::of(&ways, 0.0, 0.05);
         assert_eq!(strict.safe.as_ref().unwrap().way.name, "natural");

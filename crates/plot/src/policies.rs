@@ -11,7 +11,7 @@ pub fn figure(name: &str, replay: &Replay) -> Figure {
         title: "early exits: accuracy against tokens".into(),
         subtitle: format!("{name} · {} thoughts", natural.n),
         caption: format!(
-            "natural {:.1} % at {:.0} tokens · first right answer {:.1} % at {:.0}",
+            "natural {:.1}% at {:.0} tokens · first right answer {:.1}% at {:.0}",
             100.0 * natural.accuracy,
             natural.tokens(),
             100.0 * replay.oracle.accuracy,

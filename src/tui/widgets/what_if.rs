@@ -308,7 +308,7 @@ impl Modal for WhatIfMap {
         if let Some(place) = self.places.get(self.place) {
             let turning = match self.turning {
                 Some((at, by)) if at == self.place => {
-                    format!("  ▲ this sentence moves {:.0} % of the answers", by * 100.0)
+                    format!("  ▲ this sentence moves {:.0}% of the answers", by * 100.0)
                 }
                 _ => String::new(),
             };

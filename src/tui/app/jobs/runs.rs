@@ -118,7 +118,7 @@ impl Job for LookAtThoughts {
         let looked = measure::look(&db, &run, &rules, load, &self.control, &mut |progress| {
             tell(Told::Looked(match progress {
                 measure::Progress::Loading(part) => {
-                    format!("loading the model, {:.0} %", part * 100.0)
+                    format!("loading the model, {:.0}%", part * 100.0)
                 }
                 measure::Progress::Looked(done, total) => {
                     format!("looked at {done} of {total} thoughts")

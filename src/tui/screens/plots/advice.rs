@@ -96,7 +96,7 @@ pub fn budget(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         .left("", |w| (marks(w), theme.good))
         .right("tokens", |w| (format!("{:.0}", w.tokens), theme.text))
         .right("accuracy", |w| {
-            (format!("{:.1} %", 100.0 * w.accuracy()), theme.text)
+            (format!("{:.1}%", 100.0 * w.accuracy()), theme.text)
         })
         .right("accuracy − λ·tokens", |w| {
             let utility = 100.0 * (w.accuracy() - advice.lambda * w.tokens / 1000.0);

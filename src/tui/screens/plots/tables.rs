@@ -150,7 +150,7 @@ pub fn answers(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         _ if n == 0 => ("?".to_owned(), theme.dim),
         _ => (format!("{n}+"), theme.text),
     };
-    let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1} %", x * 100.0));
+    let share = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.1}%", x * 100.0));
     Table::new(points)
         .left("point", |p| (p.spec.to_string(), theme.text))
         .left("samples", |p| (stacked(&p.outcomes), theme.text))
