@@ -86,8 +86,15 @@ fn commands_on_the_pages_are_commands() {
     let mut tried = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap().replace("\\\n", " ");
-        for line in text.lines().map(str::trim) {
-            if !line.starts_with("s1-tui ") {
+        let mut fenced = false;
+        for line in text.lines() {
+            fenced ^= line.starts_with("```");
+            if !fenced && !line.starts_with("    ") {
+                continue;
+            }
+            let line = line.trim();
+            // Nor the first row of a picture of the screen.
+            if !line.starts_with("s1-tui ") || line.starts_with("s1-tui  ") {
                 continue;
             }
             let line = line.split(" #").next().unwrap();
