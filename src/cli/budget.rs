@@ -29,7 +29,7 @@ pub struct BudgetArgs {
 }
 
 /// A number within limits.
-fn share(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+pub(super) fn share(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
     move |text| match text.parse::<f64>() {
         Ok(x) if (least..=most).contains(&x) => Ok(x),
         _ => Err(format!("expected a number from {least} to {most}")),
@@ -51,6 +51,11 @@ pub fn run(args: &BudgetArgs) -> Result<()> {
     if args.json {
         return Ok(json_line(&mut out, &output(&run.name, &advice))?);
     }
+    Ok(advise(&advice, &mut out)?)
+}
+
+/// Writes what is advised.
+pub(super) fn advise(advice: &Advice, out: &mut impl Write) -> io::Result<()> {
     let place = |way: &Option<Way>| match way {
         Some(way) => format!(
             "{} ({:.1}% at {:.0} tokens)",
@@ -64,7 +69,7 @@ pub fn run(args: &BudgetArgs) -> Result<()> {
     writeln!(
         out,
         "best at {} points per 1,000:   {}",
-        args.lambda,
+        advice.lambda * 100.0,
         place(&advice.best)
     )?;
     match (advice.sentence(), &advice.safe) {
@@ -80,7 +85,7 @@ pub fn run(args: &BudgetArgs) -> Result<()> {
     Ok(())
 }
 
-fn output(run: &str, advice: &Advice) -> Value {
+pub(super) fn output(run: &str, advice: &Advice) -> Value {
     let way = |way: &Option<Way>| {
         way.as_ref().map(|w| {
             json!({ "name": w.name, "accuracy": w.accuracy(), "tokens": w.tokens, "settings": w.settings })

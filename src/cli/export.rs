@@ -118,6 +118,10 @@ fn line(db: &Db, run: &Run, row: &Row, samples: &[&Sample]) -> Result<serde_json
         "waits": point.waits,
         "thinking_tokens": counts(|s| s.thinking),
         "answer_tokens": counts(|s| s.answer_tokens),
+        "looking_tokens": counts(|s| s.looking),
+        "stop": samples.iter().map(|s| s.stop.name()).collect::<Vec<_>>(),
+        "reasoned_on": samples.iter().map(|s| s.leaked).collect::<Vec<_>>(),
+        "ended_twice": samples.iter().map(|s| s.second_end).collect::<Vec<_>>(),
     }))
 }
 

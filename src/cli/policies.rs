@@ -9,11 +9,13 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::args::{ConfigArgs, DbArgs, ModelFlags};
+use super::budget::share;
 use super::given::{Apply, Given};
 use super::status::StatusLine;
 use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
 use s1_core::exit::Exit;
+use s1_lab::advice::{self, Advice};
 use s1_lab::replay::measure::{self, Progress, Rule};
 use s1_lab::replay::{Line, Replay, Vote, votes};
 use s1_lab::sweep;
@@ -29,6 +31,12 @@ pub struct PoliciesArgs {
     /// their numbers at these. All rules where it is left out.
     #[arg(long, value_name = "RULE,…", value_delimiter = ',')]
     policies: Vec<String>,
+    /// What 1,000 tokens must bring in accuracy, in points of 100, for the advice at the end.
+    #[arg(long, value_name = "λ", default_value_t = 5.0, value_parser = share(0.0, 100_000.0))]
+    lambda: f64,
+    /// Most that may be added to the error, in points of 100, for the advice at the end.
+    #[arg(long, value_name = "ε", default_value_t = 2.0, value_parser = share(0.0, 100.0))]
+    epsilon: f64,
     /// Draw the figure into this file; its name ends in .svg, .png or .csv.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -86,8 +94,11 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
         (true, Some(rule)) => votes(&thoughts, *rule),
         _ => Vec::new(),
     };
+    let ways = advice::exits(&thoughts, &exits);
+    let advice = Advice::of(&ways, args.lambda / 100.0, args.epsilon / 100.0);
     if let Some(out) = &args.out {
-        s1_plot::write(&s1_plot::policies::figure(&run.name, &replay), out)?;
+        let figure = s1_plot::policies::figure(&run.name, &replay, &votes);
+        s1_plot::write(&figure, out)?;
     }
     if replay.natural.n == 0 {
         bail!(
@@ -96,9 +107,14 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
     }
     let mut out = io::stdout().lock();
     match args.json {
-        true => json_line(&mut out, &output(&run.name, &replay, &votes))?,
+        true => {
+            let mut object = output(&run.name, &replay, &votes);
+            object["advice"] = super::budget::output(&run.name, &advice);
+            json_line(&mut out, &object)?;
+        }
         false => {
             table(&replay, &votes, &mut out)?;
+            super::budget::advise(&advice, &mut out)?;
             say(&format!("{:.1} s", started.elapsed().as_secs_f64()));
         }
     }

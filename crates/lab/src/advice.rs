@@ -13,6 +13,9 @@ use s1_store::run::{Budget, Run};
 
 use crate::replay::{Line, Stop, Thought};
 
+/// The name of the natural end.
+const NATURAL: &str = "natural";
+
 /// One way to end thoughts, evaluated on a run's problems.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Way {
@@ -89,7 +92,7 @@ pub fn exits(thoughts: &[Thought], exits: &[Exit]) -> Vec<Way> {
         }
     };
     let natural = way(
-        "natural".into(),
+        NATURAL.into(),
         "[thinking]\nmax_thinking = \"auto\"\n".into(),
         &|t| Some(t.natural()),
     );
@@ -115,8 +118,8 @@ pub struct Advice {
     pub best: Option<Way>,
     /// The cheapest whose added error was at most ε on one half.
     pub safe: Option<Safe>,
-    /// What all are compared with: the way that takes the most tokens.
-    pub most: Option<Way>,
+    /// What all are compared with: the natural end, or where there is none the dearest way.
+    pub against: Option<Way>,
     pub lambda: f64,
     pub epsilon: f64,
 }
@@ -142,12 +145,13 @@ impl Advice {
         // Among equals the cheaper one.
         let best = graded.iter().rev();
         let best = best.max_by(|a, b| utility(a).total_cmp(&utility(b)));
-        let most = graded.last().copied();
+        let natural = graded.iter().find(|w| w.name == NATURAL);
+        let against = natural.or(graded.last()).copied();
         Advice {
             knee: knee(&graded),
             best: best.map(|w| (*w).clone()),
-            safe: most.and_then(|most| safe(&graded, most, epsilon)),
-            most: most.cloned(),
+            safe: against.and_then(|against| safe(&graded, against, epsilon)),
+            against: against.cloned(),
             lambda,
             epsilon,
         }
@@ -163,21 +167,21 @@ impl Advice {
             low,
             high,
         } = self.safe.as_ref()?;
-        let most = self.most.as_ref()?;
-        if way.name == most.name {
+        let against = self.against.as_ref()?;
+        if way.name == against.name {
             return Some(format!(
                 "Keep {}: on {chosen_on} problems everything cheaper adds more than {:.1} in 100 to the error.",
                 way.name,
                 100.0 * self.epsilon
             ));
         }
-        let saved = 100.0 * (1.0 - way.tokens / most.tokens.max(1e-9));
+        let saved = 100.0 * (1.0 - way.tokens / against.tokens.max(1e-9));
         let sign = |x: f64| format!("{:+.1}", 100.0 * x);
         Some(format!(
             "Use {}: chosen on {chosen_on} problems so that at most {:.1} more in 100 are wrong than with {}; on the other {checked_on} it is {} in 100 (95%: {} to {}), for {saved:.0}% fewer tokens.",
             way.name,
             100.0 * self.epsilon,
-            most.name,
+            against.name,
             sign(*added),
             sign(*low),
             sign(*high),
@@ -205,9 +209,9 @@ fn knee(ways: &[&Way]) -> Option<Way> {
 }
 
 /// Every other problem, by its id, is of the half that chooses.
-fn safe(ways: &[&Way], most: &Way, epsilon: f64) -> Option<Safe> {
+fn safe(ways: &[&Way], against: &Way, epsilon: f64) -> Option<Safe> {
     let half = |first: bool| {
-        let ids = most.right.keys().enumerate();
+        let ids = against.right.keys().enumerate();
         let own = ids.filter(move |(i, _)| i.is_multiple_of(2) == first);
         own.map(|(_, id)| id.as_str()).collect::<Vec<&str>>()
     };
@@ -215,7 +219,7 @@ fn safe(ways: &[&Way], most: &Way, epsilon: f64) -> Option<Safe> {
     let added = |way: &Way, ids: &[&str]| {
         let pairs = ids
             .iter()
-            .filter_map(|id| Some(most.right.get(*id)? - way.right.get(*id)?));
+            .filter_map(|id| Some(against.right.get(*id)? - way.right.get(*id)?));
         pairs.collect::<Vec<f64>>()
     };
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len().max(1) as f64;

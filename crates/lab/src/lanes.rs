@@ -388,6 +388,9 @@ fn policy_of(request: &Request, strategy: &Strategy, limit: Option<usize>) -> Po
             .wait_text
             .clone()
             .unwrap_or_else(|| request.policy.wait_text.clone()),
+        ending: strategy.ending.unwrap_or(request.policy.ending),
+        cut_at: strategy.cut_at.unwrap_or(request.policy.cut_at),
+        exit: strategy.exit.unwrap_or(request.policy.exit),
         ..request.policy.clone()
     }
 }

@@ -25,6 +25,17 @@ pub enum Ending {
     Message,
 }
 
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Ending::Auto => "auto",
+            Ending::Bare => "bare",
+            Ending::Newline => "newline",
+            Ending::Message => "message",
+        })
+    }
+}
+
 impl Ending {
     /// Whether the delimiter begins a line; `None` leaves it to the family.
     pub fn newline(self) -> Option<bool> {

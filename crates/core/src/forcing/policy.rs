@@ -294,12 +294,7 @@ pub const POLICY: &[Param<Policy>] = &[
         Access::Choice(
             ENDINGS,
             Lens {
-                get: |policy: &Policy| match policy.ending {
-                    Ending::Auto => "auto".into(),
-                    Ending::Bare => "bare".into(),
-                    Ending::Newline => "newline".into(),
-                    Ending::Message => "message".into(),
-                },
+                get: |policy: &Policy| policy.ending.to_string(),
                 set: |policy: &mut Policy, word| {
                     policy.ending = match word.as_str() {
                         "bare" => Ending::Bare,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use s1_core::forcing::Policy;
+use s1_core::exit::Exit;
+use s1_core::forcing::{CutAt, Ending, Policy};
 
 /// Waits that no thought uses up: a lane that must think longer than it would.
 const ENDLESS: usize = 1 << 16;
@@ -60,6 +61,12 @@ pub struct Strategy {
     pub samples: usize,
     /// Temperature; `None` is the request's.
     pub temperature: Option<f32>,
+    /// What ends its thinking where it is cut; `None` is the request's.
+    pub ending: Option<Ending>,
+    /// Where it is cut; `None` is the request's.
+    pub cut_at: Option<CutAt>,
+    /// The rule that ends it early; `None` is the request's.
+    pub exit: Option<Exit>,
 }
 
 impl Strategy {
@@ -73,6 +80,9 @@ impl Strategy {
             wait_text: None,
             samples: 1,
             temperature: None,
+            ending: None,
+            cut_at: None,
+            exit: None,
         }
     }
 
@@ -97,6 +107,23 @@ impl Strategy {
         Strategy {
             waits,
             wait_text: text.map(String::from),
+            ..Strategy::natural()
+        }
+    }
+
+    /// Half of the natural length, ended so.
+    pub fn ended(ending: Ending, cut_at: CutAt) -> Strategy {
+        Strategy {
+            ending: Some(ending),
+            cut_at: Some(cut_at),
+            ..Strategy::limited(Limit::Natural(1, 2))
+        }
+    }
+
+    /// Ended early by a rule.
+    pub fn leaving(exit: Exit) -> Strategy {
+        Strategy {
+            exit: Some(exit),
             ..Strategy::natural()
         }
     }
@@ -172,6 +199,17 @@ impl Strategy {
                 format!("{wait} · {limit}")
             };
         }
+        if let Some(exit) = self.exit {
+            return format!("exit {exit}");
+        }
+        if let (Some(ending), Some(cut_at)) = (self.ending, self.cut_at) {
+            // What is usual is not said.
+            let how = match (ending, cut_at) {
+                (ending, CutAt::Token) => ending.to_string(),
+                (_, cut_at) => cut_at.to_string(),
+            };
+            return format!("{how} · {limit}");
+        }
         match (limit.is_empty(), natural) {
             (false, _) => limit,
             (true, Some(len)) => format!("natural · {len}"),
@@ -205,15 +243,21 @@ pub enum Preset {
     Words,
     /// One long thought against several short ones of the same length together.
     EqualTokens,
+    /// Half the natural length, ended in different ways.
+    Endings,
+    /// Rules that end a thought early.
+    Exits,
 }
 
 impl Preset {
-    pub const ALL: [Preset; 5] = [
+    pub const ALL: [Preset; 7] = [
         Preset::Budgets,
         Preset::Tokens,
         Preset::Waits,
         Preset::Words,
         Preset::EqualTokens,
+        Preset::Endings,
+        Preset::Exits,
     ];
 
     pub fn name(self) -> &'static str {
@@ -223,6 +267,8 @@ impl Preset {
             Preset::Waits => "waits",
             Preset::Words => "words",
             Preset::EqualTokens => "equal tokens",
+            Preset::Endings => "endings",
+            Preset::Exits => "early exits",
         }
     }
 
@@ -234,6 +280,8 @@ impl Preset {
             Preset::Waits => "no Wait, 1, 2 and 4",
             Preset::Words => "Wait, Hmm, Alternatively, none",
             Preset::EqualTokens => "one long thought, or 3 or 5 short ones by vote",
+            Preset::Endings => "½ natural, ended bare, by a message, at a sentence, by rank",
+            Preset::Exits => "natural, DEER, ThinkBrake, 3 equal answers",
         }
     }
 
@@ -254,6 +302,24 @@ impl Preset {
                 word("Alternatively"),
             ],
             Preset::EqualTokens => vec![Strategy::natural(), short(3), short(5)],
+            Preset::Endings => vec![
+                Strategy::ended(Ending::Bare, CutAt::Token),
+                Strategy::ended(Ending::Message, CutAt::Token),
+                Strategy::ended(Ending::Auto, CutAt::NextSentence { within: 64 }),
+                Strategy::ended(
+                    Ending::Auto,
+                    CutAt::Rank {
+                        best: 3,
+                        within: 64,
+                    },
+                ),
+            ],
+            Preset::Exits => vec![
+                Strategy::natural(),
+                Strategy::leaving(Exit::Deer { above: 0.95 }),
+                Strategy::leaving(Exit::Thinkbrake { margin: 0.25 }),
+                Strategy::leaving(Exit::Consistency { equal: 3 }),
+            ],
         }
     }
 }
@@ -283,6 +349,21 @@ mod tests {
             of("vote of 5 × ⅕ · T 0.8", "vote of 5 × 11 · T 0.8")
         );
         assert_eq!(label(&Strategy::no_thinking()).0, "no thinking");
+        let bare = Strategy::ended(Ending::Bare, CutAt::Token);
+        assert_eq!(
+            label(&bare),
+            of("bare · ½ natural", "bare · ½ natural · 29")
+        );
+        let rank = Strategy::ended(
+            Ending::Auto,
+            CutAt::Rank {
+                best: 3,
+                within: 64,
+            },
+        );
+        assert_eq!(label(&rank).0, "rank:3:64 · ½ natural");
+        let deer = Strategy::leaving(Exit::Deer { above: 0.95 });
+        assert_eq!(label(&deer).0, "exit deer:0.95");
     }
 
     #[test]

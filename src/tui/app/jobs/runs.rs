@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use super::{Job, JobContext, Tell, Told};
-use s1_lab::replay::Replay;
+use s1_core::exit::Exit;
 use s1_lab::replay::measure::{self, Rule};
+use s1_lab::replay::{Replay, Vote, votes};
 use s1_lab::sweep::{self, Control};
 use s1_store::run::{Row, Run, RunSummary};
 use s1_store::session::Document;
@@ -104,7 +105,7 @@ pub struct LookAtThoughts {
 
 /// What every early exit would have done.
 #[derive(Clone, Debug)]
-pub struct Thoughts(pub Box<Replay>);
+pub struct Thoughts(pub Box<Replay>, pub Vec<Vote>);
 
 impl Job for LookAtThoughts {
     /// `None` if it was cancelled.
@@ -125,6 +126,11 @@ impl Job for LookAtThoughts {
                 }
             }));
         })?;
-        Ok(looked.map(|(thoughts, exits)| Thoughts(Replay::of(&thoughts, &exits).into())))
+        Ok(looked.map(|(thoughts, exits)| {
+            let rule = exits.iter().find(|e| matches!(e, Exit::Deepconf { .. }));
+            let votes = rule.map(|rule| votes(&thoughts, *rule));
+            let replay = Replay::of(&thoughts, &exits);
+            Thoughts(replay.into(), votes.unwrap_or_default())
+        }))
     }
 }

@@ -85,8 +85,8 @@ impl App {
         };
         exits.looking = None;
         match seen {
-            Ok(Some(Thoughts(replay))) => {
-                let figure = s1_plot::policies::figure(&exits.run, &replay);
+            Ok(Some(Thoughts(replay, votes))) => {
+                let figure = s1_plot::policies::figure(&exits.run, &replay, &votes);
                 exits.chart = Some(Chart {
                     curves: Curves {
                         figure,

@@ -90,7 +90,7 @@ fn replay() -> Replay {
 fn pictures_of_early_exits() {
     let mut app = plots();
     let run = app.plots.current().unwrap().run.name.clone();
-    let figure = s1_plot::policies::figure(&run, &replay());
+    let figure = s1_plot::policies::figure(&run, &replay(), &[]);
     app.plots.exits = Some(Exits {
         run: run.clone(),
         looking: None,
