@@ -19,6 +19,9 @@ fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
         "99",
         "--answer-max",
         "8",
+        // As fast as it can: what a pace does has tests of its own.
+        "--pace",
+        "0",
     ];
     let args = [&["--model", MODEL], &question[..], &limits[..]].concat();
     let pty = Pty::start(home, &args, rows, cols);
