@@ -34,6 +34,8 @@ pub struct LiveBranch {
     /// It is written at a pace, some tokens at a time: where it rests between two beats it is not
     /// paused.
     pub paced: bool,
+    /// It was told to go by steps last: whatever the engine is at, it then rests.
+    pub stepping: bool,
     /// How its tokens are drawn, and as which sample.
     pub drawn: (Sampling, u64),
     /// That holds for its answer alone: a branch that leaves it inside the thought draws as the

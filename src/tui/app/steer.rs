@@ -88,6 +88,7 @@ impl App {
         if let Some(live) = self.live.as_mut() {
             let branch = live.branch_mut();
             (branch.told_to_run, branch.paced) = (true, paced);
+            branch.stepping = false;
             let lane = live.shown_lane();
             self.send(Command::Run(lane, until));
         }
@@ -220,7 +221,8 @@ impl App {
             );
         }
         let (paced, stopped) = (live.branch().paced, live.is_stopped());
-        let at_pace = paced || self.stretch().1 && !live.is_busy();
+        let rests = !live.is_busy() || live.branch().stepping;
+        let at_pace = paced || self.stretch().1 && rests;
         let Some(lane) = self.lane() else { return };
         match (paced, stopped || at_pace) {
             (true, _) => self.hold(),
@@ -244,7 +246,8 @@ impl App {
         let stopped = live.is_stopped();
         let Some(lane) = self.lane() else { return };
         if let Some(live) = self.live.as_mut() {
-            live.branch_mut().paced = false;
+            let branch = live.branch_mut();
+            (branch.paced, branch.stepping) = (false, true);
         }
         // What was stopped is run, as far as the step goes.
         self.send(match stopped {

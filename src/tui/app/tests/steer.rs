@@ -354,3 +354,18 @@ fn a_probe_asks_about_the_place_of_the_cursor() {
     press(&mut app, "P");
     assert_eq!(sent(&mut app), [Command::ProbeEvery(0, None)]);
 }
+
+/// A user would lose: the pace, where they go on before a step has ended.
+#[test]
+fn a_step_that_is_still_under_way_does_not_lose_the_pace() {
+    let mut app = ready();
+    midway(&mut app);
+    paused(&mut app);
+    app.pace = Some(20);
+    press(&mut app, "s");
+    assert_eq!(sent(&mut app), [Command::Step(0, Until::Tokens(1))]);
+    let lane = lane(&app);
+    app.on_event(Event::State(lane, LaneState::Running));
+    press(&mut app, "space");
+    assert_eq!(sent(&mut app), [Command::Run(0, Until::Tokens(1))]);
+}
