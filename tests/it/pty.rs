@@ -65,7 +65,6 @@ fn what_esc_has_stopped_goes_on() {
     pty.keys(" ").wait_for("thinking ▸");
     pty.keys("\x1b").wait_for("■ stopped");
     pty.keys("s").wait_for("paused");
-    pty.keys("\x1b");
     pty.keys(" ").wait_for("thinking ▸");
     pty.keys("x").wait_for(ENDED);
     pty.keys("q");
