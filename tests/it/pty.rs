@@ -9,6 +9,11 @@ const ENTER: &str = "\r";
 /// The explorer with a question ready. Made to wait again and again, the model thinks long enough
 /// to be steered.
 fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
+    explorer_at(home, rows, cols, &[])
+}
+
+/// The same with more environment.
+fn explorer_at(home: &Home, rows: u16, cols: u16, env: &[(&str, &str)]) -> Pty {
     let question = ["--question", "What is 337 times 93?"];
     // Where the thought is cut depends on the machine's speed, and so does what it answers then: it
     // may think on. So that the cut stays on the screen, it gets little room.
@@ -21,7 +26,7 @@ fn explorer(home: &Home, rows: u16, cols: u16) -> Pty {
         "8",
     ];
     let args = [&["--model", MODEL], &question[..], &limits[..]].concat();
-    let pty = Pty::start(home, &args, rows, cols);
+    let pty = Pty::start_with(home, &args, rows, cols, env);
     pty.wait_for("What is 337 times 93?").wait_for(MODEL_NAME);
     pty
 }
@@ -60,11 +65,13 @@ fn ask_wait_cut_branch_quit() {
 #[test]
 fn what_esc_has_stopped_goes_on() {
     let home = Home::new();
-    let mut pty = explorer(&home, 24, 80);
+    // At a pace: without one a release build is done before the next key.
+    let mut pty = explorer_at(&home, 24, 80, &[("S1_TUI_PACE", "20")]);
     pause_in_thought(&pty);
     pty.keys(" ").wait_for("thinking ▸");
     pty.keys("\x1b").wait_for("■ stopped");
     pty.keys("s").wait_for("paused");
+    pty.keys("\x1b");
     pty.keys(" ").wait_for("thinking ▸");
     pty.keys("x").wait_for(ENDED);
     pty.keys("q");
