@@ -11,13 +11,16 @@
 use s1_core::exit::{Looks, Places};
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::sampling::Sampling;
-use s1_core::trace::{Phase, StopReason, Token};
+use s1_core::trace::{Alternatives, Phase, StopReason, Token};
 use s1_core::view::{LaneView, LaneViews};
 
 use crate::answer::FinalAnswer;
 
-/// Most places of a map: of a long thought every so many sentence ends.
-const MOST_PLACES: usize = 64;
+/// Most and fewest places of a map: of a long thought every so many sentence ends.
+const PLACES: std::ops::RangeInclusive<usize> = 8..=64;
+/// Tokens that all cells together may come to, as well as can be foreseen: the longer the thought, the
+/// fewer its places.
+const TOKENS: usize = 400_000;
 /// Lanes that are written at once.
 const AT_ONCE: usize = 12;
 /// Temperature of what is drawn anew where the thought itself was not drawn.
@@ -58,7 +61,10 @@ pub enum Came {
     Answer {
         answer: Option<String>,
         correct: Option<bool>,
-        /// The whole branch.
+        /// How many tokens of the thought it begins with: those before the place, but for pieces of a
+        /// delimiter that were taken back.
+        shared: usize,
+        /// What was written after them ([`Map::branch`] has all of it), without alternatives.
         tokens: Vec<Token>,
         stop: StopReason,
     },
@@ -152,10 +158,10 @@ impl Map {
         let thought: Vec<Token> = thought.cloned().collect();
         let mut places = Places::of(Looks::SentenceEnds, &thought);
         let all = places.len();
-        if all > MOST_PLACES {
-            places = (1..=MOST_PLACES)
-                .map(|i| places[all * i / MOST_PLACES - 1])
-                .collect();
+        let fit = TOKENS / (thought.len() * (2 + again)).max(1);
+        let most = fit.clamp(*PLACES.start(), *PLACES.end());
+        if all > most {
+            places = (1..=most).map(|i| places[all * i / most - 1]).collect();
         }
         let trials = [Trial::Cut, Trial::Wait].into_iter();
         let trials = trials.chain((0..again).map(Trial::Again));
@@ -226,6 +232,22 @@ impl Map {
             Trial::Again(i) => 2 + i,
         };
         self.cells.get(row * self.places.len() + place)
+    }
+
+    /// A cell as a branch: where it leaves the thought, all its tokens, and why it ended. `None` where
+    /// nothing has come of it yet.
+    pub fn branch(&self, place: usize, trial: Trial) -> Option<(usize, Vec<Token>, StopReason)> {
+        let Came::Answer {
+            shared,
+            tokens,
+            stop,
+            ..
+        } = &self.cell(place, trial)?.came
+        else {
+            return None;
+        };
+        let begun = self.thought.get(..*shared)?;
+        Some((*shared, [begun, tokens].concat(), *stop))
     }
 
     /// The answers of the continuations drawn at a place, as far as they have come.
@@ -314,10 +336,18 @@ impl Map {
                 let view = self.lanes.take(lane).unwrap_or_default();
                 let reference = self.reference.as_deref();
                 let FinalAnswer { text, correct } = FinalAnswer::of(&view.tokens, reference);
+                let both = view.tokens.iter().zip(&self.thought[..self.cells[cell].at]);
+                let same = both.take_while(|(a, b)| (a.id, a.phase) == (b.id, b.phase));
+                let shared = same.count();
+                let mut tokens = view.tokens[shared..].to_vec();
+                for token in &mut tokens {
+                    token.top = Alternatives::default();
+                }
                 Came::Answer {
                     answer: text,
                     correct,
-                    tokens: view.tokens.to_vec(),
+                    shared,
+                    tokens,
                     stop: *stop,
                 }
             }

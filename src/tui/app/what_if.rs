@@ -11,7 +11,7 @@ use s1_core::protocol::{Command, Event};
 use s1_core::trace::{Phase, Token};
 use s1_core::tree::{BranchId, Fork};
 use s1_core::view::LaneView;
-use s1_lab::whatif::{Came, Map};
+use s1_lab::whatif::Map;
 
 /// Tokens of a sentence that are shown of it.
 const SENTENCE: usize = 24;
@@ -145,14 +145,11 @@ impl App {
 
     /// Makes a branch of what was written in a cell.
     fn branch_from_map(&mut self, picked: Picked) -> Result<(), String> {
-        let cell = self
-            .what_if
-            .as_ref()
-            .and_then(|w| w.map.cell(picked.place, picked.trial));
-        let Some((cell, live)) = cell.zip(self.live.as_mut()) else {
+        let Some((what_if, live)) = self.what_if.as_ref().zip(self.live.as_mut()) else {
             return Ok(());
         };
-        let Came::Answer { tokens, stop, .. } = &cell.came else {
+        let branch = what_if.map.branch(picked.place, picked.trial);
+        let Some((at, tokens, stop)) = branch else {
             return Err("Nothing has come of this yet.".into());
         };
         let id = live.branches.len();
@@ -160,11 +157,11 @@ impl App {
             name: format!("b{id}"),
             fork: Some(Fork {
                 parent: live.active,
-                at: cell.at,
+                at,
             }),
             lane: LaneView {
-                tokens: tokens.clone().into(),
-                stop: Some(*stop),
+                tokens: tokens.into(),
+                stop: Some(stop),
                 ..LaneView::default()
             },
             ..LiveBranch::default()

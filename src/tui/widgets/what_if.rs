@@ -210,6 +210,7 @@ fn short(came: &Came) -> Came {
         } => Came::Answer {
             answer: answer.clone(),
             correct: *correct,
+            shared: 0,
             tokens: Vec::new(),
             stop: *stop,
         },
@@ -333,6 +334,7 @@ mod tests {
         Came::Answer {
             answer: (!answer.is_empty()).then(|| answer.into()),
             correct,
+            shared: 0,
             tokens: Vec::new(),
             stop: StopReason::EndOfTurn,
         }

@@ -72,6 +72,8 @@ pub(super) struct Probing {
     /// After how many tokens of the trace.
     pub at: usize,
     pub purpose: Purpose,
+    /// Most tokens that were asked for: some servers write on.
+    pub most: usize,
     pub begun: Begun,
     pub decoder: StreamDecoder,
     pub given: Given,

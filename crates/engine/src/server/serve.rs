@@ -3,7 +3,7 @@
 //!
 //! Not here: what is said to it once it answers (the rest of [`super`]).
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,8 @@ impl Plan {
             arguments,
             advice: known.map(|(_, _, advice)| *advice),
             address: format!("http://127.0.0.1:{port}"),
-            log: std::env::temp_dir().join(format!("s1-tui-server-{port}.log")),
+            log: std::env::temp_dir()
+                .join(format!("s1-tui-server-{}-{port}.log", std::process::id())),
         })
     }
 
@@ -112,8 +113,8 @@ impl Plan {
         events: &mpsc::Sender<Event>,
         cancelled: &AtomicBool,
     ) -> Result<Option<Served>> {
-        let log = File::create(&self.log)
-            .with_context(|| format!("cannot write {}", self.log.display()))?;
+        let log =
+            own_file(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
@@ -129,7 +130,7 @@ impl Plan {
             }
             _ => anyhow::Error::new(error).context(format!("cannot start {:?}", self.program)),
         })?;
-        let mut served = Served { child };
+        let mut served = Served { child, log: None };
         let client = Client::new(self.address.clone(), None, Patience::default());
         let client = client.map_err(|fault| anyhow::anyhow!("{fault}"))?;
         let mut told = String::new();
@@ -153,8 +154,20 @@ impl Plan {
             }
             std::thread::sleep(LOOK);
         }
+        // What it says from here on is of no use once it has ended.
+        served.log = Some(self.log);
         Ok(Some(served))
     }
+}
+
+/// A new file that nobody else reads. The folder may be everybody's: what is there already, a link to
+/// somewhere else perhaps, is not written to.
+fn own_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// A port that nobody listens at. Another program may take it before the server does; the server then
@@ -189,10 +202,16 @@ fn last_words(path: &Path, lines: usize) -> String {
 #[derive(Debug)]
 pub(super) struct Served {
     child: Child,
+    /// Its log, once it has answered: it goes with it.
+    log: Option<PathBuf>,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
+        if let Some(log) = self.log.take() {
+            // One that cannot be removed is left to the system.
+            let _ = std::fs::remove_file(log);
+        }
         ask_to_end(&self.child);
         let until = Instant::now() + GRACE;
         while Instant::now() < until {

@@ -11,7 +11,7 @@ use crate::sweep::Control;
 use s1_core::exit::{Exit, Look, Measure, Places, Seen, Sight, trial_of};
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, LaneId};
-use s1_core::trace::{Phase, Token, thinking_tokens};
+use s1_core::trace::{Phase, Token};
 use s1_engine::{Engine, Events, LoadOptions};
 use s1_model::adapter::WEIGHTS;
 use s1_store::Db;
@@ -52,11 +52,7 @@ pub fn look(
     for exit in seen.iter().copied().chain([answers]) {
         wanted.insert(key(exit), exit);
     }
-    for exit in wanted.values() {
-        looker.want(&key(*exit), &exit.measure(), |thought| {
-            Places::of(exit.looks(), thought)
-        })?;
-    }
+    looker.want(&wanted)?;
     if !looker.run()? {
         return Ok(None);
     }
@@ -160,8 +156,6 @@ struct Looker<'a> {
     control: &'a Control,
     tell: &'a mut dyn FnMut(Progress),
     samples: Vec<(&'a Row, &'a Sample)>,
-    /// The thinking of each.
-    thinking: Vec<Vec<Token>>,
     todo: BTreeMap<usize, Todo>,
     engine: Option<(Box<dyn Engine>, Events)>,
     next: LaneId,
@@ -189,13 +183,6 @@ impl<'a> Looker<'a> {
                 run.settings.policy.exit
             );
         }
-        let thinking = samples.iter().map(|(_, sample)| {
-            let mut tokens = db.trace(sample.trace)?;
-            let thought = tokens.iter().take_while(|t| t.phase == Phase::Thinking);
-            tokens.truncate(thought.count());
-            Ok(tokens)
-        });
-        let thinking = thinking.collect::<Result<_>>()?;
         Ok(Looker {
             db,
             run,
@@ -203,26 +190,39 @@ impl<'a> Looker<'a> {
             control,
             tell,
             samples,
-            thinking,
             todo: BTreeMap::new(),
             engine: None,
             next: 0,
         })
     }
 
-    /// Has every thought looked at that was not, for a measurement.
-    fn want(
-        &mut self,
-        name: &str,
-        measure: &Measure,
-        places: impl Fn(&[Token]) -> Vec<usize>,
-    ) -> Result<()> {
+    /// The thinking of a sample. It is read where it is needed: all of a large run are many.
+    fn thinking(&self, i: usize) -> Result<Vec<Token>> {
+        let mut tokens = self.db.trace(self.samples[i].1.trace)?;
+        let thought = tokens.iter().take_while(|t| t.phase == Phase::Thinking);
+        tokens.truncate(thought.count());
+        Ok(tokens)
+    }
+
+    /// Has every thought looked at for the measurements that were not made of it.
+    fn want(&mut self, wanted: &BTreeMap<String, Exit>) -> Result<()> {
         for i in 0..self.samples.len() {
-            if self.db.sights(self.samples[i].1.trace, name)?.is_none() {
-                let places = places(&self.thinking[i]);
-                let todo = self.todo.entry(i).or_default();
-                todo.measures.push((name.into(), measure.clone(), places));
+            let trace = self.samples[i].1.trace;
+            let mut missing = Vec::new();
+            for (name, exit) in wanted {
+                if self.db.sights(trace, name)?.is_none() {
+                    missing.push((name, exit));
+                }
             }
+            if missing.is_empty() {
+                continue;
+            }
+            let thought = self.thinking(i)?;
+            let measures = missing.into_iter().map(|(name, exit)| {
+                let places = Places::of(exit.looks(), &thought);
+                (name.clone(), exit.measure(), places)
+            });
+            self.todo.entry(i).or_default().measures.extend(measures);
         }
         Ok(())
     }
@@ -265,7 +265,7 @@ impl<'a> Looker<'a> {
             {
                 let lane = self.next;
                 self.next += 1;
-                self.ask(lane, i, &todo);
+                self.ask(lane, i, &todo)?;
                 flying.insert(lane, (i, todo));
             }
             if flying.is_empty() {
@@ -301,9 +301,9 @@ impl<'a> Looker<'a> {
     }
 
     /// Has a lane made of a thought, and looked at.
-    fn ask(&self, lane: LaneId, i: usize, todo: &Todo) {
+    fn ask(&self, lane: LaneId, i: usize, todo: &Todo) -> Result<()> {
         let Some((engine, _)) = &self.engine else {
-            return;
+            return Ok(());
         };
         let (row, sample) = self.samples[i];
         let mut request = self.run.request(row, sample);
@@ -314,10 +314,11 @@ impl<'a> Looker<'a> {
         engine.send(Command::Restore {
             lane,
             request,
-            tokens: self.thinking[i].clone(),
+            tokens: self.thinking(i)?,
         });
         let looks = order(todo).into_iter().map(|(look, _)| look);
         engine.send(Command::Look(lane, looks.collect()));
+        Ok(())
     }
 
     /// Keeps what was seen of a thought.
@@ -372,9 +373,9 @@ impl<'a> Looker<'a> {
 
     /// The thoughts with all that is known of them.
     fn thoughts(&self, wanted: &BTreeMap<String, Exit>, all: bool) -> Result<Vec<Thought>> {
-        let samples = self.samples.iter().zip(&self.thinking);
+        let samples = self.samples.iter();
         samples
-            .map(|((row, sample), tokens)| {
+            .map(|(row, sample)| {
                 let mut seen = BTreeMap::new();
                 for name in wanted.keys() {
                     let sights = self.db.sights(sample.trace, name)?;
@@ -397,7 +398,7 @@ impl<'a> Looker<'a> {
                 Ok(Thought {
                     id: row.id.clone(),
                     sample: sample.sample,
-                    thinking: thinking_tokens(tokens),
+                    thinking: sample.thinking,
                     end: Answered {
                         answer: sample.answer.clone(),
                         correct: sample.correct,

@@ -70,19 +70,21 @@ fn every_sentence_end_is_tried_in_every_way() {
     );
     assert_eq!(answer(&mut map, 100, "7"), [Command::Forget(100..101)]);
     let cell = map.cell(0, Trial::Cut).unwrap();
-    let Came::Answer {
-        correct: Some(true),
-        tokens,
-        ..
-    } = &cell.came
-    else {
-        panic!("{:?}", cell.came);
-    };
+    assert!(matches!(
+        &cell.came,
+        Came::Answer {
+            correct: Some(true),
+            ..
+        }
+    ));
+    let (at, tokens, stop) = map.branch(0, Trial::Cut).unwrap();
     assert_eq!(
         tokens.len(),
         3 + 2,
         "the beginning of the thought, its end, the answer"
     );
+    assert_eq!((at, stop), (3, StopReason::EndOfTurn));
+    assert_eq!(map.branch(1, Trial::Cut), None);
     map.apply(&Event::Notice(102, "no room".into()));
     let refused = map.cell(0, Trial::Wait).unwrap();
     assert_eq!(refused.came, Came::Refused("no room".into()));
@@ -125,4 +127,9 @@ fn a_thought_without_sentences_has_no_map() {
     let map = Map::new((0, 1), &thought(&long), &request, 0);
     assert_eq!(map.places().len(), 64);
     assert_eq!(map.places().last(), Some(&1000));
+    // With more draws of a long thought there are fewer, so that memory and time have a bound.
+    let map = Map::new((0, 1), &thought(&"Well. ".repeat(5000)), &request, 6);
+    assert_eq!(map.places().len(), 10);
+    let map = Map::new((0, 1), &thought(&"Well. ".repeat(50_000)), &request, 32);
+    assert_eq!(map.places().len(), 8);
 }

@@ -188,13 +188,15 @@ impl Worker<'_> {
             return Ok(Err("the context has no room for a probe here".into()));
         }
         sequence.stream = None;
-        match self.open(id, &ids, trial.tokens.min(room), &drawing) {
+        let most = trial.tokens.min(room);
+        match self.open(id, &ids, most, &drawing) {
             Ok(stream) => {
                 if let Some(sequence) = self.sequences.get_mut(&id) {
                     sequence.probing = Some(Probing {
                         stream,
                         at,
                         purpose,
+                        most,
                         begun,
                         decoder: StreamDecoder::new(),
                         given: Given::default(),
@@ -250,7 +252,8 @@ impl Worker<'_> {
             }
         }
         complete |= said.ending == Some(Ending::Turn);
-        if !complete && said.ending.is_none() {
+        let full = given.best.len() >= probing.most;
+        if !complete && said.ending.is_none() && !full {
             return Ok(());
         }
         let Some(mut probing) = sequence.probing.take() else {
