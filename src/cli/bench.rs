@@ -79,7 +79,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let gguf = Gguf::open(&files.path)?.rounded(files.quantize);
     let place = files.device.open(gguf.weights_bytes())?;
     let decoder = Decoder::load(&gguf, &place, &mut |_| true)
-        .with_context(|| format!("cannot load {}", files.path.display()))?;
+        .with_context(|| format!("cannot load {}", files.path.display()))?
+        .with_cache(files.cache_type)?;
     let load_s = started.elapsed().as_secs_f64();
     let bench = Bench {
         decoder: &decoder,

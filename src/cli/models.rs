@@ -165,7 +165,7 @@ fn described(entry: &CatalogEntry, context: Option<usize>, free: Option<u64>) ->
     let read = Gguf::open(&entry.path).and_then(|gguf| {
         let context = context_of(&gguf, context);
         line.architecture = Some(gguf.architecture().to_owned());
-        Ok((context, MemoryNeed::of(&gguf, context)?.total()))
+        Ok((context, MemoryNeed::of(&gguf, context, None)?.total()))
     });
     match read {
         Ok((context, memory)) => {

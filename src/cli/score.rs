@@ -68,7 +68,8 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     }
     let place = files.device.open(gguf.weights_bytes())?;
     let mut decoder = Decoder::load(&gguf, &place, &mut |_| true)
-        .with_context(|| format!("cannot load {}", path.display()))?;
+        .with_context(|| format!("cannot load {}", path.display()))?
+        .with_cache(files.cache_type)?;
     if let Some(folder) = &files.adapter {
         decoder.apply_adapter(&PeftAdapter::open(folder, &gguf)?)?;
     }

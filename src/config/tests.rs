@@ -3,6 +3,7 @@ use s1_core::exit::Exit;
 use s1_core::forcing::{CutAt, Ending, OnLoop, Priming};
 use s1_core::training::Quantization;
 use s1_engine::ServerOptions;
+use s1_model::cache::CacheType;
 use s1_model::device::DeviceChoice;
 
 mod doors;
@@ -65,6 +66,7 @@ fn every_key_reaches_its_place() {
         context = 4_096
         device = "cuda:1"
         quantize = "q8_0"
+        cache_type = "q8_0"
         lookup = false
         server_model = "m"
         api_key_env = "KEY"
@@ -131,6 +133,7 @@ mask_close = true
                 strict: true,
                 adapter: None,
                 quantize: Some(Quantization::Q8_0),
+                cache_type: Some(CacheType::Q8_0),
                 lookup: false,
                 server: ServerOptions {
                     model: Some("m".into()),

@@ -259,6 +259,8 @@ fn a_wait_is_written_now_where_the_thought_is_held_still_and_else_at_its_next_en
     assert_eq!(first, Some(Reason::UserWait), "it was about to pause");
     b.until_paused(0);
     assert_eq!(b.lanes[0].pending_waits, 0);
+    b.send(Command::Ask(0, Ask::WaitAtEnd));
+    b.until(|b, _| b.lanes[0].pending_waits == 1);
     let short = Request {
         question: "How many r in raspberry?".into(),
         ..request(300)

@@ -88,6 +88,9 @@ pub enum Ask {
     /// The wait text: while it is written, in place of the next attempt to end; while it waits for
     /// the user, now.
     Wait,
+    /// The wait text in place of the next attempt to end, though the thought may rest just now: one
+    /// that is written at a pace does so between two beats.
+    WaitAtEnd,
     /// Cut the thinking off before the next token.
     Cut,
     /// Cut at the end of the sentence, at most this many thinking tokens from now.

@@ -57,9 +57,14 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Those that are left.
+    pub fn left(&self) -> &[Look] {
+        self.looks.get(self.sights.len()..).unwrap_or_default()
+    }
+
     /// The next of them.
     pub fn next(&self) -> Option<&Look> {
-        self.looks.get(self.sights.len())
+        self.left().first()
     }
 
     /// Takes one in; once it was the last, all of them.

@@ -183,6 +183,7 @@ impl<S: Steered> Steering<'_, S> {
         let machine = &mut self.member().machine;
         let edit = match ask {
             Ask::Wait => machine.wait(writes),
+            Ask::WaitAtEnd => machine.wait(true),
             Ask::Cut => {
                 machine.ask_cut();
                 Ok(None)

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use super::config::ModelConfig;
 use super::decoder::device::TensorCache;
 use super::device::Place;
+pub use super::kernels::kv::CacheType;
 use super::kernels::kv::{CacheShape, LaneCache};
 
 /// Keys and values of one lane for every layer.
@@ -34,7 +35,7 @@ impl Cache {
         config: &ModelConfig,
         capacity: usize,
         place: &Place,
-        halved: bool,
+        numbers: CacheType,
     ) -> Result<Self> {
         if capacity == 0 {
             bail!("a cache needs room for at least one token");
@@ -44,7 +45,7 @@ impl Cache {
             kv_heads: config.kv_heads,
             dim: config.head_dim,
             value_dim: config.value_dim,
-            halved,
+            numbers,
         };
         // A GPU's memory is its own; it says itself when it is full.
         if place.is_cpu() {

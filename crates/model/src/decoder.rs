@@ -10,7 +10,7 @@
 use anyhow::{Result, bail};
 
 use super::adapter::PeftAdapter;
-use super::cache::Cache;
+use super::cache::{Cache, CacheType};
 use super::config::{ModelConfig, RopeScaling};
 use super::device::Place;
 use super::gguf::Gguf;
@@ -61,9 +61,11 @@ pub struct Decoder {
     local_rope: Rope,
     /// What takes the place of both in long contexts.
     long_rope: Option<LongRope>,
-    /// Whether caches keep half precision. Models are published and measured with keys and values
-    /// remembered so; weights that are rounded themselves are best followed there.
-    halved: bool,
+    /// How caches keep their numbers. Models are published and measured with keys and values
+    /// remembered in half precision; weights that are rounded themselves are best followed there.
+    cache: CacheType,
+    /// How they would without anybody's wish.
+    suggested: CacheType,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,8 @@ impl Decoder {
         let (rope, local_rope, long_rope) = ropes(&weights, &config)?;
         progress(1.0);
         Ok(Decoder {
-            halved: weights.is_rounded("blk.0.attn_k.weight"),
+            cache: weights.cache_type(),
+            suggested: weights.cache_type(),
             config,
             place: place.clone(),
             body,
@@ -136,6 +139,30 @@ impl Decoder {
             (self.rope, self.local_rope) = (long.clone(), long);
         }
         self
+    }
+
+    /// Has caches keep their numbers so instead; `None` is as the weights suggest.
+    ///
+    /// # Errors
+    /// If there are no such caches where it computes.
+    pub fn with_cache(mut self, kind: Option<CacheType>) -> Result<Decoder> {
+        if let Some(kind) = kind {
+            if matches!(self.place, Place::Tensors(_)) && kind != self.cache {
+                bail!(
+                    "a cache of {} is for the CPU: {} keeps what the weights suggest, {}",
+                    kind.name(),
+                    self.place.name(),
+                    self.cache.name()
+                );
+            }
+            self.cache = kind;
+        }
+        Ok(self)
+    }
+
+    /// How caches keep their numbers, where that is somebody's wish and not what the weights suggest.
+    pub fn chosen_cache(&self) -> Option<CacheType> {
+        (self.cache != self.suggested).then_some(self.cache)
     }
 
     /// Adds an adapter's low-rank factors to the linear layers they were trained for.
@@ -172,7 +199,7 @@ impl Decoder {
 
     /// An empty cache for one lane with room for `capacity` tokens.
     pub fn new_cache(&self, capacity: usize) -> Result<Cache> {
-        Cache::new(&self.config, capacity, &self.place, self.halved)
+        Cache::new(&self.config, capacity, &self.place, self.cache)
     }
 
     /// Appends each lane's tokens to its cache and returns the rows of logits asked for, each of

@@ -7,7 +7,7 @@ use s1_core::training::Quantization;
 
 use super::config::ModelConfig;
 use super::gguf::Gguf;
-use super::kernels::kv::CacheShape;
+use super::kernels::kv::{CacheShape, CacheType};
 
 /// Rows that a step computes at once, in the memory it works in.
 const STEP_ROWS: u64 = 512;
@@ -27,11 +27,11 @@ pub struct MemoryNeed {
 }
 
 impl MemoryNeed {
-    /// That of a model with a context of so many tokens.
+    /// That of a model with a context of so many tokens; a cache of no type is as the weights suggest.
     ///
     /// # Errors
     /// If the model is none that is computed here.
-    pub fn of(gguf: &Gguf, context: usize) -> Result<MemoryNeed> {
+    pub fn of(gguf: &Gguf, context: usize, cache: Option<CacheType>) -> Result<MemoryNeed> {
         ModelConfig::check_architecture(gguf)?;
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the file has no tensor token_embd.weight with two dimensions");
@@ -42,7 +42,7 @@ impl MemoryNeed {
             kv_heads: config.kv_heads,
             dim: config.head_dim,
             value_dim: config.value_dim,
-            halved: super::weights::Weights::new(gguf).is_rounded("blk.0.attn_k.weight"),
+            numbers: cache.unwrap_or_else(|| super::weights::Weights::new(gguf).cache_type()),
         };
         let heads = config.heads * (config.head_dim + config.value_dim);
         let row = 4 * (4 * config.hidden + 2 * config.ffn + 2 * heads) as u64;
@@ -64,12 +64,16 @@ impl MemoryNeed {
 ///
 /// # Errors
 /// If it does not suffice, or the model is none that is computed here.
-pub fn require_model(gguf: &Gguf, context: usize) -> Result<()> {
-    require_model_within(gguf, context, available())
+pub fn require_model(gguf: &Gguf, context: usize, cache: Option<CacheType>) -> Result<()> {
+    require_model_within(gguf, (context, cache), available())
 }
 
-fn require_model_within(gguf: &Gguf, context: usize, available: Option<u64>) -> Result<()> {
-    let need = MemoryNeed::of(gguf, context)?;
+fn require_model_within(
+    gguf: &Gguf,
+    (context, cache): (usize, Option<CacheType>),
+    available: Option<u64>,
+) -> Result<()> {
+    let need = MemoryNeed::of(gguf, context, cache)?;
     let Some(available) = available.filter(|available| need.total() > *available) else {
         return Ok(());
     };
@@ -78,14 +82,19 @@ fn require_model_within(gguf: &Gguf, context: usize, available: Option<u64>) -> 
     let quantize = Quantization::ALL
         .into_iter()
         .find(|kind| smaller(gguf.weights_bytes_after(Some(*kind))));
-    let fits = |context: &usize| {
-        MemoryNeed::of(gguf, *context).is_ok_and(|need| need.total() <= available)
+    let fits_with = |context, cache| {
+        MemoryNeed::of(gguf, context, cache).is_ok_and(|need| need.total() <= available)
     };
+    let fits = |context: &usize| fits_with(*context, cache);
+    let smallest = CacheType::Q8_0;
     let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
     let shorter = halves
         .take_while(|context| *context >= LEAST_CONTEXT)
         .find(fits);
     let advice = match (shorter, quantize) {
+        _ if fits_with(context, Some(smallest)) => {
+            format!("--cache-type {} makes it fit", smallest.name())
+        }
         (Some(context), Some(kind)) => {
             format!(
                 "--context {context} makes it fit, or --quantize {}",
@@ -170,14 +179,20 @@ mod tests {
     #[test]
     fn a_model_that_does_not_fit_is_refused_with_what_makes_it_fit() {
         let gguf = Gguf::from_bytes(crate::fixture::tiny_gguf("llama", 1)).unwrap();
-        let need = MemoryNeed::of(&gguf, 2048).unwrap();
+        let need = MemoryNeed::of(&gguf, 2048, None).unwrap();
         assert_eq!(need.weights, gguf.weights_bytes());
+        let error = require_model_within(&gguf, (2048, None), Some(need.total() - 1));
+        let error = error.unwrap_err().to_string();
+        assert!(error.ends_with("--cache-type q8_0 makes it fit"), "{error}");
+        // Where the cache is small already, something else has to be.
+        let cache = Some(CacheType::Q8_0);
+        let need = MemoryNeed::of(&gguf, 2048, cache).unwrap();
         let refused = |available| {
-            let error = require_model_within(&gguf, 2048, Some(available)).unwrap_err();
+            let error = require_model_within(&gguf, (2048, cache), Some(available)).unwrap_err();
             error.to_string()
         };
-        assert!(require_model_within(&gguf, 2048, Some(need.total())).is_ok());
-        assert!(require_model_within(&gguf, 2048, None).is_ok());
+        assert!(require_model_within(&gguf, (2048, cache), Some(need.total())).is_ok());
+        assert!(require_model_within(&gguf, (2048, None), None).is_ok());
         let little = refused(need.total() - 1);
         assert!(
             little.ends_with("--context 1024 makes it fit, or --quantize f16"),

@@ -15,6 +15,7 @@ use candle_core::{Device, Tensor};
 
 use super::gguf::{AlignedBytes, Gguf, TensorInfo, TensorType};
 use super::kernels::PackedMatrix;
+use super::kernels::kv::CacheType;
 use super::parallel;
 use rows::WeightRows;
 
@@ -129,6 +130,14 @@ impl<'a> Weights<'a> {
     /// Whether the file has this tensor.
     pub fn contains(&self, name: &str) -> bool {
         self.gguf.tensor(name).is_some()
+    }
+
+    /// How a model remembers keys and values, where nobody says otherwise.
+    pub fn cache_type(&self) -> CacheType {
+        match self.is_rounded("blk.0.attn_k.weight") {
+            true => CacheType::F16,
+            false => CacheType::F32,
+        }
     }
 
     /// Whether a tensor is computed with in less than full precision.

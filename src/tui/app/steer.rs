@@ -7,7 +7,7 @@ use super::live::Live;
 use super::{App, Model};
 use crate::tui::action::Action;
 use crate::tui::widgets::prompt_line::PromptLine;
-use s1_core::protocol::{Ask, Command, LaneState, Until};
+use s1_core::protocol::{Ask, Command, Until};
 use s1_core::tree::BranchId;
 
 /// A cut at the end of the sentence waits at most this many tokens.
@@ -104,18 +104,15 @@ impl App {
     }
 
     fn ask_lane(&mut self, ask: Ask) {
-        let (until, _) = self.stretch();
-        let Some(live) = self.live.as_mut() else {
+        let Some(live) = self.live.as_ref() else {
             return;
         };
-        let lane = live.shown_lane();
         // Between two beats the engine takes it for paused, where a Wait is written at once.
-        let rests = live.branch().paced;
-        if rests {
-            live.branch_mut().lane.state = Some(LaneState::Running);
-            self.send(Command::Run(lane, until));
-        }
-        self.send(Command::Ask(lane, ask));
+        let ask = match ask {
+            Ask::Wait if live.branch().paced => Ask::WaitAtEnd,
+            other => other,
+        };
+        self.send(Command::Ask(live.shown_lane(), ask));
     }
 
     /// Where the cursor stands inside the thought, if it has left the end.

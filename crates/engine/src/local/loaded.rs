@@ -16,6 +16,7 @@ use s1_core::protocol::{ModelInfo, Request};
 use s1_core::training::Quantization;
 use s1_data::hub::{self, RepoKind};
 use s1_model::adapter::{PeftAdapter, PeftConfig};
+use s1_model::cache::CacheType;
 use s1_model::decoder::Decoder;
 use s1_model::device::DeviceChoice;
 use s1_model::gguf::{Gguf, folder};
@@ -55,6 +56,8 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// What weights in full or half precision are rounded to while they are loaded.
     pub quantize: Option<Quantization>,
+    /// How keys and values are remembered; `None` is as the weights suggest.
+    pub cache_type: Option<CacheType>,
     /// Whether several tokens are computed at once where a text repeats itself.
     pub lookup: bool,
     /// How the server is used, where the path is a server's address.
@@ -76,6 +79,7 @@ impl Default for LoadOptions {
             adapter: None,
             device: DeviceChoice::default(),
             quantize: None,
+            cache_type: None,
             lookup: true,
             server: ServerOptions::default(),
         }
@@ -168,6 +172,23 @@ pub const MODEL: &[Param<LoadOptions>] = &[
     )
     .named("Quantize", "TYPE")
     .help("Round weights in full or half precision while they are loaded: less memory and faster, a little less exact."),
+    param!(
+        "cache_type",
+        Access::Choice(
+            &[
+                ("auto", "f16 for rounded weights, else f32"),
+                ("f32", "full precision"),
+                ("f16", "half precision"),
+                ("q8_0", "8.5 bits a number"),
+            ],
+            Lens {
+                get: |load: &LoadOptions| load.cache_type.map_or("auto", CacheType::name).into(),
+                set: |load: &mut LoadOptions, name| load.cache_type = CacheType::ALL.into_iter().find(|kind| kind.name() == name),
+            }
+        )
+    )
+    .named("Cache type", "TYPE")
+    .help("How the keys and values of a context are kept on the CPU: less memory and faster far into a thought, a little less exact."),
     param!(LoadOptions.lookup, Switch)
         .named("Lookup", "true|false")
         .help("Compute several tokens at once where the text repeats itself; what is written is the same."),
@@ -229,7 +250,8 @@ impl Loaded {
         };
         let place = options.device.open(gguf.weights_bytes())?;
         if place.is_cpu() {
-            memory::require_model(&gguf, context_of(&gguf, options.context))?;
+            let context = context_of(&gguf, options.context);
+            memory::require_model(&gguf, context, options.cache_type)?;
         }
         let mut decoder =
             Decoder::load(&gguf, &place, progress).with_context(|| match place.is_cpu() {
@@ -243,7 +265,7 @@ impl Loaded {
         if let Some(adapter) = &adapter {
             decoder.apply_adapter(adapter)?;
         }
-        Loaded::assemble(options, &gguf, decoder)
+        Loaded::assemble(options, &gguf, decoder.with_cache(options.cache_type)?)
     }
 
     fn assemble(options: &LoadOptions, gguf: &Gguf, decoder: Decoder) -> Result<Loaded> {
@@ -266,11 +288,16 @@ impl Loaded {
         }
         let think_ends = dialogue::think_ends(delimiters, &TokenizerLookup(tokenizer));
         let warnings = dialogue.warnings();
+        // It rounds what is computed, as the weights' type does.
+        let stored = match decoder.chosen_cache() {
+            Some(kind) => format!("{}, cache {}", quantization(gguf), kind.name()),
+            None => quantization(gguf),
+        };
         let info = ModelInfo {
             name,
             architecture: config.architecture.clone(),
             parameters: gguf.parameters(),
-            quantization: quantization(gguf),
+            quantization: stored,
             device: decoder.place().name(),
             threads: parallel::threads(),
             context,

@@ -6,6 +6,7 @@ use super::loaded::Loaded;
 use super::sequence::Sequence;
 use crate::probe::{self, Begun, CONSIDERED, Given};
 use s1_core::exit::{Look, Measure, Scores, Seen, Sight, Trial};
+use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
 use s1_core::tree::Probe;
 use s1_model::cache::Cache;
@@ -59,78 +60,87 @@ pub(super) fn look(
     }
 }
 
-/// Looks at a sequence at the places that were asked for and are left, which are in the order of the
-/// text. The thought is read once more, on a cache of its own, and each answer is tried where it has
-/// got to. As [`run`].
-pub(super) fn look_along(
-    model: &Loaded,
-    sequence: &mut Sequence,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<()> {
-    let Some(first) = sequence.asked.next().map(|look| look.at) else {
+/// Reads the scores that were asked for of a sequence and come before its next trial. The thought is
+/// read once more for them, on a cache of its own.
+pub(super) fn read_scores(model: &Loaded, sequence: &mut Sequence) -> Result<()> {
+    let is_scores = |look: &&Look| look.measure == Measure::Scores;
+    let Some(first) = sequence.asked.next().filter(is_scores) else {
         return Ok(());
     };
     let ids = sequence.token_ids();
     let prompt = sequence.prompt.len();
     // The place before: scores are those of the token that leads to it.
-    let from = (prompt + first).saturating_sub(1).min(ids.len());
+    let from = (prompt + first.at).saturating_sub(1).min(ids.len());
     let mut cache = held(sequence)?.fork(from, model.context)?;
-    while let Some(look) = sequence.asked.next().cloned() {
-        if interrupted() {
-            return Ok(());
-        }
+    while let Some(look) = sequence.asked.next().filter(is_scores) {
         let place = (prompt + look.at).min(ids.len());
-        let sight = match &look.measure {
-            Measure::Scores => {
-                let ahead = ahead(&sequence.asked.looks[sequence.asked.sights.len()..]);
-                let last = (prompt + ahead).min(ids.len());
-                let start = cache.len().min(place.saturating_sub(1));
-                cache.truncate(start);
-                let lane = (&mut cache, &ids[start..last]);
-                let rows = model.decoder.forward(&mut [lane], Logits::All)?;
-                // All that come one after another are in these rows.
-                while let Some(look) = sequence.asked.next().cloned() {
-                    let row = (prompt + look.at).checked_sub(start + 1);
-                    let row = row.and_then(|row| rows.get(row));
-                    let Some(row) = row.filter(|_| look.measure == Measure::Scores) else {
-                        break;
-                    };
-                    let seen = Seen::Scores(scores(model, row));
-                    let (at, tokens) = (look.at, 0);
-                    sequence.asked.sights.push(Sight { at, seen, tokens });
-                }
-                continue;
-            }
-            Measure::Trial(trial) => {
-                let held = cache.len();
-                if held < place {
-                    let lane = (&mut cache, &ids[held..place]);
-                    model.decoder.forward(&mut [lane], Logits::None)?;
-                }
-                cache.truncate(place);
-                let member = &sequence.members[0];
-                let encode = |text: &str| model.tokenizer.encode_plain(text);
-                let tokens = &sequence.tokens[..look.at.min(sequence.tokens.len())];
-                let begun = probe::begin(&member.machine, tokens, trial, encode)?;
-                let sampling = probe::sampling(trial, &member.request);
-                let attempt = Attempt {
-                    model,
-                    begun: &begun,
-                    most: trial.tokens,
-                    drawing: (&sampling, member.request.sample, look.at),
-                    interrupted,
-                };
-                let given = attempt.run(&mut cache)?;
-                cache.truncate(place);
-                let Some(given) = given else {
-                    return Ok(());
-                };
-                probe::sight(&begun, look.at, &given)
-            }
-        };
-        sequence.asked.sights.push(sight);
+        let last = (prompt + ahead(sequence.asked.left())).min(ids.len());
+        let start = cache.len().min(place.saturating_sub(1));
+        cache.truncate(start);
+        let lane = (&mut cache, &ids[start..last]);
+        let rows = model.decoder.forward(&mut [lane], Logits::All)?;
+        // All that come one after another are in these rows.
+        while let Some(look) = sequence.asked.next().filter(is_scores) {
+            let row = (prompt + look.at).checked_sub(start + 1);
+            let Some(row) = row.and_then(|row| rows.get(row)) else {
+                break;
+            };
+            let seen = Seen::Scores(scores(model, row));
+            let (at, tokens) = (look.at, 0);
+            sequence.asked.sights.push(Sight { at, seen, tokens });
+        }
     }
     Ok(())
+}
+
+/// An answer that is tried on a branch of a sequence.
+pub(super) struct Tried {
+    attempt: Attempt,
+    cache: Cache,
+}
+
+impl Tried {
+    pub fn sight(self) -> Sight {
+        let (begun, at, given) = self.attempt.end();
+        probe::sight(&begun, at, &given)
+    }
+}
+
+/// The trials that were asked for of a sequence and come next, `most` of them.
+pub(super) fn next_trials(model: &Loaded, sequence: &Sequence, most: usize) -> Result<Vec<Tried>> {
+    let member = &sequence.members[0];
+    let encode = |text: &str| model.tokenizer.encode_plain(text);
+    let ids = sequence.token_ids();
+    let held = held(sequence)?;
+    let mut tried = Vec::new();
+    for look in sequence.asked.left().iter().take(most) {
+        let Measure::Trial(trial) = &look.measure else {
+            break;
+        };
+        let at = look.at.min(sequence.tokens.len());
+        let place = sequence.prompt.len() + at;
+        let begun = probe::begin(&member.machine, &sequence.tokens[..at], trial, encode)?;
+        let room = place.saturating_add(begun.ids.len() + trial.tokens);
+        let mut attempt = Attempt::new(begun, trial, &member.request, look.at);
+        // The last token of a thought may not have been computed.
+        let shared = held.len().min(place);
+        attempt
+            .pending
+            .splice(0..0, ids[shared..place].iter().copied());
+        let cache = held.fork(shared, room.min(model.context))?;
+        tried.push(Tried { attempt, cache });
+    }
+    Ok(tried)
+}
+
+/// Decodes answers side by side; `false` if that was interrupted.
+pub(super) fn try_all(
+    model: &Loaded,
+    tried: &mut [Tried],
+    interrupted: &dyn Fn() -> bool,
+) -> Result<bool> {
+    let attempts = tried.iter_mut().map(|t| (&mut t.attempt, &mut t.cache));
+    run_all(model, &mut attempts.collect::<Vec<_>>(), interrupted)
 }
 
 /// The last place of the scores that begin these looks and are read in one go.
@@ -186,84 +196,116 @@ fn attempt(
     let asking = &sequence.members[member];
     let encode = |text: &str| model.tokenizer.encode_plain(text);
     let begun = probe::begin(&asking.machine, &sequence.tokens[..at], trial, encode)?;
-    let drawing = (
-        probe::sampling(trial, &asking.request),
-        asking.request.sample,
-    );
-    let attempt = Attempt {
-        model,
-        begun: &begun,
-        most: trial.tokens,
-        drawing: (&drawing.0, drawing.1, at),
-        interrupted,
-    };
+    let mut attempt = Attempt::new(begun, trial, &asking.request, at);
     let base = sequence.prompt.len() + at;
     let held = held(sequence)?.len();
     let given = if base < held {
         // The tokens after `at` must survive: work on a copy of the prefix.
-        attempt.run(&mut self::held(sequence)?.fork(base, model.context)?)
+        let mut copy = self::held(sequence)?.fork(base, model.context)?;
+        run_all(model, &mut [(&mut attempt, &mut copy)], interrupted)
     } else if let Some(cache) = sequence.cache.as_mut() {
-        let given = attempt.run(cache);
+        let given = run_all(model, &mut [(&mut attempt, &mut *cache)], interrupted);
         cache.truncate(held);
         given
     } else {
-        Ok(None)
+        Ok(false)
     }?;
-    Ok(given.map(|given| (begun, given)))
+    Ok(given.then(|| {
+        let (begun, _, given) = attempt.end();
+        (begun, given)
+    }))
 }
 
 /// One answer that is tried.
-struct Attempt<'a> {
-    model: &'a Loaded,
-    begun: &'a Begun,
+struct Attempt {
+    begun: Begun,
     most: usize,
     /// How it is drawn: for which sample, and after how many tokens of the trace.
-    drawing: (&'a Sampling, u64, usize),
-    interrupted: &'a dyn Fn() -> bool,
+    sampling: Sampling,
+    sample: u64,
+    at: usize,
+    /// What is to be computed next.
+    pending: Vec<u32>,
+    given: Given,
+    decoder: StreamDecoder,
 }
 
-impl Attempt<'_> {
-    /// Writes what begins the answer into `cache`, and decodes the answer.
-    fn run(&self, cache: &mut Cache) -> Result<Option<Given>> {
-        let model = self.model;
-        let (sampling, sample, at) = self.drawing;
-        let mut ids = self.begun.ids.clone();
-        let mut given = Given::default();
-        let mut decoder = StreamDecoder::new();
-        for i in 0..self.most {
-            if (self.interrupted)() {
-                return Ok(None);
-            }
-            if ids.is_empty() || cache.len() + ids.len() > cache.capacity() {
-                break;
-            }
-            let lane = (&mut *cache, &ids[..]);
-            let rows = model.decoder.forward(&mut [lane], Logits::Last)?;
-            let logits = rows.first().map(Vec::as_slice).unwrap_or_default();
-            let vocab = model.tokenizer.vocab_size();
-            let row = LogitsRow::new(logits, vocab, 1);
-            if i == 0 {
-                given.entropy = row.entropy;
-            }
-            let best = row.top.first().map_or(0.0, |(_, logprob)| logprob.exp());
-            given.best.push(best);
-            let mask = model.delimiters.closed();
-            let position = (at + i) as u64;
-            let id = sampler::sample(logits, vocab, mask, &[], sampling, position, sample)?;
-            given.complete = probe::ends_with(&model.delimiters, id);
-            if given.complete {
-                break;
-            }
-            given
-                .text
-                .push_str(&decoder.push(model.tokenizer.token_bytes(id)));
-            given.complete = probe::is_complete(&self.begun.text, &given.text);
-            if given.complete {
-                break;
-            }
-            ids = vec![id];
+impl Attempt {
+    fn new(begun: Begun, trial: &Trial, request: &Request, at: usize) -> Attempt {
+        Attempt {
+            most: trial.tokens,
+            sampling: probe::sampling(trial, request),
+            sample: request.sample,
+            at,
+            pending: begun.ids.clone(),
+            begun,
+            given: Given::default(),
+            decoder: StreamDecoder::new(),
         }
-        given.text.push_str(&decoder.finish());
-        Ok(Some(given))
+    }
+
+    /// Whether it is to be gone on with.
+    fn goes_on(&self, cache: &Cache) -> bool {
+        !self.given.complete
+            && self.given.best.len() < self.most
+            && !self.pending.is_empty()
+            && cache.len() + self.pending.len() <= cache.capacity()
+    }
+
+    /// Takes in the scores of its next token.
+    fn take(&mut self, model: &Loaded, logits: &[f32]) -> Result<()> {
+        let given = &mut self.given;
+        let written = given.best.len();
+        let vocab = model.tokenizer.vocab_size();
+        let row = LogitsRow::new(logits, vocab, 1);
+        if written == 0 {
+            given.entropy = row.entropy;
+        }
+        let best = row.top.first().map_or(0.0, |(_, logprob)| logprob.exp());
+        given.best.push(best);
+        let mask = model.delimiters.closed();
+        let position = (self.at + written) as u64;
+        let drawing = &self.sampling;
+        let id = sampler::sample(logits, vocab, mask, &[], drawing, position, self.sample)?;
+        given.complete = probe::ends_with(&model.delimiters, id);
+        if !given.complete {
+            let text = self.decoder.push(model.tokenizer.token_bytes(id));
+            given.text.push_str(&text);
+            given.complete = probe::is_complete(&self.begun.text, &given.text);
+            self.pending = vec![id];
+        }
+        Ok(())
+    }
+
+    /// What it was begun with, after how many tokens, and what came of it.
+    fn end(mut self) -> (Begun, usize, Given) {
+        self.given.text.push_str(&self.decoder.finish());
+        (self.begun, self.at, self.given)
+    }
+}
+
+/// Decodes answers side by side, each on its own cache; `false` if that was interrupted.
+fn run_all(
+    model: &Loaded,
+    attempts: &mut [(&mut Attempt, &mut Cache)],
+    interrupted: &dyn Fn() -> bool,
+) -> Result<bool> {
+    loop {
+        let going = attempts.iter_mut().filter(|(a, cache)| a.goes_on(cache));
+        let mut going: Vec<_> = going.collect();
+        if going.is_empty() {
+            return Ok(true);
+        }
+        if interrupted() {
+            return Ok(false);
+        }
+        let lanes = going.iter_mut();
+        let mut batch: Vec<_> = lanes
+            .map(|(a, cache)| (&mut **cache, &a.pending[..]))
+            .collect();
+        let rows = model.decoder.forward(&mut batch, Logits::Last)?;
+        for ((attempt, _), row) in going.into_iter().zip(&rows) {
+            attempt.take(model, row)?;
+        }
     }
 }

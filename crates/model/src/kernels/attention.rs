@@ -10,9 +10,11 @@
 
 use std::ops::Range;
 
+use half::f16;
+
 use super::elementwise::{exp, softmax_terms, wide};
-use super::float::{Element, F16, F32};
-use super::kv::{LaneCache, SEGMENT};
+use super::float::{Element, F16, F32, I8};
+use super::kv::{CacheType, GROUP, LaneCache, SEGMENT};
 #[cfg(target_arch = "aarch64")]
 use super::neon;
 use super::simd::{ROWS, Simd};
@@ -102,13 +104,31 @@ impl<'a> Partial<'a> {
 }
 
 impl LaneCache {
-    /// The attention of the query heads `[heads, dim]` that share a key/value head over some
-    /// positions of one segment, into `out`, as [`Partial`] lays it out. `scores` is scratch.
+    /// The attention of the query heads `[heads, dim]` that share the key/value head `place` (layer,
+    /// head) over some positions of one segment, into `out`, as [`Partial`] lays it out. `scores` is scratch.
     ///
     /// # Panics
     /// If the sizes do not fit.
     pub fn attend(
         &self,
+        rule: AttentionRule,
+        place: (usize, usize),
+        query: &[f32],
+        positions: Range<usize>,
+        scores: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
+        let set = InstructionSet::chosen();
+        self.attend_on(set, rule, place, query, positions, scores, out);
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of `attend`, and the instruction set"
+    )]
+    fn attend_on(
+        &self,
+        set: InstructionSet,
         rule: AttentionRule,
         (layer, kv_head): (usize, usize),
         query: &[f32],
@@ -126,19 +146,23 @@ impl LaneCache {
         assert_eq!(out.len(), heads * stride, "partial result");
         let blocks = positions.start / SIDE..positions.end.div_ceil(SIDE);
         let width = blocks.len() * SIDE;
-        scores.resize(heads * width, 0.0);
+        scores.resize(2 * heads * width, 0.0);
+        let (scores, weights) = scores.split_at_mut(heads * width);
 
-        let (keys, values) = self.head(layer, kv_head, segment);
+        let head = self.head(layer, kv_head, segment);
         let bytes = s.number_bytes();
+        let scaled = s.numbers == CacheType::Q8_0;
+        let groups = blocks.start * s.dim.div_ceil(GROUP) * SIDE * size_of::<f16>();
         let keys = Keys {
-            at: keys[blocks.start * s.dim * SIDE * bytes..].as_ptr(),
+            at: head.keys[blocks.start * s.dim * SIDE * bytes..].as_ptr(),
+            scales: head.key_scales[if scaled { groups } else { 0 }..].as_ptr(),
             blocks: blocks.len(),
             dim: s.dim,
         };
-        let set = InstructionSet::chosen();
-        let kernels = match s.halved {
-            true => kernels::<F16>(set),
-            false => kernels::<F32>(set),
+        let kernels = match s.numbers {
+            CacheType::F32 => kernels::<F32>(set),
+            CacheType::F16 => kernels::<F16>(set),
+            CacheType::Q8_0 => kernels::<I8>(set),
         };
         // SAFETY: the kernels are of an instruction set that is there. From `keys.at` on there
         // are `blocks.len()` blocks of keys, `heads` rows of queries, and as many of `width` scores.
@@ -160,7 +184,16 @@ impl LaneCache {
             }
             (out[0], out[1]) = softmax_terms(scores);
         }
-        for (vector, values) in values.chunks_exact(SEGMENT * SIDE * bytes).enumerate() {
+        let vectors = head.values.chunks_exact(SEGMENT * SIDE * bytes);
+        for (vector, values) in vectors.enumerate() {
+            if scaled && vector % (GROUP / SIDE) == 0 {
+                let group = vector / (GROUP / SIDE) * SEGMENT + blocks.start * SIDE;
+                let scales = &head.value_scales[group * size_of::<f16>()..];
+                assert!(scales.len() >= width * size_of::<f16>());
+                // SAFETY: as above; there are `width` scales, and as many weights as scores.
+                unsafe { (kernels.weights)(scales.as_ptr(), scores, weights, width) };
+            }
+            let weights = if scaled { &*weights } else { &*scores };
             let values = Values {
                 at: values[positions.start * SIDE * bytes..].as_ptr(),
                 positions: positions.len(),
@@ -168,10 +201,10 @@ impl LaneCache {
                 out_stride: stride,
                 heads,
             };
-            let (scores, out) = (&scores[visible.start..], &mut out[2 + vector * SIDE..]);
+            let (weights, out) = (&weights[visible.start..], &mut out[2 + vector * SIDE..]);
             // SAFETY: as above; from `at` on there are as many positions, and each head has its
-            // scores from `visible.start` on and its sums from `2 + vector · 16` on.
-            unsafe { (kernels.sums)(values, scores.as_ptr(), out.as_mut_ptr()) };
+            // weights from `visible.start` on and its sums from `2 + vector · 16` on.
+            unsafe { (kernels.sums)(values, weights.as_ptr(), out.as_mut_ptr()) };
         }
     }
 }
@@ -179,6 +212,8 @@ impl LaneCache {
 #[derive(Clone, Copy)]
 struct Keys {
     at: *const u8,
+    /// Of [`GROUP`] elements each, where they have any.
+    scales: *const u8,
     blocks: usize,
     dim: usize,
 }
@@ -194,6 +229,7 @@ struct Values {
 
 struct Kernels {
     scores: unsafe fn(Keys, &[f32], &mut [f32]),
+    weights: unsafe fn(*const u8, &[f32], &mut [f32], usize),
     sums: unsafe fn(Values, *const f32, *mut f32),
 }
 
@@ -233,32 +269,70 @@ unsafe fn some_scores<S: Simd, E: Element, const N: usize>(
 ) {
     unsafe {
         let width = keys.blocks * SIDE;
+        let groups = keys.dim.div_ceil(GROUP);
         for block in 0..keys.blocks {
             let at = keys.at.add(block * keys.dim * SIDE * E::BYTES);
-            // Two chains, so that an addition does not wait for the one before.
-            let mut sums = [[S::floats(0.0); 2]; N];
-            let mut d = 0;
-            while d + 2 <= keys.dim {
-                let a = E::load::<S>(at.add(d * SIDE * E::BYTES));
-                let b = E::load::<S>(at.add((d + 1) * SIDE * E::BYTES));
+            let mut scores_of = [S::floats(0.0); N];
+            let mut first = 0;
+            while first < keys.dim {
+                let end = if E::SCALED {
+                    keys.dim.min(first + GROUP)
+                } else {
+                    keys.dim
+                };
+                // Two chains, so that an addition does not wait for the one before.
+                let mut sums = [[S::floats(0.0); 2]; N];
+                let mut d = first;
+                while d + 2 <= end {
+                    let a = E::load::<S>(at.add(d * SIDE * E::BYTES));
+                    let b = E::load::<S>(at.add((d + 1) * SIDE * E::BYTES));
+                    let mut head = 0;
+                    while head < N {
+                        let q = query.add(head * keys.dim + d);
+                        sums[head][0] = S::fma(a, S::floats(*q), sums[head][0]);
+                        sums[head][1] = S::fma(b, S::floats(*q.add(1)), sums[head][1]);
+                        head += 1;
+                    }
+                    d += 2;
+                }
                 let mut head = 0;
                 while head < N {
-                    let q = query.add(head * keys.dim + d);
-                    sums[head][0] = S::fma(a, S::floats(*q), sums[head][0]);
-                    sums[head][1] = S::fma(b, S::floats(*q.add(1)), sums[head][1]);
+                    let mut sum = S::add(sums[head][0], sums[head][1]);
+                    if d < end {
+                        let last = E::load::<S>(at.add(d * SIDE * E::BYTES));
+                        sum = S::fma(last, S::floats(*query.add(head * keys.dim + d)), sum);
+                    }
+                    scores_of[head] = match E::SCALED {
+                        false => sum,
+                        true => {
+                            let group = (block * groups + first / GROUP) * SIDE;
+                            let scales = S::f16(keys.scales.add(group * size_of::<f16>()));
+                            S::fma(sum, scales, scores_of[head])
+                        }
+                    };
                     head += 1;
                 }
-                d += 2;
+                first = end;
             }
             let mut head = 0;
             while head < N {
-                let mut sum = S::add(sums[head][0], sums[head][1]);
-                if d < keys.dim {
-                    let last = E::load::<S>(at.add(d * SIDE * E::BYTES));
-                    sum = S::fma(last, S::floats(*query.add(head * keys.dim + d)), sum);
-                }
-                S::store(sum, scores.add(head * width + block * SIDE));
+                S::store(scores_of[head], scores.add(head * width + block * SIDE));
                 head += 1;
+            }
+        }
+    }
+}
+
+/// Each head's scores `[heads, width]` times the scales of the values at those positions.
+#[inline(always)]
+unsafe fn all_weights<S: Simd>(scales: *const u8, scores: &[f32], out: &mut [f32], width: usize) {
+    let heads = scores.chunks_exact(width).zip(out.chunks_exact_mut(width));
+    for (scores, out) in heads {
+        for block in (0..width).step_by(SIDE) {
+            unsafe {
+                let scale = S::f16(scales.add(block * size_of::<f16>()));
+                let score = S::load(scores.as_ptr().add(block));
+                S::store(S::mul(score, scale), out.as_mut_ptr().add(block));
             }
         }
     }
@@ -313,63 +387,146 @@ unsafe fn some_sums<S: Simd, E: Element, const N: usize>(
     }
 }
 
+/// The kernels for one instruction set.
+macro_rules! compiled {
+    ($e:ident, $set:ty $(, $features:literal)?) => {{
+        // SAFETY of the calls: the caller's contract.
+        $(#[target_feature(enable = $features)])?
+        unsafe fn scores<E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
+            unsafe { all_scores::<$set, E>(keys, query, scores) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn weights(scales: *const u8, scores: &[f32], out: &mut [f32], width: usize) {
+            unsafe { all_weights::<$set>(scales, scores, out, width) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn sums<E: Element>(values: Values, weights: *const f32, out: *mut f32) {
+            unsafe { all_sums::<$set, E>(values, weights, out) }
+        }
+        Kernels {
+            scores: scores::<$e>,
+            weights,
+            sums: sums::<$e>,
+        }
+    }};
+}
+
 fn kernels<E: Element>(set: InstructionSet) -> Kernels {
-    // SAFETY of the calls: the caller's contract.
-    unsafe fn scores_portable<E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
-        unsafe { all_scores::<portable::Portable, E>(keys, query, scores) }
-    }
-    unsafe fn sums_portable<E: Element>(values: Values, scores: *const f32, out: *mut f32) {
-        unsafe { all_sums::<portable::Portable, E>(values, scores, out) }
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn scores_avx2<E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
-        unsafe { all_scores::<avx2::Avx2, E>(keys, query, scores) }
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn sums_avx2<E: Element>(values: Values, scores: *const f32, out: *mut f32) {
-        unsafe { all_sums::<avx2::Avx2, E>(values, scores, out) }
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vnni")]
-    unsafe fn scores_avx512<E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
-        unsafe { all_scores::<avx512::Avx512, E>(keys, query, scores) }
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vnni")]
-    unsafe fn sums_avx512<E: Element>(values: Values, scores: *const f32, out: *mut f32) {
-        unsafe { all_sums::<avx512::Avx512, E>(values, scores, out) }
-    }
-    #[cfg(target_arch = "aarch64")]
-    #[target_feature(enable = "neon,dotprod")]
-    unsafe fn scores_neon<E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
-        unsafe { all_scores::<neon::Neon, E>(keys, query, scores) }
-    }
-    #[cfg(target_arch = "aarch64")]
-    #[target_feature(enable = "neon,dotprod")]
-    unsafe fn sums_neon<E: Element>(values: Values, scores: *const f32, out: *mut f32) {
-        unsafe { all_sums::<neon::Neon, E>(values, scores, out) }
-    }
     match set {
+        InstructionSet::Portable => compiled!(E, portable::Portable),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => compiled!(E, avx2::Avx2, "avx2,fma,f16c"),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => {
+            compiled!(
+                E,
+                avx512::Avx512,
+                "avx2,fma,f16c,avx512f,avx512bw,avx512vnni"
+            )
+        }
         #[cfg(target_arch = "aarch64")]
-        InstructionSet::Neon => Kernels {
-            scores: scores_neon::<E>,
-            sums: sums_neon::<E>,
-        },
-        InstructionSet::Portable => Kernels {
-            scores: scores_portable::<E>,
-            sums: sums_portable::<E>,
-        },
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx2 => Kernels {
-            scores: scores_avx2::<E>,
-            sums: sums_avx2::<E>,
-        },
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 => Kernels {
-            scores: scores_avx512::<E>,
-            sums: sums_avx512::<E>,
-        },
+        InstructionSet::Neon => compiled!(E, neon::Neon, "neon,dotprod"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kv::CacheShape;
+    use super::*;
+    use s1_core::rng::Rng;
+
+    const HEADS: usize = 3;
+
+    /// Attention in double precision over what was written.
+    fn plain(
+        rule: AttentionRule,
+        query: &[f32],
+        keys: &[Vec<f32>],
+        values: &[Vec<f32>],
+    ) -> Vec<f64> {
+        let score = |key: &Vec<f32>| {
+            let products = query
+                .iter()
+                .zip(key)
+                .map(|(q, k)| f64::from(*q) * f64::from(*k));
+            let score = products.sum::<f64>() * f64::from(rule.scale);
+            match rule.softcap.map(f64::from) {
+                Some(cap) => (score / cap).tanh() * cap,
+                None => score,
+            }
+        };
+        let scores: Vec<f64> = keys.iter().map(score).collect();
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        let element = |i: usize| {
+            let weighed = weights.iter().zip(values);
+            weighed.map(|(w, v)| w * f64::from(v[i])).sum::<f64>() / sum
+        };
+        (0..values[0].len()).map(element).collect()
+    }
+
+    /// A user would lose: right numbers far into a thought. Odd sizes, a part of a segment, all types
+    /// of caches on every instruction set.
+    #[test]
+    fn attention_is_that_of_its_definition() {
+        let rule = AttentionRule {
+            scale: 0.2,
+            softcap: Some(20.0),
+        };
+        for (dim, value_dim) in [(64, 64), (40, 70), (7, 3)] {
+            for (numbers, error) in [
+                (CacheType::F32, 1e-5),
+                (CacheType::F16, 2e-3),
+                (CacheType::Q8_0, 3e-2),
+            ] {
+                let shape = CacheShape {
+                    layers: 1,
+                    kv_heads: 2,
+                    dim,
+                    value_dim,
+                    numbers,
+                };
+                let mut rng = Rng::new(dim as u64);
+                let mut row = |n: usize| -> Vec<f32> {
+                    // Some groups are much larger than others.
+                    let size = [0.5, 2.0][rng.below(2)];
+                    (0..n).map(|_| rng.signed_unit() * size).collect()
+                };
+                let mut cache = LaneCache::new(shape);
+                cache.prepare(0..300).unwrap();
+                let (mut keys, mut values) = (Vec::new(), Vec::new());
+                for position in 0..300 {
+                    let (k, v) = (row(2 * dim), row(2 * value_dim));
+                    cache.write(0, position, &k, &v);
+                    keys.push(k[dim..].to_vec());
+                    values.push(v[value_dim..].to_vec());
+                }
+                let query = row(HEADS * dim);
+                for positions in [0..256, 5..41, 256..300] {
+                    for set in InstructionSet::available() {
+                        let mut numbers_of = vec![0.0; Partial::len(HEADS, value_dim)];
+                        Partial::over(&mut numbers_of, value_dim).clear();
+                        let mut scratch = Vec::new();
+                        let range = positions.clone();
+                        let out = &mut numbers_of;
+                        cache.attend_on(set, rule, (0, 1), &query, range, &mut scratch, out);
+                        let mut ours = vec![0.0; HEADS * value_dim];
+                        Partial::over(&mut numbers_of, value_dim).finish(&mut ours);
+                        for (head, ours) in ours.chunks_exact(value_dim).enumerate() {
+                            let query = &query[head * dim..(head + 1) * dim];
+                            let range = positions.clone();
+                            let exact = plain(rule, query, &keys[range.clone()], &values[range]);
+                            for (ours, exact) in ours.iter().zip(exact) {
+                                assert!(
+                                    (f64::from(*ours) - exact).abs() < error,
+                                    "{numbers:?} on {set:?}, {dim}: {ours} {exact}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

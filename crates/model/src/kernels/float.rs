@@ -7,6 +7,8 @@ use super::simd::{ROWS, Simd};
 pub(super) trait Element {
     /// Bytes of a number.
     const BYTES: usize;
+    /// Whether they are to be multiplied by scales.
+    const SCALED: bool = false;
 
     /// Sixteen numbers.
     ///
@@ -18,6 +20,8 @@ pub(super) trait Element {
 pub(super) struct F32;
 pub(super) struct F16;
 pub(super) struct Bf16;
+/// Signed bytes.
+pub(super) struct I8;
 
 impl Element for F32 {
     const BYTES: usize = 4;
@@ -43,6 +47,16 @@ impl Element for Bf16 {
     #[inline(always)]
     unsafe fn load<S: Simd>(at: *const u8) -> S::Floats {
         unsafe { S::bf16(at) }
+    }
+}
+
+impl Element for I8 {
+    const BYTES: usize = 1;
+    const SCALED: bool = true;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(at: *const u8) -> S::Floats {
+        unsafe { S::i8(at) }
     }
 }
 

@@ -3,7 +3,9 @@
 //! A segment holds [`SEGMENT`] positions of all layers. Segments are added as a lane grows, so that
 //! it takes the memory it uses; whole ones never change, so that branches share them. What one
 //! key/value head of one layer needs lies in one piece: the keys `[positions / 16, dim, 16
-//! positions]`, then the values `[dim / 16, positions, 16 elements]`.
+//! positions]`, then the values `[dim / 16, positions, 16 elements]`. With [`CacheType::Q8_0`] these
+//! are bytes, and the scales of [`GROUP`] elements each lie behind them: those of the keys
+//! `[positions / 16, dim / 32, 16 positions]`, those of the values `[dim / 32, positions]`.
 //!
 //! Not here: attention itself ([`super::attention`]), and how many positions count
 //! ([`crate::cache`]).
@@ -21,6 +23,30 @@ use super::simd::ROWS as SIDE;
 /// Positions of a segment, whose softmax is computed at once.
 pub const SEGMENT: usize = 256;
 
+/// Elements that share a scale.
+pub(super) const GROUP: usize = 32;
+
+/// How a cache keeps its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheType {
+    F32,
+    F16,
+    /// 8.5 bits a number.
+    Q8_0,
+}
+
+impl CacheType {
+    pub const ALL: [CacheType; 3] = [Self::F32, Self::F16, Self::Q8_0];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            CacheType::F32 => "f32",
+            CacheType::F16 => "f16",
+            CacheType::Q8_0 => "q8_0",
+        }
+    }
+}
+
 /// Sizes of a [`LaneCache`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheShape {
@@ -28,13 +54,24 @@ pub struct CacheShape {
     pub kv_heads: usize,
     pub dim: usize,
     pub value_dim: usize,
-    /// Whether numbers are kept in half precision.
-    pub halved: bool,
+    pub numbers: CacheType,
 }
 
 impl CacheShape {
     pub(super) fn number_bytes(&self) -> usize {
-        if self.halved { 2 } else { 4 }
+        match self.numbers {
+            CacheType::F32 => 4,
+            CacheType::F16 => 2,
+            CacheType::Q8_0 => 1,
+        }
+    }
+
+    /// Bytes of the scales of so many elements, at every position of a segment.
+    fn scale_bytes(&self, elements: usize) -> usize {
+        match self.numbers {
+            CacheType::F32 | CacheType::F16 => 0,
+            CacheType::Q8_0 => SEGMENT * elements.div_ceil(GROUP) * size_of::<f16>(),
+        }
     }
 
     /// Groups of sixteen elements of a value; the last may be filled up.
@@ -46,9 +83,14 @@ impl CacheShape {
         SEGMENT * self.dim * self.number_bytes()
     }
 
+    fn value_bytes(&self) -> usize {
+        SEGMENT * self.value_vectors() * SIDE * self.number_bytes()
+    }
+
     /// Bytes that one head of one layer has in a segment.
     fn head_bytes(&self) -> usize {
-        self.key_bytes() + SEGMENT * self.value_vectors() * SIDE * self.number_bytes()
+        let numbers = self.key_bytes() + self.value_bytes();
+        numbers + self.scale_bytes(self.dim) + self.scale_bytes(self.value_dim)
     }
 
     fn segment_bytes(&self) -> usize {
@@ -89,8 +131,10 @@ pub struct LaneCache {
     whole: Vec<Arc<Segment>>,
     /// Those behind them.
     open: Vec<Segment>,
-    /// Where a token's numbers are converted.
+    /// Where a token's numbers are halved.
     halves: Vec<f16>,
+    /// Where they are made bytes.
+    rounded: Rounded,
 }
 
 impl LaneCache {
@@ -100,6 +144,7 @@ impl LaneCache {
             whole: Vec::new(),
             open: Vec::new(),
             halves: Vec::new(),
+            rounded: Rounded::default(),
         }
     }
 
@@ -152,14 +197,25 @@ impl LaneCache {
             shape: &s,
             position: position % SEGMENT,
         };
-        if s.halved {
-            self.halves.resize(keys.len() + values.len(), f16::ZERO);
-            let (half_keys, half_values) = self.halves.split_at_mut(keys.len());
-            half_keys.convert_from_f32_slice(keys);
-            half_values.convert_from_f32_slice(values);
-            place.write(layer, half_keys, half_values, |x| x.to_ne_bytes());
-        } else {
-            place.write(layer, keys, values, |x| x.to_ne_bytes());
+        match s.numbers {
+            CacheType::F32 => place.write(layer, keys, values, |x| x.to_ne_bytes()),
+            CacheType::F16 => {
+                self.halves.resize(keys.len() + values.len(), f16::ZERO);
+                let (half_keys, half_values) = self.halves.split_at_mut(keys.len());
+                half_keys.convert_from_f32_slice(keys);
+                half_values.convert_from_f32_slice(values);
+                place.write(layer, half_keys, half_values, |x| x.to_ne_bytes());
+            }
+            CacheType::Q8_0 => {
+                self.rounded.clear();
+                self.rounded.add(keys, s.dim);
+                let scales = self.rounded.scales.len();
+                self.rounded.add(values, s.value_dim);
+                let (keys, values) = self.rounded.bytes.split_at(keys.len());
+                place.write(layer, keys, values, |x| x.to_ne_bytes());
+                let (keys, values) = self.rounded.scales.split_at(scales);
+                place.write_scales(layer, keys, values);
+            }
         }
     }
 
@@ -179,15 +235,63 @@ impl LaneCache {
         })
     }
 
-    /// What one head of one layer has in a segment: the bytes of its keys and those of its values.
-    pub(super) fn head(&self, layer: usize, head: usize, segment: usize) -> (&[u8], &[u8]) {
+    /// What one head of one layer has in a segment.
+    pub(super) fn head(&self, layer: usize, head: usize, segment: usize) -> Head<'_> {
         let s = &self.shape;
         let bytes = match self.whole.get(segment) {
             Some(segment) => &segment.0,
             None => &self.open[segment - self.whole.len()].0,
         };
         let first = (layer * s.kv_heads + head) * s.head_bytes();
-        bytes[first..first + s.head_bytes()].split_at(s.key_bytes())
+        let (keys, rest) = bytes[first..first + s.head_bytes()].split_at(s.key_bytes());
+        let (values, scales) = rest.split_at(s.value_bytes());
+        let (key_scales, value_scales) = scales.split_at(s.scale_bytes(s.dim));
+        Head {
+            keys,
+            values,
+            key_scales,
+            value_scales,
+        }
+    }
+}
+
+/// What one head of one layer has in a segment, in bytes. Only bytes have scales.
+pub(super) struct Head<'a> {
+    pub keys: &'a [u8],
+    pub values: &'a [u8],
+    pub key_scales: &'a [u8],
+    pub value_scales: &'a [u8],
+}
+
+/// Numbers as bytes with a scale for each group, as Q8_0 has them.
+#[derive(Debug, Default)]
+struct Rounded {
+    bytes: Vec<i8>,
+    scales: Vec<f16>,
+}
+
+impl Rounded {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.scales.clear();
+    }
+
+    /// Adds heads of `dim` elements; no group reaches from one into the next.
+    fn add(&mut self, numbers: &[f32], dim: usize) {
+        for group in numbers
+            .chunks_exact(dim)
+            .flat_map(|head| head.chunks(GROUP))
+        {
+            let most = group.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+            let scale = f16::from_f32((most / 127.0).min(f16::MAX.to_f32()));
+            let inverse = match scale.to_f32() {
+                0.0 => 0.0,
+                scale => scale.recip(),
+            };
+            let byte = |x: &f32| (x * inverse).round_ties_even() as i8;
+            self.bytes.extend(group.iter().map(byte));
+            self.scales.push(scale);
+        }
     }
 }
 
@@ -226,6 +330,28 @@ impl Place<'_> {
             }
         }
     }
+
+    fn write_scales(&self, layer: &mut [u8], keys: &[f16], values: &[f16]) {
+        let (s, position) = (self.shape, self.position);
+        let (of_keys, of_values) = (s.dim.div_ceil(GROUP), s.value_dim.div_ceil(GROUP));
+        let heads = layer.chunks_exact_mut(s.head_bytes());
+        let scales = keys
+            .chunks_exact(of_keys)
+            .zip(values.chunks_exact(of_values));
+        for (head, (keys, values)) in heads.zip(scales) {
+            let behind = &mut head[s.key_bytes() + s.value_bytes()..];
+            let (to_keys, to_values) = behind.split_at_mut(s.scale_bytes(s.dim));
+            for (group, scale) in keys.iter().enumerate() {
+                let block = position / SIDE * of_keys + group;
+                let at = (block * SIDE + position % SIDE) * size_of::<f16>();
+                to_keys[at..at + size_of::<f16>()].copy_from_slice(&scale.to_ne_bytes());
+            }
+            for (group, scale) in values.iter().enumerate() {
+                let at = (group * SEGMENT + position) * size_of::<f16>();
+                to_values[at..at + size_of::<f16>()].copy_from_slice(&scale.to_ne_bytes());
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +363,7 @@ mod tests {
         kv_heads: 2,
         dim: 3,
         value_dim: 5,
-        halved: false,
+        numbers: CacheType::F32,
     };
 
     fn number(position: usize, layer: usize, i: usize) -> f32 {
@@ -256,7 +382,7 @@ mod tests {
     }
 
     fn key(cache: &LaneCache, position: usize, layer: usize, i: usize) -> f32 {
-        let (keys, _) = cache.head(layer, i / 3, position / SEGMENT);
+        let Head { keys, .. } = cache.head(layer, i / 3, position / SEGMENT);
         let position = position % SEGMENT;
         let at = 4 * ((position / SIDE * 3 + i % 3) * SIDE + position % SIDE);
         f32::from_ne_bytes(keys[at..at + 4].try_into().unwrap())

@@ -25,6 +25,17 @@ fn wait_on_a_paused_thought_leaves_it_paused() {
     assert_eq!(sent(&mut app), [wait], "and nothing runs it");
 }
 
+/// A user would lose: the end that the model wanted, since between two beats the thought rests.
+#[test]
+fn wait_at_a_pace_is_for_the_next_end() {
+    let mut app = ready();
+    midway(&mut app);
+    app.live.as_mut().unwrap().branch_mut().paced = true;
+    paused(&mut app);
+    press(&mut app, "w");
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::WaitAtEnd)]);
+}
+
 #[test]
 fn wait_on_an_ended_thought_thinks_on_in_a_branch() {
     let mut app = ready();

@@ -1,17 +1,24 @@
 //! One step of every busy sequence: decide, compute, tell.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{CHUNK, Worker};
 use crate::course::Asked;
 use crate::group::Move;
-use crate::local::probe;
+use crate::local::probe::{self, Tried};
 use crate::local::sequence::Sequence;
 use crate::outlet::Disconnected;
 use s1_core::forcing::Edit;
 use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::trace::{Delta, Origin, Phase, StopReason};
+
+/// Trial answers that are decoded side by side: more where the model is fast, as a command that
+/// interrupts them costs all.
+const TRIALS: RangeInclusive<usize> = 8..=32;
+/// Of how many tokens that are read at once there is a trial.
+const TRIAL_TOKENS: usize = 16;
 
 /// Tokens between two reports of the speed.
 const REPORT_EVERY: usize = 4;
@@ -238,17 +245,49 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Looks where somebody asked for it. A command interrupts it, and it goes on in the next step.
+    /// Looks where somebody asked for it: reads scores, then tries some answers, those of all such
+    /// sequences side by side. What is left, or was interrupted by a command, is for the next steps.
     fn look_where_asked(&mut self) -> Result<(), Disconnected> {
         let interrupted = || !self.inbox.is_empty() || self.cancelled.load(Ordering::Relaxed);
-        for sequence in self.sequences.values_mut().filter(|s| s.is_ready()) {
-            if sequence.asked.next().is_none() {
-                continue;
+        let most = (self.chunk / TRIAL_TOKENS).clamp(*TRIALS.start(), *TRIALS.end());
+        let asked = self.sequences.values_mut();
+        let asked = asked.filter(|s| s.is_ready() && s.asked.next().is_some());
+        let (mut tried, mut whose): (Vec<Tried>, Vec<LaneId>) = Default::default();
+        for sequence in asked {
+            let next = probe::read_scores(&self.model, sequence)
+                .and_then(|()| probe::next_trials(&self.model, sequence, most - tried.len()));
+            match next {
+                Ok(next) => {
+                    whose.extend(next.iter().map(|_| sequence.id()));
+                    tried.extend(next);
+                }
+                Err(error) => {
+                    sequence.asked = Asked::default();
+                    self.events.notice(sequence.id(), error)?;
+                }
             }
-            if let Err(error) = probe::look_along(&self.model, sequence, &interrupted) {
-                sequence.asked = Asked::default();
-                self.events.notice(sequence.id(), error)?;
-            } else if sequence.asked.next().is_none() {
+        }
+        match probe::try_all(&self.model, &mut tried, &interrupted) {
+            Ok(true) => {
+                for (id, tried) in whose.into_iter().zip(tried) {
+                    if let Some(sequence) = self.sequences.get_mut(&id) {
+                        sequence.asked.sights.push(tried.sight());
+                    }
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                whose.dedup();
+                for id in whose {
+                    if let Some(sequence) = self.sequences.get_mut(&id) {
+                        sequence.asked = Asked::default();
+                    }
+                    self.events.notice(id, &error)?;
+                }
+            }
+        }
+        for sequence in self.sequences.values_mut() {
+            if sequence.asked.next().is_none() && !sequence.asked.looks.is_empty() {
                 let sights = std::mem::take(&mut sequence.asked).sights;
                 self.events.emit(Event::Looked(sequence.id(), sights))?;
             }
