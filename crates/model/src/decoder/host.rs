@@ -5,7 +5,7 @@
 //! Not here: how a product is computed ([`crate::kernels`]).
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
@@ -24,6 +24,9 @@ use linear::{HostLinear, Target};
 
 mod linear;
 
+/// Bytes of weights a token up to which the loops of a pass are too short to share: threads then
+/// compute lanes apart from each other.
+const SHORT_LOOPS: u64 = 8 << 20;
 /// Rows of logits kept for the next passes.
 const SPARE_ROWS: usize = 64;
 
@@ -34,7 +37,8 @@ pub(super) struct HostDecoder {
     layers: Vec<HostLayer>,
     norm: Vec<f32>,
     output: HostLinear,
-    scratch: Mutex<Scratch>,
+    /// One for each thread that computes a part of the lanes.
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 type HostLayer = LayerWeights<HostLinear, Vec<f32>>;
@@ -146,6 +150,70 @@ impl HostDecoder {
         spans: &[Span],
         want: Logits,
     ) -> Vec<Vec<f32>> {
+        let parts = match self.weight_bytes(config) <= SHORT_LOOPS {
+            true => parts(spans, parallel::threads()),
+            false => vec![0..spans.len()],
+        };
+        let ropes = (rope, local_rope);
+        if parts.len() < 2 {
+            return self.forward_together(config, ropes, caches, ids, spans, want);
+        }
+        let mut left = caches;
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|lanes| {
+                let (own, rest) = std::mem::take(&mut left).split_at_mut(lanes.len());
+                left = rest;
+                let mut spans = spans[lanes].to_vec();
+                let first = spans.first().map_or(0, |s| s.row);
+                spans.iter_mut().for_each(|span| span.row -= first);
+                let rows: usize = spans.iter().map(|s| s.tokens).sum();
+                Mutex::new((own, spans, &ids[first..first + rows], Vec::new()))
+            })
+            .collect();
+        // However little there is: it is worth it, and each part is a piece.
+        parallel::split(parts.len(), usize::MAX, |range| {
+            for part in &parts[range] {
+                let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+                let (caches, spans, ids, logits) = &mut *part;
+                *logits = self.forward_together(config, ropes, caches, ids, spans, want);
+            }
+        });
+        let parts = parts.into_iter();
+        let logits = parts.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner).3);
+        logits.flatten().collect()
+    }
+
+    /// As [`Self::forward`], all lanes in the same loops.
+    fn forward_together(
+        &self,
+        config: &ModelConfig,
+        (rope, local_rope): (&Rope, &Rope),
+        caches: &mut [&mut LaneCache],
+        ids: &[u32],
+        spans: &[Span],
+        want: Logits,
+    ) -> Vec<Vec<f32>> {
+        let mut scratch = self.spare_scratch().pop().unwrap_or_default();
+        let s = &mut scratch;
+        let logits = self.compute(config, (rope, local_rope), caches, (ids, spans), want, s);
+        self.spare_scratch().push(scratch);
+        logits
+    }
+
+    fn spare_scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn compute(
+        &self,
+        config: &ModelConfig,
+        (rope, local_rope): (&Rope, &Rope),
+        caches: &mut [&mut LaneCache],
+        (ids, spans): (&[u32], &[Span]),
+        want: Logits,
+        s: &mut Scratch,
+    ) -> Vec<Vec<f32>> {
         let positions: Vec<u32> = spans
             .iter()
             .flat_map(|s| (s.position..s.position + s.tokens).map(|p| p as u32))
@@ -163,8 +231,6 @@ impl HostDecoder {
                     .map(|_| local_rope.tables(&positions)),
             ],
         };
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let s = &mut *scratch;
         self.embed(config, ids, &mut s.x);
         for (index, layer) in self.layers.iter().enumerate() {
             let last = index + 1 == self.layers.len();
@@ -220,10 +286,34 @@ impl HostDecoder {
     }
 
     pub(super) fn recycle(&self, rows: impl IntoIterator<Item = Vec<f32>>) {
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = SPARE_ROWS.saturating_sub(scratch.spare.len());
-        scratch.spare.extend(rows.into_iter().take(room));
+        if let Some(scratch) = self.spare_scratch().last_mut() {
+            let room = SPARE_ROWS.saturating_sub(scratch.spare.len());
+            scratch.spare.extend(rows.into_iter().take(room));
+        }
     }
+}
+
+/// Parts of the lanes with about as many rows each, one for each of so many threads; one part if a
+/// lane alone has more than its share.
+fn parts(spans: &[Span], threads: usize) -> Vec<Range<usize>> {
+    let rows: usize = spans.iter().map(|s| s.tokens).sum();
+    let share = rows.div_ceil(threads.max(1));
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut taken = 0;
+    for (lane, span) in spans.iter().enumerate() {
+        if span.tokens > share {
+            return vec![0..spans.len()];
+        }
+        match parts.last_mut() {
+            Some(part) if taken + span.tokens <= share => part.end = lane + 1,
+            _ => {
+                parts.push(lane..lane + 1);
+                taken = 0;
+            }
+        }
+        taken += span.tokens;
+    }
+    parts
 }
 
 /// Prepares `norm(x)` as the input of a product.

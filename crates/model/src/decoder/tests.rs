@@ -138,6 +138,31 @@ fn lanes_of_unequal_length_do_not_disturb_each_other() {
 
 /// A user would lose: the same words on a GPU. Candle's tensors compute what our kernels do, here on
 /// the CPU: rounded weights and caches leave room for a small difference.
+/// A user would lose: the same thought at every number of threads.
+#[test]
+fn lanes_computed_apart_are_those_computed_together() {
+    let decoder = decoder("qwen2");
+    let prompts: Vec<Vec<u32>> = (0..7).map(|i| tokens(i, 3 + i as usize % 3)).collect();
+    let alone: Vec<_> = prompts.iter().map(|ids| fresh(&decoder, ids)).collect();
+    for threads in [1, 2, 3, 16] {
+        let pool = crate::parallel::Pool::new(threads);
+        let rows = std::thread::scope(|scope| {
+            let work = || {
+                pool.enter();
+                let mut caches: Vec<_> = prompts
+                    .iter()
+                    .map(|ids| decoder.new_cache(ids.len()).unwrap())
+                    .collect();
+                let lanes = caches.iter_mut().zip(&prompts);
+                let mut lanes: Vec<_> = lanes.map(|(cache, ids)| (cache, &ids[..])).collect();
+                decoder.forward(&mut lanes, Logits::All).unwrap()
+            };
+            scope.spawn(work).join().unwrap()
+        });
+        assert_eq!(rows, alone.concat(), "{threads} threads");
+    }
+}
+
 #[test]
 fn candles_tensors_give_the_same_logits() {
     let place = Place::Tensors(candle_core::Device::Cpu);
