@@ -41,6 +41,7 @@ use args::TuiArgs;
 use status::StatusLine;
 
 use s1_core::format;
+use s1_data::contained::is_contained;
 use s1_data::hub;
 use s1_data::sanitize::clean_line;
 
@@ -138,6 +139,16 @@ fn own_families() -> Result<()> {
     Ok(())
 }
 
+/// Keeps quiet about panics that are contained.
+fn hide_contained_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !is_contained() {
+            usual(info);
+        }
+    }));
+}
+
 /// Parses the arguments, runs the command, and turns any error into one sentence on stderr.
 pub fn main() -> ExitCode {
     // An error is one sentence, also where RUST_BACKTRACE is set for panics: candle's would say
@@ -150,6 +161,7 @@ pub fn main() -> ExitCode {
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN)
     };
+    hide_contained_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

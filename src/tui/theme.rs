@@ -29,7 +29,7 @@ const BUILTIN: &[(&str, &str)] = &[
 ];
 
 macro_rules! roles {
-    ($($(#[$doc:meta])* $role:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $role:ident,)*) => {
         /// Styles by meaning. One accent per meaning; every meaning also has a sign of its own.
         ///
         /// A theme that paints a background does so in [`Theme::text`] alone: fill the screen (and
@@ -38,7 +38,7 @@ macro_rules! roles {
         pub struct Theme {
             /// Name, as in `themes/NAME.toml`.
             pub name: String,
-            $($(#[$doc])* pub $role: Style,)*
+            $($(#[doc = $doc])* pub $role: Style,)*
             /// Heat scale from cold to hot, for entropy and P(end); never empty.
             pub heat: Vec<Style>,
             /// Lines of a chart, one after the other; never empty. Markers and dashes tell them
@@ -50,6 +50,9 @@ macro_rules! roles {
             /// Names of the roles, as theme files write them; the lists `heat` and `series` come on
             /// top.
             pub const ROLES: &'static [&'static str] = &[$(stringify!($role),)*];
+
+            /// What each of them is for, in the same order.
+            pub const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),*),)*];
 
             fn blank(name: &str) -> Theme {
                 Theme {

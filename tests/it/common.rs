@@ -3,13 +3,12 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{Child, MasterPty, PtySize, native_pty_system};
 use s1_model::fixture::tiny_gguf;
+use s1_pty::{Cell, Color, CommandBuilder, MouseProtocolMode, Terminal};
 use s1_store::Db;
 
 /// The program under test: this build's, or the one named by `S1_TUI_BIN` (a release build).
@@ -151,15 +150,9 @@ static TERMINAL: Mutex<()> = Mutex::new(());
 
 /// The program in a pseudo-terminal, and the screen a person would see.
 pub struct Pty {
+    terminal: Terminal,
     /// Held until the program has ended.
     turn: Option<MutexGuard<'static, ()>>,
-    child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
-    writer: Arc<Mutex<Box<dyn Write + Send>>>,
-    screen: Arc<Mutex<vt100::Parser>>,
-    /// Bytes that the program has written.
-    written: Arc<AtomicUsize>,
-    reader: JoinHandle<()>,
 }
 
 impl Pty {
@@ -175,13 +168,6 @@ impl Pty {
         env: &[(&str, &str)],
     ) -> Pty {
         let turn = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = PtySize {
-            rows,
-            cols,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
-        let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(binary());
         command.args(args);
         command.cwd(home.folder.path());
@@ -195,47 +181,19 @@ impl Pty {
         for (key, value) in env {
             command.env(key, value);
         }
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
-        let written = Arc::new(AtomicUsize::new(0));
-        let (answers, shown, count) = (writer.clone(), screen.clone(), written.clone());
-        let reader = std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(n) = reader.read(&mut bytes) {
-                if n == 0 {
-                    break;
-                }
-                shown.lock().unwrap().process(&bytes[..n]);
-                count.fetch_add(n, SeqCst);
-                // A terminal answers when asked what it is.
-                if bytes[..n].windows(3).any(|w| w == b"\x1b[c") {
-                    let _ = answers.lock().unwrap().write_all(b"\x1b[?1;2c");
-                }
-            }
-        });
         Pty {
+            terminal: Terminal::start(command, rows, cols),
             turn: Some(turn),
-            child,
-            master: pair.master,
-            writer,
-            screen,
-            written,
-            reader,
         }
     }
 
     pub fn keys(&self, keys: &str) -> &Pty {
-        let mut writer = self.writer.lock().unwrap();
-        writer.write_all(keys.as_bytes()).unwrap();
-        writer.flush().unwrap();
+        self.terminal.send(keys);
         self
     }
 
     pub fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
+        self.terminal.text()
     }
 
     /// Waits until the screen shows `text`; panics with the screen if it never does.
@@ -258,26 +216,14 @@ impl Pty {
 
     /// Another size, and what the program draws at it.
     pub fn resize(&self, rows: u16, cols: u16) -> &Pty {
-        let before = self.written.load(SeqCst);
-        // The emulator panics on a wide character, drawn just before, that is wider than itself.
-        self.screen
-            .lock()
-            .unwrap()
-            .screen_mut()
-            .set_size(rows, cols.max(2));
-        let size = PtySize {
-            rows,
-            cols,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
-        self.master.resize(size).unwrap();
+        let before = self.terminal.written();
+        self.terminal.resize(rows, cols);
         let wanted = format!("something drawn at {rows} × {cols}");
-        self.wait_until(&wanted, |_| self.written.load(SeqCst) > before)
+        self.wait_until(&wanted, |_| self.terminal.written() > before)
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.child.process_id().unwrap().to_string();
+        let pid = self.terminal.process_id().to_string();
         let status = std::process::Command::new("kill")
             .args([&format!("-{name}"), &pid])
             .status()
@@ -287,43 +233,36 @@ impl Pty {
 
     /// Waits for the end and for what was written last; returns the exit code.
     pub fn end(&mut self) -> u32 {
-        self.wait_until("the program's end", |_| self.reader.is_finished());
-        let code = self.child.wait().unwrap().exit_code();
+        self.wait_until("the program's end", |_| self.terminal.has_ended());
+        let code = self.terminal.wait();
         self.turn = None;
         code
     }
 
-    fn any_cell(&self, is: impl Fn(&vt100::Cell) -> bool) -> bool {
-        let parser = self.screen.lock().unwrap();
-        let (rows, cols) = parser.screen().size();
+    fn any_cell(&self, is: impl Fn(&Cell) -> bool) -> bool {
+        let screen = self.terminal.screen();
+        let (rows, cols) = screen.size();
         let mut places = (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col)));
-        places.any(|(row, col)| parser.screen().cell(row, col).is_some_and(&is))
+        places.any(|(row, col)| screen.cell(row, col).is_some_and(&is))
     }
 
     /// Whether any cell on the screen has a colour of its own.
     pub fn has_colours(&self) -> bool {
-        let plain = vt100::Color::Default;
+        let plain = Color::Default;
         self.any_cell(|cell| cell.fgcolor() != plain || cell.bgcolor() != plain)
     }
 
     pub fn has_background(&self, red: u8, green: u8, blue: u8) -> bool {
-        self.any_cell(|cell| cell.bgcolor() == vt100::Color::Rgb(red, green, blue))
+        self.any_cell(|cell| cell.bgcolor() == Color::Rgb(red, green, blue))
     }
 
     /// Whether the terminal is as a shell needs it.
     pub fn is_restored(&self) -> bool {
-        let parser = self.screen.lock().unwrap();
-        let screen = parser.screen();
+        let screen = self.terminal.screen();
         !screen.alternate_screen()
             && !screen.hide_cursor()
             && !screen.bracketed_paste()
-            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
-    }
-}
-
-impl Drop for Pty {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
+            && screen.mouse_protocol_mode() == MouseProtocolMode::None
     }
 }
 

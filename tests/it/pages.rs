@@ -59,6 +59,53 @@ fn links_lead_somewhere() {
     }
 }
 
+#[test]
+fn pictures_are_there_and_are_small() {
+    let mut seen = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for mark in ["src=\"", "srcset=\""] {
+            for (at, _) in text.match_indices(mark) {
+                let target = text[at + mark.len()..].split('"').next().unwrap();
+                let place = page.parent().unwrap().join(target);
+                let bytes = place.metadata().map_or(0, |file| file.len());
+                assert!(
+                    (1..250_000).contains(&bytes),
+                    "{}: {target} has {bytes} bytes",
+                    page.display()
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "only {seen}");
+}
+
+/// Somebody new would lose: the way to what the map names.
+#[test]
+fn the_map_of_the_code_names_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut seen = 0;
+    for word in text.split('`').skip(1).step_by(2) {
+        let is_path = word.ends_with('/') || word.ends_with(".rs") || word.ends_with(".toml");
+        // `foo` is any name; `kernels/pack.rs` is beside what was named before.
+        if !is_path || word.starts_with("foo") || word.contains(' ') {
+            continue;
+        }
+        let (first, rest) = word.split_once('/').unwrap_or((word, ""));
+        let places = [
+            root.join(word),
+            root.join("src/tui").join(word),
+            root.join("crates").join(first).join("src").join(rest),
+            root.join("crates/model/src").join(word),
+        ];
+        assert!(places.iter().any(|place| place.exists()), "{word}");
+        seen += 1;
+    }
+    assert!(seen > 20, "only {seen}");
+}
+
 /// A line as a shell cuts it into words; quotes are taken off.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut open) = (Vec::new(), String::new(), None, false);

@@ -14,7 +14,7 @@ fn one_key_repairs_the_first_answer_and_the_tour_never_comes_back_by_itself() {
     pty.wait_for("What is 912 + 289 + 616?")
         .wait_for("It thinks, at 160 tokens per second");
     pty.wait_for("Answer ▸ 1717 ✗")
-        .wait_for("It is wrong: 1817. Press w");
+        .wait_for("It is wrong: 1817 is right. Press w");
     pty.keys("w").wait_for("⟲ Wait").wait_for("Answer ▸ 1817 ✓");
     pty.wait_for("Repaired. Press 2")
         .keys("2")

@@ -2,15 +2,17 @@
 //!
 //! | command | what it does |
 //! |---|---|
+//! | `capture` | pictures the program, for the README and the guides |
+//! | `docs` | writes the reference pages below `docs/reference`, or checks them |
 //! | `generate` | makes the bundled model's data from a seed |
 //! | `shipped` | computes the runs that the program carries, and names questions to begin with |
-//! | `reference` | writes the reference pages below `docs/reference` |
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
 
+mod capture;
 mod datagen;
 mod generate;
 mod reference;
@@ -20,19 +22,23 @@ mod shipped;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Task {
+    /// Picture the program in a pseudo-terminal, for the README and the guides.
+    Capture(capture::CaptureArgs),
     /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
     Generate(generate::GenerateArgs),
     /// Compute the runs that the program carries with it, and name questions to begin with.
     Shipped,
-    /// Write the reference pages: settings, command line, keys.
-    Reference,
+    /// Write the reference pages: settings, commands, keys, themes, families, fields.
+    #[command(visible_alias = "reference")]
+    Docs(reference::DocsArgs),
 }
 
 fn main() -> Result<ExitCode> {
     match Task::parse() {
+        Task::Capture(args) => capture::run(&args),
         Task::Generate(args) => generate::run(&args),
         Task::Shipped => shipped::write(),
-        Task::Reference => reference::write(),
+        Task::Docs(args) => reference::run(&args),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Not here: what the fields of a record mean, and what is in a model file.
 
 pub mod assets;
+pub mod contained;
 pub mod files;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

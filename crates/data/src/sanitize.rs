@@ -45,6 +45,8 @@ pub fn clean(text: &str) -> Cow<'_, str> {
             '\u{fffd}' => out.push('▯'),
             // Joins emoji to one picture on some terminals only; joins letters on all.
             '\u{200d}' if is_wide(before) || chars.peek().is_some_and(|&c| is_wide(c)) => {}
+            // It joins nothing to what says nothing: what follows that may be an emoji.
+            '\u{200c}' | '\u{200d}' if chars.peek().is_some_and(|&c| joins_or_selects(c)) => {}
             '\u{200c}' | '\u{200d}' if letter && marks <= MAX_MARKS => out.push(c),
             // Asks for a wide or a narrow picture; terminals differ in whether they listen.
             '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => continue,
@@ -70,6 +72,11 @@ pub fn clean_line(text: &str) -> Cow<'_, str> {
 fn is_wide(c: char) -> bool {
     // The variation selector comes between a picture and its joiner: ❤️‍🔥.
     c.width() == Some(2) || ('\u{2600}'..='\u{27bf}').contains(&c)
+}
+
+/// A joiner or a variation selector.
+fn joins_or_selects(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// Characters that change the text around them, or hide, without being seen.
@@ -214,6 +221,7 @@ mod tests {
             ("日本語 ñ é", "日本語 ñ é"),
             ("👩‍👩‍👧", "👩👩👧"),
             ("❤️‍🔥", "❤🔥"),
+            ("e\u{301}\u{200d}\u{200d}❤", "e\u{301}❤"),
             ("क्\u{200d}ष", "क्\u{200d}ष"),
             ("می\u{200c}خواهم", "می\u{200c}خواهم"),
         ] {

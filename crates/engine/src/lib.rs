@@ -18,6 +18,8 @@ pub mod catalog;
 mod course;
 pub mod dialogue;
 mod families;
+#[cfg(feature = "fixtures")]
+pub mod fixture;
 mod form;
 pub mod group;
 mod lanes;

@@ -48,6 +48,20 @@ pub use options::{SERVER, ServerOptions};
 /// Events that may wait to be read; a reader that falls behind slows the server down.
 const EVENTS: usize = 1024;
 
+/// Reads what a server might send, in every form, to the first event that makes no sense.
+#[cfg(feature = "fixtures")]
+pub fn read_events(bytes: &[u8], vocabulary: usize) {
+    use dialect::Dialect;
+    for dialect in [Dialect::Llama, Dialect::Completions] {
+        let mut events = sse::EventReader::new(bytes);
+        while let Ok(sse::Next::Event(event)) = events.next() {
+            if dialect.read(&event, vocabulary).is_err() {
+                break;
+            }
+        }
+    }
+}
+
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct Server {

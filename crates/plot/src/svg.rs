@@ -24,7 +24,7 @@ const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 560.0;
 const MARGIN: f64 = 28.0;
 
-/// Blue, vermillion, bluish green, reddish purple, orange, sky blue, black.
+/// Blue, vermilion, bluish green, reddish purple, orange, sky blue, black.
 const COLORS: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
 ];

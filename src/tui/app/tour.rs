@@ -129,12 +129,12 @@ impl App {
                 format!("It thinks, at {pace}: {slower} slower, {faster} faster.")
             }
             (TourStage::Natural, Some(right)) => {
-                let found = if right { "It is right" } else { "It is wrong" };
-                let wait = key(Action::Wait);
-                format!(
-                    "{found}: {}. Press {wait}: a Wait, and it must check.",
-                    shipped::REPAIRED.1
-                )
+                let (wait, answer) = (key(Action::Wait), shipped::REPAIRED.1);
+                let found = match right {
+                    true => "It is right".to_owned(),
+                    false => format!("It is wrong: {answer} is right"),
+                };
+                format!("{found}. Press {wait} to force a Wait: now it has to check.")
             }
             (TourStage::Waited, None) => "“Wait” stands where it would have ended.".into(),
             (TourStage::Waited, Some(right)) => {
@@ -147,13 +147,13 @@ impl App {
                 let plots = key(Action::ShowPlots);
                 match run.is_some_and(Comparison::is_busy) {
                     true => "All four are computed at once.".into(),
-                    false => format!("That was one question. Press {plots}: all 240."),
+                    false => format!("That was one question. Press {plots} for all 240."),
                 }
             }
             (TourStage::Curve, _) => {
                 let explore = key(Action::ShowExplore);
                 format!(
-                    "{}Press {explore}: one that a Wait harms.",
+                    "{}Press {explore} for one that a Wait harms.",
                     curve().unwrap_or_default()
                 )
             }
@@ -278,7 +278,7 @@ mod tests {
         assert!(line(&app).contains("at 40 tokens"), "the pace ends nothing");
         answer(&mut app, "1717");
         assert!(
-            line(&app).starts_with("It is wrong: 1817. Press w"),
+            line(&app).starts_with("It is wrong: 1817 is right. Press w"),
             "{}",
             line(&app)
         );

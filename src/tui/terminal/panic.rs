@@ -9,6 +9,8 @@ use std::panic::PanicHookInfo;
 use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
+use s1_data::contained::is_contained;
+
 /// The thread that owns the screen.
 static SCREEN: OnceLock<ThreadId> = OnceLock::new();
 
@@ -21,6 +23,9 @@ pub fn install_hook() {
     ONCE.call_once(|| {
         let _ = SCREEN.set(thread::current().id());
         std::panic::set_hook(Box::new(|info| {
+            if is_contained() {
+                return;
+            }
             if SCREEN.get() == Some(&thread::current().id()) {
                 super::restore();
                 print(&message("s1-tui", info));

@@ -572,7 +572,7 @@ fn the_users_wait_is_written_at_once_where_the_thought_is_held_still() {
 }
 
 #[test]
-fn the_users_wait_does_not_use_up_the_policys() {
+fn a_wait_of_the_user_does_not_use_up_one_of_the_policy() {
     let mut p = Play::new(
         Family::Qwen3,
         &QWEN3,
