@@ -1,4 +1,4 @@
-//! What a server sends, in both forms that are read.
+//! What a server sends, in every form that is read.
 
 #![no_main]
 

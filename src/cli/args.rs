@@ -18,6 +18,16 @@ use s1_engine::{MODEL, SERVER};
 use s1_lab::sweep::{SWEEP, SweepConfig};
 use s1_store::Db;
 
+/// What can be said of a model that judges a pool.
+const JUDGED_BY: [&str; 6] = [
+    "context",
+    "threads",
+    "server_model",
+    "api_key_env",
+    "tokenizer",
+    "concurrency",
+];
+
 macro_rules! flag_groups {
     ($($(#[$doc:meta])* $name:ident, $whole:ty, $heading:literal, $settings:expr;)*) => {$(
         $(#[$doc])*
@@ -41,8 +51,9 @@ flag_groups! {
         .chain(settings(COMPUTING));
     /// How the models that judge a pool are used.
     JudgeFlags, Config, "Difficulty", settings(MODEL)
+        .chain(settings(SERVER))
         .chain(settings(COMPUTING))
-        .filter(|s| ["context", "threads"].contains(&s.info().key));
+        .filter(|s| JUDGED_BY.contains(&s.info().key));
     ThinkFlags, Config, "Thinking", settings(POLICY);
     /// Budget forcing at points that set budget and waits.
     PointFlags, Config, "Thinking", settings(POLICY)

@@ -72,7 +72,7 @@ pub struct CurateArgs {
         help_heading = "Decontamination"
     )]
     ngram: usize,
-    /// What this model (GGUF, bundled:base, bundled:reasoner) answers right is dropped.
+    /// What this model (GGUF, bundled:base, bundled:reasoner, a server's address) answers right is dropped.
     #[arg(long, value_name = "MODEL", help_heading = "Difficulty")]
     small: Option<PathBuf>,
     /// What this model answers right is dropped, too; it is asked what the small one left.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use s1_core::protocol::{Command, ModelInfo, Request};
 use s1_data::hub::Download;
+use s1_engine::is_server;
 use s1_store::session::Document;
 
 use super::action::Action;
@@ -240,8 +241,10 @@ pub struct App {
     /// The what-if map that was made last.
     what_if: Option<what_if::WhatIf>,
     continuations: usize,
-    /// The file of the model in use.
+    /// The file of the model in use, or the address of its server.
     pub model_path: Option<PathBuf>,
+    /// The server that was used last.
+    server: Option<PathBuf>,
     /// Where in the tour the user is.
     tour: Option<TourStage>,
     /// Tokens per second at which a thought is written; see [`crate::config::Config::pace`].
@@ -311,6 +314,7 @@ impl App {
             train: train::Train::new(options.place),
             what_if: None,
             continuations: options.continuations,
+            server: options.model.clone().filter(|path| is_server(path)),
             model_path: options.model,
             tour: options.tour.then_some(TourStage::Loading),
             pace: options.pace,
@@ -388,6 +392,12 @@ impl App {
             Model::Ready(info) => Some(info),
             _ => None,
         }
+    }
+
+    /// Whether the scores of tokens are those of the most probable ones alone, as a server gives them: what
+    /// they come to is a bound.
+    pub fn scores_are_bounds(&self) -> bool {
+        self.info().is_some_and(ModelInfo::is_server)
     }
 
     /// Does what an action says. What belongs to the program or to the question box is done here;

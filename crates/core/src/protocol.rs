@@ -197,6 +197,8 @@ pub struct ModelInfo {
     pub name: String,
     /// Architecture, as the file names it.
     pub architecture: String,
+    /// The software of the server that has it, as far as that says so; empty on this machine.
+    pub version: String,
     pub parameters: u64,
     /// The most common weight type, e.g. `Q8_0`.
     pub quantization: String,
@@ -204,6 +206,8 @@ pub struct ModelInfo {
     pub device: String,
     /// Threads used on a CPU.
     pub threads: usize,
+    /// Whether it is a server that only chats: it takes no token ids, so that nothing can be steered.
+    pub chats: bool,
     /// Context length in use, in tokens.
     pub context: usize,
     /// Delimiter family, e.g. `qwen3`.
@@ -212,6 +216,17 @@ pub struct ModelInfo {
     pub template: String,
     /// Things the user should know (an unknown pre-tokenizer, a missing template).
     pub warnings: Vec<String>,
+}
+
+/// The device of a model that a server computes.
+pub const SERVER: &str = "server";
+
+impl ModelInfo {
+    /// Whether a server computes it: what is known of a token is what its most probable
+    /// alternatives tell.
+    pub fn is_server(&self) -> bool {
+        self.device == SERVER
+    }
 }
 
 /// Speed of a lane.

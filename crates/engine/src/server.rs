@@ -24,6 +24,7 @@ use s1_core::protocol::{Command, Event};
 
 mod address;
 mod capabilities;
+mod chat;
 mod connect;
 mod dialect;
 mod http;
@@ -51,11 +52,20 @@ const EVENTS: usize = 1024;
 /// Reads what a server might send, in every form, to the first event that makes no sense.
 #[cfg(feature = "fixtures")]
 pub fn read_events(bytes: &[u8], vocabulary: usize) {
-    use dialect::Dialect;
-    for dialect in [Dialect::Llama, Dialect::Completions] {
+    use dialect::Reader;
+    let tags = chat::Tags {
+        open: "<think>".into(),
+        end: "</think>".into(),
+    };
+    let chat = chat::Reader::new(tags, &s1_core::forcing::Policy::default());
+    for mut reader in [
+        Reader::Llama { vocabulary },
+        Reader::Completions { vocabulary },
+        Reader::Chat(chat),
+    ] {
         let mut events = sse::EventReader::new(bytes);
         while let Ok(sse::Next::Event(event)) = events.next() {
-            if dialect.read(&event, vocabulary).is_err() {
+            if reader.read(&event).is_err() {
                 break;
             }
         }

@@ -360,10 +360,20 @@ fn with_model(mut settings: RunSettings, plan: &Plan, info: &ModelInfo) -> Resul
             );
         }
     }
+    let mut policies = plan.points.iter().map(|&point| settings.policy_of(point));
+    if info.chats
+        && let Some(what) = policies.find_map(|policy| policy.steers())
+    {
+        bail!(
+            "{} only chats: it takes no token ids, so {what} cannot be had from it; sweep it by budgets alone",
+            plan.load.path.display()
+        );
+    }
     settings.model.card = ModelCard::of(info);
     // Which of several GPUs it was does not matter.
     let device = info.device.split(':').next().unwrap_or_default();
     settings.model.device = device.to_owned();
+    settings.model.server.clone_from(&info.version);
     settings.model.context = info.context;
     settings.model.template = info.template.clone();
     Ok(settings)

@@ -121,6 +121,9 @@ pub struct ModelRecord {
     /// What computed: `cpu`, `cuda` or `metal`. Each rounds in its own way.
     #[serde(default = "cpu")]
     pub device: String,
+    /// The software of the server that computed it, as far as that says so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server: String,
     /// Context length in use, in tokens.
     pub context: usize,
     /// Where the chat template came from.

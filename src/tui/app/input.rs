@@ -13,6 +13,7 @@ use crate::tui::screen::Screen;
 use crate::tui::widgets::model_picker::ModelPicker;
 use crate::tui::widgets::palette::palette;
 use s1_engine::catalog::CatalogEntry;
+use s1_engine::is_server;
 
 impl App {
     /// Takes a key in.
@@ -145,6 +146,9 @@ impl App {
     pub fn load(&mut self, path: PathBuf) {
         self.on_model_change(true);
         self.model_path = Some(path.clone());
+        if is_server(&path) {
+            self.server = Some(path.clone());
+        }
         self.wish(Effect::LoadModel(path));
     }
 
@@ -164,11 +168,11 @@ impl App {
 
     /// Shows the models that were found.
     pub fn on_models(&mut self, found: Result<Vec<CatalogEntry>, String>) {
-        let current = self.model_path.clone();
+        let (current, server) = (self.model_path.clone(), self.server.clone());
         if let Some(entries) = self.taken(found)
             && let Some(picker) = self.component::<ModelPicker>()
         {
-            picker.show(entries, current.as_deref());
+            picker.show(entries, server.as_deref(), current.as_deref());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The model picker: the files found on this machine, narrowed by typing; or the path of any other,
-//! or the name of one of the hub.
+//! The model picker: the files found on this machine and the server in use, narrowed by typing; or the
+//! path of any other file, the address of a server, or the name of a model of the hub.
 //!
 //! Not here: looking for files ([`s1_engine::catalog`]) and loading one.
 
@@ -16,6 +16,7 @@ use crate::tui::theme::Theme;
 use s1_core::format;
 use s1_data::hub;
 use s1_engine::catalog::CatalogEntry;
+use s1_engine::is_server;
 use s1_model::gguf::folder;
 
 /// Models to begin with, and what there is to fetch of each.
@@ -31,7 +32,7 @@ pub type ModelPicker = Finder<PathBuf>;
 static PICKER: Finding<PathBuf> = Finding {
     title: "Choose a model",
     sign: "›",
-    placeholder: "type to find, or write a path (Tab completes) or hf:OWNER/NAME",
+    placeholder: "type to find, or write a path (Tab completes), hf:OWNER/NAME, http://…",
     accept: "load",
     others: &[],
     gap: 1,
@@ -48,8 +49,23 @@ impl ModelPicker {
         Finder::searching(&PICKER)
     }
 
-    /// Shows the files that were found; the model in use is marked.
-    pub fn show(&mut self, found: Vec<CatalogEntry>, current: Option<&Path>) {
+    /// Shows the files that were found, and the server that was used; the model in use is marked.
+    pub fn show(
+        &mut self,
+        found: Vec<CatalogEntry>,
+        server: Option<&Path>,
+        current: Option<&Path>,
+    ) {
+        let server = server.map(|address| {
+            let here = if current == Some(address) { " ✓" } else { "" };
+            let name = format!("{:>7}  {}{here}", "server", address.display());
+            Entry {
+                text: format!("{} server", address.display()),
+                row: ListRow::new(name, "a server that computes"),
+                value: address.to_path_buf(),
+                name: "",
+            }
+        });
         let entry = |e: CatalogEntry| {
             let here = if current == Some(&e.path) { " ✓" } else { "" };
             let name = format!("{:>7}  {}{here}", format::size(e.bytes), e.name);
@@ -66,7 +82,8 @@ impl ModelPicker {
             value: PathBuf::from(name),
             name: "",
         });
-        self.set_entries(found.into_iter().map(entry).chain(suggested).collect());
+        let found = found.into_iter().map(entry);
+        self.set_entries(server.into_iter().chain(found).chain(suggested).collect());
     }
 }
 
@@ -77,9 +94,12 @@ fn place(area: Rect, entries: usize) -> Rect {
     centered(area, 110, height)
 }
 
-/// Reads text that looks like a path, or a name of the hub.
+/// Reads text that looks like a path, the address of a server, or a name of the hub.
 fn typed(text: &str) -> Option<PathBuf> {
     let text = text.trim().trim_matches(['"', '\'']);
+    if is_server(Path::new(text)) {
+        return Some(text.into());
+    }
     let gguf = |extension: &std::ffi::OsStr| extension.eq_ignore_ascii_case("gguf");
     let is_path = text.starts_with(['/', '~', '.'])
         || text.contains(std::path::MAIN_SEPARATOR)
@@ -89,8 +109,8 @@ fn typed(text: &str) -> Option<PathBuf> {
 
 fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
-    // Whether the hub has it is found out where it is loaded.
-    if path.is_file() || hub::is_hub(path) || folder::is_model(path) {
+    // Whether the hub has it, or the server answers, is found out where it is loaded.
+    if path.is_file() || is_server(path) || hub::is_hub(path) || folder::is_model(path) {
         Ok(())
     } else if path.is_dir() {
         Err(format!(
@@ -105,7 +125,7 @@ fn nothing(entries: Option<usize>, theme: &Theme) -> Vec<Line<'static>> {
     match entries {
         None => vec![Line::styled("looking for GGUF files …", theme.dim)],
         Some(_) => vec![Line::styled(
-            "no model matches; a path works, too",
+            "no model matches; a path or a server's address works, too",
             theme.dim,
         )],
     }
@@ -161,13 +181,13 @@ mod tests {
 
     fn found(current: Option<PathBuf>) -> ModelPicker {
         let mut picker = ModelPicker::looking();
-        picker.show(entries(), current.as_deref());
+        picker.show(entries(), None, current.as_deref());
         picker
     }
 
     fn nobody() -> ModelPicker {
         let mut picker = ModelPicker::looking();
-        picker.show(Vec::new(), None);
+        picker.show(Vec::new(), None, None);
         picker
     }
 
@@ -195,6 +215,18 @@ mod tests {
         assert_eq!(press(&mut picker, KeyCode::Esc), Reply::Cancelled);
     }
 
+    /// A user would lose: the way back to the server, once a file is loaded.
+    #[test]
+    fn the_server_that_was_used_is_the_first_of_the_list() {
+        let mut picker = ModelPicker::looking();
+        let server = Path::new("http://127.0.0.1:8080");
+        picker.show(entries(), Some(server), None);
+        assert_eq!(
+            press(&mut picker, KeyCode::Enter),
+            Reply::Done(server.into())
+        );
+    }
+
     #[test]
     fn a_typed_path_is_loaded_or_refused_in_a_sentence() {
         let dir = tempfile::tempdir().unwrap();
@@ -208,6 +240,11 @@ mod tests {
         picker.paste("hf:owner/name:m.gguf");
         let of_the_hub = Reply::Done("hf:owner/name:m.gguf".into());
         assert_eq!(press(&mut picker, KeyCode::Enter), of_the_hub);
+
+        let mut picker = nobody();
+        picker.paste("http://127.0.0.1:8080,http://127.0.0.1:8081");
+        let servers = Reply::Done("http://127.0.0.1:8080,http://127.0.0.1:8081".into());
+        assert_eq!(press(&mut picker, KeyCode::Enter), servers);
 
         let mut picker = nobody();
         picker.paste(&dir.path().display().to_string());

@@ -202,6 +202,24 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The first of its rules that writes into a text, or looks at it on the way, which takes whoever
+    /// continues from chosen tokens; `None` if a bound on the thinking is all there is.
+    pub fn steers(&self) -> Option<&'static str> {
+        let usual = Policy::default();
+        let rules = [
+            (self.waits > 0, "waits"),
+            (self.min_thinking > 0, "a least length of the thinking"),
+            (self.cut_at != usual.cut_at, "a place to cut at"),
+            (self.ending != usual.ending, "words that end the thinking"),
+            (
+                self.final_answer == Priming::On,
+                "the beginning of the answer",
+            ),
+            (self.exit != usual.exit, "a rule for early exits"),
+        ];
+        rules.iter().find(|(set, _)| *set).map(|(_, what)| *what)
+    }
+
     /// The same, ended like another.
     pub fn ending_as(self, other: &Policy) -> Policy {
         Policy {

@@ -296,6 +296,8 @@ impl Loaded {
         let info = ModelInfo {
             name,
             architecture: config.architecture.clone(),
+            version: String::new(),
+            chats: false,
             parameters: gguf.parameters(),
             quantization: stored,
             device: decoder.place().name(),

@@ -13,12 +13,33 @@ pub fn is_server(model: &Path) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-/// The addresses in a model's path, without the slash at their end and without the version, which
-/// belongs to what is put behind them.
+/// What an address ends in that is to be used as a chat alone.
+const CHAT: &str = "/chat/completions";
+
+/// An address, without the slash at its end and without the version, which belongs to what is put
+/// behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub base: String,
+    /// Whether it is to be used as a chat alone, whatever else the server can do.
+    pub chats: bool,
+}
+
+impl Address {
+    /// One that nothing is said of.
+    pub fn plain(base: impl Into<String>) -> Address {
+        Address {
+            base: base.into(),
+            chats: false,
+        }
+    }
+}
+
+/// The addresses in a model's path.
 ///
 /// # Errors
 /// If one of them cannot be the address of a server.
-pub(super) fn addresses(model: &Path) -> Result<Vec<String>> {
+pub(super) fn addresses(model: &Path) -> Result<Vec<Address>> {
     let text = model.to_string_lossy();
     text.split(',').map(|text| address(text.trim())).collect()
 }
@@ -29,7 +50,7 @@ pub(super) fn path(text: &str) -> Option<PathBuf> {
     addresses(&path).is_ok().then_some(path)
 }
 
-fn address(text: &str) -> Result<String> {
+fn address(text: &str) -> Result<Address> {
     let known = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https"));
     let Some(uri) = text.parse().ok().filter(known) else {
         bail!("{text:?} is no address of a server; write it as http://127.0.0.1:8080");
@@ -44,9 +65,14 @@ fn address(text: &str) -> Result<String> {
         bail!("{text:?} is no address of a server; write it as http://127.0.0.1:8080");
     }
     let path = uri.path().trim_end_matches('/');
+    let chat = path.strip_suffix(CHAT);
+    let path = chat.unwrap_or(path);
     let path = path.strip_suffix("/v1").unwrap_or(path);
     let scheme = uri.scheme_str().unwrap_or_default();
-    Ok(format!("{scheme}://{authority}{path}"))
+    Ok(Address {
+        base: format!("{scheme}://{authority}{path}"),
+        chats: chat.is_some(),
+    })
 }
 
 #[cfg(test)]
@@ -56,9 +82,17 @@ mod tests {
     #[test]
     fn addresses_are_read_as_people_write_them_and_a_password_is_refused() {
         let read = |text: &str| addresses(Path::new(text)).map_err(|e| e.to_string());
+        let address = |base: &str, chats| Address {
+            base: base.into(),
+            chats,
+        };
         assert_eq!(
-            read("http://a:1, https://b/x/v1/").unwrap(),
-            ["http://a:1", "https://b/x"]
+            read("http://a:1, https://b/x/v1/,http://c/v1/chat/completions").unwrap(),
+            [
+                address("http://a:1", false),
+                address("https://b/x", false),
+                address("http://c", true)
+            ]
         );
         for wrong in ["ftp://a", "http://", "http://a/?key=b", "a:1"] {
             assert!(read(wrong).unwrap_err().contains("no address"), "{wrong}");

@@ -5,14 +5,22 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde_json::Value;
 
+use super::chat;
 use super::connect::{self, Remote};
 use super::dialect::{Ask, Drawn};
 use super::http::{Client, Fault, Patience};
 use super::stream::continuation;
 use crate::LoadOptions;
+use s1_core::forcing::Policy;
 use s1_core::protocol::{ModelInfo, Request};
 use s1_core::sampling::Sampling;
+
+/// A beginning that is read so fast need not be remembered.
+const AT_ONCE: Duration = Duration::from_millis(150);
+/// The temperature at which even a sure model draws this and that.
+const HOT: f32 = 2.0;
 
 /// What was tried, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +47,14 @@ pub fn examine(options: &LoadOptions) -> Result<Vec<Examination>> {
     let clients = connect::clients(options, Patience::default())?;
     let examine = |client: Client| {
         let remote = connect::connect(vec![client.clone()], options)?;
-        let findings = Trial::new(&remote, &client)?.findings()?;
+        let findings = match remote.chats() {
+            true => Chat {
+                remote: &remote,
+                client: &client,
+            }
+            .findings()?,
+            false => Trial::new(&remote, &client)?.findings()?,
+        };
         Ok(Examination {
             address: client.base,
             model: remote.info,
@@ -81,6 +96,7 @@ impl Trial<'_> {
             ..Sampling::default()
         };
         let request = self.remote.dialect.request(&Ask {
+            chat: &Value::Null,
             prompt,
             most,
             sampling: &sampling,
@@ -89,12 +105,12 @@ impl Trial<'_> {
             model: self.remote.model.as_deref(),
         });
         let started = Instant::now();
-        let form = (self.remote.dialect, self.remote.words.vocabulary);
+        let mut reader = self.remote.reader(&Request::default());
         let (mut drawn, mut first) = (Vec::new(), None);
         continuation(
             self.client,
             &self.client.streaming(),
-            form,
+            (self.remote.dialect.path(), &mut reader),
             &request,
             |said| {
                 let more = said.as_ref().is_ok_and(|said| said.ending.is_none());
@@ -172,21 +188,11 @@ impl Trial<'_> {
             );
         }
         let drawn = |seed| {
-            self.ask(&self.prompt, 8, (1.0, seed), &[])
+            self.ask(&self.prompt, 8, (HOT, seed), &[])
                 .map(|(d, _)| ids(&d))
         };
         let (one, again, two) = (drawn(11)?, drawn(11)?, drawn(12)?);
-        found(
-            "seeds",
-            one == again && one != two,
-            match (one == again, one != two) {
-                (true, true) => "the same seed draws the same, another one something else".into(),
-                (true, false) => "another seed drew the same: samples may not differ".into(),
-                (false, _) => {
-                    "the same seed drew something else: samples cannot be repeated".into()
-                }
-            },
-        );
+        findings.push(seeds(one == again, one != two));
         findings.push(self.memory()?);
         Ok(findings)
     }
@@ -200,21 +206,177 @@ impl Trial<'_> {
         let long: Vec<u32> = (0..room.min(600)).map(of).collect();
         let (_, cold) = self.ask(&long, 1, (0.0, 0), &[])?;
         let (_, warm) = self.ask(&long, 1, (0.0, 0), &[])?;
-        let holds = warm * 2 < cold;
+        let (fast, holds) = (cold < AT_ONCE, warm * 2 < cold);
         let (cold, warm) = (cold.as_secs_f32(), warm.as_secs_f32());
+        let what = match (fast, holds) {
+            (_, true) => "",
+            (true, _) => ": too fast for a difference",
+            (false, false) => ": each edit may read everything again",
+        };
         Ok(Finding {
             what: "memory of the beginning",
-            holds,
-            says: match holds {
-                true => format!(
-                    "{} tokens read in {cold:.2} s, again in {warm:.2} s",
-                    long.len()
-                ),
-                false => format!(
-                    "{} tokens read in {cold:.2} s, again in {warm:.2} s: each edit may read everything again",
-                    long.len()
-                ),
-            },
+            holds: holds || fast,
+            says: format!(
+                "{} tokens read in {cold:.2} s, again in {warm:.2} s{what}",
+                long.len()
+            ),
         })
+    }
+}
+
+/// Questions to a server that only chats.
+struct Chat<'a> {
+    remote: &'a Remote,
+    client: &'a Client,
+}
+
+/// Thinking pieces after which a reply is long enough to judge it.
+const ENOUGH: usize = 64;
+/// Two budgets that are tried.
+const SHORT: usize = 8;
+const LONG: usize = 24;
+
+/// What came of one question.
+#[derive(Default)]
+struct Reply {
+    /// Pieces of the thought, and of what follows it.
+    thought: Vec<Drawn>,
+    answer: Vec<Drawn>,
+}
+
+impl Chat<'_> {
+    /// The reply, as far as it is of use.
+    fn ask(&self, policy: Policy, (temperature, seed): (f32, u64)) -> Result<Reply, Fault> {
+        let request = Request {
+            question: "What is 17 times 23? Think about it step by step.".into(),
+            sampling: Sampling {
+                temperature,
+                seed,
+                ..Sampling::default()
+            },
+            policy,
+            ..Request::default()
+        };
+        let end = self.remote.delimiters.spec.end_tag.as_bytes();
+        let mut reply = Reply::default();
+        let mut fault = None;
+        let mut over = !request.policy.think;
+        let mut reader = self.remote.reader(&request);
+        continuation(
+            self.client,
+            &self.client.streaming(),
+            (self.remote.dialect.path(), &mut reader),
+            &chat::body(self.remote, &request),
+            |said| {
+                let said = match said {
+                    Ok(said) => said,
+                    Err(why) => {
+                        fault = Some(why);
+                        return false;
+                    }
+                };
+                for drawn in said.drawn {
+                    match over {
+                        false if drawn.token.bytes.as_deref() == Some(end) => over = true,
+                        false => reply.thought.push(drawn),
+                        true => reply.answer.push(drawn),
+                    }
+                }
+                said.ending.is_none() && reply.thought.len() < ENOUGH && reply.answer.len() < SHORT
+            },
+        );
+        fault.map_or(Ok(reply), Err)
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>, Fault> {
+        let greedy = (0.0, 0);
+        let free = self.ask(Policy::default(), greedy)?;
+        let mut findings = Vec::new();
+        let mut found = |what, holds, says: String| findings.push(Finding { what, holds, says });
+        found(
+            "token ids",
+            false,
+            "none: no waits, cuts, words of yours, branches and probes".into(),
+        );
+        let thinks = !free.thought.is_empty();
+        found(
+            "thinking",
+            thinks,
+            match thinks {
+                true => "is told from the answer".into(),
+                false => "no thought came: the model has none, or the server leaves it out".into(),
+            },
+        );
+        let thought = |most| {
+            let policy = Policy {
+                max_thinking: Some(most),
+                ..Policy::default()
+            };
+            self.ask(policy, greedy).map(|reply| reply.thought.len())
+        };
+        let budget = match (free.thought.len() > LONG, thought(SHORT), thought(LONG)) {
+            (false, ..) => (
+                false,
+                format!(
+                    "cannot be told: without one it thinks {} pieces",
+                    free.thought.len()
+                ),
+            ),
+            (true, Ok(short), Ok(long)) => (
+                short <= SHORT && long <= LONG && long > short,
+                format!("{SHORT} and {LONG} tokens allowed, {short} and {long} pieces came"),
+            ),
+            (true, Err(why), _) | (true, _, Err(why)) => (false, why.to_string()),
+        };
+        found("budgets", budget.0, budget.1);
+        let without = self.ask(
+            Policy {
+                think: false,
+                ..Policy::default()
+            },
+            greedy,
+        );
+        found(
+            "without thinking",
+            without.is_ok(),
+            match without {
+                Ok(_) => "it answers at once where it is asked to".into(),
+                Err(why) => why.to_string(),
+            },
+        );
+        let all = || free.thought.iter().chain(&free.answer);
+        let tops = all().map(|drawn| drawn.top.len()).max().unwrap_or(0);
+        found(
+            "alternatives",
+            tops > 1,
+            match tops > 1 {
+                true => format!("{tops} for each token"),
+                false => "none: neither alternatives nor P(end) nor entropy are shown".into(),
+            },
+        );
+        let texts = |reply: &Reply| -> Vec<u8> {
+            let all = reply.thought.iter().chain(&reply.answer);
+            let bytes = all.filter_map(|drawn| drawn.token.bytes.clone());
+            bytes.flatten().collect()
+        };
+        let drawn = |seed| {
+            self.ask(Policy::default(), (HOT, seed))
+                .map(|reply| texts(&reply))
+        };
+        let (one, again, two) = (drawn(11)?, drawn(11)?, drawn(12)?);
+        findings.push(seeds(one == again, one != two));
+        Ok(findings)
+    }
+}
+
+fn seeds(same: bool, other: bool) -> Finding {
+    Finding {
+        what: "seeds",
+        holds: same && other,
+        says: match (same, other) {
+            (true, true) => "the same seed draws the same, another one something else".into(),
+            (true, false) => "another seed drew the same: samples may not differ".into(),
+            (false, _) => "the same seed drew something else: samples cannot be repeated".into(),
+        },
     }
 }

@@ -1,27 +1,34 @@
 //! Getting to know a server: what it is, which model it has, and how that model is spoken to.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::dialect::Dialect;
+use super::chat::{self, Tags};
+use super::dialect::{Dialect, Reader};
 use super::http::{Client, Fault, Patience};
-use super::words::Words;
+use super::words::{VOCABULARY, Words};
 use crate::dialogue;
-use crate::{Form, LoadOptions};
+use crate::{Form, LoadOptions, families};
 use s1_core::delimiters::{Delimiters, TokenLookup as _};
-use s1_core::protocol::{ModelInfo, Request};
+use s1_core::protocol::{ModelInfo, Request, SERVER};
 use s1_data::sanitize::clean_line;
 use s1_model::gguf::Gguf;
-use s1_model::template::ChatTemplate;
+use s1_model::template::{ChatTemplate, TemplateArgs};
 use s1_model::tokenizer::Tokenizer;
 
 /// Requests at once to a server that does not say how many places it has.
 const PLACES: usize = 32;
-/// More than any vocabulary has: where a server does not say how many tokens its own has.
-const VOCABULARY: usize = 1 << 22;
+/// Requests at once to one that only chats: most of those write a few replies at once and keep the
+/// others waiting, in silence.
+const CHATS: usize = 4;
+/// The context of a server that does not say how long its own is, in tokens.
+const CONTEXT: usize = 32_768;
+/// The family of a server that only chats: it marks its thinking itself, or by the usual tags.
+const FAMILY: &str = "generic";
 /// Of a name that a server gives, so many characters are shown.
 const NAME: usize = 60;
 
@@ -41,15 +48,22 @@ pub(super) struct Remote {
     /// Requests that are under way at once at most.
     pub places: usize,
     pub info: ModelInfo,
+    /// The user's values for the template's switches, for a server that has the template.
+    pub switches: TemplateArgs,
+    /// How thinking is marked in what a server that only chats writes.
+    tags: Tags,
 }
 
 /// What one address says of itself.
 struct Card {
     dialect: Dialect,
+    /// What it is, and which version.
+    version: String,
     model: String,
     /// Whether the model has to be named in requests.
     named: bool,
-    context: usize,
+    /// Where it does not say, a usual one is assumed.
+    context: Option<usize>,
     places: usize,
     vocabulary: usize,
     parameters: u64,
@@ -99,7 +113,14 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
         return Err(first_fault.unwrap_or_else(|| anyhow::anyhow!("no server is named")));
     };
     let words = match &options.server.tokenizer {
-        Some(file) => Words::own(tokenizer(file)?),
+        _ if card.dialect == Dialect::Chat => Words::of_pieces(),
+        Some(file) => {
+            let own = tokenizer(file)?;
+            if card.dialect == Dialect::Completions {
+                compare(client, &card.model, &own, file)?;
+            }
+            Words::own(own)
+        }
         None if card.dialect == Dialect::Llama => {
             Words::of_server(client.clone(), card.vocabulary, &card.bos, &card.eos)?
         }
@@ -113,30 +134,56 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
         words.token(token).is_some()
     });
     let source = source.unwrap_or_default();
-    let form = Form::of(template, &source, &words, options, &card.model)?;
+    let form = match card.dialect {
+        // Every text is one of its tokens, so that they tell no family; and it is never opened here.
+        Dialect::Chat => LoadOptions {
+            family: options.family.clone().or(Some(FAMILY.into())),
+            think_open: Some(String::new()),
+            ..options.clone()
+        },
+        Dialect::Llama | Dialect::Completions => options.clone(),
+    };
+    let form = Form::of(template, &source, &words, &form, &card.model)?;
     let delimiters = form.delimiters.clone();
-    let context = match options.context {
-        Some(n) if n > card.context => bail!(
-            "a context of {n} tokens is more than the {} that the server has; give --context a smaller number",
-            card.context
+    let tags = tags(options, &delimiters);
+    let context = match (options.context, card.context) {
+        (Some(n), Some(most)) if n > most => bail!(
+            "a context of {n} tokens is more than the {most} that the server has; give --context a smaller number",
         ),
-        Some(n) => n,
-        None => card.context,
+        (Some(n), _) | (None, Some(n)) => n,
+        (None, None) => {
+            warnings.push(format!(
+                "the server does not say how long its context is; {CONTEXT} tokens are assumed (--context says otherwise)"
+            ));
+            CONTEXT
+        }
     };
     warnings.extend(form.template.warning().map(str::to_owned));
+    if card.dialect == Dialect::Chat {
+        warnings.push(format!(
+            "this server only chats: what it writes can be watched, compared and swept by its own budgets, and not steered, as it takes no token ids; {}",
+            chat::INSTEAD
+        ));
+    }
     let info = ModelInfo {
         name: card.model.clone(),
         architecture: match card.dialect {
             Dialect::Llama => "llama.cpp server".into(),
             Dialect::Completions => "completions server".into(),
+            Dialect::Chat => "chat server".into(),
         },
+        version: card.version.clone(),
+        chats: card.dialect == Dialect::Chat,
         parameters: card.parameters,
         quantization: card.quantization.clone(),
-        device: "server".into(),
+        device: SERVER.into(),
         threads: 0,
         context,
         family: delimiters.spec.family.clone(),
-        template: form.template.kind().name().into(),
+        template: match card.dialect {
+            Dialect::Chat => "the server's".into(),
+            Dialect::Llama | Dialect::Completions => form.template.kind().name().into(),
+        },
         warnings,
     };
     Ok(Remote {
@@ -150,7 +197,23 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
         form,
         context,
         info,
+        switches: options.template_args.clone(),
+        tags,
     })
+}
+
+/// The tags around a thought: the user's, or those of the family.
+fn tags(options: &LoadOptions, delimiters: &Delimiters) -> Tags {
+    let family = families().get(&delimiters.spec.family);
+    let open = family.map(|family| family.open_tag.clone());
+    let own = options
+        .think_open
+        .as_ref()
+        .map(|open| open.trim().to_owned());
+    Tags {
+        open: own.or(open.ok()).unwrap_or_default(),
+        end: delimiters.spec.end_tag.clone(),
+    }
 }
 
 impl Card {
@@ -159,16 +222,22 @@ impl Card {
         if (self.dialect, self.vocabulary) != (other.dialect, other.vocabulary)
             || self.template != other.template
             || self.model != other.model
+            || self.version != other.version
         {
             bail!(
-                "the server at {} has {}, the others have {}; give addresses of one model",
+                "the server at {} has {} ({}), the others have {} ({}); give addresses of one model and one version",
                 client.base,
                 other.model,
-                self.model
+                other.version,
+                self.model,
+                self.version
             );
         }
         Ok(Card {
-            context: self.context.min(other.context),
+            context: match (self.context, other.context) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
             places: self.places + other.places,
             ..self
         })
@@ -177,11 +246,28 @@ impl Card {
 
 /// What a server is, by what it answers.
 fn card(client: &Client, wanted: Option<&str>) -> Result<Card> {
-    match client.get("/props") {
-        Ok(props) if props.get("total_slots").is_some() => llama(client, &props),
-        Err(fault) if fault.passing => Err(fault.into()),
-        _ => completions(client, wanted),
+    let props = match client.get("/props") {
+        Err(fault) if fault.passing => return Err(fault.into()),
+        props => props.unwrap_or_default(),
+    };
+    match props.get("total_slots") {
+        Some(_) if !client.chats => llama(client, &props),
+        _ => completions(client, &props, wanted),
     }
+}
+
+/// What the software of a server is called, as far as it says so.
+fn version(client: &Client, props: &Value) -> String {
+    if let Some(build) = props.get("build_info").and_then(Value::as_str) {
+        return shown(&format!("llama.cpp {build}"));
+    }
+    for (path, name) in [("/version", "vLLM"), ("/api/version", "Ollama")] {
+        let answer = client.get(path).unwrap_or_default();
+        if let Some(version) = answer.get("version").and_then(Value::as_str) {
+            return shown(&format!("{name} {version}"));
+        }
+    }
+    String::new()
 }
 
 fn llama(client: &Client, props: &Value) -> Result<Card> {
@@ -197,9 +283,10 @@ fn llama(client: &Client, props: &Value) -> Result<Card> {
     let file = path.file_stem().map(|s| s.to_string_lossy().into_owned());
     Ok(Card {
         dialect: Dialect::Llama,
+        version: version(client, props),
         model: shown(&file.unwrap_or_else(|| text("model_alias").to_owned())),
         named: false,
-        context: context as usize,
+        context: Some(context as usize),
         places: props
             .get("total_slots")
             .and_then(Value::as_u64)
@@ -213,7 +300,8 @@ fn llama(client: &Client, props: &Value) -> Result<Card> {
     })
 }
 
-fn completions(client: &Client, wanted: Option<&str>) -> Result<Card> {
+/// A server of several models: one that continues token ids, or one that only chats.
+fn completions(client: &Client, props: &Value, wanted: Option<&str>) -> Result<Card> {
     let models = client.get("/v1/models")?;
     let list = models.get("data").and_then(Value::as_array);
     let list = list.filter(|list| !list.is_empty());
@@ -232,19 +320,21 @@ fn completions(client: &Client, wanted: Option<&str>) -> Result<Card> {
             clean_line(&names.join(", "))
         );
     };
-    let context = model.get("max_model_len").and_then(Value::as_u64);
-    let context = context.with_context(|| {
-        format!(
-            "the server at {} does not continue token ids (it does not say how long its context is, as vLLM and SGLang do); its thinking cannot be steered",
-            client.base
-        )
-    })?;
+    // Those that continue token ids say how long their context is.
+    let length = model.get("max_model_len").and_then(Value::as_u64);
+    let chats = client.chats || length.is_none();
+    let other = props.pointer("/default_generation_settings/n_ctx");
+    let other = other.and_then(Value::as_u64);
     Ok(Card {
-        dialect: Dialect::Completions,
+        dialect: match chats {
+            true => Dialect::Chat,
+            false => Dialect::Completions,
+        },
+        version: version(client, props),
         model: name(model).unwrap_or_default(),
         named: true,
-        context: context as usize,
-        places: PLACES,
+        context: length.or(other).map(|n| n as usize),
+        places: if chats { CHATS } else { PLACES },
         vocabulary: VOCABULARY,
         parameters: 0,
         quantization: String::new(),
@@ -272,6 +362,31 @@ fn tokenizer(file: &Path) -> Result<Tokenizer> {
     }
 }
 
+/// Whether a server reads ids as the vocabulary that the user names does, where it can be asked.
+fn compare(client: &Client, model: &str, own: &Tokenizer, file: &Path) -> Result<()> {
+    const SAMPLE: &str = "The 3 quick foxes said: wait, let me think about 17 * 23 = 391 again.";
+    let ids = own.encode_plain(SAMPLE)?;
+    let asked = json!({"model": model, "tokens": ids});
+    let answer = match client.post("/detokenize", &asked) {
+        // Not all can be asked, and one that does not know an id refuses it.
+        Err(fault) if fault.passing => return Err(fault.into()),
+        Err(fault) if fault.missing => return Ok(()),
+        answer => answer.unwrap_or_default(),
+    };
+    let read = answer.get("prompt").and_then(Value::as_str);
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    if read.map(bare) != Some(bare(SAMPLE)) {
+        bail!(
+            "{} is not the vocabulary of {}: the server at {} reads its ids as {:?}; name the right one with --tokenizer",
+            file.display(),
+            shown(model),
+            client.base,
+            shown(read.unwrap_or("none of its own"))
+        );
+    }
+    Ok(())
+}
+
 /// The template that comes with a vocabulary, for servers that do not tell theirs.
 fn template_beside(options: &LoadOptions) -> Option<String> {
     let file = options.server.tokenizer.as_ref()?;
@@ -289,15 +404,50 @@ fn template_beside(options: &LoadOptions) -> Option<String> {
 }
 
 impl Remote {
+    /// Whether the server only chats.
+    pub fn chats(&self) -> bool {
+        self.dialect == Dialect::Chat
+    }
+
+    /// What reads an answer to a request.
+    pub fn reader(&self, request: &Request) -> Reader {
+        let vocabulary = self.words.vocabulary;
+        match self.dialect {
+            Dialect::Llama => Reader::Llama { vocabulary },
+            Dialect::Completions => Reader::Completions { vocabulary },
+            Dialect::Chat => Reader::Chat(chat::Reader::new(self.tags.clone(), &request.policy)),
+        }
+    }
+
     /// The prompt of a request as token ids, thinking opened (or skipped) as the policy says.
     pub fn prompt(&self, request: &Request) -> Result<Vec<u32>> {
+        if self.chats() {
+            if let Some(why) = chat::refusal(request) {
+                bail!("{why}");
+            }
+            return Ok(self.words.asking(chat::body(self, request).to_string()));
+        }
         let text = match request.raw {
             true => request.question.clone(),
             false => {
                 let messages = dialogue::messages(request);
                 let think = request.policy.think;
-                let guard = |text: &str, kept: &[&str]| self.words.guard(text, kept);
-                self.form.prompt(&messages, think, &guard)?
+                let failed = Cell::new(None);
+                let guard = |text: &str, kept: &[&str]| {
+                    let spec = &self.delimiters.spec;
+                    let guarded = self
+                        .words
+                        .guard(text, kept, [&spec.open_tag, &spec.end_tag]);
+                    guarded.unwrap_or_else(|error| {
+                        failed.set(Some(error));
+                        String::new()
+                    })
+                };
+                let text = self.form.prompt(&messages, think, &guard)?;
+                if let Some(error) = failed.into_inner() {
+                    return Err(error);
+                }
+                text
             }
         };
         let ids = self.words.encode_prompt(&text)?;

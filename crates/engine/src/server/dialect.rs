@@ -1,10 +1,14 @@
-//! What a server is asked, and what its events say: the forms of the servers that continue token ids.
+//! What a server is asked, and what its events say: the forms of the servers that continue token ids,
+//! and whose turn it is where one only chats ([`super::chat`]).
 //!
 //! Everything of a request is written out, as servers have defaults of their own. Everything of an
 //! answer is checked. Not here: sending and waiting.
 
 use serde_json::{Map, Value, json};
 
+use super::chat;
+
+use s1_core::rng::mix;
 use s1_core::sampling::Sampling;
 
 /// Alternatives that are asked for: as many as vLLM gives by default.
@@ -19,11 +23,15 @@ pub(super) enum Dialect {
     Llama,
     /// `/v1/completions` with token ids: vLLM, SGLang.
     Completions,
+    /// `/v1/chat/completions`, which takes no token ids: Ollama, LM Studio.
+    Chat,
 }
 
 /// A continuation of token ids.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask<'a> {
+    /// What is asked of a server that only chats, in place of all else.
+    pub chat: &'a Value,
     pub prompt: &'a [u32],
     /// Most tokens.
     pub most: usize,
@@ -52,6 +60,12 @@ pub(super) struct Drawn {
     pub top: Vec<Considered>,
 }
 
+/// The seed of a request: the same place of the same sample is drawn with the same one.
+pub(super) fn seed(seed: u64, sample: u64, place: usize) -> u32 {
+    // Servers take the highest numbers for "any".
+    (mix(mix(seed, sample), place as u64) as u32) & 0x7fff_ffff
+}
+
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -77,12 +91,14 @@ impl Dialect {
         match self {
             Dialect::Llama => "/completion",
             Dialect::Completions => "/v1/completions",
+            Dialect::Chat => "/v1/chat/completions",
         }
     }
 
     pub fn request(self, ask: &Ask) -> Value {
         let s = ask.sampling;
         match self {
+            Dialect::Chat => ask.chat.clone(),
             Dialect::Llama => json!({
                 "prompt": ask.prompt,
                 "n_predict": ask.most,
@@ -135,27 +151,39 @@ impl Dialect {
             }
         }
     }
+}
 
-    /// Reads an event; ids from `vocabulary` on do not exist.
+/// Reads the events of one stream.
+pub(super) enum Reader {
+    Llama {
+        /// Ids from here on do not exist.
+        vocabulary: usize,
+    },
+    Completions {
+        vocabulary: usize,
+    },
+    Chat(chat::Reader),
+}
+
+impl Reader {
+    /// Ids from here on do not exist; 0 where there are none.
+    pub fn vocabulary(&self) -> usize {
+        match self {
+            Reader::Llama { vocabulary } | Reader::Completions { vocabulary } => *vocabulary,
+            Reader::Chat(_) => 0,
+        }
+    }
+
+    /// Reads an event.
     ///
     /// # Errors
     /// If it makes no sense, in a few words.
-    pub fn read(self, event: &str, vocabulary: usize) -> Result<Said, String> {
-        if event == "[DONE]" {
-            return Ok(Said::default());
-        }
-        let json: Value =
-            serde_json::from_str(event).map_err(|_| "an event that is not JSON".to_owned())?;
-        if let Some(error) = json.get("error") {
-            let words = error.get("message").unwrap_or(error);
-            return Err(match words.as_str() {
-                Some(words) => format!("the error {words:?}"),
-                None => "an error".into(),
-            });
-        }
-        let said = match self {
-            Dialect::Llama => llama(&json),
-            Dialect::Completions => completions(&json),
+    pub fn read(&mut self, event: &str) -> Result<Said, String> {
+        let (said, vocabulary) = match self {
+            Reader::Chat(reader) => return reader.read(event),
+            _ if event == "[DONE]" => return Ok(Said::default()),
+            Reader::Llama { vocabulary } => (llama(&parsed(event)?), *vocabulary),
+            Reader::Completions { vocabulary } => (completions(&parsed(event)?), *vocabulary),
         };
         let said = said.ok_or("an event without the token's id and probability")?;
         let all = said.drawn.iter().map(|drawn| &drawn.token);
@@ -169,7 +197,21 @@ impl Dialect {
     }
 }
 
-fn logprob(value: Option<&Value>) -> f32 {
+/// An event's JSON, unless that says that something went wrong.
+pub(super) fn parsed(event: &str) -> Result<Value, String> {
+    let json: Value =
+        serde_json::from_str(event).map_err(|_| "an event that is not JSON".to_owned())?;
+    let Some(error) = json.get("error").filter(|error| !error.is_null()) else {
+        return Ok(json);
+    };
+    let words = error.get("message").unwrap_or(error);
+    Err(match words.as_str() {
+        Some(words) => format!("the error {words:?}"),
+        None => "an error".into(),
+    })
+}
+
+pub(super) fn logprob(value: Option<&Value>) -> f32 {
     let known = value.and_then(Value::as_f64).map(|p| p as f32);
     known
         .filter(|p| p.is_finite())
@@ -275,40 +317,47 @@ mod tests {
 
     #[test]
     fn half_a_character_arrives_as_bytes() {
-        let said = Dialect::Llama.read(LLAMA, 50_000).unwrap();
+        let mut reader = Reader::Llama { vocabulary: 50_000 };
+        let said = reader.read(LLAMA).unwrap();
         let drawn = &said.drawn[0];
         assert_eq!(drawn.token.bytes.as_deref(), Some(&[32, 240, 159][..]));
         assert_eq!((drawn.top[1].id, drawn.top[1].logprob), (2, NEVER));
         assert_eq!(said.ending, None);
         let end = r#"{"stop":true,"stop_type":"eos","tokens":[]}"#;
-        let end = Dialect::Llama.read(end, 9).unwrap();
+        let end = reader.read(end).unwrap();
         assert_eq!((end.drawn.len(), end.ending), (0, Some(Ending::Turn)));
     }
 
     #[test]
     fn ids_are_read_where_texts_would_be_ambiguous() {
-        let said = Dialect::Completions.read(VLLM, 10).unwrap();
+        let mut reader = Reader::Completions { vocabulary: 10 };
+        let said = reader.read(VLLM).unwrap();
         let ids: Vec<u32> = said.drawn[0].top.iter().map(|t| t.id).collect();
         assert_eq!((said.drawn[0].token.id, ids), (7, vec![7, 9]));
         assert_eq!(said.ending, Some(Ending::Turn));
-        let done = Dialect::Completions.read("[DONE]", 10);
-        assert_eq!(done, Ok(Said::default()));
+        assert_eq!(reader.read("[DONE]"), Ok(Said::default()));
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_with_a_word_about_it() {
-        let why = |event: &str| Dialect::Llama.read(event, 100).unwrap_err();
+        let mut reader = Reader::Llama { vocabulary: 100 };
+        let mut why = |event: &str| reader.read(event).unwrap_err();
         assert!(why("{\"stop\": fal").contains("not JSON"));
         assert!(why("{}").contains("without the token's id"));
         assert!(why(LLAMA).contains("token 40303"));
         assert!(why(r#"{"error":{"message":"out of memory"}}"#).contains("out of memory"));
         let named = VLLM.replace("token_id:7", "a");
-        assert!(Dialect::Completions.read(&named, 100).is_err());
+        assert!(
+            Reader::Completions { vocabulary: 100 }
+                .read(&named)
+                .is_err()
+        );
     }
 
     #[test]
     fn nothing_is_left_to_a_servers_defaults() {
         let ask = Ask {
+            chat: &Value::Null,
             prompt: &[1, 2],
             most: 5,
             sampling: &Sampling::default(),

@@ -13,6 +13,7 @@ use ureq::http::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderValue, Response, StatusCode};
 use ureq::{Agent, Body, BodyReader, Timeout};
 
+use super::address::Address;
 use s1_data::sanitize::clean_line;
 
 /// No answer that is read as a whole is longer, in bytes.
@@ -52,6 +53,8 @@ pub(super) struct Fault {
     pub passing: bool,
     /// How long the server asks to wait.
     pub wait: Option<Duration>,
+    /// Whether the server has nothing of the kind.
+    pub missing: bool,
 }
 
 impl Fault {
@@ -61,6 +64,7 @@ impl Fault {
             why: why.into(),
             passing: true,
             wait: None,
+            missing: false,
         }
     }
 
@@ -85,6 +89,8 @@ impl std::error::Error for Fault {}
 #[derive(Clone)]
 pub(super) struct Client {
     pub base: String,
+    /// Whether it is to be used as a chat alone.
+    pub chats: bool,
     key: Option<HeaderValue>,
     /// The variable that holds the key, for sentences.
     variable: Option<String>,
@@ -98,7 +104,11 @@ impl Client {
     ///
     /// # Errors
     /// If there is no such variable, or what it holds cannot be a key.
-    pub fn new(base: String, variable: Option<&str>, patience: Patience) -> Result<Client, Fault> {
+    pub fn new(
+        Address { base, chats }: Address,
+        variable: Option<&str>,
+        patience: Patience,
+    ) -> Result<Client, Fault> {
         let key = variable.map(key).transpose()?;
         let whole = Agent::config_builder()
             .http_status_as_error(false)
@@ -109,6 +119,7 @@ impl Client {
             .build();
         Ok(Client {
             base,
+            chats,
             key,
             variable: variable.map(str::to_owned),
             patience,
@@ -223,9 +234,12 @@ impl Client {
                     "the server at {base} wants a key ({code}); name the environment variable that holds it with --api-key-env"
                 ),
             }),
-            404 => Fault::lasting(format!(
-                "the server at {base} has no {path}, or no such model (404){with}"
-            )),
+            404 => Fault {
+                missing: true,
+                ..Fault::lasting(format!(
+                    "the server at {base} has no {path}, or no such model (404){with}"
+                ))
+            },
             429 | 503 => Fault {
                 wait: said(RETRY_AFTER)
                     .and_then(|seconds| seconds.trim().parse().ok())

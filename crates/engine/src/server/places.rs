@@ -74,11 +74,13 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::address::Address;
     use crate::server::http::Patience;
 
     #[test]
     fn requests_stay_at_home_and_leave_it_when_it_fails() {
-        let client = |name: &str| Client::new(name.into(), None, Patience::default()).unwrap();
+        let client =
+            |name: &str| Client::new(Address::plain(name), None, Patience::default()).unwrap();
         let mut places = Places::new(vec![client("http://a"), client("http://b")]);
         let load = |i: usize| [3, 1][i];
         assert_eq!(places.choose(None, load), 1, "the one with less to do");

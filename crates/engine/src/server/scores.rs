@@ -15,6 +15,10 @@ const KEPT: usize = 8;
 /// Fills in a token's scores from what was considered at its place. `phase` is the phase in which the
 /// place was reached: it decides which tokens count as an end.
 pub(super) fn fill(remote: &Remote, drawn: &Drawn, phase: Phase, token: &mut Token) {
+    if drawn.top.is_empty() {
+        // Nothing was said of it.
+        return;
+    }
     let all = || drawn.top.iter().chain([&drawn.token]);
     let of = |id: u32| all().find(|t| t.id == id).map(|t| t.logprob);
     let least = drawn.top.last().map_or(0.0, |t| t.logprob);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::chat;
 use super::connect::Remote;
 use super::dialect::Drawn;
 use super::scores;
@@ -107,6 +108,10 @@ pub(super) struct Sequence {
     pub trouble: Trouble,
     /// When something came last.
     pub heard: Instant,
+    /// Whether its server only chats: what it writes cannot be gone on with once its stream is closed.
+    pub chats: bool,
+    /// Whether its last stream came to its end.
+    pub ended: bool,
 }
 
 impl Deref for Sequence {
@@ -126,8 +131,11 @@ impl DerefMut for Sequence {
 impl Sequence {
     /// A sequence of which nothing is written. Errors, as one sentence, where the prompt leaves the
     /// context no room to think and answer.
-    pub fn new(remote: &Remote, id: LaneId, request: Request) -> Result<Sequence> {
+    pub fn new(remote: &Remote, id: LaneId, mut request: Request) -> Result<Sequence> {
         let prompt = remote.prompt(&request)?;
+        if remote.chats() {
+            request.policy = chat::rules(&request.policy);
+        }
         let policy = &request.policy;
         if matches!(policy.cut_at, CutAt::Ramp { .. }) {
             bail!(
@@ -137,14 +145,11 @@ impl Sequence {
         let texts = Texts::of(policy, |text| remote.words.encode_plain(text))?;
         let (len, context) = (prompt.len(), remote.context);
         let member = course::member(id, request, len, context, &remote.delimiters, texts)?;
-        Ok(Sequence::of(Course::of(
-            vec![member],
-            prompt,
-            Trace::default(),
-        )))
+        let course = Course::of(vec![member], prompt, Trace::default());
+        Ok(Sequence::of(course, remote.chats()))
     }
 
-    fn of(course: Course) -> Sequence {
+    fn of(course: Course, chats: bool) -> Sequence {
         Sequence {
             course,
             stream: None,
@@ -158,6 +163,8 @@ impl Sequence {
             counted: 0,
             trouble: Trouble::default(),
             heard: Instant::now(),
+            chats,
+            ended: false,
         }
     }
 
@@ -166,7 +173,7 @@ impl Sequence {
         let Course {
             members, prompt, ..
         } = self.course;
-        let mut sequence = Sequence::of(Course::of(members, prompt, tokens.into()));
+        let mut sequence = Sequence::of(Course::of(members, prompt, tokens.into()), self.chats);
         sequence.counted = sequence.len();
         sequence.decode_tail(remote);
         sequence
@@ -184,7 +191,7 @@ impl Sequence {
             row: self.row,
             source: Some(self.id()),
             counted: self.counted,
-            ..Sequence::of(self.course.parted(members))
+            ..Sequence::of(self.course.parted(members), self.chats)
         }
     }
 
@@ -211,6 +218,31 @@ impl Sequence {
         self.counted = self.counted.min(self.len());
     }
 
+    /// Has the server write no more for now. One that only chats could not go on: what it writes meanwhile
+    /// waits.
+    pub fn rest(&mut self) {
+        if !self.chats || self.has_stopped() {
+            self.stream = None;
+        }
+    }
+
+    /// Whether it has some of a reply, which is gone when it is asked for again.
+    pub fn has_reply(&self) -> bool {
+        self.chats && !(self.tokens.is_empty() && self.drawn.is_empty())
+    }
+
+    /// Gives up all that is written: the reply of a server that only chats is asked for again.
+    pub fn begin_anew(&mut self, remote: &Remote) {
+        let all = self.tokens.len();
+        self.leave();
+        self.shorten(remote, all);
+        self.dropped += all;
+        self.ended = false;
+        for member in &mut self.course.members {
+            member.machine.rewind(&[]);
+        }
+    }
+
     /// Gives up a probe under way; one that the user asked for is made again later.
     pub fn put_off_probe(&mut self) {
         if let Some(probing) = self.probing.take()
@@ -229,7 +261,7 @@ impl Sequence {
         }
         if !self.writes() {
             // What was drawn is kept: the next step takes it.
-            self.stream = None;
+            self.rest();
             self.trouble = Trouble::default();
         }
         events.emit_state(self)
@@ -243,9 +275,26 @@ impl Sequence {
             remote,
             sequence: self,
         };
-        let moves = group::next_moves(&mut members, full, &next);
+        let mut moves = group::next_moves(&mut members, full, &next);
         self.members = members;
+        if self.chats {
+            moves
+                .iter_mut()
+                .for_each(|(own, _)| self.only_watch(remote, own));
+        }
         moves
+    }
+
+    /// Where nothing can be written: what becomes of a move that would.
+    fn only_watch(&self, remote: &Remote, own: &mut Move) {
+        if let Move::Write(edit) = own {
+            let next = chat::instead(edit.clone(), self.drawn.front(), &remote.delimiters.end_ids);
+            *own = match next {
+                Ok(Some(edit)) => Move::Write(edit),
+                Ok(None) => Move::Draw,
+                Err(why) => Move::Fail(why),
+            };
+        }
     }
 
     /// How its first member draws its next token, if it does.
@@ -382,7 +431,10 @@ impl Sequence {
     pub fn heard(&mut self, tokens: usize) {
         let took = self.heard.elapsed();
         self.heard = Instant::now();
-        self.trouble = Trouble::default();
+        if !self.chats {
+            // A reply that breaks begins anew: only its end is a success.
+            self.trouble = Trouble::default();
+        }
         let prompt = self.prompt.len();
         let clock = &mut self.course.clock;
         if clock.first_token.is_none() {
@@ -457,7 +509,9 @@ impl group::Proposer for NextToken<'_> {
     ) -> Result<Option<u32>> {
         let drawn = self.sequence.drawn.front().map(|drawn| drawn.token.id);
         let serves = self.sequence.drawing.serves(sampling, sample, mask);
-        Ok(drawn.filter(|id| serves && !mask.contains(id)))
+        // What a server that only chats has written stands.
+        let ruled_out = |id: &u32| !self.sequence.chats && mask.contains(id);
+        Ok(drawn.filter(|id| serves && !ruled_out(id)))
     }
 
     fn end_is_among(&self, best: usize) -> bool {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 
+use super::address::Address;
 use super::http::{Client, Patience};
 use crate::LoadOptions;
 use s1_core::protocol::Event;
@@ -131,7 +132,7 @@ impl Plan {
             _ => anyhow::Error::new(error).context(format!("cannot start {:?}", self.program)),
         })?;
         let mut served = Served { child, log: None };
-        let client = Client::new(self.address.clone(), None, Patience::default());
+        let client = Client::new(Address::plain(&*self.address), None, Patience::default());
         let client = client.map_err(|fault| anyhow::anyhow!("{fault}"))?;
         let mut told = String::new();
         while client.get("/health").is_err() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use ureq::Agent;
 
-use super::dialect::{Dialect, Ending, Said};
+use super::dialect::{Ending, Reader, Said};
 use super::http::{Client, Fault};
 use super::sse::{EventReader, Next};
 use super::withheld;
@@ -37,14 +37,14 @@ impl Stream {
     pub fn open(
         (key, place): (Key, usize),
         client: &Client,
-        (dialect, vocabulary): (Dialect, usize),
+        (path, mut reader): (&'static str, Reader),
         request: Value,
         messages: mpsc::Sender<Message>,
     ) -> Result<Stream, Fault> {
         let agent = client.streaming();
         let (own, client) = (agent.clone(), client.clone());
         let read = move || {
-            continuation(&client, &own, (dialect, vocabulary), &request, |said| {
+            continuation(&client, &own, (path, &mut reader), &request, |said| {
                 let more = said.as_ref().is_ok_and(|said| said.ending.is_none());
                 messages.blocking_send(Message { key, said }).is_ok() && more
             });
@@ -73,20 +73,25 @@ impl Drop for Stream {
 pub(super) fn continuation(
     client: &Client,
     agent: &Agent,
-    (dialect, vocabulary): (Dialect, usize),
+    (path, reader): (&str, &mut Reader),
     request: &Value,
     mut tell: impl FnMut(Result<Said, Fault>) -> bool,
 ) {
-    match client.open(agent, dialect.path(), request) {
+    match client.open(agent, path, request) {
         Err(fault) => drop(tell(Err(fault))),
         Ok(input) => {
             let mut events = EventReader::new(input);
             let mut named: Vec<u32> = Vec::new();
             loop {
-                match next(&mut events, client, dialect, vocabulary) {
+                match next(&mut events, client, reader) {
                     Ok(said) if withheld::between(&said, named.len()) > 0 => {
                         drop(events);
-                        tell(withheld::ask(client, request, (&named, said), vocabulary));
+                        tell(withheld::ask(
+                            client,
+                            request,
+                            (&named, said),
+                            reader.vocabulary(),
+                        ));
                         return;
                     }
                     // Asked for again it would be the same, without end.
@@ -121,8 +126,7 @@ pub(super) fn continuation(
 fn next(
     events: &mut EventReader<impl std::io::BufRead>,
     client: &Client,
-    dialect: Dialect,
-    vocabulary: usize,
+    reader: &mut Reader,
 ) -> Result<Said, Fault> {
     let base = &client.base;
     let next = events
@@ -134,8 +138,8 @@ fn next(
         ))
     };
     match next {
-        Next::Event(event) => dialect
-            .read(&event, vocabulary)
+        Next::Event(event) => reader
+            .read(&event)
             .map_err(|what| sends(s1_data::sanitize::clean_line(&what).as_ref())),
         Next::End | Next::Torn => Err(Fault::passing(format!(
             "the server at {base} closed the connection in the middle; was it ended?"

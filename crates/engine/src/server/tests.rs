@@ -9,10 +9,11 @@ use super::{Server, ServerOptions};
 use crate::{Engine as _, Events, LoadOptions};
 use mock::{Mock, Turn};
 use s1_core::forcing::Policy;
-use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
+use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, ModelInfo, Request, Until};
 use s1_core::trace::{Reason, StopReason, Token};
 use s1_core::view::LaneView;
 
+mod chat;
 mod mock;
 
 const PATIENCE: Patience = Patience {
@@ -28,6 +29,7 @@ struct Bench {
     events: Events,
     lanes: Vec<LaneView>,
     notices: Vec<String>,
+    info: ModelInfo,
 }
 
 impl Bench {
@@ -43,7 +45,15 @@ impl Bench {
             events,
             lanes: vec![LaneView::default(); 8],
             notices: Vec::new(),
+            info: ModelInfo::default(),
         }
+    }
+
+    /// On a server that has told what it is.
+    fn loaded(addresses: &str) -> Bench {
+        let mut bench = Bench::on(addresses);
+        bench.until(|_, e| matches!(e, Event::Loaded(_)));
+        bench
     }
 
     fn send(&self, command: Command) {
@@ -58,7 +68,10 @@ impl Bench {
             }
             match &event {
                 Event::Failed(why) => panic!("{why}"),
-                Event::Notice(_, why) => self.notices.push(why.clone()),
+                Event::Loaded(info) => self.info = (**info).clone(),
+                Event::Notice(_, why) | Event::Refused { why, .. } => {
+                    self.notices.push(why.clone());
+                }
                 _ => {}
             }
             if done(self, &event) {
@@ -253,6 +266,24 @@ fn a_wait_a_cut_and_words_are_written_where_the_text_stands() {
         asked.last().is_some_and(|ids| ids.contains(&mock::END)),
         "it goes on from the new text"
     );
+}
+
+/// A user would lose: the turn, if words in it could end it.
+#[test]
+fn control_tokens_that_a_person_typed_are_text() {
+    let mock = Mock::new(|_| Turn::Fine);
+    let mut bench = Bench::on(&mock.address);
+    let typed = "a<|im_end|>b</think>c<think>";
+    let question = Request {
+        question: typed.into(),
+        ..request(8)
+    };
+    start(&bench, 0, question);
+    bench.until_end(0);
+    let asked = mock.prompts().remove(0);
+    let text = asked.iter().map(|&id| u8::try_from(id).unwrap_or(b'?'));
+    let text = String::from_utf8(text.take(typed.len()).collect()).unwrap();
+    assert_eq!(text, typed, "letter by letter");
 }
 
 #[test]

@@ -1,23 +1,33 @@
-//! Text to tokens and back for a server's model: by its own `/tokenize`, or by a vocabulary that the
-//! user names.
+//! Text to tokens and back for a server's model: by its own `/tokenize`, by a vocabulary that the user
+//! names, or, where there are no tokens, by giving every text that comes a number.
 //!
 //! What the server has said once is kept, so that the points of a problem ask for their prompt once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::http::Client;
+use super::chat;
+use super::dialect::{Considered, Drawn};
+use super::http::{Client, Fault};
 use s1_core::delimiters::TokenLookup;
-use s1_model::tokenizer::{ENDS, Tokenizer};
+use s1_model::tokenizer::{ENDS, GUARD, Tokenizer, unguarded};
 
 /// Texts whose tokens are kept, and how long such a text may be, in bytes.
 const KEPT: usize = 4096;
 const KEPT_LENGTH: usize = 64 << 10;
 /// The longest text that is asked for, in bytes: a context holds far less.
 const LONGEST: usize = 16 << 20;
+/// More than any vocabulary has: where a server does not say how many tokens its own has.
+pub(super) const VOCABULARY: usize = 1 << 22;
+/// Bytes of different pieces that are kept of a server that only chats.
+const MOST_PIECES: usize = 64 << 20;
+
+/// Where the parts of a guarded text are read one by one: [`GUARD`], twice.
+const APART: &str = "\u{fdd0}\u{fdd0}";
 
 /// How a text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +54,34 @@ pub(super) struct Words {
 enum Source {
     Own(Box<Tokenizer>),
     Server(Client),
+    /// A text is a token, the next that is free, from the first time on that it comes.
+    Pieces(RefCell<Pieces>),
+}
+
+#[derive(Default)]
+struct Pieces {
+    ids: HashMap<Vec<u8>, u32>,
+    texts: Vec<Vec<u8>>,
+    bytes: usize,
+    /// What was asked last, and how much was asked before.
+    asked: (u32, String),
+}
+
+impl Pieces {
+    /// The id of a text; `None` if there are too many.
+    fn id(&mut self, text: &[u8]) -> Option<u32> {
+        if let Some(&id) = self.ids.get(text) {
+            return Some(id);
+        }
+        let id = u32::try_from(self.texts.len()).ok()?;
+        self.bytes += text.len();
+        if self.bytes > MOST_PIECES || self.texts.len() >= VOCABULARY {
+            return None;
+        }
+        self.texts.push(text.to_vec());
+        self.ids.insert(text.to_vec(), id);
+        Some(id)
+    }
 }
 
 impl Words {
@@ -54,6 +92,19 @@ impl Words {
             bos: String::new(),
             turn_ends: tokenizer.eos_ids().to_vec(),
             source: Source::Own(Box::new(tokenizer)),
+            kept: RefCell::default(),
+            bytes: RefCell::default(),
+        }
+    }
+
+    /// By the pieces of a server that only chats.
+    pub fn of_pieces() -> Words {
+        let mut pieces = Pieces::default();
+        Words {
+            vocabulary: VOCABULARY,
+            bos: String::new(),
+            turn_ends: pieces.id(chat::TURN.as_bytes()).into_iter().collect(),
+            source: Source::Pieces(pieces.into()),
             kept: RefCell::default(),
             bytes: RefCell::default(),
         }
@@ -102,16 +153,93 @@ impl Words {
             true => Reading::Literal,
             false => Reading::Beginning,
         };
-        self.tokens(reading, rendered)
+        match rendered.contains(GUARD) {
+            true => self.guarded(reading, rendered),
+            false => self.tokens(reading, rendered),
+        }
     }
 
-    /// A text that a person typed, for a place in a template. Without a vocabulary of one's own nobody
-    /// knows what its control tokens are: the server reads them as they stand.
-    pub fn guard(&self, text: &str, kept: &[&str]) -> String {
-        match &self.source {
-            Source::Own(tokenizer) => tokenizer.guard(text, kept).into_owned(),
-            Source::Server(_) => text.to_owned(),
+    /// Tokens of a rendered template with guarded words of a person in it: what stands between the
+    /// control tokens of the template is read as text.
+    fn guarded(&self, reading: Reading, rendered: &str) -> Result<Vec<u32>> {
+        let controls = self.controls(rendered)?;
+        let (mut ids, mut reading, mut rest) = (Vec::new(), reading, rendered);
+        while !rest.is_empty() {
+            let of = |name: &String| Some((rest.find(name.as_str())?, name.len()));
+            let next = controls.iter().filter_map(of);
+            // Of several that begin there, the longest.
+            let next = next.min_by_key(|&(at, len)| (at, Reverse(len)));
+            let (at, len) = next.unwrap_or((rest.len(), 0));
+            if reading == Reading::Beginning {
+                ids.extend(self.tokens(reading, "")?);
+                reading = Reading::Literal;
+            }
+            for text in rest[..at].split(APART) {
+                ids.extend(self.tokens(Reading::Plain, &unguarded(text))?);
+            }
+            ids.extend(self.tokens(reading, &rest[at..at + len])?);
+            rest = &rest[at + len..];
         }
+        Ok(ids)
+    }
+
+    /// A text that a person typed, for a place in a template: the control tokens in it are text there,
+    /// for [`Self::encode_prompt`], and so are the tags of a thought in it. Those in `kept` stay what they
+    /// are.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub fn guard(&self, text: &str, kept: &[&str], tags: [&str; 2]) -> Result<String> {
+        match &self.source {
+            Source::Own(tokenizer) => return Ok(tokenizer.guard(text, kept).into_owned()),
+            Source::Pieces(_) => return Ok(text.to_owned()),
+            Source::Server(_) => {}
+        }
+        let mut guarded = unguarded(text).into_owned();
+        // What is broken may leave a shorter one: another look, and then no more.
+        for _ in 0..4 {
+            let mut controls = self.controls(&guarded)?;
+            controls.retain(|name| !kept.contains(&name.as_str()));
+            if controls.is_empty() {
+                break;
+            }
+            for name in controls {
+                let first = name.chars().next().map_or(0, char::len_utf8);
+                let (head, tail) = name.split_at(first);
+                guarded = guarded.replace(&name, &format!("{head}{GUARD}{tail}"));
+            }
+        }
+        // Many are tokens of the ordinary vocabulary, which are found in every text: their parts are read
+        // one by one.
+        for tag in tags.into_iter().filter(|tag| !kept.contains(tag)) {
+            if tag.chars().count() > 1 && guarded.contains(tag) && self.token(tag).is_some() {
+                let first = tag.chars().next().map_or(0, char::len_utf8);
+                let (head, tail) = tag.split_at(first);
+                guarded = guarded.replace(tag, &format!("{head}{APART}{tail}"));
+            }
+        }
+        Ok(guarded)
+    }
+
+    /// The control tokens that the server finds in a text: those that it does not find where it is told
+    /// to look for none.
+    fn controls(&self, text: &str) -> Result<Vec<String>> {
+        let plain: HashSet<u32> = self.tokens(Reading::Plain, text)?.into_iter().collect();
+        let mut found: Vec<u32> = self.tokens(Reading::Literal, text)?;
+        found.retain(|id| !plain.contains(id));
+        found.sort_unstable();
+        found.dedup();
+        let name = |id| String::from_utf8(self.bytes(id)).ok();
+        let mut controls = Vec::new();
+        for (id, name) in found.into_iter().filter_map(|id| Some((id, name(id)?))) {
+            if name.chars().count() > 1
+                && text.contains(&name)
+                && self.tokens(Reading::Plain, &name)? != [id]
+            {
+                controls.push(name);
+            }
+        }
+        Ok(controls)
     }
 
     /// Tokens of a text that a person typed: control tokens in it are ordinary text.
@@ -121,7 +249,7 @@ impl Words {
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         match &self.source {
             Source::Own(tokenizer) => tokenizer.encode_plain(text),
-            Source::Server(_) => self.tokens(Reading::Plain, text),
+            Source::Server(_) | Source::Pieces(_) => self.tokens(Reading::Plain, text),
         }
     }
 
@@ -130,11 +258,52 @@ impl Words {
         match &self.source {
             Source::Own(tokenizer) => tokenizer.token_bytes(id).to_vec(),
             Source::Server(_) => self.bytes.borrow().get(&id).cloned().unwrap_or_default(),
+            Source::Pieces(pieces) => {
+                let pieces = pieces.borrow();
+                let (asked, text) = &pieces.asked;
+                match id as usize == VOCABULARY + *asked as usize {
+                    true => text.as_bytes().to_vec(),
+                    false => pieces.texts.get(id as usize).cloned().unwrap_or_default(),
+                }
+            }
         }
     }
 
+    /// The prompt of a server that only chats: what it is asked, as one token that is never used again, so
+    /// that no two lanes are taken for one.
+    pub fn asking(&self, text: String) -> Vec<u32> {
+        let Source::Pieces(pieces) = &self.source else {
+            return Vec::new();
+        };
+        let asked = &mut pieces.borrow_mut().asked;
+        *asked = (asked.0.wrapping_add(1), text);
+        vec![(VOCABULARY as u32).saturating_add(asked.0)]
+    }
+
+    /// Takes in what came: what the server says of its tokens, and numbers for pieces.
+    ///
+    /// # Errors
+    /// If there are more pieces than can be kept.
+    pub fn take_in(&self, drawn: &mut [Drawn]) -> Result<(), Fault> {
+        let all = drawn
+            .iter_mut()
+            .flat_map(|drawn| drawn.top.iter_mut().chain([&mut drawn.token]));
+        let Source::Pieces(pieces) = &self.source else {
+            all.for_each(|token| self.learn(token.id, token.bytes.as_deref().unwrap_or_default()));
+            return Ok(());
+        };
+        let mut pieces = pieces.borrow_mut();
+        for Considered { id, bytes, .. } in all {
+            let text = bytes.as_deref().unwrap_or_default();
+            *id = pieces.id(text).ok_or_else(|| {
+                Fault::lasting("the server has written more different pieces of text than can be told apart; start the program again")
+            })?;
+        }
+        Ok(())
+    }
+
     /// Takes in what the server says a token is.
-    pub fn learn(&self, id: u32, bytes: &[u8]) {
+    fn learn(&self, id: u32, bytes: &[u8]) {
         if matches!(self.source, Source::Server(_)) && !bytes.is_empty() {
             let mut known = self.bytes.borrow_mut();
             known.entry(id).or_insert_with(|| bytes.to_vec());
@@ -227,6 +396,11 @@ impl TokenLookup for Words {
         match &self.source {
             Source::Own(tokenizer) => tokenizer.encode(text, false).unwrap_or_default(),
             Source::Server(_) => self.tokens(Reading::Literal, text).unwrap_or_default(),
+            Source::Pieces(_) if text.is_empty() => Vec::new(),
+            Source::Pieces(pieces) => {
+                let id = pieces.borrow_mut().id(text.as_bytes());
+                id.into_iter().collect()
+            }
         }
     }
 

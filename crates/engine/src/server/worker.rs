@@ -148,7 +148,7 @@ impl Worker<'_> {
     fn step(&mut self) -> Result<(), Disconnected> {
         if self.limit == 0 {
             for sequence in self.sequences.values_mut() {
-                sequence.stream = None;
+                sequence.rest();
                 sequence.put_off_probe();
             }
             return Ok(());

@@ -18,7 +18,7 @@ use crate::problems::{Problem, ProblemOptions, ProblemSet};
 use crate::sweep::{self, Control};
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::sampling::Sampling;
-use s1_engine::{LoadOptions, catalog};
+use s1_engine::{LoadOptions, catalog, is_server};
 use s1_store::Db;
 use s1_store::run::{Budget, PointSpec};
 
@@ -107,9 +107,14 @@ fn name(
     policy: &Policy,
     db: &Db,
 ) -> Result<String> {
+    let model = match is_server(&load.path) {
+        // What it has is compared when the run goes on.
+        true => format!("{} {:?}", load.path.display(), load.server.model),
+        false => db.file_hash(&load.path)?,
+    };
     let decides = serde_json::to_vec(&(
         db.file_hash(&plan.pool)?,
-        db.file_hash(&load.path)?,
+        model,
         (load.context, load.family.as_deref()),
         (&load.think_open, &load.think_end, &load.think_close),
         load.adapter
@@ -129,8 +134,14 @@ fn name(
 
 /// A file's name without what does not belong into the name of a run.
 fn stem(path: &Path) -> String {
-    let stem = catalog::called(path);
-    let stem = stem.rsplit(':').next().unwrap_or_default();
+    let stem = match is_server(path) {
+        true => path.display().to_string(),
+        false => catalog::called(path),
+    };
+    let stem = match stem.split_once("://") {
+        Some((_, server)) => server,
+        None => stem.rsplit(':').next().unwrap_or_default(),
+    };
     let plain = stem
         .chars()
         .map(|c| match c.is_alphanumeric() || "._".contains(c) {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::method::CurationMethod;
 use super::result::{Stage, StageKind};
 use crate::sweep;
-use s1_engine::LoadOptions;
+use s1_engine::{LoadOptions, is_server};
 use s1_store::run::Budget;
 
 /// Most clusters that are sensible: s1 has 50 domains.
@@ -98,10 +98,13 @@ impl CurationPlan {
         Ok(())
     }
 
-    /// The model whose tokens and embeddings are used.
+    /// The model whose tokens and embeddings are used: a file, as servers lend none.
     pub(super) fn embedding_model(&self) -> Option<&Path> {
-        let asked = self.large.as_ref().or(self.small.as_ref());
-        self.embed.as_deref().or(asked.map(|load| &*load.path))
+        let asked = [&self.large, &self.small].into_iter().flatten();
+        let mut files = asked
+            .map(|load| &*load.path)
+            .filter(|path| !is_server(path));
+        self.embed.as_deref().or(files.next())
     }
 }
 

@@ -31,7 +31,7 @@ struct SpecialToken {
 
 /// Stands inside of a mark that a person typed, so that it is not found. No text has this character:
 /// it is none in Unicode.
-pub(super) const GUARD: char = '\u{fdd0}';
+pub const GUARD: char = '\u{fdd0}';
 
 /// Which three-byte sequences occur in a text (by hash), so that the thousands of literal tokens
 /// that cannot occur are not searched for one by one.

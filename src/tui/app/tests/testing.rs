@@ -22,6 +22,8 @@ pub fn info() -> ModelInfo {
     ModelInfo {
         name: card.name.clone(),
         architecture: card.architecture.clone(),
+        version: String::new(),
+        chats: false,
         parameters: card.parameters,
         quantization: card.quantization.clone(),
         device: "cpu".into(),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::side::{finite, rate};
+use super::side::{NOT_AMONG, finite, rate};
 use crate::tui::app::App;
 use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::overlay::fitting;
@@ -44,10 +44,17 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         )]);
     }
     let end = live.focus().map_or(0.0, |(_, t)| finite(t.p_end));
-    parts.push(vec![
-        Span::styled("p(end) ", theme.dim),
-        Span::styled(format!("{end:.2}"), theme.text),
-    ]);
+    let bounds = app.scores_are_bounds();
+    parts.push(match bounds && live.focus().is_some() && end == 0.0 {
+        true => vec![Span::styled(NOT_AMONG, theme.dim)],
+        false => vec![
+            Span::styled("p(end) ", theme.dim),
+            Span::styled(
+                format!("{}{end:.2}", if bounds { "≥" } else { "" }),
+                theme.text,
+            ),
+        ],
+    });
     let runs = probes::runs(&live.lane().probes);
     if let Some(last) = runs.last() {
         parts.push(vec![

@@ -253,10 +253,19 @@ impl SideRows<'_> {
         let end = at.map_or(0.0, |(_, t)| finite(t.p_end));
         let entropy = at.map_or(0.0, |(_, t)| finite(t.entropy));
         let p_end = tokens.iter().map(|t| t.p_end);
-        let name = if live.thought_is_over() && cursor.is_none() {
+        let mut name = if live.thought_is_over() && cursor.is_none() {
             "P(end of answer)"
         } else {
             "P(end of thinking)"
+        };
+        let bounds = self.app.scores_are_bounds();
+        let sign = if bounds { "≥" } else { "p " };
+        let value = match bounds && at.is_some() && end == 0.0 {
+            true => {
+                name = NOT_AMONG;
+                "p –".to_owned()
+            }
+            false => format!("{sign}{end:.2}"),
         };
         let width = usize::from(self.inner.width.saturating_sub(2 + VALUE));
         let columns = match live.is_busy() {
@@ -270,7 +279,7 @@ impl SideRows<'_> {
             cursor,
         };
         if self.section(self.heading(name), rows) {
-            self.spark(peaks, p_end, &format!("p {end:.2}"), rows);
+            self.spark(peaks, p_end, &value, rows);
         }
         let means = Spark {
             share: Share::Mean,
@@ -279,7 +288,8 @@ impl SideRows<'_> {
         };
         let nats = tokens.iter().map(|t| t.entropy);
         if self.section(self.heading("Entropy, mean"), rows) {
-            self.spark(means, nats, &format!("{entropy:.2}"), rows);
+            let sign = if bounds { "≥" } else { "" };
+            self.spark(means, nats, &format!("{sign}{entropy:.2}"), rows);
         }
     }
 
@@ -356,6 +366,9 @@ pub fn rate(tok_s: f64) -> String {
         _ => grouped(tok_s.max(0.0).round() as usize),
     }
 }
+
+/// Said of an end that a server did not name among the tokens that it considered.
+pub const NOT_AMONG: &str = "P(end): not in the top 20";
 
 /// A number as it is, and what is none as 0.
 pub fn finite(x: f32) -> f32 {

@@ -2,7 +2,8 @@ use super::*;
 use crate::tui::app::App;
 use crate::tui::app::testing::*;
 use crate::tui::theme::Theme;
-use s1_core::protocol::Event;
+use s1_core::protocol::{Event, ModelInfo, SERVER};
+use s1_core::trace::{Phase, Token};
 use s1_data::hub::Download;
 
 /// The picture of a screen with room; that every other size draws is tested elsewhere.
@@ -21,6 +22,32 @@ fn midway_through_a_thought() {
     let mut app = ready();
     midway(&mut app);
     picture("midway", app);
+}
+
+/// A user would lose: that a server tells of the most probable tokens alone.
+#[test]
+fn what_a_server_says_of_a_token_is_shown_as_a_bound() {
+    let mut app = App::new(options());
+    let served = ModelInfo {
+        device: SERVER.into(),
+        ..info()
+    };
+    app.on_event(Event::Loaded(Box::new(served)));
+    app.drain();
+    midway(&mut app);
+    let shown = text(&drawn(&mut app, 120, 40));
+    assert!(shown.contains('≥'), "{shown}");
+    let lane = lane(&app);
+    let unlikely = Token {
+        p_end: 0.0,
+        entropy: 0.5,
+        ..Token::new(1, " so", Phase::Thinking)
+    };
+    app.on_event(Event::Tokens(lane, vec![unlikely].into()));
+    for (width, height) in [(120, 40), (80, 24)] {
+        let shown = text(&drawn(&mut app, width, height));
+        assert!(shown.contains("P(end): not in the top 20"), "{shown}");
+    }
 }
 
 #[test]

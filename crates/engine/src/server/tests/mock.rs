@@ -49,24 +49,11 @@ pub struct Mock {
 impl Mock {
     /// `turn` says what it does at the n-th request.
     pub fn new(turn: impl Fn(usize) -> Turn + Send + Sync + 'static) -> Mock {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
         let prompts = Arc::new(Mutex::new(Vec::new()));
-        let (seen, requests, turn) = (
-            prompts.clone(),
-            Arc::new(AtomicUsize::new(0)),
-            Arc::new(turn),
-        );
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (seen, requests, turn) = (seen.clone(), requests.clone(), turn.clone());
-                std::thread::spawn(move || {
-                    // A reader that is gone is no failure of the mock.
-                    let _ = serve(stream, &seen, &|| {
-                        turn(requests.fetch_add(1, Ordering::Relaxed))
-                    });
-                });
-            }
+        let (seen, requests) = (prompts.clone(), AtomicUsize::new(0));
+        let address = listen(move |stream, path, body| {
+            let turn = || turn(requests.fetch_add(1, Ordering::Relaxed));
+            serve(stream, (path, body), &seen, &turn)
         });
         Mock { address, prompts }
     }
@@ -77,18 +64,37 @@ impl Mock {
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    seen: &Mutex<Vec<Vec<u32>>>,
-    turn: &dyn Fn() -> Turn,
-) -> std::io::Result<()> {
+/// Answers requests, each in a thread of its own: a stream for the answer, the path and the body. Returns
+/// the address.
+pub fn listen(
+    answer: impl Fn(TcpStream, &str, Value) -> std::io::Result<()> + Send + Sync + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || {
+                // A reader that is gone is no failure of the mock.
+                if let Ok((path, body)) = request(&stream) {
+                    let _ = answer(stream, &path, body);
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The path and the body of a request.
+fn request(stream: &TcpStream) -> std::io::Result<(String, Value)> {
     let mut input = BufReader::new(stream.try_clone()?);
     let mut head = String::new();
     let mut length = 0;
     loop {
         let mut line = String::new();
         if input.read_line(&mut line)? == 0 {
-            return Ok(());
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         if line == "\r\n" {
             break;
@@ -100,8 +106,16 @@ fn serve(
     }
     let mut body = vec![0; length];
     input.read_exact(&mut body)?;
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let path = head.split(' ').nth(1).unwrap_or_default();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    Ok((head.split(' ').nth(1).unwrap_or_default().to_owned(), body))
+}
+
+fn serve(
+    stream: TcpStream,
+    (path, body): (&str, Value),
+    seen: &Mutex<Vec<Vec<u32>>>,
+    turn: &dyn Fn() -> Turn,
+) -> std::io::Result<()> {
     match path {
         "/props" => answer(
             &stream,
@@ -125,7 +139,11 @@ fn serve(
         ),
         "/tokenize" => {
             let text = body["content"].as_str().unwrap();
-            answer(&stream, 200, "", &json!({"tokens": tokens(text)}))
+            let literals: &[_] = match body["parse_special"].as_bool() {
+                Some(true) => &LITERALS,
+                _ => &[],
+            };
+            answer(&stream, 200, "", &json!({"tokens": tokens(text, literals)}))
         }
         _ => {
             let ids = body["prompt"].as_array().unwrap().iter();
@@ -217,11 +235,11 @@ fn event_of(id: u32) -> Value {
     json!({"stop": false, "content": "", "completion_probabilities": [probabilities]})
 }
 
-fn tokens(text: &str) -> Value {
+fn tokens(text: &str, literals: &[(&str, u32)]) -> Value {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let literal = LITERALS.iter().find(|(name, _)| rest.starts_with(name));
+        let literal = literals.iter().find(|(name, _)| rest.starts_with(name));
         let len = match literal {
             Some((name, id)) => {
                 tokens.push(json!({"id": id, "piece": name}));
@@ -239,7 +257,7 @@ fn tokens(text: &str) -> Value {
     tokens.into()
 }
 
-fn answer(mut stream: &TcpStream, code: u16, head: &str, body: &Value) -> std::io::Result<()> {
+pub fn answer(mut stream: &TcpStream, code: u16, head: &str, body: &Value) -> std::io::Result<()> {
     let body = body.to_string();
     let text = format!(
         "HTTP/1.1 {code} X\r\n{head}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

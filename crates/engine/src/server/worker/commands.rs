@@ -9,6 +9,7 @@ use super::Worker;
 use crate::group::Member;
 use crate::lanes::{Begun, Lanes};
 use crate::outlet::Disconnected;
+use crate::server::chat;
 use crate::server::sequence::{Continued, Sequence};
 use crate::steer::Steering;
 use s1_core::protocol::{Command, LaneId, LaneState, Request, Until};
@@ -53,6 +54,11 @@ impl<'a> Lanes for Worker<'a> {
         let Some(sequence) = self.sequences.get_mut(&key) else {
             return Ok(());
         };
+        if sequence.chats
+            && let Some(why) = chat::cannot(&command)
+        {
+            return self.events.notice(id, why);
+        }
         if !matches!(command, Command::Probe(..)) {
             // A key must not wait for a probe.
             sequence.put_off_probe();
@@ -127,6 +133,9 @@ impl Worker<'_> {
             let why = anyhow!("there is no such branch to fork");
             return self.refuse(to, &why).map(|_| ());
         };
+        if parent.chats {
+            return self.refuse(to, &anyhow!(chat::no_branch())).map(|_| ());
+        }
         let Member {
             request, machine, ..
         } = parent.members[index].clone();

@@ -2,14 +2,17 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::Worker;
 use crate::outlet::Disconnected;
-use crate::server::dialect::{Ask, Considered, Drawn, Ending, Said};
+use crate::server::chat;
+use crate::server::dialect::{Ask, Considered, Drawn, Ending, Said, seed};
 use crate::server::http::Fault;
-use crate::server::sequence::{Drawing, Purpose};
+use crate::server::sequence::{Drawing, Purpose, Trouble};
 use crate::server::stream::{Key, Message, Stream};
 use s1_core::protocol::{Event, LaneId, LaneState};
-use s1_core::rng::mix;
+use s1_core::trace::StopReason;
 
 /// How often something that fails is tried where nobody looks on: some three minutes.
 const PATIENT: u32 = 12;
@@ -22,6 +25,9 @@ impl Worker<'_> {
         let Some(sequence) = self.sequences.get_mut(&id) else {
             return Ok(());
         };
+        if sequence.chats {
+            return self.draw_reply(id);
+        }
         let Some(wanted) = sequence.wanted() else {
             return Ok(());
         };
@@ -44,7 +50,45 @@ impl Worker<'_> {
         if let Some(computed) = sequence.row.and_then(|row| self.rows.get_mut(&row)) {
             *computed += new;
         }
-        match self.open(id, &ids, most, &drawing) {
+        self.follow(id, &ids, most, drawing)
+    }
+
+    /// Has a server that only chats write its reply, unless it is at it. One that has to be asked again
+    /// begins anew: such a server goes on from nothing.
+    fn draw_reply(&mut self, id: LaneId) -> Result<(), Disconnected> {
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return Ok(());
+        };
+        if sequence.stream.is_some() {
+            return Ok(());
+        }
+        if sequence.ended {
+            // It has come to the end of what the server writes at once.
+            return sequence.set_state(&self.events, LaneState::Stopped(StopReason::ContextFull));
+        }
+        let request = &sequence.members[0].request;
+        let drawing = Drawing {
+            sampling: request.sampling.clone(),
+            sample: request.sample,
+            mask: Vec::new(),
+        };
+        let again = !sequence.tokens.is_empty();
+        sequence.begin_anew(&self.remote);
+        if again {
+            self.tell_news(id)?;
+        }
+        self.follow(id, &[], 0, drawing)
+    }
+
+    /// Opens the stream that a sequence goes on with.
+    fn follow(
+        &mut self,
+        id: LaneId,
+        ids: &[u32],
+        most: usize,
+        drawing: Drawing,
+    ) -> Result<(), Disconnected> {
+        match self.open(id, ids, most, &drawing) {
             Ok(stream) => {
                 if let Some(sequence) = self.sequences.get_mut(&id) {
                     sequence.place = Some(stream.place);
@@ -73,7 +117,13 @@ impl Worker<'_> {
             streams.filter(|stream| stream.place == place).count()
         };
         let place = self.places.choose(home, at);
+        let asked = self.sequences.get(&id).map(|s| &s.members[0].request);
+        let asked = asked.cloned().unwrap_or_default();
         let request = self.remote.dialect.request(&Ask {
+            chat: &match self.remote.chats() {
+                true => chat::body(&self.remote, &asked),
+                false => Value::Null,
+            },
             prompt: ids,
             most,
             sampling: &drawing.sampling,
@@ -92,7 +142,7 @@ impl Worker<'_> {
         Stream::open(
             (self.next_key, place),
             self.places.client(place),
-            (self.remote.dialect, self.remote.words.vocabulary),
+            (self.remote.dialect.path(), self.remote.reader(&asked)),
             request,
             self.mouth.clone(),
         )
@@ -105,18 +155,20 @@ impl Worker<'_> {
         let Some((&id, sequence)) = sequences.find(|(_, s)| s.listens_to(key)) else {
             return Ok(());
         };
+        let said = said.and_then(|mut said| {
+            self.remote.words.take_in(&mut said.drawn)?;
+            Ok(said)
+        });
         let said = match said {
             Ok(said) => said,
-            Err(fault) => return self.in_trouble(id, Some(key), &fault),
+            Err(fault) => {
+                if sequence.chats {
+                    // What has come by then is all that there will be of it.
+                    self.advance(id)?;
+                }
+                return self.in_trouble(id, Some(key), &fault);
+            }
         };
-        for token in said
-            .drawn
-            .iter()
-            .flat_map(|d| d.top.iter().chain([&d.token]))
-        {
-            let bytes = token.bytes.as_deref().unwrap_or_default();
-            self.remote.words.learn(token.id, bytes);
-        }
         if sequence.probing.is_some() {
             return self.hear_probe(id, said);
         }
@@ -132,6 +184,8 @@ impl Worker<'_> {
         sequence.drawn.extend(drawn);
         if ending.is_some() {
             sequence.stream = None;
+            sequence.ended = true;
+            sequence.trouble = Trouble::default();
         }
         let turns = &self.remote.delimiters.turn_ids;
         let last = sequence.drawn.back();
@@ -187,6 +241,8 @@ impl Worker<'_> {
         sequence.trouble.times += 1;
         let times = match sequence.row {
             Some(_) => PATIENT,
+            // It would begin anew, and what is written would be gone.
+            None if sequence.has_reply() => 0,
             None => IMPATIENT + self.places.len() as u32 - 1,
         };
         if fault.passing && sequence.trouble.times <= times {
@@ -198,18 +254,14 @@ impl Worker<'_> {
             self.events.emit(Event::Failed(fault.why.clone()))?;
             return Err(Disconnected);
         }
+        let again = match sequence.has_reply() {
+            true => "run it to ask again, from the beginning",
+            false => "run it to try again",
+        };
         for lane in sequence.ids() {
-            self.events.notice(
-                lane,
-                format!("{fault}; what is written stays: run it to try again"),
-            )?;
+            let why = format!("{fault}; what is written stays: {again}");
+            self.events.notice(lane, why)?;
         }
         sequence.set_state(&self.events, LaneState::Paused)
     }
-}
-
-/// The seed of a request: the same place of the same sample is drawn with the same one.
-fn seed(seed: u64, sample: u64, place: usize) -> u32 {
-    // Servers take the highest numbers for "any".
-    (mix(mix(seed, sample), place as u64) as u32) & 0x7fff_ffff
 }
