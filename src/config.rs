@@ -47,6 +47,8 @@ pub struct Config {
     pub pace: Option<usize>,
     /// What an hour of this machine costs, in dollars: for the cost of a training.
     pub price_per_hour: f64,
+    /// The Python of trainings by TRL, where they name none.
+    pub python: Option<String>,
 }
 
 impl Default for Config {
@@ -61,6 +63,7 @@ impl Default for Config {
             what_if: 4,
             pace: None,
             price_per_hour: 0.0,
+            python: None,
         }
     }
 }

@@ -69,6 +69,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
                 folder: dirs.data.join("trainings"),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
                 price: config.price_per_hour,
+                python: config.python.clone(),
             },
             continuations: config.what_if,
             pace: config.pace,

@@ -58,7 +58,13 @@ struct Position {
 pub fn run(args: &ScoreArgs) -> Result<()> {
     let files = settings::files(&args.model)?;
     let path = &files.path;
-    let gguf = Gguf::open(path)?.rounded(files.quantize);
+    let mut gguf = Gguf::open(path)?.rounded(files.quantize);
+    let mut adapter = None;
+    if let Some(folder) = &files.adapter {
+        let read = PeftAdapter::open(folder, &gguf)?;
+        gguf = read.onto(gguf);
+        adapter = Some(read);
+    }
     let ids = match &args.text {
         Some(text) => settings::tokenizer(&gguf, &files)?.encode(text, true)?,
         None => args.ids.clone(),
@@ -70,8 +76,8 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     let mut decoder = Decoder::load(&gguf, &place, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?
         .with_cache(files.cache_type)?;
-    if let Some(folder) = &files.adapter {
-        decoder.apply_adapter(&PeftAdapter::open(folder, &gguf)?)?;
+    if let Some(adapter) = &adapter {
+        decoder.apply_adapter(adapter)?;
     }
     let (context, vocab) = (decoder.config().context_length, decoder.config().vocab);
     if ids.len() > context {

@@ -1,27 +1,32 @@
 //! `s1-tui train`: supervised fine-tuning, headless.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::args::{DbArgs, TrainFlags};
+use super::args::{ConfigArgs, DbArgs, TrainFlags};
 use super::given::{Apply, Given};
 use super::say;
+use super::settings;
 use super::status::StatusLine;
 use super::{interrupt, json_line};
 use crate::config::file;
 use s1_core::format;
-use s1_core::training::{ExamplePiece, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep};
+use s1_core::training::{
+    ExamplePiece, TrainConfig, TrainEvent, TrainOrder, TrainPlan, TrainStep, TrainerKind,
+};
 use s1_data::files;
 use s1_data::sanitize::{clean, clean_line};
 use s1_lab::training::{
     self,
     process::{self, TrainJob},
 };
-use s1_train::{TrainControl, TrainOutcome};
+use s1_train::trl::doctor::Finding;
+use s1_train::trl::{self, TrlTrainer};
+use s1_train::{TrainControl, TrainOutcome, Trainer};
 
 /// Exit code of a training that was told to end at once: that of a killed process.
 const KILLED: i32 = 137;
@@ -34,7 +39,7 @@ const LINE: usize = 120;
 /// What to train, and how the command behaves.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 1024 --batch 2 --epochs 6 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16"
+    after_help = "Examples:\n  s1-tui train --model bundled:base --data bundled:traces --out reasoner --pack --block-size 1024 --batch 2 --epochs 6 --lr 1e-3\n  s1-tui train --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16 --detach\n  s1-tui train --resume --model m.gguf --data s1k.jsonl --out tuned --lora-rank 16\n  s1-tui train --trainer trl --doctor\n  s1-tui train --trainer trl --launcher \"torchrun --nproc_per_node 8\" --model Qwen2.5-7B --data s1k.jsonl --out tuned --checkpointing"
 )]
 pub struct TrainArgs {
     /// Settings to begin with, as s1-tui trainings --json prints them ("config"); - is standard
@@ -57,6 +62,13 @@ pub struct TrainArgs {
     /// Print events as JSON lines.
     #[arg(long, conflicts_with = "detach")]
     json: bool,
+    /// Look at the Python of --trainer trl: what is missing, and the command that installs it.
+    #[arg(long, conflicts_with_all = ["detach", "plan", "print"])]
+    doctor: bool,
+    /// Write driver, data and command of --trainer trl into a folder, for a job on another machine, and
+    /// start nothing.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["detach", "plan", "resume"])]
+    print: Option<PathBuf>,
     #[command(flatten)]
     db: DbArgs,
     #[command(flatten)]
@@ -70,6 +82,9 @@ impl TrainArgs {
             None => TrainConfig::default(),
         };
         self.flags.apply(&mut config)?;
+        if config.trainer == TrainerKind::Trl && config.python.is_none() {
+            config.python = settings::load(&ConfigArgs { config: None }, &[])?.python;
+        }
         Ok(config)
     }
 }
@@ -93,6 +108,12 @@ fn read_config(path: &Path) -> Result<TrainConfig> {
 /// Runs the command.
 pub fn run(args: TrainArgs) -> Result<ExitCode> {
     let config = args.config()?;
+    if args.doctor {
+        return doctor(&config);
+    }
+    if let Some(folder) = &args.print {
+        return print(config, folder);
+    }
     let db = args.db.path()?;
     if args.detach {
         let name = training::start(config, args.name.as_deref(), &db, args.resume)?;
@@ -137,6 +158,53 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         eprintln!("stopped after step {done} of {all}; --resume continues from there");
     }
     Ok(code)
+}
+
+/// Says what an installation of TRL has and lacks; fails where it lacks something.
+fn doctor(config: &TrainConfig) -> Result<ExitCode> {
+    for_trl(config, "--doctor")?;
+    let mut out = io::stdout().lock();
+    let findings = trl::doctor::look(config)?.findings(config);
+    for Finding { fine, text } in &findings {
+        writeln!(
+            out,
+            "{} {text}",
+            if *fine { '\u{2713}' } else { '\u{2717}' }
+        )?;
+    }
+    if findings.iter().all(|finding| finding.fine) {
+        writeln!(out, "TRL can train here.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(
+        out,
+        "\nTo install what is missing:\n  {}",
+        trl::doctor::install(config)
+    )?;
+    writeln!(out, "or let uv bring it along: --python uv")?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// Writes a run of TRL to be started elsewhere.
+fn print(mut config: TrainConfig, folder: &Path) -> Result<ExitCode> {
+    for_trl(&config, "--print")?;
+    if config.out.as_os_str().is_empty() {
+        config.out = folder.to_path_buf();
+    }
+    let run = TrlTrainer::prepare(&config, false)?;
+    eprint!("{}", describe(run.plan(), 0));
+    let command = run.write_into(folder)?;
+    eprintln!("written to {}; in there:", folder.display());
+    writeln!(io::stdout().lock(), "{command}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn for_trl(config: &TrainConfig, flag: &str) -> Result<()> {
+    ensure!(
+        config.trainer == TrainerKind::Trl,
+        "{flag} is about TRL; give --trainer trl with it"
+    );
+    Ok(())
 }
 
 /// The plan in words.

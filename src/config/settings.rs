@@ -46,6 +46,10 @@ pub const EXPLORER: &[Param<Config>] = &[
         .named("Price per hour", "DOLLARS")
         .help("What an hour of this machine costs in dollars, for the cost of a training.")
         .unit("dollars"),
+    param!(Config.python, Text)
+        .named("Python", "PROGRAM")
+        .help("The Python that has TRL, for trainings by it, or uv, which brings what is needed along; auto is python3.")
+        .none("auto"),
 ];
 
 /// Every setting, and the table of the settings file in which it is.

@@ -89,6 +89,7 @@ fn every_key_reaches_its_place() {
         probe_text = "Answer:"
         what_if = 8
         price_per_hour = 2.5
+        python = "uv"
         [thinking]
         think = false
         max_thinking = 256
@@ -150,6 +151,7 @@ mask_close = true
             what_if: 8,
             pace: Some(40),
             price_per_hour: 2.5,
+            python: Some("uv".into()),
             request: Request {
                 system: "Be brief.".into(),
                 probe_every: Some(32),

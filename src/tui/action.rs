@@ -190,6 +190,7 @@ actions! {
     LaneTrained, "lane_trained", Train, "lane", "Add the trained model, or the selected checkpoint, to the comparison as a lane";
     ExportTrained, "export_trained", Train, "export", "Write the trained model as an adapter, as safetensors or as GGUF";
     ShowCuration, "show_curation", Train, "how chosen", "Show how the data were chosen: what each stage of the curation dropped, and why";
+    ShowOutput, "show_output", Train, "output", "Show the end of what the training's processes printed";
     CopyCommand, "copy_command", Train, "copy command", "Copy the command line that trains the same";
     ShowExplore, "show_explore", Screens, "explore", "Go to the explorer: one thought, steered while it runs";
     ShowCompare, "show_compare", Screens, "compare", "Go to the comparison: one question, several strategies side by side";

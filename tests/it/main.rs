@@ -31,3 +31,4 @@ mod train;
 mod train_data;
 mod train_detached;
 mod train_records;
+mod train_trl;

@@ -7,7 +7,9 @@
 
 use std::path::{Path, PathBuf};
 
-use s1_core::training::{Quantization, TrainConfig, TrainEvent, TrainOrder, TrainStep};
+use s1_core::training::{
+    LearnedTurns, Quantization, TrainConfig, TrainEvent, TrainOrder, TrainStep, TrainerKind,
+};
 use s1_store::Db;
 use s1_store::training::TrainingState;
 
@@ -45,6 +47,7 @@ fn the_database_opens_and_every_training_says_what_it_was_made_with() {
     let full = db.training("full").unwrap().unwrap();
     let expected = TrainConfig {
         version: 1,
+        trainer: TrainerKind::Native,
         model: None,
         from_scratch: Some("/tmp/f/model.toml".into()),
         family: None,
@@ -77,6 +80,14 @@ fn the_database_opens_and_every_training_says_what_it_was_made_with() {
         sample_every: None,
         skip_broken: false,
         gguf: None,
+        turns: LearnedTurns::All,
+        cut_thinking: None,
+        learn_cut: false,
+        python: None,
+        launcher: None,
+        dtype: None,
+        load_in_4bit: false,
+        sharding: None,
     };
     assert_eq!(full.config, expected);
     assert_eq!(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr};
 
 mod event;
 mod params;
@@ -35,7 +35,10 @@ pub struct TrainConfig {
     /// [`CONFIG_VERSION`].
     #[serde(deserialize_with = "known_version")]
     pub version: u32,
-    /// The base model: a GGUF file, or a bundled or hub model by its name.
+    /// What computes the steps; trainings from before there was a choice are native.
+    #[serde(default)]
+    pub trainer: TrainerKind,
+    /// The base model: a GGUF file, a folder with safetensors, or a bundled or hub model by its name.
     pub model: Option<PathBuf>,
     /// Instead of a base, random weights in the shape that this TOML file describes.
     pub from_scratch: Option<PathBuf>,
@@ -102,12 +105,37 @@ pub struct TrainConfig {
     pub skip_broken: bool,
     /// GGUF files to write at the end; `None` is Q8_0 unless an adapter is trained.
     pub gguf: Option<Vec<Quantization>>,
+    /// Which turns of a conversation are learned.
+    #[serde(default)]
+    pub turns: LearnedTurns,
+    /// Tokens at which longer thoughts are cut, as a budget would.
+    #[serde(default)]
+    pub cut_thinking: Option<usize>,
+    /// Whether the end of a thought that was cut carries loss.
+    #[serde(default)]
+    pub learn_cut: bool,
+    /// The Python that runs TRL; `uv` is one with what is needed, made by uv.
+    #[serde(default)]
+    pub python: Option<String>,
+    /// What starts several processes of it, with its arguments.
+    #[serde(default)]
+    pub launcher: Option<String>,
+    /// What it computes in; `None` is bfloat16 on a GPU that has it.
+    #[serde(default)]
+    pub dtype: Option<Dtype>,
+    /// Keep the base in four bits while an addition is trained.
+    #[serde(default)]
+    pub load_in_4bit: bool,
+    /// How weights are spread over the processes: a file with settings of FSDP or DeepSpeed.
+    #[serde(default)]
+    pub sharding: Option<PathBuf>,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             version: CONFIG_VERSION,
+            trainer: TrainerKind::Native,
             model: None,
             from_scratch: None,
             family: None,
@@ -140,7 +168,33 @@ impl Default for TrainConfig {
             sample_every: None,
             skip_broken: false,
             gguf: None,
+            turns: LearnedTurns::All,
+            cut_thinking: None,
+            learn_cut: false,
+            python: None,
+            launcher: None,
+            dtype: None,
+            load_in_4bit: false,
+            sharding: None,
         }
+    }
+}
+
+/// How many answers to the sample question there are in all where nobody says how often.
+const SAMPLES: usize = 20;
+
+/// What is asked of the model after a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// The sample question.
+    pub sample: bool,
+    /// The held-out problems.
+    pub problems: bool,
+}
+
+impl Questions {
+    pub fn any(self) -> bool {
+        self.sample || self.problems
     }
 }
 
@@ -168,6 +222,17 @@ impl TrainConfig {
         self
     }
 
+    /// What is asked of the model after a step of so many.
+    pub fn questions(&self, step: usize, steps: usize) -> Questions {
+        let last = step == steps;
+        let due = |every: usize| step.is_multiple_of(every.max(1));
+        let sample_every = self.sample_every.unwrap_or(steps.div_ceil(SAMPLES));
+        Questions {
+            sample: self.sample.is_some() && (step == 1 || last || due(sample_every)),
+            problems: self.eval_problems.is_some() && (last || self.eval_every.is_some_and(due)),
+        }
+    }
+
     /// Whether the settings can be trained with.
     ///
     /// # Errors
@@ -191,11 +256,73 @@ impl TrainConfig {
         if self.lora_alpha.is_some() && self.lora_rank.is_none() {
             bail!("--lora-alpha belongs to --lora-rank");
         }
+        if self.learn_cut && self.cut_thinking.is_none() {
+            bail!("--learn-cut is about thoughts that are cut; give --cut-thinking N with it");
+        }
         if self.eval_every.is_some() && self.eval_data.is_none() && self.eval_problems.is_none() {
             bail!("--eval-every measures on what is held out; give --eval-data or --eval-problems");
         }
-        Ok(())
+        self.check_trainer()
     }
+
+    /// Whether the trainer has everything that is set: nothing is silently left out.
+    fn check_trainer(&self) -> Result<()> {
+        if self.trainer == TrainerKind::Trl {
+            if self.load_in_4bit && self.lora_rank.is_none() {
+                bail!("--load-in-4bit is for training an addition; give it a --lora-rank");
+            }
+            return Ok(());
+        }
+        let given = [
+            ("python", self.python.is_some()),
+            ("launcher", self.launcher.is_some()),
+            (
+                "dtype",
+                self.dtype.is_some_and(|dtype| dtype != Dtype::Float32),
+            ),
+            ("load-in-4bit", self.load_in_4bit),
+            ("sharding", self.sharding.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => bail!("--{flag} is a setting of TRL; give --trainer trl with it"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which of the assistant's turns in a conversation carry loss, of those that are not marked as seen only.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum LearnedTurns {
+    #[default]
+    All,
+    Last,
+}
+
+/// What computes the steps of a training.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum TrainerKind {
+    /// This program, on the CPU.
+    #[default]
+    Native,
+    /// Hugging Face's TRL, in Python processes: GPUs, and many of them.
+    Trl,
+}
+
+/// What a trainer computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString)]
+#[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    Float32,
+    Bfloat16,
 }
 
 fn known_version<'de, D: Deserializer<'de>>(value: D) -> Result<u32, D::Error> {
@@ -262,7 +389,7 @@ mod tests {
             (&stored["epochs"], &stored["lr"]),
             (&5.into(), &1e-5.into())
         );
-        assert_eq!(stored.as_object().unwrap().len(), 33);
+        assert_eq!(stored.as_object().unwrap().len(), 42);
         assert_eq!(
             serde_json::from_value::<TrainConfig>(stored).unwrap(),
             config
@@ -275,6 +402,27 @@ mod tests {
         stored["version"] = 2.into();
         let error = serde_json::from_value::<TrainConfig>(stored).unwrap_err();
         assert!(error.to_string().contains("use a newer s1-tui"), "{error}");
+    }
+
+    #[test]
+    fn the_model_is_asked_at_the_beginning_at_the_end_and_between() {
+        let config = TrainConfig {
+            sample: Some("1+1?".into()),
+            eval_problems: Some("p.jsonl".into()),
+            eval_every: Some(30),
+            ..config()
+        };
+        let asked = |of: fn(Questions) -> bool| -> Vec<usize> {
+            (1..=61)
+                .filter(|step| of(config.questions(*step, 61)))
+                .collect()
+        };
+        // Every 61 / 20 steps, rounded up.
+        let samples = asked(|q| q.sample);
+        assert_eq!(samples[..3], [1, 4, 8]);
+        assert_eq!((samples.len(), samples.last()), (17, Some(&61)));
+        assert_eq!(asked(|q| q.problems), [30, 60, 61]);
+        assert!(!TrainConfig::default().questions(1, 1).any());
     }
 
     #[test]
@@ -292,6 +440,30 @@ mod tests {
         assert!(refused(&|c| c.threads = Some(0)).contains("threads must be"));
         assert!(refused(&|c| c.lora_alpha = Some(4.0)).contains("--lora-rank"));
         assert!(refused(&|c| c.eval_every = Some(5)).contains("--eval-data"));
+        assert!(refused(&|c| c.learn_cut = true).contains("--cut-thinking"));
+        let of_trl: [(&dyn Fn(&mut TrainConfig), &str); 5] = [
+            (&|c| c.python = Some("uv".into()), "--python"),
+            (&|c| c.launcher = Some("torchrun".into()), "--launcher"),
+            (&|c| c.dtype = Some(Dtype::Bfloat16), "--dtype"),
+            (
+                &|c| (c.load_in_4bit, c.lora_rank) = (true, Some(4)),
+                "--load-in-4bit",
+            ),
+            (&|c| c.sharding = Some("fsdp.json".into()), "--sharding"),
+        ];
+        for (change, flag) in of_trl {
+            let said = refused(change);
+            assert!(
+                said.contains(flag) && said.contains("--trainer trl"),
+                "{said}"
+            );
+            let mut trl = config();
+            trl.trainer = TrainerKind::Trl;
+            change(&mut trl);
+            trl.check().unwrap();
+        }
+        let said = refused(&|c| (c.trainer, c.load_in_4bit) = (TrainerKind::Trl, true));
+        assert!(said.contains("--lora-rank"), "{said}");
         config().check().unwrap();
     }
 }

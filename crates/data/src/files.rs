@@ -1,7 +1,7 @@
 //! Files replaced as a whole, files read up to a limit, and the clock that dates them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,19 @@ pub fn read_text(source: impl Read, limit: u64) -> Result<String> {
 /// As [`read_text`], and if the file cannot be opened; the message does not name the file.
 pub fn read_text_file(path: &Path, limit: u64) -> Result<String> {
     read_text(File::open(path)?, limit)
+}
+
+/// The end of a file, at most so many bytes of it; a character that is cut or damaged is replaced.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_end(path: &Path, bytes: u64) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
+    let mut end = Vec::new();
+    file.take(bytes).read_to_end(&mut end)?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 /// Who may read a new file.
@@ -104,7 +117,7 @@ impl Replacement {
     /// # Errors
     /// If the folder cannot be written.
     pub fn finish(self) -> Result<()> {
-        let rename = || -> std::io::Result<()> {
+        let rename = || -> io::Result<()> {
             fs::rename(&self.temporary, &self.path)?;
             // The name lasts only once the folder is on disk, too.
             #[cfg(unix)]
@@ -136,7 +149,7 @@ mod tests {
     #[test]
     fn text_without_end_or_in_another_encoding_is_refused() {
         assert_eq!(read_text(&b"abc"[..], 3).unwrap(), "abc");
-        let error = read_text(std::io::repeat(b'a'), 2048).unwrap_err();
+        let error = read_text(io::repeat(b'a'), 2048).unwrap_err();
         assert_eq!(error.to_string(), "it is larger than 2 KiB");
         let error = read_text(&b"\xff\xfe"[..], 3).unwrap_err();
         assert_eq!(error.to_string(), "it is not UTF-8 text; save it as UTF-8");

@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use s1_core::training::{Quantization, TrainConfig, TrainPlan};
+use s1_core::training::{Quantization, TrainConfig, TrainPlan, TrainerKind};
+use s1_data::files;
 use s1_store::Db;
 use s1_store::training::{Lease, Training, TrainingState};
-use s1_train::{ExamplePiece, Product};
+use s1_train::{ExamplePiece, Product, trl};
 
 pub mod evaluator;
 pub mod process;
@@ -30,6 +31,8 @@ mod recorder;
 pub const LOG: &str = "train.log";
 /// How long a start is waited for; a large model may take longer to read, and is then on its way.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of its end that are read.
+const OUTPUT: u64 = 1 << 16;
 /// What there is to say where neither a name nor a folder gives one.
 const NAMELESS: &str = "the folder has no name; give the training one with --name";
 /// Between two looks whether it has started.
@@ -145,9 +148,26 @@ fn at_work(child: &mut Child, name: &str, db: &Path, folder: &Path) -> Result<()
     }
 }
 
+/// The end of what the processes of a training printed; empty where they printed nothing.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn output(training: &Training) -> Result<String> {
+    let folder = training.folder();
+    let path = match training.config.trainer {
+        TrainerKind::Native => folder.join(LOG),
+        TrainerKind::Trl => folder.join(trl::FOLDER).join(trl::LOG),
+    };
+    match path.is_file() {
+        true => files::read_end(&path, OUTPUT)
+            .with_context(|| format!("cannot read {}", path.display())),
+        false => Ok(String::new()),
+    }
+}
+
 /// The last line a process printed.
 fn last_words(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let text = files::read_end(log, OUTPUT).unwrap_or_default();
     let last = text.lines().rfind(|line| !line.trim().is_empty());
     let last = last.unwrap_or("the training ended at once, without a message");
     last.trim_start_matches("s1-tui: ").to_owned()

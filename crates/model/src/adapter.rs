@@ -1,7 +1,7 @@
 //! LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 //!
 //! An adapter computes what it computes in PEFT, or is refused with a sentence. Not here: what the
-//! settings mean ([`settings`]), training adapters, and computing with them
+//! settings mean ([`settings`]), what its tensors are ([`modules`]), training adapters, and computing with them
 //! ([`super::decoder::Decoder::apply_adapter`]).
 
 use std::collections::BTreeMap;
@@ -12,15 +12,14 @@ use anyhow::{Context, Result, bail};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::config::ModelConfig;
 use super::gguf::Gguf;
-use super::names::{self, Direction};
 use super::weights::LowRankFactors;
 
+mod modules;
 pub mod settings;
 
+use settings::LayerRules;
 pub use settings::PeftConfig;
-use settings::{LayerRules, MAX_RANK};
 
 /// Name of the settings inside an adapter's folder.
 pub const CONFIG: &str = "adapter_config.json";
@@ -37,8 +36,18 @@ pub fn is_adapter(path: &Path) -> bool {
 /// An adapter that fits a model.
 #[derive(Clone, Debug, Default)]
 pub struct PeftAdapter {
-    /// By GGUF's prefix of the linear layer, such as `blk.0.attn_q`.
+    /// What is added to a linear layer as it computes, by GGUF's prefix, such as `blk.0.attn_q`.
     pub layers: BTreeMap<String, LowRankFactors>,
+    /// What takes the place of a tensor of the model, by GGUF's name: [`PeftAdapter::onto`].
+    pub whole: BTreeMap<String, WholeTensor>,
+}
+
+/// A tensor in full.
+#[derive(Clone, Debug)]
+pub struct WholeTensor {
+    /// Row-major.
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
 }
 
 impl PeftAdapter {
@@ -46,7 +55,7 @@ impl PeftAdapter {
     ///
     /// # Errors
     /// In one sentence, where a file is missing or broken, where the adapter uses what is not
-    /// supported (DoRA, trained biases, …), and where it does not match its settings or the model.
+    /// supported (aLoRA, IA3, …), and where it does not match its settings or the model.
     pub fn open(folder: &Path, gguf: &Gguf) -> Result<PeftAdapter> {
         let path = folder.join(CONFIG);
         let config = PeftConfig::read(folder)?;
@@ -82,73 +91,16 @@ impl PeftAdapter {
     }
 
     fn from_tensors(tensors: &SafeTensors, gguf: &Gguf, rules: &LayerRules) -> Result<PeftAdapter> {
-        let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
-            bail!("the model has no embedding");
-        };
-        let config = ModelConfig::read(gguf, *vocab)?;
-        let mut adapter = PeftAdapter::default();
-        for name in tensors.names() {
-            let Some((layer, factor)) = split(name) else {
-                bail!("the adapter trains {name}, which is not supported");
-            };
-            if factor == "lora_B" {
-                let a = tensors.tensor(&name.replace("lora_B", "lora_A"));
-                a.with_context(|| format!("{layer} has a B without an A"))?;
-                continue;
-            }
-            let prefix = names::linear_of(layer)
-                .with_context(|| format!("the adapter has {layer}, which is not a linear layer"))?;
-            let Some(&[out, input]) = gguf
-                .tensor(&format!("{prefix}.weight"))
-                .map(|t| &t.shape[..])
-            else {
-                bail!("the adapter has {layer}, which the model does not have");
-            };
-            let a = tensors.tensor(name)?;
-            let b = tensors
-                .tensor(&name.replace("lora_A", "lora_B"))
-                .with_context(|| format!("{layer} has an A without a B"))?;
-            let rank = a.shape().first().copied().unwrap_or(0);
-            if !(1..=MAX_RANK).contains(&rank)
-                || a.shape() != [rank, input]
-                || b.shape() != [out, rank]
-            {
-                bail!(
-                    "{layer} has factors of shapes {:?} and {:?}; the model's layer is {out} × {input}",
-                    a.shape(),
-                    b.shape()
-                );
-            }
-            let scale = rules.scale(layer, rank)?;
-            let mut b = floats(&b)?;
-            let heads = (config.heads, config.kv_heads);
-            if let Some(heads) =
-                names::reordered_heads(&prefix, &config.architecture, heads.0, heads.1)
-            {
-                b = names::reorder(&b, rank, heads, Direction::ToGguf);
-            }
-            let factors = LowRankFactors {
-                rank,
-                scale,
-                a: floats(&a)?,
-                b,
-            };
-            adapter.layers.insert(prefix, factors);
-        }
-        if adapter.layers.is_empty() {
-            bail!("the adapter is empty");
-        }
-        Ok(adapter)
+        modules::read(tensors, gguf, rules)
     }
-}
 
-/// `base_model.model.LAYER.lora_A.weight` (older files have `.default` in between).
-fn split(name: &str) -> Option<(&str, &str)> {
-    let name = name.strip_prefix("base_model.model.")?;
-    let name = name.strip_suffix(".weight")?;
-    let name = name.strip_suffix(".default").unwrap_or(name);
-    let (layer, factor) = name.rsplit_once('.')?;
-    matches!(factor, "lora_A" | "lora_B").then_some((layer, factor))
+    /// The model with the tensors that the adapter has in place of its own.
+    pub fn onto(&self, gguf: Gguf) -> Gguf {
+        match self.whole.is_empty() {
+            true => gguf,
+            false => gguf.replacing(&self.whole),
+        }
+    }
 }
 
 fn floats(tensor: &TensorView) -> Result<Vec<f32>> {

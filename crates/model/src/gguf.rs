@@ -15,7 +15,7 @@
 //! little-endian.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::quantized::GgmlDType;
 use s1_core::training::Quantization;
 
+use super::adapter::WholeTensor;
 use super::names::{self, Direction};
 use super::weights::encode;
 
@@ -154,6 +155,27 @@ impl Gguf {
     /// Reads a GGUF file held in memory with the same parser as [`Gguf::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Gguf> {
         Self::parse(Bytes::Owned(AlignedBytes::copy_of(&bytes)))?.checked()
+    }
+
+    /// The same with some tensors in place of its own, or besides them.
+    pub fn replacing(mut self, tensors: &BTreeMap<String, WholeTensor>) -> Gguf {
+        let part = self.parts.len();
+        let mut bytes = Vec::new();
+        for (name, tensor) in tensors {
+            let info = TensorInfo {
+                kind: TensorType::Candle(GgmlDType::F32),
+                shape: tensor.shape.clone(),
+                part,
+                offset: bytes.len(),
+                bytes: size_of_val(&tensor.values[..]),
+                reordered: None,
+            };
+            bytes.extend(tensor.values.iter().flat_map(|v| v.to_le_bytes()));
+            self.tensors.insert(name.clone(), info);
+        }
+        let bytes = Bytes::Owned(AlignedBytes::copy_of(&bytes));
+        self.parts.push(Arc::new(bytes));
+        self
     }
 
     fn parse(bytes: Bytes) -> Result<Gguf> {

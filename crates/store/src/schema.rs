@@ -151,6 +151,10 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (trace, measure)
     ) WITHOUT ROWID;
 ",
+    // What a trainer says that it uses.
+    "
+    ALTER TABLE training_steps ADD COLUMN memory INTEGER NOT NULL DEFAULT 0; -- bytes
+",
 ];
 
 /// The version this program writes.

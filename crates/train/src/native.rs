@@ -5,40 +5,31 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `data`, `batches` | examples, and the order in which they are seen |
 //! | [`network`] | the model: layers, attention, norms, rotary embedding |
 //! | `linear`, `attention`, `gate`, `norm`, `rotary`, `loss`, `math` | its parts, forward and back |
 //! | [`params`], [`optim`], [`step`] | what is trained, and one step of it |
 //! | `plan` | what a run will take |
-//! | `recipe` | what a resumed run has to agree with |
-//! | `checkpoint`, `export` | what is written on the way and at the end |
-//! | `scratch` | a base with random weights |
+//! | `checkpoint` | what is written on the way |
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::control::{NextMove, TrainControl};
+use super::data::Example;
+use super::export::{Merged, save_peft};
+use super::material::Material;
+use super::recipe::{Recipe, digest_of, digest_of_examples};
 use super::trainer::{Product, TrainListener, TrainOutcome, Trainer};
 use s1_core::training::{
     ExamplePiece, Quantization, TrainConfig, TrainEvent, TrainPlan, TrainStep,
 };
-use s1_data::hub::{self, RepoKind, Split};
-use s1_data::records;
-use s1_engine::LoadOptions;
-use s1_engine::dialogue::Dialogue;
 use s1_model::adapter::PeftAdapter;
-use s1_model::gguf::{self, Gguf};
-use s1_model::tokenizer::Tokenizer;
 
 mod attention;
-mod batches;
-pub(super) mod checkpoint;
-mod data;
-mod export;
+pub(crate) mod checkpoint;
 mod gate;
 mod linear;
 mod loss;
@@ -48,20 +39,14 @@ mod norm;
 pub mod optim;
 pub mod params;
 mod plan;
-mod recipe;
 mod rotary;
-mod scratch;
 pub mod step;
 
-use batches::Batches;
 use checkpoint::Checkpoint;
-use data::Dataset;
-use export::{Merged, save_peft};
-use network::{Example, Keep, Network, Scope};
+use network::{Keep, Network, Scope};
 use optim::{Moments, Optim, norm, update};
 use params::Params;
 use plan::{CostInputs, require_memory};
-use recipe::{Recipe, digest_of, digest_of_examples};
 use step::Shards;
 
 /// Checkpoints by the clock take at most one part in so many of the time.
@@ -70,21 +55,14 @@ const SAVING: u32 = 20;
 /// A run that is ready to go.
 #[derive(Debug)]
 pub struct NativeTrainer {
-    config: TrainConfig,
+    material: Material,
     scope: Scope,
     optim: Optim,
     threads: usize,
-    base: PathBuf,
-    gguf: Gguf,
-    tokenizer: Arc<Tokenizer>,
     network: Network,
     params: Params,
     moments: Moments,
-    data: Dataset,
-    held_out: Vec<Example>,
-    batches: Batches,
     shards: Shards,
-    steps: usize,
     done: usize,
     tokens: u64,
     rate: f64,
@@ -116,88 +94,45 @@ impl NativeTrainer {
     /// # Errors
     /// As [`super::prepare`].
     pub fn prepare(config: &TrainConfig, resume: bool) -> Result<NativeTrainer> {
-        config.check()?;
-        let config = super::resolved(config.clone());
-        let (gguf, base) = match (&config.model, &config.from_scratch) {
-            (None, Some(path)) => {
-                let bytes = scratch::model(path, config.seed)?;
-                (Gguf::from_bytes(bytes)?, path.clone())
-            }
-            (model, _) => {
-                let model = model.as_deref().unwrap_or(Path::new(""));
-                let path = hub::local(model, RepoKind::Model)?;
-                (Gguf::open(&path)?, path)
-            }
-        };
-        let options = LoadOptions {
-            path: base.clone(),
-            family: config.family.clone(),
-            strict: config.strict,
-            ..LoadOptions::default()
-        };
-        let name = gguf.string("general.name").unwrap_or_default().to_owned();
-        let dialogue = Dialogue::of(&gguf, &options, &name)?;
-        let scope = scope_of(&config);
-        let (network, params) = Network::load(&gguf, scope, config.seed)
-            .with_context(|| format!("cannot train {}", base.display()))?;
-        let context = network.config().context_length;
-        let block = config.block_size.unwrap_or(context).min(context);
-        let source = records::file(&config.data, Split::Train)?;
-        let data = data::read(&source, &dialogue, block, config.skip_broken)?;
-        let held_out = match &config.eval_data {
-            Some(path) => data::read(path, &dialogue, block, config.skip_broken)?.documents,
-            None => Vec::new(),
-        };
-        let lengths: Vec<usize> = data.documents.iter().map(|d| d.ids.len()).collect();
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        let rows = config.batch * config.grad_accum;
-        let pack = config.pack.then_some(block);
-        let batches = Batches::new(lengths, rows, pack, config.seed);
-        let per_epoch = batches.steps_per_epoch();
-        let steps = config.max_steps.unwrap_or(per_epoch * config.epochs);
-        if steps == 0 {
-            bail!("the run has no steps; give --epochs or --max-steps a larger number");
-        }
+        NativeTrainer::of(Material::read(config)?, resume)
+    }
+
+    fn of(material: Material, resume: bool) -> Result<NativeTrainer> {
+        let config = &material.config;
+        let scope = scope_of(config);
+        let (network, params) = Network::load(&material.gguf, scope, config.seed)
+            .with_context(|| format!("cannot train {}", material.base.display()))?;
         let threads = config.threads.unwrap_or(1);
         let keep = if config.checkpointing {
             Keep::Inputs
         } else {
             Keep::All
         };
+        let longest = match config.pack {
+            true => material.block,
+            false => material.longest(),
+        };
         let shape = CostInputs {
-            batch_tokens: config.batch * if config.pack { block } else { longest },
+            batch_tokens: config.batch * longest,
             threads,
             shards: threads.min(config.batch).max(1),
             scope,
             keep,
         };
-        let epochs = steps as f64 / per_epoch as f64;
         let parameters = params.values.len();
-        let mut plan = plan::plan(&network, &data, parameters, steps, epochs, &shape);
-        plan.warnings = dialogue.warnings();
-        if hub::is_hub(&config.data) {
-            let name = source.file_name().unwrap_or_default();
-            plan.file = name.to_string_lossy().into_owned();
-        }
+        let plan = plan::plan(&material, &network, parameters, &shape);
         require_memory(plan.memory, &shape)?;
-        let optim = Optim {
-            lr: config.lr,
-            weight_decay: config.weight_decay,
-            clip: config.clip,
-            warmup: config.warmup,
-            ..Optim::default()
-        };
         let recipe = Recipe {
-            base: digest_of(&gguf),
+            base: digest_of(&material.gguf),
             weights: String::new(),
-            data: data.digest.clone(),
-            examples: digest_of_examples(&data.documents),
+            data: material.data.digest.clone(),
+            examples: digest_of_examples(&material.data.documents),
             scope: format!("{scope:?}"),
-            optim,
-            steps,
+            optim: material.optim,
+            steps: material.steps,
             batch: config.batch,
             accumulation: config.grad_accum,
-            block,
+            block: material.block,
             pack: config.pack,
             seed: config.seed,
             threads,
@@ -206,19 +141,11 @@ impl NativeTrainer {
         let mut run = NativeTrainer {
             shards: Shards::new(threads, config.batch, parameters, keep),
             moments: Moments::new(parameters),
-            config,
             scope,
-            optim,
+            optim: material.optim,
             threads,
-            base,
-            gguf,
-            tokenizer: dialogue.tokenizer,
             network,
             params,
-            data,
-            held_out,
-            batches,
-            steps,
             done: 0,
             tokens: 0,
             rate: 1.0,
@@ -227,17 +154,18 @@ impl NativeTrainer {
             plan,
             messages: Vec::new(),
             saved: Cell::new((Instant::now(), Duration::ZERO)),
+            material,
         };
-        let earlier = checkpoint::list(&run.config.out);
+        let earlier = checkpoint::list(&run.material.config.out);
         match earlier.last() {
             Some(path) if resume => run.resume_from(&earlier, path)?,
             Some(_) => bail!(
                 "{} holds an earlier run; continue it with --resume, or give another --out",
-                run.config.out.display()
+                run.material.config.out.display()
             ),
             None if resume => run.messages.push(format!(
                 "there is no checkpoint in {} yet: it begins with step 1",
-                run.config.out.display()
+                run.material.config.out.display()
             )),
             None => {}
         }
@@ -247,7 +175,7 @@ impl NativeTrainer {
     /// What a resumed run has to agree with, as checkpoints hold it.
     fn recipe(&self) -> &str {
         self.recipe_text
-            .get_or_init(|| self.recipe.text(&self.gguf))
+            .get_or_init(|| self.recipe.text(&self.material.gguf))
     }
 
     /// Continues from the newest checkpoint that is whole.
@@ -278,19 +206,6 @@ impl NativeTrainer {
         }
     }
 
-    fn pieces(&self, document: &Example) -> Vec<ExamplePiece> {
-        let mut pieces = Vec::new();
-        let mut at = 0;
-        while let Some(&loss) = document.mask.get(at) {
-            let rest = &document.mask[at..];
-            let end = at + rest.iter().take_while(|m| **m == loss).count();
-            let text = self.tokenizer.decode(&document.ids[at..end]);
-            pieces.push(ExamplePiece { text, loss });
-            at = end;
-        }
-        pieces
-    }
-
     /// Computes the steps that are left, or until it is told to stop.
     fn run_steps(
         &mut self,
@@ -299,21 +214,22 @@ impl NativeTrainer {
     ) -> Result<TrainOutcome> {
         let first = self.done;
         let started = Instant::now();
-        let batches = self.batches.clone();
-        for (epoch, rows) in batches.from(first).take(self.steps - first) {
+        let batches = self.material.batches.clone();
+        for (epoch, rows) in batches.from(first).take(self.material.steps - first) {
             let tokens = self.step(epoch, &rows, control, (first, started), tell)?;
             self.tokens += tokens as u64;
             let due =
                 |every: Option<usize>| every.is_some_and(|n| self.done.is_multiple_of(n.max(1)));
-            let last = self.done == self.steps;
-            if !self.held_out.is_empty() && (due(self.config.eval_every) || last) {
-                let documents: Vec<&Example> = self.held_out.iter().collect();
+            let last = self.done == self.material.steps;
+            if !self.material.held_out.is_empty() && (due(self.material.config.eval_every) || last)
+            {
+                let documents: Vec<&Example> = self.material.held_out.iter().collect();
                 let values = &self.params.values;
                 let sums = self.shards.evaluate(&self.network, values, &documents);
                 let (step, loss) = (self.done, sums.mean());
                 tell(self, TrainEvent::Eval { step, loss });
             }
-            let save = due(self.config.save_every) || self.is_save_time() || last;
+            let save = due(self.material.config.save_every) || self.is_save_time() || last;
             if self.follow_orders(control, save, tell)? == TrainOutcome::Stopped && !last {
                 return Ok(TrainOutcome::Stopped);
             }
@@ -324,7 +240,7 @@ impl NativeTrainer {
     /// Whether the clock says that a checkpoint is due.
     fn is_save_time(&self) -> bool {
         let (at, took) = self.saved.get();
-        let seconds = self.config.save_seconds.map(|n| n as u64);
+        let seconds = self.material.config.save_seconds.map(|n| n as u64);
         seconds.is_some_and(|n| at.elapsed() >= Duration::from_secs(n).max(took * SAVING))
     }
 
@@ -351,7 +267,7 @@ impl NativeTrainer {
                         tell(self, TrainEvent::Paused { step });
                     }
                     // Nobody can resume what is gone, and nobody would end it.
-                    let out = &self.config.out;
+                    let out = &self.material.config.out;
                     ensure!(out.is_dir(), "{} is gone; the training ends", out.display());
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -376,16 +292,19 @@ impl NativeTrainer {
     ) -> Result<usize> {
         let begun = Instant::now();
         let micro: Vec<Vec<&Example>> = rows
-            .chunks(self.config.batch)
+            .chunks(self.material.config.batch)
             .map(|rows| {
                 rows.iter()
                     .flatten()
-                    .map(|&i| &self.data.documents[i])
+                    .map(|&i| &self.material.data.documents[i])
                     .collect()
             })
             .collect();
         let tokens: usize = micro.iter().flatten().map(|d| d.ids.len()).sum();
-        let dropout = s1_core::rng::mix(self.config.seed ^ 0x64_726f_706f_7574, self.done as u64);
+        let dropout = s1_core::rng::mix(
+            self.material.config.seed ^ 0x64_726f_706f_7574,
+            self.done as u64,
+        );
         let values = &self.params.values;
         let (sums, grads) = self.shards.gradient(&self.network, values, &micro, dropout);
         let size = norm(grads);
@@ -401,7 +320,7 @@ impl NativeTrainer {
         }
         let optim = &self.optim;
         self.rate = control.rate();
-        let lr = optim.lr * self.rate * optim.schedule(self.done, self.steps);
+        let lr = optim.lr * self.rate * optim.schedule(self.done, self.material.steps);
         let scale = match optim.clip {
             clip if clip > 0.0 && size > clip => clip / (size + 1e-6),
             _ => 1.0,
@@ -417,16 +336,17 @@ impl NativeTrainer {
         );
         self.done += 1;
         let elapsed = started.elapsed().as_secs_f64();
-        let (done, left) = (self.done - first, self.steps - self.done);
+        let (done, left) = (self.done - first, self.material.steps - self.done);
         let step = TrainStep {
             step: self.done,
-            steps: self.steps,
+            steps: self.material.steps,
             epoch: epoch + 1,
             loss: sums.mean(),
             lr,
             grad_norm: size,
             tok_s: tokens as f64 / begun.elapsed().as_secs_f64(),
             eta_s: elapsed / done as f64 * left as f64,
+            memory: 0,
         };
         tell(self, TrainEvent::Step(step));
         Ok(tokens)
@@ -434,7 +354,7 @@ impl NativeTrainer {
 
     /// Where a training that has failed can begin again.
     fn last_good(&self) -> String {
-        match checkpoint::list(&self.config.out).last() {
+        match checkpoint::list(&self.material.config.out).last() {
             Some(path) => format!("the last good checkpoint is {}", path.display()),
             None => "there is no checkpoint yet".into(),
         }
@@ -451,7 +371,7 @@ impl NativeTrainer {
             values: self.params.values.clone(),
             moments: self.moments.clone(),
         };
-        let path = checkpoint.save(&self.config.out, &self.params, self.recipe())?;
+        let path = checkpoint.save(&self.material.config.out, &self.params, self.recipe())?;
         self.saved.set((Instant::now(), begun.elapsed()));
         tell(self, TrainEvent::Saved { step, path });
         Ok(())
@@ -465,9 +385,9 @@ impl NativeTrainer {
             Scope::Full => Product::SafeTensors,
             Scope::LowRank { .. } => Product::Adapter,
         };
-        let gguf = self.config.gguf.iter().flatten();
+        let gguf = self.material.config.gguf.iter().flatten();
         for product in std::iter::once(whole).chain(gguf.map(|kind| Product::Gguf(*kind))) {
-            let path = self.export(&self.config.out, product)?;
+            let path = self.export(&self.material.config.out, product)?;
             tell(self, TrainEvent::Written { step, path });
         }
         Ok(())
@@ -476,16 +396,8 @@ impl NativeTrainer {
     /// Does something with the model as it is now, an adapter merged.
     fn merged<T>(&self, then: impl FnOnce(&Merged) -> Result<T>) -> Result<T> {
         match self.scope {
-            Scope::Full => then(&Merged::full(&self.gguf, &self.params)),
-            Scope::LowRank { .. } => then(&Merged::adapted(&self.gguf, &self.adapter()?)),
-        }
-    }
-
-    /// Puts the base's tokenizer beside what was made of it, where it is a file of its own.
-    fn bring_words(&self, folder: &Path) -> Result<()> {
-        match self.gguf.contains("tokenizer.ggml.tokens") {
-            true => Ok(()),
-            false => gguf::folder::bring_words(&self.base, folder),
+            Scope::Full => then(&Merged::full(&self.material.gguf, &self.params)),
+            Scope::LowRank { .. } => then(&Merged::adapted(&self.material.gguf, &self.adapter()?)),
         }
     }
 
@@ -531,12 +443,11 @@ impl Trainer for NativeTrainer {
     }
 
     fn model_name(&self) -> &str {
-        self.gguf.string("general.name").unwrap_or("model")
+        self.material.model_name()
     }
 
     fn examples(&self, n: usize) -> Vec<Vec<ExamplePiece>> {
-        let shown = self.data.documents.iter().take(n);
-        shown.map(|d| self.pieces(d)).collect()
+        self.material.examples(n)
     }
 
     fn train(&mut self, control: &TrainControl, tell: &mut TrainListener) -> Result<TrainOutcome> {
@@ -555,15 +466,16 @@ impl Trainer for NativeTrainer {
     fn snapshot(&self, path: &Path) -> Result<()> {
         let bytes = self.merged(|m| m.gguf_bytes(self.model_name(), Quantization::Q8_0))?;
         std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        self.bring_words(path.parent().unwrap_or(Path::new("")))
+        self.material
+            .bring_words(path.parent().unwrap_or(Path::new("")))
     }
 
     fn go_to(&mut self, step: usize) -> Result<()> {
-        let all = checkpoint::list(&self.config.out);
+        let all = checkpoint::list(&self.material.config.out);
         let Some(path) = all.iter().find(|p| checkpoint::step_of(p) == Some(step)) else {
             bail!(
                 "{} holds no checkpoint of step {step}",
-                self.config.out.display()
+                self.material.config.out.display()
             );
         };
         let checkpoint = Checkpoint::load(path, &self.params, self.recipe())?;
@@ -580,19 +492,19 @@ impl Trainer for NativeTrainer {
                 if self.scope == Scope::Full {
                     bail!("every weight was trained: there is no adapter to write");
                 }
-                let base = self.base.display().to_string();
-                save_peft(folder, &self.gguf, &base, self.scope, &self.params)?;
+                let base = self.material.base.display().to_string();
+                save_peft(folder, &self.material.gguf, &base, self.scope, &self.params)?;
                 Ok(folder.join(s1_model::adapter::WEIGHTS))
             }
             Product::SafeTensors => {
                 self.merged(|m| m.save_hugging_face(folder))?;
-                self.bring_words(folder)?;
+                self.material.bring_words(folder)?;
                 Ok(folder.join("model.safetensors"))
             }
             Product::Gguf(kind) => {
                 let path = folder.join(format!("model-{}.gguf", kind.name()));
                 self.merged(|m| m.save_gguf(&path, self.model_name(), kind))?;
-                self.bring_words(folder)?;
+                self.material.bring_words(folder)?;
                 Ok(path)
             }
         }

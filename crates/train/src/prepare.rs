@@ -2,23 +2,28 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-use s1_core::training::TrainConfig;
+use anyhow::{Result, bail};
+use s1_core::training::{TrainConfig, TrainerKind};
 use s1_data::records;
 
 use super::native::{NativeTrainer, checkpoint};
 use super::trainer::{CheckpointFile, Trainer};
+use super::trl::{self, TrlTrainer};
 
 /// The checkpoints in a training's folder, oldest first.
 pub fn checkpoints(folder: &Path) -> Vec<CheckpointFile> {
-    let found = checkpoint::list(folder).into_iter();
-    found
-        .filter_map(|path| {
-            let step = checkpoint::step_of(&path)?;
-            let bytes = path.metadata().map_or(0, |m| m.len());
-            Some(CheckpointFile { step, path, bytes })
-        })
-        .collect()
+    let native = checkpoint::list(folder).into_iter().filter_map(|path| {
+        let step = checkpoint::step_of(&path)?;
+        let bytes = path.metadata().map_or(0, |m| m.len());
+        Some(CheckpointFile { step, path, bytes })
+    });
+    let trl = trl::checkpoint::list(folder)
+        .into_iter()
+        .map(|(step, path)| {
+            let bytes = trl::checkpoint::bytes(&path);
+            CheckpointFile { step, path, bytes }
+        });
+    native.chain(trl).collect()
 }
 
 /// Reads base and data, and refuses what cannot fit. With `resume`, it continues from the newest
@@ -28,7 +33,21 @@ pub fn checkpoints(folder: &Path) -> Vec<CheckpointFile> {
 /// If the settings, the base or the data cannot be used, if memory does not suffice, or if the
 /// folder holds an earlier run that is not resumed or had other settings.
 pub fn prepare(config: &TrainConfig, resume: bool) -> Result<Box<dyn Trainer>> {
-    Ok(Box::new(NativeTrainer::prepare(config, resume)?))
+    let of_the_other = match config.trainer {
+        TrainerKind::Native => !trl::checkpoint::list(&config.out).is_empty(),
+        TrainerKind::Trl => !checkpoint::list(&config.out).is_empty(),
+    };
+    if of_the_other {
+        bail!(
+            "{} holds a run of the other trainer; give another --trainer or another --out",
+            config.out.display()
+        );
+    }
+    let trainer: Box<dyn Trainer> = match config.trainer {
+        TrainerKind::Native => Box::new(NativeTrainer::prepare(config, resume)?),
+        TrainerKind::Trl => Box::new(TrlTrainer::prepare(config, resume)?),
+    };
+    Ok(trainer)
 }
 
 /// The settings as they are stored: everything that was left open has its value, and paths mean
@@ -41,6 +60,7 @@ pub fn resolved(config: TrainConfig) -> TrainConfig {
         &mut config.from_scratch,
         &mut config.eval_data,
         &mut config.eval_problems,
+        &mut config.sharding,
     ];
     let options = options.into_iter().filter_map(Option::as_mut);
     for path in options.chain([&mut config.data, &mut config.out]) {
@@ -49,7 +69,22 @@ pub fn resolved(config: TrainConfig) -> TrainConfig {
             *path = absolute;
         }
     }
+    config.python = config.python.map(|program| anywhere(&program));
+    config.launcher = config.launcher.map(|words| {
+        let words = words.split_whitespace().map(anywhere);
+        words.collect::<Vec<_>>().join(" ")
+    });
     config
+}
+
+/// A word of a command that means the same from any folder: a file that is here, by its whole path.
+fn anywhere(word: &str) -> String {
+    let path = Path::new(word);
+    let is_here = path.components().count() > 1 || word.contains('.');
+    match std::path::absolute(path) {
+        Ok(whole) if is_here && path.is_file() => whole.display().to_string(),
+        _ => word.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +102,15 @@ mod tests {
         assert_eq!(config.base(), Path::new("bundled:base"));
         assert!(config.data.is_absolute() && config.out.is_absolute());
         assert!(config.threads.is_some());
+        // What is no file here is a program to be found, or an argument.
+        let config = resolved(TrainConfig {
+            python: Some("python3".into()),
+            launcher: Some("accelerate launch --config_file src/lib.rs ./none".into()),
+            ..TrainConfig::default()
+        });
+        assert_eq!(config.python.as_deref(), Some("python3"));
+        let here = std::path::absolute("src/lib.rs").unwrap();
+        let launcher = format!("accelerate launch --config_file {} ./none", here.display());
+        assert_eq!(config.launcher, Some(launcher));
     }
 }

@@ -74,6 +74,17 @@ pub struct TrainStep {
     pub tok_s: f64,
     /// Seconds to go.
     pub eta_s: f64,
+    /// The most bytes of memory that the trainer has used so far; 0 where it does not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory: u64,
+}
+
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What a training will take.
@@ -101,6 +112,9 @@ pub struct TrainPlan {
     pub longest: usize,
     /// Examples that the block size cuts.
     pub cut: usize,
+    /// Thoughts that are cut as a budget would.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub shortened: usize,
     /// Lines left out because they could not be used.
     pub broken: usize,
     /// Why the first of them could not, a sentence each.
@@ -114,7 +128,7 @@ pub struct TrainPlan {
     pub steps: usize,
     /// Tokens in all steps together, about.
     pub total_tokens: usize,
-    /// Estimated seconds.
+    /// Estimated seconds; 0 where nothing can be said before the first step.
     pub seconds: f64,
     /// Estimated bytes of memory.
     pub memory: u64,
@@ -154,19 +168,26 @@ impl TrainPlan {
                 grouped(self.turns),
                 grouped(self.records)
             ),
-            format!("{} of them with a thought", grouped(self.thoughts)),
+            match self.shortened {
+                0 => format!("{} of them with a thought", grouped(self.thoughts)),
+                cut => format!(
+                    "{} of them with a thought, {} cut",
+                    grouped(self.thoughts),
+                    grouped(cut)
+                ),
+            },
         ];
         let cut = format!(
             "✂ cut by the block size: {} = {:.1} %",
             grouped(self.cut),
             share(self.cut, self.examples)
         );
+        let steps = format!("{} steps", grouped(self.steps));
         let run = vec![
-            format!(
-                "{} steps, about {}",
-                grouped(self.steps),
-                duration(self.seconds)
-            ),
+            match self.seconds {
+                0.0 => steps,
+                seconds => format!("{steps}, about {}", duration(seconds)),
+            },
             format!(
                 "{}, {} parameters",
                 size(self.memory),

@@ -1,8 +1,8 @@
 //! The parameters of a training, as the command line, the form and the reference show them.
 
-use super::{Quantization, TrainConfig};
+use super::{LearnedTurns, Quantization, TrainConfig, TrainerKind};
 use crate::param;
-use crate::param::{ABOVE_ZERO, Access, Param, Shape, settings};
+use crate::param::{ABOVE_ZERO, Access, Lens, Param, Shape, Word, settings};
 
 /// More steps than any training has.
 const MAX_STEPS: u64 = 1 << 40;
@@ -15,9 +15,23 @@ const BELOW_ONE: f64 = 0.999_999_9;
 
 /// The parameters of a [`TrainConfig`].
 pub const TRAIN: &[Param<TrainConfig>] = &[
+    param!(
+        "trainer",
+        Access::Choice(
+            TRAINERS,
+            Lens {
+                get: |config: &TrainConfig| <&str>::from(config.trainer).to_owned(),
+                set: |config: &mut TrainConfig, word| {
+                    config.trainer = word.parse().unwrap_or(TrainerKind::Native);
+                },
+            },
+        )
+    )
+    .named("Trainer", "native|trl")
+    .help("What computes the steps: this program on the CPU, or Hugging Face's TRL in Python, on GPUs and many of them."),
     param!(TrainConfig.model, Path)
         .named("Base model", "PATH")
-        .help("The model that learns: bundled:base, a GGUF file, or one of the hub (hf:OWNER/NAME[:FILE]).")
+        .help("The model that learns: bundled:base, a GGUF file, a folder with safetensors, or one of the hub (hf:OWNER/NAME[:FILE]).")
         .letter('m')
         .none(""),
     param!(TrainConfig.from_scratch, Path)
@@ -136,6 +150,71 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         .named("GGUF files", "TYPES")
         .help("GGUF files to write at the end, an adapter merged; auto is q8_0 unless an adapter is trained.")
         .allowed("some of f32, f16, q8_0 and q4_0 with commas between, or \"none\", or \"auto\""),
+    param!(
+        "turns",
+        Access::Choice(
+            TURNS,
+            Lens {
+                get: |config: &TrainConfig| <&str>::from(config.turns).to_owned(),
+                set: |config: &mut TrainConfig, word| {
+                    config.turns = word.parse().unwrap_or(LearnedTurns::All);
+                },
+            },
+        )
+    )
+    .named("Turns learned", "all|last")
+    .help("Of a conversation, whether every turn of the assistant carries loss, or its last alone; a turn's own \"train\" or \"weight\" goes before."),
+    param!(TrainConfig.cut_thinking, Int, 1, MAX_STEPS)
+        .named("Cut thoughts at", "N")
+        .help("Longer thoughts are cut at this length and closed as a budget closes them, the answer behind: a cut at inference is then nothing new.")
+        .unit("tokens")
+        .none("off"),
+    param!(TrainConfig.learn_cut, Switch)
+        .named("Learn the cut", "BOOL")
+        .help("Whether the end of a thought that was cut carries loss; if so, the model learns to end there by itself."),
+    param!(TrainConfig.python, Text)
+        .named("Python", "PROGRAM")
+        .help("The Python that has TRL, or uv, which brings what is needed along; auto is python3.")
+        .none("auto"),
+    param!(TrainConfig.launcher, Text)
+        .named("Launcher", "COMMAND")
+        .help("Starts several processes of TRL: \"torchrun --nproc_per_node 2\", \"accelerate launch --config_file FILE\", or another command; off is one process.")
+        .none("off"),
+    param!(
+        "dtype",
+        Access::Choice(
+            DTYPES,
+            Lens {
+                get: |config: &TrainConfig| config.dtype.map_or("auto", <&str>::from).to_owned(),
+                set: |config: &mut TrainConfig, word| config.dtype = word.parse().ok(),
+            },
+        )
+    )
+    .named("Computes in", "auto|float32|bfloat16")
+    .help("The numbers that TRL computes with; weights that are trained stay in float32."),
+    param!(TrainConfig.load_in_4bit, Switch)
+        .named("Base in 4 bits", "BOOL")
+        .help("QLoRA: TRL keeps the base in four bits while an addition is trained; needs bitsandbytes and a GPU."),
+    param!(TrainConfig.sharding, Path)
+        .named("Sharding", "FILE")
+        .help("A JSON file of FSDP's or DeepSpeed's settings, by which TRL spreads the weights over the processes.")
+        .none("off"),
+];
+
+const TRAINERS: &[Word] = &[
+    ("native", "this program, on the CPU"),
+    ("trl", "TRL in Python, on GPUs"),
+];
+
+const TURNS: &[Word] = &[
+    ("all", "every turn of the assistant"),
+    ("last", "its last turn, the others are seen only"),
+];
+
+const DTYPES: &[Word] = &[
+    ("auto", "bfloat16 on a GPU that has it, else float32"),
+    ("float32", ""),
+    ("bfloat16", "half the memory and coarse steps"),
 ];
 
 fn gguf_text(config: &TrainConfig) -> String {
@@ -194,6 +273,7 @@ pub fn command_line(config: &TrainConfig, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Dtype;
     use super::*;
 
     #[test]
@@ -221,6 +301,15 @@ mod tests {
             sample: Some("-5+3?".into()),
             gguf: Some(vec![Quantization::F32, Quantization::Q4_0]),
             threads: Some(1),
+            trainer: TrainerKind::Trl,
+            turns: LearnedTurns::Last,
+            cut_thinking: Some(256),
+            learn_cut: true,
+            python: Some("uv".into()),
+            launcher: Some("torchrun --nproc_per_node 2".into()),
+            dtype: Some(Dtype::Bfloat16),
+            load_in_4bit: true,
+            sharding: Some("fsdp.json".into()),
             ..TrainConfig::default()
         };
         let mut copy = TrainConfig::default();
@@ -232,9 +321,10 @@ mod tests {
         assert_eq!(copy, config);
         assert_eq!(
             arguments(&config).join(" "),
-            "--model m.gguf --family s1 --strict --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
+            "--trainer trl --model m.gguf --family s1 --strict --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
              --lora-dropout 0.1 --epochs 1 --lr 0.001 --block-size 512 --threads 1 --pack \
-             --max-steps 7 --weight-decay 0.01 --sample=-5+3? --gguf f32,q4_0"
+             --max-steps 7 --weight-decay 0.01 --sample=-5+3? --gguf f32,q4_0 --turns last --cut-thinking 256 --learn-cut --python uv \
+             --launcher torchrun --nproc_per_node 2 --dtype bfloat16 --load-in-4bit --sharding fsdp.json"
         );
     }
 }

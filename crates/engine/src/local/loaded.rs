@@ -243,11 +243,13 @@ impl Loaded {
     pub fn open(options: &LoadOptions, progress: &mut dyn FnMut(f32) -> bool) -> Result<Loaded> {
         let options = &options.resolved(&mut || progress(0.0))?;
         let path = &options.path;
-        let gguf = Gguf::open(path)?.rounded(options.quantize);
-        let adapter = match &options.adapter {
-            Some(folder) => Some(PeftAdapter::open(folder, &gguf)?),
-            None => None,
-        };
+        let mut gguf = Gguf::open(path)?.rounded(options.quantize);
+        let mut adapter = None;
+        if let Some(folder) = &options.adapter {
+            let read = PeftAdapter::open(folder, &gguf)?;
+            gguf = read.onto(gguf);
+            adapter = Some(read);
+        }
         let place = options.device.open(gguf.weights_bytes())?;
         if place.is_cpu() {
             let context = context_of(&gguf, options.context);

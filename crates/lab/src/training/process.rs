@@ -9,13 +9,11 @@ use anyhow::{Context, Result, bail};
 use super::NAMELESS;
 use super::evaluator::Evaluator;
 use super::recorder::{Recorder, sentence};
-use s1_core::training::{TrainConfig, TrainEvent, TrainOrder, TrainStep};
+use s1_core::training::{Questions, TrainConfig, TrainEvent, TrainOrder, TrainStep};
 use s1_store::Db;
 use s1_store::training::{Lease, Training, TrainingState};
 use s1_train::{TrainControl, TrainOutcome, Trainer};
 
-/// How many answers to the sample question there are in all where nobody says how often.
-const SAMPLES: usize = 20;
 /// The model as it is now, while it is asked something.
 const SNAPSHOT: &str = "now.gguf";
 
@@ -82,7 +80,6 @@ pub fn train(
     training.state = TrainingState::Running;
     db.begin_training(&training)?;
     let done = trainer.done();
-    let sample_every = config.sample_every.unwrap_or(plan.steps.div_ceil(SAMPLES));
     tell(&TrainEvent::Plan { plan, done });
 
     // Before anybody can change it.
@@ -95,7 +92,6 @@ pub fn train(
     let mut between = BetweenSteps {
         evaluator,
         config: &config,
-        sample_every: sample_every.max(1),
         recorder: &recorder,
         tell,
     };
@@ -121,7 +117,6 @@ fn failed(db: &mut Db, name: &str, error: anyhow::Error) -> anyhow::Error {
 struct BetweenSteps<'a> {
     evaluator: Evaluator,
     config: &'a TrainConfig,
-    sample_every: usize,
     recorder: &'a Recorder,
     tell: &'a mut dyn FnMut(&TrainEvent),
 }
@@ -136,16 +131,11 @@ impl BetweenSteps<'_> {
         let Some(TrainStep { step, steps, .. }) = step else {
             return;
         };
-        let last = step == steps;
-        let sample = self.evaluator.sample.is_some()
-            && (step == 1 || last || step.is_multiple_of(self.sample_every));
-        let every = self.config.eval_every;
-        let problems = self.evaluator.problems.is_some()
-            && (last || every.is_some_and(|n| step.is_multiple_of(n.max(1))));
-        if !(sample || problems) {
+        let questions = self.config.questions(step, steps);
+        if !questions.any() {
             return;
         }
-        if let Err(error) = self.ask(trainer, step, sample, problems) {
+        if let Err(error) = self.ask(trainer, step, questions) {
             let text = format!("the questions of step {step} went unanswered: {error:#}");
             self.pass_on(TrainEvent::Message { step, text });
         }
@@ -160,20 +150,18 @@ impl BetweenSteps<'_> {
     }
 
     /// Asks the model as it is. What goes wrong here does not end the training.
-    fn ask(
-        &mut self,
-        trainer: &dyn Trainer,
-        step: usize,
-        sample: bool,
-        problems: bool,
-    ) -> Result<()> {
+    fn ask(&mut self, trainer: &dyn Trainer, step: usize, questions: Questions) -> Result<()> {
         let path = self.config.out.join(SNAPSHOT);
         trainer.snapshot(&path)?;
         let threads = self.config.threads.unwrap_or(1);
-        if sample && let Some(event) = self.evaluator.ask_sample(step, &path, threads)? {
+        if questions.sample
+            && let Some(event) = self.evaluator.ask_sample(step, &path, threads)?
+        {
             self.pass_on(event);
         }
-        if problems && let Some(event) = self.evaluator.ask_problems(step, &path, threads)? {
+        if questions.problems
+            && let Some(event) = self.evaluator.ask_problems(step, &path, threads)?
+        {
             self.pass_on(event);
             // What it was counted from is kept until the count is.
             self.recorder.flush();

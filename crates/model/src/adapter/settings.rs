@@ -22,7 +22,7 @@ const DEFAULT_TARGETS: [&str; 2] = ["q_proj", "v_proj"];
 /// The part of PEFT's settings that changes what is computed, and what PEFT itself wants to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeftConfig {
-    /// Always `LORA`.
+    /// `LORA`, or `ADALORA`; the former when written here.
     pub peft_type: String,
     /// Always `CAUSAL_LM` when written here.
     #[serde(default)]
@@ -45,7 +45,7 @@ pub struct PeftConfig {
     /// Whether the scale is alpha / √r instead.
     #[serde(default)]
     pub use_rslora: bool,
-    /// Whether magnitudes are trained apart, which is not supported.
+    /// Whether the lengths of the rows are trained apart.
     #[serde(default)]
     pub use_dora: bool,
     /// Whether A and B are stored transposed, which is not supported.
@@ -61,7 +61,7 @@ fn no_bias() -> String {
 }
 
 /// Settings that change what is computed in a way that is not known here, with what they are.
-const UNSUPPORTED: [(&str, &str); 11] = [
+const UNSUPPORTED: [(&str, &str); 10] = [
     (
         "alora_invocation_tokens",
         "an activated LoRA (aLoRA), which works from certain tokens on",
@@ -72,11 +72,12 @@ const UNSUPPORTED: [(&str, &str); 11] = [
     ("layer_replication", "a LoRA that repeats layers"),
     ("trainable_token_indices", "an adapter with trained tokens"),
     ("target_parameters", "a LoRA on bare parameters"),
-    ("modules_to_save", "an adapter with whole layers in it"),
     ("arrow_config", "a router over adapters (Arrow)"),
     ("kasa_config", "a KaSA"),
     ("monteclora_config", "a MonteCLoRA"),
 ];
+/// The type of adapters whose ranks adapt as they are trained.
+const ADAPTIVE: &str = "ADALORA";
 /// Ways to begin that leave the base as it is: what was trained is in A and B alone.
 const HARMLESS_BEGINNINGS: [&str; 3] = ["gaussian", "orthogonal", "eva"];
 
@@ -101,10 +102,16 @@ impl PeftConfig {
             serde_json::from_str(text).context("it is not an adapter's settings")?;
         let kind = settings.get("peft_type").and_then(Value::as_str);
         let kind = kind.context("it is not an adapter's settings: it has no peft_type")?;
-        if kind != "LORA" {
+        if !["LORA", ADAPTIVE].contains(&kind) {
             bail!(
-                "the adapter is of type {kind:?}; only LoRA adapters (type \"LORA\") can be used"
+                "the adapter is of type {kind:?}; only LoRA adapters (types \"LORA\" and {ADAPTIVE:?}) can be used"
             );
+        }
+        let first = settings.get("init_r").cloned().filter(|_| kind == ADAPTIVE);
+        let mut settings = settings;
+        if let Some(first) = first {
+            // Its `r` is that of an ordinary LoRA, and not looked at.
+            settings["r"] = first;
         }
         serde_json::from_value(settings).context("it is not a LoRA adapter's settings")
     }
@@ -140,13 +147,25 @@ impl PeftConfig {
             targets,
             excluded,
             indexes,
+            saved: match self.more.get("modules_to_save") {
+                None | Some(Value::Null) => Names::List(Vec::new()),
+                Some(named) => Names::of(named, "modules_to_save")?,
+            },
+            biases: self.bias != "none",
+            dora: self.use_dora,
+            adaptive: self.peft_type == ADAPTIVE,
         })
     }
 
     fn check(&self) -> Result<()> {
         ensure!(
-            !(self.use_dora || self.fan_in_fan_out || self.bias != "none"),
-            "it uses DoRA, trained biases or transposed weights, which are not supported"
+            !self.fan_in_fan_out,
+            "it has transposed weights (fan_in_fan_out), which are not supported"
+        );
+        ensure!(
+            ["none", "lora_only", "all"].contains(&&*self.bias),
+            "its bias is {:?}, which is not supported",
+            self.bias
         );
         ensure!(
             (1..=MAX_RANK).contains(&self.r) && self.lora_alpha.is_finite(),
@@ -251,6 +270,13 @@ pub(super) struct LayerRules {
     excluded: Names,
     /// Numbers of the layers that are meant; empty for all.
     indexes: Vec<usize>,
+    /// Modules that are there whole.
+    saved: Names,
+    biases: bool,
+    /// Whether the rows' lengths were trained apart.
+    dora: bool,
+    /// Whether it is an AdaLoRA.
+    adaptive: bool,
 }
 
 impl LayerRules {
@@ -265,7 +291,28 @@ impl LayerRules {
             targets: Names::All,
             excluded: Names::List(Vec::new()),
             indexes: Vec::new(),
+            saved: Names::List(Vec::new()),
+            biases: false,
+            dora: false,
+            adaptive: false,
         }
+    }
+
+    /// Whether a module was trained whole.
+    pub fn saves(&self, layer: &str) -> bool {
+        self.saved.have(layer)
+    }
+
+    pub fn trains_biases(&self) -> bool {
+        self.biases
+    }
+
+    pub fn is_dora(&self) -> bool {
+        self.dora
+    }
+
+    pub fn is_adaptive(&self) -> bool {
+        self.adaptive
     }
 
     /// The factor on the addition to a layer whose weights have this rank.
@@ -297,6 +344,11 @@ impl LayerRules {
             "its settings give {layer} an alpha that is not a number"
         );
         let rank = rank as f32;
+        if self.adaptive {
+            // As PEFT has it, guarded against a division by zero.
+            let alpha = if alpha > 0.0 { alpha } else { rank };
+            return Ok(alpha / (rank + 1e-5));
+        }
         Ok(alpha / if self.root { rank.sqrt() } else { rank })
     }
 }
@@ -391,8 +443,13 @@ mod tests {
             ),
             (json!({"init_lora_weights": "olora"}), "\"olora\""),
             (json!({"use_qalora": true}), "QALoRA"),
-            (json!({"modules_to_save": ["lm_head"]}), "whole layers"),
-            (json!({"use_dora": true}), "DoRA"),
+            (json!({"fan_in_fan_out": true}), "transposed"),
+            (json!({"bias": "some"}), "bias"),
+            (json!({"trainable_token_indices": [1]}), "trained tokens"),
+            (
+                json!({"peft_type": "ADALORA", "init_r": 8, "rank_pattern": {"q_proj": [true]}}),
+                "rank_pattern",
+            ),
             (json!({"r": 0}), "rank 0"),
             (json!({"rank_pattern": {"(?=q)": 4}}), "rank_pattern"),
             (json!({"rank_pattern": {"q_proj": -4}}), "q_proj: -4"),

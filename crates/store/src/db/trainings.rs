@@ -116,8 +116,8 @@ impl Db {
                     last = Some(s.step);
                     db.execute(
                         "INSERT OR REPLACE INTO training_steps
-                            (training, step, epoch, loss, lr, grad_norm, tok_s, eta_s)
-                         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                            (training, step, epoch, loss, lr, grad_norm, tok_s, eta_s, memory)
+                         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         params![
                             id,
                             s.step,
@@ -126,7 +126,8 @@ impl Db {
                             s.lr,
                             s.grad_norm,
                             s.tok_s,
-                            s.eta_s
+                            s.eta_s,
+                            s.memory
                         ],
                     )?;
                 } else {
@@ -152,7 +153,8 @@ impl Db {
         let id = self.training_id(name)?;
         self.read(|db| {
             let mut query = db.prepare(
-                "SELECT s.step, t.steps, s.epoch, s.loss, s.lr, s.grad_norm, s.tok_s, s.eta_s
+                "SELECT s.step, t.steps, s.epoch, s.loss, s.lr, s.grad_norm, s.tok_s, s.eta_s,
+                        s.memory
                  FROM training_steps s JOIN trainings t ON t.id = s.training
                  WHERE s.training = ? AND s.step > ? ORDER BY s.step",
             )?;
@@ -166,6 +168,7 @@ impl Db {
                     grad_norm: real(r, 5)?,
                     tok_s: real(r, 6)?,
                     eta_s: real(r, 7)?,
+                    memory: r.get(8)?,
                 })
             })?;
             steps.collect()
@@ -330,6 +333,7 @@ mod tests {
             grad_norm: 0.5,
             tok_s: 100.0,
             eta_s: 9.0,
+            memory: 0,
         }
     }
 

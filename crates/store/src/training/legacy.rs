@@ -59,7 +59,7 @@ pub fn event(step: usize, mut note: Map<String, Value>) -> Result<TrainEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s1_core::training::Quantization;
+    use s1_core::training::{LearnedTurns, Quantization, TrainerKind};
 
     fn read(line: &str) -> Result<TrainConfig> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -71,6 +71,7 @@ mod tests {
         // Written out, so that no later default changes what an old record says.
         let shortest = TrainConfig {
             version: 1,
+            trainer: TrainerKind::Native,
             model: Some("bundled:base".into()),
             from_scratch: None,
             family: None,
@@ -103,6 +104,14 @@ mod tests {
             sample_every: None,
             skip_broken: false,
             gguf: None,
+            turns: LearnedTurns::All,
+            cut_thinking: None,
+            learn_cut: false,
+            python: None,
+            launcher: None,
+            dtype: None,
+            load_in_4bit: false,
+            sharding: None,
         };
         let words = "--model=bundled:base --data=bundled:traces --out=/o";
         assert_eq!(read(words).unwrap(), shortest);
@@ -114,6 +123,7 @@ mod tests {
              --skip-broken --gguf=f32,q4_0 --threads=1";
         let meant = TrainConfig {
             version: 1,
+            trainer: TrainerKind::Native,
             model: None,
             from_scratch: Some("c.toml".into()),
             family: None,
@@ -146,6 +156,14 @@ mod tests {
             sample_every: Some(10),
             skip_broken: true,
             gguf: Some(vec![Quantization::F32, Quantization::Q4_0]),
+            turns: LearnedTurns::All,
+            cut_thinking: None,
+            learn_cut: false,
+            python: None,
+            launcher: None,
+            dtype: None,
+            load_in_4bit: false,
+            sharding: None,
         };
         assert_eq!(read(all).unwrap(), meant);
     }

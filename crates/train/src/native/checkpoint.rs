@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is one safetensors file with the parameters and both moments; its metadata holds
 //! the step and the recipe, and a checksum of all of it. The order of the data and all randomness follow from those
-//! ([`super::batches`]). It appears under its name only when it is whole and on the disk.
+//! ([`crate::batches`]). It appears under its name only when it is whole and on the disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::optim::Moments;
 use super::params::Params;
-use super::recipe::difference;
+use crate::recipe::difference;
 use s1_data::files::{self, FileAccess};
 
 /// Checkpoints that are kept in addition to the newest.

@@ -21,6 +21,7 @@ use super::loss::{LossScratch, OutputHead};
 use super::norm;
 use super::params::{Params, Vector};
 use super::rotary::Angles;
+use crate::data::Example;
 
 mod layer;
 
@@ -28,22 +29,7 @@ pub use layer::LayerTape;
 use layer::{LayerPass, LayerScratch, NetworkLayer};
 
 /// The architectures that there is a backward pass for.
-const TRAINABLE: [&str; 4] = ["llama", "qwen2", "qwen3", "gemma3"];
-
-/// A row of tokens that is trained on, or the part of it that fits.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Example {
-    pub ids: Vec<u32>,
-    /// Whether each token carries loss (the prediction *of* it does).
-    pub mask: Vec<bool>,
-}
-
-impl Example {
-    /// Tokens that carry loss; the first never does, as nothing predicts it.
-    pub fn targets(&self) -> usize {
-        self.mask.iter().skip(1).filter(|m| **m).count()
-    }
-}
+pub const TRAINABLE: [&str; 4] = ["llama", "qwen2", "qwen3", "gemma3"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scope {

@@ -5,14 +5,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::data::Dataset;
 use super::math::{MatrixView, MatrixViewMut, WriteMode, product};
 use super::network::{Keep, Network, Scope};
+use crate::material::Material;
 use s1_core::training::TrainPlan;
 use s1_model::memory;
-
-/// Lines that were left out of which a plan tells why.
-const LEFT_OUT: usize = 10;
 
 /// What of the settings the estimates need.
 #[derive(Clone, Copy, Debug)]
@@ -106,35 +103,21 @@ pub fn require_memory(bytes: u64, shape: &CostInputs) -> Result<()> {
     memory::require(bytes, "this run", advice)
 }
 
-/// The plan of a run over `data` in `steps` steps, which go through the data `epochs` times.
+/// What a run over `material` takes here, besides what it takes everywhere.
 pub fn plan(
+    material: &Material,
     network: &Network,
-    data: &Dataset,
     parameters: usize,
-    steps: usize,
-    epochs: f64,
     shape: &CostInputs,
 ) -> TrainPlan {
-    let (tokens, targets) = (data.tokens(), data.targets());
-    let (all_tokens, all_targets) = (tokens as f64 * epochs, targets as f64 * epochs);
+    let common = material.plan();
+    let epochs = material.epochs();
+    let tokens = common.tokens as f64 * epochs;
+    let targets = common.targets as f64 * epochs;
     TrainPlan {
-        file: String::new(),
-        examples: data.documents.len(),
-        records: data.records,
-        turns: data.turns,
-        thoughts: data.thoughts,
-        tokens,
-        targets,
-        longest: data.longest,
-        cut: data.cut,
-        broken: data.broken.len(),
-        warnings: Vec::new(),
-        left_out: data.broken.iter().take(LEFT_OUT).cloned().collect(),
         parameters,
-        steps,
-        total_tokens: all_tokens as usize,
-        seconds: seconds(network, all_tokens, all_targets, shape),
+        seconds: seconds(network, tokens, targets, shape),
         memory: memory_bytes(network, parameters, shape),
-        rendering: Vec::new(),
+        ..common
     }
 }

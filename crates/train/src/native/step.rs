@@ -5,7 +5,8 @@
 //! they were scheduled.
 
 use super::math::add_scaled;
-use super::network::{Example, Keep, Network, Tape};
+use super::network::{Keep, Network, Tape};
+use crate::data::Example;
 
 /// Tapes and gradients, made once and used for every step.
 #[derive(Debug)]

@@ -74,6 +74,18 @@ impl Job for ReadCuration {
     }
 }
 
+/// Reads the end of what a training's processes printed.
+#[derive(Debug, PartialEq)]
+pub struct ReadOutput(pub Box<Training>);
+
+impl Job for ReadOutput {
+    type Output = String;
+
+    fn run(self, _: &JobContext, _: Tell) -> Result<Self::Output> {
+        training::output(&self.0)
+    }
+}
+
 /// Starts a training as a process of its own.
 #[derive(Debug, PartialEq)]
 pub struct StartTraining {

@@ -64,6 +64,7 @@ pub fn options() -> Options {
             folder: "/data/trainings".into(),
             cores: 8,
             price: 0.0,
+            python: None,
         },
         continuations: 2,
         pace: Some(0),

@@ -133,6 +133,7 @@ impl Dice {
             grad_norm: number(self),
             tok_s: number(self),
             eta_s: number(self),
+            memory: 0,
         });
         let steps = steps.collect();
         let events = (1..=self.roll(4) as i64).map(|i| RecordedEvent {

@@ -3,9 +3,11 @@
 use super::{TrainPane, TrainingsSnapshot};
 use crate::tui::action::Action;
 use crate::tui::app::App;
-use crate::tui::app::jobs::trainings::{OrderTraining, ReadTrainings, StartTraining};
+use crate::tui::app::jobs::trainings::{OrderTraining, ReadOutput, ReadTrainings, StartTraining};
+use crate::tui::keymap::Context;
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
+use crate::tui::widgets::reader::Text;
 use s1_core::training::{TrainConfig, TrainOrder};
 use s1_store::training::{Training, TrainingState};
 
@@ -149,7 +151,34 @@ impl App {
             A::OpenTrained => self.open_trained(super::Purpose::Explore),
             A::LaneTrained => self.open_trained(super::Purpose::Lane),
             A::ExportTrained => self.open_export(),
+            A::ShowOutput => self.show_output(),
             _ => {}
+        }
+    }
+
+    /// Shows what the processes of the training that is watched printed.
+    fn show_output(&mut self) {
+        let Some(current) = self.watched_training() else {
+            return;
+        };
+        let title = format!("what {} printed", current.name);
+        self.start(ReadOutput(Box::new(current)), move |app, read| {
+            // A user who has turned to something else meanwhile is not interrupted.
+            if app.overlay.is_none() && app.screen == Screen::Train {
+                app.on_output(&title, read);
+            }
+        });
+    }
+
+    /// Hears what they printed.
+    fn on_output(&mut self, title: &str, read: Result<String, String>) {
+        match self.taken(read) {
+            Some(text) if text.trim().is_empty() => self.tell("It has printed nothing yet."),
+            Some(text) => {
+                let opener = (Context::Train, Action::ShowOutput);
+                self.read_over(Text::new(title.to_owned(), &text, opener));
+            }
+            None => {}
         }
     }
 
@@ -191,6 +220,7 @@ impl App {
                 A::BeforeAfter,
                 A::OpenTrained,
                 A::ExportTrained,
+                A::ShowOutput,
             ]
         } else {
             vec![

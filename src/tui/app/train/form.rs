@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 mod field;
 
+use crate::tui::app::params;
 pub use field::FormField;
 use field::{FormValues, read};
-use s1_core::training::{self, TrainConfig};
+use s1_core::training::{self, TrainConfig, TrainerKind};
 use s1_data::assets;
 
 /// A row of the form.
@@ -35,6 +36,8 @@ pub struct FormDefaults {
     pub cores: usize,
     /// What an hour of it costs, in dollars.
     pub price: f64,
+    /// The Python of TRL.
+    pub python: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +66,9 @@ impl Form {
     pub fn rows(&self) -> Vec<FormRow> {
         let mut rows = vec![FormRow::Start];
         rows.extend(FormField::first().map(FormRow::Field));
+        if self.values().config.trainer == TrainerKind::Trl {
+            rows.extend(FormField::of_trl().map(FormRow::Field));
+        }
         rows.push(FormRow::Advanced);
         if self.advanced {
             rows.extend(FormField::advanced().map(FormRow::Field));
@@ -112,6 +118,7 @@ impl Form {
             eval_every: Some(50),
             sample: Some(SAMPLE.into()),
             sample_every: Some(25),
+            python: self.place.python.clone(),
             // LoRA weights start at zero and tolerate a higher learning rate.
             lr: if lora { 2e-4 } else { 1e-5 },
             ..TrainConfig::default()
@@ -144,6 +151,15 @@ impl Form {
         }
         if config.sample.is_none() {
             config.sample_every = None;
+        }
+        if config.trainer == TrainerKind::Native {
+            // They stay in the form, for when TRL trains again.
+            let usual = TrainConfig::default();
+            config.python = usual.python;
+            config.launcher = usual.launcher;
+            config.dtype = usual.dtype;
+            config.load_in_4bit = usual.load_in_4bit;
+            config.sharding = usual.sharding;
         }
         values
     }
@@ -195,10 +211,12 @@ impl Form {
         Ok(())
     }
 
-    /// Turns a switch.
+    /// Sets what has but a few values to the next one.
     pub fn turn(&mut self, field: FormField) {
-        let on = self.text(field) == "true";
-        self.put(field, (!on).to_string());
+        let mut values = self.values();
+        if params::turn(field.setting(), &mut values) {
+            self.put(field, field.setting().text(&values));
+        }
     }
 
     /// Remembers a value, unless it is the default: that follows the base.
@@ -237,6 +255,7 @@ mod tests {
                 folder: "/data/trainings".into(),
                 cores: 8,
                 price: 0.0,
+                python: None,
             },
             ..Form::default()
         }
@@ -378,13 +397,43 @@ mod tests {
     #[test]
     fn every_field_has_a_row_once() {
         let mut form = form();
-        assert_eq!(form.rows().len(), 10);
+        assert_eq!(form.rows().len(), 11);
         assert_eq!(form.row(), FormRow::Start, "one press starts");
         form.advanced = true;
         let rows = form.rows();
-        assert_eq!(rows.len(), 31);
+        assert_eq!(rows.len(), 35);
+        form.turn(FormField("trainer"));
+        let rows = form.rows();
+        assert_eq!(rows.len(), 40, "TRL has settings of its own");
         for (i, row) in rows.iter().enumerate() {
             assert!(!rows[..i].contains(row), "{row:?}");
         }
+    }
+
+    #[test]
+    fn what_trl_alone_has_is_kept_for_it_and_not_given_to_the_other() {
+        let mut form = form();
+        form.turn(FormField("trainer"));
+        set(
+            &mut form,
+            FormField("launcher"),
+            "torchrun --nproc_per_node 2",
+        );
+        form.turn(FormField("dtype"));
+        let with = form.command();
+        assert!(
+            with.contains("--trainer trl")
+                && with.contains("--launcher 'torchrun --nproc_per_node 2' --dtype float32"),
+            "{with}"
+        );
+        form.turn(FormField("trainer"));
+        let without = form.command();
+        assert!(
+            !without.contains("--launcher") && !without.contains("--dtype"),
+            "{without}"
+        );
+        form.config().check().unwrap();
+        form.turn(FormField("trainer"));
+        assert_eq!(form.command(), with);
     }
 }

@@ -72,7 +72,7 @@ impl App {
             FormRow::Field(FormField::BASE) => self.ask_for_model(|app, path| {
                 app.set_field(FormField::BASE, &path.display().to_string())
             }),
-            FormRow::Field(field) if field.is_switch() => {
+            FormRow::Field(field) if field.is_turned() => {
                 self.train.form.turn(field);
                 self.plan_again();
             }

@@ -34,6 +34,7 @@ pub fn step(step: usize) -> TrainStep {
         grad_norm: 0.4 + jitter,
         tok_s: 5200.0 + 100.0 * jitter,
         eta_s: 315usize.saturating_sub(step) as f64 * 0.5,
+        memory: 0,
     }
 }
 

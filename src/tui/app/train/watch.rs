@@ -243,6 +243,7 @@ mod tests {
             grad_norm: 0.5,
             tok_s: 5000.0,
             eta_s: (10 - step.min(10)) as f64 * 3.0,
+            memory: 0,
         }
     }
 

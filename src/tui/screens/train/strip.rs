@@ -12,6 +12,7 @@ use crate::tui::widgets::bars::{gauge, grouped};
 use crate::tui::widgets::overlay::{below, cells, put, skip};
 use crate::tui::widgets::panel::Panel;
 use s1_core::format;
+use s1_core::training::TrainerKind;
 use s1_plot::Unit;
 use s1_store::training::{Training, TrainingState};
 
@@ -41,10 +42,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(current) = train.current() else {
         return;
     };
-    let how = match current.config.lora_rank {
+    let mut how = match current.config.lora_rank {
         Some(rank) => format!("LoRA {rank}"),
         None => "full".into(),
     };
+    if current.config.trainer == TrainerKind::Trl {
+        how += " · TRL";
+    }
     let name = |path: &Path| {
         let path = path.to_string_lossy();
         let name = path.rsplit(['/', '\\']).next();
@@ -113,7 +117,7 @@ fn figures(app: &App, area: Rect, buf: &mut Buffer) {
     } else {
         String::new()
     };
-    let parts = [
+    let mut parts = vec![
         ("loss", format!("{smoothed:.4}")),
         ("lr", format!("{:.2e}{factor}", last.lr)),
         ("grad", format!("{:.3}", last.grad_norm)),
@@ -126,6 +130,9 @@ fn figures(app: &App, area: Rect, buf: &mut Buffer) {
             format!("{:>9}", format::duration(train.watched.seconds())),
         ),
     ];
+    if last.memory > 0 {
+        parts.push(("memory", format::size(last.memory)));
+    }
     let mut rest = area;
     for (label, value) in parts {
         if cells(label) + 1 + cells(&value) > rest.width {

@@ -49,9 +49,10 @@ fn read_name(values: &mut FormValues, text: &str) -> Option<()> {
 }
 
 /// The parameters that the form begins with, by keys.
-const FIRST: [&str; 8] = [
+const FIRST: [&str; 9] = [
     "model",
     "data",
+    "trainer",
     "lora_rank",
     "epochs",
     "lr",
@@ -59,6 +60,9 @@ const FIRST: [&str; 8] = [
     "block_size",
     "threads",
 ];
+
+/// What is shown where TRL trains.
+const OF_TRL: [&str; 5] = ["python", "launcher", "dtype", "load_in_4bit", "sharding"];
 
 /// What only the command line offers.
 const COMMAND_ONLY: [&str; 5] = [
@@ -87,10 +91,16 @@ impl FormField {
         FIRST.into_iter().map(FormField)
     }
 
+    /// The fields that TRL has besides.
+    pub fn of_trl() -> impl Iterator<Item = FormField> {
+        OF_TRL.into_iter().map(FormField)
+    }
+
     /// The fields that rarely matter, in the order of the table.
     pub fn advanced() -> impl Iterator<Item = FormField> {
         let keys = TRAIN.iter().map(|param| param.info.key);
-        let left = keys.filter(|key| !FIRST.contains(key) && !COMMAND_ONLY.contains(key));
+        let elsewhere = |key: &&str| FIRST.contains(key) || OF_TRL.contains(key);
+        let left = keys.filter(move |key| !elsewhere(key) && !COMMAND_ONLY.contains(key));
         let name = std::iter::once(FormField::NAME);
         name.chain(left.map(FormField)).chain([FormField::PRICE])
     }
@@ -113,6 +123,11 @@ impl FormField {
     /// Whether it is on or off and nothing else.
     pub fn is_switch(self) -> bool {
         self.setting().shape() == Shape::Switch
+    }
+
+    /// Whether it has but a few values, one after the other.
+    pub fn is_turned(self) -> bool {
+        matches!(self.setting().shape(), Shape::Switch | Shape::Choice(_))
     }
 
     /// A value as the form shows it.

@@ -45,8 +45,18 @@ fn dialogue(family: Family) -> Dialogue {
     dialogue
 }
 
+fn how(block: usize, skip_broken: bool) -> Reading {
+    Reading {
+        block,
+        skip_broken,
+        turns: LearnedTurns::All,
+        cut: None,
+    }
+}
+
 fn read_as(family: Family, text: &str, block: usize, skip: bool) -> Result<Dataset> {
-    parse(Lines::new(text.as_bytes()), &dialogue(family), block, skip)
+    let lines = Lines::new(text.as_bytes());
+    parse(lines, &dialogue(family), &how(block, skip))
 }
 
 fn read_lines(text: &str, block: usize, skip: bool) -> Result<Dataset> {
@@ -236,6 +246,138 @@ fn every_turn_of_the_assistant_is_learned_once_as_it_is_asked_for() {
     }
 }
 
+/// The documents of a record that is read in another way.
+fn read_otherwise(family: Family, line: &str, how: &Reading) -> (Dataset, Vec<String>) {
+    let dialogue = dialogue(family);
+    let data = parse(Lines::new(line.as_bytes()), &dialogue, how).unwrap();
+    let documents = data.documents.iter().map(|d| shown(d, &dialogue)).collect();
+    (data, documents)
+}
+
+#[test]
+fn of_a_conversation_the_last_turn_alone_is_learned_where_that_is_asked() {
+    let last = Reading {
+        turns: LearnedTurns::Last,
+        ..how(1000, false)
+    };
+    for family in FAMILIES {
+        let (data, documents) = read_otherwise(family, TURNS, &last);
+        assert_eq!((data.turns, data.thoughts, documents.len()), (1, 1, 1));
+        let whole = all(family, TURNS).pop().unwrap();
+        let learned = |document: &str| document.rsplit(']').next().unwrap().to_owned();
+        assert_eq!(learned(&documents[0]), learned(&whole), "{family:?}");
+        assert_eq!(documents[0].matches('[').count(), 1, "{}", documents[0]);
+    }
+    // A turn's own word goes before: the last that is to be learned is then an earlier one.
+    let flagged = TURNS.replace(r#""content":"d""#, r#""content":"d","train":false"#);
+    let (_, documents) = read_otherwise(Family::Generic, &flagged, &last);
+    assert!(documents[0].ends_with("]b<|im_end|>"), "{documents:?}");
+}
+
+/// What carries loss where a thought is cut, per family: the thought up to the budget, the answer behind
+/// what closes it, and the close itself only where that is asked.
+#[test]
+fn a_thought_is_cut_as_a_budget_cuts_it() {
+    let line = r#"{"question":"how?","thinking":"one two three four","answer":"4"}"#;
+    for family in FAMILIES {
+        let dialogue = dialogue(family);
+        let close = dialogue.delimiters.spec.forced_close.clone();
+        let cut = |at, learned| {
+            let cut = Some(ThoughtCut { at, learned });
+            let how = Reading {
+                cut,
+                ..how(1000, false)
+            };
+            read_otherwise(family, line, &how)
+        };
+        let whole = one(family, line);
+        let (data, documents) = cut(1000, false);
+        assert_eq!((&documents[0], data.shortened), (&whole, 0), "{family:?}");
+        let (data, documents) = cut(3, false);
+        assert_eq!((data.shortened, data.thoughts), (1, 1));
+        let prompt = format!("[{}]", prompt(family, true));
+        let rest = documents[0].strip_prefix(&prompt).unwrap();
+        let (kept, rest) = rest.split_once('[').unwrap();
+        assert_eq!(rest, format!("{close}]4<|im_end|>"), "{family:?}");
+        assert!(
+            whole.strip_prefix(&prompt).unwrap().starts_with(kept) && !kept.is_empty(),
+            "{kept:?}"
+        );
+        let (_, documents) = cut(3, true);
+        assert_eq!(documents[0], format!("{prompt}{kept}{close}4<|im_end|>"));
+    }
+}
+
+/// One line for each format that people have, with what carries loss: the rest is in brackets.
+#[test]
+fn what_carries_loss_in_every_format() {
+    let think = "[<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n<think>\n]T\n</think>\n\nA<|im_end|>";
+    let plain = "[<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n]A<|im_end|>";
+    let system = "[<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n<think>\n]T\n</think>\n\nA<|im_end|>";
+    for (format, line, expected) in [
+        (
+            "s1K",
+            r#"{"question":"Q","thinking_trajectories":["T"],"attempt":"A"}"#,
+            think,
+        ),
+        (
+            "s1K-1.1",
+            r#"{"question":"Q","deepseek_thinking_trajectory":"T","deepseek_attempt":"A","gemini_attempt":"B"}"#,
+            think,
+        ),
+        (
+            "OpenThoughts",
+            r#"{"system":"S","conversations":[{"from":"user","value":"Q"},{"from":"assistant","value":"<|begin_of_thought|>\n\nT\n\n<|end_of_thought|>\n\n<|begin_of_solution|>\n\nA\n\n<|end_of_solution|>"}]}"#,
+            system,
+        ),
+        (
+            "OpenR1",
+            r#"{"problem":"P","solution":"B","answer":"B","generations":["x"],"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"<think>\nT\n</think>\n\nA"}]}"#,
+            think,
+        ),
+        (
+            "ShareGPT",
+            r#"{"conversations":[{"from":"system","value":"S"},{"from":"human","value":"Q"},{"from":"gpt","value":"<think>T</think>A"}]}"#,
+            system,
+        ),
+        (
+            "Alpaca",
+            r#"{"instruction":"Q","input":"","output":"A"}"#,
+            plain,
+        ),
+        (
+            "prompt and completion",
+            r#"{"prompt":"Q","completion":"A"}"#,
+            plain,
+        ),
+        (
+            "prompt and completion as turns",
+            r#"{"prompt":[{"role":"user","content":"Q"}],"completion":[{"role":"assistant","content":"<think>T</think>A"}]}"#,
+            think,
+        ),
+        (
+            "content as parts",
+            r#"{"messages":[{"role":"user","content":[{"type":"text","text":"Q"}]},{"role":"assistant","content":[{"type":"thinking","thinking":"T"},{"type":"text","text":"A"}]}]}"#,
+            think,
+        ),
+        (
+            "reasoning_content",
+            r#"{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A","reasoning_content":"T"}]}"#,
+            think,
+        ),
+        ("text", r#"{"text":"Q A"}"#, "Q A<|im_end|>"),
+    ] {
+        assert_eq!(one(Family::Generic, line), expected, "{format}");
+        // The same as the only element of a JSON array.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.json");
+        std::fs::write(&path, format!("[{line}]")).unwrap();
+        let dialogue = dialogue(Family::Generic);
+        let data = read(&path, &dialogue, &how(4000, false)).unwrap();
+        assert_eq!(shown(&data.documents[0], &dialogue), expected, "{format}");
+    }
+}
+
 #[test]
 fn a_system_prompt_is_seen_wherever_it_stands() {
     for line in [
@@ -303,7 +445,7 @@ fn the_data_are_told_apart_by_their_bytes_however_they_arrive() {
     let path = folder.path().join("data.jsonl");
     let bytes = "\u{feff}{\"question\":\"a\",\"answer\":\"b\"}\n\n{\"text\":\"c\"}";
     std::fs::write(&path, bytes).unwrap();
-    let data = read(&path, &dialogue(Family::Qwen3), 1000, false).unwrap();
+    let data = read(&path, &dialogue(Family::Qwen3), &how(1000, false)).unwrap();
     assert_eq!(data.digest, hex(&Sha256::digest(bytes)));
     assert_eq!(data.records, 2);
 }

@@ -2,16 +2,21 @@
 //!
 //! Not here: the settings that may change on the way, such as when a checkpoint is written.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::network::Example;
-use super::optim::Optim;
+use crate::data::Example;
+use crate::native::optim::Optim;
 use s1_model::gguf::Gguf;
 
 /// Entries that earlier versions did not write: where they are missing they are not compared.
 const ADDED: [&str; 2] = ["examples", "weights"];
+
+/// Bytes at either end of a tensor by which bases are told apart quickly.
+const SAMPLED: usize = 4096;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Recipe {
@@ -78,6 +83,19 @@ pub fn digest_of(gguf: &Gguf) -> String {
     if let Some(info) = gguf.tensor("token_embd.weight") {
         let data = gguf.data(info);
         hash.update(&data[..data.len().min(1 << 20)]);
+    }
+    hex(&hash.finalize())
+}
+
+/// Tells bases apart by both ends of each of their tensors: to read all of a large one takes minutes.
+pub fn digest_of_samples(gguf: &Gguf) -> String {
+    let tensors: BTreeMap<&str, _> = gguf.tensors().collect();
+    let mut hash = Sha256::new();
+    for (name, info) in tensors {
+        let data = gguf.data(info);
+        hash.update(name);
+        hash.update(&data[..data.len().min(SAMPLED)]);
+        hash.update(&data[data.len().saturating_sub(SAMPLED)..]);
     }
     hex(&hash.finalize())
 }

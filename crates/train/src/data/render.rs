@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 
 use super::lesson::{Lesson, Turn};
 use super::thought::ThoughtPiece;
-use crate::native::network::Example;
+use super::{Example, ThoughtCut};
 use s1_engine::dialogue::Dialogue;
 use s1_model::template::Message;
 
@@ -31,15 +31,21 @@ pub struct Rendered {
     pub turns: usize,
     /// Those of them with a thought.
     pub thoughts: usize,
+    /// Those of them whose thought was cut.
+    pub shortened: usize,
 }
 
 /// The documents of a lesson.
 ///
 /// # Errors
 /// If the template refuses it, or a thought or an answer has a mark inside that would end it.
-pub fn render(lesson: &Lesson, dialogue: &Dialogue) -> Result<Vec<Rendered>> {
+pub fn render(
+    lesson: &Lesson,
+    dialogue: &Dialogue,
+    cut: Option<ThoughtCut>,
+) -> Result<Vec<Rendered>> {
     match lesson {
-        Lesson::Conversation(turns) => conversation(turns, dialogue),
+        Lesson::Conversation(turns) => conversation(turns, dialogue, cut),
         Lesson::Text(whole) => Ok(vec![text(whole, dialogue)?]),
     }
 }
@@ -79,7 +85,11 @@ fn text(text: &str, dialogue: &Dialogue) -> Result<Rendered> {
     Ok(rendered)
 }
 
-fn conversation(turns: &[Turn], dialogue: &Dialogue) -> Result<Vec<Rendered>> {
+fn conversation(
+    turns: &[Turn],
+    dialogue: &Dialogue,
+    cut: Option<ThoughtCut>,
+) -> Result<Vec<Rendered>> {
     let learned = turns.iter().filter(|turn| turn.learned).count();
     ensure!(
         learned <= MOST_TURNS,
@@ -107,8 +117,9 @@ fn conversation(turns: &[Turn], dialogue: &Dialogue) -> Result<Vec<Rendered>> {
             continue;
         };
         document.example.push(&ids, false);
-        let own = document.example.push_turn(turn, dialogue)?;
+        let Pushed { text: own, was_cut } = document.example.push_turn(turn, dialogue, cut)?;
         document.turns += 1;
+        document.shortened += usize::from(was_cut);
         document.thoughts += usize::from(!turn.thought.is_empty());
         let end = dialogue
             .turn_end
@@ -116,6 +127,14 @@ fn conversation(turns: &[Turn], dialogue: &Dialogue) -> Result<Vec<Rendered>> {
         written = format!("{prompt}{own}{}", String::from_utf8_lossy(end));
     }
     Ok(documents)
+}
+
+/// A turn that was added to an example.
+struct Pushed {
+    /// What was added, without the end of the turn.
+    text: String,
+    /// Its thought was cut.
+    was_cut: bool,
 }
 
 impl Example {
@@ -131,9 +150,13 @@ impl Example {
         }
     }
 
-    /// Thought and answer of a turn as the model will write them, with its end. Returns the text,
-    /// without the end.
-    fn push_turn(&mut self, turn: &Turn, dialogue: &Dialogue) -> Result<String> {
+    /// Thought and answer of a turn as the model will write them, with its end.
+    fn push_turn(
+        &mut self,
+        turn: &Turn,
+        dialogue: &Dialogue,
+        cut: Option<ThoughtCut>,
+    ) -> Result<Pushed> {
         let spec = &dialogue.delimiters.spec;
         let answer = turn.content.trim();
         let thought: String = turn.thought.iter().map(|p| p.text.as_str()).collect();
@@ -145,6 +168,7 @@ impl Example {
             );
         }
         let mut text = String::new();
+        let mut was_cut = false;
         if !thought.is_empty() {
             let mut silent = silent_ranges(&turn.thought);
             text = thought;
@@ -161,13 +185,22 @@ impl Example {
             // A thought is text: a mark in it that a vocabulary knows stays that text.
             let typed = dialogue.tokenizer.guard(&text, &[]);
             let ids = dialogue.tokenizer.encode(&typed, false)?;
+            let start = self.ids.len();
             self.push_silencing(&ids, &text, &silent, dialogue);
             text = typed.into_owned();
+            let cut = cut.filter(|cut| cut.at < ids.len());
+            if let Some(cut) = cut {
+                self.ids.truncate(start + cut.at);
+                self.mask.truncate(start + cut.at);
+                text = dialogue.tokenizer.decode(&ids[..cut.at]);
+                was_cut = true;
+            }
             let close = match &spec.natural_close {
-                Some(close) => format!("{close}\n"),
-                None => spec.forced_close.clone(),
+                Some(close) if cut.is_none() => format!("{close}\n"),
+                _ => spec.forced_close.clone(),
             };
-            self.push(&dialogue.tokenizer.encode(&close, false)?, true);
+            let learned = cut.is_none_or(|cut| cut.learned);
+            self.push(&dialogue.tokenizer.encode(&close, false)?, learned);
             text.push_str(&close);
         }
         let mark = spec.answer_mark.as_str();
@@ -181,7 +214,7 @@ impl Example {
         self.push(&dialogue.tokenizer.encode(&answer, false)?, true);
         self.end(dialogue);
         text.push_str(&answer);
-        Ok(text)
+        Ok(Pushed { text, was_cut })
     }
 
     /// The tokens of a text of which some bytes carry no loss: a token carries loss if none of its

@@ -60,6 +60,17 @@ pub struct Turn {
     pub attempt: bool,
 }
 
+impl Lesson {
+    /// Leaves of what is to be learned the last turn alone.
+    pub fn learn_last(&mut self) {
+        if let Lesson::Conversation(turns) = self {
+            let mut learned = turns.iter_mut().rev().filter(|turn| turn.learned);
+            learned.next();
+            learned.for_each(|turn| turn.learned = false);
+        }
+    }
+}
+
 impl Turn {
     fn new(role: &str, content: String) -> Turn {
         Turn {

@@ -1,6 +1,6 @@
 //! What a run leaves behind: safetensors in Hugging Face's layout, adapters in PEFT's, and GGUF.
 //!
-//! Not here: checkpoints, which are the trainer's own ([`super::checkpoint`]).
+//! Not here: checkpoints, which are the trainer's own ([`crate::native`]).
 
 use std::borrow::Cow;
 use std::fs;
@@ -10,15 +10,15 @@ use anyhow::{Context, Result, bail};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
-use super::checkpoint::{to_bytes, write_whole};
-use super::math::{MatrixView, MatrixViewMut, WriteMode as Into, product};
-use super::network::Scope;
-use super::params::Params;
+use crate::native::checkpoint::{to_bytes, write_whole};
+use crate::native::math::{MatrixView, MatrixViewMut, WriteMode as Into, product};
+use crate::native::network::Scope;
+use crate::native::params::Params;
 use s1_core::training::Quantization;
 use s1_model::adapter::{self, PeftAdapter, PeftConfig};
 use s1_model::config::{Activation, ModelConfig, RopeScaling};
 use s1_model::gguf::write::GgufWriter;
-use s1_model::gguf::{self, Gguf};
+use s1_model::gguf::{self, Gguf, folder};
 use s1_model::names::{self, Direction};
 use s1_model::weights::encode::{encode, tensor_type};
 use s1_model::weights::rows::WeightRows;
@@ -33,42 +33,70 @@ fn file_type(kind: Quantization) -> u32 {
     }
 }
 
-/// A model with what was trained in place: trained weights, or an adapter merged.
+/// A model with what was trained in place.
 #[derive(Debug)]
 pub struct Merged<'a> {
     gguf: &'a Gguf,
-    params: Option<&'a Params>,
-    adapter: Option<&'a PeftAdapter>,
+    trained: Trained<'a>,
+}
+
+#[derive(Debug)]
+enum Trained<'a> {
+    Nothing,
+    /// Weights of this program's trainer.
+    Params(&'a Params),
+    /// An adapter, merged.
+    Adapter(&'a PeftAdapter),
+    /// The weights of another file.
+    Weights(&'a Gguf),
 }
 
 impl<'a> Merged<'a> {
+    /// A base as it is.
+    pub fn untrained(gguf: &'a Gguf) -> Self {
+        let trained = Trained::Nothing;
+        Self { gguf, trained }
+    }
+
     /// A base with fully trained weights.
     pub fn full(gguf: &'a Gguf, params: &'a Params) -> Self {
-        Self {
-            gguf,
-            params: Some(params),
-            adapter: None,
-        }
+        let trained = Trained::Params(params);
+        Self { gguf, trained }
     }
 
     /// A base with an adapter.
     pub fn adapted(gguf: &'a Gguf, adapter: &'a PeftAdapter) -> Self {
-        Self {
-            gguf,
-            params: None,
-            adapter: Some(adapter),
-        }
+        let trained = Trained::Adapter(adapter);
+        Self { gguf, trained }
+    }
+
+    /// A base with the weights of another file in place of its own.
+    pub fn replaced(gguf: &'a Gguf, weights: &'a Gguf) -> Self {
+        let trained = Trained::Weights(weights);
+        Self { gguf, trained }
     }
 
     /// The values of a tensor of the base; whether they differ from the base's.
     fn values(&self, name: &str) -> Result<(Cow<'_, [f32]>, bool)> {
-        if let Some((_, values)) = self.params.and_then(|p| p.get(name)) {
-            return Ok((values.into(), true));
-        }
+        let low = match &self.trained {
+            Trained::Params(params) => match params.get(name) {
+                Some((_, values)) => return Ok((values.into(), true)),
+                None => None,
+            },
+            Trained::Weights(weights) if weights.tensor(name).is_some() => {
+                return Ok((WeightRows::open(weights, name)?.to_vec().into(), true));
+            }
+            Trained::Adapter(adapter) => {
+                if let Some(whole) = adapter.whole.get(name) {
+                    return Ok(((&whole.values[..]).into(), true));
+                }
+                let prefix = name.strip_suffix(".weight").unwrap_or(name);
+                adapter.layers.get(prefix)
+            }
+            Trained::Nothing | Trained::Weights(_) => None,
+        };
         let rows = WeightRows::open(self.gguf, name)?;
         let mut values = rows.to_vec();
-        let prefix = name.strip_suffix(".weight").unwrap_or(name);
-        let low = self.adapter.and_then(|a| a.layers.get(prefix));
         if let Some(low) = low {
             product(
                 MatrixViewMut::new(&mut values, rows.rows, rows.columns),
@@ -224,6 +252,20 @@ pub fn save_peft(
     };
     let text = serde_json::to_string_pretty(&settings)?;
     write_whole(&folder.join(adapter::CONFIG), text.as_bytes())
+}
+
+/// Puts what the base's folder says of it beside what was made of it: its tokenizer, and its settings in
+/// place of those that were made of what is known here. A GGUF file has all that inside.
+pub fn bring_words(gguf: &Gguf, base: &Path, to: &Path) -> Result<()> {
+    if gguf.contains("tokenizer.ggml.tokens") {
+        return Ok(());
+    }
+    let (theirs, made) = (base.join(folder::CONFIG), to.join(folder::CONFIG));
+    if theirs.is_file() && made.is_file() {
+        fs::copy(&theirs, &made)
+            .with_context(|| format!("cannot copy {} to {}", theirs.display(), to.display()))?;
+    }
+    folder::bring_words(base, to)
 }
 
 fn save_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> Result<()> {
