@@ -35,6 +35,7 @@ fn request() -> Request {
         reference: None,
         probe_every: None,
         probe_text: String::new(),
+        template_args: String::new(),
     }
 }
 

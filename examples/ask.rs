@@ -23,6 +23,7 @@ fn main() -> anyhow::Result<()> {
         reference: None,
         probe_every: None,
         probe_text: String::new(),
+        template_args: String::new(),
     };
     let (engine, mut events) = s1_engine::start(LoadOptions {
         path: s1_data::assets::REASONER.into(),

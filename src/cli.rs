@@ -96,7 +96,7 @@ enum Command {
     Policies(Box<policies::PoliciesArgs>),
     /// Which thinking budget to use, from a run: knee, best value, and what is safe.
     Budget(budget::BudgetArgs),
-    /// List the runs in the database, or remove one.
+    /// List the runs in the database, rename or remove one.
     Runs(runs::RunsArgs),
     /// List the trainings, or tell one to pause, go on, stop.
     Trainings(trainings::TrainingsArgs),

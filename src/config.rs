@@ -37,7 +37,8 @@ pub struct Config {
     pub threads: Option<usize>,
     /// What every request begins with.
     pub request: Request,
-    pub theme: String,
+    /// The theme by its name; `None` is the one chosen last.
+    pub theme: Option<String>,
     /// Whether the mouse places the cursor (off: the terminal selects text).
     pub mouse: bool,
     /// Continuations that the what-if map draws at each place.
@@ -58,7 +59,7 @@ impl Default for Config {
             model_folders: Vec::new(),
             threads: None,
             request: Request::default(),
-            theme: "default".into(),
+            theme: None,
             mouse: true,
             what_if: 4,
             pace: None,

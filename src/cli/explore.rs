@@ -19,6 +19,15 @@ use s1_data::assets;
 use s1_engine::LoadOptions;
 use s1_store::shipped;
 
+/// The theme that was chosen last on the screen, if it can be used.
+fn chosen_last(dirs: &Dirs) -> Option<Theme> {
+    let name = std::fs::read_to_string(dirs.data.join(run::THEME)).ok()?;
+    let name = name.trim();
+    // It is part of a path.
+    let known = Theme::names(dirs).iter().any(|theme| theme == name);
+    Theme::load(name, dirs).ok().filter(|_| known)
+}
+
 /// Opens the explorer. Errors where there is no terminal, or where settings, keymap or theme
 /// cannot be used.
 pub fn run(args: TuiArgs) -> Result<ExitCode> {
@@ -30,16 +39,24 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
     let env = |name: &str| std::env::var(name).ok();
     let keymap = Keymap::load(&dirs)?;
     let texts = Texts::load(&dirs)?;
-    let first = config.theme.as_str();
-    let mut themes = vec![Theme::load(first, &dirs)?.fit(env)];
+    let first = match &config.theme {
+        Some(name) => Theme::load(name, &dirs)?,
+        None => chosen_last(&dirs).unwrap_or_default(),
+    };
+    let mut themes = vec![first.fit(env)];
     for name in Theme::names(&dirs) {
-        if name != first {
+        if name != themes[0].name {
             // A broken theme that nobody asked for is no reason not to start.
             themes.extend(Theme::load(&name, &dirs).map(|theme| theme.fit(env)));
         }
     }
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!("the explorer needs a terminal; for pipes and scripts there is s1-tui run");
+    }
+    if env("TERM").as_deref() == Some("dumb") {
+        bail!(
+            "this terminal cannot place text (TERM=dumb), which the explorer needs; set TERM to what it is, or use s1-tui run"
+        );
     }
     // Without any wish the bundled reasoner opens, with a question it is made for.
     let unasked = config.model().is_none() && args.session.is_none();
@@ -63,6 +80,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
             keymap,
             texts,
             themes,
+            theme_set: config.theme.is_some(),
             history: Vec::new(),
             model,
             place: FormDefaults {

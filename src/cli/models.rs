@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args::ConfigArgs;
@@ -13,10 +13,10 @@ use crate::config::Dirs;
 use s1_core::format;
 use s1_data::hub::{self, RepoKind};
 use s1_data::sanitize::clean_line;
+use s1_engine::catalog::need::{ModelNeed, fits, fits_word};
 use s1_engine::catalog::{self, CatalogEntry, ModelSource};
-use s1_engine::{context_of, suggestions};
-use s1_model::gguf::Gguf;
-use s1_model::memory::{self, MemoryNeed};
+use s1_engine::suggestions;
+use s1_model::memory;
 
 /// What to list, or to remove.
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,7 @@ struct ModelLine<'a> {
     origin: &'a str,
     bytes: u64,
     architecture: Option<String>,
+    licence: Option<String>,
     context: Option<usize>,
     /// Bytes of memory that it needs with this context.
     memory: Option<u64>,
@@ -113,7 +114,7 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
             continue;
         }
         let memory = line.memory.map_or("?".into(), format::size);
-        let fits = said(line.fits);
+        let fits = fits_word(line.fits);
         let place = match &line.fault {
             Some(fault) => fault.clone(),
             None => match entry.source {
@@ -136,46 +137,28 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
     Ok(())
 }
 
-fn said(fits: Option<bool>) -> &'static str {
-    match fits {
-        Some(true) => "yes",
-        Some(false) => "no",
-        None => "?",
-    }
-}
-
 /// What there is to say of a model that is here.
 fn described(entry: &CatalogEntry, context: Option<usize>, free: Option<u64>) -> ModelLine<'_> {
-    let mut line = ModelLine {
+    let ModelNeed {
+        architecture,
+        licence,
+        context,
+        memory,
+        fault,
+    } = ModelNeed::of(entry, context, None);
+    ModelLine {
         name: &entry.name,
         path: &entry.path,
         place: entry.source.name(),
         origin: &entry.origin,
         bytes: entry.bytes,
-        architecture: None,
-        context: None,
-        memory: None,
-        fits: None,
-        fault: None,
-    };
-    if s1_model::adapter::is_adapter(&entry.path) {
-        line.architecture = Some("adapter".into());
-        return line;
+        architecture,
+        licence,
+        context,
+        memory,
+        fits: fits(memory, free),
+        fault,
     }
-    let read = Gguf::open(&entry.path).and_then(|gguf| {
-        let context = context_of(&gguf, context);
-        line.architecture = Some(gguf.architecture().to_owned());
-        Ok((context, MemoryNeed::of(&gguf, context, None)?.total()))
-    });
-    match read {
-        Ok((context, memory)) => {
-            line.context = Some(context);
-            line.memory = Some(memory);
-            line.fits = free.map(|free| memory <= free);
-        }
-        Err(error) => line.fault = Some(error.root_cause().to_string()),
-    }
-    line
 }
 
 /// The list of models to begin with.
@@ -190,7 +173,7 @@ fn to_get(context: usize, json: bool, out: &mut impl Write) -> Result<()> {
     }
     for one in suggestions::all()? {
         let memory = one.memory(context);
-        let fits = free.map(|free| memory <= free);
+        let fits = fits(Some(memory), free);
         if json {
             let line = SuggestionLine {
                 name: &one.name,
@@ -210,7 +193,7 @@ fn to_get(context: usize, json: bool, out: &mut impl Write) -> Result<()> {
             out,
             "{:<16} {size:>8} {memory:>8}  {:<4}  {:<10}  {}",
             one.name,
-            said(fits),
+            fits_word(fits),
             one.licence,
             one.about
         )?;
@@ -240,18 +223,8 @@ fn remove(here: &[CatalogEntry], name: &str, out: &mut impl Write) -> Result<()>
             )
         }
     };
+    let freed = catalog::remove(entry)?;
     let path = entry.path.display();
-    match entry.source {
-        ModelSource::Hub | ModelSource::Own => {}
-        ModelSource::Ollama => {
-            bail!("{name} belongs to Ollama, which keeps account of it: ollama rm {name}")
-        }
-        other => bail!(
-            "{path} is in a place of yours ({}), where nothing is removed; remove the file itself",
-            other.name()
-        ),
-    }
-    let freed = hub::remove_files(&entry.path).with_context(|| format!("cannot remove {path}"))?;
     writeln!(out, "removed {path}: {}", format::size(freed))?;
     Ok(())
 }

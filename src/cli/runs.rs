@@ -17,6 +17,9 @@ pub struct RunsArgs {
     /// Show this run's table instead of the list.
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    /// Give a run another name.
+    #[arg(long, num_args = 2, value_names = ["RUN", "NAME"], conflicts_with_all = ["run", "json", "remove"])]
+    rename: Option<Vec<String>>,
     /// Remove this run with its samples and traces.
     #[arg(long, value_name = "RUN", conflicts_with = "run")]
     remove: Option<String>,
@@ -45,6 +48,10 @@ pub fn run(args: &RunsArgs) -> Result<()> {
         // Asked for by name, so a database that is not there must be said, not made.
         args.db.open()?.run(name)?;
         return Db::open(&args.db.path()?)?.remove_run(name);
+    }
+    if let Some([from, to]) = args.rename.as_deref() {
+        args.db.open()?.run(from)?;
+        return Db::open(&args.db.path()?)?.rename_run(from, to);
     }
     let db = args.db.open()?;
     let runs = db.runs()?;

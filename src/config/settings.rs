@@ -28,7 +28,8 @@ pub const EXPLORER: &[Param<Config>] = &[
         .help("More folders to look for models in."),
     param!(Config.theme, Text)
         .named("Theme", "NAME")
-        .help("Colours by name: default, light, dark, high-contrast, color-blind, or a theme of your own.")
+        .help("Colours by name: default, light, dark, high-contrast, color-blind, or a theme of your own; auto is the one chosen last on the screen.")
+        .none("auto")
         .allowed("the name of a theme"),
     param!(Config.mouse, Switch)
         .named("Mouse", "BOOL")

@@ -146,7 +146,7 @@ mask_close = true
             },
             model_folders: vec!["/a".into(), "/b c".into()],
             threads: Some(2),
-            theme: "light".into(),
+            theme: Some("light".into()),
             mouse: false,
             what_if: 8,
             pace: Some(40),
@@ -156,6 +156,7 @@ mask_close = true
                 system: "Be brief.".into(),
                 probe_every: Some(32),
                 probe_text: "Answer:".into(),
+                template_args: String::new(),
                 policy: Policy {
                     think: false,
                     max_thinking: Some(256),
@@ -210,8 +211,8 @@ fn the_environment_wins_over_the_file() {
     };
     let mut config = Config::load(&dirs, None, env).unwrap();
     assert_eq!(
-        (config.theme.as_str(), config.request.policy.waits),
-        ("light", 3)
+        (config.theme.as_deref(), config.request.policy.waits),
+        (Some("light"), 3)
     );
     assert_eq!(config.threads, Some(4), "an empty variable is none");
     assert_eq!(
@@ -236,8 +237,8 @@ fn the_environment_wins_over_the_file() {
     std::fs::write(&named, "theme = \"high-contrast\"").unwrap();
     let config = Config::load(&dirs, Some(&named), no_env).unwrap();
     assert_eq!(
-        (config.theme.as_str(), config.threads),
-        ("high-contrast", None)
+        (config.theme.as_deref(), config.threads),
+        (Some("high-contrast"), None)
     );
 }
 

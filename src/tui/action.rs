@@ -86,6 +86,7 @@ impl Group {
 
 actions! {
     EditQuestion, "edit_question", Run, "question", "Edit the question";
+    ReadQuestion, "read_question", Run, "whole question", "Read the whole question";
     EditReference, "edit_reference", Run, "reference", "Give the reference answer that grades probes and answers";
     Submit, "submit", Run, "ask", "Ask the question in the box";
     Newline, "newline", Run, "new line", "Start a new line in the question";
@@ -172,6 +173,7 @@ actions! {
     Overlay, "overlay", Plot, "overlay", "Lay the selected run over the others, or take it away";
     OtherRun, "other_run", Plot, "other run", "The items and waits of the next run shown";
     SaveFigure, "save_figure", Plot, "write figure", "Write the figure to a file: SVG, PNG or CSV";
+    FindRun, "find_run", Plot, "find a run", "Find a run by name, model or problems: show it, rename it, delete it";
     NewSweep, "new_sweep", Plot, "new sweep", "Ask a set of problems at several thinking budgets";
     PauseSweep, "pause_sweep", Plot, "pause", "Pause the sweep, or let it go on";
     CancelSweep, "cancel_sweep", Plot, "cancel", "End the sweep; what is done stays";

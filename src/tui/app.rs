@@ -69,6 +69,8 @@ pub struct Options {
     pub texts: Texts,
     /// The themes to walk through; never empty in practice, a plain one otherwise.
     pub themes: Vec<Theme>,
+    /// The settings name the theme to begin with.
+    pub theme_set: bool,
     /// Questions of earlier runs, oldest first.
     pub history: Vec<String>,
     /// The model that is being loaded already, if any.
@@ -97,6 +99,8 @@ pub enum Effect {
     Mouse(bool),
     /// The tour was seen: it does not begin by itself again.
     Toured,
+    /// The theme of this name is that of the next start, too, where the settings name none.
+    KeepTheme(String),
     /// Keep the questions for the next run.
     SaveHistory(Vec<String>),
     /// End the engine and start one with this model.
@@ -210,6 +214,8 @@ pub struct App {
     texts: Texts,
     themes: Vec<Theme>,
     theme: usize,
+    /// The settings name the theme to begin with.
+    theme_set: bool,
     pub model: Model,
     /// What is being fetched from the hub, for whichever part of the program.
     pub fetching: Option<Download>,
@@ -251,6 +257,8 @@ pub struct App {
     pace: Option<usize>,
     /// Clicks and the wheel come to the program.
     mouse: bool,
+    /// The last budget that was set and is none of those that keys step through.
+    own_budget: Option<usize>,
     /// What was searched for last.
     search: String,
     /// While the thought on screen is probed along its length: the places to come, the next one last.
@@ -292,6 +300,7 @@ impl App {
             texts: options.texts,
             themes,
             theme: 0,
+            theme_set: options.theme_set,
             model: match options.model {
                 Some(_) => Model::Loading(0.0),
                 None => Model::None,
@@ -319,6 +328,7 @@ impl App {
             tour: options.tour.then_some(TourStage::Loading),
             pace: options.pace,
             mouse: options.mouse,
+            own_budget: None,
             search: String::new(),
             probing: None,
             referred,
@@ -406,6 +416,7 @@ impl App {
         use Action as A;
         match action {
             A::EditQuestion => self.focus = Focus::Question,
+            A::ReadQuestion => self.read_question(),
             A::EditReference => self.open_reference(),
             A::Newline => self.question.newline(),
             A::HistoryBack => self.question.older(),
@@ -418,9 +429,14 @@ impl App {
             A::Models => self.open_models(),
             A::Theme => {
                 self.theme = (self.theme + 1) % self.themes.len();
-                let name = &self.themes[self.theme].name;
-                let sentence = format!("Theme: {name}. The setting “theme” keeps it.");
-                self.tell(sentence);
+                let name = self.themes[self.theme].name.clone();
+                self.tell(match self.theme_set {
+                    true => format!(
+                        "Theme: {name}, until you leave: the setting “theme” names another."
+                    ),
+                    false => format!("Theme: {name}, for the next start, too."),
+                });
+                self.wish(Effect::KeepTheme(name));
             }
             A::Mouse => {
                 self.mouse = !self.mouse;

@@ -10,6 +10,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -31,6 +32,7 @@ use super::terminal::{self, Signal, Signals, Terminal};
 mod clipboard;
 mod engines;
 mod files;
+mod pasted;
 
 use engines::{EngineMessage, EngineSlot, Engines};
 use files::{FileJob, Files};
@@ -45,8 +47,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A file of this name in the data folder says that the tour was seen.
 pub const TOURED: &str = "toured";
 
+/// A file of this name in the data folder has the name of the theme that was chosen last.
+pub const THEME: &str = "theme";
+
 /// Messages that may wait to be taken in. Between two frames an engine writes far fewer.
 const INBOX: usize = 1024;
+
+/// Keys that are taken in together, at most.
+const MOST_TOGETHER: usize = 1 << 20;
+/// The rest of a paste comes within this time.
+const REST_OF_PASTE: Duration = Duration::from_millis(10);
 
 /// What the screen starts with.
 #[derive(Debug)]
@@ -200,7 +210,11 @@ impl EventLoop {
             let beat = beat.map(|every| (self.beaten + every).saturating_duration_since(now));
             tokio::select! {
                 event = next(&mut input) => match event {
-                    Some(Ok(event)) => self.input(event),
+                    Some(Ok(event)) => {
+                        for event in self.together(event, &mut input).await {
+                            self.input(event);
+                        }
+                    }
                     // The terminal is gone.
                     Some(Err(_)) | None => self.leave(1),
                 },
@@ -274,6 +288,28 @@ impl EventLoop {
         }
     }
 
+    /// The events that have come together with one, where text is typed: what was pasted among them
+    /// is one paste, whether the terminal says so or not.
+    async fn together(&self, first: Input, input: &mut EventStream) -> Vec<Input> {
+        let mut events = vec![first];
+        if !self.app.takes_text() {
+            return events;
+        }
+        while events.len() < MOST_TOGETHER {
+            let more = match pasted::may_go_on(&events) {
+                // The rest of a long paste may still be on its way.
+                true => tokio::time::timeout(REST_OF_PASTE, next(input)).await.ok(),
+                false => ready(input).await,
+            };
+            // An end of the terminal is met again where the next event is waited for.
+            match more {
+                Some(Some(Ok(event))) => events.push(event),
+                _ => break,
+            }
+        }
+        pasted::joined(events)
+    }
+
     fn input(&mut self, event: Input) {
         match event {
             Input::Key(key) => self.app.on_key(key),
@@ -327,6 +363,7 @@ impl EventLoop {
                 Effect::Save(save) => self.files.put(FileJob::Session(save)),
                 Effect::Mouse(on) => self.terminal.mouse(on).context("cannot set the mouse")?,
                 Effect::Toured => self.files.put(FileJob::Toured),
+                Effect::KeepTheme(name) => self.files.put(FileJob::Theme(name)),
                 Effect::SaveHistory(history) => self.files.put(FileJob::History(history)),
                 Effect::LoadModel(path) => self.load(EngineSlot::Main, path),
                 Effect::CancelLoad => {
@@ -380,6 +417,15 @@ impl EventLoop {
         drop(self.engines);
         self.files.finish();
     }
+}
+
+/// The next event of the terminal, if it is there already.
+async fn ready(input: &mut EventStream) -> Option<Option<std::io::Result<Input>>> {
+    std::future::poll_fn(|cx| match Pin::new(&mut *input).poll_next(cx) {
+        Poll::Ready(event) => Poll::Ready(Some(event)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// The next event of the terminal.

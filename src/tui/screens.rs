@@ -52,8 +52,7 @@ pub fn prepare(app: &mut App, area: Rect) {
         Screen::Explore => explore::prepare(app),
         Screen::Compare => compare::prepare(app),
         Screen::Plots => plots::prepare(app),
-        // Nothing of it is kept from one drawing to the next.
-        Screen::Train => {}
+        Screen::Train => train::prepare(app),
     }
 }
 
@@ -79,18 +78,16 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         Screen::Train => train::paint(app, buf),
     }
     let mut canvas = Canvas::new(buf, app.layout.footer, &app.keymap, theme);
-    let keys = app.footer().into_iter();
-    let keys: Vec<_> = keys.map(|action| (action, app.word(action))).collect();
-    footer::draw(&mut canvas, &keys, app.context());
+    footer::draw(&mut canvas, &app.footer_words(), app.context());
     notice::draw(app, buf);
     let mut canvas = Canvas::new(buf, area, &app.keymap, theme);
     app.overlay.as_ref()?.draw(&mut canvas)
 }
 
-/// A key, and what it does.
+/// A key, and what it does; where a text field has the keys, first the one that leaves it.
 fn keyed(app: &App, action: Action, what: &str) -> Line<'static> {
     Line::from(vec![
-        Span::styled(app.key(action), app.theme().key),
+        Span::styled(app.way_to(action), app.theme().key),
         Span::styled(format!(" {what}"), app.theme().text),
     ])
 }

@@ -121,6 +121,7 @@ fn request(max_thinking: usize) -> Request {
         reference: None,
         probe_every: None,
         probe_text: String::new(),
+        template_args: String::new(),
     }
 }
 

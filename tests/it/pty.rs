@@ -83,6 +83,26 @@ fn what_esc_has_stopped_goes_on() {
     );
 }
 
+/// A user would lose: the second line of a paste, which would be commands, and the theme they chose.
+#[test]
+fn lines_that_a_terminal_does_not_mark_as_pasted_are_text() {
+    let home = Home::new();
+    let mut pty = explorer(&home, 24, 80);
+    pty.keys("\x15")
+        .keys("How many r are there\rin raspberry? wxq");
+    pty.wait_for("in raspberry? wxq")
+        .wait_for("How many r are there");
+    pty.keys("\x1b")
+        .keys("T")
+        .wait_for("Theme: light, for the next start, too.");
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+    let mut pty = explorer(&home, 24, 80);
+    pty.keys("\x1b").keys("T").wait_for("Theme: default");
+    pty.keys("q");
+    assert_eq!(pty.end(), 0);
+}
+
 #[test]
 fn it_can_be_resized_to_nothing_and_back_while_it_thinks() {
     let home = Home::new();

@@ -93,6 +93,7 @@ fn request(policy: Policy, temperature: f32, seed: u64) -> Request {
         reference: None,
         probe_every: None,
         probe_text: String::new(),
+        template_args: String::new(),
     }
 }
 

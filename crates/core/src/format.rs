@@ -35,13 +35,13 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A whole number with thin groups of three: `2 140`.
+/// A whole number in groups of three: `2,140`.
 pub fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
+            out.push(',');
         }
         out.push(digit);
     }
@@ -51,6 +51,18 @@ pub fn grouped(n: usize) -> String {
 /// A point in time, given in seconds since 1970, as it goes into names of files:
 /// `20250131-235959` (UTC).
 pub fn timestamp(seconds: u64) -> String {
+    let [year, month, day, h, m, s] = civil(seconds);
+    format!("{year:04}{month:02}{day:02}-{h:02}{m:02}{s:02}")
+}
+
+/// A point in time, given in seconds since 1970, as people read it: `2025-01-31 23:59` (UTC).
+pub fn date(seconds: u64) -> String {
+    let [year, month, day, h, m, _] = civil(seconds);
+    format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}")
+}
+
+/// Year, month, day, hour, minute and second of a point in time (UTC).
+fn civil(seconds: u64) -> [u64; 6] {
     // After Howard Hinnant's `civil_from_days`.
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let z = days + 719_468;
@@ -61,8 +73,7 @@ pub fn timestamp(seconds: u64) -> String {
     let day = doy - (153 * mp + 2) / 5 + 1;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = yoe + era * 400 + u64::from(month <= 2);
-    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}{month:02}{day:02}-{h:02}{m:02}{s:02}")
+    [year, month, day, rest / 3600, rest / 60 % 60, rest % 60]
 }
 
 #[cfg(test)]

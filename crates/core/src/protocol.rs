@@ -40,6 +40,10 @@ pub struct Request {
     /// What a probe writes into the thought; empty to end it as a cut does.
     #[serde(default)]
     pub probe_text: String,
+    /// Values for the chat template's own switches, over those that the model was loaded with:
+    /// `KEY=VALUE`, several with semicolons between.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub template_args: String,
 }
 
 impl Request {
@@ -214,6 +218,8 @@ pub struct ModelInfo {
     pub family: String,
     /// Where the chat template came from.
     pub template: String,
+    /// The switches that the template reads besides the conversation.
+    pub switches: Vec<String>,
     /// Things the user should know (an unknown pre-tokenizer, a missing template).
     pub warnings: Vec<String>,
 }

@@ -119,6 +119,18 @@ pub fn fit_end(text: &str, max: usize) -> Cow<'_, str> {
     cut(text, max, true)
 }
 
+/// A name in at most `max` columns: its middle goes first, as its beginning says whose it is and its
+/// end which of several.
+pub fn fit_middle(text: &str, max: usize) -> Cow<'_, str> {
+    if width(text) <= max {
+        return Cow::Borrowed(text);
+    }
+    let end = max / 3;
+    let tail = fit_end(text, end + 1);
+    let tail = tail.trim_start_matches('…');
+    Cow::Owned(format!("{}{tail}", fit(text, max - end)))
+}
+
 fn cut(text: &str, max: usize, keep_end: bool) -> Cow<'_, str> {
     if width(text) <= max {
         return Cow::Borrowed(text);

@@ -9,11 +9,13 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use s1_data::{assets, models};
+use anyhow::{Context, Result, bail};
+use s1_data::{assets, hub, models};
 use s1_model::adapter;
 use s1_model::gguf::folder;
 use walkdir::{DirEntry, WalkDir};
 
+pub mod need;
 pub mod ollama;
 
 /// Where a model was found.
@@ -144,6 +146,26 @@ pub fn bundled() -> impl Iterator<Item = CatalogEntry> {
     })
 }
 
+/// Removes a model that the program, or the hub's client, has put there; the bytes that are free then.
+///
+/// # Errors
+/// If it is in a place that is not theirs to clear, or cannot be removed.
+pub fn remove(entry: &CatalogEntry) -> Result<u64> {
+    let (name, path) = (&entry.name, entry.path.display());
+    match entry.source {
+        ModelSource::Hub | ModelSource::Own => {}
+        ModelSource::Bundled => bail!("{name} is in the program itself"),
+        ModelSource::Ollama => {
+            bail!("{name} belongs to Ollama, which keeps account of it: ollama rm {name}")
+        }
+        other => bail!(
+            "{path} is in a place of yours ({}), where nothing is removed; remove the file itself",
+            other.name()
+        ),
+    }
+    hub::remove_files(&entry.path).with_context(|| format!("cannot remove {path}"))
+}
+
 #[derive(Default)]
 struct Search {
     entries: Vec<CatalogEntry>,
@@ -248,10 +270,15 @@ fn file_bytes(path: &Path, bytes: u64) -> u64 {
 /// the folder, unless it is a snapshot in the hub's cache, which is called by a hash. A folder is
 /// called as it is, or by its repository.
 pub fn called(path: &Path) -> String {
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
-    if path.is_dir() {
-        return folder::called(path);
+    match path.is_dir() {
+        true => folder::called(path),
+        false => called_file(path),
     }
+}
+
+/// The same for what is known to be a file, from its path alone.
+pub fn called_file(path: &Path) -> String {
+    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
     let stem = match part_of(path) {
         Some((stem, ..)) => stem.to_owned(),
         None => text(path.file_stem()).unwrap_or_default(),

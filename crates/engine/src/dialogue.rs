@@ -126,13 +126,21 @@ impl Dialogue {
         warnings.into_iter().flatten().map(str::to_string).collect()
     }
 
-    /// The text of a prompt: as [`Form::prompt`].
+    /// The text of a prompt: as [`Form::prompt`], the template's switches as the model was loaded.
     ///
     /// # Errors
     /// Where the template refuses the conversation.
     pub fn prompt(&self, messages: &[Message], think: bool) -> Result<String> {
+        self.prompt_with(messages, think, "")
+    }
+
+    /// The same with values for the template's switches.
+    ///
+    /// # Errors
+    /// Where the template refuses the conversation, or the values cannot be read.
+    pub fn prompt_with(&self, messages: &[Message], think: bool, own: &str) -> Result<String> {
         let guard = |text: &str, kept: &[&str]| self.tokenizer.guard(text, kept).into_owned();
-        self.form.prompt(messages, think, &guard)
+        self.form.prompt(messages, think, own, &guard)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::LoadOptions;
 use super::families;
@@ -73,9 +73,20 @@ impl Form {
     /// The text of a prompt: the conversation so far and the beginning of the assistant's turn,
     /// its thinking opened, or skipped.
     ///
+    /// `own` are values for the template's switches, over those the model was loaded with.
+    ///
     /// # Errors
-    /// Where the template refuses the conversation.
-    pub fn prompt(&self, messages: &[Message], think: bool, guard: Guard) -> Result<String> {
+    /// Where the template refuses the conversation, or the values cannot be read.
+    pub fn prompt(
+        &self,
+        messages: &[Message],
+        think: bool,
+        own: &str,
+        guard: Guard,
+    ) -> Result<String> {
+        let Ok(own) = own.parse::<TemplateArgs>() else {
+            bail!("the switches of the template must be KEY=VALUE, with semicolons between");
+        };
         let spec = &self.delimiters.spec;
         // What was said is text; only an assistant's own thoughts have their marks.
         let said: Vec<Message> = messages
@@ -90,7 +101,7 @@ impl Form {
             })
             .collect();
         let render = |switches| {
-            let args = self.args.over(switches);
+            let args = own.over(&self.args.over(switches).0);
             self.template.render(&said, true, &args)
         };
         if think {

@@ -225,6 +225,7 @@ mod tests {
                 reference: None,
                 probe_every: None,
                 probe_text: String::new(),
+                template_args: String::new(),
             },
         }
     }

@@ -30,8 +30,10 @@ pub use strategy::{Limit, Preset, Source, Strategy};
 pub const MAX_LANES: usize = 8;
 /// Most samples of one lane.
 pub const MAX_SAMPLES: usize = 64;
+/// Lanes that a comparison can come to have, one after another.
+const SLOTS: usize = 1024;
 /// Lane ids a comparison uses, from its base on.
-pub const IDS: usize = (MAX_LANES * 2) * MAX_SAMPLES;
+pub const IDS: usize = SLOTS * MAX_SAMPLES;
 
 /// One of the models that lanes are computed with.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct LaneModel {
     pub source: Source,
     /// What it is, once it is ready.
     pub model: Option<ModelInfo>,
+    /// Why it cannot be used, or is gone.
+    pub fault: Option<String>,
 }
 
 /// One question, its lanes, and what has become of them.
@@ -46,98 +50,124 @@ pub struct LaneModel {
 pub struct Comparison {
     /// The question, and what all lanes have in common.
     pub request: Request,
+    /// Every lane there was; the place of one gives its samples their ids.
     lanes: Vec<Lane>,
+    /// The lanes to show, in order, by their place. Of the others some measure the natural length, and
+    /// some were taken away.
+    shown: Vec<usize>,
     origins: Vec<LaneModel>,
     base: LaneId,
     commands: Vec<(usize, Command)>,
+    /// Tokens that lanes taken away had computed.
+    gone: usize,
 }
 
 impl Comparison {
     /// A comparison whose lanes have ids from `base` on ([`IDS`] of them). Nothing runs before a
     /// source is [ready](Comparison::ready). Strategies beyond [`MAX_LANES`] are left out.
     pub fn new(request: Request, strategies: &[Strategy], base: LaneId) -> Comparison {
-        let mut origins: Vec<LaneModel> = Vec::new();
-        let mut lanes: Vec<Lane> = Vec::new();
-        for strategy in strategies.iter().take(MAX_LANES) {
-            let known = origins.iter().position(|o| o.source == strategy.source);
-            let origin = known.unwrap_or_else(|| {
-                origins.push(LaneModel {
-                    source: strategy.source.clone(),
-                    model: None,
-                });
-                origins.len() - 1
-            });
-            lanes.push(Lane::new(strategy.clone(), origin));
-        }
-        // Where a lane needs the natural length and no lane shows it, a hidden one measures it.
-        for (origin, known) in origins.iter().enumerate() {
-            let of = |l: &&Lane| l.origin == origin;
-            let needs = lanes.iter().filter(of).any(|l| l.strategy.needs_natural());
-            if needs && !lanes.iter().filter(of).any(|l| l.strategy.is_natural()) {
-                let scout = Strategy::natural().by(known.source.clone());
-                lanes.push(Lane {
-                    hidden: true,
-                    ..Lane::new(scout, origin)
-                });
-            }
-        }
-        for (i, lane) in lanes.iter_mut().enumerate() {
-            for (sample, run) in lane.runs.iter_mut().enumerate() {
-                run.id = base + i * MAX_SAMPLES + sample;
-            }
-        }
-        Comparison {
+        let mut new = Comparison {
             request,
-            lanes,
-            origins,
+            lanes: Vec::new(),
+            shown: Vec::new(),
+            origins: Vec::new(),
             base,
             commands: Vec::new(),
-        }
+            gone: 0,
+        };
+        new.arrange(strategies);
+        new
     }
 
-    /// Adds a lane without touching the others; `false` where that cannot be: its model is not one of
-    /// theirs, or none of them shows the natural length that it needs.
-    pub fn add(&mut self, strategy: Strategy) -> bool {
-        let known = self
-            .origins
-            .iter()
-            .position(|o| o.source == strategy.source);
-        let Some(origin) = known.filter(|_| self.lanes.len() < 2 * MAX_LANES) else {
-            return false;
+    /// Shows lanes of these strategies, in this order. Those that are shown already stay as they are,
+    /// and only what is new is computed. Each strategy's place among those shown before, if it was
+    /// there; `None` where there is no room for so many more, and nothing has changed.
+    pub fn arrange(&mut self, strategies: &[Strategy]) -> Option<Vec<Option<usize>>> {
+        let strategies = &strategies[..strategies.len().min(MAX_LANES)];
+        // Each may bring a lane that measures with it.
+        if self.lanes.len() + 2 * strategies.len() > SLOTS {
+            return None;
+        }
+        let before = std::mem::take(&mut self.shown);
+        let mut kept: Vec<Option<usize>> = Vec::new();
+        for strategy in strategies {
+            let same = (0..before.len()).find(|&place| {
+                self.lanes[before[place]].strategy == *strategy && !kept.contains(&Some(place))
+            });
+            let at = match same {
+                Some(place) => before[place],
+                None => match self.unseen(strategy) {
+                    Some(at) => at,
+                    None => self.put(strategy.clone()),
+                },
+            };
+            self.shown.push(at);
+            kept.push(same);
+        }
+        for (place, at) in before.iter().enumerate() {
+            if !kept.contains(&Some(place)) {
+                self.take_away(*at);
+            }
+        }
+        // Where a lane needs the natural length and no lane shows it, a hidden one measures it.
+        for origin in 0..self.origins.len() {
+            let mut lanes = self.lanes.iter().filter(|l| l.origin == origin);
+            let waits = lanes.any(Lane::waits_for_natural);
+            if waits && self.natural_run(origin).is_none() {
+                let source = self.origins[origin].source.clone();
+                self.put(Strategy::natural().by(source));
+            }
+            self.begin(origin);
+        }
+        Some(kept)
+    }
+
+    /// A lane that is not shown and does what this strategy says: it was taken away, or has measured.
+    fn unseen(&self, strategy: &Strategy) -> Option<usize> {
+        let is_here = |at: &usize| {
+            let lane = &self.lanes[*at];
+            let usable = !lane.runs.is_empty() && !lane.by_hand;
+            usable && lane.strategy == *strategy && !self.shown.contains(at)
         };
-        if strategy.needs_natural() && self.natural_run(origin).is_none() {
-            return false;
-        }
+        (0..self.lanes.len()).find(is_here)
+    }
+
+    /// Puts a lane behind all others; its place.
+    fn put(&mut self, strategy: Strategy) -> usize {
+        let origins = self.origins.iter();
+        let known = origins.clone().position(|o| o.source == strategy.source);
+        let origin = known.unwrap_or_else(|| {
+            self.origins.push(LaneModel {
+                source: strategy.source.clone(),
+                model: None,
+                fault: None,
+            });
+            self.origins.len() - 1
+        });
+        let at = self.lanes.len();
         let mut lane = Lane::new(strategy, origin);
-        let first = self.base + self.lanes.len() * MAX_SAMPLES;
         for (sample, run) in lane.runs.iter_mut().enumerate() {
-            run.id = first + sample;
-        }
-        let limit = lane.strategy.limit.tokens(None, &self.request.policy);
-        // Lanes of a model that is not ready yet begin together once it is.
-        if let Some(limit) = limit.filter(|_| self.origins[origin].model.is_some()) {
-            let together = lane.begin(&self.request, limit);
-            let start = Command::StartTogether(together);
-            self.commands.push((origin, start));
+            run.id = self.base + at * MAX_SAMPLES + sample;
         }
         self.lanes.push(lane);
-        self.resolve(origin);
-        true
+        at
     }
 
-    /// Takes the `at`-th lane shown away; the others stay as they are.
-    pub fn remove(&mut self, at: usize) {
-        let Some(lane) = self.lanes.iter_mut().filter(|l| !l.hidden).nth(at) else {
+    /// Ends a lane that is no longer shown, and lets its source forget it. One that shows the natural
+    /// length goes on: others may need that.
+    fn take_away(&mut self, at: usize) {
+        let lane = &mut self.lanes[at];
+        if lane.strategy.is_natural() {
             return;
-        };
-        lane.hidden = true;
-        // What others need of it goes on.
-        if !lane.strategy.is_natural() {
-            let origin = lane.origin;
-            let runs = lane.runs.iter().filter(|r| r.lane.is_busy());
-            let stops: Vec<_> = runs.map(|r| (origin, Command::Stop(r.id))).collect();
-            self.commands.extend(stops);
         }
+        if lane.began {
+            let ids = self.base + at * MAX_SAMPLES;
+            let forget = Command::Forget(ids..ids + MAX_SAMPLES);
+            self.commands.push((lane.origin, forget));
+        }
+        lane.began = true;
+        let runs = std::mem::take(&mut lane.runs);
+        self.gone += runs.iter().map(|run| run.lane.computed).sum::<usize>();
     }
 
     /// Commands since the last call, each with the index of its source.
@@ -147,13 +177,13 @@ impl Comparison {
 
     /// The lanes to show, in order.
     pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().filter(|l| !l.hidden)
+        self.shown.iter().map(|&at| &self.lanes[at])
     }
 
     /// Shows another sample of the `at`-th lane shown, `step` further on in a circle. Returns false
     /// if there is no other.
     pub fn show_sample(&mut self, at: usize, step: isize) -> bool {
-        let lane = self.lanes.iter_mut().filter(|l| !l.hidden).nth(at);
+        let lane = self.shown.get(at).map(|&at| &mut self.lanes[at]);
         let Some(lane) = lane.filter(|l| l.runs.len() > 1) else {
             return false;
         };
@@ -178,18 +208,39 @@ impl Comparison {
             return;
         };
         known.model = Some(model);
+        known.fault = None;
+        self.begin(origin);
+    }
+
+    /// Starts the lanes of a source that have not begun, if it is ready, but for those that wait for the
+    /// natural length.
+    fn begin(&mut self, origin: usize) {
+        let known = &self.origins[origin];
+        if let Some(why) = known.fault.clone() {
+            return self.fail(origin, &why);
+        }
+        if known.model.is_none() {
+            return;
+        }
         let mut together = Vec::new();
-        for lane in self.lanes.iter_mut().filter(|l| l.origin == origin) {
+        let mut new = self.lanes.iter_mut();
+        while let Some(lane) = new.find(|l| l.origin == origin && !l.began) {
             if let Some(limit) = lane.strategy.limit.tokens(None, &self.request.policy) {
                 together.extend(lane.begin(&self.request, limit));
             }
         }
-        self.commands
-            .push((origin, Command::StartTogether(together)));
+        if !together.is_empty() {
+            let start = Command::StartTogether(together);
+            self.commands.push((origin, start));
+        }
+        self.resolve(origin);
     }
 
     /// A source cannot be used, or is gone: its lanes say why.
     pub fn fail(&mut self, origin: usize, why: &str) {
+        if let Some(known) = self.origins.get_mut(origin) {
+            known.fault = Some(why.to_owned());
+        }
         for lane in self.lanes.iter_mut().filter(|l| l.origin == origin) {
             for run in lane.runs.iter_mut().filter(|r| !r.lane.has_ended()) {
                 run.lane.refused = Some(why.to_owned());
@@ -204,19 +255,20 @@ impl Comparison {
         let at = event.lane()?.checked_sub(self.base)?;
         let (at, sample) = (at / MAX_SAMPLES, at % MAX_SAMPLES);
         let lane = self.lanes.get_mut(at).filter(|l| l.origin == origin)?;
-        let shown = sample == lane.sample && !lane.hidden;
+        let shown = sample == lane.sample;
         let run = lane.runs.get_mut(sample)?;
         let change = run.lane.apply(event);
         run.grade(self.request.reference.as_deref());
         self.resolve(origin);
         match change {
             Change::Text(from) if shown => {
-                let place = self.lanes[..at].iter().filter(|l| !l.hidden).count();
+                let place = self.shown.iter().position(|shown| *shown == at)?;
                 Some((place, from))
             }
             _ => None,
         }
     }
+
     /// The natural length of thinking of a source, once its natural lane's thought is over.
     pub fn natural(&self, origin: usize) -> Option<usize> {
         let run = self.natural_run(origin)?;
@@ -291,9 +343,12 @@ impl Comparison {
 
     /// Ends everything that has not ended; what was written stays.
     pub fn stop(&mut self) {
-        for lane in self.lanes.iter_mut().filter(|l| l.waits_for_natural()) {
-            for run in &mut lane.runs {
-                run.lane.refused = Some("stopped before it began".into());
+        for lane in &mut self.lanes {
+            lane.by_hand |= lane.runs.iter().any(|run| !run.lane.has_ended());
+            if lane.waits_for_natural() {
+                for run in &mut lane.runs {
+                    run.lane.refused = Some("stopped before it began".into());
+                }
             }
         }
         self.tell_each(|run| {
@@ -304,10 +359,10 @@ impl Comparison {
 
     /// Steers every sample of the `at`-th lane shown. It is computed on its own from here on.
     pub fn ask(&mut self, at: usize, ask: &Ask) {
-        let mut shown = self.lanes.iter().filter(|l| !l.hidden);
-        let Some(lane) = shown.nth(at) else {
+        let Some(lane) = self.shown.get(at).map(|&at| &mut self.lanes[at]) else {
             return;
         };
+        lane.by_hand = true;
         let runs = lane.runs.iter().filter(|r| r.lane.is_busy());
         let commands = runs.map(|r| (lane.origin, Command::Ask(r.id, ask.clone())));
         self.commands.extend(commands);
@@ -340,10 +395,10 @@ impl Comparison {
         }
     }
 
-    /// Tokens that had to be computed, the hidden lanes' included.
+    /// Tokens that had to be computed, those of lanes that are not shown included.
     pub fn computed(&self) -> usize {
         let runs = self.lanes.iter().flat_map(|l| &l.runs);
-        runs.map(|r| r.lane.computed).sum()
+        self.gone + runs.map(|r| r.lane.computed).sum::<usize>()
     }
 
     /// Tokens of the lanes shown, every sample counted.

@@ -36,6 +36,7 @@ pub fn requests(
                 reference: None,
                 probe_every: None,
                 probe_text: String::new(),
+                template_args: String::new(),
             };
             (first + i, request)
         })

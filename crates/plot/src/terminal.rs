@@ -17,6 +17,7 @@ pub use super::canvas::Ink;
 use super::sample::thin;
 use super::{Dash, Figure, Marker, Range, Window};
 use axes::Frame;
+use legend::Legend;
 use s1_data::sanitize::{clean_line, fit, width};
 
 /// How a figure is looked at.
@@ -85,13 +86,8 @@ fn along(place: f64, cells: u16) -> u16 {
     (Canvas::dot(place, cells.into()).max(0) as u16).min(cells.saturating_sub(1))
 }
 
-/// Draws a figure without its title and caption. The area must be blank.
-pub fn draw(figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer, area: Rect) {
-    let area = area.intersection(buf.area);
-    if area.is_empty() {
-        return;
-    }
-    let ascii = view.ink == Ink::Ascii;
+/// How a figure's legend and axes divide an area.
+fn divide(figure: &Figure, view: &ChartView, area: Rect) -> (Option<Legend>, Frame, TerminalPlot) {
     let (legend, area) = legend::split(figure, area);
     let (x, y) = figure.ranges(view.window);
     let frame = Frame::new(area, x, y);
@@ -100,6 +96,50 @@ pub fn draw(figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer
         x,
         y,
     };
+    (legend, frame, plot)
+}
+
+/// The point of a shown series that is nearest to a place, where a figure is drawn into this area.
+pub fn point_at(
+    figure: &Figure,
+    view: &ChartView,
+    area: Rect,
+    at: Position,
+) -> Option<(usize, usize)> {
+    if !area.contains(at) {
+        return None;
+    }
+    let (_, _, plot) = divide(figure, view, area);
+    let mut best = None;
+    for (index, series) in figure.shown() {
+        for (i, point) in series
+            .points
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.is_finite())
+        {
+            let Some(cell) = plot.cell(point.x, point.y) else {
+                continue;
+            };
+            // A cell is twice as high as wide.
+            let (dx, dy) = (cell.x.abs_diff(at.x), 2 * u32::from(cell.y.abs_diff(at.y)));
+            let distance = u32::from(dx).pow(2) + dy.pow(2);
+            if best.is_none_or(|(least, _)| distance < least) {
+                best = Some((distance, (index, i)));
+            }
+        }
+    }
+    best.map(|(_, point)| point)
+}
+
+/// Draws a figure without its title and caption. The area must be blank.
+pub fn draw(figure: &Figure, view: &ChartView, styles: &Styles, buf: &mut Buffer, area: Rect) {
+    let area = area.intersection(buf.area);
+    if area.is_empty() {
+        return;
+    }
+    let ascii = view.ink == Ink::Ascii;
+    let (legend, frame, plot) = divide(figure, view, area);
     frame.draw(figure, ascii, styles, buf);
     for (index, series) in figure.shown() {
         for (point, interval) in figure.bars(index) {

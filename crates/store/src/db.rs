@@ -402,6 +402,50 @@ impl Db {
         })
     }
 
+    /// Gives a run another name.
+    ///
+    /// # Errors
+    /// If there is no such run, another one has that name, or the database cannot be written.
+    pub fn rename_run(&mut self, name: &str, to: &str) -> Result<()> {
+        let run = self.id_of(name)?;
+        if to.trim().is_empty() || to.chars().any(char::is_control) {
+            bail!("a run's name is a line of text, and not empty");
+        }
+        if name != to && self.has_run(to)? {
+            bail!("there is a run {to:?} already; choose another name");
+        }
+        self.write(|db| {
+            db.execute("UPDATE runs SET name = ? WHERE id = ?", (to, run))?;
+            Ok(())
+        })
+    }
+
+    /// The problem sets that runs were made on, the one used last first: where each was, how many
+    /// problems were asked of it, when, and by which run.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn problem_sets(&self) -> Result<Vec<UsedProblems>> {
+        let mut used: Vec<UsedProblems> = self.read(|db| {
+            let mut query = db.prepare(
+                "SELECT problems, settings, created_at, name FROM runs
+                 ORDER BY created_at DESC, id DESC",
+            )?;
+            let sets = query.query_and_then([], |r| {
+                Ok(UsedProblems {
+                    path: r.get(0)?,
+                    problems: settings(r.get_ref(1)?.as_str()?)?.problems.count,
+                    used_at: r.get(2)?,
+                    run: r.get(3)?,
+                })
+            })?;
+            sets.collect()
+        })?;
+        let mut seen = std::collections::HashSet::new();
+        used.retain(|set| seen.insert(set.path.clone()));
+        Ok(used)
+    }
+
     /// Removes a run with everything that belongs to it.
     ///
     /// # Errors
@@ -413,6 +457,18 @@ impl Db {
             Ok(())
         })
     }
+}
+
+/// A problem set that a run was made on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedProblems {
+    /// Where it was.
+    pub path: String,
+    /// How many problems were asked.
+    pub problems: usize,
+    /// When, in seconds since 1970 (UTC).
+    pub used_at: u64,
+    pub run: String,
 }
 
 /// A run from its line in the table of runs.

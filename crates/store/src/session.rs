@@ -61,6 +61,13 @@ impl ModelCard {
     }
 }
 
+/// An answer, and whether it is right where that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAnswer {
+    pub text: Option<String>,
+    pub correct: Option<bool>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// Always [`FORMAT`].
@@ -72,6 +79,9 @@ pub struct Document {
     /// Version of the program that saved it.
     pub program_version: String,
     pub model: ModelCard,
+    /// What the branch on screen has answered; for lists, which read no further than the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<SessionAnswer>,
     /// What was asked, and the rules in force.
     pub request: Request,
     /// Token ids of the rendered prompt.
@@ -92,6 +102,7 @@ impl Document {
             saved_at: files::now(),
             program_version: env!("CARGO_PKG_VERSION").into(),
             model,
+            answer: None,
             request,
             prompt_ids,
             tree,
@@ -237,18 +248,29 @@ pub struct Saved {
     /// The question, and the name of the model it was asked; empty where the file is none of ours.
     pub question: String,
     pub model: String,
+    /// What it was answered, and whether that is right, where the file says so.
+    pub answer: Option<String>,
+    pub correct: Option<bool>,
 }
 
 /// What stands before the traces in a session file, however long those are.
 const HEAD: u64 = 64 * 1024;
 
-/// Question and model of a session file, from its head alone; empty where they are not found there.
-fn peek(path: &Path) -> (String, String) {
+/// What a list says of a session.
+#[derive(Default)]
+struct Head {
+    question: String,
+    model: String,
+    answer: SessionAnswer,
+}
+
+/// What the head of a session file says; empty where it is not found there.
+fn peek(path: &Path) -> Head {
     /// The fields up to the question, in the order in which they are written.
     #[derive(Default)]
-    struct Head(std::cell::RefCell<(String, String)>);
+    struct Fields(std::cell::RefCell<Head>);
 
-    impl<'de> serde::de::Visitor<'de> for &Head {
+    impl<'de> serde::de::Visitor<'de> for &Fields {
         type Value = ();
 
         fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -257,10 +279,12 @@ fn peek(path: &Path) -> (String, String) {
 
         fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
             while let Some(key) = map.next_key::<String>()? {
+                let mut head = self.0.borrow_mut();
                 match key.as_str() {
-                    "model" => self.0.borrow_mut().1 = map.next_value::<ModelCard>()?.name,
+                    "model" => head.model = map.next_value::<ModelCard>()?.name,
+                    "answer" => head.answer = map.next_value()?,
                     "request" => {
-                        self.0.borrow_mut().0 = map.next_value::<Request>()?.question;
+                        head.question = map.next_value::<Request>()?.question;
                         break;
                     }
                     _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
@@ -270,14 +294,14 @@ fn peek(path: &Path) -> (String, String) {
         }
     }
 
-    let read = || -> Result<(String, String)> {
+    let read = || -> Result<Head> {
         let mut bytes = Vec::new();
         File::open(path)?.take(HEAD).read_to_end(&mut bytes)?;
-        let head = Head::default();
+        let fields = Fields::default();
         // What follows the question was not read: that is no fault.
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let _ = serde::Deserializer::deserialize_map(&mut json, &head);
-        Ok(head.0.into_inner())
+        let _ = serde::Deserializer::deserialize_map(&mut json, &fields);
+        Ok(fields.0.into_inner())
     };
     read().unwrap_or_default()
 }
@@ -292,13 +316,15 @@ pub fn list(folder: &Path) -> Vec<Saved> {
         .filter_map(|e| {
             let meta = e.metadata().ok().filter(fs::Metadata::is_file)?;
             let modified = meta.modified().unwrap_or(UNIX_EPOCH);
-            let (question, model) = peek(&e.path());
+            let head = peek(&e.path());
             Some(Saved {
                 path: e.path(),
                 modified,
                 bytes: meta.len(),
-                question,
-                model,
+                question: head.question,
+                model: head.model,
+                answer: head.answer.text,
+                correct: head.answer.correct,
             })
         })
         .collect();

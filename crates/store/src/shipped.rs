@@ -39,6 +39,11 @@ pub fn run(name: &str) -> Option<&'static Run> {
     runs().iter().find(|run| run.name == name)
 }
 
+/// Whether a run in a list is one of them: it cannot be added to, and its traces are not there.
+pub fn is(listed: &RunSummary) -> bool {
+    run(&listed.name).is_some_and(|shipped| shipped.created_at == listed.created_at)
+}
+
 /// Them in a list of runs.
 pub fn summaries() -> Vec<RunSummary> {
     runs().iter().map(RunSummary::of).collect()

@@ -137,13 +137,14 @@ impl Lease {
     /// If another process holds it, or it cannot be written.
     pub fn take(folder: &Path) -> Result<Lease> {
         let shown = folder.display();
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {shown}; give another --out"))?;
+        fs::create_dir_all(folder).with_context(|| {
+            format!("cannot make the folder {shown}; give another folder (--out)")
+        })?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(folder.join(LOCK))
-            .with_context(|| format!("cannot write to {shown}; give another --out"))?;
+            .with_context(|| format!("cannot write to {shown}; give another folder (--out)"))?;
         let since = Instant::now();
         loop {
             match file.try_lock() {
@@ -153,7 +154,7 @@ impl Lease {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err(TryLockError::WouldBlock) => bail!(
-                    "a training is running in {shown}; stop it first (s1-tui trainings lists them), or give another --out"
+                    "a training is running in {shown}; stop it first (s1-tui trainings lists them), or give another folder (--out)"
                 ),
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock a file in {shown}"));

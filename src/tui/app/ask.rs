@@ -2,9 +2,11 @@
 
 use super::live::Live;
 use super::{App, Effect, Focus, Model};
+use crate::tui::action::Action;
 use crate::tui::screen::Screen;
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::prompt_line::PromptLine;
+use crate::tui::widgets::reader::Text;
 use s1_core::protocol::{Command, Request};
 use s1_store::session::ModelCard;
 
@@ -120,6 +122,13 @@ impl App {
         self.probing = None;
     }
 
+    /// The session on screen was opened from another screen, which a key goes back to.
+    pub(super) fn opened_from(&mut self, screen: Screen) {
+        if let Some(live) = self.live.as_mut() {
+            live.from = Some(screen);
+        }
+    }
+
     pub(super) fn open_reference(&mut self) {
         let text = self.reference().unwrap_or_default().to_owned();
         let note = "Grades every probe and the answer with ✓ or ✗. Empty: no grades.";
@@ -143,6 +152,22 @@ impl App {
             (Focus::Trace, Screen::Compare) => of_lanes(),
             (Focus::Trace, _) => of_live(),
         }
+    }
+
+    /// The question that the box shows: what was asked here, or what is typed.
+    pub fn shown_question(&self) -> String {
+        let asked = self.asked_here().map(|request| request.question.clone());
+        asked.unwrap_or_else(|| self.question.text())
+    }
+
+    /// Opens the question to be read, however long it is.
+    pub(super) fn read_question(&mut self) {
+        let question = self.shown_question();
+        if !self.screen.has_question() || question.trim().is_empty() {
+            return self.refuse("There is no question to read.");
+        }
+        let opener = (self.screen.context(), Action::ReadQuestion);
+        self.read_over(Text::new("Question".into(), &question, opener));
     }
 
     /// The reference answer of what the question box shows.

@@ -197,22 +197,30 @@ impl App {
         self.forget_comparison();
         let base: LaneId = self.next_lane;
         self.next_lane += super::ask::LANES;
-        let mut run = Comparison::new(request, &self.compare.plan, base);
-        for (origin, known) in run.clone().origins().iter().enumerate() {
-            match (&known.source, &self.model) {
-                (Source::Own, Model::Ready(info)) => run.ready(origin, (**info).clone()),
-                (Source::Own, _) => {}
-                (Source::Model(path), _) => {
-                    let start = Effect::StartOther(base + origin, path.clone());
-                    self.effects.push(start);
-                }
-            }
-        }
+        let run = Comparison::new(request, &self.compare.plan, base);
         self.compare.views = run.lanes().map(|_| View::default()).collect();
         self.compare.selected = self.compare.selected.min(self.compare.plan.len() - 1);
         self.compare.run = Some(run);
+        self.start_models(0);
         self.tell_lanes();
         self.focus = Focus::Trace;
+    }
+
+    /// Starts the models of the comparison from the `first` on.
+    fn start_models(&mut self, first: usize) {
+        let Some(run) = self.compare.run.as_mut() else {
+            return;
+        };
+        for origin in first..run.origins().len() {
+            match (&run.origins()[origin].source, &self.model) {
+                (Source::Own, Model::Ready(info)) => run.ready(origin, (**info).clone()),
+                (Source::Own, _) => {}
+                (Source::Model(path), _) => {
+                    let number = run.ids().start + origin;
+                    self.effects.push(Effect::StartOther(number, path.clone()));
+                }
+            }
+        }
     }
 
     /// Lets the engines forget the comparison on screen.
@@ -383,10 +391,12 @@ impl App {
         });
         self.screen = Screen::Explore;
         self.focus = Focus::Trace;
+        self.opened_from(Screen::Compare);
         if stop.is_none() {
-            self.tell(
-                "Opened where the lane was. Space continues from here; 2 returns to the lanes.",
-            );
+            let (on, back) = (self.key(Action::Pause), self.key(Action::Stop));
+            self.tell(format!(
+                "Opened where the lane was. {on} continues from here; {back} returns to the lanes."
+            ));
         }
     }
 
@@ -438,24 +448,36 @@ impl App {
         }
     }
 
-    /// The plan was changed: a comparison on screen is made again.
+    /// The plan was changed: a comparison on screen shows its lanes. Those that it has stay as they are.
     fn plan_changed(&mut self) {
-        let last = self.compare.plan.len().saturating_sub(1);
-        self.compare.selected = self.compare.selected.min(last);
-        let Some(question) = self
-            .compare
-            .run
-            .as_ref()
-            .map(|r| r.request.question.clone())
-        else {
+        let compare = &mut self.compare;
+        let last = compare.plan.len().saturating_sub(1);
+        compare.selected = compare.selected.min(last);
+        let Some(run) = compare.run.as_mut() else {
             return;
         };
-        if self.compare.plan.is_empty() {
-            self.forget_comparison();
-        } else {
-            self.question.set(&question);
-            self.compare_now();
+        if compare.plan.is_empty() {
+            return self.forget_comparison();
         }
+        let models = run.origins().len();
+        // What another model has written does not stand beside what the one in use writes.
+        let lost = own_origin(run).is_some_and(|own| run.origins()[own].fault.is_some());
+        let kept = match lost {
+            true => None,
+            false => run.arrange(&compare.plan),
+        };
+        let Some(kept) = kept else {
+            let request = run.request.clone();
+            return self.put_comparison(request);
+        };
+        let mut views = std::mem::take(&mut compare.views);
+        let view = |place: &Option<usize>| {
+            let old = place.and_then(|place| views.get_mut(place));
+            old.map(std::mem::take).unwrap_or_default()
+        };
+        compare.views = kept.iter().map(view).collect();
+        self.start_models(models);
+        self.tell_lanes();
     }
 
     fn remove_lane(&mut self) {
@@ -465,32 +487,7 @@ impl App {
         }
         self.compare.plan.remove(at);
         self.compare.preset = None;
-        let last = self.compare.plan.len().saturating_sub(1);
-        match self.compare.run.as_mut() {
-            Some(run) if !self.compare.plan.is_empty() => {
-                run.remove(at);
-                self.compare.views.remove(at);
-                self.compare.selected = at.min(last);
-                self.tell_lanes();
-            }
-            _ => self.plan_changed(),
-        }
-    }
-
-    /// A lane was added to the plan: it joins a comparison on screen, whose other lanes stay.
-    fn lane_added(&mut self, strategy: Strategy) {
-        let joins = self
-            .compare
-            .run
-            .as_mut()
-            .is_some_and(|run| run.add(strategy));
-        match joins {
-            true => {
-                self.compare.views.push(View::default());
-                self.tell_lanes();
-            }
-            false => self.plan_changed(),
-        }
+        self.plan_changed();
     }
 
     pub(super) fn compare_mouse(&mut self, mouse: MouseEvent, at: Position) {

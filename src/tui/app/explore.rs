@@ -119,8 +119,9 @@ impl App {
         if live.is_busy() {
             return vec![A::Wait, A::Pause, A::Stop, A::Branch, A::Alternatives];
         }
+        let back = self.goes_back().then_some(A::Stop);
         if live.is_paused() && !live.thought_is_over() {
-            return vec![
+            let keys = vec![
                 A::Pause,
                 A::StepToken,
                 A::StepSentence,
@@ -134,8 +135,9 @@ impl App {
                 A::Probe,
                 A::WhatIf,
             ];
+            return back.into_iter().chain(keys).collect();
         }
-        vec![
+        let keys = vec![
             A::Wait,
             A::Reroll,
             A::Alternatives,
@@ -148,6 +150,7 @@ impl App {
             A::BranchTree,
             A::EditQuestion,
             A::Save,
-        ]
+        ];
+        back.into_iter().chain(keys).collect()
     }
 }

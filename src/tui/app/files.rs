@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::jobs::files::{CopyText, DeleteSession, OpenSession, RenameSession};
+use super::jobs::files::{CopyText, DeleteSession, FindSessions, OpenSession, RenameSession};
 use super::live::Live;
 use super::{App, Effect, Focus, Save, SaveTarget};
 use crate::config::expand_home;
@@ -215,21 +215,25 @@ impl App {
     fn with_session(&mut self, choice: SessionChoice) {
         match choice {
             SessionChoice::Open(path) => self.open_session(path),
-            SessionChoice::Other => self.ask_for_session(),
             SessionChoice::Rename(path) => {
                 let note = "Its new name; it stays in its folder.";
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
                 let name = name.unwrap_or_default();
                 let line = PromptLine::new("Rename the session", note, &name);
-                self.ask_over(line, move |app, name| {
-                    app.rename_session(path.clone(), &name)
+                let rename =
+                    move |app: &mut App, name: String| app.rename_session(path.clone(), &name);
+                self.ask_or(line, rename, |app| {
+                    app.start(FindSessions, App::on_sessions)
                 });
             }
             SessionChoice::Delete(path) => {
                 let detail = format!("{} is removed for good.", path.display());
                 let confirm = Confirm::new("Delete this session?", &detail);
-                self.ask_over(confirm, move |app, ()| {
+                let delete = move |app: &mut App, ()| {
                     app.start(DeleteSession(path.clone()), App::on_sessions);
+                };
+                self.ask_or(confirm, delete, |app| {
+                    app.start(FindSessions, App::on_sessions)
                 });
             }
         }
@@ -248,18 +252,6 @@ impl App {
         let to = from.with_file_name(format!("{name}{end}"));
         self.start(RenameSession { from, to }, App::on_sessions);
         Ok(())
-    }
-
-    fn ask_for_session(&mut self) {
-        let note = "The path of a saved session.";
-        let line = PromptLine::new("Open a session", note, "").of_path();
-        self.ask_over(line, |app, text| match text.trim() {
-            "" => Err("Write a path.".into()),
-            path => {
-                app.open_session(expand_home(path));
-                Ok(())
-            }
-        });
     }
 
     /// Reads a session from its file.

@@ -1,18 +1,21 @@
 //! Keys and pastes: to the overlay, the question box or the screen, whichever has them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::jobs::files::FindModels;
+use super::jobs::files::{DeleteModel, DescribeModels, FindModels};
 use super::overlay::Outcome;
 use super::{App, Effect, Focus};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Key};
 use crate::tui::screen::Screen;
-use crate::tui::widgets::model_picker::ModelPicker;
+use crate::tui::widgets::confirm::Confirm;
+use crate::tui::widgets::model_picker::{FoundModels, ModelChoice, ModelPicker};
 use crate::tui::widgets::palette::palette;
-use s1_engine::catalog::CatalogEntry;
+use s1_core::format;
+use s1_data::hub;
 use s1_engine::is_server;
 
 impl App {
@@ -73,6 +76,11 @@ impl App {
         }
     }
 
+    /// Whether what is typed becomes text: in the question box, and in what lies over the screen.
+    pub fn takes_text(&self) -> bool {
+        self.overlay.is_some() || self.is_typing()
+    }
+
     /// Where keys go now, if no overlay has them.
     pub fn context(&self) -> Context {
         if self.is_typing() {
@@ -86,6 +94,18 @@ impl App {
     pub fn key(&self, action: Action) -> String {
         let key = self.keymap.key_for(self.screen.context(), action);
         key.unwrap_or_else(|| "–".into())
+    }
+
+    /// How to come to an action from here: its key; where the question box has the keys, the one that
+    /// leaves it and then that.
+    pub fn way_to(&self, action: Action) -> String {
+        let now = self.keymap.key_for(self.context(), action);
+        let leave = self.keymap.key_for(Context::Editor, Action::Cancel);
+        match (now, leave) {
+            (Some(key), _) => key,
+            (None, Some(leave)) if self.is_typing() => format!("{leave} {}", self.key(action)),
+            _ => self.key(action),
+        }
     }
 
     /// Whether keys go into the question box.
@@ -137,6 +157,7 @@ impl App {
         let sweep = self.plots.sweep.as_ref();
         match action {
             Action::Pause if paused => "resume",
+            Action::Stop if self.goes_back() => "back",
             Action::PauseSweep if sweep.is_none_or(|s| s.control.is_paused()) => "go on",
             _ => action.short(),
         }
@@ -153,12 +174,48 @@ impl App {
     }
 
     /// Opens the picker of models for what one is needed for, while files are still being looked for.
-    pub(super) fn ask_for_model<O: Outcome>(
+    pub(super) fn ask_for_model<O: Outcome + 'static>(
         &mut self,
-        answered: impl Fn(&mut App, PathBuf) -> O + 'static,
+        answered: impl Fn(&mut App, PathBuf) -> O + Send + Sync + 'static,
     ) {
-        self.ask_over(ModelPicker::looking(), answered);
+        self.pick_model(Arc::new(move |app: &mut App, path: PathBuf| {
+            answered(app, path).outcome()
+        }));
+    }
+
+    fn pick_model(&mut self, answered: ModelAnswer) {
+        let act = Arc::clone(&answered);
+        self.ask_over(ModelPicker::looking(), move |app, choice| match choice {
+            ModelChoice::Load(path) => act(app, path),
+            ModelChoice::Delete(path) => app.ask_to_delete_model(path, Arc::clone(&answered)),
+        });
         self.start(FindModels, App::on_models);
+    }
+
+    /// Deletes a model's files, if the user means it; the picker comes back.
+    fn ask_to_delete_model(&mut self, path: PathBuf, then: ModelAnswer) -> Result<(), String> {
+        if self.model_path.as_ref() == Some(&path) {
+            return Err("This model is in use; load another one first.".into());
+        }
+        if hub::is_hub(&path) || is_server(&path) {
+            return Err("This model is not on this machine.".into());
+        }
+        let detail = format!("{} is removed from the disk.", path.display());
+        let confirm = Confirm::new("Delete this model?", &detail);
+        let back = Arc::clone(&then);
+        let delete = move |app: &mut App, ()| {
+            let then = Arc::clone(&then);
+            app.start(DeleteModel(path.clone()), move |app, deleted| {
+                app.pick_model(then);
+                if let Some(freed) = app.taken(deleted) {
+                    app.tell(format!("{} are free now.", format::size(freed)));
+                }
+            });
+        };
+        self.ask_or(confirm, delete, move |app| {
+            app.pick_model(Arc::clone(&back))
+        });
+        Ok(())
     }
 
     /// Opens the picker for the model in use.
@@ -166,13 +223,22 @@ impl App {
         self.ask_for_model(App::load);
     }
 
-    /// Shows the models that were found.
-    pub fn on_models(&mut self, found: Result<Vec<CatalogEntry>, String>) {
+    /// Shows the models that were found, and has it looked at what each needs.
+    pub fn on_models(&mut self, found: Result<FoundModels, String>) {
         let (current, server) = (self.model_path.clone(), self.server.clone());
-        if let Some(entries) = self.taken(found)
-            && let Some(picker) = self.component::<ModelPicker>()
-        {
-            picker.show(entries, server.as_deref(), current.as_deref());
+        let Some(found) = self.taken(found) else {
+            return;
+        };
+        let Some(picker) = self.component::<ModelPicker>() else {
+            return;
+        };
+        let known = found.here.iter().all(|(_, need)| need.is_some());
+        picker.show(found.clone(), server.as_deref(), current.as_deref());
+        if !known {
+            self.start(DescribeModels(found), App::on_models);
         }
     }
 }
+
+/// What is done with a model that was chosen.
+type ModelAnswer = Arc<dyn Fn(&mut App, PathBuf) -> Result<(), String> + Send + Sync>;

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::tui::sanitize::clean;
+use crate::tui::screen::Screen;
 use crate::tui::widgets::trace::GradedAnswer;
 use crate::tui::widgets::trace::view::View;
 use s1_core::protocol::{Command, Event, LaneId, LaneState, Request};
@@ -13,7 +14,7 @@ use s1_core::sampling::Sampling;
 use s1_core::trace::{Phase, StopReason, Token, phase_text};
 use s1_core::tree::{self, Branch, BranchId, Fork, Tree};
 use s1_core::view::{Change, LaneView};
-use s1_store::session::{Document, ModelCard};
+use s1_store::session::{Document, ModelCard, SessionAnswer};
 
 mod grade;
 
@@ -121,6 +122,8 @@ pub struct Live {
     pub kept: Option<PathBuf>,
     /// Where the user saved or opened it.
     pub path: Option<PathBuf>,
+    /// The screen it was opened from.
+    pub from: Option<Screen>,
     /// Where a range to copy begins.
     pub mark: Option<usize>,
     /// The next independent sample's index.
@@ -175,6 +178,10 @@ impl Live {
             self.prompt_ids.clone(),
             Tree::of(self.branches.iter().map(LiveBranch::stored).collect()),
         );
+        document.answer = self.branch().verdict.as_ref().map(|verdict| SessionAnswer {
+            text: Some(verdict.answer.clone()),
+            correct: verdict.correct,
+        });
         document.active = self.active;
         document.cursor = self.branch().view.cursor();
         document

@@ -7,6 +7,7 @@ use super::{App, Focus};
 use crate::tui::action::Action;
 use crate::tui::keymap::Context;
 use crate::tui::screen::{self, Screen};
+use crate::tui::widgets::footer;
 use crate::tui::widgets::reader::Text;
 use crate::tui::widgets::spark::Columns;
 use crate::tui::widgets::trace::view::{Motion, Way};
@@ -69,13 +70,45 @@ impl App {
         if let MouseEventKind::Down(MouseButton::Left) = mouse.kind
             && let Some(screen) = screen::tab_at(self.layout.header, at)
         {
-            return self.act(screen.action());
+            return self.act_by_mouse(screen.action());
+        }
+        if let MouseEventKind::Down(MouseButton::Left) = mouse.kind
+            && let Some(action) = self.footer_at(at)
+        {
+            return self.act_by_mouse(action);
         }
         match self.screen {
             Screen::Explore => self.explore_mouse(mouse, at),
             Screen::Compare => self.compare_mouse(mouse, at),
             Screen::Plots => self.plots_mouse(mouse, at),
-            Screen::Train => {}
+            Screen::Train => self.train_mouse(mouse, at),
+        }
+    }
+
+    /// What the footer shows now, each with what it does in a word.
+    pub fn footer_words(&self) -> Vec<(Action, &'static str)> {
+        let actions = self.footer().into_iter();
+        actions.map(|action| (action, self.word(action))).collect()
+    }
+
+    /// What stands at a place of the footer.
+    fn footer_at(&self, at: Position) -> Option<Action> {
+        let footer = self.layout.footer;
+        let column = at.x.checked_sub(footer.x).filter(|_| footer.contains(at))?;
+        footer::action_at(
+            &self.footer_words(),
+            self.context(),
+            &self.keymap,
+            usize::from(footer.width),
+            usize::from(column),
+        )
+    }
+
+    /// Does what was clicked, as its key would.
+    fn act_by_mouse(&mut self, action: Action) {
+        self.notice = None;
+        if !self.tour_key(Some(action)) {
+            self.act(action);
         }
     }
 

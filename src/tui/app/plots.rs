@@ -14,6 +14,7 @@ use strum::VariantArray;
 mod act;
 pub mod exits;
 pub mod pair;
+mod runs;
 pub mod sweep;
 
 use crate::tui::action::Action;
@@ -21,6 +22,8 @@ use crate::tui::sanitize::width;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{neighbour, step_row};
 use crate::tui::widgets::overlay::scroll_to;
+use crate::tui::widgets::table::TablePlace;
+use crate::tui::widgets::tabs::{self, Tab};
 use s1_lab::advice::{self, Way};
 use s1_lab::compare::Paired;
 use s1_lab::report::Report;
@@ -59,6 +62,21 @@ pub enum PlotPane {
 impl PlotPane {
     /// All of them, in the order in which the key walks through them.
     pub const ALL: &'static [PlotPane] = PlotPane::VARIANTS;
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            PlotPane::Curve => "curve",
+            PlotPane::Items => "items",
+            PlotPane::Lengths => "lengths",
+            PlotPane::Waits => "waits",
+            PlotPane::Pairs => "pairs",
+            PlotPane::Answers => "answers",
+            PlotPane::Exits => "exits",
+            PlotPane::Budget => "budget",
+            PlotPane::Runs => "runs",
+        }
+    }
 
     /// Those that share one place.
     pub const DETAILS: [PlotPane; 7] = [
@@ -168,6 +186,8 @@ pub struct Plots {
     pub current: usize,
     /// Where the panels are; set before each drawing.
     pub places: Vec<(PlotPane, Rect)>,
+    /// Where their names are; empty where they have no room.
+    pub tabs: Rect,
     /// The panel that has the keys.
     pub pane: PlotPane,
     /// The one of [`PlotPane::DETAILS`] that was looked at last.
@@ -182,14 +202,13 @@ pub struct Plots {
     pub log: bool,
     /// What the axis of tokens counts.
     pub counted: Counted,
-    /// Selected row of the list of runs.
-    pub row: usize,
+    /// Where the reader is in each panel that is a table.
+    tables: [TablePlace; PlotPane::ALL.len()],
     /// Selected problem and point of the item matrix.
     pub cell: (usize, usize),
     /// The point that all others are compared with.
     pub anchor: Option<CurveSource>,
     pub pairs: Vec<PointPair>,
-    pub pair: usize,
     /// Early exits, of the run they were asked for last.
     pub exits: Option<exits::Exits>,
     /// What tokens cost, as an index into [`exits::PRICES`].
@@ -228,7 +247,7 @@ impl Plots {
     fn unfinished(&self) -> Option<String> {
         let list = self.list.as_ref()?;
         let name = match self.pane {
-            PlotPane::Runs => &list.get(self.row)?.name,
+            PlotPane::Runs => &list.get(self.table(PlotPane::Runs).row)?.name,
             _ => &self.current()?.run.name,
         };
         let listed = list.iter().find(|run| run.name == *name)?;
@@ -351,9 +370,36 @@ impl Plots {
             .map_or((0, 0), |s| (s.report.items.len(), s.report.points.len()));
         self.cell.0 = self.cell.0.min(rows.saturating_sub(1));
         self.cell.1 = self.cell.1.min(columns.saturating_sub(1));
-        self.pair = self.pair.min(self.pairs.len().saturating_sub(1));
-        let runs = self.list.as_ref().map_or(0, Vec::len);
-        self.row = self.row.min(runs.saturating_sub(1));
+        // The budgets are worked out where they are looked at, not with every row of a sweep.
+        let counted = PlotPane::ALL
+            .iter()
+            .filter(|pane| **pane != PlotPane::Budget);
+        for &pane in counted {
+            let last = self.rows_of(pane).saturating_sub(1);
+            let table = self.table_mut(pane);
+            table.row = table.row.min(last);
+        }
+    }
+
+    /// Where the reader is in a panel that is a table.
+    pub fn table(&self, pane: PlotPane) -> TablePlace {
+        self.tables[pane as usize]
+    }
+
+    pub fn table_mut(&mut self, pane: PlotPane) -> &mut TablePlace {
+        &mut self.tables[pane as usize]
+    }
+
+    /// How many rows a panel has that is a table; none has another.
+    fn rows_of(&self, pane: PlotPane) -> usize {
+        match pane {
+            PlotPane::Waits => self.current().map_or(0, |shown| shown.report.flips.len()),
+            PlotPane::Answers => self.current().map_or(0, |shown| shown.report.points.len()),
+            PlotPane::Budget => self.current().map_or(0, |shown| shown.ways().len()),
+            PlotPane::Pairs => self.pairs.len(),
+            PlotPane::Runs => self.list.as_ref().map_or(0, Vec::len),
+            PlotPane::Curve | PlotPane::Items | PlotPane::Lengths | PlotPane::Exits => 0,
+        }
     }
 
     /// The point that others are compared with: the one chosen, or the first run's first.
@@ -398,6 +444,16 @@ impl Plots {
         }
     }
 
+    /// The names of all panels.
+    pub fn panes(&self) -> Vec<Tab<PlotPane>> {
+        let tab = |&pane: &PlotPane| Tab {
+            pane,
+            name: pane.name(),
+            shown: self.places.iter().any(|(shown, _)| *shown == pane),
+        };
+        PlotPane::ALL.iter().map(tab).collect()
+    }
+
     /// Gives the keys to a panel.
     pub fn focus(&mut self, pane: PlotPane) {
         self.pane = pane;
@@ -411,12 +467,18 @@ impl Plots {
 
     /// Gives the keys to the panel at a place of the screen, and selects the row there.
     fn click(&mut self, at: Position) {
+        if let Some(pane) = tabs::at(&self.panes(), self.pane, self.tabs, at) {
+            return self.focus(pane);
+        }
         let mut places = self.places.iter();
         let Some(&(pane, area)) = places.find(|(_, area)| area.contains(at)) else {
             return;
         };
-        let had_keys = self.pane == pane;
         self.focus(pane);
+        if matches!(pane, PlotPane::Curve | PlotPane::Lengths | PlotPane::Exits) {
+            let Chart { curves, view } = self.chart_mut();
+            return chart::click(&curves.figure, view, area, at);
+        }
         // The border, the head of the table, and what is said of a sweep above the runs.
         let head = match (pane, &self.sweep) {
             (PlotPane::Runs, Some(_)) => 4,
@@ -429,22 +491,15 @@ impl Plots {
         };
         let rows = match pane {
             PlotPane::Items => self.current().map_or(0, |shown| shown.report.items.len()),
-            PlotPane::Pairs => self.pairs.len(),
-            PlotPane::Runs => self.list.as_ref().map_or(0, Vec::len),
-            PlotPane::Curve
-            | PlotPane::Lengths
-            | PlotPane::Waits
-            | PlotPane::Answers
-            | PlotPane::Exits
-            | PlotPane::Budget => return,
+            // Below sentences of any length: its rows are for the keys.
+            PlotPane::Budget => return,
+            pane => self.rows_of(pane),
         };
         let selected = match pane {
             PlotPane::Items => &mut self.cell.0,
-            PlotPane::Pairs => &mut self.pair,
-            _ => &mut self.row,
+            pane => &mut self.table_mut(pane).row,
         };
-        let is_marked = had_keys || pane == PlotPane::Items;
-        let row = scroll_to(if is_marked { *selected } else { 0 }, rows, height) + line;
+        let row = scroll_to(*selected, rows, height) + line;
         if row < rows {
             *selected = row;
         }
@@ -507,18 +562,25 @@ impl Plots {
             self.clamp();
             return true;
         }
+        let table = self.table(self.pane);
+        if let (A::PointLeft | A::PointRight, true) = (action, table.most_aside > 0) {
+            let aside = match action {
+                A::PointLeft => table.aside.saturating_sub(1),
+                _ => table.aside + 1,
+            };
+            self.table_mut(self.pane).aside = aside.min(table.most_aside);
+            return true;
+        }
+        let rows = match self.pane {
+            PlotPane::Items => usize::MAX,
+            pane => self.rows_of(pane),
+        };
         let row = match self.pane {
             PlotPane::Items => &mut self.cell.0,
-            PlotPane::Pairs => &mut self.pair,
-            PlotPane::Runs => &mut self.row,
-            PlotPane::Curve
-            | PlotPane::Lengths
-            | PlotPane::Waits
-            | PlotPane::Answers
-            | PlotPane::Exits
-            | PlotPane::Budget => return false,
+            _ if rows == 0 => return false,
+            pane => &mut self.table_mut(pane).row,
         };
-        let Some(next) = step_row(action, *row, usize::MAX) else {
+        let Some(next) = step_row(action, *row, rows, table.height) else {
             return false;
         };
         *row = next;

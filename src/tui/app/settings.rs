@@ -1,11 +1,15 @@
 //! Settings of the next question; budget, sampling and probes also of the thought on screen.
 
+use serde_json::Value;
+
 use super::{App, params};
 use crate::tui::widgets::list::{List, ListRow};
+use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::forcing::{POLICY, Policy};
 use s1_core::param::{Setting, settings};
 use s1_core::protocol::{Command, REQUEST, Request};
 use s1_core::sampling::SAMPLING;
+use s1_model::template::TemplateArgs;
 
 /// Everything that can be set, in the order of the list.
 fn offered() -> impl Iterator<Item = &'static dyn Setting<Request>> {
@@ -31,12 +35,76 @@ fn texts(title: &str, offered: &[String], now: &str) -> List<Option<String>> {
     List::new(title, rows.chain([other])).select(|text| text.as_deref() == Some(now))
 }
 
+/// A row of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Row {
+    /// The parameter with this key.
+    Param(&'static str),
+    /// A switch of the model's chat template.
+    Switch(String),
+}
+
+/// The values that a request has for the switches of a template.
+fn args(request: &Request) -> TemplateArgs {
+    request.template_args.parse().unwrap_or_default()
+}
+
 impl App {
     /// The list, at the setting with this key.
     pub(super) fn show_settings(&mut self, key: &str) {
-        let rows = offered().map(|s| (s.info().key, params::row(s, &self.request)));
-        let list = List::new("Settings (for the next question)", rows).select(|own| *own == key);
-        self.ask_over(list, App::change_setting);
+        let params = offered().map(|s| (Row::Param(s.info().key), params::row(s, &self.request)));
+        // Those of the template in use, as far as it reads any.
+        let own = args(&self.request).0;
+        let switches = self.info().map_or(&[][..], |info| &info.switches);
+        let switches = switches.iter().map(|name| {
+            let value = own.get(name).map(|value| match value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            });
+            let value = value.unwrap_or_else(|| "as the template has it".into());
+            (
+                Row::Switch(name.clone()),
+                ListRow::new(format!("Template: {name}"), value),
+            )
+        });
+        let rows: Vec<(Row, ListRow)> = params.chain(switches).collect();
+        let list = List::new("Settings (for the next question)", rows).select(|row| match row {
+            Row::Param(own) => *own == key,
+            Row::Switch(name) => name == key,
+        });
+        self.ask_over(list, |app, row| match row {
+            Row::Param(key) => app.change_setting(key),
+            Row::Switch(name) => app.ask_for_switch(name),
+        });
+    }
+
+    /// Asks for the value of a switch of the template.
+    fn ask_for_switch(&mut self, name: String) {
+        let now = args(&self.request).0.get(&name).map(ToString::to_string);
+        let note = "true, false, a number or a text; nothing is as the template has it.";
+        let title = format!("Template: {name}");
+        let line = PromptLine::new(&title, note, &now.unwrap_or_default());
+        let key = name.clone();
+        let set = move |app: &mut App, text: String| {
+            app.set_switch(&name, text.trim())?;
+            app.show_settings(&name);
+            Ok(())
+        };
+        self.ask_or(line, set, move |app| app.show_settings(&key));
+    }
+
+    /// Sets a switch of the template for the questions to come; nothing takes its value away.
+    fn set_switch(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let mut all = args(&self.request);
+        all.0.remove(name);
+        if !text.is_empty() {
+            let one = format!("{name}={text}").parse::<TemplateArgs>();
+            let one = one.ok().filter(|one| one.0.len() == 1);
+            let one = one.ok_or("A value is one word or number, without a semicolon.")?;
+            all.0.extend(one.0);
+        }
+        self.request.template_args = all.to_string();
+        Ok(())
     }
 
     fn change_setting(&mut self, key: &'static str) {

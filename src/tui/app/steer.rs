@@ -6,6 +6,7 @@
 use super::live::Live;
 use super::{App, Model};
 use crate::tui::action::Action;
+use crate::tui::screen::Screen;
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::protocol::{Ask, Command, Until};
 use s1_core::tree::BranchId;
@@ -269,9 +270,18 @@ impl App {
             let lane = live.shown_lane();
             live.branch_mut().paced = false;
             self.send(Command::Stop(lane));
+        } else if let Some(screen) = live.from {
+            self.screen = screen;
         } else {
             live.with_view(|view, tokens| view.put(tokens, None));
         }
+    }
+
+    /// Whether there is nothing to stop, and the key that stops goes back to where this was opened.
+    pub(super) fn goes_back(&self) -> bool {
+        let idle = !matches!(self.model, Model::Loading(_)) && self.probing.is_none();
+        let live = self.live.as_ref().filter(|live| !live.is_busy());
+        idle && self.screen == Screen::Explore && live.is_some_and(|live| live.from.is_some())
     }
 
     /// Writes the answer again, keeping the thought.

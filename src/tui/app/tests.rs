@@ -394,6 +394,109 @@ fn a_model_that_cannot_be_used_says_why() {
     assert_eq!(effects, [Effect::job(jobs::files::FindModels)]);
 }
 
+/// A user would lose: the mouse, on the keys at the bottom of every screen.
+#[test]
+fn a_click_on_the_footer_does_what_stands_there() {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let mut app = ready();
+    midway(&mut app);
+    app.drain();
+    let shown = text(&drawn(&mut app, 80, 24));
+    let footer = shown.lines().last().unwrap();
+    let column = footer.find("x cut").unwrap();
+    app.on_mouse(MouseEvent {
+        kind: MouseEventKind::Down(MouseButton::Left),
+        column: column as u16 + 3,
+        row: 23,
+        modifiers: crossterm::event::KeyModifiers::NONE,
+    });
+    assert_eq!(sent(&mut app), [Command::Ask(0, Ask::Cut)]);
+}
+
+/// A user would lose: the end of a question that is longer than its box.
+#[test]
+fn a_long_question_is_read_whole_outside_the_editor() {
+    let mut app = ready();
+    let words: Vec<String> = (1..200).map(|n| format!("word{n}")).collect();
+    ask(&mut app, &words.join(" "));
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(
+        shown.contains("E reads all") && !shown.contains("word199"),
+        "{shown}"
+    );
+    press(&mut app, "E");
+    let first = text(&drawn(&mut app, 80, 24));
+    assert!(first.contains("word1 word2"), "{first}");
+    press(&mut app, "end");
+    let last = text(&drawn(&mut app, 80, 24));
+    assert!(last.contains("word199"), "{last}");
+    press(&mut app, "E");
+    assert!(app.overlay.is_none(), "the same key closes it");
+}
+
+/// A user would lose: `m`, which the text field takes for a letter.
+#[test]
+fn a_key_that_a_text_field_keeps_away_is_told_with_the_way_to_it() {
+    let mut app = App::new(Options {
+        model: None,
+        ..options()
+    });
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("Esc m chooses one of the models"), "{shown}");
+    press(&mut app, "esc");
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(
+        shown.contains("m chooses one") && !shown.contains("Esc m"),
+        "{shown}"
+    );
+}
+
+/// A user would lose: the colours that they have just chosen.
+#[test]
+fn the_theme_that_was_chosen_is_kept() {
+    let mut app = ready();
+    press(&mut app, "esc T");
+    let name = app.theme().name.clone();
+    assert_eq!(app.drain().1, [Effect::KeepTheme(name.clone())]);
+    assert_eq!(
+        said(&app),
+        format!("Theme: {name}, for the next start, too.")
+    );
+}
+
+/// A user would lose: the switches of a template, which only a flag set before.
+#[test]
+fn the_switches_of_the_template_stand_in_the_settings() {
+    let mut app = ready();
+    app.on_event(Event::Loaded(Box::new(ModelInfo {
+        switches: vec!["enable_thinking".into(), "reasoning_effort".into()],
+        ..info()
+    })));
+    press(&mut app, "esc o end");
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("Template: reasoning_effort"), "{shown}");
+    press(&mut app, "enter");
+    app.on_paste("high; x=1");
+    press(&mut app, "enter");
+    assert!(
+        app.component::<PromptLine>().unwrap().error.is_some(),
+        "one value, not two"
+    );
+    press(&mut app, "ctrl-u");
+    app.on_paste("high");
+    press(&mut app, "enter up enter");
+    app.on_paste("false");
+    press(&mut app, "enter");
+    assert_eq!(
+        app.request.template_args,
+        "enable_thinking=false; reasoning_effort=high"
+    );
+    let shown = text(&drawn(&mut app, 80, 24));
+    assert!(shown.contains("false"), "{shown}");
+    press(&mut app, "enter ctrl-u enter");
+    assert_eq!(app.request.template_args, "reasoning_effort=high");
+}
+
 #[test]
 fn a_paste_anywhere_reaches_the_question() {
     let mut app = ready();

@@ -11,11 +11,15 @@ pub mod form;
 mod plan;
 pub mod watch;
 
+use ratatui::layout::{Position, Rect};
 use strum::VariantArray;
 
 use crate::tui::action::Action;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::list::{neighbour, step_row};
+use crate::tui::widgets::overlay::scroll_to;
+use crate::tui::widgets::panel;
+use crate::tui::widgets::tabs::{self, Tab};
 use s1_core::training::{TrainConfig, TrainStep};
 use s1_lab::training::Preview;
 use s1_plot::Figure;
@@ -53,6 +57,21 @@ pub enum TrainPane {
 impl TrainPane {
     /// All of them, in the order in which the key walks through them.
     pub const ALL: &'static [TrainPane] = TrainPane::VARIANTS;
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            TrainPane::Loss => "loss",
+            TrainPane::HeldOut => "held-out",
+            TrainPane::Rate => "rate",
+            TrainPane::Gradient => "gradient",
+            TrainPane::Speed => "speed",
+            TrainPane::Sample => "sample",
+            TrainPane::Log => "log",
+            TrainPane::Checkpoints => "checkpoints",
+            TrainPane::List => "trainings",
+        }
+    }
 
     /// Whether it is a chart.
     pub fn is_chart(self) -> bool {
@@ -101,6 +120,19 @@ pub struct Planned {
     pub scroll: usize,
 }
 
+/// Where things are on the train screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrainAreas {
+    /// The names of all panels; empty where they have no room.
+    pub tabs: Rect,
+    /// The panels on the screen, their borders included.
+    pub panes: Vec<(TrainPane, Rect)>,
+    /// The rows of the form, if that is what is shown.
+    pub form: Rect,
+    /// What the form will take, its border included; empty where it has no room.
+    pub plan: Rect,
+}
+
 /// The state of the train screen.
 #[derive(Clone, Debug, Default)]
 pub struct Train {
@@ -134,6 +166,8 @@ pub struct Train {
     pub sample: Option<usize>,
     /// Rows of the log below the last one in sight.
     pub log: usize,
+    /// Where things are; set before each drawing.
+    pub areas: TrainAreas,
     looking: bool,
     /// Calls since they were read last, while another screen is shown.
     idle: usize,
@@ -194,6 +228,64 @@ impl Train {
         }
     }
 
+    /// The names of all panels.
+    pub fn tabs(&self) -> Vec<Tab<TrainPane>> {
+        let tab = |&pane: &TrainPane| Tab {
+            pane,
+            name: pane.name(),
+            shown: self.areas.panes.iter().any(|(shown, _)| *shown == pane),
+        };
+        TrainPane::ALL.iter().map(tab).collect()
+    }
+
+    /// Rows in sight of a panel.
+    fn height_of(&self, pane: TrainPane) -> usize {
+        let mut panes = self.areas.panes.iter();
+        let area = panes.find(|(shown, _)| *shown == pane);
+        area.map_or(1, |(_, area)| usize::from(panel::inside(*area).height))
+    }
+
+    /// Gives the keys to the panel at a place, and selects the row there; `true` where that was
+    /// selected already.
+    fn click(&mut self, at: Position) -> bool {
+        if let Some(pane) = tabs::at(&self.tabs(), self.pane, self.areas.tabs, at) {
+            self.focus(pane);
+            return false;
+        }
+        let mut panes = self.areas.panes.iter();
+        let Some(&(pane, area)) = panes.find(|(_, area)| area.contains(at)) else {
+            return false;
+        };
+        let had_keys = self.pane == pane;
+        if !had_keys {
+            self.focus(pane);
+        }
+        if pane.is_chart() {
+            let figure = self.figure(pane).clone();
+            chart::click(&figure, &mut self.view, area, at);
+            return false;
+        }
+        let inner = panel::inside(area);
+        let rows = match pane {
+            TrainPane::Checkpoints => self.watched.checkpoints.len(),
+            TrainPane::List => self.list.as_ref().map_or(0, Vec::len),
+            _ => return false,
+        };
+        let row = match pane {
+            TrainPane::Checkpoints => &mut self.checkpoint,
+            _ => &mut self.row,
+        };
+        let Some(line) = at.y.checked_sub(inner.y).filter(|_| inner.contains(at)) else {
+            return false;
+        };
+        let there = scroll_to(*row, rows, usize::from(inner.height)) + usize::from(line);
+        let again = had_keys && there == *row;
+        if there < rows {
+            *row = there;
+        }
+        again
+    }
+
     fn walk(&mut self, next: bool) {
         self.focus(neighbour(TrainPane::ALL, self.pane, next));
     }
@@ -234,17 +326,19 @@ impl Train {
                 // Counted from the newest, which is followed.
                 let last = self.watched.events.len().saturating_sub(1);
                 let at = last.saturating_sub(self.log);
-                self.log = last - step_row(action, at, last + 1).unwrap_or(at);
+                let height = self.height_of(TrainPane::Log);
+                self.log = last - step_row(action, at, last + 1, height).unwrap_or(at);
                 return;
             }
             TrainPane::Checkpoints => self.watched.checkpoints.len(),
             _ => self.list.as_ref().map_or(0, Vec::len),
         };
+        let height = self.height_of(self.pane);
         let row = match self.pane {
             TrainPane::Checkpoints => &mut self.checkpoint,
             _ => &mut self.row,
         };
-        *row = step_row(action, *row, rows).unwrap_or(*row);
+        *row = step_row(action, *row, rows, height).unwrap_or(*row);
     }
 
     fn move_crosshair(&mut self, action: Action) {

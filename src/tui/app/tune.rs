@@ -20,7 +20,11 @@ impl App {
             Some((live, _)) => live.lane().budget,
             None => self.request.policy.max_thinking,
         };
-        let next = next_budget(now.unwrap_or(context.min(1 << 20)), up);
+        let from = now.unwrap_or(context.min(1 << 20));
+        if now.is_some() && !is_step(from) {
+            self.own_budget = now;
+        }
+        let next = next_budget(from, up, self.own_budget);
         let budget = Some(next).filter(|&n| n < context);
         self.request.policy.max_thinking = budget;
         match (lane, budget) {
@@ -72,8 +76,23 @@ impl App {
     }
 }
 
+/// The next nice budget, or the user's own where that lies between.
+fn next_budget(now: usize, up: bool, own: Option<usize>) -> usize {
+    let next = next_step(now, up);
+    let between = |own: &usize| match up {
+        true => (now + 1..next).contains(own),
+        false => (next + 1..now).contains(own),
+    };
+    own.filter(between).unwrap_or(next)
+}
+
+/// Whether the keys come by this budget.
+fn is_step(budget: usize) -> bool {
+    next_step(next_step(budget, true), false) == budget
+}
+
 /// The next nice budget: steps of 32 up to 256, then of a quarter of the power of two below.
-fn next_budget(now: usize, up: bool) -> usize {
+fn next_step(now: usize, up: bool) -> usize {
     let step = |n: usize| (n.max(1).ilog2().saturating_sub(2)).max(5);
     if up {
         let step = 1usize << step(now);
@@ -86,13 +105,13 @@ fn next_budget(now: usize, up: bool) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::next_budget;
+    use super::{is_step, next_budget, next_step};
 
     #[test]
     fn budgets_step_nicely_and_back() {
         let mut up = vec![32];
         while up[up.len() - 1] < 2048 {
-            up.push(next_budget(up[up.len() - 1], true));
+            up.push(next_step(up[up.len() - 1], true));
         }
         assert_eq!(
             &up[..12],
@@ -101,13 +120,24 @@ mod tests {
         assert_eq!(&up[12..], [640, 768, 896, 1024, 1280, 1536, 1792, 2048]);
         let mut down = vec![2048];
         while down[down.len() - 1] > 32 {
-            down.push(next_budget(down[down.len() - 1], false));
+            down.push(next_step(down[down.len() - 1], false));
         }
         down.reverse();
         assert_eq!(up, down, "minus undoes plus");
-        assert_eq!(next_budget(0, false), 32);
-        assert_eq!(next_budget(61, true), 64);
-        assert_eq!(next_budget(61, false), 32);
-        assert!(next_budget(usize::MAX, true) >= 1 << 60);
+        assert_eq!(next_step(0, false), 32);
+        assert_eq!(next_step(61, true), 64);
+        assert_eq!(next_step(61, false), 32);
+        assert!(next_step(usize::MAX, true) >= 1 << 60);
+    }
+
+    /// A user would lose: the budget they set, by trying another one.
+    #[test]
+    fn an_own_budget_is_come_by_again() {
+        assert!(is_step(6144) && !is_step(6000));
+        let lower = next_budget(6000, false, Some(6000));
+        assert_eq!(lower, 5120);
+        assert_eq!(next_budget(lower, true, Some(6000)), 6000);
+        assert_eq!(next_budget(6000, true, Some(6000)), 6144);
+        assert_eq!(next_budget(6144, false, Some(6000)), 6000);
     }
 }

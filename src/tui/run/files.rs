@@ -23,6 +23,8 @@ pub enum FileJob {
     History(Vec<String>),
     /// That the tour was seen.
     Toured,
+    /// The theme that was chosen.
+    Theme(String),
 }
 
 /// Hears what became of a save.
@@ -105,8 +107,12 @@ impl Writer {
                     let _ = self.keep_history(&history);
                 }
                 FileJob::Toured => {
-                    // Without it the tour comes again: no reason to disturb anybody either.
-                    let _ = self.keep_toured();
+                    // Without it the tour comes again: no reason to disturb anybody either, and none
+                    // is a theme that is not kept.
+                    let _ = self.keep(super::TOURED, "");
+                }
+                FileJob::Theme(name) => {
+                    let _ = self.keep(super::THEME, &name);
                 }
             }
         }
@@ -129,12 +135,13 @@ impl Writer {
         written.map(|()| file)
     }
 
-    fn keep_toured(&self) -> Result<()> {
+    /// Writes a small file of the data folder.
+    fn keep(&self, name: &str, text: &str) -> Result<()> {
         let Some(folder) = self.history.parent() else {
             return Ok(());
         };
         fs::create_dir_all(folder)?;
-        Ok(fs::write(folder.join(super::TOURED), "")?)
+        Ok(fs::write(folder.join(name), text)?)
     }
 
     fn keep_history(&self, history: &[String]) -> Result<()> {

@@ -1,16 +1,19 @@
 //! The first line: the program, its screens, the model.
 
+use std::path::Path;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use crate::tui::app::{App, Model};
-use crate::tui::sanitize::{clean_line, fit, fit_end, width};
+use crate::tui::sanitize::{clean_line, fit_middle, width};
 use crate::tui::screen::{GAP, NAME, Screen, tab};
 use s1_core::format;
 use s1_core::protocol::ModelInfo;
-use s1_data::hub::Download;
+use s1_data::hub::{self, Download};
+use s1_engine::catalog;
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -53,7 +56,7 @@ fn model(app: &App, room: usize) -> Line<'static> {
             (vec![format!("loading {share:>3.0}%")], theme.dim)
         }
         (None, Model::Failed(_)) => (vec!["✗ no model".into()], theme.bad),
-        (None, Model::Ready(info)) => (ready(info), theme.dim),
+        (None, Model::Ready(info)) => (ready(info, app.model_path.as_deref()), theme.dim),
     };
     let mut line: Vec<Span> = Vec::new();
     let mut used = 0;
@@ -64,23 +67,12 @@ fn model(app: &App, room: usize) -> Line<'static> {
         if width(&text) > left && i > 0 {
             break;
         }
-        let text = shortened(&text, left);
+        let text = fit_middle(&text, left).into_owned();
         used += width(gap) + width(&text);
         line.push(Span::styled(gap, theme.dim));
         line.push(Span::styled(text, if i == 0 { theme.text } else { style }));
     }
     Line::from(line)
-}
-
-/// A name in so many columns: its middle goes first, as its beginning says whose it is and its end
-/// which of several.
-fn shortened(name: &str, room: usize) -> String {
-    if width(name) <= room {
-        return name.to_owned();
-    }
-    let end = room / 3;
-    let tail = fit_end(name, end + 1);
-    format!("{}{}", fit(name, room - end), tail.trim_start_matches('…'))
 }
 
 fn fetching(download: &Download) -> Vec<String> {
@@ -96,18 +88,51 @@ fn fetching(download: &Download) -> Vec<String> {
     parts
 }
 
-fn ready(info: &ModelInfo) -> Vec<String> {
+/// What a model is called: as its file, which people know it by. What the file says of itself may be
+/// the name of what it was made of.
+fn name(info: &ModelInfo, path: Option<&Path>) -> String {
+    let is_file = |path: &&Path| {
+        let ends = path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+        ends && !hub::is_hub(path)
+    };
+    let named = path.filter(is_file).map(catalog::called_file);
+    named.unwrap_or_else(|| info.name.clone())
+}
+
+/// Whether a name says how large a model is: `0.5B`, `135m`.
+fn says_size(name: &str) -> bool {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    words.into_iter().any(|word| {
+        let number = word.trim_end_matches(['b', 'B', 'm', 'M']);
+        number.len() + 1 == word.len() && number.parse::<f64>().is_ok()
+    })
+}
+
+/// Whether a name says how the weights are rounded: `q4_k_m`, `F16`.
+fn says_quantization(name: &str) -> bool {
+    let words = name.split(['-', '.', ' ']);
+    words.map(str::to_lowercase).any(|word| {
+        let quantized = word.trim_start_matches('i');
+        let digit = |c: char| c.is_ascii_digit();
+        matches!(word.as_str(), "f16" | "bf16" | "f32" | "mxfp4")
+            || quantized.starts_with('q') && quantized[1..].starts_with(digit)
+    })
+}
+
+fn ready(info: &ModelInfo, path: Option<&Path>) -> Vec<String> {
     let device = match info.device.as_str() {
         "cpu" => format!("cpu {}t", info.threads),
         other => other.to_owned(),
     };
-    let mut parts = vec![info.name.clone()];
-    let size = size(info.parameters);
-    // Many names say the size already.
-    if !info.name.to_lowercase().contains(&size.to_lowercase()) {
-        parts.push(size);
-    }
-    parts.extend([info.quantization.clone(), device]);
+    let name = name(info, path);
+    let mut parts = Vec::new();
+    // Many names say these already, in other words.
+    parts.extend(Some(size(info.parameters)).filter(|_| !says_size(&name)));
+    parts.extend(Some(info.quantization.clone()).filter(|_| !says_quantization(&name)));
+    parts.insert(0, name);
+    parts.push(device);
     parts.retain(|p| !p.is_empty());
     parts
 }
@@ -124,21 +149,33 @@ fn size(parameters: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    /// A user would lose: which of their files is in use, and one truth about it.
     #[test]
-    fn long_names_are_shortened_in_the_middle() {
-        let name = "Qwen2.5 Coder 0.5B Instruct AWQ";
-        assert_eq!(super::shortened(name, 40), name);
-        assert_eq!(super::shortened(name, 22), "Qwen2.5 Coder …uct AWQ");
-        for room in 0..40 {
-            assert!(super::width(&super::shortened(name, room)) <= room);
-        }
+    fn a_model_is_called_as_its_file_and_nothing_is_said_twice() {
+        let info = ModelInfo {
+            name: "Qwen2.5 Coder 0.5B Instruct AWQ".into(),
+            parameters: 630_000_000,
+            quantization: "Q5_0".into(),
+            device: "cuda:0".into(),
+            ..ModelInfo::default()
+        };
+        let path = Path::new("/m/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf");
+        let said = ready(&info, Some(path));
+        assert_eq!(said, ["qwen2.5-coder-0.5b-instruct-q4_k_m", "cuda:0"]);
+        let said = ready(&info, Some(Path::new("/m/mine.gguf")));
+        assert_eq!(said, ["mine", "630M", "Q5_0", "cuda:0"]);
+        let said = ready(&info, Some(Path::new("bundled:reasoner")));
+        assert_eq!(said, ["Qwen2.5 Coder 0.5B Instruct AWQ", "Q5_0", "cuda:0"]);
+        assert!(says_quantization("x-IQ4_XS") && !says_quantization("quick-3"));
     }
 
     #[test]
     fn sizes_read_as_people_say_them() {
-        assert_eq!(super::size(134_515_008), "135M");
-        assert_eq!(super::size(1_720_000_000), "1.7B");
-        assert_eq!(super::size(24_000), "24K");
-        assert_eq!(super::size(0), "");
+        assert_eq!(size(134_515_008), "135M");
+        assert_eq!(size(1_720_000_000), "1.7B");
+        assert_eq!(size(24_000), "24K");
+        assert_eq!(size(0), "");
     }
 }

@@ -1,7 +1,7 @@
 //! The plots: accuracy against thinking tokens, and what lies behind its points.
 //!
-//! On a wide screen the curve has the upper half, the details and the runs share the lower one. On
-//! a smaller one the lower part shows the panel that was looked at last, and on a very small one
+//! On a wide screen the curve has the upper half, the details and the runs share the lower one; the
+//! names of all panels stand between. On a smaller one the lower part shows the panel that was looked at last, and on a very small one
 //! there is only the panel that has the keys.
 
 use ratatui::buffer::Buffer;
@@ -16,8 +16,9 @@ use crate::tui::app::plots::{Chart, PlotPane, Plots};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::overlay::{columns, rows};
-use crate::tui::widgets::panel::Panel;
+use crate::tui::widgets::panel::{self, Panel};
 use crate::tui::widgets::prose::middle;
+use crate::tui::widgets::tabs;
 
 mod advice;
 mod items;
@@ -27,37 +28,49 @@ mod tables;
 const THREE_FROM: (u16, u16) = (100, 26);
 const TWO_FROM: u16 = 15;
 
-fn places(plots: &Plots, body: Rect) -> Vec<(PlotPane, Rect)> {
+/// Where the names of the panels are, and where those are that are shown.
+fn places(plots: &Plots, body: Rect) -> (Rect, Vec<(PlotPane, Rect)>) {
     if body.height < TWO_FROM {
-        return vec![(plots.pane, body)];
+        return (Rect::default(), vec![(plots.pane, body)]);
     }
-    let top = (body.height * 3 / 5).max(body.height.saturating_sub(24));
-    let [upper, lower] = rows([Length(top), Fill(1)], body);
+    let top = (body.height * 3 / 5).max(body.height.saturating_sub(24)) - 1;
+    let [upper, names, lower] = rows([Length(top), Length(1), Fill(1)], body);
+    let names = names.inner(Margin::new(1, 0));
     if body.width < THREE_FROM.0 || body.height < THREE_FROM.1 {
         let beside = match plots.beside {
             PlotPane::Curve => PlotPane::Runs,
             pane => pane,
         };
-        return vec![(PlotPane::Curve, upper), (beside, lower)];
+        return (names, vec![(PlotPane::Curve, upper), (beside, lower)]);
     }
     let [left, right] = columns([Length(lower.width * 3 / 5), Fill(1)], lower);
     let detail = match plots.detail {
         PlotPane::Curve => PlotPane::Items,
         pane => pane,
     };
-    vec![
+    let panes = vec![
         (PlotPane::Curve, upper),
         (detail, left),
         (PlotPane::Runs, right),
-    ]
+    ];
+    (names, panes)
 }
 
-/// Settles where the panels are.
+/// Settles where the panels are, and how far their tables reach.
 pub fn prepare(app: &mut App) {
-    app.plots.places = match app.plots.list.as_ref().is_none_or(Vec::is_empty) {
-        true => Vec::new(),
+    (app.plots.tabs, app.plots.places) = match app.plots.list.as_ref().is_none_or(Vec::is_empty) {
+        true => Default::default(),
         false => places(&app.plots, app.layout.body),
     };
+    for (pane, area) in app.plots.places.clone() {
+        let inner = panel::inside(area);
+        let most_aside = tables::most_aside(app, pane, inner.width);
+        let table = app.plots.table_mut(pane);
+        table.most_aside = most_aside;
+        table.aside = table.aside.min(most_aside);
+        // The head has a row.
+        table.height = usize::from(inner.height.saturating_sub(1));
+    }
 }
 
 /// Draws the body.
@@ -67,6 +80,7 @@ pub fn paint(app: &App, buf: &mut Buffer) {
     if plots.list.as_ref().is_none_or(Vec::is_empty) {
         return blank(app, body, buf);
     }
+    tabs::draw(&plots.panes(), plots.pane, app.theme(), plots.tabs, buf);
     for (pane, area) in &plots.places {
         draw(app, *pane, *area, buf);
     }

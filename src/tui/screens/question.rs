@@ -1,15 +1,16 @@
 //! The question box, which all screens that ask something share.
 
 use ratatui::buffer::Buffer;
+use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::on_border;
+use crate::tui::action::Action;
 use crate::tui::app::{App, Focus};
-use crate::tui::sanitize::{clean_line, fit};
-use crate::tui::screen::Screen;
-use crate::tui::widgets::overlay::{put, skip};
+use crate::tui::sanitize::{clean_line, fit, width};
+use crate::tui::widgets::overlay::{columns, put, skip};
 use crate::tui::widgets::panel;
 use crate::tui::widgets::prose::wrap;
 
@@ -27,12 +28,7 @@ const SEVERAL: usize = 4;
 
 /// The question as it stands without the keys: what was asked, or what is typed.
 fn shown(app: &App) -> String {
-    let asked = match app.screen {
-        Screen::Compare => app.compare.run.as_ref().map(|r| &r.request),
-        _ => app.live.as_ref().map(|l| &l.request),
-    };
-    let text = asked.map_or_else(|| app.question.text(), |request| request.question.clone());
-    clean_line(&text.replace('\n', " ")).into_owned()
+    clean_line(&app.shown_question().replace('\n', " ")).into_owned()
 }
 
 /// Rows of the box, its border included: what its text needs where it has the keys, a few otherwise;
@@ -93,12 +89,23 @@ pub fn draw(app: &App, area: Rect, bordered: bool, buf: &mut Buffer) {
     }
     let rows = wrap(&text, usize::from(inner.width));
     let more = rows.len() > usize::from(inner.height);
+    let whole = format!("{} reads all", app.key(Action::ReadQuestion));
     for (i, (row, place)) in rows.iter().zip(inner.rows()).enumerate() {
         let last = i + 1 == usize::from(inner.height);
-        match more && last {
-            // The editor has all of it.
-            true => put(buf, place, &rows[i..].join(" "), theme.text),
-            false => put(buf, place, row, theme.text),
-        };
+        let told = usize::from(place.width) >= 3 * width(&whole);
+        if !(more && last && told) {
+            let rest = if more && last {
+                rows[i..].join(" ")
+            } else {
+                row.clone()
+            };
+            put(buf, place, &rest, theme.text);
+            continue;
+        }
+        // At the end of what is seen, how to come to the rest.
+        let wide = (width(&whole) as u16 + 1).min(place.width / 2);
+        let [start, end] = columns([Fill(1), Length(wide)], place);
+        put(buf, start, &rows[i..].join(" "), theme.text);
+        put(buf, skip(end, 1), &whole, theme.key);
     }
 }

@@ -1,10 +1,10 @@
 //! The trainings: the form of a new one, or one of them as it runs.
 //!
-//! While a training is watched, a strip of figures has the top. On a wide screen the loss and the
-//! held-out problems have the left, one above the other on the same axis of steps, the answer to
-//! the sample question and the panel that was looked at last the right, and three small charts the
-//! bottom. On a smaller one there are a chart and a panel, and on a very small one the panel that
-//! has the keys.
+//! While a training is watched, a strip of figures has the top, with the names of all panels below
+//! it. On a wide screen the loss and the held-out problems have the left, one above the other on the
+//! same axis of steps, the answer to the sample question and the panel that was looked at last the
+//! right; on a high one three small charts have the bottom. On a smaller one there are a chart and a
+//! panel, and on a very small one the panel that has the keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Constraint::{Fill, Length};
@@ -15,12 +15,13 @@ use super::keyed;
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::train::watch::RAW;
-use crate::tui::app::train::{Train, TrainPane};
+use crate::tui::app::train::{Train, TrainAreas, TrainPane};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::chart;
 use crate::tui::widgets::overlay::{below, columns, rows};
 use crate::tui::widgets::panel::Panel;
 use crate::tui::widgets::prose::middle;
+use crate::tui::widgets::tabs;
 use s1_plot::terminal::ChartView;
 
 mod form;
@@ -29,71 +30,115 @@ mod pieces;
 mod sample;
 mod strip;
 
-/// The smallest body with all panels, and with two.
-const ALL_FROM: (u16, u16) = (100, 30);
+/// The smallest body with four panels, the lowest with three more, and the lowest with two.
+const FOUR_FROM: (u16, u16) = (100, 28);
+const ALL_FROM: u16 = 38;
 const TWO_FROM: u16 = 17;
 /// Rows of the strip with and without its border.
 const STRIP: u16 = 5;
 const STRIP_FROM: u16 = 11;
 
+/// Settles where things are.
+pub fn prepare(app: &mut App) {
+    let body = app.layout.body;
+    app.train.areas = if app.train.shows_form() {
+        form::areas(app, body)
+    } else if app.train.current().is_none() {
+        TrainAreas::default()
+    } else {
+        places(&app.train, body)
+    };
+}
+
 /// Draws the body.
 pub fn paint(app: &App, buf: &mut Buffer) {
-    let body = app.layout.body;
-    let train = &app.train;
+    let (body, train) = (app.layout.body, &app.train);
     if train.shows_form() {
         return form::draw(app, body, buf);
     }
     if train.current().is_none() {
         return blank(app, body, buf);
     }
-    let mut rest = body;
     if body.height >= STRIP_FROM {
-        let [top, lower] = rows([Length(STRIP), Fill(1)], body);
+        let top = Rect {
+            height: STRIP,
+            ..body
+        };
         strip::draw(app, top, buf);
-        rest = lower;
     } else if body.height >= 3 {
         strip::line(app, body, buf);
-        rest = below(body, 1);
     }
-    let places = places(train, rest);
-    for (pane, area) in &places {
+    tabs::draw(
+        &train.tabs(),
+        train.pane,
+        app.theme(),
+        train.areas.tabs,
+        buf,
+    );
+    for (pane, area) in &train.areas.panes {
         draw(app, *pane, *area, buf);
     }
 }
 
 /// Which panel is where, below the strip.
-fn places(train: &Train, area: Rect) -> Vec<(TrainPane, Rect)> {
-    if area.height + STRIP < TWO_FROM {
-        return vec![(train.pane, area)];
+fn places(train: &Train, body: Rect) -> TrainAreas {
+    let area = match body.height {
+        STRIP_FROM.. => below(body, STRIP),
+        3.. => below(body, 1),
+        _ => body,
+    };
+    let all = |tabs, panes| TrainAreas {
+        tabs,
+        panes,
+        ..TrainAreas::default()
+    };
+    if body.height < TWO_FROM {
+        return all(Rect::default(), vec![(train.pane, area)]);
     }
-    if area.width < ALL_FROM.0 || area.height < ALL_FROM.1 {
+    let [names, area] = rows([Length(1), Fill(1)], area);
+    let names = names.inner(Margin::new(1, 0));
+    if body.width < FOUR_FROM.0 || body.height < FOUR_FROM.1 {
         let side = match train.side {
             TrainPane::Loss => TrainPane::Sample,
             pane => pane,
         };
         let [top, bottom] = rows([Length(area.height.div_ceil(2)), Fill(1)], area);
-        return vec![(train.chart, top), (side, bottom)];
+        return all(names, vec![(train.chart, top), (side, bottom)]);
     }
-    let small = (area.height / 4).max(8);
+    let small = match body.height < ALL_FROM {
+        true => 0,
+        false => (area.height / 4).max(8),
+    };
     let upper = (area.height - small).div_ceil(2);
     let [first, second, third] = rows([Length(upper), Fill(1), Length(small)], area);
     let halves = |row| columns([Length(area.width * 3 / 5), Fill(1)], row);
     let ([loss, sample], [held_out, other]) = (halves(first), halves(second));
-    let part = third.width / 3;
-    let [rate, gradient, speed] = columns([Length(part), Length(part), Fill(1)], third);
     let side = match train.side {
         pane if pane == TrainPane::Sample || pane.is_chart() => TrainPane::Log,
         pane => pane,
     };
-    vec![
+    // Where the small charts have no row of their own, the one looked at last stands in.
+    let lower = match train.chart {
+        TrainPane::Loss => TrainPane::HeldOut,
+        chart if small == 0 => chart,
+        _ => TrainPane::HeldOut,
+    };
+    let mut panes = vec![
         (TrainPane::Loss, loss),
-        (TrainPane::HeldOut, held_out),
+        (lower, held_out),
         (TrainPane::Sample, sample),
         (side, other),
-        (TrainPane::Rate, rate),
-        (TrainPane::Gradient, gradient),
-        (TrainPane::Speed, speed),
-    ]
+    ];
+    if small > 0 {
+        let part = third.width / 3;
+        let [rate, gradient, speed] = columns([Length(part), Length(part), Fill(1)], third);
+        panes.extend([
+            (TrainPane::Rate, rate),
+            (TrainPane::Gradient, gradient),
+            (TrainPane::Speed, speed),
+        ]);
+    }
+    all(names, panes)
 }
 
 fn draw(app: &App, pane: TrainPane, area: Rect, buf: &mut Buffer) {

@@ -1,9 +1,6 @@
 //! Horizontal bars and gauges, as text.
 
-/// A whole number in groups of three: `2,140`.
-pub fn grouped(n: usize) -> String {
-    s1_core::format::grouped(n).replace(' ', ",")
-}
+pub use s1_core::format::grouped;
 
 /// A bar of `width` columns for a fraction between 0 and 1, in eighths of a column.
 pub fn bar(fraction: f64, width: usize) -> String {

@@ -6,10 +6,10 @@
 //! Not here: which figure, and what keys do to the view.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::overlay::{put, skip};
-use super::panel::Panel;
+use super::panel::{self, Panel};
 use crate::tui::sanitize::{clean_line, width};
 use crate::tui::theme::Theme;
 use s1_plot::terminal::{self, ChartView, Ink, Styles};
@@ -53,16 +53,10 @@ pub fn draw(
         .cursor
         .and_then(|(series, point)| figure.readout(series, point))
         .unwrap_or_else(|| clean_line(&figure.caption).into_owned());
-    let inner = Panel::new(&title, focused, theme)
+    Panel::new(&title, focused, theme)
         .below(&below)
         .draw(area, buf);
-    // The axis may stand at the border; at the right the last label needs a column.
-    let inner = Rect {
-        x: inner.x.saturating_sub(1),
-        width: inner.width + 1,
-        ..inner
-    };
-    terminal::draw(figure, view, styles, buf, inner);
+    terminal::draw(figure, view, styles, buf, inside(area));
     if view.window.is_some() {
         let sign = " zoomed ";
         put(
@@ -71,6 +65,27 @@ pub fn draw(
             sign,
             border,
         );
+    }
+}
+
+/// Where the figure stands in its panel.
+fn inside(area: Rect) -> Rect {
+    if area.width < BORDERS_FROM.0 || area.height < BORDERS_FROM.1 {
+        return area;
+    }
+    let inner = panel::inside(area);
+    // The axis may stand at the border; at the right the last label needs a column.
+    Rect {
+        x: inner.x.saturating_sub(1),
+        width: inner.width + 1,
+        ..inner
+    }
+}
+
+/// Puts the crosshair on the point nearest to a place of the panel.
+pub fn click(figure: &Figure, view: &mut ChartView, area: Rect, at: Position) {
+    if let Some(point) = terminal::point_at(figure, view, inside(area), at) {
+        view.cursor = Some(point);
     }
 }
 

@@ -5,8 +5,10 @@ use ratatui::layout::Position;
 
 use super::modal::{Modal, Reply};
 use super::overlay::{Canvas, below, cells, centered};
+use super::prose::wrap;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
+use crate::tui::sanitize::clean_line;
 
 /// A question that is answered with `y` or `n`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,10 +54,18 @@ impl Modal for Confirm {
     fn draw(&self, on: &mut Canvas) -> Option<Position> {
         let theme = on.theme;
         let wide = cells(&self.detail).max(cells(&self.question));
-        let place = centered(on.area, wide.saturating_add(4).clamp(36, 90), 4);
-        let inner = on.boxed(place, &self.question, "");
-        on.put(inner, &self.detail, theme.text);
-        let mut answers = below(inner, 1);
+        let wide = wide.saturating_add(4).clamp(36, 90).min(on.area.width);
+        // What is at stake is read whole, however narrow the screen.
+        let detail = clean_line(&self.detail);
+        let rows = wrap(&detail, usize::from(wide.saturating_sub(4)).max(1));
+        let told =
+            rows.len()
+                .clamp(1, usize::from(on.area.height.saturating_sub(3).max(1))) as u16;
+        let inner = on.boxed(centered(on.area, wide, told + 3), &self.question, "");
+        for (row, place) in rows.iter().take(usize::from(told)).zip(inner.rows()) {
+            on.put(place, row, theme.text);
+        }
+        let mut answers = below(inner, told);
         for (text, style) in [
             ("y", theme.key),
             (" yes   ", theme.dim),

@@ -17,8 +17,8 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
 use crate::tui::widgets::list::{ListRow, Selection};
 use crate::tui::widgets::modal::{Modal, Reply, read_key};
-use crate::tui::widgets::overlay::{Canvas, below, centered, rows, scroll_to};
-use crate::tui::widgets::table::Table;
+use crate::tui::widgets::overlay::{Canvas, below, centered, inside, rows, scroll_to};
+use crate::tui::widgets::table::{Table, TablePlace};
 use s1_lab::curate::{CurationReport, ItemDecision, StageKind, StageSummary};
 
 /// Columns that read well.
@@ -38,6 +38,8 @@ pub struct Curation {
     item: Selection,
     /// The items have the keys.
     inside: bool,
+    /// Items in sight; settled before each drawing.
+    height: usize,
 }
 
 impl Curation {
@@ -48,6 +50,7 @@ impl Curation {
             chosen,
             item: Selection::default(),
             inside: false,
+            height: 1,
         }
     }
 
@@ -73,15 +76,26 @@ impl Curation {
             Action::Cancel if self.inside => self.inside = false,
             Action::Cancel => return true,
             action if self.inside => {
-                self.item.step(action, rows);
+                self.item.step(action, rows, self.height);
             }
             action => {
-                if self.stage.step(action, self.chosen.stages.len()) {
+                let stages = self.chosen.stages.len();
+                if self.stage.step(action, stages, stages) {
                     self.item = Selection::default();
                 }
             }
         }
         false
+    }
+
+    /// The stages, and below them the items.
+    fn parts(&self, inner: Rect) -> [Rect; 2] {
+        let stages = self.chosen.stages.len() as u16 + 1;
+        let high = match inner.height < BOTH_FROM && self.inside {
+            true => 0,
+            false => stages.min(inner.height),
+        };
+        rows([Length(high), Fill(1)], inner)
     }
 
     fn draw_stages(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
@@ -97,6 +111,10 @@ impl Curation {
         let share = |s: &StageSummary| bar(s.output as f64 / most, usize::from(BAR));
         let stages = &self.chosen.stages;
         let selected = self.stage.get(stages.len()).filter(|_| !self.inside);
+        let place = TablePlace {
+            row: selected.unwrap_or(0),
+            ..TablePlace::default()
+        };
         Table::new(stages)
             .left("  stage", |s| (name(s), style(s)))
             .at_least(NAME)
@@ -108,7 +126,7 @@ impl Curation {
             .at_least(BAR)
             .left("why", |s| (why(s), style(s)))
             .cut()
-            .select(selected)
+            .at(place, selected.is_some())
             .draw(theme, area, buf);
     }
 
@@ -168,8 +186,17 @@ impl Modal for Curation {
         read_key(key, keymap, opener, |action| self.handle(action))
     }
 
+    fn wheel(&mut self, down: bool) {
+        self.handle(if down { Action::Down } else { Action::Up });
+    }
+
+    fn prepare(&mut self, area: Rect, _: &Keymap) {
+        let [_, lower] = self.parts(inside(place(area)));
+        // Its heading, and below the items what there is to say of one.
+        self.height = usize::from(lower.height).saturating_sub(4).max(1);
+    }
+
     fn draw(&self, on: &mut Canvas) -> Option<Position> {
-        let place = centered(on.area, WIDTH, on.area.height.saturating_sub(2).max(1));
         let (enter, back) = match self.inside {
             true => (None, "back to the stages"),
             false => (Some((Action::Accept, "the items")), "back"),
@@ -177,18 +204,16 @@ impl Modal for Curation {
         let keys: Vec<_> = enter.into_iter().chain([(Action::Cancel, back)]).collect();
         let name = self.chosen.path.file_name().unwrap_or_default();
         let title = format!("how these were chosen: {}", name.to_string_lossy());
-        let inner = on.boxed(place, &title, &on.hint(Context::List, &keys));
-        let stages = &self.chosen.stages;
-        let high = (stages.len() as u16 + 1).min(inner.height);
-        let high = match inner.height < BOTH_FROM && self.inside {
-            true => 0,
-            false => high,
-        };
-        let [upper, lower] = rows([Length(high), Fill(1)], inner);
+        let inner = on.boxed(place(on.area), &title, &on.hint(Context::List, &keys));
+        let [upper, lower] = self.parts(inner);
         self.draw_stages(on.buf, upper, on.theme);
         self.draw_items(on, lower);
         None
     }
+}
+
+fn place(area: Rect) -> Rect {
+    centered(area, WIDTH, area.height.saturating_sub(2).max(1))
 }
 
 /// Why a stage dropped what it dropped, the commonest first.

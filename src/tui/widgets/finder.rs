@@ -1,4 +1,5 @@
-//! A list that typing narrows: the commands, the models.
+//! A list that typing narrows, in rows or in columns: the commands, the models, the sessions, the
+//! problem sets, the runs.
 
 use std::fmt::Debug;
 
@@ -10,23 +11,53 @@ use ratatui::widgets::Widget;
 use super::input::{Input, types};
 use super::list::{ListRow, Selection};
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, below, inside, skip};
+use super::overlay::{Canvas, below, centered, inside, skip};
 use super::paths::complete;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
+use crate::tui::sanitize::{clean_line, fit_middle, width};
 use crate::tui::theme::Theme;
 
 /// Something to find.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry<T> {
     /// The answer it stands for.
     pub value: T,
+    /// How it is shown where the kind has no columns.
     pub row: ListRow,
+    /// What stands in the columns, where the kind has some.
+    pub cells: Vec<String>,
+    /// What else there is to say of it, below the list while it is selected.
+    pub about: String,
+    /// Why it cannot be taken; one sentence.
+    pub fault: Option<String>,
     /// Where the letters are looked for.
     pub text: String,
     /// Another place to look, where a match says more.
     pub name: &'static str,
 }
+
+/// A column: its head, and whether its cells are numbers, which end at its right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub name: &'static str,
+    pub right: bool,
+}
+
+impl Head {
+    pub const fn left(name: &'static str) -> Head {
+        Head { name, right: false }
+    }
+
+    pub const fn right(name: &'static str) -> Head {
+        Head { name, right: true }
+    }
+}
+
+/// The fewest columns of the first column, which takes what the others leave.
+const FIRST: usize = 24;
+/// Columns between two columns, and before the first.
+const GAP: usize = 2;
 
 /// A letter, pressed with Ctrl on a row, what it does in a word, and the answer that stands for it.
 pub type RowKey<T> = (char, &'static str, fn(&T) -> T);
@@ -43,7 +74,10 @@ pub struct Finding<T: 'static> {
     pub accept: &'static str,
     /// Other things that can be done with the selected one.
     pub others: &'static [RowKey<T>],
-    /// Rows between what is typed and the list.
+    /// The columns, the most telling first; those that find no room are left out from the right. None
+    /// where every entry is one row.
+    pub columns: &'static [Head],
+    /// Rows between what is typed and the list, where there is no head.
     pub gap: u16,
     /// Where the box stands, for so many entries.
     pub place: fn(Rect, usize) -> Rect,
@@ -87,11 +121,77 @@ impl<T: Clone + Debug> Finder<T> {
     /// Where the list stands in an area.
     fn list(&self, area: Rect) -> Rect {
         let place = (self.kind.place)(area, self.entries().len());
+        if !self.kind.columns.is_empty() {
+            // Below what is typed the heads, at the bottom what is said of the selected one.
+            let mut list = below(inside(place), 2);
+            list.height = list.height.saturating_sub(1);
+            return list;
+        }
         let mut list = below(inside(place), 1 + self.kind.gap);
         if self.error.is_some() {
             list.height = list.height.saturating_sub(2);
         }
         list
+    }
+
+    /// How wide each column is in so much room, as many as there is room for.
+    fn widths(&self, room: usize) -> Vec<usize> {
+        let widest = |(at, head): (usize, &Head)| {
+            let cells = self
+                .entries()
+                .iter()
+                .filter_map(|entry| entry.cells.get(at));
+            let widest = cells.map(|cell| width(&clean_line(cell))).max();
+            widest.unwrap_or(0).max(width(head.name))
+        };
+        let mut widths: Vec<usize> = self.kind.columns.iter().enumerate().map(widest).collect();
+        let Some(&first) = widths.first() else {
+            return widths;
+        };
+        let others = |widths: &[usize]| widths[1..].iter().map(|w| w + GAP).sum::<usize>();
+        while widths.len() > 1 && others(&widths) + first.min(FIRST) + GAP > room {
+            widths.pop();
+        }
+        widths[0] = room.saturating_sub(others(&widths) + GAP);
+        widths
+    }
+
+    /// One row of cells in columns of these widths.
+    fn laid<'a>(&self, cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+        let mut row = String::new();
+        for ((cell, wide), (at, head)) in
+            cells.zip(widths).zip(self.kind.columns.iter().enumerate())
+        {
+            let cell = clean_line(cell);
+            let cell = fit_middle(&cell, *wide);
+            let pad = " ".repeat(wide - width(&cell).min(*wide));
+            let gap = " ".repeat(if at > 0 { GAP } else { 0 });
+            row += &match head.right {
+                true => format!("{gap}{pad}{cell}"),
+                false => format!("{gap}{cell}{pad}"),
+            };
+        }
+        row
+    }
+
+    /// The entry that is selected.
+    fn selected<'a>(&self, matches: &[&'a Entry<T>]) -> Option<&'a Entry<T>> {
+        let at = self.selection.get(matches.len())?;
+        matches.get(at).copied()
+    }
+
+    /// Starts at the first entry that is meant, if there is one.
+    pub fn select(&mut self, meant: impl Fn(&T) -> bool) {
+        let mut entries = self.entries().iter();
+        if let Some(at) = entries.position(|entry| meant(&entry.value)) {
+            self.selection = Selection::at(at);
+        }
+    }
+
+    /// Why the last answer could not be taken.
+    #[cfg(test)]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
     }
 
     /// Replaces the entries.
@@ -127,9 +227,17 @@ impl<T: Clone + Debug> Finder<T> {
                 None => Reply::Done(typed),
             };
         }
-        let matches = self.matches();
-        let chosen = self.selection.get(matches.len()).map(|at| matches[at]);
-        chosen.map_or(Reply::Open, |entry| Reply::Done(entry.value.clone()))
+        let chosen = self.selected(&self.matches()).cloned();
+        match chosen {
+            Some(Entry {
+                fault: None, value, ..
+            }) => Reply::Done(value),
+            Some(Entry { fault, .. }) => {
+                self.error = fault;
+                Reply::Open
+            }
+            None => Reply::Open,
+        }
     }
 
     fn draw_list(&self, on: &mut Canvas, area: Rect) {
@@ -141,9 +249,39 @@ impl<T: Clone + Debug> Finder<T> {
             for (line, row) in lines.into_iter().zip(area.rows()) {
                 line.render(row, on.buf);
             }
-        } else {
+        } else if self.kind.columns.is_empty() {
             let rows = matches.iter().map(|entry| &entry.row);
             self.selection.draw(on.buf, area, rows, on.theme);
+        } else {
+            let widths = self.widths(usize::from(area.width));
+            let row = |entry: &&Entry<T>| {
+                let cells = entry.cells.iter().map(String::as_str);
+                ListRow::new(self.laid(cells, &widths), "")
+            };
+            let rows: Vec<ListRow> = matches.iter().map(row).collect();
+            self.selection.draw(on.buf, area, rows.iter(), on.theme);
+        }
+    }
+
+    /// The heads of the columns, and below the list what is said of the selected entry.
+    fn draw_around(&self, on: &mut Canvas, inner: Rect, list: Rect) {
+        if self.kind.columns.is_empty() {
+            return;
+        }
+        let widths = self.widths(usize::from(list.width));
+        let heads = self.kind.columns.iter().map(|head| head.name);
+        let heads = self.laid(heads, &widths);
+        let place = skip(below(inner, 1), GAP as u16);
+        on.put(place, &heads, on.theme.dim);
+        let matches = self.matches();
+        let selected = self.selected(&matches).filter(|_| self.error.is_none());
+        let typed = (self.kind.typed)(self.input.text()).is_some();
+        if let Some(entry) = selected.filter(|_| !typed) {
+            let last = below(inner, inner.height.saturating_sub(1));
+            match &entry.fault {
+                Some(fault) => on.put(last, &format!("✗ {fault}"), on.theme.bad),
+                None => on.put(last, &entry.about, on.theme.dim),
+            };
         }
     }
 }
@@ -155,8 +293,7 @@ impl<T: Clone + Debug> Modal for Finder<T> {
         if let Some((_, _, other)) = self.kind.others.iter().find(|(letter, ..)| {
             key.modifiers == KeyModifiers::CONTROL && key.code.as_char() == Some(*letter)
         }) {
-            let matches = self.matches();
-            let chosen = self.selection.get(matches.len()).map(|at| matches[at]);
+            let chosen = self.selected(&self.matches());
             return chosen.map_or(Reply::Open, |entry| Reply::Done(other(&entry.value)));
         }
         if key.code == KeyCode::Tab && (self.kind.typed)(self.input.text()).is_some() {
@@ -165,13 +302,14 @@ impl<T: Clone + Debug> Modal for Finder<T> {
         }
         let action = keymap.action(Context::List, key).filter(|_| !types(key));
         let count = self.matches().len();
+        let height = usize::from(self.shown.height);
         match action {
             Some(Action::Accept) => return self.accept(),
             Some(Action::Cancel) => return Reply::Cancelled,
             Some(action @ (Action::Quit | Action::Redraw | Action::Suspend)) => {
                 return Reply::Other(action);
             }
-            Some(action) if self.selection.step(action, count) => self.error = None,
+            Some(action) if self.selection.step(action, count, height) => self.error = None,
             _ => {
                 if self.input.handle(key) {
                     self.error = None;
@@ -228,11 +366,12 @@ impl<T: Clone + Debug> Modal for Finder<T> {
         if self.input.text().is_empty() {
             on.put(skip(line, 2), kind.placeholder, theme.dim);
         }
+        let list = self.list(on.area).intersection(on.area);
+        self.draw_around(on, inner, list);
         if let Some(error) = &self.error {
             let last = below(inner, inner.height.saturating_sub(1));
             on.put(last, &format!("✗ {error}"), theme.bad);
         }
-        let list = self.list(on.area).intersection(on.area);
         self.draw_list(on, list);
         cursor
     }
@@ -279,6 +418,14 @@ fn score(query: &str, text: &str) -> Option<i32> {
         best = next;
     }
     best.into_iter().flatten().max()
+}
+
+/// A list of many entries in the middle of the screen, so wide at most.
+pub fn place_of_columns(area: Rect, entries: usize, columns: u16) -> Rect {
+    let most = area.height.saturating_sub(2).max(1);
+    let rows = u16::try_from(entries).unwrap_or(u16::MAX);
+    let height = rows.saturating_add(5).clamp(11, most.max(11)).min(most);
+    centered(area, columns, height)
 }
 
 #[cfg(test)]

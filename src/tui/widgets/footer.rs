@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::overlay::{Canvas, fitting};
+use super::overlay::Canvas;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -11,39 +11,76 @@ use crate::tui::theme::Theme;
 /// Space between two entries.
 const GAP: &str = "   ";
 
-/// One line of `key word` entries for actions and what they do now in a word, most important first: what does not fit is
+/// An entry: the column it begins at, what it does, its key and a word.
+type Entry = (usize, Action, [Span<'static>; 2]);
+
+/// The entries for actions and what they do now in a word, most important first: what does not fit is
 /// dropped from the right, but the way to all keys always stays. Actions without a key in this
 /// context are left out; so are entries for [`Action::Help`], which comes last by itself.
-pub fn line(
+fn entries(
     actions: &[(Action, &str)],
     context: Context,
     keymap: &Keymap,
     theme: &Theme,
     columns: usize,
-) -> Line<'static> {
+) -> Vec<Entry> {
     let entry = |(action, word): (Action, &str)| {
         let key = Span::styled(keymap.key_for(context, action)?, theme.key);
         let word = Span::styled(format!(" {word}"), theme.dim);
-        Some(vec![key, word])
+        Some((action, [key, word]))
     };
-    let size = |entry: &Vec<Span>| entry.iter().map(Span::width).sum::<usize>();
+    let size = |entry: &[Span; 2]| entry.iter().map(Span::width).sum::<usize>();
     let help = entry((Action::Help, Action::Help.short()));
-    let reserved = help.as_ref().map_or(0, |help| size(help) + GAP.len());
+    let reserved = help.as_ref().map_or(0, |(_, help)| size(help) + GAP.len());
+    let room = columns.saturating_sub(reserved);
     let others = actions.iter().filter(|(action, _)| *action != Action::Help);
-    let entries = others.filter_map(|action| entry(*action));
-    let mut spans = fitting(entries, &Span::raw(GAP), columns.saturating_sub(reserved));
-    if let Some(help) = help {
-        let first = spans.len() == 1;
-        spans.extend(Some(Span::raw(GAP)).filter(|_| !first));
-        spans.extend(help);
+    // A space stands before the first.
+    let mut at = 1;
+    let mut found = Vec::new();
+    for (action, entry) in others.filter_map(|action| entry(*action)) {
+        if at + size(&entry) > room {
+            break;
+        }
+        let next = at + size(&entry) + GAP.len();
+        found.push((at, action, entry));
+        at = next;
+    }
+    found.extend(help.map(|(action, entry)| (at, action, entry)));
+    found
+}
+
+/// The entries as one line.
+fn line(entries: Vec<Entry>) -> Line<'static> {
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for (at, _, entry) in entries {
+        spans.push(Span::raw(" ".repeat(at - used)));
+        used = at + entry.iter().map(Span::width).sum::<usize>();
+        spans.extend(entry);
     }
     Line::from(spans)
+}
+
+/// What the entry at a column of the footer does.
+pub fn action_at(
+    actions: &[(Action, &str)],
+    context: Context,
+    keymap: &Keymap,
+    columns: usize,
+    column: usize,
+) -> Option<Action> {
+    let entries = entries(actions, context, keymap, &Theme::default(), columns);
+    let under = entries.into_iter().rfind(|(at, ..)| *at <= column);
+    let (at, action, entry) = under?;
+    let size = entry.iter().map(Span::width).sum::<usize>();
+    (column < at + size).then_some(action)
 }
 
 /// Draws the footer into the first row.
 pub fn draw(on: &mut Canvas, actions: &[(Action, &str)], context: Context) {
     let columns = usize::from(on.area.width);
-    line(actions, context, on.keymap, on.theme, columns).render(on.area, on.buf);
+    let entries = entries(actions, context, on.keymap, on.theme, columns);
+    line(entries).render(on.area, on.buf);
 }
 
 #[cfg(test)]
@@ -77,13 +114,15 @@ mod tests {
 
     fn text(actions: &[Action], columns: usize) -> String {
         let keymap = Keymap::default();
-        line(
-            &worded(actions),
+        let theme = Theme::default();
+        let actions = worded(actions);
+        line(entries(
+            &actions,
             Context::Explore,
             &keymap,
-            &Theme::default(),
+            &theme,
             columns,
-        )
+        ))
         .to_string()
     }
 
@@ -116,6 +155,21 @@ mod tests {
             let line = text(RUNNING, columns);
             assert!(width(&line) <= columns && line.ends_with("? all keys"));
         }
+    }
+
+    /// A user would lose: the mouse, on the keys that the footer shows.
+    #[test]
+    fn what_is_clicked_is_what_stands_there() {
+        let keymap = Keymap::default();
+        let at = |column| {
+            let actions = worded(RUNNING);
+            action_at(&actions, Context::Explore, &keymap, 40, column)
+        };
+        assert_eq!(text(RUNNING, 40), " w Wait   x cut   ? all keys");
+        assert_eq!(at(0), None);
+        assert_eq!((at(1), at(6)), (Some(Action::Wait), Some(Action::Wait)));
+        assert_eq!((at(7), at(10)), (None, Some(Action::Cut)));
+        assert_eq!((at(18), at(39)), (Some(Action::Help), None));
     }
 
     #[test]

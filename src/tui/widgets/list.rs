@@ -64,17 +64,16 @@ pub struct Selection {
     selected: usize,
 }
 
-/// Rows that page up and page down move by.
-pub const PAGE: usize = 10;
-
-/// Another row of `rows` after an action of moving, no further than both ends; `None` if it is
-/// another action.
-pub fn step_row(action: Action, row: usize, rows: usize) -> Option<usize> {
+/// Another row of `rows` after an action of moving, no further than both ends, where `height` rows
+/// are in sight; `None` if it is another action.
+pub fn step_row(action: Action, row: usize, rows: usize, height: usize) -> Option<usize> {
+    // One row stays in sight, so that nobody loses the place.
+    let page = height.saturating_sub(1).max(1);
     let next = match action {
         Action::Up => row.saturating_sub(1),
         Action::Down => row.saturating_add(1),
-        Action::PageUp => row.saturating_sub(PAGE),
-        Action::PageDown => row.saturating_add(PAGE),
+        Action::PageUp => row.saturating_sub(page),
+        Action::PageDown => row.saturating_add(page),
         Action::Home => 0,
         Action::End => usize::MAX,
         _ => return None,
@@ -102,13 +101,13 @@ impl Selection {
         len.checked_sub(1).map(|last| self.selected.min(last))
     }
 
-    /// Moves by an action of [`Context::List`]; `true` if the action was one of moving. Up from the
-    /// first row goes to the last, and down from the last to the first.
-    pub fn step(&mut self, action: Action, len: usize) -> bool {
+    /// Moves by an action of [`Context::List`], where `height` rows are in sight; `true` if the action
+    /// was one of moving. Up from the first row goes to the last, and down from the last to the first.
+    pub fn step(&mut self, action: Action, len: usize, height: usize) -> bool {
         let Some(now) = self.get(len) else {
             return false;
         };
-        self.selected = match (action, step_row(action, now, len)) {
+        self.selected = match (action, step_row(action, now, len, height)) {
             (Action::Up, _) if now == 0 => len - 1,
             (Action::Down, _) if now == len - 1 => 0,
             (_, Some(row)) => row,
@@ -132,7 +131,7 @@ impl Selection {
     /// A notch of the wheel: one row on, no further than both ends.
     pub fn wheel(&mut self, down: bool, len: usize) {
         let action = if down { Action::Down } else { Action::Up };
-        if let Some(row) = step_row(action, self.selected, len) {
+        if let Some(row) = step_row(action, self.selected, len, 1) {
             self.selected = row;
         }
     }
@@ -213,9 +212,16 @@ impl<T: Clone + Debug> List<T> {
                 None => Reply::Open,
             },
             Action::Cancel => Reply::Cancelled,
-            action if self.selection.step(action, self.rows.len()) => Reply::Open,
-            action => Reply::Other(action),
+            action => match self.step(action) {
+                true => Reply::Open,
+                false => Reply::Other(action),
+            },
         }
+    }
+
+    fn step(&mut self, action: Action) -> bool {
+        let height = usize::from(self.shown.height);
+        self.selection.step(action, self.rows.len(), height)
     }
 
     fn selected(&self) -> Option<&(T, ListRow)> {
@@ -284,6 +290,9 @@ mod tests {
         assert_eq!(list.handle(Action::Accept), Reply::Done(2));
         list.handle(Action::Down);
         assert_eq!(list.handle(Action::Accept), Reply::Done(0));
+        for _ in 0..2 {
+            list.handle(Action::PageDown);
+        }
         list.handle(Action::PageDown);
         assert_eq!(
             list.handle(Action::Accept),
@@ -296,6 +305,18 @@ mod tests {
         assert_eq!(list.handle(Action::Accept), Reply::Open);
         let mut list = List::new("Branches", rows(3)).select(|&i| i == 1);
         assert_eq!(list.handle(Action::Accept), Reply::Done(1));
+    }
+
+    /// A user would lose: rows that a page jumps over.
+    #[test]
+    fn a_page_is_what_is_in_sight() {
+        let mut list = List::new("Branches", rows(30));
+        list.prepare(Rect::new(0, 0, 60, 12), &Keymap::default());
+        list.handle(Action::PageDown);
+        // Eight rows less the border, one of which stays.
+        assert_eq!(list.handle(Action::Accept), Reply::Done(5));
+        list.handle(Action::PageUp);
+        assert_eq!(list.handle(Action::Accept), Reply::Done(0));
     }
 
     /// A user would lose: the mouse, which works everywhere but in what lies over the screen.

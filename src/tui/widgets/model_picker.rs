@@ -1,44 +1,75 @@
-//! The model picker: the files found on this machine and the server in use, narrowed by typing; or the
-//! path of any other file, the address of a server, or the name of a model of the hub.
+//! The model picker: the files found on this machine, the server in use and some models of the hub to
+//! begin with, narrowed by typing; or the path of any other file, the address of a server, or the name of
+//! a model of the hub.
 //!
-//! Not here: looking for files ([`s1_engine::catalog`]) and loading one.
+//! Not here: looking for files ([`s1_engine::catalog`]), loading one and deleting one.
 
 use std::path::{Path, PathBuf};
 
-use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding};
+use super::finder::{Entry, Finder, Finding, Head, place_of_columns};
 use super::list::ListRow;
-use super::overlay::centered;
 use crate::config::expand_home;
 use crate::tui::theme::Theme;
 use s1_core::format;
 use s1_data::hub;
-use s1_engine::catalog::CatalogEntry;
+use s1_engine::catalog::need::{ModelNeed, fits, fits_word, memory_sentence};
+use s1_engine::catalog::{CatalogEntry, ModelSource};
 use s1_engine::is_server;
+use s1_engine::suggestions::Suggestion;
 use s1_model::gguf::folder;
 
-/// Models to begin with, and what there is to fetch of each.
-const SUGGESTED: [(&str, &str); 3] = [
-    ("hf:Qwen/Qwen3-0.6B-GGUF", "639 MB"),
-    ("hf:Qwen/Qwen3-1.7B-GGUF", "1.8 GB"),
-    ("hf:Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf", "2.5 GB"),
-];
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelChoice {
+    Load(PathBuf),
+    Delete(PathBuf),
+}
+
+impl ModelChoice {
+    fn path(&self) -> &Path {
+        let (ModelChoice::Load(path) | ModelChoice::Delete(path)) = self;
+        path
+    }
+}
+
+/// The models there are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundModels {
+    /// Those on this machine, with what each needs once that was looked at.
+    pub here: Vec<(CatalogEntry, Option<ModelNeed>)>,
+    /// Some to begin with, to be fetched.
+    pub suggested: Vec<Suggestion>,
+    /// The context in tokens that memory is said for.
+    pub context: usize,
+    /// Bytes of memory that are free, where the system says.
+    pub free: Option<u64>,
+}
 
 /// A choice among models.
-pub type ModelPicker = Finder<PathBuf>;
+pub type ModelPicker = Finder<ModelChoice>;
 
-static PICKER: Finding<PathBuf> = Finding {
+static PICKER: Finding<ModelChoice> = Finding {
     title: "Choose a model",
     sign: "›",
     placeholder: "type to find, or write a path (Tab completes), hf:OWNER/NAME, http://…",
     accept: "load",
-    others: &[],
+    others: &[('d', "delete", |choice| {
+        ModelChoice::Delete(choice.path().to_owned())
+    })],
+    columns: &[
+        Head::left("model"),
+        Head::right("size"),
+        Head::right("memory"),
+        Head::left("fits"),
+        Head::left("licence"),
+        Head::left("where"),
+    ],
     gap: 1,
-    place,
+    place: |area, entries| place_of_columns(area, entries, 116),
     typed,
-    check: |path| check(path),
+    check: |choice| check(choice.path()),
     takes_typed: "Enter loads this path",
     nothing,
 };
@@ -49,62 +80,110 @@ impl ModelPicker {
         Finder::searching(&PICKER)
     }
 
-    /// Shows the files that were found, and the server that was used; the model in use is marked.
-    pub fn show(
-        &mut self,
-        found: Vec<CatalogEntry>,
-        server: Option<&Path>,
-        current: Option<&Path>,
-    ) {
+    /// Shows the models that were found, and the server that was used; the one in use is marked.
+    pub fn show(&mut self, found: FoundModels, server: Option<&Path>, current: Option<&Path>) {
         let server = server.map(|address| {
-            let here = if current == Some(address) { " ✓" } else { "" };
-            let name = format!("{:>7}  {}{here}", "server", address.display());
+            let mark = if current == Some(address) { "✓ " } else { "" };
+            let cells = [
+                &*format!("{mark}{}", address.display()),
+                "–",
+                "–",
+                "–",
+                "",
+                "a server",
+            ];
             Entry {
                 text: format!("{} server", address.display()),
-                row: ListRow::new(name, "a server that computes"),
-                value: address.to_path_buf(),
+                cells: cells.map(str::to_owned).to_vec(),
+                about: "a server that computes".into(),
+                fault: None,
+                value: ModelChoice::Load(address.to_path_buf()),
+                row: ListRow::default(),
                 name: "",
             }
         });
-        let entry = |e: CatalogEntry| {
-            let here = if current == Some(&e.path) { " ✓" } else { "" };
-            let name = format!("{:>7}  {}{here}", format::size(e.bytes), e.name);
+        let (context, free) = (found.context, found.free);
+        let sentence = |memory, context| memory_sentence(memory, context, free);
+        let here = |(e, need): (CatalogEntry, Option<ModelNeed>)| {
+            let in_use = current == Some(&e.path);
+            let known = need.clone().unwrap_or_default();
+            let unknown = match (&need, &known.fault) {
+                (None, _) => "…",
+                (Some(_), Some(_)) => "–",
+                (Some(_), None) => "?",
+            };
+            let memory = known.memory.map_or(unknown.into(), format::size);
+            let fits = match known.memory {
+                None => unknown,
+                memory => fits_word(fits(memory, free)),
+            };
+            let place = match e.source {
+                ModelSource::Bundled => "in the program".to_owned(),
+                ModelSource::Hub => e.origin.clone(),
+                ModelSource::Ollama | ModelSource::LmStudio => e.source.name().to_owned(),
+                _ => format!("{}/", e.origin.trim_end_matches('/')),
+            };
+            let said = known
+                .memory
+                .map(|memory| sentence(memory, known.context.unwrap_or(context)));
             Entry {
                 text: format!("{} {}", e.name, e.origin),
-                row: ListRow::new(name, e.origin),
-                value: e.path,
+                cells: vec![
+                    format!("{}{}", if in_use { "✓ " } else { "" }, e.name),
+                    format::size(e.bytes),
+                    memory,
+                    fits.to_owned(),
+                    known.licence.unwrap_or_default(),
+                    place,
+                ],
+                about: [said, Some(e.path.display().to_string())]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" · "),
+                fault: known.fault,
+                value: ModelChoice::Load(e.path),
+                row: ListRow::default(),
                 name: "",
             }
         };
-        let suggested = SUGGESTED.map(|(name, size)| Entry {
-            text: format!("{name} hub"),
-            row: ListRow::new(format!("{size:>7}  {name}"), "to be fetched from the hub"),
-            value: PathBuf::from(name),
-            name: "",
-        });
-        let found = found.into_iter().map(entry);
-        self.set_entries(server.into_iter().chain(found).chain(suggested).collect());
+        let to_get = |one: Suggestion| {
+            let memory = one.memory(context);
+            let name = format!("hf:{}", one.get);
+            Entry {
+                text: format!("{} {name} hub", one.name),
+                cells: vec![
+                    one.name.clone(),
+                    format::size(one.bytes),
+                    format::size(memory),
+                    fits_word(fits(Some(memory), free)).to_owned(),
+                    one.licence,
+                    "to be fetched".to_owned(),
+                ],
+                about: format!("{} · {} · {name}", one.about, sentence(memory, context)),
+                fault: None,
+                value: ModelChoice::Load(PathBuf::from(name)),
+                row: ListRow::default(),
+                name: "",
+            }
+        };
+        let suggested = found.suggested.into_iter().map(to_get);
+        let here = found.here.into_iter().map(here);
+        self.set_entries(server.into_iter().chain(here).chain(suggested).collect());
     }
 }
 
-fn place(area: Rect, entries: usize) -> Rect {
-    let most = area.height.saturating_sub(2).max(1);
-    let rows = u16::try_from(entries).unwrap_or(u16::MAX);
-    let height = rows.saturating_add(5).clamp(11, most.max(11)).min(most);
-    centered(area, 110, height)
-}
-
 /// Reads text that looks like a path, the address of a server, or a name of the hub.
-fn typed(text: &str) -> Option<PathBuf> {
+fn typed(text: &str) -> Option<ModelChoice> {
     let text = text.trim().trim_matches(['"', '\'']);
     if is_server(Path::new(text)) {
-        return Some(text.into());
+        return Some(ModelChoice::Load(text.into()));
     }
     let gguf = |extension: &std::ffi::OsStr| extension.eq_ignore_ascii_case("gguf");
     let is_path = text.starts_with(['/', '~', '.'])
         || text.contains(std::path::MAIN_SEPARATOR)
         || Path::new(text).extension().is_some_and(gguf);
-    is_path.then(|| expand_home(text.trim_start_matches("file://")))
+    is_path.then(|| ModelChoice::Load(expand_home(text.trim_start_matches("file://"))))
 }
 
 fn check(path: &Path) -> Result<(), String> {
@@ -139,9 +218,8 @@ mod tests {
     use crate::tui::widgets::overlay::Canvas;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-    use s1_engine::catalog::ModelSource;
 
-    fn entries() -> Vec<CatalogEntry> {
+    fn entries() -> Vec<(CatalogEntry, Option<ModelNeed>)> {
         [
             (
                 "Qwen3-0.6B-Q8_0",
@@ -169,29 +247,62 @@ mod tests {
             ),
         ]
         .into_iter()
-        .map(|(name, origin, bytes, source)| CatalogEntry {
-            path: PathBuf::from(format!("/models/{name}.gguf")),
-            name: name.into(),
-            origin: origin.into(),
-            bytes,
-            source,
+        .map(|(name, origin, bytes, source)| {
+            let entry = CatalogEntry {
+                path: PathBuf::from(format!("/models/{name}.gguf")),
+                name: name.into(),
+                origin: origin.into(),
+                bytes,
+                source,
+            };
+            let known = ModelNeed {
+                licence: (source == ModelSource::Hub).then(|| "apache-2.0".into()),
+                context: Some(8192),
+                memory: Some(2 * bytes),
+                ..ModelNeed::default()
+            };
+            let broken = ModelNeed {
+                fault: Some("the architecture mamba is not computed here".into()),
+                ..ModelNeed::default()
+            };
+            let need = match name.starts_with("gemma") {
+                true => broken,
+                false => known,
+            };
+            (entry, Some(need))
         })
         .collect()
     }
 
     fn found(current: Option<PathBuf>) -> ModelPicker {
         let mut picker = ModelPicker::looking();
-        picker.show(entries(), None, current.as_deref());
+        picker.show(all(entries()), None, current.as_deref());
         picker
+    }
+
+    /// With a machine of two gigabytes, and one to fetch.
+    fn all(here: Vec<(CatalogEntry, Option<ModelNeed>)>) -> FoundModels {
+        let mut suggested = s1_engine::suggestions::all().unwrap();
+        suggested.truncate(1);
+        FoundModels {
+            here,
+            suggested,
+            context: 8192,
+            free: Some(2_000_000_000),
+        }
     }
 
     fn nobody() -> ModelPicker {
         let mut picker = ModelPicker::looking();
-        picker.show(Vec::new(), None, None);
+        picker.show(all(Vec::new()), None, None);
         picker
     }
 
-    fn press(picker: &mut ModelPicker, code: KeyCode) -> Reply<PathBuf> {
+    fn load(path: impl Into<PathBuf>) -> Reply<ModelChoice> {
+        Reply::Done(ModelChoice::Load(path.into()))
+    }
+
+    fn press(picker: &mut ModelPicker, code: KeyCode) -> Reply<ModelChoice> {
         picker.key(KeyEvent::new(code, KeyModifiers::NONE), &Keymap::default())
     }
 
@@ -205,14 +316,27 @@ mod tests {
     fn typing_narrows_and_enter_loads() {
         let mut picker = found(None);
         press(&mut picker, KeyCode::Down);
-        let second = Reply::Done("/models/SmolLM2-135M-Instruct-Q4_1.gguf".into());
+        let second = load("/models/SmolLM2-135M-Instruct-Q4_1.gguf");
         assert_eq!(press(&mut picker, KeyCode::Enter), second);
         typed(&mut picker, "s1");
-        let best = Reply::Done("/models/s1.1-1.5B-Q4_K_M.gguf".into());
+        let best = load("/models/s1.1-1.5B-Q4_K_M.gguf");
         assert_eq!(press(&mut picker, KeyCode::Enter), best);
         typed(&mut picker, "xyzzy");
         assert_eq!(press(&mut picker, KeyCode::Enter), Reply::Open);
         assert_eq!(press(&mut picker, KeyCode::Esc), Reply::Cancelled);
+    }
+
+    /// A user would lose: why a model that is listed cannot be used, without waiting for it to fail.
+    #[test]
+    fn what_cannot_be_used_says_why_and_the_selected_one_can_be_deleted() {
+        let mut picker = found(None);
+        typed(&mut picker, "gemma");
+        assert_eq!(press(&mut picker, KeyCode::Enter), Reply::Open);
+        assert!(picker.error.as_ref().unwrap().contains("mamba"));
+        let delete = KeyEvent::new(KeyCode::Char('d'), KeyModifiers::CONTROL);
+        let path = PathBuf::from("/models/gemma-3-1b-it-Q4_0.gguf");
+        let asked = Reply::Done(ModelChoice::Delete(path));
+        assert_eq!(picker.key(delete, &Keymap::default()), asked);
     }
 
     /// A user would lose: the way back to the server, once a file is loaded.
@@ -220,11 +344,8 @@ mod tests {
     fn the_server_that_was_used_is_the_first_of_the_list() {
         let mut picker = ModelPicker::looking();
         let server = Path::new("http://127.0.0.1:8080");
-        picker.show(entries(), Some(server), None);
-        assert_eq!(
-            press(&mut picker, KeyCode::Enter),
-            Reply::Done(server.into())
-        );
+        picker.show(all(entries()), Some(server), None);
+        assert_eq!(press(&mut picker, KeyCode::Enter), load(server));
     }
 
     #[test]
@@ -234,16 +355,16 @@ mod tests {
         std::fs::write(&file, "GGUF").unwrap();
         let mut picker = nobody();
         picker.paste(&format!("'{}'\n", file.display()));
-        assert_eq!(press(&mut picker, KeyCode::Enter), Reply::Done(file));
+        assert_eq!(press(&mut picker, KeyCode::Enter), load(file));
 
         let mut picker = nobody();
         picker.paste("hf:owner/name:m.gguf");
-        let of_the_hub = Reply::Done("hf:owner/name:m.gguf".into());
+        let of_the_hub = load("hf:owner/name:m.gguf");
         assert_eq!(press(&mut picker, KeyCode::Enter), of_the_hub);
 
         let mut picker = nobody();
         picker.paste("http://127.0.0.1:8080,http://127.0.0.1:8081");
-        let servers = Reply::Done("http://127.0.0.1:8080,http://127.0.0.1:8081".into());
+        let servers = load("http://127.0.0.1:8080,http://127.0.0.1:8081");
         assert_eq!(press(&mut picker, KeyCode::Enter), servers);
 
         let mut picker = nobody();
@@ -277,6 +398,10 @@ mod tests {
             picker.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("picker_80x24", shown);
+        let shown = picture(120, 20, |buf, area| {
+            picker.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+        });
+        insta::assert_snapshot!("picker_120x20", shown);
         let shown = picture(80, 24, |buf, area| {
             nobody().draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });

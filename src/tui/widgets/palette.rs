@@ -14,6 +14,7 @@ static PALETTE: Finding<Action> = Finding {
     placeholder: "",
     accept: "run",
     others: &[],
+    columns: &[],
     gap: 0,
     place,
     typed: |_| None,
@@ -48,6 +49,9 @@ pub fn palette(
             row: ListRow::new(action.describe(), key.unwrap_or_default()),
             text: action.describe().into(),
             name: action.short(),
+            cells: Vec::new(),
+            about: String::new(),
+            fault: None,
         }
     };
     let mut palette = Finder::searching(&PALETTE);

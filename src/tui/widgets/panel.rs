@@ -23,6 +23,14 @@ pub fn border(style: Style) -> Block<'static> {
         .border_style(style)
 }
 
+/// The room that a panel leaves inside its border; all of it where there is no room for one.
+pub fn inside(area: Rect) -> Rect {
+    match area.width < BORDER_FROM.0 || area.height < BORDER_FROM.1 {
+        true => area,
+        false => area.inner(Margin::new(2, 1)),
+    }
+}
+
 /// Where the text of a trace stands in a panel: one column of margin at its left, where marks are.
 pub fn text(panel: Rect) -> Rect {
     Rect {
@@ -62,7 +70,8 @@ impl<'a> Panel<'a> {
     /// left and right.
     pub fn draw(self, area: Rect, buf: &mut Buffer) -> Rect {
         let area = area.intersection(buf.area);
-        if area.width < BORDER_FROM.0 || area.height < BORDER_FROM.1 {
+        let inner = inside(area);
+        if inner == area {
             return area;
         }
         let theme = self.theme;
@@ -80,7 +89,7 @@ impl<'a> Panel<'a> {
             block = block.title_bottom(Line::styled(shown(self.below), theme.text));
         }
         block.render(area, buf);
-        area.inner(Margin::new(2, 1))
+        inner
     }
 
     /// Draws it with a sentence in its middle, on why there is nothing else.

@@ -8,8 +8,13 @@ use super::input::{Input, types};
 use super::modal::{Modal, Reply};
 use super::overlay::{Canvas, below, cells, centered};
 use super::paths::complete;
+use super::prose::wrap;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
+use crate::tui::sanitize::clean_line;
+
+/// Rows of what is said below the line, at most.
+const MOST_ROWS: usize = 4;
 
 /// A question with room for one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,9 +112,20 @@ impl Modal for PromptLine {
             Some(error) => (format!("✗ {error}"), on.theme.bad),
             None => (self.note.clone(), on.theme.dim),
         };
-        let width = cells(&note).saturating_add(4).clamp(60, 100);
-        let inner = on.boxed(centered(on.area, width, 4), &self.title, &hint);
-        on.put(below(inner, 1), &note, style);
+        let width = cells(&note)
+            .saturating_add(4)
+            .clamp(60, 100)
+            .min(on.area.width);
+        // What is said is read whole, however narrow the screen.
+        let rows = wrap(
+            &clean_line(&note),
+            usize::from(width.saturating_sub(4)).max(1),
+        );
+        let height = 3 + rows.len().clamp(1, MOST_ROWS) as u16;
+        let inner = on.boxed(centered(on.area, width, height), &self.title, &hint);
+        for (row, place) in rows.iter().zip(below(inner, 1).rows()) {
+            on.put(place, row, style);
+        }
         let cursor = self.input.draw(on.buf, inner, on.theme);
         if self.given {
             let wide = cells(self.input.text()).min(inner.width.saturating_sub(1));

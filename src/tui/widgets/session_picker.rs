@@ -1,15 +1,14 @@
-//! The picker of saved sessions: by question, model and date; opened, renamed, deleted.
+//! The picker of saved sessions: by question, model, answer and date; opened, renamed, deleted.
 //!
 //! Not here: reading and changing files.
 
 use std::path::PathBuf;
 
-use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding};
+use super::finder::{Entry, Finder, Finding, Head, place_of_columns};
 use super::list::ListRow;
-use super::overlay::centered;
+use crate::config::expand_home;
 use crate::tui::theme::Theme;
 use s1_core::format;
 use s1_store::session::{EXTENSION, Saved};
@@ -20,80 +19,104 @@ pub enum SessionChoice {
     Open(PathBuf),
     Rename(PathBuf),
     Delete(PathBuf),
-    /// A file that is not in the list.
-    Other,
 }
 
 impl SessionChoice {
     /// The same session, for something else.
     fn but(&self, what: fn(PathBuf) -> SessionChoice) -> SessionChoice {
-        match self {
-            SessionChoice::Open(path) => what(path.clone()),
-            other => other.clone(),
-        }
+        let (SessionChoice::Open(path) | SessionChoice::Rename(path) | SessionChoice::Delete(path)) =
+            self;
+        what(path.clone())
     }
 }
 
 static PICKER: Finding<SessionChoice> = Finding {
     title: "Open a session",
     sign: "›",
-    placeholder: "type to find by question, model or name",
+    placeholder: "type to find, or write the path of a file (Tab completes)",
     accept: "open",
     others: &[
         ('r', "rename", |choice| choice.but(SessionChoice::Rename)),
         ('d', "delete", |choice| choice.but(SessionChoice::Delete)),
     ],
+    columns: &[
+        Head::left("question"),
+        Head::left("answer"),
+        Head::left("model"),
+        Head::right("changed"),
+        Head::right("size"),
+    ],
     gap: 1,
-    place,
-    typed: |_| None,
-    check: |_| Ok(()),
-    takes_typed: "",
-    nothing: |_, theme| vec![nothing(theme)],
+    place: |area, entries| place_of_columns(area, entries, 124),
+    typed,
+    check: |choice| check(choice),
+    takes_typed: "Enter opens this file",
+    nothing,
 };
 
-fn nothing(theme: &Theme) -> Line<'static> {
-    Line::styled("no session matches", theme.dim)
+/// Reads text that looks like a path.
+fn typed(text: &str) -> Option<SessionChoice> {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let is_path = text.starts_with(['/', '~', '.']) || text.contains(std::path::MAIN_SEPARATOR);
+    is_path.then(|| SessionChoice::Open(expand_home(text.trim_start_matches("file://"))))
 }
 
-fn place(area: Rect, entries: usize) -> Rect {
-    let most = area.height.saturating_sub(2).max(1);
-    let rows = u16::try_from(entries).unwrap_or(u16::MAX);
-    let height = rows.saturating_add(5).clamp(9, most.max(9)).min(most);
-    centered(area, 116, height)
+fn check(choice: &SessionChoice) -> Result<(), String> {
+    match choice {
+        SessionChoice::Open(path) if path.is_dir() => Err(format!(
+            "{} is a folder; write the path of a file in it",
+            path.display()
+        )),
+        SessionChoice::Open(path) if !path.is_file() => {
+            Err(format!("there is no file {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
-/// A picker of these, and of any other file.
+fn nothing(entries: Option<usize>, theme: &Theme) -> Vec<Line<'static>> {
+    let sentence = match entries {
+        Some(0) => "no session is kept yet: every question is, by itself",
+        _ => "no session matches; a path works, too",
+    };
+    vec![Line::styled(sentence, theme.dim)]
+}
+
+/// A picker of these.
 pub fn session_picker(sessions: Vec<Saved>) -> Finder<SessionChoice> {
     let entry = |saved: Saved| {
-        let name = saved
-            .path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
-        let name = name.strip_suffix(EXTENSION).unwrap_or(&name).to_owned();
+        let name = saved.path.file_name();
+        let name = name.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let name = name.strip_suffix(EXTENSION).unwrap_or(&name);
         let age = saved.modified.elapsed().map_or(0, |age| age.as_secs());
-        let size = format::size(saved.bytes);
-        let left = match saved.question.trim() {
-            "" => name.clone(),
+        let question = match saved.question.trim() {
+            "" => name.to_owned(),
             question => question.replace('\n', " "),
         };
-        let right = [saved.model.as_str(), &format::ago(age), &size];
-        let right: Vec<&str> = right.into_iter().filter(|part| !part.is_empty()).collect();
+        let answer = match (&saved.answer, saved.correct) {
+            (None, _) => "–".to_owned(),
+            (Some(answer), Some(true)) => format!("{answer} ✓"),
+            (Some(answer), Some(false)) => format!("{answer} ✗"),
+            (Some(answer), None) => answer.clone(),
+        };
         Entry {
-            text: format!("{left} {} {name}", saved.model),
-            row: ListRow::new(left, right.join(" · ")),
+            text: format!("{question} {} {name}", saved.model),
+            row: ListRow::default(),
+            cells: vec![
+                question,
+                s1_data::sanitize::fit(&answer, 16).into_owned(),
+                saved.model,
+                format::ago(age),
+                format::size(saved.bytes),
+            ],
+            about: saved.path.display().to_string(),
+            fault: None,
             value: SessionChoice::Open(saved.path),
             name: "",
         }
     };
-    let other = Entry {
-        value: SessionChoice::Other,
-        row: ListRow::new("another file …", ""),
-        text: "another file".into(),
-        name: "",
-    };
     let mut picker = Finder::searching(&PICKER);
-    picker.set_entries(sessions.into_iter().map(entry).chain([other]).collect());
+    picker.set_entries(sessions.into_iter().map(entry).collect());
     picker
 }
 
@@ -114,6 +137,8 @@ mod tests {
             bytes: 81_000,
             question: question.into(),
             model: model.into(),
+            answer: Some("3".into()).filter(|_| !question.is_empty()),
+            correct: Some(name != "berries"),
         };
         session_picker(vec![
             saved("autosave-1", "How many r in raspberry?", "Nano reasoner"),
@@ -139,6 +164,27 @@ mod tests {
         };
         assert_eq!(press('r'), Reply::Done(SessionChoice::Rename(path.clone())));
         assert_eq!(press('d'), Reply::Done(SessionChoice::Delete(path)));
+    }
+
+    /// A user would lose: a session that lies elsewhere, behind five hundred that are kept.
+    #[test]
+    fn a_path_opens_a_file_that_is_not_listed() {
+        let (keymap, folder) = (Keymap::default(), tempfile::tempdir().unwrap());
+        let file = folder.path().join("mine.s1.json");
+        let enter = KeyEvent::from(KeyCode::Enter);
+        let mut picker = picker();
+        picker.paste(&file.display().to_string());
+        assert_eq!(picker.key(enter, &keymap), Reply::Open, "there is none");
+        assert!(
+            picker
+                .error
+                .as_ref()
+                .unwrap()
+                .starts_with("there is no file ")
+        );
+        std::fs::write(&file, "").unwrap();
+        let open = Reply::Done(SessionChoice::Open(file));
+        assert_eq!(picker.key(enter, &keymap), open);
     }
 
     #[test]

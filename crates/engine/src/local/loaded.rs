@@ -307,6 +307,7 @@ impl Loaded {
             context,
             family: delimiters.spec.family.clone(),
             template: dialogue.template.kind().name().into(),
+            switches: dialogue.template.switches(),
             warnings,
         };
         Ok(Loaded {
@@ -327,7 +328,9 @@ impl Loaded {
             request.question.clone()
         } else {
             let messages = dialogue::messages(request);
-            self.dialogue.prompt(&messages, request.policy.think)?
+            let think = request.policy.think;
+            self.dialogue
+                .prompt_with(&messages, think, &request.template_args)?
         };
         let ids = self.tokenizer.encode_prompt(&text)?;
         if ids.is_empty() {

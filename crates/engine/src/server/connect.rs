@@ -184,6 +184,11 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
             Dialect::Chat => "the server's".into(),
             Dialect::Llama | Dialect::Completions => form.template.kind().name().into(),
         },
+        switches: match card.dialect {
+            // Its template is its own, and what that reads is not known here.
+            Dialect::Chat => Vec::new(),
+            Dialect::Llama | Dialect::Completions => form.template.switches(),
+        },
         warnings,
     };
     Ok(Remote {
@@ -443,7 +448,9 @@ impl Remote {
                         String::new()
                     })
                 };
-                let text = self.form.prompt(&messages, think, &guard)?;
+                let text = self
+                    .form
+                    .prompt(&messages, think, &request.template_args, &guard)?;
                 if let Some(error) = failed.into_inner() {
                     return Err(error);
                 }

@@ -44,9 +44,10 @@ pub struct Lane {
     pub runs: Vec<LaneRun>,
     /// The sample that is shown.
     pub sample: usize,
-    /// It only measures the natural length, or was taken away.
-    pub(super) hidden: bool,
+    /// It was asked for, or is not to be any more.
     pub(super) began: bool,
+    /// Somebody has steered or stopped it: it is not what its strategy alone would make of it.
+    pub(super) by_hand: bool,
 }
 
 impl Lane {
@@ -56,8 +57,8 @@ impl Lane {
             strategy,
             origin,
             sample: 0,
-            hidden: false,
             began: false,
+            by_hand: false,
         }
     }
 

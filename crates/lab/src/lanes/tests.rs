@@ -12,6 +12,7 @@ fn request() -> Request {
         reference: Some("3".into()),
         probe_every: Some(16),
         probe_text: String::new(),
+        template_args: String::new(),
     }
 }
 
@@ -161,19 +162,22 @@ fn a_source_that_fails_says_so_in_its_lanes_alone() {
 
 /// A user would lose: the minutes that the lanes of a large model have taken.
 #[test]
-fn a_lane_is_added_and_removed_without_touching_the_others() {
-    let mut run = Comparison::new(request(), &[Strategy::natural()], 0);
+fn lanes_are_added_changed_and_removed_without_touching_the_others() {
+    let (natural, wait) = (Strategy::natural(), Strategy::waiting(1, None));
+    let half = Strategy::limited(Limit::Natural(1, 2));
+    let mut run = Comparison::new(request(), std::slice::from_ref(&natural), 0);
     run.ready(0, model());
     run.drain();
     say(&mut run, 0, 0, thoughts(10));
-    assert!(run.add(Strategy::waiting(1, None)));
+    let mut plan = vec![natural.clone(), wait];
+    assert_eq!(run.arrange(&plan), Some(vec![Some(0), None]));
     let [(0, Command::StartTogether(lanes))] = &run.drain()[..] else {
         panic!("only the new one starts");
     };
     assert_eq!((lanes.len(), lanes[0].0), (1, MAX_SAMPLES));
-    assert_eq!(run.lanes().count(), 2);
     // Half of a length that is not known yet.
-    assert!(run.add(Strategy::limited(Limit::Natural(1, 2))));
+    plan.push(half);
+    run.arrange(&plan);
     assert!(run.drain().is_empty());
     say(&mut run, 0, 0, vec![close()]);
     let fork = Command::Fork {
@@ -182,15 +186,62 @@ fn a_lane_is_added_and_removed_without_touching_the_others() {
         at: 5,
     };
     assert_eq!(run.drain()[0].1, fork);
-    run.remove(1);
-    assert_eq!(run.drain(), [(0, Command::Stop(MAX_SAMPLES))]);
-    let labels: Vec<String> = run.lanes().map(|l| l.strategy.label(None)).collect();
-    assert_eq!(labels, ["natural", "½ natural"]);
+    let labels =
+        |run: &Comparison| -> Vec<String> { run.lanes().map(|l| l.strategy.label(None)).collect() };
+    // The one in the middle becomes another: the others are neither asked again nor moved.
+    plan[1] = Strategy::limited(Limit::Tokens(4));
+    let before = run.computed();
+    assert_eq!(run.arrange(&plan), Some(vec![Some(0), None, Some(2)]));
+    let forget = Command::Forget(MAX_SAMPLES..2 * MAX_SAMPLES);
+    let commands = run.drain();
+    assert_eq!(commands[0], (0, forget));
+    let [_, (0, Command::StartTogether(lanes))] = &commands[..] else {
+        panic!("only the new one starts: {commands:?}");
+    };
+    assert_eq!((lanes.len(), lanes[0].0), (1, 3 * MAX_SAMPLES));
+    assert_eq!(labels(&run), ["natural", "budget 4", "½ natural"]);
+    assert_eq!(run.computed(), before);
     let tokens = Event::Tokens(2 * MAX_SAMPLES, thoughts(1).into());
+    assert_eq!(run.apply(0, &tokens), Some((2, 5)), "its place on screen");
+    let late = Event::Tokens(MAX_SAMPLES, thoughts(1).into());
     assert_eq!(
-        run.apply(0, &tokens),
-        Some((1, 5)),
-        "its place among those shown"
+        run.apply(0, &late),
+        None,
+        "of what is gone nothing is heard"
     );
-    assert!(!run.add(Strategy::natural().by(Source::Model("other.gguf".into()))));
+    // The natural lane comes back with what it has written, as nothing else can know the length.
+    plan.remove(0);
+    run.arrange(&plan);
+    plan.push(natural);
+    run.arrange(&plan);
+    assert!(run.drain().is_empty());
+    assert_eq!(labels(&run), ["budget 4", "½ natural", "natural"]);
+    assert_eq!(run.lanes().nth(2).unwrap().run().lane.tokens.len(), 11);
+}
+
+/// A user would lose: the lanes of one model when a lane by another joins them.
+#[test]
+fn another_model_joins_and_a_stopped_lane_is_computed_again() {
+    let natural = Strategy::natural();
+    let mut run = Comparison::new(request(), std::slice::from_ref(&natural), 0);
+    run.ready(0, model());
+    run.drain();
+    let other = Strategy::natural().by(Source::Model("other.gguf".into()));
+    run.arrange(&[natural.clone(), other.clone()]);
+    assert!(run.drain().is_empty());
+    run.ready(1, model());
+    assert!(matches!(&run.drain()[..], [(1, Command::StartTogether(lanes))] if lanes.len() == 1));
+    run.fail(1, "gone");
+    run.arrange(&[
+        natural.clone(),
+        other.clone(),
+        Strategy { waits: 1, ..other },
+    ]);
+    let last = run.lanes().nth(2).unwrap();
+    assert_eq!(last.run().lane.refused.as_deref(), Some("gone"));
+    run.stop();
+    run.arrange(&[]);
+    run.drain();
+    run.arrange(&[natural]);
+    assert!(matches!(&run.drain()[..], [(0, Command::StartTogether(_))]));
 }

@@ -182,6 +182,36 @@ fn an_unknown_run_is_answered_with_those_there_are() {
     assert!(db.runs().unwrap().is_empty());
 }
 
+/// A user would lose: which of a hundred runs is which.
+#[test]
+fn a_run_gets_another_name_that_nobody_has() {
+    let (_folder, path) = fresh();
+    let mut db = Db::open(&path).unwrap();
+    for (name, problems) in [("a", "p.jsonl"), ("b", "q.jsonl"), ("c", "p.jsonl")] {
+        let sources = Sources {
+            problems: problems.into(),
+            ..Sources::default()
+        };
+        db.create_run(name, &settings(), &sources).unwrap();
+    }
+    let error = db.rename_run("a", "b").unwrap_err().to_string();
+    assert!(error.contains("already"), "{error}");
+    assert!(db.rename_run("a", " ").is_err() && db.rename_run("a", "x\ny").is_err());
+    assert!(db.rename_run("none", "x").is_err());
+    db.rename_run("a", "first try").unwrap();
+    db.rename_run("b", "b").unwrap();
+    let names: Vec<String> = db.runs().unwrap().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["c", "b", "first try"]);
+    assert_eq!(db.run("first try").unwrap().sources.problems, "p.jsonl");
+    let sets = db.problem_sets().unwrap();
+    let sets: Vec<_> = sets.iter().map(|set| (&*set.path, &*set.run)).collect();
+    assert_eq!(
+        sets,
+        [("p.jsonl", "c"), ("q.jsonl", "b")],
+        "the last one first, each once"
+    );
+}
+
 #[test]
 fn what_is_no_database_of_ours_is_left_alone() {
     let (_folder, path) = fresh();

@@ -49,6 +49,7 @@ fn document() -> Document {
         reference: Some("3".into()),
         probe_every: Some(16),
         probe_text: String::new(),
+        template_args: String::new(),
     };
     let mut document = Document::new(ModelCard::default(), request, vec![1, 2], tree);
     document.active = 1;

@@ -126,10 +126,8 @@ impl App {
         match place {
             Place::At(at) if at < plan.len() => plan[at] = strategy,
             _ if plan.len() < MAX_LANES => {
-                plan.push(strategy.clone());
+                plan.push(strategy);
                 self.compare.selected = self.compare.plan.len() - 1;
-                self.compare.preset = None;
-                return self.lane_added(strategy);
             }
             _ => return,
         }

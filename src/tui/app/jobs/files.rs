@@ -1,15 +1,23 @@
-//! Sessions, models and figures: listed, read, written; the clipboard.
+//! Sessions, models, problem sets and figures: listed, read, written, removed; the clipboard.
 
+use std::collections::HashSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use super::{Job, JobContext, Tell};
-use s1_engine::catalog;
+use crate::tui::widgets::model_picker::FoundModels;
+use crate::tui::widgets::problem_picker::ProblemSet;
+use s1_core::format;
+use s1_data::files;
+use s1_engine::catalog::{self, need::ModelNeed};
+use s1_engine::suggestions;
+use s1_model::memory;
 use s1_plot::Figure;
+use s1_store::Db;
 use s1_store::session::{self, Document, Saved};
 
 /// Lists the saved sessions.
@@ -74,14 +82,115 @@ impl Job for OpenSession {
 #[derive(Debug, PartialEq)]
 pub struct FindModels;
 
+/// The context that memory is said for where nobody asks for another.
+const CONTEXT: usize = 8192;
+
 impl Job for FindModels {
-    type Output = Vec<catalog::CatalogEntry>;
+    type Output = FoundModels;
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         // What is always there first.
-        let found = catalog::find(&context.models);
-        Ok(catalog::bundled().chain(found).collect())
+        let found = catalog::bundled().chain(catalog::find(&context.models));
+        Ok(FoundModels {
+            here: found.map(|entry| (entry, None)).collect(),
+            suggested: suggestions::all()?,
+            context: context.load.context.unwrap_or(CONTEXT),
+            free: memory::available(),
+        })
     }
+}
+
+/// Looks at what each of the listed models needs.
+#[derive(Debug, PartialEq)]
+pub struct DescribeModels(pub FoundModels);
+
+impl Job for DescribeModels {
+    type Output = FoundModels;
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        let mut found = self.0;
+        for (entry, need) in &mut found.here {
+            *need = Some(ModelNeed::of(
+                entry,
+                context.load.context,
+                context.load.cache_type,
+            ));
+        }
+        Ok(found)
+    }
+}
+
+/// Removes a model that is listed; the bytes that are free then.
+#[derive(Debug, PartialEq)]
+pub struct DeleteModel(pub PathBuf);
+
+impl Job for DeleteModel {
+    type Output = u64;
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        let mut found = catalog::find(&context.models)
+            .into_iter()
+            .chain(catalog::bundled());
+        let entry = found.find(|entry| entry.path == self.0);
+        catalog::remove(&entry.context("the model is not there any more")?)
+    }
+}
+
+/// Lists the problem sets: the bundled one, those of earlier runs, and files of the current folder.
+#[derive(Debug, PartialEq)]
+pub struct FindProblems;
+
+/// Files of the current folder that are listed; more cannot be chosen from by eye.
+const MOST_FILES: usize = 200;
+
+impl Job for FindProblems {
+    type Output = Vec<ProblemSet>;
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        let bytes = |path: &Path| path.metadata().ok().map(|meta| meta.len());
+        let mut sets = vec![ProblemSet::bundled()];
+        let used = Db::open_to_read(&context.database)?;
+        for set in used.map_or(Ok(Vec::new()), |db| db.problem_sets())? {
+            let path = PathBuf::from(&set.path);
+            let age = files::now().saturating_sub(set.used_at);
+            sets.push(ProblemSet {
+                bytes: bytes(&path),
+                path,
+                problems: Some(set.problems),
+                origin: format!("used {}", format::ago(age)),
+                about: format!("of the run {}", set.run),
+            });
+        }
+        let here = std::env::current_dir()?;
+        let mut found: Vec<PathBuf> = (std::fs::read_dir(&here)?.flatten())
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file() && is_table(path))
+            .take(MOST_FILES)
+            .collect();
+        found.sort();
+        sets.extend(found.into_iter().map(|path| ProblemSet {
+            problems: None,
+            bytes: bytes(&path),
+            origin: "this folder".into(),
+            about: path.display().to_string(),
+            path,
+        }));
+        let mut seen = HashSet::new();
+        sets.retain(|set| seen.insert(set.path.clone()));
+        Ok(sets)
+    }
+}
+
+/// Whether a file's name is that of a table of records.
+fn is_table(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let ends = [".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"];
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 /// Writes a figure to a file; the end of its name says the format.

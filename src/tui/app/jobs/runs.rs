@@ -38,6 +38,35 @@ impl Job for FindRuns {
     }
 }
 
+/// Gives a run another name; lists the runs.
+#[derive(Debug, PartialEq)]
+pub struct RenameRun {
+    pub from: String,
+    pub to: String,
+}
+
+impl Job for RenameRun {
+    type Output = Vec<RunSummary>;
+
+    fn run(self, context: &JobContext, tell: Tell) -> Result<Self::Output> {
+        Db::open(&context.database)?.rename_run(&self.from, &self.to)?;
+        FindRuns.run(context, tell)
+    }
+}
+
+/// Removes a run; lists those that are left.
+#[derive(Debug, PartialEq)]
+pub struct DeleteRun(pub String);
+
+impl Job for DeleteRun {
+    type Output = Vec<RunSummary>;
+
+    fn run(self, context: &JobContext, tell: Tell) -> Result<Self::Output> {
+        Db::open(&context.database)?.remove_run(&self.0)?;
+        FindRuns.run(context, tell)
+    }
+}
+
 /// Reads a run, without its traces.
 #[derive(Debug, PartialEq)]
 pub struct ReadRun(pub String);

@@ -12,6 +12,7 @@ use s1_core::sampling::Sampling;
 use s1_data::files;
 use s1_lab::problems::{ProblemOptions, ProblemSet};
 use s1_lab::sweep::{self, Control, Progress, SweepConfig};
+use s1_model::template::TemplateArgs;
 use s1_store::Db;
 use s1_store::run::Run;
 
@@ -55,8 +56,13 @@ impl StartSweep {
         if !request.system.is_empty() {
             prompt.system.clone_from(&request.system);
         }
+        // What the screen's settings say of the template's switches holds here, too.
+        let mut load = context.load_options(model);
+        if let Ok(own) = request.template_args.parse::<TemplateArgs>() {
+            load.template_args = own.over(&load.template_args.0);
+        }
         Ok(sweep::Plan {
-            load: context.load_options(model),
+            load,
             source,
             options,
             prompt,

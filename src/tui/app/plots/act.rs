@@ -3,7 +3,7 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::{Chart, MOST_SHOWN, PlotPane};
+use super::{Chart, PlotPane};
 use crate::config::expand_home;
 use crate::tui::action::Action;
 use crate::tui::app::App;
@@ -109,7 +109,13 @@ impl App {
                 self.plots.current = (self.plots.current + 1) % n;
                 self.plots.clamp();
             }
-            A::Overlay => self.toggle_run(),
+            A::Overlay => {
+                if let Some(name) = self.selected_run() {
+                    let laid = self.lay_run(name);
+                    self.taken(laid);
+                }
+            }
+            A::FindRun => self.open_runs(None),
             A::SaveFigure => self.open_save_figure(),
             A::NewSweep => self.open_sweep(),
             A::PauseSweep => self.pause_sweep(),
@@ -153,6 +159,10 @@ impl App {
             };
         }
         let mut keys = self.pane_footer();
+        // Columns are moved where not all of them are in sight.
+        let pane = self.plots.pane;
+        let moves = pane == PlotPane::Items || self.plots.table(pane).most_aside > 0;
+        keys.retain(|action| *action != A::PointRight || moves);
         let of_sweep: &[Action] = match &self.plots.sweep {
             Some(_) => &[A::PauseSweep, A::CancelSweep],
             None if self.plots.unfinished().is_some() => &[A::PauseSweep, A::NewSweep],
@@ -198,7 +208,9 @@ impl App {
                 A::ZoomOut,
                 A::SaveFigure,
             ],
-            PlotPane::Waits | PlotPane::Answers => vec![A::PanelNext, A::OtherRun],
+            PlotPane::Waits | PlotPane::Answers => {
+                vec![A::PanelNext, A::OtherRun, A::Down, A::PointRight]
+            }
             PlotPane::Exits => vec![
                 A::OpenPoint,
                 A::PanelNext,
@@ -209,9 +221,28 @@ impl App {
                 A::OtherRun,
                 A::SaveFigure,
             ],
-            PlotPane::Budget => vec![A::ZoomIn, A::ZoomOut, A::PanelNext, A::OtherRun],
-            PlotPane::Pairs => vec![A::OpenPoint, A::PanelNext, A::Anchor, A::Up, A::Down],
-            PlotPane::Runs => vec![A::Overlay, A::PanelNext, A::OpenPoint, A::Up, A::Down],
+            PlotPane::Budget => vec![
+                A::ZoomIn,
+                A::ZoomOut,
+                A::PanelNext,
+                A::OtherRun,
+                A::Down,
+                A::PointRight,
+            ],
+            PlotPane::Pairs => vec![
+                A::OpenPoint,
+                A::PanelNext,
+                A::Anchor,
+                A::Down,
+                A::PointRight,
+            ],
+            PlotPane::Runs => vec![
+                A::Overlay,
+                A::PanelNext,
+                A::FindRun,
+                A::OpenPoint,
+                A::PointRight,
+            ],
         }
     }
 
@@ -310,9 +341,10 @@ impl App {
         if let Some(document) = self.taken(read) {
             self.screen = Screen::Explore;
             self.show_document(document, None);
-            let plots = self.key(Action::ShowPlots);
+            self.opened_from(Screen::Plots);
+            let back = self.key(Action::Stop);
             self.tell(format!(
-                "A stored text of a run; {plots} goes back to its cell."
+                "A stored text of a run; {back} goes back to its cell."
             ));
         }
     }
@@ -320,7 +352,11 @@ impl App {
     fn open_point(&mut self) {
         match self.plots.pane {
             PlotPane::Items => self.open_cell(),
-            PlotPane::Runs => self.only_run(),
+            PlotPane::Runs => {
+                if let Some(name) = self.selected_run() {
+                    self.only_run(name);
+                }
+            }
             PlotPane::Curve => {
                 if let Some(source) = self.plots.accuracy.source() {
                     self.plots.current = source.run;
@@ -378,11 +414,12 @@ impl App {
         self.request.reference.clone_from(&request.reference);
         self.referred = Some(request.question.clone());
         self.put_question(request);
+        self.opened_from(Screen::Plots);
     }
 
     /// Goes to the first problem on which a pair disagrees.
     fn open_pair(&mut self) {
-        let Some(pair) = self.plots.pairs.get(self.plots.pair) else {
+        let Some(pair) = self.plots.pairs.get(self.plots.table(PlotPane::Pairs).row) else {
             return;
         };
         let lost = pair.paired.only_first.first();
@@ -397,42 +434,14 @@ impl App {
         self.plots.focus(PlotPane::Items);
     }
 
-    fn selected_run(&self) -> Option<String> {
-        let list = self.plots.list.as_ref()?;
-        Some(list.get(self.plots.row)?.name.clone())
-    }
-
-    /// Lays the selected run over the others, or takes it away.
-    fn toggle_run(&mut self) {
-        let Some(name) = self.selected_run() else {
-            return;
-        };
-        match self.plots.shown_as(&name) {
-            Some(at) => self.plots.remove(at),
-            None if self.plots.shown.len() >= MOST_SHOWN => self.refuse(format!(
-                "More than {MOST_SHOWN} runs cannot be told apart; take one away first."
-            )),
-            None => self.read_run(name),
-        }
-    }
-
-    /// Shows the selected run alone.
-    fn only_run(&mut self) {
-        let Some(name) = self.selected_run() else {
-            return;
-        };
-        self.plots.shown.retain(|s| s.run.name == name);
-        self.plots.anchor = None;
-        self.plots.accuracy.view.cursor = None;
-        self.plots.refresh();
-        self.read_run(name);
-    }
-
     fn set_anchor(&mut self) {
         let plots = &mut self.plots;
         let chosen = match plots.pane {
             PlotPane::Curve => plots.accuracy.source(),
-            PlotPane::Pairs => plots.pairs.get(plots.pair).map(|p| p.point),
+            PlotPane::Pairs => plots
+                .pairs
+                .get(plots.table(PlotPane::Pairs).row)
+                .map(|p| p.point),
             PlotPane::Items => Some(CurveSource {
                 run: plots.current,
                 point: plots.cell.1,
@@ -480,7 +489,7 @@ impl App {
             return self.refuse("There is nothing to draw yet.");
         }
         let note = "A file whose name ends in .svg, .png or .csv.";
-        let line = PromptLine::new("Write the figure to", note, "curve.svg");
+        let line = PromptLine::new("Write the figure to", note, "curve.svg").of_path();
         self.ask_over(line, |app, path| app.save_figure(&path));
     }
 

@@ -144,7 +144,7 @@ impl App {
         plots.current = plots.shown.len().saturating_sub(1);
         plots.refresh();
         // The last is natural length against natural length.
-        plots.pair = plots.pairs.len().saturating_sub(1);
+        plots.table_mut(PlotPane::Pairs).row = plots.pairs.len().saturating_sub(1);
         plots.focus(PlotPane::Pairs);
     }
 }

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::tui::action::Action;
+use crate::tui::app::jobs::files::FindProblems;
 use crate::tui::app::jobs::sweep::{ResumeSweep, StartSweep};
 use crate::tui::app::{App, Model, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
+use crate::tui::widgets::problem_picker::{ProblemPicker, ProblemSet};
 use s1_core::forcing::POLICY;
 use s1_core::param::{Setting, settings};
 use s1_core::sampling::SAMPLING;
@@ -135,42 +137,36 @@ impl App {
         match row {
             // Which two is settled by the training.
             SweepRow::Model if self.plots.before.is_some() => self.show_sweep_form(row),
-            SweepRow::Model => self.open_models(),
+            SweepRow::Model => self.ask_for_model(|app, path| {
+                app.load(path);
+                app.show_sweep_form(SweepRow::Model);
+            }),
             SweepRow::Param("problems") => self.open_problems(),
             SweepRow::Param(key) => self.ask_sweep_row(key),
             SweepRow::Start => self.start_sweep(),
         }
     }
 
-    /// The problem sets to choose from: the bundled one, the one in use, any other.
+    /// Looks for the problem sets to choose from.
     fn open_problems(&mut self) {
-        let bundled = PathBuf::from(assets::HELD_OUT);
-        let own = self
-            .plots
-            .plan
-            .problems
-            .clone()
-            .filter(|path| *path != bundled);
-        let about = |path: &PathBuf| match *path == bundled {
-            true => "240 problems for the bundled models",
-            false => "in use",
-        };
-        let known = std::iter::once(bundled.clone()).chain(own.clone());
-        let rows = known.map(|path| {
-            let row = ListRow::new(path.display().to_string(), about(&path));
-            (Some(path), row)
-        });
-        let other = (None, ListRow::new("a file, or hf:OWNER/NAME …", ""));
-        let now = Some(own.unwrap_or_else(|| bundled.clone()));
-        let list = List::new("Problems", rows.chain([other])).select(|path| *path == now);
+        self.start(FindProblems, App::on_problems);
+    }
+
+    /// Shows the problem sets that were found; the form comes back with the one that is chosen.
+    pub fn on_problems(&mut self, found: Result<Vec<ProblemSet>, String>) {
+        // The bundled one is there whatever became of the others.
+        let sets = self.taken(found);
+        let mut sets = sets.unwrap_or_else(|| vec![ProblemSet::bundled()]);
+        let now = self.plots.plan.problems.as_deref();
+        if let Some(now) = now.filter(|now| !sets.iter().any(|set| set.path == *now)) {
+            sets.insert(0, ProblemSet::in_use(now));
+        }
+        let picker = ProblemPicker::of(sets, now);
         self.ask_or(
-            list,
-            |app, path| match path {
-                Some(path) => {
-                    app.plots.plan.problems = Some(path);
-                    app.show_sweep_form(SweepRow::Param("problems"));
-                }
-                None => app.ask_sweep_row("problems"),
+            picker,
+            |app, path| {
+                app.plots.plan.problems = Some(path);
+                app.show_sweep_form(SweepRow::Param("problems"));
             },
             |app| app.show_sweep_form(SweepRow::Param("problems")),
         );

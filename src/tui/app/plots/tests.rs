@@ -129,6 +129,128 @@ fn a_cell_opens_its_stored_trace_in_the_explorer() {
     );
 }
 
+/// A user would lose: the place in the matrix that a stored trace was opened from.
+#[test]
+fn a_stored_trace_goes_back_to_its_cell() {
+    let mut app = plots();
+    press(&mut app, "tab");
+    let run = app.plots.current().unwrap().run.clone();
+    let request = run.request(&run.rows[2], &run.rows[2].samples[2]);
+    let card = run.settings.model.card.clone();
+    app.on_trace(Ok(Document::new(card, request, vec![1], Tree::new())));
+    assert_eq!(app.screen, Screen::Explore);
+    press(&mut app, "esc");
+    assert_eq!(
+        (app.screen, app.plots.pane),
+        (Screen::Plots, PlotPane::Items)
+    );
+}
+
+/// A user would lose: one run among hundreds, and a way to name it.
+#[test]
+fn a_run_is_found_renamed_and_deleted() {
+    use crate::tui::app::jobs::runs::{DeleteRun, RenameRun};
+    use crate::tui::widgets::finder::Finder;
+    use crate::tui::widgets::prompt_line::PromptLine;
+    use crate::tui::widgets::run_picker::RunChoice;
+    let mut app = plots();
+    press(&mut app, "/ b a s e ctrl-r");
+    assert!(app.component::<PromptLine>().is_some());
+    app.on_paste("reasoner");
+    press(&mut app, "enter");
+    let line = app.component::<PromptLine>().unwrap();
+    assert!(line.error.as_ref().unwrap().contains("already"));
+    press(&mut app, "ctrl-u");
+    app.on_paste("before");
+    press(&mut app, "enter");
+    let (from, to) = ("base".to_owned(), "before".to_owned());
+    assert_eq!(app.drain().1, [Effect::job(RenameRun { from, to })]);
+    press(&mut app, "/ b a s e ctrl-d y");
+    assert_eq!(app.drain().1, [Effect::job(DeleteRun("base".into()))]);
+    // Leaving the question comes back to the list.
+    press(&mut app, "/ ctrl-d n");
+    assert!(app.component::<Finder<RunChoice>>().is_some());
+    press(&mut app, "esc / b a s e enter");
+    assert_eq!(app.drain().1, [Effect::job(ReadRun("base".into()))]);
+    assert!(app.plots.shown.is_empty(), "it alone");
+}
+
+/// A user would lose: a shipped run, or one that a sweep is writing.
+#[test]
+fn what_cannot_be_changed_says_why() {
+    use crate::tui::widgets::finder::Finder;
+    use crate::tui::widgets::run_picker::RunChoice;
+    let mut app = ready();
+    app.show_plots();
+    app.on_runs(Ok(s1_store::shipped::summaries()));
+    app.drain();
+    press(&mut app, "/ ctrl-d");
+    let picker = app.component::<Finder<RunChoice>>().expect("it stays");
+    let error = picker.error().unwrap();
+    assert!(error.contains("came with the program"), "{error}");
+    assert_eq!(app.drain().1, []);
+}
+
+/// A user would lose: columns and rows that a small terminal has no room for.
+#[test]
+fn every_column_and_row_of_a_table_can_be_reached_at_80_columns() {
+    use crate::tui::app::testing::{drawn, text};
+    let mut app = plots();
+    both(&mut app);
+    for (pane, heads) in [
+        (
+            PlotPane::Pairs,
+            &["won", "p", "neither", "think + answer", "answers"][..],
+        ),
+        (
+            PlotPane::Answers,
+            &["samples", "answered", "reasoned", "twice"],
+        ),
+        (PlotPane::Waits, &["won", "lost", "changed", "Wait used"]),
+        (
+            PlotPane::Runs,
+            &["done", "model", "problems", "right", "begun"],
+        ),
+    ] {
+        app.plots.focus(pane);
+        let mut seen = Vec::new();
+        for _ in 0..9 {
+            seen.push(text(&drawn(&mut app, 80, 24)));
+            press(&mut app, "right");
+        }
+        for head in heads {
+            let is_seen = |shown: &String| {
+                shown.contains(&format!("{head} ")) || shown.contains(&format!("{head}\n"))
+            };
+            assert!(
+                seen.iter().any(is_seen),
+                "{pane:?} {head}\n{}",
+                seen.concat()
+            );
+        }
+        press(&mut app, "end");
+        let shown = text(&drawn(&mut app, 80, 24));
+        let last = app.plots.rows_of(pane) - 1;
+        assert_eq!(app.plots.table(pane).row, last, "{shown}");
+    }
+}
+
+/// A user would lose: the set that a sweep was made on before, and the one in this folder.
+#[test]
+fn the_problems_of_a_sweep_are_chosen_among_those_there_are() {
+    use crate::tui::app::jobs::files::FindProblems;
+    use crate::tui::widgets::problem_picker::ProblemSet;
+    let mut app = plots();
+    app.drain();
+    press(&mut app, "n down enter");
+    assert_eq!(app.drain().1, [Effect::job(FindProblems)]);
+    app.on_problems(Ok(vec![ProblemSet::bundled()]));
+    press(&mut app, "g s m 8 k enter");
+    let chosen = app.plots.plan.problems.clone().unwrap();
+    assert_eq!(chosen, std::path::Path::new("hf:openai/gsm8k"));
+    assert!(app.overlay.is_some(), "back in the form");
+}
+
 #[test]
 fn the_crosshair_stays_on_its_point_while_the_run_grows() {
     let mut app = plots();
@@ -402,13 +524,20 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
         said.starts_with("There is no file /no/such.jsonl"),
         "{said}"
     );
-    press(&mut app, "enter home enter");
+    press(&mut app, "enter");
+    app.on_problems(Ok(vec![
+        crate::tui::widgets::problem_picker::ProblemSet::bundled(),
+    ]));
+    press(&mut app, "enter");
+    assert!(app.overlay.is_some(), "what is not there is not taken");
+    press(&mut app, "down enter");
     let chosen = app.plots.plan.problems.as_deref();
     assert_eq!(
         chosen,
         Some("bundled:held-out".as_ref()),
         "the bundled ones are offered"
     );
+    app.drain();
     field(&mut app, 2, "0,16,natural");
     field(&mut app, 3, "0,1");
     press(&mut app, "end enter");

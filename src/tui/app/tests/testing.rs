@@ -31,6 +31,7 @@ pub fn info() -> ModelInfo {
         context: 1024,
         family: card.family.clone(),
         template: "file".into(),
+        switches: vec![],
         warnings: vec![],
     }
 }
@@ -51,6 +52,7 @@ pub fn options() -> Options {
             reference: Some("3".into()),
             probe_every: Some(6),
             probe_text: String::new(),
+            template_args: String::new(),
         },
         keymap: Keymap::default(),
         texts: Texts::bundled(),
@@ -58,6 +60,7 @@ pub fn options() -> Options {
             .into_iter()
             .filter_map(Theme::builtin)
             .collect(),
+        theme_set: false,
         history: vec![],
         model: Some("bundled:reasoner".into()),
         place: train::form::FormDefaults {

@@ -1,5 +1,8 @@
 //! What keys do on the train screen while a training is watched, and what comes back of it.
 
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
+
 use super::{TrainPane, TrainingsSnapshot};
 use crate::tui::action::Action;
 use crate::tui::app::App;
@@ -179,6 +182,38 @@ impl App {
                 self.read_over(Text::new(title.to_owned(), &text, opener));
             }
             None => {}
+        }
+    }
+
+    /// A click gives the keys to a panel and selects a row, a click on what is selected opens it; the
+    /// wheel goes through rows and points.
+    pub(in crate::tui::app) fn train_mouse(&mut self, mouse: MouseEvent, at: Position) {
+        let form = self.train.shows_form();
+        match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                self.notice = None;
+                let again = match form {
+                    true => self.click_form(at),
+                    false => self.train.click(at),
+                };
+                if again {
+                    self.train(Action::TrainEnter);
+                }
+            }
+            MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
+                let down = mouse.kind == MouseEventKind::ScrollDown;
+                let chart = !form && self.train.pane.is_chart();
+                let over_plan = form && self.train.areas.plan.contains(at);
+                self.train(match (chart, over_plan, down) {
+                    (true, _, true) => Action::PointRight,
+                    (true, _, false) => Action::PointLeft,
+                    (_, true, true) => Action::PageDown,
+                    (_, true, false) => Action::PageUp,
+                    (.., true) => Action::Down,
+                    (.., false) => Action::Up,
+                });
+            }
+            _ => {}
         }
     }
 

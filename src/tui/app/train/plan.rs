@@ -1,16 +1,22 @@
 //! The form of a new training: its keys, what it will take, and the start.
 
+use ratatui::layout::Position;
+
 use super::form::{FormField, FormRow};
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::app::jobs::trainings::{PlanTraining, ReadCuration};
 use crate::tui::screen::Screen;
 use crate::tui::widgets::curation::Curation;
-use crate::tui::widgets::list::{PAGE, step_row};
+use crate::tui::widgets::list::step_row;
+use crate::tui::widgets::overlay::scroll_to;
 use crate::tui::widgets::prompt_line::PromptLine;
 use s1_core::training::command_line;
 use s1_lab::curate::CurationReport;
 use s1_lab::training::Preview;
+
+/// Rows of the example that a page goes on by: fewer than any screen shows of it.
+const EXAMPLE_PAGE: usize = 4;
 
 impl App {
     /// Shows the form, its start selected.
@@ -28,13 +34,14 @@ impl App {
         match action {
             A::Up | A::Down | A::Home | A::End => {
                 let selected = self.train.form.selected;
-                self.train.form.selected = step_row(action, selected, rows).unwrap_or(selected);
+                let next = step_row(action, selected, rows, rows);
+                self.train.form.selected = next.unwrap_or(selected);
             }
-            A::PageUp => planned.scroll = planned.scroll.saturating_sub(PAGE),
+            A::PageUp => planned.scroll = planned.scroll.saturating_sub(EXAMPLE_PAGE),
             A::PageDown => {
                 let most = self.example_length();
                 let planned = &mut self.train.planned;
-                planned.scroll = (planned.scroll + PAGE).min(most);
+                planned.scroll = (planned.scroll + EXAMPLE_PAGE).min(most);
             }
             A::PointLeft | A::PointRight => {
                 let Some(Ok(preview)) = &planned.shown else {
@@ -49,6 +56,21 @@ impl App {
             A::WatchTraining => self.train.planning = false,
             _ => {}
         }
+    }
+
+    /// Selects the row of the form at a place; `true` where it was selected already.
+    pub(super) fn click_form(&mut self, at: Position) -> bool {
+        let (form, area) = (&mut self.train.form, self.train.areas.form);
+        let Some(line) = at.y.checked_sub(area.y).filter(|_| area.contains(at)) else {
+            return false;
+        };
+        let rows = form.rows().len();
+        let there = scroll_to(form.selected, rows, usize::from(area.height)) + usize::from(line);
+        let again = there == form.selected;
+        if there < rows {
+            form.selected = there;
+        }
+        again
     }
 
     /// More rows than the example can have.
@@ -79,6 +101,10 @@ impl App {
             FormRow::Field(field) => {
                 let now = self.train.form.text(field);
                 let line = PromptLine::new(field.name(), field.note(), &now);
+                let line = match field.is_path() {
+                    true => line.of_path(),
+                    false => line,
+                };
                 self.ask_over(line, move |app, text| app.set_field(field, &text));
             }
         }

@@ -216,6 +216,59 @@ fn lanes_come_and_go_without_touching_the_others() {
     );
 }
 
+/// A user would lose: the minutes that the other lanes have taken, by changing one of them.
+#[test]
+fn a_changed_lane_leaves_the_others_as_they_are() {
+    let mut app = waiting();
+    app.drain();
+    let written = |app: &App, at: usize| {
+        let run = app.compare.run.as_ref().unwrap();
+        run.lanes().nth(at).unwrap().run().lane.tokens.len()
+    };
+    let before = [written(&app, 0), written(&app, 2)];
+    press(&mut app, "right c home down enter");
+    let (commands, _) = app.drain();
+    let [Command::Forget(gone), Command::StartTogether(new)] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!((gone.start, new.len()), (id(&app, 1), 1));
+    assert_eq!([written(&app, 0), written(&app, 2)], before);
+    assert_eq!(app.compare.plan[1], Strategy::no_thinking());
+    // Another preset takes over what it has in common with the plan.
+    press(&mut app, "p");
+    let at = Preset::ALL
+        .iter()
+        .position(|p| *p == Preset::Waits)
+        .unwrap();
+    press(&mut app, "home");
+    for _ in 0..at {
+        press(&mut app, "down");
+    }
+    press(&mut app, "enter");
+    let (commands, _) = app.drain();
+    let started = commands.iter().find_map(|command| match command {
+        Command::StartTogether(lanes) => Some(lanes.len()),
+        _ => None,
+    });
+    assert_eq!(started, Some(1), "one Wait alone: {commands:?}");
+    assert_eq!([written(&app, 0), written(&app, 2)], before);
+}
+
+/// A user would lose: the way back to the lanes, in a footer that does not tell it.
+#[test]
+fn the_key_that_stops_goes_back_to_the_lanes() {
+    let mut app = waiting();
+    for lane in 0..4 {
+        state(&mut app, lane, LaneState::Stopped(StopReason::EndOfTurn));
+    }
+    drawn(&mut app, 120, 32);
+    press(&mut app, "right enter");
+    let shown = text(&drawn(&mut app, 120, 32));
+    assert!(shown.contains("Esc back"), "{shown}");
+    press(&mut app, "esc");
+    assert_eq!(app.screen, crate::tui::screen::Screen::Compare);
+}
+
 #[test]
 fn a_vote_counts_its_samples() {
     let mut app = ready();

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use crate::tui::action::Action;
 use crate::tui::app::App;
+use crate::tui::app::plots::PlotPane;
 use crate::tui::app::plots::exits::{PRICES, advice};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::bars::gauge;
@@ -53,7 +54,6 @@ pub fn budget(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         let sentence = "This run has fewer than two budgets with graded answers.";
         return panel.empty(sentence, area, buf);
     };
-    let ways = shown.ways();
     let advice = advice(shown, plots.price);
     let inner = panel.draw(area, buf);
     let safe = advice.safe.as_ref().map(|safe| &safe.way);
@@ -81,26 +81,43 @@ pub fn budget(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         app.key(Action::ZoomIn)
     );
     put(buf, rest, &price, theme.text);
-    let is = |found: Option<&Way>, way: &Way| found.is_some_and(|f| f.name == way.name);
-    let marks = |way: &Way| {
+    table(app).draw(theme, below(inner, 1), buf);
+}
+
+/// The budgets of the run, and what each is worth.
+pub fn table(app: &App) -> Table<'_, Way> {
+    let (plots, theme) = (&app.plots, app.theme());
+    let current = plots.current();
+    let ways = current.map_or(&[][..], |shown| shown.ways());
+    let advice = current.map(|shown| advice(shown, plots.price));
+    let lambda = advice.as_ref().map_or(0.0, |advice| advice.lambda);
+    let marks = move |way: &Way| {
+        let Some(advice) = &advice else {
+            return String::new();
+        };
+        let is = |found: Option<&Way>| found.is_some_and(|f| f.name == way.name);
         let marks = [
-            (is(safe, way), "safe"),
-            (is(advice.best.as_ref(), way), "best"),
-            (is(advice.knee.as_ref(), way), "knee"),
+            (is(advice.safe.as_ref().map(|safe| &safe.way)), "safe"),
+            (is(advice.best.as_ref()), "best"),
+            (is(advice.knee.as_ref()), "knee"),
         ];
         let marks = marks.iter().filter(|(is, _)| *is).map(|(_, name)| *name);
         marks.collect::<Vec<_>>().join(", ")
     };
     Table::new(ways)
         .left("budget", |w| (w.name.clone(), theme.text))
-        .left("", |w| (marks(w), theme.good))
+        .left("", move |w| (marks(w), theme.good))
+        .fixed()
         .right("tokens", |w| (format!("{:.0}", w.tokens), theme.text))
         .right("accuracy", |w| {
             (format!("{:.1}%", 100.0 * w.accuracy()), theme.text)
         })
-        .right("accuracy − λ·tokens", |w| {
-            let utility = 100.0 * (w.accuracy() - advice.lambda * w.tokens / 1000.0);
+        .right("accuracy − λ·tokens", move |w| {
+            let utility = 100.0 * (w.accuracy() - lambda * w.tokens / 1000.0);
             (format!("{utility:.1}"), theme.text)
         })
-        .draw(theme, below(inner, 1), buf);
+        .at(
+            plots.table(PlotPane::Budget),
+            plots.pane == PlotPane::Budget,
+        )
 }

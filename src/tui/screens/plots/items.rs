@@ -13,29 +13,88 @@ use crate::tui::widgets::panel::Panel;
 use s1_lab::report::{CellMark, MatrixCell, MatrixRow, PointStats};
 use s1_store::run::Budget;
 
-/// Columns of a point.
+/// The fewest columns of a point.
 const CELL: u16 = 5;
-/// Columns of the sign that there are more.
+/// Columns of the sign that there are more, at either side.
 const MORE: u16 = 5;
+/// The most columns of a problem's name and the beginning of its question.
+const LABEL: u16 = 48;
 
-/// The name of a point in at most four columns.
+/// The name of a point in few columns.
 fn short(point: &PointStats) -> String {
-    match (point.spec.budget, point.spec.waits) {
-        (Budget::Natural, 0) => "nat".into(),
-        (Budget::Natural, waits) => format!("W{waits}"),
-        (Budget::Tokens(n), waits) => {
-            let number = if n >= 10_000 {
-                format!("{}k", n / 1000)
-            } else {
-                n.to_string()
+    let budget = match point.spec.budget {
+        Budget::Natural => "nat".into(),
+        Budget::Tokens(n) if n >= 10_000 => format!("{}k", n / 1000),
+        Budget::Tokens(n) => n.to_string(),
+    };
+    match point.spec.waits {
+        0 => budget,
+        waits => format!("{budget}+{waits}"),
+    }
+}
+
+/// How the columns of the matrix are divided.
+struct Grid {
+    /// Columns of the names of the problems, with a gap.
+    gutter: u16,
+    /// Columns of a point.
+    cell: u16,
+    /// Points in sight, from this one on.
+    first: usize,
+    points: usize,
+    /// Columns of the sign at the left.
+    before: u16,
+}
+
+impl Grid {
+    /// The grid of a run in so many columns, with a point in sight.
+    fn of(shown: &Shown, room: u16, point: usize) -> Grid {
+        let points = &shown.report.points;
+        let widest = points.iter().map(|p| width(&short(p))).max().unwrap_or(0);
+        let cell = (widest as u16 + 1).max(CELL);
+        let name = shown.id_width as u16 + 2;
+        let all = (points.len() as u16).saturating_mul(cell);
+        // What the points leave tells which question it was; where they leave nothing, a quarter.
+        let wanted = (name + 2 + LABEL).min(room.saturating_sub(all).max(room / 4));
+        let gutter = match shown
+            .run
+            .rows
+            .iter()
+            .all(|row| row.question.trim().is_empty())
+        {
+            true => name.min(room / 4),
+            false => wanted,
+        };
+        let room = room.saturating_sub(gutter);
+        if all <= room {
+            return Grid {
+                gutter,
+                cell,
+                first: 0,
+                points: points.len(),
+                before: 0,
             };
-            match waits {
-                0 => number,
-                // What it is at full length stands below the matrix.
-                waits => format!("{}+{waits}", if n >= 100 { "…" } else { &number }),
-            }
+        }
+        let shown = usize::from(room.saturating_sub(2 * MORE) / cell);
+        Grid {
+            gutter,
+            cell,
+            first: scroll_to(point, points.len(), shown),
+            points: shown,
+            before: MORE,
         }
     }
+
+    /// The place of a point in a row.
+    fn at(&self, row: Rect, slot: usize) -> Rect {
+        skip(row, self.gutter + self.before + slot as u16 * self.cell)
+    }
+}
+
+/// A problem's name and the beginning of its question.
+fn label(item: &MatrixRow, question: &str) -> String {
+    let question = question.split_whitespace().take(24).collect::<Vec<_>>();
+    format!("{} {}", item.id, question.join(" "))
 }
 
 /// Whether going to this point from the one with fewer waits changed right to wrong.
@@ -91,59 +150,50 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
         inner.height -= 1;
     }
     let items = &shown.report.items;
-    let gutter = (shown.id_width as u16 + 2).min(inner.width / 4);
-    let room = inner.width.saturating_sub(gutter);
-    // Where not all points find room, a sign says how many more there are.
-    let more = match shown.report.points.len() > usize::from(room / CELL) {
-        true => MORE,
-        false => 0,
-    };
-    let columns = usize::from(room.saturating_sub(more) / CELL);
+    let points = &shown.report.points;
+    let grid = Grid::of(shown, inner.width, column);
     let rows = usize::from(inner.height.saturating_sub(1));
-    if columns == 0 || rows == 0 {
+    if grid.points == 0 || rows == 0 {
         return;
     }
-    let first = scroll_to(column, shown.report.points.len(), columns);
-    let points = shown.report.points.iter().enumerate().skip(first);
-    let at = |place: Rect, slot: usize| skip(place, gutter + slot as u16 * CELL);
-    let hidden = shown.report.points.len().saturating_sub(first + columns);
-    for (slot, (index, point)) in points.take(columns).enumerate() {
-        let name = short(point);
-        let pad = CELL - 1 - (width(&name) as u16).min(CELL - 1);
+    let in_sight = grid.first..(grid.first + grid.points).min(points.len());
+    for (slot, index) in in_sight.clone().enumerate() {
+        let name = short(&points[index]);
+        let pad = grid.cell - 1 - (width(&name) as u16).min(grid.cell - 1);
         let style = if focused && index == column {
             theme.key
         } else {
             theme.dim
         };
-        put(buf, skip(at(inner, slot), pad), &name, style);
+        put(buf, skip(grid.at(inner, slot), pad), &name, style);
     }
-    if hidden > 0 {
-        let more = format!("+{hidden} ▸");
+    if grid.first > 0 {
+        let more = format!("◂ {}", grid.first);
+        put(buf, skip(inner, grid.gutter), &more, theme.dim);
+    }
+    if in_sight.end < points.len() {
+        let more = format!("{} ▸", points.len() - in_sight.end);
         let wide = width(&more) as u16;
-        put(
-            buf,
-            skip(inner, inner.width.saturating_sub(wide)),
-            &more,
-            theme.dim,
-        );
+        let last = skip(inner, inner.width.saturating_sub(wide));
+        put(buf, last, &more, theme.dim);
     }
     let top = scroll_to(row, items.len(), rows);
     let shown_items = items.iter().enumerate().skip(top);
     for ((index, item), place) in shown_items.zip(below(inner, 1).rows()) {
         let here = focused && index == row;
         let style = if here { theme.key } else { theme.dim };
-        let id = Rect {
-            width: gutter.saturating_sub(1),
+        let name = Rect {
+            width: grid.gutter.saturating_sub(1),
             ..place
         };
-        put(buf, id, &item.id, style);
-        for slot in 0..columns.min(item.cells.len().saturating_sub(first)) {
-            let column_here = first + slot;
+        let question = shown.run.rows.get(index).map_or("", |row| &row.question);
+        put(buf, name, &label(item, question), style);
+        for (slot, column_here) in in_sight.clone().enumerate() {
             let Some(cell) = item.cells.get(column_here) else {
                 continue;
             };
             let (sign, style) = sign(cell.mark(), is_lost(shown, item, column_here), theme);
-            let cell = skip(at(place, slot), CELL - 3);
+            let cell = skip(grid.at(place, slot), grid.cell - 3);
             if here && column_here == column {
                 let style = style.patch(theme.cursor);
                 put(buf, cell, &format!(" {sign} "), style);

@@ -41,6 +41,21 @@ fn pictures_of_two_runs() {
         press(&mut app, keys);
         insta::assert_snapshot!(format!("{name}_120x40"), shot(&mut app, 120, 40));
     }
+    for (pane, keys, name) in [
+        (PlotPane::Items, "", "items"),
+        (PlotPane::Pairs, "right right right", "pairs"),
+        (PlotPane::Runs, "right right", "runs"),
+    ] {
+        app.plots.focus(pane);
+        shot(&mut app, 80, 24);
+        press(&mut app, keys);
+        insta::assert_snapshot!(format!("{name}_80x24"), shot(&mut app, 80, 24));
+        insta::assert_snapshot!(format!("{name}_200x50"), shot(&mut app, 200, 50));
+    }
+    shot(&mut app, 80, 24);
+    press(&mut app, "/");
+    insta::assert_snapshot!("picker_80x24", shot(&mut app, 80, 24));
+    insta::assert_snapshot!("picker_120x36", shot(&mut app, 120, 36));
 }
 
 /// Two rules at two thresholds each, beside three budgets.

@@ -1,4 +1,4 @@
-//! The form of a new training, and what it will take.
+//! The form of a new training, and its cost estimate.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Constraint::{Fill, Length};
@@ -8,11 +8,13 @@ use ratatui::style::Style;
 use super::pieces;
 use super::strip::cost;
 use crate::tui::app::App;
+use crate::tui::app::train::TrainAreas;
 use crate::tui::app::train::form::{Form, FormField, FormRow};
 use crate::tui::sanitize::fit_end;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::overlay::{below, columns, put, rows, scroll_to, skip};
-use crate::tui::widgets::panel::Panel;
+use crate::tui::widgets::overlay::{below, cells, columns, put, rows as rows_of, scroll_to, skip};
+use crate::tui::widgets::panel::{self, Panel};
+use crate::tui::widgets::prose::wrap;
 use s1_lab::training::Preview;
 
 /// The smallest body with form and plan side by side, and one below the other.
@@ -21,49 +23,94 @@ const BELOW_FROM: u16 = 16;
 /// Columns of the labels, and of the values.
 const LABEL: u16 = 20;
 const VALUE: u16 = 22;
-/// The smallest body with the command line.
-const COMMAND_FROM: u16 = 20;
-/// From this height on the note of the selected row has rows of its own.
-const NOTE_FROM: u16 = 15;
+/// The lowest body with the command line.
+const COMMAND_FROM: u16 = 28;
+/// From this height on the note of the selected row has rows of its own, how many those are, and from
+/// which height on a rule stands above them.
+const NOTE_FROM: u16 = 11;
+const NOTE: u16 = 2;
+const RULE_FROM: u16 = 18;
 /// From this width on the plan's facts stand several in a row.
 const WIDE_FROM: u16 = 72;
 
-/// Draws both.
-pub fn draw(app: &App, body: Rect, buf: &mut Buffer) {
-    let mut rest = body;
-    if body.height >= COMMAND_FROM {
-        let high = command(app, body, buf);
-        rest.height -= high;
-    }
-    if rest.height < BELOW_FROM {
-        return fields(app, rest, buf);
-    }
-    if rest.width < SIDE_BY_SIDE_FROM {
-        // As many rows as the form has, as long as the plan keeps its own.
-        let wanted = app.train.form.rows().len() as u16 + 2;
-        let top = wanted.min(rest.height * 3 / 5);
-        let [upper, lower] = rows([Length(top), Fill(1)], rest);
-        fields(app, upper, buf);
-        return plan(app, lower, buf);
-    }
-    let [left, right] = columns([Length(rest.width * 11 / 20), Fill(1)], rest);
-    fields(app, left, buf);
-    plan(app, right, buf);
+/// Where form, plan and command line are.
+struct Parts {
+    fields: Rect,
+    plan: Rect,
+    command: Rect,
 }
 
-/// The command line that does the same, at the bottom of an area; the rows it takes.
-fn command(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
-    let theme = app.theme();
-    let rows = pieces::plain_rows(&app.train.form.command(), area.width.saturating_sub(6));
-    let high = (rows.len() as u16).min(area.height / 8) + 2;
-    let place = Rect {
-        y: area.bottom() - high,
-        height: high,
-        ..area
+fn parts(app: &App, body: Rect) -> Parts {
+    let mut rest = body;
+    let mut parts = Parts {
+        fields: body,
+        plan: Rect::default(),
+        command: Rect::default(),
     };
-    let inner = Panel::new("the same from a shell", false, theme).draw(place, buf);
+    if body.height >= COMMAND_FROM {
+        let rows = command_rows(app, body.width).len() as u16;
+        let high = rows.min(body.height / 8) + 2;
+        [rest, parts.command] = rows_of([Fill(1), Length(high)], body);
+    }
+    parts.fields = rest;
+    if rest.height < BELOW_FROM {
+        return parts;
+    }
+    [parts.fields, parts.plan] = if rest.width < SIDE_BY_SIDE_FROM {
+        // As many rows as the form and its note have, as long as the plan keeps its own.
+        let wanted = app.train.form.rows().len() as u16 + 2 + NOTE;
+        let top = wanted.min(rest.height * 7 / 10);
+        rows_of([Length(top), Fill(1)], rest)
+    } else {
+        columns([Length(rest.width * 11 / 20), Fill(1)], rest)
+    };
+    parts
+}
+
+/// Where the mouse finds things.
+pub fn areas(app: &App, body: Rect) -> TrainAreas {
+    let parts = parts(app, body);
+    TrainAreas {
+        form: inner(parts.fields).0,
+        plan: parts.plan,
+        ..TrainAreas::default()
+    }
+}
+
+/// Draws both.
+pub fn draw(app: &App, body: Rect, buf: &mut Buffer) {
+    let parts = parts(app, body);
+    fields(app, parts.fields, buf);
+    if !parts.plan.is_empty() {
+        plan(app, parts.plan, buf);
+    }
+    if !parts.command.is_empty() {
+        command(app, parts.command, buf);
+    }
+}
+
+/// The rows of the form inside its border, and those of the note below them.
+fn inner(area: Rect) -> (Rect, Rect) {
+    let inner = panel::inside(area);
+    let note = match area.height {
+        RULE_FROM.. => NOTE + 1,
+        NOTE_FROM.. => NOTE,
+        _ => 0,
+    };
+    let [rows, note] = rows_of([Fill(1), Length(note)], inner);
+    (rows, note)
+}
+
+fn command_rows(app: &App, columns: u16) -> Vec<pieces::MarkedRow> {
+    pieces::plain_rows(&app.train.form.command(), columns.saturating_sub(6))
+}
+
+/// The command line that does the same.
+fn command(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let rows = command_rows(app, area.width);
+    let inner = Panel::new("the same from a shell", false, theme).draw(area, buf);
     pieces::draw(&rows, 0, (theme.dim, theme.dim, theme.dim), inner, buf);
-    high
 }
 
 fn fields(app: &App, area: Rect, buf: &mut Buffer) {
@@ -75,21 +122,36 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
         FormRow::Start => "Runs in the background, and keeps running after you quit.",
         FormRow::Advanced => "What rarely needs a change.",
     };
-    let rows_of_note = area.height >= NOTE_FROM;
-    let border = if rows_of_note { "" } else { about };
-    let panel = Panel::new("a new training", true, theme).below(border);
-    let mut inner = panel.draw(area, buf);
-    if rows_of_note {
-        let note = below(inner, inner.height - 3);
-        inner.height -= 3;
-        let rule = "─".repeat(usize::from(inner.width));
-        put(buf, note, &rule, theme.border);
-        let rows = pieces::plain_rows(about, inner.width.saturating_sub(2));
-        let styles = (theme.text, theme.text, theme.dim);
-        pieces::draw(&rows, 0, styles, below(note, 1), buf);
-    }
     let rows = form.rows();
+    let (inner, note) = inner(area);
     let first = scroll_to(form.selected, rows.len(), usize::from(inner.height));
+    // What is above and below what is seen.
+    let under = rows.len().saturating_sub(first + usize::from(inner.height));
+    let more = match (first, under) {
+        (0, 0) => String::new(),
+        (0, under) => format!("▾ {under} more"),
+        (above, 0) => format!("▴ {above} more"),
+        (above, under) => format!("▴ {above} ▾ {under} more"),
+    };
+    let border = match (note.is_empty(), more.as_str()) {
+        (false, more) => more,
+        (true, "") => about,
+        (true, more) => &format!("{more} · {about}"),
+    };
+    Panel::new("a new training", true, theme)
+        .below(border)
+        .draw(area, buf);
+    if !note.is_empty() {
+        let mut note = note;
+        if note.height > NOTE {
+            let rule = "─".repeat(usize::from(note.width));
+            put(buf, note, &rule, theme.border);
+            note = below(note, 1);
+        }
+        for (row, place) in wrap(about, usize::from(note.width)).iter().zip(note.rows()) {
+            put(buf, place, row, theme.dim);
+        }
+    }
     let shown = rows.iter().enumerate().skip(first);
     for ((index, row), place) in shown.zip(inner.rows()) {
         let here = index == form.selected.min(rows.len() - 1);
@@ -129,7 +191,8 @@ fn value(
 ) {
     let [label, rest] = columns([Length(LABEL), Fill(1)], place);
     put(buf, label, field.name(), style(theme.dim));
-    let note = rest.width > VALUE + 24;
+    // Where it cannot be read whole it stands below the form alone.
+    let note = rest.width >= VALUE + cells(field.note());
     let wide = if note { VALUE } else { rest.width };
     let text = field.shown(&form.text(field));
     let shown = fit_end(&text, usize::from(wide.saturating_sub(1)));
@@ -152,11 +215,11 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
     let dimmed = |style: Style| if current { style } else { theme.dim };
     match &planned.shown {
         None => {
-            let panel = Panel::new("what it will take", false, theme);
+            let panel = Panel::new("cost estimate", false, theme);
             panel.empty("Reading the model and the data …", area, buf);
         }
         Some(Err(sentence)) => {
-            let inner = Panel::new("what it will take", false, theme).draw(area, buf);
+            let inner = Panel::new("cost estimate", false, theme).draw(area, buf);
             let text = format!("✗ {sentence}");
             let rows = pieces::plain_rows(&text, inner.width.saturating_sub(2));
             let style = dimmed(theme.bad);
@@ -172,9 +235,9 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
                 ),
             };
             let title = if current {
-                "what it will take"
+                "cost estimate"
             } else {
-                "what it would have taken; working out the new …"
+                "cost estimate before the change; working out the new …"
             };
             let panel = Panel::new(title, false, theme).below(&which);
             let inner = panel.draw(area, buf);

@@ -13,11 +13,11 @@ pub fn draw(app: &App, focused: bool, area: Rect, buf: &mut Buffer) {
     let (shown, n) = train.sample();
     let samples = train.watched.samples();
     let Some((index, sample)) = shown.and_then(|i| Some((i, samples.get(i)?))) else {
-        let panel = Panel::new("what it says", focused, theme);
+        let panel = Panel::new("sample answer", focused, theme);
         return panel.empty("Nothing was asked yet.", area, buf);
     };
     let words = format!("step {} · {} of {n} ◂ ▸", sample.step, index + 1);
-    let panel = Panel::new("what it says", focused, theme).below(&words);
+    let panel = Panel::new("sample answer", focused, theme).below(&words);
     let inner = panel.draw(area, buf);
     let mut rest = inner;
     let mut line = |text: &str, style| {

@@ -23,6 +23,7 @@ fn shot(app: &mut App, width: u16, height: u16) -> String {
 fn pictures_of_the_form() {
     let mut app = planning();
     insta::assert_snapshot!("form_120x40", shot(&mut app, 120, 40));
+    insta::assert_snapshot!("form_80x24", shot(&mut app, 80, 24));
     app.train.form.advanced = true;
     press(&mut app, "down down down down down");
     insta::assert_snapshot!("advanced_120x40", shot(&mut app, 120, 40));
@@ -40,6 +41,8 @@ fn pictures_of_a_training_under_way() {
     let mut app = watching(TrainingState::Running, 214);
     insta::assert_snapshot!("running_120x40", shot(&mut app, 120, 40));
     insta::assert_snapshot!("running_80x24", shot(&mut app, 80, 24));
+    insta::assert_snapshot!("running_120x36", shot(&mut app, 120, 36));
+    insta::assert_snapshot!("running_200x50", shot(&mut app, 200, 50));
     press(&mut app, "right left left");
     app.train.side = TrainPane::Checkpoints;
     insta::assert_snapshot!("crosshair_120x40", shot(&mut app, 120, 40));
@@ -56,6 +59,71 @@ fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
     }
     app.train.focus(TrainPane::Log);
     insta::assert_snapshot!("interrupted_120x40", shot(&mut app, 120, 40));
+}
+
+/// A user would lose: what a field is for, cut in the middle on a small terminal.
+#[test]
+fn every_explanation_of_the_form_is_read_whole_at_80_columns() {
+    use crate::tui::action::Action;
+    let mut app = planning();
+    app.train.form.advanced = true;
+    let rows = app.train.form.rows();
+    for row in 0..rows.len() {
+        app.train.form.selected = row;
+        let shown = shot(&mut app, 80, 24);
+        if let crate::tui::app::train::form::FormRow::Field(field) = rows[row] {
+            let words = |text: &str| {
+                text.split(|c: char| c.is_whitespace() || "│╭╰─".contains(c))
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            let (all, note) = (words(&shown), words(field.note()));
+            assert!(
+                all.windows(note.len()).any(|w| w == note),
+                "{}\n{shown}",
+                field.note()
+            );
+        }
+    }
+    app.train.form.selected = 0;
+    let shown = shot(&mut app, 80, 24);
+    assert!(shown.contains("more"), "what is below is told\n{shown}");
+    app.act(Action::End);
+}
+
+/// A user would lose: the mouse, in the form and on the panels of a training.
+#[test]
+fn the_mouse_selects_and_opens() {
+    use crate::tui::app::train::form::{FormField, FormRow};
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let click = |app: &mut App, shown: &str, what: &str| {
+        let row = shown.lines().position(|line| line.contains(what)).unwrap();
+        let line = shown.lines().nth(row).unwrap();
+        let column = line[..line.find(what).unwrap()].chars().count();
+        app.on_mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column: column as u16,
+            row: row as u16,
+            modifiers: KeyModifiers::NONE,
+        });
+    };
+    let mut app = planning();
+    let shown = shot(&mut app, 120, 40);
+    click(&mut app, &shown, "Epochs");
+    let epochs = FormRow::Field(FormField("epochs"));
+    assert_eq!(app.train.form.row(), epochs, "{shown}");
+    assert!(app.overlay.is_none());
+    let shown = shot(&mut app, 120, 40);
+    click(&mut app, &shown, "Epochs");
+    assert!(app.overlay.is_some(), "a second click edits it");
+    let mut app = watching(TrainingState::Finished, 315);
+    let shown = shot(&mut app, 120, 40);
+    click(&mut app, &shown, "checkpoints");
+    assert_eq!(app.train.pane, TrainPane::Checkpoints, "by its name");
+    let shown = shot(&mut app, 120, 40);
+    click(&mut app, &shown, "gradient norm ─");
+    assert_eq!(app.train.pane, TrainPane::Gradient, "in its place\n{shown}");
 }
 
 #[test]

@@ -100,3 +100,25 @@ fn zooming_in_keeps_the_crosshair_in_sight_and_out_again_shows_all() {
         }
     }
 }
+
+/// A user would lose: the mouse, on the points of a curve.
+#[test]
+fn a_click_puts_the_crosshair_on_the_nearest_point() {
+    let (figure, theme) = (curve(), Theme::monochrome());
+    let area = Rect::new(3, 2, 80, 22);
+    let mut view = ChartView::default();
+    step_point(&figure, &mut view, true);
+    let there = view.cursor;
+    // Where the crosshair is drawn, the same point is found again.
+    let mut buf = Buffer::empty(Rect::new(0, 0, 90, 30));
+    let mut marked = styles(&theme);
+    marked.cursor = ratatui::style::Style::new().bg(ratatui::style::Color::Red);
+    draw(&figure, &view, &marked, true, &theme, area, &mut buf);
+    let red = |at: &Position| buf[*at].bg == ratatui::style::Color::Red;
+    let at = area.positions().find(red).expect("a crosshair");
+    view.cursor = None;
+    click(&figure, &mut view, area, at);
+    assert_eq!(view.cursor, there);
+    click(&figure, &mut view, area, Position::new(0, 0));
+    assert_eq!(view.cursor, there, "outside nothing moves");
+}

@@ -7,7 +7,7 @@
 //!
 //! Not here: colours, scrolling, the cursor.
 
-use s1_core::trace::{Phase, Reason, Token};
+use s1_core::trace::{Origin, Phase, Reason, Token};
 
 use super::glyph::{Glyph, glyphs};
 use super::maths::Maths;
@@ -379,11 +379,25 @@ impl<'a> LineWriter<'a> {
             Some(Reason::UserMessage) => (Mark::Ending, "told to end, by you"),
             Some(Reason::Injected) => (Mark::User, "by you"),
             _ if changed => return self.open(place, kind, None, None),
-            _ => return,
+            _ => return self.gap(token, before.filter(|_| marked)),
         };
         // An end that was ignored is a place of its own each time.
         if changed || marked || who.starts_with("end ignored") {
             self.open(place, kind, Some(mark), Some((who, i)));
+        }
+    }
+
+    /// Leaves a column between words that were put there and those that the model wrote right behind
+    /// them, where neither has a space: they are not one word.
+    fn gap(&mut self, token: &Token, before: Option<&Token>) {
+        let ends = before.is_some_and(|b| {
+            let own = matches!(b.origin, Origin::Sampled);
+            !own && b.text.ends_with(char::is_alphanumeric)
+        });
+        let sampled = matches!(token.origin, Origin::Sampled);
+        if ends && sampled && token.text.starts_with(char::is_alphanumeric) && self.x > 0 {
+            self.word = None;
+            self.x += 1;
         }
     }
 

@@ -272,11 +272,20 @@ fn draw_verdict(verdict: &GradedAnswer, theme: &Theme, gutter: usize, pen: &mut 
     pen.text(x + 1, grade_sign(verdict.correct).trim_start(), style);
 }
 
+/// Whether a token is a mark of the conversation rather than a word of it: one that stands where none
+/// belongs, such as a second `</think>` in the answer.
+fn is_mark(text: &str) -> bool {
+    let text = text.trim();
+    let tagged = text.starts_with('<') && text.ends_with('>');
+    tagged && (text.contains("think") || text.contains('|'))
+}
+
 fn token_style(token: &Token, how: &Paint) -> Style {
     let theme = how.theme;
     let base = match (token.origin, token.phase) {
         (Origin::User, _) => theme.user.add_modifier(Modifier::UNDERLINED),
         (Origin::Forced, _) if token.reason != Some(Reason::Kept) => theme.forced,
+        _ if is_mark(&token.text) => theme.dim,
         (_, Phase::Thinking) => theme.thinking,
         (_, Phase::Answer) => theme.answer,
     };

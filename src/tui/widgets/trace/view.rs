@@ -166,7 +166,14 @@ impl View {
             Motion::Word(way) => stops(tokens, here, way, starts_word),
             Motion::Sentence(way) => stops(tokens, here, way, starts_sentence),
             Motion::Line(way) => self.vertical(here, way, 1),
-            Motion::Page(way) => self.vertical(here, way, self.height.saturating_sub(1).max(1)),
+            Motion::Page(way) => {
+                let page = self.height.saturating_sub(1).max(1);
+                let to = self.vertical(here, way, page);
+                // What is on the screen moves with the cursor, not only when that meets its edge.
+                let lines = isize::try_from(page).unwrap_or(isize::MAX);
+                self.scroll(if way == Way::Back { -lines } else { lines });
+                to
+            }
         };
         // With nothing further back, back is the start.
         let start = Some(0).filter(|_| motion.is_back());

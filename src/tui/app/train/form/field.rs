@@ -130,6 +130,11 @@ impl FormField {
         matches!(self.setting().shape(), Shape::Switch | Shape::Choice(_))
     }
 
+    /// Whether it is a file or a folder.
+    pub fn is_path(self) -> bool {
+        matches!(self.setting().shape(), Shape::Path | Shape::Paths)
+    }
+
     /// A value as the form shows it.
     pub fn shown(self, text: &str) -> String {
         match (self.0, text) {

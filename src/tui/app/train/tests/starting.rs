@@ -1,6 +1,8 @@
 //! The form of a new training, and its start.
 
 use super::*;
+use crate::tui::widgets::model_picker::FoundModels;
+use s1_engine::catalog::need::ModelNeed;
 
 #[test]
 fn where_there_is_no_training_the_form_is_there_and_one_press_starts_the_bundled_one() {
@@ -76,12 +78,21 @@ fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     assert_eq!(app.drain().1, []);
 }
 
+/// The models of the program alone, what they need looked at.
+fn bundled() -> FoundModels {
+    let known = |entry| (entry, Some(ModelNeed::default()));
+    FoundModels {
+        here: s1_engine::catalog::bundled().map(known).collect(),
+        ..FoundModels::default()
+    }
+}
+
 #[test]
 fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     let mut app = planning();
     press(&mut app, "down enter");
     assert_eq!(app.drain().1, [Effect::job(FindModels)]);
-    app.on_models(Ok(s1_engine::catalog::bundled().collect()));
+    app.on_models(Ok(bundled()));
     press(&mut app, "enter");
     assert_eq!(
         app.train.form.text(form::FormField::BASE),
@@ -95,7 +106,7 @@ fn the_base_is_chosen_among_the_models_and_brings_its_defaults() {
     );
     // Left without a choice, the next picker is the explorer's again.
     press(&mut app, "enter esc m");
-    app.on_models(Ok(s1_engine::catalog::bundled().collect()));
+    app.on_models(Ok(bundled()));
     press(&mut app, "enter");
     assert_eq!(app.model_path, Some("bundled:reasoner".into()));
 }

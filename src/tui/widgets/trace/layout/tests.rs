@@ -19,6 +19,31 @@ fn lay(tokens: &[Token], width: usize) -> Layout {
     layout
 }
 
+/// A user would lose: which letters the program wrote, and which the model, right behind them.
+#[test]
+fn words_that_were_forced_do_not_run_into_those_that_follow() {
+    let forced = Token {
+        origin: Origin::Forced,
+        ..with("Alternatively", Phase::Thinking, Some(Reason::Wait))
+    };
+    let x = |next: &str| {
+        let tokens = [token("so"), forced.clone(), token(next)];
+        lay(&tokens, 40).find(2).map(|(_, x, _)| x)
+    };
+    assert_eq!(x("ssir5"), Some(14));
+    assert_eq!((x(", so"), x(" so")), (Some(13), Some(13)));
+    // Told once more as it grows, and at the end of a line.
+    let mut layout = Layout::default();
+    let tokens = [forced.clone(), token("ss"), token("ir")];
+    for n in 1..=3 {
+        layout.update(&tokens[..n], &Maths::default(), n - 1, 40, false);
+    }
+    assert_eq!(layout.pieces, lay(&tokens, 40).pieces);
+    for width in 1..30 {
+        lay(&tokens, width);
+    }
+}
+
 fn drawn(layout: &Layout) -> Vec<String> {
     (0..layout.lines().len())
         .map(|l| {

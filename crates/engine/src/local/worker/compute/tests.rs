@@ -84,6 +84,7 @@ impl Bench {
             reference: None,
             probe_every: None,
             probe_text: String::new(),
+            template_args: String::new(),
         };
         self.run(Command::Start {
             lane,
