@@ -17,8 +17,19 @@ data: {"error":{"message":"out of memory"}}
 
 "#;
 
+const CHAT: &str = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"r: r1"},"finish_reason":null}]}
+
+data: {"choices":[{"index":0,"delta":{"content":"<think>3</think>3"},"finish_reason":null}]}
+
+data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+
+"#;
+
 fn seed() {
-    s1_fuzz::seed("events", [LLAMA, VLLM].map(|text| text.as_bytes().to_vec()));
+    s1_fuzz::seed(
+        "events",
+        [LLAMA, VLLM, CHAT].map(|text| text.as_bytes().to_vec()),
+    );
 }
 
 fuzz_target!(init: seed(), |data: &[u8]| s1_engine::fixture::read_events(data, 1000));
