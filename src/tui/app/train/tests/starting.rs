@@ -50,7 +50,7 @@ fn a_start_that_fails_says_why_and_leaves_the_form() {
 #[test]
 fn a_change_of_the_form_is_worked_out_again_one_at_a_time() {
     let mut app = planning();
-    press(&mut app, "down down down enter");
+    press(&mut app, "down down down down enter");
     for _ in 0..9 {
         app.on_key(crossterm::event::KeyCode::Backspace.into());
     }
