@@ -14,13 +14,13 @@ const BACKSPACE: &str = "\x7f";
 const TAB_4: &str = "\x1b4";
 
 /// Rows of the form.
-const BATCH: usize = 6;
-const BLOCK: usize = 7;
-const ADVANCED: usize = 9;
-const STEPS: usize = 15;
-const SAVE_EVERY: usize = 22;
-const HELD_OUT: usize = 24;
-const SAMPLE_EVERY: usize = 29;
+const BATCH: usize = 7;
+const BLOCK: usize = 8;
+const ADVANCED: usize = 10;
+const STEPS: usize = 16;
+const SAVE_EVERY: usize = 23;
+const HELD_OUT: usize = 25;
+const SAMPLE_EVERY: usize = 30;
 
 fn choose(pty: &Pty, row: usize) {
     pty.keys(HOME).keys(&DOWN.repeat(row)).keys(ENTER);
@@ -63,7 +63,7 @@ fn a_training_is_launched_paused_stopped_and_found_again_by_the_next_program() {
     field(&pty, HELD_OUT, "off");
     field(&pty, SAMPLE_EVERY, "20");
     // What it will take, and an example whose loss is seen.
-    pty.wait_for("--max-steps 4000").wait_for("4 000 steps");
+    pty.wait_for("--max-steps 4000").wait_for("4,000 steps");
     pty.wait_for("▌ ");
     choose(&pty, 0);
 

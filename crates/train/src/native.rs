@@ -160,7 +160,7 @@ impl NativeTrainer {
         match earlier.last() {
             Some(path) if resume => run.resume_from(&earlier, path)?,
             Some(_) => bail!(
-                "{} holds an earlier run; resume that one (--resume), or give another folder (--out)",
+                "{} holds an earlier run; continue it with --resume, or give another --out",
                 run.material.config.out.display()
             ),
             None if resume => run.messages.push(format!(
