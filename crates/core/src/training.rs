@@ -441,7 +441,8 @@ mod tests {
         assert!(refused(&|c| c.lora_alpha = Some(4.0)).contains("--lora-rank"));
         assert!(refused(&|c| c.eval_every = Some(5)).contains("--eval-data"));
         assert!(refused(&|c| c.learn_cut = true).contains("--cut-thinking"));
-        let of_trl: [(&dyn Fn(&mut TrainConfig), &str); 5] = [
+        type Change<'a> = &'a dyn Fn(&mut TrainConfig);
+        let of_trl: [(Change, &str); 5] = [
             (&|c| c.python = Some("uv".into()), "--python"),
             (&|c| c.launcher = Some("torchrun".into()), "--launcher"),
             (&|c| c.dtype = Some(Dtype::Bfloat16), "--dtype"),

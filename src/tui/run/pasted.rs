@@ -88,7 +88,7 @@ mod tests {
     fn lines_that_come_together_are_one_paste() {
         let paste = Input::Paste("How many r\nin raspberry?".into());
         let together = joined(keys("How many r\nin raspberry?"));
-        assert_eq!(together, [paste.clone()]);
+        assert_eq!(together, std::slice::from_ref(&paste));
         let mut entered = vec![paste];
         entered.extend(keys("\n"));
         assert_eq!(joined(keys("How many r\nin raspberry?\n")), entered);

@@ -152,7 +152,7 @@ impl HostDecoder {
     ) -> Vec<Vec<f32>> {
         let parts = match self.weight_bytes(config) <= SHORT_LOOPS {
             true => parts(spans, parallel::threads()),
-            false => vec![0..spans.len()],
+            false => Vec::new(),
         };
         let ropes = (rope, local_rope);
         if parts.len() < 2 {
@@ -293,7 +293,7 @@ impl HostDecoder {
     }
 }
 
-/// Parts of the lanes with about as many rows each, one for each of so many threads; one part if a
+/// Parts of the lanes with about as many rows each, one for each of so many threads; none if a
 /// lane alone has more than its share.
 fn parts(spans: &[Span], threads: usize) -> Vec<Range<usize>> {
     let rows: usize = spans.iter().map(|s| s.tokens).sum();
@@ -302,7 +302,7 @@ fn parts(spans: &[Span], threads: usize) -> Vec<Range<usize>> {
     let mut taken = 0;
     for (lane, span) in spans.iter().enumerate() {
         if span.tokens > share {
-            return vec![0..spans.len()];
+            return Vec::new();
         }
         match parts.last_mut() {
             Some(part) if taken + span.tokens <= share => part.end = lane + 1,

@@ -54,7 +54,6 @@ fn pictures_of_one_that_is_done_and_one_that_was_interrupted() {
     app.train.focus(TrainPane::List);
     insta::assert_snapshot!("finished_120x40", shot(&mut app, 120, 40));
     if let Some(listed) = app.train.list.iter_mut().flatten().next() {
-        listed.state = TrainingState::Running;
         listed.state = TrainingState::Interrupted;
     }
     app.train.focus(TrainPane::Log);
@@ -68,10 +67,10 @@ fn every_explanation_of_the_form_is_read_whole_at_80_columns() {
     let mut app = planning();
     app.train.form.advanced = true;
     let rows = app.train.form.rows();
-    for row in 0..rows.len() {
-        app.train.form.selected = row;
+    for (i, row) in rows.into_iter().enumerate() {
+        app.train.form.selected = i;
         let shown = shot(&mut app, 80, 24);
-        if let crate::tui::app::train::form::FormRow::Field(field) = rows[row] {
+        if let crate::tui::app::train::form::FormRow::Field(field) = row {
             let words = |text: &str| {
                 text.split(|c: char| c.is_whitespace() || "│╭╰─".contains(c))
                     .filter(|word| !word.is_empty())
