@@ -67,17 +67,20 @@ def watch():
 
 
 def lock():
-    """Two runs in one folder would write over each other. Held until this process ends."""
+    """Two runs in one folder would write over each other. Held until this process ends; one that is about to
+    end, because nobody follows it any more, is waited for."""
     try:
         import fcntl
     except ImportError:  # Not on Windows.
         return None
     file = open(HERE / "driver.lock", "w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RuntimeError("another process is training in this folder") from None
-    return file
+    for _ in range(100):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            time.sleep(0.1)
+    raise RuntimeError("another process is training in this folder")
 
 
 def agreed(value):

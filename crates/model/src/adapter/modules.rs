@@ -96,7 +96,7 @@ fn split(name: &str) -> Option<(&str, &str)> {
     }
     let bare = name.strip_suffix(".weight").unwrap_or(name);
     let bare = bare.strip_suffix(".default").unwrap_or(bare);
-    let (layer, part) = bare.rsplit_once('.')?;
+    let (layer, part) = bare.rsplit_once('.').unwrap_or(("", bare));
     let is_part = matches!(
         part,
         "lora_A"

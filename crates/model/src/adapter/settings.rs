@@ -148,8 +148,9 @@ impl PeftConfig {
             excluded,
             indexes,
             saved: match self.more.get("modules_to_save") {
-                None | Some(Value::Null) => Names::List(Vec::new()),
-                Some(named) => Names::of(named, "modules_to_save")?,
+                None | Some(Value::Null) => Vec::new(),
+                Some(named) => serde_json::from_value(named.clone())
+                    .context("its modules_to_save is not a list of names")?,
             },
             biases: self.bias != "none",
             dora: self.use_dora,
@@ -271,7 +272,7 @@ pub(super) struct LayerRules {
     /// Numbers of the layers that are meant; empty for all.
     indexes: Vec<usize>,
     /// Modules that are there whole.
-    saved: Names,
+    saved: Vec<String>,
     biases: bool,
     /// Whether the rows' lengths were trained apart.
     dora: bool,
@@ -291,16 +292,16 @@ impl LayerRules {
             targets: Names::All,
             excluded: Names::List(Vec::new()),
             indexes: Vec::new(),
-            saved: Names::List(Vec::new()),
+            saved: Vec::new(),
             biases: false,
             dora: false,
             adaptive: false,
         }
     }
 
-    /// Whether a module was trained whole.
+    /// Whether a module was trained whole: its name ends with one of those, in the midst of a word, too.
     pub fn saves(&self, layer: &str) -> bool {
-        self.saved.have(layer)
+        self.saved.iter().any(|name| layer.ends_with(name.as_str()))
     }
 
     pub fn trains_biases(&self) -> bool {

@@ -128,6 +128,22 @@ fn what_was_trained_whole_takes_the_place_of_the_models_own() {
     let saved = json!({"modules_to_save": ["norm"]});
     let adapter = open(&of_tensors(&[norm], saved)).unwrap();
     assert_eq!(values(&adapter, "llama", "output_norm.weight"), [2.5; 64]);
+    // PEFT takes the end of a name, wherever it begins; a module may be at the top.
+    let first: (&str, &[usize], f32) = ("model.layers.0.input_layernorm.weight", &[64], 3.0);
+    let saved = json!({"modules_to_save": ["norm", "lm_head"]});
+    let gguf = Gguf::from_bytes(tiny_gguf("llama", 3)).unwrap();
+    let shape = gguf.tensor("output.weight").unwrap().shape.clone();
+    let head: (&str, &[usize], f32) = ("lm_head.weight", &shape, 0.5);
+    let adapter = open(&of_tensors(&[head, first], saved)).unwrap();
+    assert_eq!(
+        values(&adapter, "llama", "blk.0.attn_norm.weight"),
+        [3.0; 64]
+    );
+    assert!(
+        values(&adapter, "llama", "output.weight")
+            .iter()
+            .all(|w| *w == 0.5)
+    );
     let unsaid = open(&of_tensors(&[norm], json!({}))).unwrap_err();
     assert!(
         format!("{unsaid:#}").contains("modules_to_save"),
