@@ -395,8 +395,11 @@ def train(job):
     from tokenizers import Tokenizer, models
     from torch.utils.data import SequentialSampler
     from transformers import PreTrainedTokenizerFast, PrinterCallback
+    from transformers.utils import logging
     from trl import SFTTrainer
 
+    # Nobody watches the log as it grows.
+    logging.disable_progress_bar()
     if job["threads"]:
         torch.set_num_threads(max(1, job["threads"] // LOCAL_WORLD))
     if job["batch"] < WORLD:
