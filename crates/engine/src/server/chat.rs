@@ -47,12 +47,13 @@ pub(super) fn refusal(request: &Request) -> Option<String> {
 /// Why a command can do nothing on a server that only chats; `None` if it can.
 pub(super) fn cannot(command: &Command) -> Option<String> {
     let what = match command {
-        Command::Ask(_, Ask::Wait) => "no wait can be written into its thought",
-        Command::Ask(_, Ask::Cut | Ask::CutAtSentence(_) | Ask::WrapUp) => {
-            "its thought cannot be cut"
-        }
-        Command::Ask(_, Ask::Inject(_)) => "no words can be written into its thought",
-        Command::Ask(_, Ask::Choose(_)) => "no other token can be chosen",
+        // Named one by one, so that a new one is not let through.
+        Command::Ask(_, ask) => match ask {
+            Ask::Wait | Ask::WaitAtEnd => "no wait can be written into its thought",
+            Ask::Cut | Ask::CutAtSentence(_) | Ask::WrapUp => "its thought cannot be cut",
+            Ask::Inject(_) => "no words can be written into its thought",
+            Ask::Choose(_) => "no other token can be chosen",
+        },
         Command::Probe(..) | Command::ProbeEvery(_, Some(_)) => "its answer cannot be probed",
         Command::Look(..) => "it cannot be asked about a place in its thought",
         Command::Budget(..) | Command::Policy(..) | Command::Sampling(..) => {

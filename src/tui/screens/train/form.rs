@@ -30,6 +30,9 @@ const COMMAND_FROM: u16 = 28;
 const NOTE_FROM: u16 = 11;
 const NOTE: u16 = 2;
 const RULE_FROM: u16 = 18;
+/// Rows of the plan below the form, at least: its border, its facts, and so many of an example.
+const PLAN: u16 = 6 + EXAMPLE;
+const EXAMPLE: u16 = 2;
 /// From this width on the plan's facts stand several in a row.
 const WIDE_FROM: u16 = 72;
 
@@ -59,7 +62,7 @@ fn parts(app: &App, body: Rect) -> Parts {
     [parts.fields, parts.plan] = if rest.width < SIDE_BY_SIDE_FROM {
         // As many rows as the form and its note have, as long as the plan keeps its own.
         let wanted = app.train.form.rows().len() as u16 + 2 + NOTE;
-        let top = wanted.min(rest.height * 7 / 10);
+        let top = wanted.min(rest.height.saturating_sub(PLAN));
         rows_of([Length(top), Fill(1)], rest)
     } else {
         columns([Length(rest.width * 11 / 20), Fill(1)], rest)
@@ -247,13 +250,12 @@ fn plan(app: &App, area: Rect, buf: &mut Buffer) {
                 put(buf, rest, &text, dimmed(style));
                 rest = below(rest, 1);
             }
-            put(
-                buf,
-                rest,
-                &"─".repeat(usize::from(inner.width)),
-                theme.border,
-            );
-            rest = below(rest, 1);
+            // Where there is hardly room, the example has the row of the rule.
+            if rest.height > EXAMPLE {
+                let rule = "─".repeat(usize::from(inner.width));
+                put(buf, rest, &rule, theme.border);
+                rest = below(rest, 1);
+            }
             let pieces = preview.examples.get(planned.example);
             let columns = usize::from(rest.width.saturating_sub(2));
             let rows = pieces::rows(pieces.map_or(&[][..], Vec::as_slice), columns);

@@ -165,6 +165,7 @@ fn it_is_held_and_gone_on_with_as_it_arrives_and_each_other_key_says_why_not() {
     assert_eq!(text(&bench, 0), " t0 t1 t2 t3 t4");
     let keys = [
         Command::Ask(0, Ask::Wait),
+        Command::Ask(0, Ask::WaitAtEnd),
         Command::Ask(0, Ask::Cut),
         Command::Ask(0, Ask::WrapUp),
         Command::Ask(0, Ask::Inject("so".into())),
