@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use s1_core::format::size;
 use s1_core::training::TrainConfig;
 use s1_data::sanitize::clean_line;
@@ -50,10 +50,10 @@ fn tried() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// # Errors
 /// If it cannot be run.
 pub fn look(config: &TrainConfig) -> Result<Installation> {
-    let folder = std::env::temp_dir().join(format!("s1-tui-doctor-{}", std::process::id()));
-    let found = ask(config, &folder);
-    let _ = std::fs::remove_dir_all(&folder);
-    found
+    // Nobody else's: what is in it is run.
+    let folder = tempfile::Builder::new().prefix("s1-tui-doctor-").tempdir();
+    let folder = folder.context("cannot make a temporary folder")?;
+    ask(config, folder.path())
 }
 
 fn ask(config: &TrainConfig, folder: &Path) -> Result<Installation> {
