@@ -6,13 +6,15 @@
 //!
 //! Not here: which tokens the entries belong to; the owner of the cache keeps that.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 
 use super::config::ModelConfig;
 use super::decoder::device::TensorCache;
 use super::device::Place;
 pub use super::kernels::kv::CacheType;
-use super::kernels::kv::{CacheShape, LaneCache};
+use super::kernels::kv::{CacheShape, LaneCache, SpareSegments};
 
 /// Keys and values of one lane for every layer.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl Cache {
         capacity: usize,
         place: &Place,
         numbers: CacheType,
+        spare: &Arc<SpareSegments>,
     ) -> Result<Self> {
         if capacity == 0 {
             bail!("a cache needs room for at least one token");
@@ -56,10 +59,10 @@ impl Cache {
             )?;
         }
         let layers = match place {
-            Place::Host => Layers::Host(LaneCache::new(shape)),
+            Place::Host => Layers::Host(LaneCache::new(shape, spare)),
             Place::Tensors(device) => Layers::Tensors(
                 (0..config.layers)
-                    .map(|_| TensorCache::new(config, capacity, device))
+                    .map(|_| TensorCache::new(config, capacity, numbers, device))
                     .collect::<Result<_>>()?,
             ),
         };

@@ -7,6 +7,8 @@
 //! Not here: what the tokens mean, which one to take next, and how matrices are multiplied
 //! ([`crate::weights`]).
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 
 use super::adapter::PeftAdapter;
@@ -14,6 +16,7 @@ use super::cache::{Cache, CacheType};
 use super::config::{ModelConfig, RopeScaling};
 use super::device::Place;
 use super::gguf::Gguf;
+use super::kernels::kv::SpareSegments;
 use super::weights::Weights;
 
 pub(crate) mod device;
@@ -66,6 +69,8 @@ pub struct Decoder {
     cache: CacheType,
     /// How they would without anybody's wish.
     suggested: CacheType,
+    /// Memory of caches that are over.
+    spare: Arc<SpareSegments>,
 }
 
 #[derive(Debug)]
@@ -122,6 +127,7 @@ impl Decoder {
         Ok(Decoder {
             cache: weights.cache_type(),
             suggested: weights.cache_type(),
+            spare: Arc::default(),
             config,
             place: place.clone(),
             body,
@@ -147,12 +153,11 @@ impl Decoder {
     /// If there are no such caches where it computes.
     pub fn with_cache(mut self, kind: Option<CacheType>) -> Result<Decoder> {
         if let Some(kind) = kind {
-            if matches!(self.place, Place::Tensors(_)) && kind != self.cache {
+            if matches!(self.place, Place::Tensors(_)) && kind == CacheType::Q8_0 {
                 bail!(
-                    "a cache of {} is for the CPU: {} keeps what the weights suggest, {}",
+                    "a cache of {} is for the CPU: on {} it is f16 or f32",
                     kind.name(),
                     self.place.name(),
-                    self.cache.name()
                 );
             }
             self.cache = kind;
@@ -197,9 +202,19 @@ impl Decoder {
         }
     }
 
+    /// Something that the user should know of how it computes, said once.
+    pub fn take_notice(&self) -> Option<String> {
+        match &self.body {
+            #[cfg(feature = "cuda")]
+            Body::Tensor(tensors) => tensors.take_notice(),
+            _ => None,
+        }
+    }
+
     /// An empty cache for one lane with room for `capacity` tokens.
     pub fn new_cache(&self, capacity: usize) -> Result<Cache> {
-        Cache::new(&self.config, capacity, &self.place, self.cache)
+        let (place, spare) = (&self.place, &self.spare);
+        Cache::new(&self.config, capacity, place, self.cache, spare)
     }
 
     /// Appends each lane's tokens to its cache and returns the rows of logits asked for, each of

@@ -43,6 +43,20 @@ impl Place {
         }
     }
 
+    /// Bytes of memory that are free there, where it says.
+    pub fn free_memory(&self) -> Option<u64> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Place::Tensors(Device::Cuda(device)) => {
+                let stream = device.cuda_stream();
+                let (free, _) = stream.context().mem_get_info().ok()?;
+                Some(free as u64)
+            }
+            Place::Tensors(Device::Metal(_)) => None,
+            _ => super::memory::available(),
+        }
+    }
+
     /// What it is called: `cpu`, `cuda:0`, `metal`, `candle-cpu`.
     pub fn name(&self) -> String {
         match self {
@@ -116,9 +130,17 @@ fn cuda(number: usize) -> Result<Place> {
     if !candle_core::utils::cuda_is_available() {
         bail!("this s1-tui is not built for NVIDIA GPUs; build it with --features cuda");
     }
-    Device::new_cuda(number)
-        .map(Place::Tensors)
-        .with_context(|| format!("cannot use GPU {number}; does nvidia-smi list it?"))
+    // A stream of its own, on which steps can be recorded.
+    let device = Device::new_cuda_with_stream(number)
+        .with_context(|| format!("cannot use GPU {number}; does nvidia-smi list it?"))?;
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(cuda) = &device {
+        // SAFETY: everything that is computed there goes through this one stream, in order, so that no
+        // use of a tensor has to wait for another stream; and what waits for an event from before cannot
+        // be recorded.
+        unsafe { cuda.disable_event_tracking() };
+    }
+    Ok(Place::Tensors(device))
 }
 
 fn metal() -> Result<Place> {

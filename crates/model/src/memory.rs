@@ -6,8 +6,10 @@ use s1_core::format;
 use s1_core::training::Quantization;
 
 use super::config::ModelConfig;
+use super::device::Place;
 use super::gguf::Gguf;
 use super::kernels::kv::{CacheShape, CacheType};
+use super::weights::Weights;
 
 /// Rows that a step computes at once, in the memory it works in.
 const STEP_ROWS: u64 = 512;
@@ -16,7 +18,7 @@ const LOGIT_ROWS: u64 = 64;
 /// The smallest context that is worth proposing.
 const LEAST_CONTEXT: usize = 512;
 
-/// What computing with a model on the CPU needs, in bytes.
+/// What computing with a model needs where it computes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryNeed {
     pub weights: u64,
@@ -27,11 +29,22 @@ pub struct MemoryNeed {
 }
 
 impl MemoryNeed {
-    /// That of a model with a context of so many tokens; a cache of no type is as the weights suggest.
+    /// That of a model on the CPU with a context of so many tokens; a cache of no type is as the weights
+    /// suggest.
     ///
     /// # Errors
     /// If the model is none that is computed here.
     pub fn of(gguf: &Gguf, context: usize, cache: Option<CacheType>) -> Result<MemoryNeed> {
+        MemoryNeed::at(gguf, context, cache, &Place::Host)
+    }
+
+    /// The same where it is to be computed.
+    fn at(
+        gguf: &Gguf,
+        context: usize,
+        cache: Option<CacheType>,
+        place: &Place,
+    ) -> Result<MemoryNeed> {
         ModelConfig::check_architecture(gguf)?;
         let Some([vocab, _]) = gguf.tensor("token_embd.weight").map(|t| &t.shape[..]) else {
             bail!("the file has no tensor token_embd.weight with two dimensions");
@@ -42,12 +55,12 @@ impl MemoryNeed {
             kv_heads: config.kv_heads,
             dim: config.head_dim,
             value_dim: config.value_dim,
-            numbers: cache.unwrap_or_else(|| super::weights::Weights::new(gguf).cache_type()),
+            numbers: cache.unwrap_or_else(|| Weights::new(gguf).cache_type()),
         };
         let heads = config.heads * (config.head_dim + config.value_dim);
         let row = 4 * (4 * config.hidden + 2 * config.ffn + 2 * heads) as u64;
         Ok(MemoryNeed {
-            weights: gguf.weights_bytes(),
+            weights: weights_at(gguf, gguf.weights_bytes(), place),
             cache: shape.bytes(context),
             workspace: STEP_ROWS * row + LOGIT_ROWS * 4 * config.vocab as u64,
         })
@@ -59,34 +72,52 @@ impl MemoryNeed {
     }
 }
 
-/// Refuses a model that the memory does not suffice for, and says what would make it fit. Where the
-/// system does not say how much there is, nothing is refused.
+/// Bytes of weights where they are computed with: tensors of a device may be wider than in the file.
+fn weights_at(gguf: &Gguf, bytes: u64, place: &Place) -> u64 {
+    match place {
+        Place::Tensors(_) if Weights::are_widened(gguf) => 4 * gguf.parameters(),
+        _ => bytes,
+    }
+}
+
+/// Refuses a model that the memory does not suffice for where it is to be computed, and says what would
+/// make it fit. Where the system does not say how much there is, nothing is refused.
 ///
 /// # Errors
 /// If it does not suffice, or the model is none that is computed here.
-pub fn require_model(gguf: &Gguf, context: usize, cache: Option<CacheType>) -> Result<()> {
-    require_model_within(gguf, (context, cache), available())
+pub fn require_model(
+    gguf: &Gguf,
+    context: usize,
+    cache: Option<CacheType>,
+    place: &Place,
+) -> Result<()> {
+    require_model_within(gguf, (context, cache), place, place.free_memory())
 }
 
 fn require_model_within(
     gguf: &Gguf,
     (context, cache): (usize, Option<CacheType>),
+    place: &Place,
     available: Option<u64>,
 ) -> Result<()> {
-    let need = MemoryNeed::of(gguf, context, cache)?;
+    let need = MemoryNeed::at(gguf, context, cache, place)?;
     let Some(available) = available.filter(|available| need.total() > *available) else {
         return Ok(());
     };
     let beside = need.total() - need.weights;
-    let smaller = |weights: u64| weights.saturating_add(beside) <= available;
-    let quantize = Quantization::ALL
-        .into_iter()
-        .find(|kind| smaller(gguf.weights_bytes_after(Some(*kind))));
+    let quantize = Quantization::ALL.into_iter().find(|kind| {
+        let rounded = weights_at(gguf, gguf.weights_bytes_after(Some(*kind)), place);
+        rounded.saturating_add(beside) <= available
+    });
     let fits_with = |context, cache| {
-        MemoryNeed::of(gguf, context, cache).is_ok_and(|need| need.total() <= available)
+        let need = MemoryNeed::at(gguf, context, cache, place);
+        need.is_ok_and(|need| need.total() <= available)
     };
     let fits = |context: &usize| fits_with(*context, cache);
-    let smallest = CacheType::Q8_0;
+    let smallest = match place {
+        Place::Host => CacheType::Q8_0,
+        Place::Tensors(_) => CacheType::F16,
+    };
     let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
     let shorter = halves
         .take_while(|context| *context >= LEAST_CONTEXT)
@@ -103,12 +134,18 @@ fn require_model_within(
         }
         (Some(context), None) => format!("--context {context} makes it fit"),
         (None, Some(kind)) => format!("--quantize {} makes it fit", kind.name()),
+        (None, None) if !place.is_cpu() => "--device cpu computes it on the CPU".to_owned(),
         (None, None) => {
             "use a smaller or more strongly quantized one, or a server with --server".to_owned()
         }
     };
+    let whose = if place.is_cpu() {
+        "memory"
+    } else {
+        "the GPU's memory"
+    };
     bail!(
-        "the model needs {} of memory ({} of weights, {} for a context of {context} tokens, {} to work in) and {} are available: {advice}",
+        "the model needs {} of {whose} ({} of weights, {} for a context of {context} tokens, {} to work in) and {} are available: {advice}",
         format::size(need.total()),
         format::size(need.weights),
         format::size(need.cache),
@@ -181,18 +218,22 @@ mod tests {
         let gguf = Gguf::from_bytes(crate::fixture::tiny_gguf("llama", 1)).unwrap();
         let need = MemoryNeed::of(&gguf, 2048, None).unwrap();
         assert_eq!(need.weights, gguf.weights_bytes());
-        let error = require_model_within(&gguf, (2048, None), Some(need.total() - 1));
+        let within = |context, cache, available| {
+            require_model_within(&gguf, (context, cache), &Place::Host, available)
+        };
+        let error = within(2048, None, Some(need.total() - 1));
         let error = error.unwrap_err().to_string();
         assert!(error.ends_with("--cache-type q8_0 makes it fit"), "{error}");
         // Where the cache is small already, something else has to be.
         let cache = Some(CacheType::Q8_0);
         let need = MemoryNeed::of(&gguf, 2048, cache).unwrap();
         let refused = |available| {
-            let error = require_model_within(&gguf, (2048, cache), Some(available)).unwrap_err();
-            error.to_string()
+            within(2048, cache, Some(available))
+                .unwrap_err()
+                .to_string()
         };
-        assert!(require_model_within(&gguf, (2048, cache), Some(need.total())).is_ok());
-        assert!(require_model_within(&gguf, (2048, None), None).is_ok());
+        assert!(within(2048, cache, Some(need.total())).is_ok());
+        assert!(within(2048, None, None).is_ok());
         let little = refused(need.total() - 1);
         assert!(
             little.ends_with("--context 1024 makes it fit, or --quantize f16"),
@@ -203,6 +244,21 @@ mod tests {
         let less = refused(need.workspace + need.cache + rounded);
         assert!(less.contains("--quantize q8_0"), "{less}");
         assert!(refused(1000).ends_with("or a server with --server"));
+    }
+
+    /// A user would lose: minutes of loading, to be told then that a GPU is full of weights which take
+    /// more there than in the file.
+    #[test]
+    fn what_a_device_has_to_hold_is_counted_as_it_holds_it() {
+        let gguf = Gguf::from_bytes(crate::fixture::tiny_gguf("llama", 1)).unwrap();
+        let place = Place::Tensors(candle_core::Device::Cpu);
+        let need = MemoryNeed::at(&gguf, 2048, None, &place).unwrap();
+        assert_eq!(need.weights, 4 * gguf.parameters());
+        let wide = Some(CacheType::F32);
+        let need = MemoryNeed::at(&gguf, 2048, wide, &place).unwrap();
+        let error = require_model_within(&gguf, (2048, wide), &place, Some(need.total() - 1));
+        let error = error.unwrap_err().to_string();
+        assert!(error.ends_with("--cache-type f16 makes it fit"), "{error}");
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl<'a> Weights<'a> {
             QTensor::new(storage, (rows, columns))
         };
         let tensor = load().with_context(|| format!("cannot load tensor {name}"))?;
-        Ok((tensor, self.gguf.parameters() <= WIDE))
+        Ok((tensor, Weights::are_widened(self.gguf)))
     }
 
     /// A matrix `[rows, columns]` whose rows are widened when they are needed.
@@ -130,6 +130,11 @@ impl<'a> Weights<'a> {
     /// Whether the file has this tensor.
     pub fn contains(&self, name: &str) -> bool {
         self.gguf.tensor(name).is_some()
+    }
+
+    /// Whether matrices are f32 on a device, whatever they are in the file.
+    pub fn are_widened(gguf: &Gguf) -> bool {
+        gguf.parameters() <= WIDE
     }
 
     /// How a model remembers keys and values, where nobody says otherwise.

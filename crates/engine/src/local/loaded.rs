@@ -251,10 +251,8 @@ impl Loaded {
             adapter = Some(read);
         }
         let place = options.device.open(gguf.weights_bytes())?;
-        if place.is_cpu() {
-            let context = context_of(&gguf, options.context);
-            memory::require_model(&gguf, context, options.cache_type)?;
-        }
+        let context = context_of(&gguf, options.context);
+        memory::require_model(&gguf, context, options.cache_type, &place)?;
         let mut decoder =
             Decoder::load(&gguf, &place, progress).with_context(|| match place.is_cpu() {
                 true => format!("cannot load {}", path.display()),

@@ -1,20 +1,31 @@
 //! The decoder through candle's tensors: on a GPU, and on the CPU to hold it against our own.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result};
-use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
-use candle_core::{Device, Module, Tensor};
+use candle_core::quantized::{QMatMul, QTensor};
+use candle_core::{DType, Device, Module, Tensor};
 
 use super::layer::linear_named;
 use super::{Logits, Rope, Span};
+use crate::cache::CacheType;
 use crate::config::ModelConfig;
 use crate::weights::LowRankFactors;
 use crate::weights::Weights;
 use crate::weights::rows::WeightRows;
-use layer::{TensorLayer, Turn};
+use inputs::{Batch, Inputs, WantedRows};
+use layer::{LayerInputs, TensorLayer};
+#[cfg(feature = "cuda")]
+use recorded::Recordings;
 
 mod attention;
+mod inputs;
 mod layer;
 pub(super) mod ops;
+#[cfg(feature = "cuda")]
+mod recorded;
+#[cfg(test)]
+mod tests;
 
 /// A model whose weights are candle's tensors.
 #[derive(Debug)]
@@ -24,6 +35,9 @@ pub(super) struct TensorDecoder {
     layers: Vec<TensorLayer>,
     norm: Tensor,
     output: Linear,
+    /// Steps that are recorded once and repeated.
+    #[cfg(feature = "cuda")]
+    recordings: Recordings,
 }
 
 /// A linear layer: `y = x · weightᵀ + bias`, with an adapter's low-rank addition if it has one.
@@ -33,8 +47,6 @@ struct Linear {
     /// Bytes of the weight on the device.
     bytes: u64,
     bias: Option<Tensor>,
-    /// Whether the weight is stored in less than full precision.
-    rounded: bool,
     /// `[in, rank]` and `[rank, out]`, the adapter's scale included.
     low_rank: Option<(Tensor, Tensor)>,
 }
@@ -47,7 +59,6 @@ impl Linear {
     }
 
     fn new(weight: QTensor, wide: bool, bias: Option<Tensor>) -> Result<Self> {
-        let rounded = weight.dtype() != GgmlDType::F32;
         let bytes = match wide {
             true => 4 * weight.shape().elem_count() as u64,
             false => weight.storage_size_in_bytes() as u64,
@@ -60,7 +71,6 @@ impl Linear {
             weight,
             bytes,
             bias,
-            rounded,
             low_rank: None,
         })
     }
@@ -88,7 +98,7 @@ impl Linear {
     }
 }
 
-/// Keys and values of one layer of one lane, each `[kv_heads, capacity, head_dim]` in f32.
+/// Keys and values of one layer of one lane, each `[kv_heads, capacity, head_dim]` in f32 or f16.
 #[derive(Debug)]
 pub(crate) struct TensorCache {
     keys: Tensor,
@@ -96,10 +106,19 @@ pub(crate) struct TensorCache {
 }
 
 impl TensorCache {
-    pub(crate) fn new(config: &ModelConfig, capacity: usize, device: &Device) -> Result<Self> {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        capacity: usize,
+        numbers: CacheType,
+        device: &Device,
+    ) -> Result<Self> {
+        let dtype = match numbers {
+            CacheType::F16 => DType::F16,
+            _ => DType::F32,
+        };
         let zeros = |dim| {
             let shape = (config.kv_heads, capacity, dim);
-            Tensor::zeros(shape, candle_core::DType::F32, device).with_context(|| {
+            Tensor::zeros(shape, dtype, device).with_context(|| {
                 format!("no room for a context of {capacity} tokens; use a smaller one")
             })
         };
@@ -125,27 +144,19 @@ impl TensorCache {
         })
     }
 
-    /// Writes keys and values, each `[kv_heads, tokens, head_dim]`, at a position.
-    fn write(&self, keys: &Tensor, values: &Tensor, position: usize) -> candle_core::Result<()> {
-        self.keys.slice_set(keys, 1, position)?;
-        self.values.slice_set(values, 1, position)
+    /// Tokens there is room for.
+    fn capacity(&self) -> usize {
+        self.keys.dims().get(1).copied().unwrap_or(0)
     }
 
-    /// Keys and values of the positions in a range, as views.
-    fn view(&self, positions: std::ops::Range<usize>) -> candle_core::Result<(Tensor, Tensor)> {
-        let (start, len) = (positions.start, positions.len());
-        Ok((
-            self.keys.narrow(1, start, len)?,
-            self.values.narrow(1, start, len)?,
-        ))
+    /// Keys and values of the positions in a range, in f32; views where they are kept so.
+    fn view(&self, positions: Range<usize>) -> candle_core::Result<(Tensor, Tensor)> {
+        let view = |all: &Tensor| {
+            let part = all.narrow(1, positions.start, positions.len())?;
+            part.to_dtype(DType::F32)
+        };
+        Ok((view(&self.keys)?, view(&self.values)?))
     }
-}
-
-/// Rows to compute logits for.
-enum WantedRows {
-    All,
-    Some(Tensor),
-    None,
 }
 
 impl TensorDecoder {
@@ -177,6 +188,8 @@ impl TensorDecoder {
             layers,
             norm: weights.vector("output_norm.weight", config.hidden)?,
             output,
+            #[cfg(feature = "cuda")]
+            recordings: Recordings::on(device),
         })
     }
 
@@ -203,65 +216,85 @@ impl TensorDecoder {
         spans: &[Span],
         want: Logits,
     ) -> Result<Vec<Vec<f32>>> {
+        let capacity = |cache: &&[TensorCache]| cache.first().map_or(0, TensorCache::capacity);
+        let batch = Batch {
+            config,
+            ropes,
+            spans,
+            capacities: caches.iter().map(capacity).collect(),
+            want,
+            device: &self.device,
+        };
         let logits = self
-            .compute(config, ropes, caches, &ids, spans, want)
+            .embed(config, &ids)
+            .and_then(|x| batch.inputs(x))
+            .and_then(|inputs| self.pass(config, caches, inputs))
             .and_then(|logits| logits.map(|logits| logits.to_vec2()).transpose())
             .context("the forward pass failed")?;
         Ok(logits.unwrap_or_default())
     }
 
+    /// Why steps are not recorded and repeated, if that was tried; said once.
+    #[cfg(feature = "cuda")]
+    pub(super) fn take_notice(&self) -> Option<String> {
+        self.recordings.take_notice()
+    }
+
+    /// The rows of the embedding `[rows, hidden]`.
+    fn embed(&self, config: &ModelConfig, ids: &[u32]) -> candle_core::Result<Tensor> {
+        let (mut x, mut wide) = (Vec::new(), Vec::new());
+        for &id in ids {
+            let row = id as usize..id as usize + 1;
+            x.extend_from_slice(self.embedding.widened(row, &mut wide));
+        }
+        Tensor::from_vec(x, (ids.len(), config.hidden), &self.device)
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn pass(
+        &self,
+        config: &ModelConfig,
+        caches: &[&[TensorCache]],
+        inputs: Inputs,
+    ) -> candle_core::Result<Option<Tensor>> {
+        self.compute(config, caches, &inputs)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn pass(
+        &self,
+        config: &ModelConfig,
+        caches: &[&[TensorCache]],
+        inputs: Inputs,
+    ) -> candle_core::Result<Option<Tensor>> {
+        let first = |cache: &&[TensorCache]| cache.first().map(|layer| layer.keys.id());
+        let lanes = caches.iter().filter_map(first).collect();
+        let compute = |inputs: &Inputs| self.compute(config, caches, inputs);
+        self.recordings.pass(lanes, inputs, compute)
+    }
+
+    /// The pass itself: operations on the device alone.
     fn compute(
         &self,
         config: &ModelConfig,
-        (rope, local_rope): (&Rope, &Rope),
         caches: &[&[TensorCache]],
-        ids: &[u32],
-        spans: &[Span],
-        want: Logits,
+        inputs: &Inputs,
     ) -> candle_core::Result<Option<Tensor>> {
-        let positions: Vec<u32> = spans
-            .iter()
-            .flat_map(|s| (s.position..s.position + s.tokens).map(|p| p as u32))
-            .collect();
-        let wanted = self.wanted_rows(spans, want)?;
-
-        let (mut x, mut wide) = (Vec::new(), Vec::new());
-        for &id in ids {
-            x.extend_from_slice(
-                self.embedding
-                    .widened(id as usize..id as usize + 1, &mut wide),
-            );
-        }
-        let mut x = Tensor::from_vec(x, (ids.len(), config.hidden), &self.device)?;
-        if config.embedding_scale != 1.0 {
-            x = (x * f64::from(config.embedding_scale))?;
-        }
-        let rotation = rope.at(&positions, &self.device)?;
-        let local_rotation = match &config.window {
-            Some(_) => Some(local_rope.at(&positions, &self.device)?),
-            None => None,
-        };
-        let scale = match config.position_scale {
-            Some(scale) => {
-                let factors = positions.iter().map(|&p| scale.at(p as usize)).collect();
-                Some(Tensor::from_vec(factors, (ids.len(), 1, 1), &self.device)?)
-            }
-            None => None,
-        };
+        let mut x = inputs.x.clone();
         for (index, layer) in self.layers.iter().enumerate() {
-            let window = config.window_of(index);
-            let rotation = match (&local_rotation, window) {
-                (Some(local), Some(_)) => local,
-                _ => &rotation,
+            let sight = match (&inputs.window, config.window_of(index)) {
+                (Some(window), Some(_)) => window,
+                _ => &inputs.everything,
             };
-            let turn = Turn {
-                rotation: config.is_rotated(index).then_some(rotation),
-                scale: scale.as_ref(),
+            let of = LayerInputs {
+                sight,
+                rotates: config.is_rotated(index),
+                scale: inputs.scale.as_ref(),
             };
             let caches = caches.iter().map(|cache| &cache[index]);
-            let heads = layer.attend(config, &x, &turn, window, spans, caches)?;
+            let heads = layer.attend(config, &x, &of, caches)?;
             // After the last attention nothing looks at other rows any more.
-            let (x_kept, heads) = match &wanted {
+            let (x_kept, heads) = match &inputs.wanted {
                 _ if index + 1 < self.layers.len() => (x, heads),
                 WantedRows::All => (x, heads),
                 WantedRows::Some(rows) => (x.index_select(rows, 0)?, heads.index_select(rows, 0)?),
@@ -278,20 +311,5 @@ impl TensorDecoder {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
         }))
-    }
-
-    fn wanted_rows(&self, spans: &[Span], want: Logits) -> candle_core::Result<WantedRows> {
-        Ok(match want {
-            Logits::None => WantedRows::None,
-            Logits::Last if spans.iter().any(|s| s.tokens > 1) => {
-                let last = spans
-                    .iter()
-                    .map(|s| (s.row + s.tokens - 1) as u32)
-                    .collect();
-                WantedRows::Some(Tensor::from_vec(last, spans.len(), &self.device)?)
-            }
-            // With one token each, the last rows are all rows.
-            Logits::Last | Logits::All => WantedRows::All,
-        })
     }
 }

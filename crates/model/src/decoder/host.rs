@@ -27,6 +27,8 @@ mod linear;
 /// Bytes of weights a token up to which the loops of a pass are too short to share: threads then
 /// compute lanes apart from each other.
 const SHORT_LOOPS: u64 = 8 << 20;
+/// Rows of one lane whose attention is computed together.
+const TOGETHER: usize = 4;
 /// Rows of logits kept for the next passes.
 const SPARE_ROWS: usize = 64;
 
@@ -454,31 +456,57 @@ impl HostLayer {
             .map(|row| visible(row).len())
             .max()
             .unwrap_or(0);
-        let cost = group * (c.head_dim + c.value_dim) * longest / slots.max(1);
+        // Rows that follow one another in their lane look at the same keys and values.
+        let together = |row: usize, next: usize| {
+            let (a, b) = (visible(row), visible(next));
+            batch.owners[kept[row]] == batch.owners[kept[next]]
+                && a.start == b.start
+                && (a.end..a.end + TOGETHER).contains(&b.end)
+                && (a.end - 1) / SEGMENT == (b.end - 1) / SEGMENT
+        };
+        let mut blocks: Vec<Range<usize>> = Vec::new();
+        for row in 0..kept.len() {
+            match blocks.last_mut() {
+                Some(block)
+                    if slots == 1 && block.len() < TOGETHER && together(block.start, row) =>
+                {
+                    block.end += 1;
+                }
+                _ => blocks.push(row..row + 1),
+            }
+        }
+        let in_one = kept.len().div_ceil(blocks.len().max(1));
+        let cost = in_one * group * (c.head_dim + c.value_dim) * longest / slots.max(1);
         let queries = &s.queries;
-        parallel::split(kept.len() * c.kv_heads * slots, cost, |items| {
-            let (mut scores, mut one) = (Vec::new(), vec![0f32; len]);
+        parallel::split(blocks.len() * c.kv_heads * slots, cost, |items| {
+            let (mut scores, mut query, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+            let mut one = vec![0f32; TOGETHER * len];
             for item in items {
+                let (slot, block) = (item % slots, &blocks[item / slots % blocks.len()]);
+                let kv_head = item / slots / blocks.len();
+                let first = (kv_head * kept.len() + block.start) * slots + slot;
                 // SAFETY: each item is given to exactly one thread and has a place of its own.
-                let numbers = unsafe { partials.part(item * len..(item + 1) * len) };
+                let numbers = unsafe { partials.part(first * len..(first + block.len()) * len) };
                 let mut partial = Partial::over(numbers, c.value_dim);
                 partial.clear();
-                // Rows that look at the same keys and values follow one another.
-                let (slot, row) = (item % slots, item / slots % kept.len());
-                let kv_head = item / slots / kept.len();
-                let first = (kept[row] * c.heads + kv_head * group) * c.head_dim;
-                let query = &queries[first..first + group * c.head_dim];
-                let visible = visible(row);
-                for (number, segment) in segments(row).enumerate() {
+                query.clear();
+                for row in block.clone() {
+                    let first = (kept[row] * c.heads + kv_head * group) * c.head_dim;
+                    query.extend_from_slice(&queries[first..first + group * c.head_dim]);
+                }
+                let start = visible(block.start).start;
+                for (number, segment) in segments(block.start).enumerate() {
                     if slots > 1 && number != slot {
                         continue;
                     }
-                    let start = visible.start.max(segment * SEGMENT);
-                    let end = visible.end.min((segment + 1) * SEGMENT);
-                    let cache = caches[batch.owners[kept[row]]];
-                    let head = (index, kv_head);
-                    cache.attend(rule, head, query, start..end, &mut scores, &mut one);
-                    partial.merge(&one);
+                    ends.clear();
+                    let end = |row| visible(row).end.min((segment + 1) * SEGMENT);
+                    ends.extend(block.clone().map(end));
+                    let cache = caches[batch.owners[kept[block.start]]];
+                    let seen = (start.max(segment * SEGMENT), &ends[..]);
+                    let out = &mut one[..block.len() * len];
+                    cache.attend(rule, (index, kv_head), &query, seen, &mut scores, out);
+                    partial.merge(out);
                 }
             }
         });

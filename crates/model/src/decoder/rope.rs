@@ -79,6 +79,12 @@ impl Rotation {
     pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         ops::rotate(x, &self.cos, &self.sin, self.layout)
     }
+
+    /// Its tables.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(super) fn tensors(&self) -> [&Tensor; 2] {
+        [&self.cos, &self.sin]
+    }
 }
 
 fn unscaled(config: &RopeConfig, pair: usize) -> f64 {

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::elementwise::wide;
+use super::elementwise::{folded, wide};
 use crate::parallel::{self, SharedOutput};
 
 /// Activations in a block.
@@ -48,7 +48,7 @@ impl RoundedBlock {
                 *max = max.max(value.abs());
             }
         }
-        let max = max.iter().fold(0f32, |a, &b| a.max(b));
+        let max = folded(max, f32::max);
         let inverse = if max > 0.0 { MAX_QUANT / max } else { 0.0 };
         let mut quants = [0i32; BLOCK];
         for (quant, value) in quants.iter_mut().zip(values) {

@@ -1,14 +1,13 @@
-//! Attention of one token over a lane's keys and values.
+//! Attention of a few tokens over a lane's keys and values.
 //!
 //! The keys of sixteen positions lie side by side, so that sixteen scores are computed at once, and
-//! so do sixteen elements of a value. Consecutive query heads that share a key/value head are
-//! computed together, so that what they share is read once.
+//! so do sixteen elements of a value. Consecutive query heads that share a key/value head, and the same of
+//! consecutive tokens, are computed together, so that what they share is read once; what a token gets does
+//! not depend on the others.
 //!
 //! Long contexts are cut into segments of [`SEGMENT`] positions, each with a softmax of its own that
 //! is merged into the whole (<https://arxiv.org/abs/2205.14135>): threads can share one token's
 //! attention, and the result does not depend on whether they do.
-
-use std::ops::Range;
 
 use half::f16;
 
@@ -104,17 +103,19 @@ impl<'a> Partial<'a> {
 }
 
 impl LaneCache {
-    /// The attention of the query heads `[heads, dim]` that share the key/value head `place` (layer,
-    /// head) over some positions of one segment, into `out`, as [`Partial`] lays it out. `scores` is scratch.
+    /// The attention of the query heads `[tokens, heads, dim]` that share the key/value head `place`
+    /// (layer, head) over some positions of one segment, into `out`, for each token as [`Partial`] lays it
+    /// out. Each token sees the positions from `start` up to its own of `ends`, which do not fall. `scores`
+    /// is scratch.
     ///
     /// # Panics
-    /// If the sizes do not fit.
+    /// If the sizes do not fit, or a token sees nothing.
     pub fn attend(
         &self,
         rule: AttentionRule,
         place: (usize, usize),
         query: &[f32],
-        positions: Range<usize>,
+        positions: (usize, &[usize]),
         scores: &mut Vec<f32>,
         out: &mut [f32],
     ) {
@@ -132,16 +133,19 @@ impl LaneCache {
         rule: AttentionRule,
         (layer, kv_head): (usize, usize),
         query: &[f32],
-        positions: Range<usize>,
+        (start, ends): (usize, &[usize]),
         scores: &mut Vec<f32>,
         out: &mut [f32],
     ) {
         let s = self.shape();
         let heads = query.len() / s.dim;
         let stride = Partial::stride(s.value_dim);
-        let segment = positions.start / SEGMENT;
-        let positions = positions.start - segment * SEGMENT..positions.end - segment * SEGMENT;
-        assert!(!positions.is_empty() && positions.end <= SEGMENT);
+        let segment = start / SEGMENT;
+        let first_end = ends.first().copied().unwrap_or(0);
+        let last_end = ends.last().copied().unwrap_or(0);
+        assert!(start < first_end && ends.is_sorted() && last_end <= (segment + 1) * SEGMENT);
+        let positions = start - segment * SEGMENT..last_end - segment * SEGMENT;
+        let heads_of_one = heads / ends.len();
         assert_eq!(query.len(), heads * s.dim, "query");
         assert_eq!(out.len(), heads * stride, "partial result");
         let blocks = positions.start / SIDE..positions.end.div_ceil(SIDE);
@@ -169,11 +173,14 @@ impl LaneCache {
         unsafe { (kernels.scores)(keys, query, scores) };
 
         let visible = positions.start - blocks.start * SIDE..positions.end - blocks.start * SIDE;
-        for (scores, out) in scores
+        for (head, (scores, out)) in scores
             .chunks_exact_mut(width)
             .zip(out.chunks_exact_mut(stride))
+            .enumerate()
         {
-            let scores = &mut scores[visible.clone()];
+            let hidden = last_end - ends[head / heads_of_one];
+            let (scores, unseen) = scores[visible.clone()].split_at_mut(visible.len() - hidden);
+            unseen.fill(0.0);
             for score in scores.iter_mut() {
                 *score *= rule.scale;
             }
@@ -373,14 +380,16 @@ unsafe fn some_sums<S: Simd, E: Element, const N: usize>(
             }
             position += 2;
         }
+        // The last goes where it would with another behind it that is not seen.
+        let last = position < values.positions;
         let mut head = 0;
         while head < N {
-            let mut sum = S::add(sums[head][0], sums[head][1]);
-            if position < values.positions {
-                let last = E::load::<S>(values.at.add(position * SIDE * E::BYTES));
+            if last {
+                let value = E::load::<S>(values.at.add(position * SIDE * E::BYTES));
                 let score = *scores.add(head * values.scores_stride + position);
-                sum = S::fma(last, S::floats(score), sum);
+                sums[head][0] = S::fma(value, S::floats(score), sums[head][0]);
             }
+            let sum = S::add(sums[head][0], sums[head][1]);
             S::store(sum, out.add(head * values.out_stride));
             head += 1;
         }
@@ -431,6 +440,8 @@ fn kernels<E: Element>(set: InstructionSet) -> Kernels {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::kv::CacheShape;
     use super::*;
     use s1_core::rng::Rng;
@@ -493,7 +504,7 @@ mod tests {
                     let size = [0.5, 2.0][rng.below(2)];
                     (0..n).map(|_| rng.signed_unit() * size).collect()
                 };
-                let mut cache = LaneCache::new(shape);
+                let mut cache = LaneCache::new(shape, &Arc::default());
                 cache.prepare(0..300).unwrap();
                 let (mut keys, mut values) = (Vec::new(), Vec::new());
                 for position in 0..300 {
@@ -510,7 +521,8 @@ mod tests {
                         let mut scratch = Vec::new();
                         let range = positions.clone();
                         let out = &mut numbers_of;
-                        cache.attend_on(set, rule, (0, 1), &query, range, &mut scratch, out);
+                        let seen = (range.start, &[range.end][..]);
+                        cache.attend_on(set, rule, (0, 1), &query, seen, &mut scratch, out);
                         let mut ours = vec![0.0; HEADS * value_dim];
                         Partial::over(&mut numbers_of, value_dim).finish(&mut ours);
                         for (head, ours) in ours.chunks_exact(value_dim).enumerate() {
@@ -524,6 +536,49 @@ mod tests {
                                 );
                             }
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A user would lose: the same text, asked alone and beside others: what a token gets is the same, bit
+    /// by bit, whoever is computed with it.
+    #[test]
+    fn tokens_together_get_what_they_get_alone() {
+        let rule = AttentionRule {
+            scale: 0.2,
+            softcap: None,
+        };
+        for numbers in CacheType::ALL {
+            let shape = CacheShape {
+                layers: 1,
+                kv_heads: 1,
+                dim: 32,
+                value_dim: 48,
+                numbers,
+            };
+            let mut rng = Rng::new(5);
+            let mut row = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.signed_unit()).collect() };
+            let mut cache = LaneCache::new(shape, &Arc::default());
+            cache.prepare(0..60).unwrap();
+            for position in 0..60 {
+                cache.write(0, position, &row(32), &row(48));
+            }
+            let query = row(4 * HEADS * 32);
+            let len = Partial::len(HEADS, 48);
+            for set in InstructionSet::available() {
+                for (start, ends) in [(0, [37, 38, 39, 40]), (3, [20, 20, 20, 20])] {
+                    let mut scratch = Vec::new();
+                    let mut together = vec![0.0; 4 * len];
+                    let seen = (start, &ends[..]);
+                    cache.attend_on(set, rule, (0, 0), &query, seen, &mut scratch, &mut together);
+                    for (token, together) in together.chunks_exact(len).enumerate() {
+                        let query = &query[token * HEADS * 32..(token + 1) * HEADS * 32];
+                        let mut alone = vec![0.0; len];
+                        let seen = (start, &ends[token..=token]);
+                        cache.attend_on(set, rule, (0, 0), query, seen, &mut scratch, &mut alone);
+                        assert_eq!(alone, together, "{numbers:?} on {set:?}");
                     }
                 }
             }

@@ -62,34 +62,48 @@ fn gate_all(activation: Activation, gate: &mut [f32], up: &[f32]) {
     }
 }
 
+/// Sixteen numbers made one by halves, so that none waits for all before it.
+#[inline(always)]
+pub(super) fn folded(mut numbers: [f32; 16], fold: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        let (low, high) = numbers.split_at_mut(half);
+        for (a, b) in low.iter_mut().zip(high) {
+            *a = fold(*a, *b);
+        }
+    }
+    numbers[0]
+}
+
+/// The last numbers, filled up to sixteen.
+#[inline(always)]
+fn filled(rest: &[f32], with: f32) -> [f32; 16] {
+    let mut chunk = [with; 16];
+    chunk[..rest.len()].copy_from_slice(rest);
+    chunk
+}
+
 /// Replaces each score by its exponential relative to the largest; gives the largest and their sum.
 #[inline(always)]
 fn exponentials(scores: &mut [f32]) -> (f32, f32) {
-    let mut maxima = [f32::NEG_INFINITY; 16];
-    let (chunks, rest) = scores.as_chunks::<16>();
-    for chunk in chunks {
+    let (chunks, rest) = scores.as_chunks_mut::<16>();
+    // What is added has no exponential: it changes neither.
+    let mut last = filled(rest, f32::NEG_INFINITY);
+    let mut maxima = last;
+    for chunk in &*chunks {
         for (max, score) in maxima.iter_mut().zip(chunk) {
             *max = max.max(*score);
         }
     }
-    let max = maxima
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let max = folded(maxima, f32::max);
     let mut sums = [0f32; 16];
-    let (chunks, rest) = scores.as_chunks_mut::<16>();
-    for chunk in chunks {
+    for chunk in chunks.iter_mut().chain([&mut last]) {
         for (sum, score) in sums.iter_mut().zip(chunk) {
             *score = exp(*score - max);
             *sum += *score;
         }
     }
-    let mut sum: f32 = sums.iter().sum();
-    for score in rest {
-        *score = exp(*score - max);
-        sum += *score;
-    }
-    (max, sum)
+    rest.copy_from_slice(&last[..rest.len()]);
+    (max, folded(sums, |a, b| a + b))
 }
 
 /// `weight[i] · x[i] / sqrt(mean(x²) + eps)` in place.
@@ -102,7 +116,10 @@ fn norm_all(x: &mut [f32], weight: &[f32], eps: f32) {
             *sum += x * x;
         }
     }
-    let squares = sums.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>();
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += x * x;
+    }
+    let squares = folded(sums, |a, b| a + b);
     let scale = 1.0 / (squares / x.len() as f32 + eps).sqrt();
     for (x, w) in x.iter_mut().zip(weight) {
         *x = *x * scale * w;
@@ -134,14 +151,14 @@ pub const GROUP: usize = 64;
 #[inline(always)]
 fn group_maxima(numbers: &[f32], out: &mut [f32]) {
     for (group, out) in numbers.chunks(GROUP).zip(out) {
-        let mut maxima = [f32::NEG_INFINITY; 16];
         let (chunks, rest) = group.as_chunks::<16>();
+        let mut maxima = filled(rest, f32::NEG_INFINITY);
         for chunk in chunks {
             for (max, number) in maxima.iter_mut().zip(chunk) {
                 *max = max.max(*number);
             }
         }
-        *out = (maxima.iter().chain(rest)).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+        *out = folded(maxima, f32::max);
     }
 }
 

@@ -11,7 +11,7 @@
 //! ([`crate::cache`]).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use half::f16;
@@ -93,6 +93,30 @@ impl CacheShape {
         numbers + self.scale_bytes(self.dim) + self.scale_bytes(self.value_dim)
     }
 
+    /// Where the first so many positions lie in what a head has.
+    fn pieces(&self, positions: usize) -> impl Iterator<Item = Range<usize>> {
+        let blocks = positions.min(SEGMENT).div_ceil(SIDE);
+        let behind = self.key_bytes() + self.value_bytes();
+        let behind_keys = behind + self.scale_bytes(self.dim);
+        // Of so many bytes each, every so many bytes, from a place on.
+        let strided = |from: usize, of_a_position: usize, count: usize| {
+            let stride = SEGMENT * of_a_position;
+            let len = blocks * SIDE * of_a_position;
+            (0..count).map(move |i| from + i * stride..from + i * stride + len)
+        };
+        let scales = |elements: usize| match self.numbers {
+            CacheType::F32 | CacheType::F16 => 0,
+            CacheType::Q8_0 => elements.div_ceil(GROUP),
+        };
+        let bytes = self.number_bytes();
+        let keys = strided(0, self.dim * bytes, 1);
+        let values = strided(self.key_bytes(), SIDE * bytes, self.value_vectors());
+        let half = size_of::<f16>();
+        let key_scales = strided(behind, scales(self.dim) * half, 1);
+        let value_scales = strided(behind_keys, half, scales(self.value_dim));
+        keys.chain(values).chain(key_scales).chain(value_scales)
+    }
+
     fn segment_bytes(&self) -> usize {
         self.layers * self.kv_heads * self.head_bytes()
     }
@@ -104,22 +128,84 @@ impl CacheShape {
     }
 }
 
-#[derive(Debug)]
-struct Segment(MmapMut);
+/// Memory of segments that nobody has any more, for the next ones: to a small model the system takes
+/// longer to give fresh memory than it takes to compute with.
+#[derive(Debug, Default)]
+pub struct SpareSegments(Mutex<Vec<MmapMut>>);
 
-impl Segment {
-    fn new(shape: &CacheShape) -> Result<Segment> {
-        let bytes = MmapMut::map_anon(shape.segment_bytes())
-            .context("there is no memory for more context; use a smaller one")?;
-        #[cfg(target_os = "linux")]
-        let _ = bytes.advise(memmap2::Advice::HugePage);
-        Ok(Segment(bytes))
+impl SpareSegments {
+    /// The most bytes that are kept.
+    const MOST: usize = 16 << 20;
+
+    fn take(&self, bytes: usize) -> Option<MmapMut> {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = spare.iter().rposition(|memory| memory.len() == bytes)?;
+        Some(spare.swap_remove(fitting))
     }
 
-    fn copy(&self, shape: &CacheShape) -> Result<Segment> {
-        let mut new = Segment::new(shape)?;
-        new.0.copy_from_slice(&self.0);
+    fn keep(&self, memory: MmapMut) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = spare.iter().map(|memory| memory.len()).sum();
+        if kept + memory.len() <= Self::MOST {
+            spare.push(memory);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Segment {
+    /// `None` when it is over.
+    memory: Option<MmapMut>,
+    spare: Arc<SpareSegments>,
+}
+
+impl Segment {
+    /// One whose positions have all to be written before they are read.
+    fn new(shape: &CacheShape, spare: &Arc<SpareSegments>) -> Result<Segment> {
+        let bytes = shape.segment_bytes();
+        let memory = match spare.take(bytes) {
+            Some(memory) => memory,
+            None => {
+                let fresh = MmapMut::map_anon(bytes)
+                    .context("there is no memory for more context; use a smaller one")?;
+                #[cfg(target_os = "linux")]
+                let _ = fresh.advise(memmap2::Advice::HugePage);
+                fresh
+            }
+        };
+        Ok(Segment {
+            memory: Some(memory),
+            spare: Arc::clone(spare),
+        })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.memory.as_deref().unwrap_or_default()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.as_deref_mut().unwrap_or_default()
+    }
+
+    /// Another one with the first so many positions of this.
+    fn copy(&self, shape: &CacheShape, positions: usize) -> Result<Segment> {
+        let mut new = Segment::new(shape, &self.spare)?;
+        let heads = self.bytes().chunks_exact(shape.head_bytes());
+        let new_heads = new.bytes_mut().chunks_exact_mut(shape.head_bytes());
+        for (from, to) in heads.zip(new_heads) {
+            for piece in shape.pieces(positions) {
+                to[piece.clone()].copy_from_slice(&from[piece]);
+            }
+        }
         Ok(new)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            self.spare.keep(memory);
+        }
     }
 }
 
@@ -131,6 +217,7 @@ pub struct LaneCache {
     whole: Vec<Arc<Segment>>,
     /// Those behind them.
     open: Vec<Segment>,
+    spare: Arc<SpareSegments>,
     /// Where a token's numbers are halved.
     halves: Vec<f16>,
     /// Where they are made bytes.
@@ -138,11 +225,12 @@ pub struct LaneCache {
 }
 
 impl LaneCache {
-    pub fn new(shape: CacheShape) -> Self {
+    pub fn new(shape: CacheShape, spare: &Arc<SpareSegments>) -> Self {
         LaneCache {
             shape,
             whole: Vec::new(),
             open: Vec::new(),
+            spare: Arc::clone(spare),
             halves: Vec::new(),
             rounded: Rounded::default(),
         }
@@ -170,14 +258,16 @@ impl LaneCache {
             self.whole.truncate(first + 1);
             if let Some(last) = self.whole.pop() {
                 // Its first positions stay.
-                let own = Arc::try_unwrap(last).or_else(|shared| shared.copy(&self.shape))?;
+                let stay = positions.start - first * SEGMENT;
+                let copy = |shared: Arc<Segment>| shared.copy(&self.shape, stay);
+                let own = Arc::try_unwrap(last).or_else(copy)?;
                 self.open.push(own);
             }
         }
         let wanted = positions.end.div_ceil(SEGMENT) - self.whole.len();
         self.open.truncate(wanted);
         while self.open.len() < wanted {
-            self.open.push(Segment::new(&self.shape)?);
+            self.open.push(Segment::new(&self.shape, &self.spare)?);
         }
         Ok(())
     }
@@ -190,7 +280,7 @@ impl LaneCache {
         let s = self.shape;
         assert_eq!(keys.len(), s.kv_heads * s.dim, "keys");
         assert_eq!(values.len(), s.kv_heads * s.value_dim, "values");
-        let segment = &mut self.open[position / SEGMENT - self.whole.len()].0;
+        let segment = self.open[position / SEGMENT - self.whole.len()].bytes_mut();
         let bytes = s.kv_heads * s.head_bytes();
         let layer = &mut segment[layer * bytes..(layer + 1) * bytes];
         let place = Place {
@@ -227,11 +317,12 @@ impl LaneCache {
         let wanted = len.div_ceil(SEGMENT);
         let mut whole: Vec<_> = self.whole.iter().take(wanted).cloned().collect();
         for segment in self.open.iter().take(wanted - whole.len()) {
-            whole.push(Arc::new(segment.copy(&self.shape)?));
+            let positions = len - whole.len() * SEGMENT;
+            whole.push(Arc::new(segment.copy(&self.shape, positions)?));
         }
         Ok(LaneCache {
             whole,
-            ..LaneCache::new(self.shape)
+            ..LaneCache::new(self.shape, &self.spare)
         })
     }
 
@@ -239,8 +330,8 @@ impl LaneCache {
     pub(super) fn head(&self, layer: usize, head: usize, segment: usize) -> Head<'_> {
         let s = &self.shape;
         let bytes = match self.whole.get(segment) {
-            Some(segment) => &segment.0,
-            None => &self.open[segment - self.whole.len()].0,
+            Some(segment) => segment.bytes(),
+            None => self.open[segment - self.whole.len()].bytes(),
         };
         let first = (layer * s.kv_heads + head) * s.head_bytes();
         let (keys, rest) = bytes[first..first + s.head_bytes()].split_at(s.key_bytes());
@@ -400,7 +491,7 @@ mod tests {
     /// A user would lose: the right thought in a branch, after a rewind on either side.
     #[test]
     fn branches_share_what_neither_changes() {
-        let mut cache = LaneCache::new(SHAPE);
+        let mut cache = LaneCache::new(SHAPE, &Arc::default());
         fill(&mut cache, 0..700, 0.0);
         fill(&mut cache, 700..800, 0.0);
         let mut branch = cache.fork(600).unwrap();
@@ -418,10 +509,56 @@ mod tests {
         holds(&branch, 200..210, 0.75);
     }
 
+    /// A user would lose: the right thought in a branch whose memory was another's before: what is copied
+    /// into it is all that is read.
+    #[test]
+    fn a_branch_in_used_memory_holds_what_it_has_in_fresh_memory() {
+        for numbers in CacheType::ALL {
+            let shape = CacheShape {
+                dim: 40,
+                value_dim: 70,
+                numbers,
+                ..SHAPE
+            };
+            let spare = Arc::default();
+            let row = |n: usize, of: usize| (0..n).map(|i| (i % 7 + of) as f32).collect::<Vec<_>>();
+            let mut cache = LaneCache::new(shape, &spare);
+            cache.prepare(0..100).unwrap();
+            for position in 0..100 {
+                for layer in 0..2 {
+                    cache.write(layer, position, &row(80, position), &row(140, position));
+                }
+            }
+            let fresh = cache.fork(SEGMENT).unwrap();
+            // Memory full of something else.
+            let mut other = LaneCache::new(shape, &spare);
+            other.prepare(0..1).unwrap();
+            other.open[0].bytes_mut().fill(0x55);
+            drop(other);
+            let used = cache.fork(90).unwrap();
+            assert!(spare.0.lock().unwrap().is_empty(), "it is used again");
+            let read = |cache: &LaneCache| {
+                let heads = cache.whole[0].bytes().chunks_exact(shape.head_bytes());
+                let all = heads.flat_map(|head| {
+                    let pieces = shape.pieces(90);
+                    pieces
+                        .flat_map(|piece| head[piece].to_vec())
+                        .collect::<Vec<_>>()
+                });
+                all.collect::<Vec<_>>()
+            };
+            assert_eq!(read(&fresh), read(&used), "{numbers:?}");
+            assert_eq!(
+                shape.pieces(SEGMENT).map(|p| p.len()).sum::<usize>(),
+                shape.head_bytes()
+            );
+        }
+    }
+
     /// A user would lose: memory, for as long as the program runs.
     #[test]
     fn memory_is_that_of_the_positions_and_comes_back() {
-        let mut cache = LaneCache::new(SHAPE);
+        let mut cache = LaneCache::new(SHAPE, &Arc::default());
         let segments = |cache: &LaneCache| cache.whole.len() + cache.open.len();
         assert_eq!(segments(&cache), 0);
         fill(&mut cache, 0..513, 0.0);

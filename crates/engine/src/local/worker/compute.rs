@@ -80,6 +80,10 @@ impl Worker<'_> {
             let rows = self.model.decoder.forward(&mut batch, want);
             let took = started.elapsed();
             let mut rows = rows.map_err(|error| (first, error))?.into_iter();
+            if let Some(why) = self.model.decoder.take_notice() {
+                // Whether anybody listens is found out with the next event.
+                let _ = self.events.notice(first, why);
+            }
             self.foresee(inputs.iter().map(|(_, _, ids)| ids.len()).sum(), took);
             for (id, take, ids) in inputs {
                 let count = match want {

@@ -10,11 +10,9 @@ pub(super) struct CachedAttention<'a> {
     pub scale: f32,
     /// `c · tanh(x / c)` on the scaled scores.
     pub softcap: Option<f32>,
-    /// Index of the first query's own key among the keys given; query `t` sees the keys up to and
-    /// including `first + t`.
-    pub first: usize,
-    /// Number of keys a query sees at most, its own included.
-    pub window: Option<usize>,
+    /// `[tokens, n]`, added to the scores of every head: -∞ where a query does not see a key. `None` if
+    /// every query sees every key.
+    pub mask: Option<&'a Tensor>,
     /// For each query head the score of a key that has no value.
     pub sinks: Option<&'a Tensor>,
 }
@@ -38,19 +36,8 @@ impl CachedAttention<'_> {
         if let Some(cap) = self.softcap.map(f64::from) {
             scores = ((scores / cap)?.tanh()? * cap)?;
         }
-        if tokens > 1 {
-            let mask = (0..tokens).flat_map(|t| {
-                let visible = self.visible(t);
-                (0..n).map(move |i| {
-                    if visible.contains(&i) {
-                        0.0
-                    } else {
-                        f32::NEG_INFINITY
-                    }
-                })
-            });
-            let mask = Tensor::from_vec(mask.collect::<Vec<f32>>(), (tokens, n), q.device())?;
-            let by_token = scores.reshape((heads, tokens, n))?.broadcast_add(&mask)?;
+        if let Some(mask) = self.mask {
+            let by_token = scores.reshape((heads, tokens, n))?.broadcast_add(mask)?;
             scores = by_token.reshape((kv_heads, group * tokens, n))?;
         }
         if let Some(sinks) = self.sinks {
@@ -68,12 +55,5 @@ impl CachedAttention<'_> {
             .transpose(0, 1)?
             .contiguous()?
             .reshape((tokens, heads * value_dim))
-    }
-
-    /// The keys that query `t` sees.
-    fn visible(&self, t: usize) -> std::ops::Range<usize> {
-        let end = self.first + t + 1;
-        let start = self.window.map_or(0, |w| end.saturating_sub(w));
-        start..end
     }
 }

@@ -1,26 +1,27 @@
 //! One transformer layer in candle's tensors.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::attention::CachedAttention;
+use super::inputs::Sight;
 use super::ops::{self, rms_norm};
 use super::{Linear, TensorCache};
 use crate::config::{ExpertConfig, ModelConfig};
 use crate::decoder::layer::{Experts, FeedForward, Gated, LayerWeights};
-use crate::decoder::rope::Rotation;
-use crate::decoder::{Span, router};
+use crate::decoder::router;
 
 pub(super) type TensorLayer = LayerWeights<Linear, Tensor>;
 
-/// What queries and keys of a layer get from their positions.
-pub(super) struct Turn<'a> {
-    /// The rotary embedding, if the layer has one.
-    pub rotation: Option<&'a Rotation>,
+/// What a layer is given besides the rows.
+pub(super) struct LayerInputs<'a> {
+    pub sight: &'a Sight,
+    /// Whether it has a rotary embedding.
+    pub rotates: bool,
     /// Factors on the rows of queries, `[rows, 1, 1]`.
     pub scale: Option<&'a Tensor>,
 }
 
-impl Turn<'_> {
+impl LayerInputs<'_> {
     fn query(&self, q: Tensor) -> candle_core::Result<Tensor> {
         let q = self.key(q)?;
         match self.scale {
@@ -30,9 +31,9 @@ impl Turn<'_> {
     }
 
     fn key(&self, k: Tensor) -> candle_core::Result<Tensor> {
-        match self.rotation {
-            Some(rotation) => rotation.apply(&k),
-            None => Ok(k),
+        match self.rotates {
+            true => self.sight.rotation.apply(&k),
+            false => Ok(k),
         }
     }
 }
@@ -44,9 +45,7 @@ impl TensorLayer {
         &self,
         config: &ModelConfig,
         x: &Tensor,
-        turn: &Turn,
-        window: Option<usize>,
-        spans: &[Span],
+        of: &LayerInputs,
         caches: impl Iterator<Item = &'a TensorCache>,
     ) -> candle_core::Result<Tensor> {
         let c = config;
@@ -56,42 +55,30 @@ impl TensorLayer {
             .query
             .forward(&x)?
             .reshape((rows, c.heads, c.head_dim))?;
-        let q = turn.query(normed(q, &self.query_norm, c.norm_eps)?)?;
+        let q = of.query(normed(q, &self.query_norm, c.norm_eps)?)?;
         let k = self
             .key
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.head_dim))?;
-        let k = turn.key(normed(k, &self.key_norm, c.norm_eps)?)?;
+        let k = of.key(normed(k, &self.key_norm, c.norm_eps)?)?;
         let v = self
             .value
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.value_dim))?;
-        let (k, v) = if self.key.rounded {
-            // Models are published and measured with keys and values remembered in half
-            // precision; weights that are rounded themselves are best followed there.
-            (halved(&k)?, halved(&v)?)
-        } else {
-            (k, v)
-        };
-
-        let mut outputs = Vec::with_capacity(spans.len());
-        for (span, cache) in spans.iter().zip(caches) {
-            let lane = |x: &Tensor| x.narrow(0, span.row, span.tokens);
-            let by_head = |x: &Tensor| lane(x)?.transpose(0, 1)?.contiguous();
-            cache.write(&by_head(&k)?, &by_head(&v)?, span.position)?;
-
-            let end = span.position + span.tokens;
-            // What lies before the first query's window is seen by no query.
-            let start = window.map_or(0, |w| (span.position + 1).saturating_sub(w));
-            let (keys, values) = cache.view(start..end)?;
+        let lanes = &of.sight.lanes;
+        let mut outputs = Vec::with_capacity(lanes.len());
+        for (lane, cache) in lanes.iter().zip(caches) {
+            let rows = |x: &Tensor| x.narrow(0, lane.rows.start, lane.rows.len());
+            let by_head = |x: &Tensor| rows(x)?.transpose(0, 1)?.contiguous();
+            lane.write(cache, &by_head(&k)?, &by_head(&v)?)?;
+            let (keys, values) = cache.view(lane.keys.clone())?;
             let attention = CachedAttention {
                 scale: c.attention_scale,
                 softcap: c.attention_softcap,
-                first: span.position - start,
-                window,
+                mask: lane.mask.as_ref(),
                 sinks: self.sinks.as_ref(),
             };
-            outputs.push(attention.attend(&lane(&q)?, &keys, &values)?);
+            outputs.push(attention.attend(&rows(&q)?, &keys, &values)?);
         }
         match outputs.as_slice() {
             [only] => Ok(only.clone()),
@@ -168,9 +155,4 @@ fn normed(x: Tensor, norm: &Option<Tensor>, eps: f32) -> candle_core::Result<Ten
         Some(weight) => rms_norm(&x, weight, eps),
         None => Ok(x),
     }
-}
-
-/// The same numbers, rounded to half precision.
-fn halved(x: &Tensor) -> candle_core::Result<Tensor> {
-    x.to_dtype(DType::F16)?.to_dtype(DType::F32)
 }

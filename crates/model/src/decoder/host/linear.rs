@@ -154,6 +154,15 @@ fn panels(rows: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
 }
 
 fn write(results: &[f32; ROWS], bias: Option<&[f32]>, add: bool, out: &mut [f32]) {
+    // Nearly all are whole.
+    let whole: Result<&mut [f32; ROWS], _> = out.try_into();
+    if let (Ok(whole), None) = (whole, bias) {
+        match add {
+            true => whole.iter_mut().zip(results).for_each(|(out, y)| *out += y),
+            false => *whole = *results,
+        }
+        return;
+    }
     match add {
         true => out.iter_mut().zip(results).for_each(|(out, y)| *out += y),
         false => out.iter_mut().zip(results).for_each(|(out, y)| *out = *y),

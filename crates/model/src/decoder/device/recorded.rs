@@ -1,0 +1,211 @@
+//! Steps of one token a lane, recorded once as a CUDA graph and repeated: at one token a step a GPU's time
+//! goes into starting some hundreds of kernels, which a graph starts at once.
+//!
+//! A recording belongs to the caches of its lanes and to a number of keys; another branch, or a text that
+//! has grown by a bucket, is another one. The first step of a kind is computed as any pass (which also
+//! loads the kernels and uploads their parameters), the second is computed, recorded, repeated, and used
+//! only if the repetition gave the same numbers. Where any of this fails, steps are computed as before, and
+//! one sentence says so.
+//!
+//! Not here: what a step computes, and how its inputs are laid out ([`super::inputs`]).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_core::cuda::cudarc::driver::CudaGraph;
+use candle_core::cuda::cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use candle_core::{CudaDevice, Device, Result, Tensor, TensorId};
+
+use super::inputs::Inputs;
+
+/// Recordings that are kept; each has the memory between the layers for itself.
+const MOST: usize = 4;
+
+/// How far a repetition may be from the step itself, of the largest logit: other orders of summation.
+const TOLERANCE: f32 = 1e-3;
+
+/// The lanes of a step, by their caches, and how many keys each of them sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    lanes: Vec<TensorId>,
+    keys: Vec<usize>,
+}
+
+/// What is recorded on a device.
+#[derive(Debug)]
+pub(super) struct Recordings {
+    /// `None` on a device that has no graphs.
+    device: Option<CudaDevice>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was computed last, to be recorded if it comes again.
+    last: Option<Kind>,
+    /// The latest at the end.
+    kept: Vec<(Kind, Recording)>,
+    /// Why nothing is recorded any more.
+    failed: bool,
+    notice: Option<String>,
+}
+
+/// A step that can be repeated.
+struct Recording {
+    graph: Graph,
+    /// What it reads, and where its logits are.
+    inputs: Inputs,
+    logits: Tensor,
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Recording")
+            .field("logits", &self.logits)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Graph(CudaGraph);
+
+// SAFETY: a graph is no thread's own; it must not be used by two at once, and it is reached through the
+// lock of `Recordings` alone.
+#[allow(unsafe_code, reason = "cudarc leaves it open who serializes the calls")]
+unsafe impl Send for Graph {}
+
+impl Recordings {
+    pub(super) fn on(device: &Device) -> Recordings {
+        let device = match device {
+            Device::Cuda(device) => Some(device.clone()),
+            _ => None,
+        };
+        Recordings {
+            device,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn take_notice(&self) -> Option<String> {
+        self.state().notice.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Computes a pass over lanes with these caches, by repeating it where it is recorded.
+    pub(super) fn pass(
+        &self,
+        lanes: Vec<TensorId>,
+        inputs: Inputs,
+        compute: impl Fn(&Inputs) -> Result<Option<Tensor>>,
+    ) -> Result<Option<Tensor>> {
+        let mut state = self.state();
+        let (Some(device), Some(keys), false) = (&self.device, &inputs.repeats, state.failed)
+        else {
+            return compute(&inputs);
+        };
+        let kind = Kind {
+            lanes,
+            keys: keys.clone(),
+        };
+        if let Some(at) = state.kept.iter().position(|(kept, _)| *kept == kind) {
+            let found = state.kept.remove(at);
+            let repeated = found.1.repeat(&inputs);
+            return match repeated {
+                Ok(logits) => {
+                    state.kept.push(found);
+                    Ok(Some(logits))
+                }
+                Err(error) => {
+                    state.give_up(&error);
+                    compute(&inputs)
+                }
+            };
+        }
+        // Parameters that kernels read are uploaded once, so that recording finds them there.
+        let _uploads = device.enable_cuda_graph_htod_cache();
+        let logits = compute(&inputs)?;
+        if state.last.as_ref() != Some(&kind) {
+            state.last = Some(kind);
+            return Ok(logits);
+        }
+        let Some(computed) = &logits else {
+            return Ok(logits);
+        };
+        match Recording::new(device, inputs, computed, compute) {
+            Ok(recording) => {
+                if state.kept.len() == MOST {
+                    state.kept.remove(0);
+                }
+                state.kept.push((kind, recording));
+            }
+            Err(error) => state.give_up(&error),
+        }
+        Ok(logits)
+    }
+}
+
+impl State {
+    fn give_up(&mut self, error: &candle_core::Error) {
+        self.kept.clear();
+        self.failed = true;
+        self.notice = Some(format!(
+            "the GPU cannot repeat a recorded step, so that every kernel is started by itself, which is slower: {}",
+            error.to_string().lines().next().unwrap_or_default()
+        ));
+    }
+}
+
+impl Recording {
+    /// Records a step whose logits are known.
+    fn new(
+        device: &CudaDevice,
+        inputs: Inputs,
+        computed: &Tensor,
+        compute: impl Fn(&Inputs) -> Result<Option<Tensor>>,
+    ) -> Result<Recording> {
+        // Outside the graph, whose own memory is free again at its end.
+        let logits = computed.zeros_like()?;
+        let stream = device.cuda_stream();
+        let refused = |error| candle_core::Error::wrap(error);
+        stream.synchronize().map_err(refused)?;
+        stream
+            .begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED)
+            .map_err(refused)?;
+        let recorded = compute(&inputs).and_then(|made| match made {
+            Some(made) => logits.slice_set(&made, 0, 0),
+            None => Ok(()),
+        });
+        // The recording has to end, whatever became of it.
+        let graph = stream
+            .end_capture(CUgraphInstantiate_flags(0))
+            .map_err(refused);
+        recorded?;
+        let Some(graph) = graph? else {
+            candle_core::bail!("nothing was recorded")
+        };
+        graph.upload().map_err(refused)?;
+        let recording = Recording {
+            graph: Graph(graph),
+            inputs,
+            logits,
+        };
+        recording.graph.0.launch().map_err(refused)?;
+        let largest = |x: &Tensor| x.abs()?.max_all()?.to_scalar::<f32>();
+        let apart = largest(&(&recording.logits - computed)?)?;
+        // Also where it is no number.
+        let same = apart <= TOLERANCE * (1.0 + largest(computed)?);
+        match same {
+            true => Ok(recording),
+            false => candle_core::bail!("its logits are {apart} from those of the step"),
+        }
+    }
+
+    /// The logits of a step with other inputs of the same shapes.
+    fn repeat(&self, inputs: &Inputs) -> Result<Tensor> {
+        self.inputs.take(inputs)?;
+        self.graph.0.launch().map_err(candle_core::Error::wrap)?;
+        // The next repetition writes over them.
+        self.logits.copy()
+    }
+}
