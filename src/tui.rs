@@ -17,23 +17,19 @@ pub mod widgets;
 pub use s1_data::sanitize;
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::path::{Path, PathBuf};
 
     /// A user would lose: the whole program tested without a terminal. What is drawn may change
     /// without the state, and never the other way round. Tests may draw.
     #[test]
     fn the_application_and_the_widgets_do_not_know_the_screens() {
-        let tui = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tui");
-        let of = |folder: &str| sources(&tui.join(folder));
-        for (files, above) in [
-            (of("app"), &["screens", "run"][..]),
-            (of("widgets"), &["screens", "run", "app"]),
+        for (folder, above) in [
+            ("app", &["screens", "run"][..]),
+            ("widgets", &["screens", "run", "app"]),
         ] {
-            for file in files {
-                let text = std::fs::read_to_string(&file).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-                for line in code.lines().filter(|l| !l.trim_start().starts_with("//")) {
+            for (file, code) in code(folder) {
+                for line in code.lines() {
                     for module in above {
                         let path = format!("tui::{module}");
                         assert!(!line.contains(&path), "{}: {line}", file.display());
@@ -41,6 +37,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What the files in a folder of the screens say, without comments and tests.
+    pub fn code(folder: &str) -> Vec<(PathBuf, String)> {
+        let tui = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tui");
+        let read = |file: PathBuf| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let code = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+            (file, code.collect::<Vec<_>>().join("\n"))
+        };
+        sources(&tui.join(folder)).into_iter().map(read).collect()
     }
 
     /// The files in a folder that are not for tests alone.

@@ -7,6 +7,7 @@
 //!
 //! Not here: what is drawn, and when ([`super::frame`]).
 
+mod marks;
 mod output;
 mod panic;
 mod signals;
@@ -50,6 +51,8 @@ pub struct Terminal {
     mouse: bool,
     /// Whether it is asked to tell, say, shift-enter from enter.
     keyboard: bool,
+    /// Whether its font lacks the program's signs.
+    plain_marks: bool,
 }
 
 impl Terminal {
@@ -71,6 +74,7 @@ impl Terminal {
                 inner: ratatui::Terminal::new(CrosstermBackend::new(Output::default()))?,
                 mouse,
                 keyboard,
+                plain_marks: marks::are_wanted(std::env::var("TERM").ok().as_deref()),
             })
         });
         entered.map_err(|e| {
@@ -84,7 +88,14 @@ impl Terminal {
     /// # Errors
     /// If the terminal is gone or closed: leave at once, without another attempt to draw.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
-        self.inner.draw(render).map(drop)
+        let plain_marks = self.plain_marks;
+        let drawn = self.inner.draw(|frame| {
+            render(frame);
+            if plain_marks {
+                marks::replace(frame.buffer_mut());
+            }
+        });
+        drawn.map(drop)
     }
 
     /// Forgets what is on screen, so that the next frame draws every cell again.

@@ -187,6 +187,11 @@ impl Pty {
         }
     }
 
+    /// Whether the program has asked the terminal something, which never answers here.
+    pub fn has_asked(&self) -> bool {
+        self.terminal.has_asked()
+    }
+
     pub fn keys(&self, keys: &str) -> &Pty {
         self.terminal.send(keys);
         self

@@ -61,6 +61,22 @@ fn ask_wait_cut_branch_quit() {
     assert_eq!(sessions.len(), 1, "what was done is kept: {sessions:?}");
 }
 
+/// A user would lose: seconds before a blank screen where a terminal does not answer, and the signs that
+/// say what happened, where its font lacks them.
+#[test]
+fn no_terminal_is_asked_anything_and_the_console_gets_marks_that_it_has() {
+    for (term, right, corner) in [("xterm-256color", '✓', '╭'), ("linux", '+', '┌')] {
+        let home = Home::new();
+        let mut pty = explorer_at(&home, 24, 80, &[("TERM", term)]);
+        assert!(pty.text().contains(corner), "{}", pty.text());
+        pty.keys("\x1b").keys("R").keys("31341").keys(ENTER);
+        pty.keys("A").wait_for(&format!("31341 {right}"));
+        pty.keys("q");
+        assert_eq!(pty.end(), 0);
+        assert!(!pty.has_asked(), "{term}");
+    }
+}
+
 /// A user would lose: the rest of a thought that they stopped to read.
 #[test]
 fn what_esc_has_stopped_goes_on() {

@@ -9,7 +9,7 @@
 )]
 
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -22,12 +22,17 @@ pub use vt100::{Cell, Color, MouseProtocolMode, Screen};
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
-    writer: Arc<Mutex<Box<dyn Write + Send>>>,
+    writer: Mutex<Box<dyn Write + Send>>,
     screen: Arc<Mutex<vt100::Parser>>,
     /// Bytes that the program has written.
     written: Arc<AtomicUsize>,
+    /// Whether it has asked the terminal something.
+    asked: Arc<AtomicBool>,
     reader: JoinHandle<()>,
 }
+
+/// What a program can ask a terminal: what it is, where its cursor is, which keys it reports.
+const QUESTIONS: [&[u8]; 4] = [b"\x1b[c", b"\x1b[0c", b"\x1b[6n", b"\x1b[?u"];
 
 fn size(rows: u16, cols: u16) -> PtySize {
     PtySize {
@@ -45,10 +50,11 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let writer = Mutex::new(pair.master.take_writer().unwrap());
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
         let written = Arc::new(AtomicUsize::new(0));
-        let (answers, shown, count) = (writer.clone(), screen.clone(), written.clone());
+        let asked = Arc::new(AtomicBool::new(false));
+        let (shown, count, question) = (screen.clone(), written.clone(), asked.clone());
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(n) = reader.read(&mut bytes) {
@@ -57,9 +63,9 @@ impl Terminal {
                 }
                 shown.lock().unwrap().process(&bytes[..n]);
                 count.fetch_add(n, SeqCst);
-                // A terminal answers when asked what it is.
-                if bytes[..n].windows(3).any(|w| w == b"\x1b[c") {
-                    let _ = answers.lock().unwrap().write_all(b"\x1b[?1;2c");
+                let has = |words: &[u8]| bytes[..n].windows(words.len()).any(|w| w == words);
+                if QUESTIONS.into_iter().any(has) {
+                    question.store(true, SeqCst);
                 }
             }
         });
@@ -69,6 +75,7 @@ impl Terminal {
             writer,
             screen,
             written,
+            asked,
             reader,
         }
     }
@@ -93,6 +100,11 @@ impl Terminal {
     /// How many bytes the program has written so far.
     pub fn written(&self) -> usize {
         self.written.load(SeqCst)
+    }
+
+    /// Whether the program has asked the terminal something, which this one does not answer.
+    pub fn has_asked(&self) -> bool {
+        self.asked.load(SeqCst)
     }
 
     /// Gives the terminal another size.
