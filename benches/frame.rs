@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use s1_core::forcing::Policy;
@@ -17,7 +18,8 @@ use s1_tui::tui::keymap::Keymap;
 use s1_tui::tui::screens;
 use s1_tui::tui::theme::Theme;
 
-const TOKENS: usize = 4000;
+/// Thoughts of an ordinary and of a great length.
+const LENGTHS: [usize; 2] = [4_000, 20_000];
 
 fn token(i: usize) -> Token {
     const WORDS: [&str; 16] = [
@@ -117,23 +119,24 @@ fn report(what: &str, mut times: Vec<Duration>) {
 }
 
 fn main() {
-    for (width, height) in [(120, 40), (200, 50)] {
-        println!("{TOKENS} tokens at {width}×{height}");
+    let sizes = [(120, 40), (200, 50)];
+    for (tokens, (width, height)) in LENGTHS.iter().flat_map(|n| sizes.map(|size| (*n, size))) {
+        println!("{tokens} tokens at {width}×{height}");
         let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
 
         let times = (0..50).map(|_| {
             let mut app = app();
-            write(&mut app, 0, TOKENS);
+            write(&mut app, 0, tokens);
             frame(&mut app, &mut terminal)
         });
         report("lay everything out and draw everything", times.collect());
 
         let mut long = app();
-        write(&mut long, 0, TOKENS);
+        write(&mut long, 0, tokens);
         frame(&mut long, &mut terminal);
         let times = (0..500).map(|i| {
             let start = Instant::now();
-            write(&mut long, TOKENS + i * 4, 4);
+            write(&mut long, tokens + i * 4, 4);
             let taken = start.elapsed();
             taken + frame(&mut long, &mut terminal)
         });
@@ -149,6 +152,24 @@ fn main() {
             frame(&mut long, &mut terminal)
         });
         report("turn a page, and draw", times.collect());
+
+        long.act(Action::Search);
+        for letter in "raspberry".chars() {
+            long.on_key(KeyEvent::from(KeyCode::Char(letter)));
+        }
+        long.on_key(KeyEvent::from(KeyCode::Enter));
+        for (what, action) in [
+            ("the next match of a search, and draw", Action::SearchNext),
+            ("to the Wait before, and draw", Action::MarkLeft),
+        ] {
+            let times = (0..300).map(|_| {
+                let start = Instant::now();
+                long.act(action);
+                let taken = start.elapsed();
+                taken + frame(&mut long, &mut terminal)
+            });
+            report(what, times.collect());
+        }
 
         let times = (0..100).map(|i| {
             terminal.backend_mut().resize(width - i % 2, height);

@@ -34,6 +34,7 @@ mod input;
 pub mod jobs;
 pub mod live;
 mod look;
+mod models;
 pub mod overlay;
 mod pace;
 pub mod params;

@@ -166,6 +166,60 @@ pub fn remove(entry: &CatalogEntry) -> Result<u64> {
     hub::remove_files(&entry.path).with_context(|| format!("cannot remove {path}"))
 }
 
+/// Gives a model another name: of a file without its ending, of all parts of a split one, or of its
+/// folder. It stays where it is.
+///
+/// # Errors
+/// If its name is somebody else's to give, if the name is taken, or if it cannot be renamed.
+pub fn rename(entry: &CatalogEntry, name: &str) -> Result<()> {
+    let (old, path) = (&entry.name, &entry.path);
+    match entry.source {
+        ModelSource::Hub => bail!("{old} has the name that the hub gives it"),
+        ModelSource::Bundled => bail!("{old} is in the program itself"),
+        ModelSource::Ollama => bail!("{old} belongs to Ollama: ollama cp {old} {name}"),
+        _ => {}
+    }
+    if path.is_dir() {
+        if fs::metadata(path.join(adapter::WEIGHTS)).is_err() {
+            return move_all(&[(path.clone(), path.with_file_name(name))]);
+        }
+        bail!("{old} is called after the folder of its training");
+    }
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    match part_of(path) {
+        Some((stem, _, parts)) => {
+            let part = |stem, n| path.with_file_name(models::part_name(stem, n, parts));
+            let moves: Vec<_> = (1..=parts)
+                .map(|n| (part(stem, n), part(name, n)))
+                .collect();
+            move_all(&moves)
+        }
+        None if stem.as_ref() == Some(old) => {
+            move_all(&[(path.clone(), path.with_file_name(format!("{name}.gguf")))])
+        }
+        None => bail!("{old} is called after the folder of its training"),
+    }
+}
+
+/// Moves all or none: nothing is written over, and what was moved before one fails is moved back.
+fn move_all(moves: &[(PathBuf, PathBuf)]) -> Result<()> {
+    if let Some((_, taken)) = moves.iter().find(|(_, to)| to.symlink_metadata().is_ok()) {
+        bail!("there is {} already", taken.display());
+    }
+    for (done, (from, to)) in moves.iter().enumerate() {
+        if let Err(error) = fs::rename(from, to) {
+            for (from, to) in &moves[..done] {
+                // The first fault is the one to be told.
+                let _ = fs::rename(to, from);
+            }
+            return Err(error).with_context(|| format!("cannot rename {}", from.display()));
+        }
+    }
+    Ok(())
+}
+
 #[derive(Default)]
 struct Search {
     entries: Vec<CatalogEntry>,
@@ -377,6 +431,51 @@ mod tests {
             ..ModelFolders::default()
         };
         assert_eq!(names(&find(&twice)), ["a", "b"]);
+    }
+
+    /// A user would lose: which of ten files with names of forty letters is theirs; and a part of a model,
+    /// or another model, if a name is taken.
+    #[test]
+    fn a_model_is_renamed_with_all_its_parts_and_never_onto_another() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        for file in [
+            "a.gguf",
+            "b.gguf",
+            "z-00001-of-00002.gguf",
+            "z-00002-of-00002.gguf",
+        ] {
+            write(at(file), 1);
+        }
+        write(at("tuned/model-q8_0.gguf"), 1);
+        write(at("y-00002-of-00002.gguf"), 9);
+        let folders = vec![root.path().to_path_buf()];
+        let places = ModelFolders {
+            folders,
+            ..ModelFolders::default()
+        };
+        let renamed = |name: &str, to: &str| {
+            let entries = find(&places);
+            let entry = entries.iter().find(|e| e.name == name).unwrap();
+            rename(entry, to).map_err(|error| error.to_string())
+        };
+        renamed("a", "mine").unwrap();
+        assert!(
+            renamed("b", "mine")
+                .unwrap_err()
+                .ends_with("mine.gguf already")
+        );
+        assert!(
+            renamed("z", "y")
+                .unwrap_err()
+                .ends_with("00002.gguf already")
+        );
+        assert!(at("z-00001-of-00002.gguf").exists(), "nothing was moved");
+        renamed("z", "whole").unwrap();
+        assert!(renamed("tuned-q8_0", "x").unwrap_err().contains("training"));
+        assert_eq!(names(&find(&places)), ["b", "mine", "tuned-q8_0", "whole"]);
+        let bundled = bundled().next().unwrap();
+        assert!(rename(&bundled, "x").is_err());
     }
 
     #[cfg(unix)]

@@ -16,6 +16,19 @@ use crate::tui::widgets::session_picker::{SessionChoice, session_picker};
 use s1_core::format;
 use s1_store::session::{Document, EXTENSION, Saved};
 
+/// A typed name of a file.
+///
+/// # Errors
+/// If it is none, or leads to another folder.
+pub(super) fn plain_name(typed: &str) -> Result<&str, String> {
+    match typed.trim() {
+        name if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') => {
+            Err("Write a name without a folder.".into())
+        }
+        name => Ok(name),
+    }
+}
+
 impl App {
     /// Keeps the session on screen in its own file, if it has changed. Called at every pause and
     /// end, and every few seconds while text streams; while a save is under way, the next call
@@ -240,10 +253,7 @@ impl App {
     }
 
     fn rename_session(&mut self, from: PathBuf, name: &str) -> Result<(), String> {
-        let name = name.trim();
-        if name.is_empty() || name.contains(['/', '\\']) {
-            return Err("Write a name without a folder.".into());
-        }
+        let name = plain_name(name)?;
         let end = if name.ends_with(EXTENSION) {
             ""
         } else {

@@ -1,22 +1,12 @@
 //! Keys and pastes: to the overlay, the question box or the screen, whichever has them.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::jobs::files::{DeleteModel, DescribeModels, FindModels};
-use super::overlay::Outcome;
-use super::{App, Effect, Focus};
+use super::{App, Focus};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Key};
 use crate::tui::screen::Screen;
-use crate::tui::widgets::confirm::Confirm;
-use crate::tui::widgets::model_picker::{FoundModels, ModelChoice, ModelPicker};
 use crate::tui::widgets::palette::palette;
-use s1_core::format;
-use s1_data::hub;
-use s1_engine::is_server;
 
 impl App {
     /// Takes a key in.
@@ -162,83 +152,4 @@ impl App {
             _ => action.short(),
         }
     }
-
-    /// Ends the engine and starts one with another model; what the old one wrote stays.
-    pub fn load(&mut self, path: PathBuf) {
-        self.on_model_change(true);
-        self.model_path = Some(path.clone());
-        if is_server(&path) {
-            self.server = Some(path.clone());
-        }
-        self.wish(Effect::LoadModel(path));
-    }
-
-    /// Opens the picker of models for what one is needed for, while files are still being looked for.
-    pub(super) fn ask_for_model<O: Outcome + 'static>(
-        &mut self,
-        answered: impl Fn(&mut App, PathBuf) -> O + Send + Sync + 'static,
-    ) {
-        self.pick_model(Arc::new(move |app: &mut App, path: PathBuf| {
-            answered(app, path).outcome()
-        }));
-    }
-
-    fn pick_model(&mut self, answered: ModelAnswer) {
-        let act = Arc::clone(&answered);
-        self.ask_over(ModelPicker::looking(), move |app, choice| match choice {
-            ModelChoice::Load(path) => act(app, path),
-            ModelChoice::Delete(path) => app.ask_to_delete_model(path, Arc::clone(&answered)),
-        });
-        self.start(FindModels, App::on_models);
-    }
-
-    /// Deletes a model's files, if the user means it; the picker comes back.
-    fn ask_to_delete_model(&mut self, path: PathBuf, then: ModelAnswer) -> Result<(), String> {
-        if self.model_path.as_ref() == Some(&path) {
-            return Err("This model is in use; load another one first.".into());
-        }
-        if hub::is_hub(&path) || is_server(&path) {
-            return Err("This model is not on this machine.".into());
-        }
-        let detail = format!("{} is removed from the disk.", path.display());
-        let confirm = Confirm::new("Delete this model?", &detail);
-        let back = Arc::clone(&then);
-        let delete = move |app: &mut App, ()| {
-            let then = Arc::clone(&then);
-            app.start(DeleteModel(path.clone()), move |app, deleted| {
-                app.pick_model(then);
-                if let Some(freed) = app.taken(deleted) {
-                    app.tell(format!("{} are free now.", format::size(freed)));
-                }
-            });
-        };
-        self.ask_or(confirm, delete, move |app| {
-            app.pick_model(Arc::clone(&back))
-        });
-        Ok(())
-    }
-
-    /// Opens the picker for the model in use.
-    pub fn open_models(&mut self) {
-        self.ask_for_model(App::load);
-    }
-
-    /// Shows the models that were found, and has it looked at what each needs.
-    pub fn on_models(&mut self, found: Result<FoundModels, String>) {
-        let (current, server) = (self.model_path.clone(), self.server.clone());
-        let Some(found) = self.taken(found) else {
-            return;
-        };
-        let Some(picker) = self.component::<ModelPicker>() else {
-            return;
-        };
-        let known = found.here.iter().all(|(_, need)| need.is_some());
-        picker.show(found.clone(), server.as_deref(), current.as_deref());
-        if !known {
-            self.start(DescribeModels(found), App::on_models);
-        }
-    }
 }
-
-/// What is done with a model that was chosen.
-type ModelAnswer = Arc<dyn Fn(&mut App, PathBuf) -> Result<(), String> + Send + Sync>;

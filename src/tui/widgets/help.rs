@@ -23,6 +23,7 @@ pub struct Keys(pub Screen);
 impl Readable for Keys {
     /// As wide as three columns can be.
     const WIDTH: u16 = 190;
+    const FINDS: bool = true;
 
     fn title(&self) -> &str {
         "Keys"
@@ -32,24 +33,51 @@ impl Readable for Keys {
         (Context::List, Action::Help)
     }
 
-    fn rows(&self, columns: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
+    fn rows(
+        &self,
+        wanted: &str,
+        columns: usize,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Vec<Line<'static>> {
         let side_by_side = (columns / MIN_COLUMN).clamp(1, 3);
         let gap = 2 * (side_by_side - 1);
         let column = (columns - gap.min(columns - 1)) / side_by_side;
-        let blocks = blocks(self.0, column, keymap, theme);
+        let blocks = blocks(self.0, wanted, column, keymap, theme);
+        if blocks.is_empty() {
+            return vec![Line::styled("no key does that here", theme.dim)];
+        }
         join(balance(blocks, side_by_side), column)
     }
 }
 
-/// The groups of a screen as blocks of lines, each `column` cells wide at most.
+/// Whether what is typed is found in what an action does, in its group or among its keys: every word
+/// somewhere, whatever the case of its letters; a single letter is a key.
+fn is_wanted(screen: Screen, action: Action, wanted: &str, keymap: &Keymap) -> bool {
+    let keys = keys(screen, action, keymap, usize::MAX);
+    let says = format!("{} {}", action.group().title(), action.describe()).to_lowercase();
+    let found = |word: &str| match word.chars().count() {
+        1 => keys.split(' ').any(|key| key == word),
+        _ => {
+            says.contains(&word.to_lowercase())
+                || keys.to_lowercase().contains(&word.to_lowercase())
+        }
+    };
+    wanted.split_whitespace().all(found)
+}
+
+/// The groups of a screen as blocks of lines, each `column` cells wide at most, with the actions that
+/// are wanted.
 fn blocks(
     screen: Screen,
+    wanted: &str,
     column: usize,
     keymap: &Keymap,
     theme: &Theme,
 ) -> Vec<Vec<Line<'static>>> {
     let mut blocks: Vec<(Group, Vec<Line<'static>>)> = Vec::new();
-    for &action in Action::ALL.iter().filter(|&&a| screen.has(a)) {
+    let wanted = |&&a: &&Action| screen.has(a) && is_wanted(screen, a, wanted, keymap);
+    for &action in Action::ALL.iter().filter(wanted) {
         let group = action.group();
         if blocks.last().is_none_or(|(last, _)| *last != group) {
             blocks.push((group, vec![Line::styled(group.title(), theme.title)]));
@@ -170,10 +198,11 @@ fn join(columns: Vec<Vec<Line<'static>>>, column: usize) -> Vec<Line<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::widgets::modal::Modal;
+    use crate::tui::widgets::modal::{Modal, Reply};
     use crate::tui::widgets::overlay::Canvas;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crate::tui::widgets::reader::Reader;
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
     use ratatui::layout::Rect;
 
     fn help(screen: Screen) -> Reader<Keys> {
@@ -217,6 +246,36 @@ mod tests {
         for action in Action::ALL {
             assert!(listed.contains(action), "no screen has {}", action.name());
         }
+    }
+
+    /// A user would lose: one key among a hundred rows.
+    #[test]
+    fn typing_finds_a_key_by_what_it_does_and_by_its_letter() {
+        let (keymap, theme) = (Keymap::default(), Theme::default());
+        let shown = |typed: &str| {
+            let mut help = help(Screen::Explore);
+            for letter in typed.chars() {
+                let key = KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE);
+                assert_eq!(help.key(key, &keymap), Reply::Open);
+            }
+            picture(80, 60, |buf, area| {
+                help.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            })
+        };
+        let found = shown("cut sent");
+        assert!(found.contains("X               Cut the thinking off at the end"));
+        assert!(!found.contains("Force Wait"), "{found}");
+        let found = shown("w");
+        assert!(found.contains("w               Force Wait"), "{found}");
+        assert!(!found.contains("Choose the wait text"), "{found}");
+        assert!(shown("jump over the moon").contains("no key does that here"));
+        // The key that opened it closes it, and what is typed can be taken back.
+        let mut help = help(Screen::Explore);
+        let mut press = |code| help.key(KeyEvent::new(code, KeyModifiers::NONE), &keymap);
+        press(KeyCode::Char('w'));
+        press(KeyCode::Backspace);
+        assert_eq!(press(KeyCode::Char('?')), Reply::Cancelled);
+        assert_eq!(help.wanted.text(), "");
     }
 
     #[test]

@@ -24,13 +24,20 @@ use s1_model::gguf::folder;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelChoice {
     Load(PathBuf),
+    Rename(PathBuf),
     Delete(PathBuf),
 }
 
 impl ModelChoice {
     fn path(&self) -> &Path {
-        let (ModelChoice::Load(path) | ModelChoice::Delete(path)) = self;
+        let (ModelChoice::Load(path) | ModelChoice::Rename(path) | ModelChoice::Delete(path)) =
+            self;
         path
+    }
+
+    /// The same model, for something else.
+    fn but(&self, what: fn(PathBuf) -> ModelChoice) -> ModelChoice {
+        what(self.path().to_owned())
     }
 }
 
@@ -55,9 +62,10 @@ static PICKER: Finding<ModelChoice> = Finding {
     sign: "›",
     placeholder: "type to find, or write a path (Tab completes), hf:OWNER/NAME, http://…",
     accept: "load",
-    others: &[('d', "delete", |choice| {
-        ModelChoice::Delete(choice.path().to_owned())
-    })],
+    others: &[
+        ('r', "rename", |choice| choice.but(ModelChoice::Rename)),
+        ('d', "delete", |choice| choice.but(ModelChoice::Delete)),
+    ],
     columns: &[
         Head::left("model"),
         Head::right("size"),
@@ -335,8 +343,11 @@ mod tests {
         assert!(picker.error.as_ref().unwrap().contains("mamba"));
         let delete = KeyEvent::new(KeyCode::Char('d'), KeyModifiers::CONTROL);
         let path = PathBuf::from("/models/gemma-3-1b-it-Q4_0.gguf");
-        let asked = Reply::Done(ModelChoice::Delete(path));
+        let asked = Reply::Done(ModelChoice::Delete(path.clone()));
         assert_eq!(picker.key(delete, &Keymap::default()), asked);
+        let rename = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
+        let asked = Reply::Done(ModelChoice::Rename(path));
+        assert_eq!(picker.key(rename, &Keymap::default()), asked);
     }
 
     /// A user would lose: the way back to the server, once a file is loaded.

@@ -1,15 +1,16 @@
-//! Rows to read over the screen: a text, the keys.
+//! Rows to read over the screen: a text, or the keys, which typing narrows.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
+use super::input::{Input, types};
 use super::modal::{Modal, Reply, read_key};
-use super::overlay::{Canvas, centered};
+use super::overlay::{Canvas, below, centered, skip};
 use super::prose::{KeptRow, kept_rows};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
@@ -20,31 +21,46 @@ use crate::tui::theme::Theme;
 pub trait Readable: Debug {
     /// Columns that read well.
     const WIDTH: u16;
+    /// Whether typing narrows its rows to those where that is found.
+    const FINDS: bool = false;
     fn title(&self) -> &str;
     /// The key that opened it closes it: the one of this action where it was pressed.
     fn opener(&self) -> (Context, Action);
-    /// Its rows, each of at most so many columns.
-    fn rows(&self, columns: usize, keymap: &Keymap, theme: &Theme) -> Vec<Line<'static>>;
+    /// Its rows, each of at most so many columns; those where what is `wanted` is found, where it
+    /// [finds](Readable::FINDS).
+    fn rows(
+        &self,
+        wanted: &str,
+        columns: usize,
+        keymap: &Keymap,
+        theme: &Theme,
+    ) -> Vec<Line<'static>>;
 }
 
 /// Something to read, and how far it is scrolled.
 #[derive(Clone, Debug)]
 pub struct Reader<R> {
     pub(super) what: R,
+    /// What is typed, where typing narrows the rows.
+    pub(super) wanted: Input,
     /// First row shown.
     pub(super) scroll: usize,
     /// Rows in all and rows in sight, when that was last settled.
     rows: usize,
     room: usize,
+    /// Rows while nothing is typed: the box keeps its height while typing narrows them.
+    most: usize,
 }
 
 impl<R: Readable> Reader<R> {
     pub fn new(what: R) -> Reader<R> {
         Reader {
             what,
+            wanted: Input::default(),
             scroll: 0,
             rows: 1,
             room: 1,
+            most: 1,
         }
     }
 
@@ -70,12 +86,19 @@ impl<R: Readable> Reader<R> {
     fn layout(&self, area: Rect, keymap: &Keymap, theme: &Theme) -> (Vec<Line<'static>>, usize) {
         let most = Self::place(area, usize::MAX);
         let columns = usize::from(most.width).saturating_sub(4).max(1);
-        let rows = self.what.rows(columns, keymap, theme);
-        (rows, usize::from(most.height).saturating_sub(2).max(1))
+        let rows = self.what.rows(self.wanted.text(), columns, keymap, theme);
+        let room = usize::from(most.height).saturating_sub(2 + Self::above());
+        (rows, room.max(1))
+    }
+
+    /// Rows above the others: what is typed, and an empty one.
+    const fn above() -> usize {
+        if R::FINDS { 2 } else { 0 }
     }
 
     fn place(area: Rect, rows: usize) -> Rect {
-        let height = u16::try_from(rows.saturating_add(2)).unwrap_or(u16::MAX);
+        let rows = rows.saturating_add(2 + Self::above());
+        let height = u16::try_from(rows).unwrap_or(u16::MAX);
         centered(area, R::WIDTH, height)
     }
 }
@@ -84,8 +107,22 @@ impl<R: Readable> Modal for Reader<R> {
     type Output = Infallible;
 
     fn key(&mut self, key: KeyEvent, keymap: &Keymap) -> Reply<Infallible> {
-        let opener = self.what.opener();
-        read_key(key, keymap, opener, |action| self.handle(action))
+        // Letters search before they scroll, but for the one that opened it.
+        let (context, opener) = self.what.opener();
+        let opens = keymap.action(context, key) == Some(opener);
+        let edits = types(key) || matches!(key.code, KeyCode::Backspace | KeyCode::Delete);
+        if R::FINDS && edits && !opens && self.wanted.handle(key) {
+            self.scroll = 0;
+            return Reply::Open;
+        }
+        read_key(key, keymap, (context, opener), |action| self.handle(action))
+    }
+
+    fn paste(&mut self, text: &str) {
+        if R::FINDS {
+            self.wanted.insert(text.trim_end());
+            self.scroll = 0;
+        }
     }
 
     fn wheel(&mut self, down: bool) {
@@ -97,6 +134,9 @@ impl<R: Readable> Modal for Reader<R> {
     fn prepare(&mut self, area: Rect, keymap: &Keymap) {
         let (rows, room) = self.layout(area, keymap, &Theme::default());
         (self.rows, self.room) = (rows.len(), room);
+        if self.wanted.text().is_empty() {
+            self.most = self.rows;
+        }
         self.scroll = self.scroll.min(self.rows.saturating_sub(self.room));
     }
 
@@ -112,11 +152,22 @@ impl<R: Readable> Modal for Reader<R> {
             hint = format!("{up} {down}   {}–{last} of {}   ", first + 1, rows.len());
         }
         hint += &on.hint(Context::List, &[(Action::Cancel, "back")]);
-        let inner = on.boxed(Self::place(on.area, rows.len()), self.what.title(), &hint);
+        let place = Self::place(on.area, rows.len().max(self.most));
+        let mut inner = on.boxed(place, self.what.title(), &hint);
+        let mut cursor = None;
+        if R::FINDS {
+            on.put(inner, "›", on.theme.key);
+            let line = skip(inner, 2);
+            cursor = self.wanted.draw(on.buf, line, on.theme);
+            if self.wanted.text().is_empty() {
+                on.put(skip(line, 2), "type to find", on.theme.dim);
+            }
+            inner = below(inner, 2);
+        }
         for (row, at) in rows.into_iter().skip(first).zip(inner.rows()) {
             row.render(at, on.buf);
         }
-        None
+        cursor
     }
 }
 
@@ -151,7 +202,7 @@ impl Readable for Text {
         self.opener
     }
 
-    fn rows(&self, columns: usize, _: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
+    fn rows(&self, _: &str, columns: usize, _: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
         let rows = kept_rows([(&self.text, ())], columns).into_iter();
         let text = |row: KeptRow<()>| row.into_iter().map(|(text, ())| text).collect::<String>();
         rows.map(|row| Line::styled(text(row), theme.text))
@@ -209,7 +260,7 @@ mod tests {
             reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
         });
         assert!(!up.contains("line 50") && up.contains("line 49"), "{up}");
-        let v = KeyEvent::from(crossterm::event::KeyCode::Char('v'));
+        let v = KeyEvent::from(KeyCode::Char('v'));
         assert_eq!(
             reader.key(v, &keymap),
             Reply::Cancelled,

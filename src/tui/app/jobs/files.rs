@@ -13,7 +13,7 @@ use crate::tui::widgets::model_picker::FoundModels;
 use crate::tui::widgets::problem_picker::ProblemSet;
 use s1_core::format;
 use s1_data::files;
-use s1_engine::catalog::{self, need::ModelNeed};
+use s1_engine::catalog::{self, CatalogEntry, need::ModelNeed};
 use s1_engine::suggestions;
 use s1_model::memory;
 use s1_plot::Figure;
@@ -128,11 +128,30 @@ impl Job for DeleteModel {
     type Output = u64;
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
-        let mut found = catalog::find(&context.models)
-            .into_iter()
-            .chain(catalog::bundled());
-        let entry = found.find(|entry| entry.path == self.0);
-        catalog::remove(&entry.context("the model is not there any more")?)
+        catalog::remove(&listed(context, &self.0)?)
+    }
+}
+
+/// The model that is listed under a path.
+fn listed(context: &JobContext, path: &Path) -> Result<CatalogEntry> {
+    let here = catalog::find(&context.models).into_iter();
+    let mut found = here.chain(catalog::bundled());
+    let entry = found.find(|entry| entry.path == path);
+    entry.context("the model is not there any more")
+}
+
+/// Gives a model that is listed another name.
+#[derive(Debug, PartialEq)]
+pub struct RenameModel {
+    pub model: PathBuf,
+    pub name: String,
+}
+
+impl Job for RenameModel {
+    type Output = ();
+
+    fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
+        catalog::rename(&listed(context, &self.model)?, &self.name)
     }
 }
 

@@ -294,3 +294,27 @@ fn token_style(token: &Token, how: &Paint) -> Style {
         heat => theme.text.patch(theme.heat_at(heat.of(token))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A user would lose: the answer, among marks that look as if they were words of it.
+    #[test]
+    fn marks_in_an_answer_are_dim_and_words_are_not() {
+        let theme = Theme::default();
+        let how = Paint {
+            theme: &theme,
+            heat: Heat::Off,
+            running: false,
+            verdict: None,
+        };
+        let style = |text| token_style(&Token::new(0, text, Phase::Answer), &how);
+        for mark in ["</think>", "<|im_end|>", " <think>\n"] {
+            assert_eq!(style(mark), theme.dim, "{mark}");
+        }
+        for word in ["3", "I think", "x < y > z", "<b>"] {
+            assert_eq!(style(word), theme.answer, "{word}");
+        }
+    }
+}
