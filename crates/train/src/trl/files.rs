@@ -225,8 +225,7 @@ pub fn check_base(material: &Material) -> Result<()> {
         return Ok(());
     }
     let architecture = &material.model.architecture;
-    let known = TRAINABLE.contains(&architecture.as_str());
-    if !known || material.gguf.tensor("rope_freqs.weight").is_some() {
+    if !TRAINABLE.contains(&architecture.as_str()) {
         bail!(
             "TRL loads folders with safetensors, and what {} says of its model ({architecture}) is not written as one; give the folder that it was made of with --model",
             material.base.display()
