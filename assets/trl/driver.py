@@ -20,6 +20,7 @@ import importlib.metadata
 import json
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -406,6 +407,8 @@ def train(job):
         raise ValueError(
             f"a batch of {job['batch']} rows cannot be spread over {WORLD} processes; give --batch {WORLD} or more"
         )
+    if job["sharding"] and job["sharding"]["kind"] == "deepspeed" and not torch.cuda.is_available():
+        raise ValueError("DeepSpeed's settings need a GPU; on a CPU give those of FSDP with --sharding, or none")
     wanted = job["dtype"]
     able = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     bf16 = wanted == "bfloat16" or (wanted is None and able)
@@ -452,9 +455,10 @@ def reason(error):
     text = " ".join(str(error).split())
     name = type(error).__name__
     if isinstance(error, ImportError):
-        return "missing", error.name or text
-    if name == "PackageNotFoundError":
-        return "missing", text.removeprefix("No package metadata was found for ")
+        # Either a name, or a sentence of transformers' with the name and a version in quotes.
+        missing = error.name or text
+        named = re.search(r"'([\w.-]+)[^']*' distribution was not found", missing)
+        return "missing", named[1] if named else missing
     if name == "OutOfMemoryError" or "can't allocate memory" in text or isinstance(error, MemoryError):
         return "memory", text
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:

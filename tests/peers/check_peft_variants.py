@@ -7,6 +7,9 @@ its --out, or a GGUF file dequantized to float32. Needs torch, transformers and 
 has random weights and is written to OUT_FOLDER. For each, prints the largest difference of the
 log-probabilities of some tokens and what the adapter changes, or the sentence of the refusal; exits
 with 1 if one is computed otherwise than PEFT does.
+
+Then, if BASE_FOLDER has a tokenizer.json: modules that were trained whole over the same base with an
+output of its own, as larger models have one.
 """
 import json
 import os
@@ -20,7 +23,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 program, folder, gguf, out, *wanted = sys.argv[1:]
-IDS = list(range(100, 1500, 48))
+VOCABULARY = json.load(open(os.path.join(folder, "config.json")))["vocab_size"]
+# Of a small vocabulary closer to one another.
+IDS = list(range(100, 1500, 48)) if VOCABULARY >= 1500 else list(range(100, VOCABULARY, 16))
 # As far as the same base differs.
 ENOUGH = 0.011
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -158,37 +163,75 @@ VARIANTS = {
     "another_prefix": (lora(), renamed("base_model.model.", "transformer.")),
     "embedding": (lora(target_modules=["embed_tokens", "q_proj"]), None),
     "lm_head": (lora(target_modules=["lm_head", "q_proj"]), None),
-    "tokens": (lora(trainable_token_indices=[100, 148]), None),
+    "tokens": (lora(trainable_token_indices=IDS[:2]), None),
     "ia3": (IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj"], feedforward_modules=[]), None),
     "loha": (LoHaConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]), None),
     "prefix": (PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4), None),
     "adalora": (AdaLoraConfig(task_type="CAUSAL_LM", target_modules=ALL, total_step=10), None),
 }
 
-os.makedirs(out, exist_ok=True)
-alone = theirs(base())
-wrong = 0
-print(f"base: {largest(alone, ours()[0]):.4f}")
-for name, (config, after) in VARIANTS.items():
-    if wanted and name not in wanted:
-        continue
+NORMS = ["norm", "input_layernorm", "post_attention_layernorm"]
+UNTIED = {
+    "whole_head": (lora(modules_to_save=["lm_head"]), None),
+    "whole_norms": (lora(modules_to_save=NORMS), None),
+    "whole_head_and_norms": (lora(modules_to_save=["lm_head", *NORMS]), None),
+    "whole_embedding": (lora(modules_to_save=["embed_tokens"]), None),
+    "whole_embedding_and_head": (lora(modules_to_save=["embed_tokens", "lm_head"]), None),
+    "whole_linear": (lora(target_modules=["q_proj"], modules_to_save=["down_proj", "v_proj"]), None),
+    "head_by_lora": (lora(target_modules=["lm_head", "q_proj"]), None),
+}
+
+
+def untie():
+    """The base with an output of its own."""
+    path = os.path.join(out, "untied")
+    shutil.rmtree(path, ignore_errors=True)
+    model = base()
+    torch.manual_seed(8)
+    head = model.lm_head.weight.detach().clone()
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(head + torch.randn_like(head) * head.std() * 0.3)
+    model.save_pretrained(path)
+    for name in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]:
+        if os.path.exists(os.path.join(folder, name)):
+            shutil.copy(os.path.join(folder, name), path)
+    return path
+
+
+def check(name, config, after):
+    """Prints what becomes of an adapter; whether that is wrong."""
     try:
         path = save(name, config, after)
     except Exception as error:  # PEFT itself does not make it.
         print(f"{name}: not made ({type(error).__name__}: {str(error)[:80]})")
-        continue
+        return False
     found, refusal = ours("--adapter", path)
     if refusal:
         print(f"{name}: refused: {refusal}")
-        continue
+        return False
     try:
         expected = theirs(PeftModel.from_pretrained(base(), path))
     except Exception as error:
         print(f"{name}: WRONG: computed, and PEFT refuses ({str(error)[:80]})")
-        wrong += 1
-        continue
+        return True
     difference = largest(expected, found)
     bad = difference > ENOUGH
-    wrong += bad
     print(f"{name}: {'WRONG' if bad else 'same'}, {difference:.4f} of {largest(expected, alone):.3f}")
+    return bad
+
+
+def check_all(variants):
+    print(f"base: {largest(alone, ours()[0]):.4f}", flush=True)
+    chosen = {name: variant for name, variant in variants.items() if not wanted or name in wanted}
+    return sum(check(name, *variant) for name, variant in chosen.items())
+
+
+os.makedirs(out, exist_ok=True)
+alone = theirs(base())
+wrong = check_all(VARIANTS)
+if os.path.exists(os.path.join(folder, "tokenizer.json")):
+    folder = gguf = untie()
+    alone = theirs(base())
+    print("with an output of its own")
+    wrong += check_all(UNTIED)
 sys.exit(1 if wrong else 0)

@@ -41,12 +41,23 @@ impl Outlet {
 
     /// Says that a lane could not be made.
     pub fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<(), Disconnected> {
-        self.emit(Event::Refused {
-            lane,
-            why: format!("{error:#}"),
-            // What the system could not give now; all else would be refused again.
-            passing: error.chain().any(|e| e.is::<std::io::Error>()),
-        })
+        // What the system could not give now; all else would be refused again.
+        self.refused(lane, error, error.chain().any(|e| e.is::<std::io::Error>()))
+    }
+
+    /// Says that a lane could not be made now, and that it may be at another time.
+    pub fn refuse_for_now(&self, lane: LaneId, error: &anyhow::Error) -> Result<(), Disconnected> {
+        self.refused(lane, error, true)
+    }
+
+    fn refused(
+        &self,
+        lane: LaneId,
+        error: &anyhow::Error,
+        passing: bool,
+    ) -> Result<(), Disconnected> {
+        let why = format!("{error:#}");
+        self.emit(Event::Refused { lane, why, passing })
     }
 
     /// Tells of a lane of its own, and of those that are computed with it.

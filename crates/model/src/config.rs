@@ -1,5 +1,7 @@
 //! Hyper-parameters: read from a file's metadata and checked before anything is built from them.
 
+use std::f64::consts::TAU;
+
 use anyhow::{Result, bail};
 
 use crate::gguf::Gguf;
@@ -92,6 +94,58 @@ pub enum RopeScaling {
         /// The magnitude.
         attention_factor: f32,
     },
+}
+
+/// Llama 3's way of stretching: low frequencies divided, high ones kept, a ramp between. Files have
+/// only the divisors that come of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Llama3Scaling {
+    /// The divisor of the low frequencies.
+    pub factor: f64,
+    /// Rotations over the original context below which a frequency is divided by all of it.
+    pub low: f64,
+    /// Rotations above which it is kept.
+    pub high: f64,
+    /// Tokens the model saw before it was stretched.
+    pub original_context: f64,
+}
+
+impl Llama3Scaling {
+    /// The divisors of the frequencies.
+    pub fn divisors(&self, base: f64, dims: u32) -> Vec<f32> {
+        let divisor = |pair: u32| {
+            let turn = base.powf(2.0 * f64::from(pair) / f64::from(dims)) * TAU;
+            let turns = self.original_context / turn;
+            let smooth = ((turns - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+            (1.0 / ((1.0 - smooth) / self.factor + smooth)) as f32
+        };
+        (0..(dims / 2).min(1 << 16)).map(divisor).collect()
+    }
+
+    /// The settings that these divisors came of, if they are those of a model that was published.
+    pub fn of_divisors(divisors: &[f32], base: f64) -> Option<Llama3Scaling> {
+        let scaling = Llama3Scaling {
+            factor: f64::from(divisors.iter().copied().fold(1.0, f32::max)),
+            ..Llama3Scaling::default()
+        };
+        let dims = u32::try_from(divisors.len() * 2).ok()?;
+        let theirs = scaling.divisors(base, dims);
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * b;
+        (theirs.len() == divisors.len() && divisors.iter().zip(&theirs).all(near))
+            .then_some(scaling)
+    }
+}
+
+impl Default for Llama3Scaling {
+    /// What all of Llama 3.1 to 3.3 have but for the factor.
+    fn default() -> Llama3Scaling {
+        Llama3Scaling {
+            factor: 8.0,
+            low: 1.0,
+            high: 4.0,
+            original_context: 8192.0,
+        }
+    }
 }
 
 /// The rotary embedding of a kind of layer.

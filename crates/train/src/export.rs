@@ -16,12 +16,15 @@ use crate::native::network::Scope;
 use crate::native::params::Params;
 use s1_core::training::Quantization;
 use s1_model::adapter::{self, PeftAdapter, PeftConfig};
-use s1_model::config::{Activation, ModelConfig, RopeScaling};
+use s1_model::config::{Activation, Llama3Scaling, ModelConfig, RopeScaling};
 use s1_model::gguf::write::GgufWriter;
 use s1_model::gguf::{self, Gguf, folder};
 use s1_model::names::{self, Direction};
 use s1_model::weights::encode::{encode, tensor_type};
 use s1_model::weights::rows::WeightRows;
+
+/// The tensor with divisors of the rotary embedding's frequencies.
+const DIVISORS: &str = "rope_freqs.weight";
 
 /// llama.cpp's number for the type of most weights.
 fn file_type(kind: Quantization) -> u32 {
@@ -157,7 +160,7 @@ impl<'a> Merged<'a> {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let mut tensors = Vec::new();
         for name in self.names() {
-            // What has no name there (Llama 3's rope divisors) follows from its settings.
+            // What has no name there (divisors of the rotary embedding) is said by its settings.
             let Some(theirs) = names::hugging_face(name, &config.architecture) else {
                 continue;
             };
@@ -179,7 +182,8 @@ impl<'a> Merged<'a> {
         }
         save_tensors(&folder.join("model.safetensors"), &tensors)?;
         let tied = self.gguf.tensor("output.weight").is_none();
-        let text = serde_json::to_string_pretty(&hugging_face_config(&config, self.gguf, tied))?;
+        let settings = hugging_face_config(&config, self.gguf, tied)?;
+        let text = serde_json::to_string_pretty(&settings)?;
         write_whole(&folder.join("config.json"), text.as_bytes())
     }
 }
@@ -287,7 +291,7 @@ fn config_of(gguf: &Gguf) -> Result<ModelConfig> {
 }
 
 /// `config.json`: what transformers needs to build the same model.
-fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
+fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Result<Value> {
     let (class, kind) = match c.architecture.as_str() {
         "llama" if c.window.is_some() => ("MinistralForCausalLM", "ministral"),
         "qwen2" => ("Qwen2ForCausalLM", "qwen2"),
@@ -317,27 +321,8 @@ fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
         "bos_token_id": gguf.u64("tokenizer.ggml.bos_token_id"),
         "eos_token_id": gguf.u64("tokenizer.ggml.eos_token_id"),
     });
-    match c.rope.scaling {
-        // Models with the latter are not trained.
-        RopeScaling::None | RopeScaling::LongRope { .. } => {}
-        RopeScaling::Linear { factor } => {
-            config["rope_scaling"] = json!({"rope_type": "linear", "factor": factor});
-        }
-        RopeScaling::Yarn {
-            factor,
-            original_context,
-            beta_fast,
-            beta_slow,
-            ..
-        } => {
-            config["rope_scaling"] = json!({
-                "rope_type": "yarn",
-                "factor": factor,
-                "original_max_position_embeddings": original_context,
-                "beta_fast": beta_fast,
-                "beta_slow": beta_slow,
-            });
-        }
+    if let Some(scaling) = rope_scaling(c, gguf)? {
+        config["rope_scaling"] = scaling;
     }
     if let Some(window) = &c.window {
         let kind = |windowed: &bool| match windowed {
@@ -357,5 +342,146 @@ fn hugging_face_config(c: &ModelConfig, gguf: &Gguf, tied: bool) -> Value {
         config["attn_logit_softcapping"] = json!(c.attention_softcap);
         config["final_logit_softcapping"] = json!(c.logit_softcap);
     }
-    config
+    Ok(config)
+}
+
+/// How the rotary embedding is stretched, as `config.json` says it.
+fn rope_scaling(c: &ModelConfig, gguf: &Gguf) -> Result<Option<Value>> {
+    let divisors = match gguf.tensor(DIVISORS) {
+        Some(_) => WeightRows::open(gguf, DIVISORS)?.to_vec(),
+        None => Vec::new(),
+    };
+    Ok(Some(match c.rope.scaling {
+        RopeScaling::None if divisors.is_empty() => return Ok(None),
+        RopeScaling::None => divided(c, &divisors),
+        _ if !divisors.is_empty() => bail!(
+            "a rotary embedding that is stretched and has divisors besides cannot be written as config.json says it; write a GGUF file"
+        ),
+        RopeScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),
+        RopeScaling::Yarn {
+            factor,
+            original_context,
+            attention_factor,
+            beta_fast,
+            beta_slow,
+            ..
+        } => json!({
+            "rope_type": "yarn",
+            "factor": factor,
+            "original_max_position_embeddings": original_context,
+            "attention_factor": attention_factor * (0.1 * factor.max(1.0).ln() + 1.0),
+            "beta_fast": beta_fast,
+            "beta_slow": beta_slow,
+        }),
+        // Models with it are not trained.
+        RopeScaling::LongRope { .. } => return Ok(None),
+    }))
+}
+
+/// A rotary embedding whose frequencies have divisors of their own: Llama 3's, by the settings that they
+/// came of; any other as LongRoPE, which lists them, with one list for all lengths.
+fn divided(c: &ModelConfig, divisors: &[f32]) -> Value {
+    match Llama3Scaling::of_divisors(divisors, f64::from(c.rope.base)) {
+        Some(scaling) => json!({
+            "rope_type": "llama3",
+            "factor": scaling.factor,
+            "low_freq_factor": scaling.low,
+            "high_freq_factor": scaling.high,
+            "original_max_position_embeddings": scaling.original_context as u64,
+        }),
+        None => json!({
+            "rope_type": "longrope",
+            "factor": 1.0,
+            "attention_factor": 1.0,
+            "original_max_position_embeddings": c.context_length,
+            "short_factor": divisors,
+            "long_factor": divisors,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s1_model::decoder::{Decoder, Logits};
+    use s1_model::device::Place;
+    use s1_model::fixture::tiny_gguf;
+    use s1_model::gguf::type_code;
+
+    /// A tiny Llama whose rotary embedding has these divisors.
+    fn with_divisors(divisors: &[f32]) -> Gguf {
+        let gguf = Gguf::from_bytes(tiny_gguf("llama", 7)).unwrap();
+        let mut w = GgufWriter::new();
+        w.metadata_of(&gguf, |_| false);
+        for (name, info) in gguf.tensors() {
+            let data = match name {
+                DIVISORS => to_bytes(divisors),
+                _ => gguf.data(info).into_owned(),
+            };
+            w.tensor(name, &info.shape, type_code(info.kind), data);
+        }
+        Gguf::from_bytes(w.finish()).unwrap()
+    }
+
+    fn logits(gguf: &Gguf) -> Vec<f32> {
+        let decoder = Decoder::load(gguf, &Place::Host, &mut |_| true).unwrap();
+        let ids: Vec<u32> = (0..30).map(|i| i * 7 % 260).collect();
+        let mut cache = decoder.new_cache(30).unwrap();
+        let all = decoder.forward(&mut [(&mut cache, &ids)], Logits::All);
+        all.unwrap().concat()
+    }
+
+    /// A user would lose: the model, which its safetensors compute otherwise than its GGUF file, the more
+    /// so the longer the text.
+    #[test]
+    fn a_stretched_rotary_embedding_is_in_the_settings_of_the_safetensors() {
+        // Eight pairs at base 10,000: the wavelengths reach from 6 to 19,869 tokens.
+        let llama3 = Llama3Scaling::default().divisors(10_000.0, 16);
+        assert!(llama3[0] == 1.0 && llama3[7] == 8.0, "{llama3:?}");
+        let others = [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 9.0];
+        for (divisors, kind) in [(&llama3[..], "llama3"), (&others[..], "longrope")] {
+            let gguf = with_divisors(divisors);
+            let folder = tempfile::tempdir().unwrap();
+            let merged = Merged::untrained(&gguf);
+            merged.save_hugging_face(folder.path()).unwrap();
+            let config = fs::read_to_string(folder.path().join("config.json")).unwrap();
+            let config: Value = serde_json::from_str(&config).unwrap();
+            assert_eq!(config["rope_scaling"]["rope_type"], kind);
+            let read = Gguf::open(folder.path()).unwrap();
+            let (here, there) = (logits(&gguf), logits(&read));
+            let pairs = here.iter().zip(&there);
+            let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(largest <= 1e-4, "{kind}: {largest}");
+            // What reads it can be trained on from there.
+            crate::native::network::Network::load(&read, Scope::Full, 1).unwrap();
+        }
+    }
+
+    /// A user would lose: the magnitude that a YaRN of one's own has.
+    #[test]
+    fn a_yarn_keeps_its_magnitude() {
+        let gguf = Gguf::from_bytes(tiny_gguf("qwen2", 7)).unwrap();
+        let mut w = GgufWriter::new();
+        w.metadata_of(&gguf, |_| false);
+        w.string("qwen2.rope.scaling.type", "yarn");
+        w.f32("qwen2.rope.scaling.factor", 4.0);
+        w.u32("qwen2.rope.scaling.original_context_length", 512);
+        w.f32("qwen2.rope.scaling.attn_factor", 0.5);
+        for (name, info) in gguf.tensors() {
+            let data = gguf.data(info).into_owned();
+            w.tensor(name, &info.shape, type_code(info.kind), data);
+        }
+        let gguf = Gguf::from_bytes(w.finish()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let merged = Merged::untrained(&gguf);
+        merged.save_hugging_face(folder.path()).unwrap();
+        let read = config_of(&Gguf::open(folder.path()).unwrap()).unwrap();
+        let RopeScaling::Yarn {
+            attention_factor, ..
+        } = read.rope.scaling
+        else {
+            panic!("{:?}", read.rope.scaling);
+        };
+        assert!((attention_factor - 0.5).abs() < 1e-6, "{attention_factor}");
+    }
 }

@@ -201,6 +201,10 @@ impl TrlTrainer {
                     let step = self.done;
                     let text = report::ready(processes, &device, &dtype, trained);
                     tell(self, TrainEvent::Message { step, text });
+                    let asked = command::asked_processes(&self.material.config);
+                    if let Some(text) = report::fewer(asked, processes) {
+                        tell(self, TrainEvent::Message { step, text });
+                    }
                 }
                 Report::Step {
                     step,

@@ -122,7 +122,7 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
             Words::own(own)
         }
         None if card.dialect == Dialect::Llama => {
-            Words::of_server(client.clone(), card.vocabulary, &card.bos, &card.eos)?
+            Words::of_servers(answered.clone(), card.vocabulary, &card.bos, &card.eos)?
         }
         None => bail!(
             "the server at {} does not hand out its vocabulary; name it with --tokenizer FILE (the model's tokenizer.json or a GGUF file of it)",

@@ -85,6 +85,12 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// Whether something failed for a reason that another time or another server may not have.
+pub(super) fn may_pass(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| cause.downcast_ref::<Fault>().is_some_and(|f| f.passing))
+}
+
 /// One server.
 #[derive(Clone)]
 pub(super) struct Client {

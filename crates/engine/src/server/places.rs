@@ -20,6 +20,12 @@ struct Place {
 const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_ASKED: Duration = Duration::from_secs(120);
 
+/// How long a server is left alone that has failed so often before.
+pub(super) fn pause(client: &Client, failures: u32) -> Duration {
+    let pause = client.patience.pause * 2u32.saturating_pow(failures.min(16));
+    pause.min(LONGEST)
+}
+
 impl Places {
     pub fn new(clients: Vec<Client>) -> Places {
         let place = |client| Place {
@@ -62,8 +68,8 @@ impl Places {
     pub fn failed(&mut self, place: usize, asked: Option<Duration>) -> Instant {
         let now = Instant::now();
         let it = &mut self.all[place];
-        let pause = it.client.patience.pause * 2u32.saturating_pow(it.failures.min(16));
-        let pause = asked.map_or(pause.min(LONGEST), |asked| asked.min(LONGEST_ASKED));
+        let pause = pause(&it.client, it.failures);
+        let pause = asked.map_or(pause, |asked| asked.min(LONGEST_ASKED));
         it.failures += 1;
         it.down = Some(now + pause);
         let ready = self.all.iter().map(|place| place.down.unwrap_or(now));

@@ -31,18 +31,33 @@ const CONTEXT: usize = 8192;
 /// Lines of its log that are shown where it has failed.
 const LAST: usize = 3;
 
-/// Programs that are known by name: how each is called, and how one gets it.
-const KNOWN: [(&str, &str, &str); 2] = [
-    (
-        "llama-server",
-        "llama-server -m {model} --host 127.0.0.1 --port {port} -c {whole_context} -np {places}",
-        "brew install llama.cpp, or a release of https://github.com/ggml-org/llama.cpp",
-    ),
-    (
-        "vllm",
-        "vllm serve {model} --host 127.0.0.1 --port {port} --max-model-len {context}",
-        "pip install vllm, in an environment that is active here",
-    ),
+/// A program that is known by name.
+struct Known {
+    name: &'static str,
+    /// How it is called.
+    command: &'static str,
+    /// A variable that it reads, with a value for where the user gives none.
+    variable: Option<(&'static str, &'static str)>,
+    /// How one gets it.
+    advice: &'static str,
+}
+
+const KNOWN: [Known; 2] = [
+    Known {
+        name: "llama-server",
+        command: "llama-server -m {model} --host 127.0.0.1 --port {port} -c {whole_context} -np {places}",
+        // In MiB, of the prompts that it keeps beside those of its places; by itself it keeps 8 GiB, beside
+        // what else this machine has in memory. A flag, which goes before it, would end one that does not
+        // know it yet.
+        variable: Some(("LLAMA_ARG_CACHE_RAM", "1024")),
+        advice: "brew install llama.cpp, or a release of https://github.com/ggml-org/llama.cpp",
+    },
+    Known {
+        name: "vllm",
+        command: "vllm serve {model} --host 127.0.0.1 --port {port} --max-model-len {context}",
+        variable: None,
+        advice: "pip install vllm, in an environment that is active here",
+    },
 ];
 
 /// A server about to be started.
@@ -50,6 +65,8 @@ const KNOWN: [(&str, &str, &str); 2] = [
 pub(super) struct Plan {
     program: String,
     arguments: Vec<String>,
+    /// What it is told beside its arguments.
+    variable: Option<(&'static str, &'static str)>,
     /// How one gets the program.
     advice: Option<&'static str>,
     pub address: String,
@@ -70,11 +87,11 @@ impl Plan {
         let model = options.path.display().to_string();
         let mut words = word.split_whitespace();
         let name = words.next().unwrap_or_default();
-        let known = KNOWN.iter().find(|(known, ..)| *known == name);
+        let known = KNOWN.iter().find(|known| known.name == name);
         let command = match known {
-            Some((_, command, _)) => {
+            Some(known) => {
                 let more: Vec<&str> = words.collect();
-                format!("{command} {}", more.join(" "))
+                format!("{} {}", known.command, more.join(" "))
             }
             None => word.to_owned(),
         };
@@ -98,11 +115,21 @@ impl Plan {
         Ok(Plan {
             program,
             arguments,
-            advice: known.map(|(_, _, advice)| *advice),
+            variable: known
+                .and_then(|known| known.variable)
+                .filter(|(name, _)| std::env::var_os(name).is_none()),
+            advice: known.map(|known| known.advice),
             address: format!("http://127.0.0.1:{port}"),
             log: std::env::temp_dir()
                 .join(format!("s1-tui-server-{}-{port}.log", std::process::id())),
         })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null());
+        command.envs(self.variable);
+        command
     }
 
     /// Starts it, and waits until it answers; `None` if it is cancelled meanwhile.
@@ -116,8 +143,7 @@ impl Plan {
     ) -> Result<Option<Served>> {
         let log =
             own_file(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null());
+        let mut command = self.command();
         command.stdout(log.try_clone()?).stderr(log);
         alone(&mut command);
         let child = command.spawn().map_err(|error| match error.kind() {
@@ -281,6 +307,22 @@ mod tests {
         assert_eq!(plan.arguments.join("|"), expected);
         let plan = Plan::new("vllm", &options).unwrap();
         assert_eq!(plan.arguments[..2], ["serve", "my model.gguf"]);
+    }
+
+    /// A user would lose: gigabytes of memory to the prompts that llama.cpp's server keeps.
+    #[test]
+    fn what_llama_cpp_keeps_is_bounded_without_a_flag_that_an_older_one_refuses() {
+        let plan = |word| Plan::new(word, &options("m.gguf")).unwrap();
+        let plans = (plan("llama-server"), plan("vllm"));
+        let told = |plan: &Plan| {
+            let command = plan.command();
+            let names = command.get_envs().map(|(name, _)| name.to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&plans.0), ["LLAMA_ARG_CACHE_RAM"]);
+        assert!(told(&plans.1).is_empty());
+        let arguments = plans.0.arguments.join(" ");
+        assert!(!arguments.contains("cache-ram"), "{arguments}");
     }
 
     #[test]

@@ -308,6 +308,37 @@ fn lanes_that_agree_are_asked_for_once() {
     assert!(computed > 0);
 }
 
+/// A user would lose: every problem of a sweep that was to begin while the server was gone for a moment.
+#[test]
+fn a_row_waits_to_begin_until_the_server_is_back() {
+    let mock = Mock::new(|_| Turn::Fine);
+    let mut bench = Bench::loaded(&mock.address);
+    mock.is_deaf(6);
+    let lanes = [12, 6].map(request).into_iter().enumerate().collect();
+    bench.send(Command::StartRow(lanes));
+    bench.until(|_, e| matches!(e, Event::Finished { .. }));
+    assert_eq!(bench.ids(0), undisturbed());
+    assert!(bench.notices.is_empty(), "{:?}", bench.notices);
+    // What somebody waits for is refused at once, as something that may be had later.
+    mock.is_deaf(usize::MAX);
+    let other = Request {
+        question: "another".into(),
+        ..request(12)
+    };
+    start(&bench, 2, other);
+    bench.until(|_, e| matches!(e, Event::Refused { passing: true, .. }));
+}
+
+#[test]
+fn another_server_says_what_tokens_a_text_has() {
+    let (gone, well) = (Mock::new(|_| Turn::Fine), Mock::new(|_| Turn::Fine));
+    let mut bench = Bench::loaded(&format!("{},{}", gone.address, well.address));
+    gone.is_deaf(usize::MAX);
+    start(&bench, 0, request(12));
+    bench.until_end(0);
+    assert_eq!(bench.ids(0), undisturbed());
+}
+
 #[test]
 fn a_server_that_dies_is_replaced_by_another_of_the_same_model() {
     let whole = undisturbed();

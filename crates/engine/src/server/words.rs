@@ -16,9 +16,8 @@ use super::http::{Client, Fault};
 use s1_core::delimiters::TokenLookup;
 use s1_model::tokenizer::{ENDS, GUARD, Tokenizer, unguarded};
 
-/// Texts whose tokens are kept, and how long such a text may be, in bytes.
-const KEPT: usize = 4096;
-const KEPT_LENGTH: usize = 64 << 10;
+/// Bytes of texts and their tokens that are kept: the points of the problems under way ask for the same ones.
+const KEPT: usize = 1 << 20;
 /// The longest text that is asked for, in bytes: a context holds far less.
 const LONGEST: usize = 16 << 20;
 /// More than any vocabulary has: where a server does not say how many tokens its own has.
@@ -47,13 +46,14 @@ pub(super) struct Words {
     /// The text of the token that begins a prompt.
     bos: String,
     turn_ends: Vec<u32>,
-    kept: RefCell<HashMap<(Reading, String), Vec<u32>>>,
+    kept: RefCell<Kept>,
     bytes: RefCell<HashMap<u32, Vec<u8>>>,
 }
 
 enum Source {
     Own(Box<Tokenizer>),
-    Server(Client),
+    /// Of servers of one model, the first that answers.
+    Servers(Vec<Client>),
     /// A text is a token, the next that is free, from the first time on that it comes.
     Pieces(RefCell<Pieces>),
 }
@@ -84,6 +84,26 @@ impl Pieces {
     }
 }
 
+/// Texts whose tokens are known.
+#[derive(Default)]
+struct Kept {
+    tokens: HashMap<(Reading, String), Vec<u32>>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps one, and forgets all others where there are too many.
+    fn insert(&mut self, key: (Reading, String), ids: &[u32]) {
+        let bytes = size_of_val(&key) + key.1.len() + size_of::<Vec<u32>>() + size_of_val(ids);
+        if self.bytes + bytes > KEPT {
+            *self = Kept::default();
+        }
+        if bytes <= KEPT && self.tokens.insert(key, ids.to_vec()).is_none() {
+            self.bytes += bytes;
+        }
+    }
+}
+
 impl Words {
     /// By a vocabulary of one's own.
     pub fn own(tokenizer: Tokenizer) -> Words {
@@ -110,13 +130,18 @@ impl Words {
         }
     }
 
-    /// By llama.cpp's `/tokenize`. `bos` and `eos` are the texts of those tokens.
+    /// By the `/tokenize` of llama.cpp's servers. `bos` and `eos` are the texts of those tokens.
     ///
     /// # Errors
     /// If the server does not answer, or knows no token that ends a turn.
-    pub fn of_server(client: Client, vocabulary: usize, bos: &str, eos: &str) -> Result<Words> {
+    pub fn of_servers(
+        clients: Vec<Client>,
+        vocabulary: usize,
+        bos: &str,
+        eos: &str,
+    ) -> Result<Words> {
         let mut words = Words {
-            source: Source::Server(client),
+            source: Source::Servers(clients),
             vocabulary,
             bos: bos.to_owned(),
             turn_ends: Vec::new(),
@@ -193,7 +218,7 @@ impl Words {
         match &self.source {
             Source::Own(tokenizer) => return Ok(tokenizer.guard(text, kept).into_owned()),
             Source::Pieces(_) => return Ok(text.to_owned()),
-            Source::Server(_) => {}
+            Source::Servers(_) => {}
         }
         let mut guarded = unguarded(text).into_owned();
         // What is broken may leave a shorter one: another look, and then no more.
@@ -249,7 +274,7 @@ impl Words {
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         match &self.source {
             Source::Own(tokenizer) => tokenizer.encode_plain(text),
-            Source::Server(_) | Source::Pieces(_) => self.tokens(Reading::Plain, text),
+            Source::Servers(_) | Source::Pieces(_) => self.tokens(Reading::Plain, text),
         }
     }
 
@@ -257,7 +282,7 @@ impl Words {
     pub fn bytes(&self, id: u32) -> Vec<u8> {
         match &self.source {
             Source::Own(tokenizer) => tokenizer.token_bytes(id).to_vec(),
-            Source::Server(_) => self.bytes.borrow().get(&id).cloned().unwrap_or_default(),
+            Source::Servers(_) => self.bytes.borrow().get(&id).cloned().unwrap_or_default(),
             Source::Pieces(pieces) => {
                 let pieces = pieces.borrow();
                 let (asked, text) = &pieces.asked;
@@ -304,7 +329,7 @@ impl Words {
 
     /// Takes in what the server says a token is.
     fn learn(&self, id: u32, bytes: &[u8]) {
-        if matches!(self.source, Source::Server(_)) && !bytes.is_empty() {
+        if matches!(self.source, Source::Servers(_)) && !bytes.is_empty() {
             let mut known = self.bytes.borrow_mut();
             known.entry(id).or_insert_with(|| bytes.to_vec());
         }
@@ -316,7 +341,7 @@ impl Words {
     }
 
     fn tokens(&self, reading: Reading, text: &str) -> Result<Vec<u32>> {
-        let Source::Server(client) = &self.source else {
+        let Source::Servers(clients) = &self.source else {
             return Ok(self.encode(text));
         };
         if text.len() > LONGEST {
@@ -329,18 +354,16 @@ impl Words {
             return Ok(Vec::new());
         }
         let key = (reading, text.to_owned());
-        if let Some(ids) = self.kept.borrow().get(&key) {
+        if let Some(ids) = self.kept.borrow().tokens.get(&key) {
             return Ok(ids.clone());
         }
-        let answer = client.post(
-            "/tokenize",
-            &json!({
-                "content": text,
-                "add_special": reading == Reading::Beginning,
-                "parse_special": reading != Reading::Plain,
-                "with_pieces": true,
-            }),
-        )?;
+        let asked = json!({
+            "content": text,
+            "add_special": reading == Reading::Beginning,
+            "parse_special": reading != Reading::Plain,
+            "with_pieces": true,
+        });
+        let (client, answer) = first_answer(clients, &asked)?;
         let Some(pieces) = pieces(&answer) else {
             bail!(
                 "the server at {} does not say what tokens a text has; name its vocabulary with --tokenizer",
@@ -359,15 +382,22 @@ impl Words {
             self.learn(id, &bytes);
             ids.push(id);
         }
-        let mut kept = self.kept.borrow_mut();
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        if text.len() <= KEPT_LENGTH {
-            kept.insert(key, ids.clone());
-        }
+        self.kept.borrow_mut().insert(key, &ids);
         Ok(ids)
     }
+}
+
+/// What the first of the servers says that does not fail for a reason of its own.
+fn first_answer<'a>(clients: &'a [Client], asked: &Value) -> Result<(&'a Client, Value)> {
+    let mut failed = None;
+    for client in clients {
+        match client.post("/tokenize", asked) {
+            Ok(answer) => return Ok((client, answer)),
+            Err(fault) if fault.passing => drop(failed.get_or_insert(fault)),
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(failed.map_or_else(|| anyhow::anyhow!("no server is named"), Into::into))
 }
 
 /// Ids and bytes of an answer of `/tokenize`.
@@ -395,7 +425,7 @@ impl TokenLookup for Words {
         // then said of the delimiter.
         match &self.source {
             Source::Own(tokenizer) => tokenizer.encode(text, false).unwrap_or_default(),
-            Source::Server(_) => self.tokens(Reading::Literal, text).unwrap_or_default(),
+            Source::Servers(_) => self.tokens(Reading::Literal, text).unwrap_or_default(),
             Source::Pieces(_) if text.is_empty() => Vec::new(),
             Source::Pieces(pieces) => {
                 let id = pieces.borrow_mut().id(text.as_bytes());
@@ -422,6 +452,24 @@ impl TokenLookup for Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A user would lose: ten megabytes for every thousand problems of a sweep.
+    #[test]
+    fn what_is_kept_of_texts_is_bounded_however_many_there_are() {
+        let mut kept = Kept::default();
+        let key = |n: usize| (Reading::Plain, format!("{n:05} {}", "x".repeat(500)));
+        let mut most = 0;
+        for n in 0..10_000 {
+            kept.insert(key(n), &[7; 400]);
+            let held = kept.tokens.iter();
+            let held = held.map(|((_, text), ids)| text.capacity() + 4 * ids.capacity());
+            most = most.max(held.sum::<usize>());
+            assert!(kept.tokens.contains_key(&key(n)), "the last one is at hand");
+        }
+        assert!((KEPT / 2..=KEPT).contains(&most), "{most}");
+        kept.insert(key(10_000), &vec![7; KEPT]);
+        assert!(kept.tokens.len() < 2, "one that is too long is not kept");
+    }
 
     #[test]
     fn pieces_of_characters_are_bytes() {

@@ -43,6 +43,8 @@ pub(super) struct Worker<'a> {
     sequences: BTreeMap<LaneId, Sequence>,
     /// Tokens that servers have read and written for each row.
     rows: BTreeMap<LaneId, usize>,
+    /// Rows that have not begun.
+    later: rows::Later,
     /// Most sequences of rows that are written at once; 0 holds all of them still.
     limit: usize,
     next_key: Key,
@@ -85,6 +87,7 @@ pub(super) fn run(
         cancelled,
         sequences: BTreeMap::new(),
         rows: BTreeMap::new(),
+        later: rows::Later::default(),
         limit: usize::MAX,
         next_key: 0,
     };
@@ -122,6 +125,7 @@ impl Worker<'_> {
             .sequences
             .values()
             .filter_map(|s| s.trouble.until)
+            .chain(self.later.until())
             .min();
         let pause = again.map_or(Duration::MAX, |t| {
             t.saturating_duration_since(Instant::now())
@@ -153,6 +157,7 @@ impl Worker<'_> {
             }
             return Ok(());
         }
+        self.begin_rows()?;
         loop {
             self.admit();
             let mut next = 0;

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result, bail};
 
-use s1_model::config::ModelConfig;
+use s1_model::config::{ModelConfig, RopeScaling};
 use s1_model::decoder::Rope;
 use s1_model::gguf::Gguf;
 use s1_model::weights::rows::WeightRows;
@@ -191,6 +191,22 @@ impl Loader<'_> {
     }
 }
 
+/// Divisors of the rotary embedding's frequencies, if the file has any.
+fn divisors(gguf: &Gguf, scaling: &RopeScaling) -> Result<Option<Vec<f32>>> {
+    let read = |name: &str| Ok::<_, anyhow::Error>(WeightRows::open(gguf, name)?.to_vec());
+    if let RopeScaling::LongRope { .. } = scaling {
+        let short = read("rope_factors_short.weight")?;
+        if short != read("rope_factors_long.weight")? {
+            bail!(
+                "a rotary embedding that is another for longer texts (LongRoPE) is not trained here"
+            );
+        }
+        return Ok(Some(short));
+    }
+    let name = "rope_freqs.weight";
+    gguf.tensor(name).map(|_| read(name)).transpose()
+}
+
 impl Network {
     /// Reads a model file; what is trained goes to the returned parameters. `seed` draws the
     /// initial low-rank factors.
@@ -223,10 +239,7 @@ impl Network {
             Some(_) => Some(loader.weight("output.weight", vocab, config.hidden)?),
             None => None,
         };
-        let divisors = match gguf.tensor("rope_freqs.weight") {
-            Some(_) => Some(WeightRows::open(gguf, "rope_freqs.weight")?.to_vec()),
-            None => None,
-        };
+        let divisors = divisors(gguf, &config.rope.scaling)?;
         let rope = Rope::new(&config.rope, divisors.as_deref()).context("the rotary embedding")?;
         let local_rope = match config.local_rope == config.rope {
             true => rope.clone(),

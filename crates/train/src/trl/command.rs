@@ -6,12 +6,34 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use s1_core::training::TrainConfig;
 
-use super::files::{DRIVER, REQUIREMENTS};
+use super::files::{self, DEEPSPEED, DRIVER, REQUIREMENTS};
 
 /// The interpreter where nobody names one.
 const PYTHON: &str = "python3";
 /// Makes an environment with what is needed, and runs in it.
-const UV: &str = "uv";
+pub const UV: &str = "uv";
+
+/// What the settings need besides what every run does.
+pub fn more_packages(config: &TrainConfig) -> Vec<&'static str> {
+    // Settings that cannot be read are refused elsewhere.
+    let sharding = files::sharding(config).ok().flatten();
+    let by_deepspeed = sharding.is_some_and(|sharding| sharding.is_deepspeed());
+    let wanted = [
+        ("bitsandbytes", config.load_in_4bit),
+        (DEEPSPEED, by_deepspeed),
+    ];
+    let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted);
+    wanted.map(|(name, _)| name).collect()
+}
+
+/// How many processes the launcher is asked for in all, as far as one word says so.
+pub fn asked_processes(config: &TrainConfig) -> Option<usize> {
+    let launcher = config.launcher.as_deref()?;
+    let mut words = launcher
+        .split(|c: char| c.is_whitespace() || c == '=')
+        .skip_while(|word| *word != "--num_processes");
+    words.nth(1)?.parse().ok()
+}
 
 /// What begins every command: the interpreter, or what brings one.
 pub fn interpreter(config: &TrainConfig, folder: &Path) -> Vec<OsString> {
@@ -21,7 +43,11 @@ pub fn interpreter(config: &TrainConfig, folder: &Path) -> Vec<OsString> {
             let mut words: Vec<OsString> = [UV, "run", "--no-project", "--with-requirements"]
                 .map(OsString::from)
                 .into();
-            words.extend([requirements, "python".into()]);
+            words.push(requirements);
+            for package in more_packages(config) {
+                words.extend(["--with", package].map(OsString::from));
+            }
+            words.push("python".into());
             words
         }
         python => vec![python.unwrap_or(PYTHON).into()],
@@ -121,6 +147,40 @@ mod tests {
         ] {
             assert_eq!(command(python, launcher), expected);
         }
+    }
+
+    /// A user would lose: QLoRA by uv, which brought everything but what four bits need.
+    #[test]
+    fn uv_brings_what_the_settings_need() {
+        let folder = tempfile::tempdir().unwrap();
+        let sharding = folder.path().join("ds.json");
+        std::fs::write(&sharding, r#"{"zero_optimization": {"stage": 2}}"#).unwrap();
+        let config = TrainConfig {
+            python: Some("uv".into()),
+            load_in_4bit: true,
+            sharding: Some(sharding),
+            ..TrainConfig::default()
+        };
+        let words = shown(&training(&config, Path::new("/o")).unwrap());
+        assert_eq!(
+            words,
+            "uv run --no-project --with-requirements /o/requirements.txt --with bitsandbytes \
+             --with deepspeed python /o/driver.py"
+        );
+    }
+
+    #[test]
+    fn the_number_of_processes_that_accelerate_is_asked_for_is_read() {
+        let asked = |launcher: &str| {
+            asked_processes(&TrainConfig {
+                launcher: Some(launcher.into()),
+                ..TrainConfig::default()
+            })
+        };
+        assert_eq!(asked("accelerate launch --cpu --num_processes 2"), Some(2));
+        assert_eq!(asked("accelerate launch --num_processes=8 --x"), Some(8));
+        assert_eq!(asked("accelerate launch --config_file f.yaml"), None);
+        assert_eq!(asked("torchrun --nproc_per_node 2"), None);
     }
 
     #[test]

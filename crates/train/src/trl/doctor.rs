@@ -10,8 +10,8 @@ use s1_core::training::TrainConfig;
 use s1_data::sanitize::clean_line;
 use serde::Deserialize;
 
-use super::command::{interpreter, shown};
-use super::files::{DRIVER, REQUIREMENTS_TEXT, write_driver};
+use super::command::{UV, interpreter, more_packages, shown};
+use super::files::{DEEPSPEED, DRIVER, REQUIREMENTS_TEXT, write_driver};
 use super::process;
 use super::report::MARK;
 
@@ -83,12 +83,20 @@ fn ask(config: &TrainConfig, folder: &Path) -> Result<Installation> {
 /// The command that installs what the driver needs.
 pub fn install(config: &TrainConfig) -> String {
     let packages = tried().map(|(name, version)| format!("{name}=={version}"));
-    let mut packages: Vec<String> = packages.collect();
-    if config.load_in_4bit {
-        packages.push("bitsandbytes".into());
+    let more = more_packages(config).into_iter().map(str::to_owned);
+    let packages: Vec<String> = packages.chain(more).collect();
+    match config.python.as_deref() {
+        // It installs what it is told to run with.
+        Some(UV) => format!(
+            "uv run --no-project --with {} python --version",
+            packages.join(" --with ")
+        ),
+        python => format!(
+            "{} -m pip install {}",
+            python.unwrap_or("python3"),
+            packages.join(" ")
+        ),
     }
-    let python = config.python.as_deref().unwrap_or("python3");
-    format!("{python} -m pip install {}", packages.join(" "))
 }
 
 impl Installation {
@@ -108,11 +116,13 @@ impl Installation {
                 Some(version) => finding(true, format!("{name} {version} (tried with {wanted})")),
             });
         }
+        let needed = more_packages(config);
         let more = [
-            ("bitsandbytes", config.load_in_4bit, "--load-in-4bit"),
-            ("deepspeed", false, "DeepSpeed's --sharding"),
+            ("bitsandbytes", "--load-in-4bit"),
+            (DEEPSPEED, "DeepSpeed's --sharding"),
         ];
-        for (name, needed, for_what) in more {
+        for (name, for_what) in more {
+            let needed = needed.contains(&name);
             match self.version(name) {
                 Some(version) => all.push(finding(true, format!("{name} {version}"))),
                 None => all.push(finding(
@@ -134,8 +144,12 @@ impl Installation {
             (false, false) => "the GPU has no bfloat16: it computes in float32",
         };
         all.push(finding(true, computes.to_owned()));
-        if config.load_in_4bit && self.devices.is_empty() {
-            all.push(finding(false, "--load-in-4bit needs a GPU".to_owned()));
+        if needed.contains(&DEEPSPEED) && self.devices.is_empty() {
+            all.push(finding(
+                false,
+                "DeepSpeed's --sharding needs a GPU; on a CPU give FSDP's settings, or none"
+                    .to_owned(),
+            ));
         }
         all
     }
@@ -181,12 +195,16 @@ mod tests {
         };
         assert_eq!(
             bad(&installation(Some("9.9.9")), &four),
-            [
-                "bitsandbytes is missing: only --load-in-4bit needs it",
-                "--load-in-4bit needs a GPU"
-            ]
+            ["bitsandbytes is missing: only --load-in-4bit needs it"]
         );
         assert!(install(&config).starts_with("/v/bin/python -m pip install torch=="));
         assert!(install(&four).ends_with(" bitsandbytes"));
+        let by_uv = TrainConfig {
+            python: Some(UV.into()),
+            ..four
+        };
+        let by_uv = install(&by_uv);
+        assert!(by_uv.starts_with("uv run --no-project --with torch=="));
+        assert!(by_uv.ends_with(" --with bitsandbytes python --version"));
     }
 }

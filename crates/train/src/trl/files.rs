@@ -32,6 +32,8 @@ const HELD_OUT: &str = "held-out.jsonl";
 const STEPS: &str = "steps.jsonl";
 const ORDERS: &str = "orders.json";
 const SHARDING: &str = "sharding.json";
+/// Whose settings of the sharding may be, and the package that they need.
+pub const DEEPSPEED: &str = "deepspeed";
 
 const DRIVER_TEXT: &str = include_str!("../../../../assets/trl/driver.py");
 /// What the driver was tried with.
@@ -189,6 +191,12 @@ pub struct Sharding {
     text: String,
 }
 
+impl Sharding {
+    pub fn is_deepspeed(&self) -> bool {
+        self.kind == DEEPSPEED
+    }
+}
+
 /// Reads the settings of the sharding, if there is to be any.
 ///
 /// # Errors
@@ -208,7 +216,7 @@ pub fn sharding(config: &TrainConfig) -> Result<Option<Sharding>> {
     };
     let deepspeed = ["zero_optimization", "train_micro_batch_size_per_gpu"];
     let kind = match deepspeed.iter().any(|key| settings.contains_key(*key)) {
-        true => "deepspeed",
+        true => DEEPSPEED,
         false => "fsdp",
     };
     Ok(Some(Sharding { kind, text }))
@@ -225,8 +233,7 @@ pub fn check_base(material: &Material) -> Result<()> {
         return Ok(());
     }
     let architecture = &material.model.architecture;
-    let known = TRAINABLE.contains(&architecture.as_str());
-    if !known || material.gguf.tensor("rope_freqs.weight").is_some() {
+    if !TRAINABLE.contains(&architecture.as_str()) {
         bail!(
             "TRL loads folders with safetensors, and what {} says of its model ({architecture}) is not written as one; give the folder that it was made of with --model",
             material.base.display()

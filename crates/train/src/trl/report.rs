@@ -144,6 +144,14 @@ pub fn ready(processes: usize, device: &str, dtype: &str, trained: u64) -> Strin
     format!("TRL trains {trained} weights ({bytes}) in {dtype}, {processes} on {device}")
 }
 
+/// What to say where a launcher has started fewer processes than it was asked for.
+pub fn fewer(asked: Option<usize>, started: usize) -> Option<String> {
+    let asked = asked.filter(|asked| *asked > started)?;
+    Some(format!(
+        "the launcher was asked for {asked} processes and started {started}: without GPUs accelerate spreads nothing; give --launcher \"torchrun --nproc_per_node {asked}\""
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +210,13 @@ mod tests {
                 "s1-tui {\"event\":\"failed\",\"kind\":\"new\",\"text\":\"a\\u001b[2Jb\",\"rank\":0}"
             ),
             "a␛[2Jb"
+        );
+        assert_eq!(fewer(Some(2), 2), None);
+        assert_eq!(fewer(None, 1), None);
+        assert!(
+            fewer(Some(2), 1)
+                .unwrap()
+                .contains("2 processes and started 1")
         );
         assert!(of_end("exit status: 1", "exitcode: -9 (pid: 4)").is_some());
         assert!(of_end("signal: 9 (SIGKILL)", "").is_some());

@@ -44,6 +44,8 @@ pub enum Turn {
 pub struct Mock {
     pub address: String,
     prompts: Arc<Mutex<Vec<Vec<u32>>>>,
+    /// How many times more it hangs up when it is asked for tokens.
+    deaf: Arc<AtomicUsize>,
 }
 
 impl Mock {
@@ -51,11 +53,27 @@ impl Mock {
     pub fn new(turn: impl Fn(usize) -> Turn + Send + Sync + 'static) -> Mock {
         let prompts = Arc::new(Mutex::new(Vec::new()));
         let (seen, requests) = (prompts.clone(), AtomicUsize::new(0));
+        let deaf = Arc::new(AtomicUsize::new(0));
+        let ears = deaf.clone();
         let address = listen(move |stream, path, body| {
+            let less = |n: usize| n.checked_sub(1);
+            let hears = || ears.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            if path == "/tokenize" && hears().is_ok() {
+                return Ok(());
+            }
             let turn = || turn(requests.fetch_add(1, Ordering::Relaxed));
             serve(stream, (path, body), &seen, &turn)
         });
-        Mock { address, prompts }
+        Mock {
+            address,
+            prompts,
+            deaf,
+        }
+    }
+
+    /// Hangs up so many times when it is asked for tokens.
+    pub fn is_deaf(&self, times: usize) {
+        self.deaf.store(times, Ordering::Relaxed);
     }
 
     /// What it was asked to continue.

@@ -10,6 +10,7 @@ use crate::group::Member;
 use crate::lanes::{Begun, Lanes};
 use crate::outlet::Disconnected;
 use crate::server::chat;
+use crate::server::http::may_pass;
 use crate::server::sequence::{Continued, Sequence};
 use crate::steer::Steering;
 use s1_core::protocol::{Command, LaneId, LaneState, Request, Until};
@@ -110,7 +111,11 @@ impl Worker<'_> {
 
     /// Says that a lane could not be made.
     fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<bool, Disconnected> {
-        self.events.refuse(lane, error).map(|()| false)
+        match may_pass(error) {
+            true => self.events.refuse_for_now(lane, error),
+            false => self.events.refuse(lane, error),
+        }
+        .map(|()| false)
     }
 
     /// Tells of a new sequence of one lane.
@@ -157,6 +162,7 @@ impl Worker<'_> {
     /// Forgets lanes. Those that were written with them go on.
     fn drop_lanes(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
         self.rows.retain(|id, _| !lanes.contains(id));
+        self.later.retain(|id| !lanes.contains(&id));
         for (key, mut sequence) in std::mem::take(&mut self.sequences) {
             sequence.members.retain(|m| !lanes.contains(&m.id));
             if sequence.members.is_empty() {

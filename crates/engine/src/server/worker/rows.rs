@@ -5,12 +5,39 @@
 //! beginning at hand, and the next one's beginning is shorter.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::Worker;
+use super::streams::PATIENT;
 use crate::lanes::Begun;
 use crate::outlet::Disconnected;
+use crate::server::http::may_pass;
+use crate::server::places::pause;
 use crate::server::sequence::Sequence;
 use s1_core::protocol::{Event, LaneId};
+
+/// Rows that have not begun: while no server answers, nobody knows the tokens of their prompts.
+#[derive(Default)]
+pub(super) struct Later {
+    /// Their lanes, and the tokens that were computed of them before.
+    rows: VecDeque<(Vec<Begun>, usize)>,
+    /// How often the first was tried in vain, and when it is tried again.
+    times: u32,
+    again: Option<Instant>,
+}
+
+impl Later {
+    /// When it is time to try again, if anything waits.
+    pub fn until(&self) -> Option<Instant> {
+        self.again.filter(|_| !self.rows.is_empty())
+    }
+
+    pub fn retain(&mut self, wanted: impl Fn(LaneId) -> bool) {
+        self.rows
+            .retain(|(lanes, _)| lanes.first().is_some_and(|&(id, ..)| wanted(id)));
+    }
+}
 
 impl Worker<'_> {
     /// Starts lanes that are written together as long as they agree; the first of each prompt (and
@@ -47,12 +74,42 @@ impl Worker<'_> {
         Ok(hosts)
     }
 
-    /// Starts a row, of which so many tokens were computed before.
+    /// Starts a row, of which so many tokens were computed before, after those that wait to begin.
     pub(super) fn start_row(
         &mut self,
         lanes: Vec<Begun>,
         computed: usize,
     ) -> Result<(), Disconnected> {
+        self.later.rows.push_back((lanes, computed));
+        self.begin_rows()
+    }
+
+    /// Begins the rows that wait, as long as a server says what tokens their prompts have. One that never
+    /// does has them refused.
+    pub(super) fn begin_rows(&mut self) -> Result<(), Disconnected> {
+        while !self.later.until().is_some_and(|t| t > Instant::now())
+            && let Some((lanes, computed)) = self.later.rows.pop_front()
+        {
+            let first = lanes.first().filter(|_| !self.remote.chats());
+            let prompt = first.map(|(_, request, _)| self.remote.prompt(request));
+            let silent = matches!(prompt, Some(Err(error)) if may_pass(&error));
+            let later = &mut self.later;
+            if silent && later.times < PATIENT {
+                let client = self.places.client(0);
+                later.again = Some(Instant::now() + pause(client, later.times));
+                later.times += 1;
+                later.rows.push_front((lanes, computed));
+                break;
+            }
+            if !silent {
+                later.times = 0;
+            }
+            self.begin_row(lanes, computed)?;
+        }
+        Ok(())
+    }
+
+    fn begin_row(&mut self, lanes: Vec<Begun>, computed: usize) -> Result<(), Disconnected> {
         let Some(&(row, ..)) = lanes.first() else {
             return Ok(());
         };
@@ -107,7 +164,8 @@ impl Worker<'_> {
 
     /// Tells how much is computed of each row.
     pub(super) fn tell_computed(&self) -> Result<(), Disconnected> {
-        if self.rows.is_empty() {
+        // While rows wait to begin it is told, too: whoever listens may want to end.
+        if self.rows.is_empty() && self.later.until().is_none() {
             return Ok(());
         }
         let rows = self.rows.iter().map(|(&row, &n)| (row, n)).collect();

@@ -15,7 +15,7 @@ use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::trace::StopReason;
 
 /// How often something that fails is tried where nobody looks on: some three minutes.
-const PATIENT: u32 = 12;
+pub(super) const PATIENT: u32 = 12;
 /// And where somebody waits.
 const IMPATIENT: u32 = 2;
 

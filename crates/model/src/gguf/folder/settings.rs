@@ -5,11 +5,10 @@
 //!
 //! Not here: what the metadata mean ([`crate::config`]).
 
-use std::f64::consts::TAU;
-
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::config::Llama3Scaling;
 use crate::gguf::write::GgufWriter;
 
 /// Layers without a rotary embedding in SmolLM3: every so manieth.
@@ -361,14 +360,14 @@ impl Reader<'_> {
         let type_key = self.key("rope.scaling.type");
         let ours = match kind {
             "llama3" => {
-                let low = real(rope, "low_freq_factor")?.unwrap_or(1.0);
-                let high = real(rope, "high_freq_factor")?.unwrap_or(4.0);
-                let divisor = |pair: u32| {
-                    let turn = base.powf(2.0 * f64::from(pair) / f64::from(dims)) * TAU;
-                    let smooth = ((original / turn - low) / (high - low)).clamp(0.0, 1.0);
-                    (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
+                let usual = Llama3Scaling::default();
+                let scaling = Llama3Scaling {
+                    factor,
+                    low: real(rope, "low_freq_factor")?.unwrap_or(usual.low),
+                    high: real(rope, "high_freq_factor")?.unwrap_or(usual.high),
+                    original_context: original,
                 };
-                let divisors = (0..(dims / 2).min(1 << 16)).map(divisor).collect();
+                let divisors = scaling.divisors(base, dims);
                 self.divisors.push(("rope_freqs.weight".into(), divisors));
                 return Ok(());
             }
