@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use s1_model::fixture::tiny_gguf;
+use s1_model::fixture::{SPECIAL_TOKENS, tiny_gguf, tiny_gguf_of};
 use serde_json::Value;
 
 use crate::common::Home;
@@ -108,6 +108,65 @@ fn a_plan_shows_what_is_learned() {
         pieces[1]["text"],
         "\ntwo and two\n<|im_start|>answer\n4<|im_end|>"
     );
+}
+
+/// A user would lose: examples in the form in which the model will be asked, where its template has
+/// switches; with either trainer.
+#[test]
+fn examples_are_written_with_the_switches_of_the_template() {
+    let home = home();
+    let template = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}\
+         {% if add_generation_prompt %}{{ '<|im_start|>assistant' + ' ' + effort|default('') + '\\n' }}{% endif %}";
+    let file = tiny_gguf_of("qwen3", 3, template, &SPECIAL_TOKENS);
+    std::fs::write(home.path("qwen3.gguf"), file).unwrap();
+    std::fs::write(home.path("data.jsonl"), LINES).unwrap();
+    let first = |more: &[&str]| {
+        let more = [&["--json"], more].concat();
+        let plan = planned(&plan(&home, "data.jsonl", &more).output().unwrap());
+        plan["rendering"][0]["text"].as_str().unwrap().to_owned()
+    };
+    assert!(first(&[]).contains("<|im_start|>assistant \n<think>"));
+    let switched = first(&["--template-arg", "effort=high", "--template-arg", "n=3"]);
+    assert!(
+        switched.contains("<|im_start|>assistant high\n<think>"),
+        "{switched}"
+    );
+
+    // What TRL is given are the same tokens.
+    let printed = |folder: &str, more: &[&str]| {
+        let mut command = home.command();
+        command.args([
+            "train",
+            "--trainer",
+            "trl",
+            "--print",
+            folder,
+            "--model",
+            "qwen3.gguf",
+        ]);
+        let output = command
+            .args(["--data", "data.jsonl"])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        std::fs::read_to_string(home.path(&format!("{folder}/examples.jsonl"))).unwrap()
+    };
+    // The vocabulary is that of bytes.
+    let high = ",104,105,103,104,";
+    assert_eq!(printed("usual", &[]).matches(high).count(), 0);
+    let switched = printed("switched", &["--template-arg", "effort=high"]);
+    assert_eq!(switched.matches(high).count(), 2, "{switched}");
+
+    let wrong = plan(&home, "data.jsonl", &["--template-arg", "effort"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(said.contains("must be KEY=VALUE"), "{said}");
 }
 
 #[test]

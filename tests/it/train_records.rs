@@ -51,6 +51,7 @@ fn the_database_opens_and_every_training_says_what_it_was_made_with() {
         model: None,
         from_scratch: Some("/tmp/f/model.toml".into()),
         family: None,
+        template_args: "".parse().unwrap(),
         strict: false,
         data: "/tmp/f/data.jsonl".into(),
         out: "/tmp/f/full".into(),

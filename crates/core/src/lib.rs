@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod rng;
 pub mod sampling;
 pub mod sentence;
+pub mod template_args;
 pub mod trace;
 pub mod training;
 pub mod tree;

@@ -17,6 +17,7 @@ pub use event::{ExamplePiece, TrainEvent, TrainOrder, TrainPlan, TrainStep};
 pub use params::{TRAIN, arguments, command_line};
 
 use crate::param::validate;
+use crate::template_args::TemplateArgs;
 
 /// The version of [`TrainConfig`] that is written. A change of what a stored configuration means
 /// raises it, and adds the reading of the version before.
@@ -46,6 +47,9 @@ pub struct TrainConfig {
     /// could be set.
     #[serde(default)]
     pub family: Option<String>,
+    /// Values for switches of the chat template; none where there was nothing to set yet.
+    #[serde(default)]
+    pub template_args: TemplateArgs,
     /// Whether a base is refused whose chat template or tokenizer has to be replaced by another.
     #[serde(default)]
     pub strict: bool,
@@ -139,6 +143,7 @@ impl Default for TrainConfig {
             model: None,
             from_scratch: None,
             family: None,
+            template_args: TemplateArgs::default(),
             strict: false,
             data: PathBuf::new(),
             out: PathBuf::new(),
@@ -389,7 +394,7 @@ mod tests {
             (&stored["epochs"], &stored["lr"]),
             (&5.into(), &1e-5.into())
         );
-        assert_eq!(stored.as_object().unwrap().len(), 42);
+        assert_eq!(stored.as_object().unwrap().len(), 43);
         assert_eq!(
             serde_json::from_value::<TrainConfig>(stored).unwrap(),
             config

@@ -5,7 +5,6 @@
 //! no template, the marks in its vocabulary tell which convention it follows. Not here: tokens,
 //! and what the assistant's text means.
 
-mod args;
 mod functions;
 mod json;
 mod python;
@@ -18,7 +17,7 @@ use minijinja::{Environment, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-pub use args::TemplateArgs;
+pub use s1_core::template_args::TemplateArgs;
 
 /// Templates of real models stay below 32 KiB.
 const MAX_SOURCE_BYTES: usize = 256 << 10;

@@ -70,6 +70,7 @@ impl Material {
         let options = LoadOptions {
             path: base.clone(),
             family: config.family.clone(),
+            template_args: config.template_args.clone(),
             strict: config.strict,
             ..LoadOptions::default()
         };

@@ -42,6 +42,12 @@ pub const TRAIN: &[Param<TrainConfig>] = &[
         .named("Family", "FAMILY")
         .help("How the model marks its thinking, in training as when it is asked: a name of the table of families.")
         .none("auto"),
+    param!(TrainConfig.template_args, Parsed)
+        .named("Template", "KEY=VALUE")
+        .help("A value for a switch of the chat template, such as enable_thinking=false, that the examples are written with; may be given again.")
+        .flags(&["template-arg"])
+        .allowed("KEY=VALUE, several of them with semicolons between")
+        .repeats(),
     param!(TrainConfig.strict, Switch)
         .named("Strict", "true|false")
         .help("Refuse a base whose chat template or tokenizer cannot be used as it is, instead of warning."),
@@ -286,6 +292,7 @@ mod tests {
         let config = TrainConfig {
             model: Some("m.gguf".into()),
             family: Some("s1".into()),
+            template_args: "effort=high; n=3".parse().unwrap(),
             strict: true,
             data: "d.jsonl".into(),
             out: "o".into(),
@@ -321,7 +328,7 @@ mod tests {
         assert_eq!(copy, config);
         assert_eq!(
             arguments(&config).join(" "),
-            "--trainer trl --model m.gguf --family s1 --strict --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
+            "--trainer trl --model m.gguf --family s1 --template-arg effort=high; n=3 --strict --data d.jsonl --out o --lora-rank 8 --lora-alpha 32 \
              --lora-dropout 0.1 --epochs 1 --lr 0.001 --block-size 512 --threads 1 --pack \
              --max-steps 7 --weight-decay 0.01 --sample=-5+3? --gguf f32,q4_0 --turns last --cut-thinking 256 --learn-cut --python uv \
              --launcher torchrun --nproc_per_node 2 --dtype bfloat16 --load-in-4bit --sharding fsdp.json"

@@ -15,6 +15,7 @@ use crate::sweep::{self, Control, Progress};
 use s1_core::forcing::{OnLoop, Policy};
 use s1_core::protocol::{Command, Event, LaneState, Request};
 use s1_core::sampling::Sampling;
+use s1_core::template_args::TemplateArgs;
 use s1_core::trace::{Phase, Trace, phase_text};
 use s1_core::training::{TrainConfig, TrainEvent};
 use s1_core::view::LaneViews;
@@ -42,6 +43,8 @@ pub struct Evaluator {
     pub problems: Option<ProblemSet>,
     /// How the model marks its thinking, as it was trained to.
     pub family: Option<String>,
+    /// The switches of the chat template, as its examples were written with.
+    pub template_args: TemplateArgs,
 }
 
 impl Evaluator {
@@ -72,6 +75,7 @@ impl Evaluator {
             sample: config.sample.clone(),
             problems,
             family: config.family.clone(),
+            template_args: config.template_args.clone(),
         })
     }
 
@@ -167,6 +171,7 @@ impl Evaluator {
         LoadOptions {
             path: model.to_path_buf(),
             family: self.family.clone(),
+            template_args: self.template_args.clone(),
             ..LoadOptions::default()
         }
     }

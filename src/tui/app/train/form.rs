@@ -401,10 +401,10 @@ mod tests {
         assert_eq!(form.row(), FormRow::Start, "one press starts");
         form.advanced = true;
         let rows = form.rows();
-        assert_eq!(rows.len(), 35);
+        assert_eq!(rows.len(), 36);
         form.turn(FormField("trainer"));
         let rows = form.rows();
-        assert_eq!(rows.len(), 40, "TRL has settings of its own");
+        assert_eq!(rows.len(), 41, "TRL has settings of its own");
         for (i, row) in rows.iter().enumerate() {
             assert!(!rows[..i].contains(row), "{row:?}");
         }

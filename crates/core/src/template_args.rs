@@ -1,14 +1,19 @@
 //! The values that a user gives to a template's own switches: `enable_thinking=false`,
 //! `reasoning_effort=high`.
+//!
+//! Not here: which switches a template has, and what it writes with them.
 
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 /// Values by the names that a template reads them under. A template that does not know one ignores
 /// it. As text, pairs are separated by semicolons; a value is JSON, or else text.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TemplateArgs(pub BTreeMap<String, Value>);
 
 impl TemplateArgs {
@@ -46,6 +51,21 @@ impl FromStr for TemplateArgs {
     }
 }
 
+impl TryFrom<String> for TemplateArgs {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let read = text.parse();
+        read.map_err(|()| format!("{text:?} is not KEY=VALUE with semicolons between"))
+    }
+}
+
+impl From<TemplateArgs> for String {
+    fn from(args: TemplateArgs) -> String {
+        args.to_string()
+    }
+}
+
 impl fmt::Display for TemplateArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, value)) in self.0.iter().enumerate() {
@@ -75,7 +95,17 @@ mod tests {
         assert_eq!(args.0["effort"], Value::from("high"));
         assert_eq!(args.0["n"], Value::from(3));
         assert_eq!(args.0["name"], Value::from("3"));
-        assert_eq!(args.to_string().parse(), Ok(args));
+        assert_eq!(args.to_string().parse().as_ref(), Ok(&args));
+        let stored = serde_json::to_value(&args).unwrap();
+        assert_eq!(
+            stored,
+            "effort=high; enable_thinking=false; n=3; name=\"3\""
+        );
+        assert_eq!(
+            serde_json::from_value::<TemplateArgs>(stored).unwrap(),
+            args
+        );
+        assert!(serde_json::from_value::<TemplateArgs>("thinking".into()).is_err());
         assert_eq!("".parse(), Ok(TemplateArgs::default()));
         for wrong in ["thinking", "=1", "a b=1", "1a=2"] {
             assert_eq!(wrong.parse::<TemplateArgs>(), Err(()), "{wrong}");
