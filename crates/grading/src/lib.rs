@@ -163,6 +163,7 @@ pub struct Graded {
 /// ```
 pub fn equal(reference: &str, answer: &str) -> Verdict {
     let (reference, answer) = (Plain::of(reference), Plain::of(answer));
+    let is_name = words::is_name(&reference.text) || words::is_name(&answer.text);
     let (reference, answer) = (undressed(&reference.text), undressed(&answer.text));
     if answer.is_empty() {
         return verdict(false, "no answer".into());
@@ -175,7 +176,13 @@ pub fn equal(reference: &str, answer: &str) -> Verdict {
         };
         return verdict(reference == answer, reason.into());
     }
-    if let Some(verdict) = same_option(reference, answer) {
+    // `$e$` is a name: not the letter of an option, nor another spelling of `E`.
+    if is_name {
+        if words::differ_in_case(reference, answer) {
+            let reason = format!("{} ≠ {}", short(reference), short(answer));
+            return verdict(false, reason);
+        }
+    } else if let Some(verdict) = same_option(reference, answer) {
         return verdict;
     }
     // A text is always the same as itself, whatever it is read as.
@@ -297,6 +304,12 @@ pub fn grade(reference: &str, response: &str) -> Graded {
     };
     let extracted = extract(response, Some(AnswerKind::of(&reference)));
     let verdict = match &extracted {
+        // A box is mathematics, where these two are constants.
+        Some(found)
+            if found.rule == ExtractionRule::Boxed && ["e", "i"].contains(&&*found.text) =>
+        {
+            equal(&reference, &format!("${}$", found.text))
+        }
         Some(found) => equal(&reference, &found.text),
         None => verdict(false, "no answer".into()),
     };

@@ -33,6 +33,38 @@ pub fn option_letter(text: &str) -> Option<char> {
     whole.then(|| letter.to_ascii_uppercase())
 }
 
+/// Whether a text is one small letter written as mathematics: `$e$`, `\(c\)`, `\mathrm{e}`. It is the
+/// name of a constant or a variable, where `(c)` or a plain `c` may be an option.
+pub fn is_name(text: &str) -> bool {
+    /// More bytes than a letter takes in any of these.
+    const MAX_NAME: usize = 64;
+    const MATHEMATICS: [&str; 5] = ["$", "\\(", "\\[", "\\math", "\\boldsymbol"];
+    let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+    if text.len() > MAX_NAME || !has(&MATHEMATICS) || has(&["\\text", "\\mbox"]) {
+        return false;
+    }
+    let bare = ["\\mathit", "\\[", "\\]"]
+        .iter()
+        .fold(text.to_owned(), |text, mark| text.replace(mark, ""));
+    let bare = plain(&bare);
+    let mut chars = bare.trim().trim_end_matches('.').chars();
+    let small = chars.next().is_some_and(|c| c.is_ascii_lowercase());
+    small && chars.next().is_none()
+}
+
+/// Whether two texts are one and the same letter, once capital and once small.
+pub fn differ_in_case(a: &str, b: &str) -> bool {
+    let letter = |text: &str| {
+        let plain = plain(text);
+        let mut letters = plain.chars().filter(|c| c.is_alphanumeric());
+        letters.next().filter(|_| letters.next().is_none())
+    };
+    match (letter(a), letter(b)) {
+        (Some(a), Some(b)) => a != b && a.eq_ignore_ascii_case(&b),
+        _ => false,
+    }
+}
+
 /// The text without LaTeX and Markdown formatting.
 fn plain(text: &str) -> String {
     unformatted(text).replace(['{', '}', '\\', '*', '`', '"'], "")

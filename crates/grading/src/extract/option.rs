@@ -107,7 +107,8 @@ fn opening(text: &str) -> Option<Range<usize>> {
     if letter.is_ascii_lowercase() {
         // A lone small letter may be a variable; nothing or a mark behind it says that it is an option.
         let sign = behind.starts_with([')', '.', ':']) || behind.trim().is_empty();
-        return sign.then_some(found);
+        let variable = text.get(..start).is_some_and(|head| head.ends_with('$'));
+        return (sign && !variable).then_some(found);
     }
     let first = letters(text).next().filter(|at| *at == start)?;
     let first = mention(text, first);

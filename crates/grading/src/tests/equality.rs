@@ -1,6 +1,6 @@
 //! Equivalence by value, one table per kind of answer.
 
-use crate::{AnswerKind, equal};
+use crate::{AnswerKind, equal, grade};
 
 /// Checks both directions: equality has no favourite side.
 fn check(equals: &[(&str, &str)], differs: &[(&str, &str)]) {
@@ -424,6 +424,66 @@ fn multiple_choice() {
     assert!(equal("C", "Option C").equal);
     assert!(equal("C", "c)").equal);
     assert!(!equal("C", "(D) C").equal);
+}
+
+/// A user would lose: a wrong answer counted as wrong. An option is a letter in words or in marks; a
+/// small letter written as mathematics is a constant or a variable.
+#[test]
+fn an_option_is_no_constant_or_variable_in_another_case() {
+    check(
+        &[
+            ("$e$", "e"),
+            ("$\\text{e}$", "$e$"),
+            ("$\\text{E}$", "$E$"),
+            ("$E$", "E"),
+            ("$e$", "\\mathrm{e}"),
+            ("$c$", "\\(c\\)"),
+        ],
+        &[
+            ("E", "$e$"),
+            ("E", "\\(e\\)"),
+            ("E", "$$e$$"),
+            ("E", "\\[e\\]"),
+            ("E", "$e$."),
+            ("E", "\\mathrm{e}"),
+            ("E", "$\\mathit{e}$"),
+            ("(E)", "$e$"),
+            ("$E$", "$e$"),
+            ("$\\text{E}$", "$e$"),
+            ("I", "$i$"),
+            ("A", "$a$"),
+            ("$A$", "$a$"),
+            ("D", "\\mathbf{d}"),
+            ("\\text{K}", "$k$"),
+        ],
+    );
+    for small in [
+        "c",
+        "c.",
+        "(c)",
+        "**c**",
+        "\\text{c}",
+        "$\\text{(c)}$",
+        "option c",
+        "$(c)$",
+    ] {
+        assert!(equal("C", small).equal, "{small}");
+    }
+    for (reference, response, same) in [
+        ("E", "The answer is $e$.", false),
+        ("E", "So it is $\\boxed{e}$.", false),
+        ("$e$", "So it is $\\boxed{e}$.", true),
+        ("C", "So it is \\boxed{c}.", true),
+        ("E", "The answer is e.", true),
+        ("E", "The answer is (e).", true),
+    ] {
+        let verdict = grade(reference, response).verdict;
+        assert_eq!(
+            verdict.equal, same,
+            "{reference} | {response}: {}",
+            verdict.reason
+        );
+    }
 }
 
 #[test]
