@@ -109,11 +109,11 @@ fn other_architectures_match_transformers() {
         "qwen2moe",
         "qwen3moe",
         "gpt-oss",
+        "gpt-oss-mxfp4",
     ] {
         let reference = json(&tiny.join(format!("{name}.json")));
         let ids = ids(&reference["ids"]);
-        // gpt-oss is read from a file only.
-        let whole = Some(tiny.join(name)).filter(|_| name != "gpt-oss");
+        let whole = Some(tiny.join(name));
         let file = Some(tiny.join(format!("{name}.gguf"))).filter(|path| path.exists());
         for path in whole.iter().chain(&file) {
             for place in [Place::Host, TENSORS] {

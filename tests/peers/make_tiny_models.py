@@ -5,7 +5,10 @@ usage: make_tiny_models.py FOLDER [NAME ...]
 Each model is a folder NAME with config.json and model.safetensors (F32), its reference NAME.json:
 token ids and, for each position, the next token's log-probability and the five most probable ones.
 NAME.gguf has the same weights under GGUF's names, as llama.cpp's converter writes them.
-The tests look for them where S1_TUI_TINY says. Needs torch, transformers 5, gguf and numpy.
+gpt-oss-mxfp4 has its experts in MXFP4, as gpt-oss is published; its reference is computed with what transformers
+makes of them. smallest-gpt-oss, which is made only if it is named, is the one in crates/model/src/gguf/fixtures.
+The tests look for them where S1_TUI_TINY says. Needs torch, transformers 5 with accelerate, gguf, safetensors and
+numpy.
 """
 import json
 import os
@@ -15,6 +18,7 @@ import gguf
 import numpy as np
 import torch
 import transformers as t
+from safetensors.torch import load_file, save_file
 
 VOCAB, TOKENS = 256, 96
 BASE = dict(
@@ -29,6 +33,14 @@ SHORT = [1.0 + 0.05 * i for i in range(8)]
 def longrope(**more):
     return {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": SHORT,
             "long_factor": LONG, "original_max_position_embeddings": 64, **more}  # fmt: skip
+
+
+def gpt_oss(**base):
+    return t.GptOssConfig(
+        **base, head_dim=16, num_local_experts=8, num_experts_per_tok=2, sliding_window=24,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0,
+            "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64})  # fmt: skip
 
 
 MODELS = {
@@ -63,12 +75,14 @@ MODELS = {
     "qwen2moe": lambda: t.Qwen2MoeConfig(
         **BASE, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=48,
         shared_expert_intermediate_size=64, norm_topk_prob=False),
-    "gpt-oss": lambda: t.GptOssConfig(
-        **BASE, head_dim=16, num_local_experts=8, num_experts_per_tok=2, sliding_window=24,
-        rope_parameters={
-            "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0,
-            "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64}),
+    "gpt-oss": lambda: gpt_oss(**BASE),
+    "gpt-oss-mxfp4": lambda: gpt_oss(**BASE),
+    "smallest-gpt-oss": lambda: gpt_oss(**SMALLEST),
 }  # fmt: skip
+# In the repository: few layers, and no more than a block in a row.
+SMALLEST = {**BASE, "vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
+PACKED = ("gpt-oss-mxfp4", "smallest-gpt-oss")
+ONLY_BY_NAME = ("smallest-gpt-oss",)
 
 
 # GGUF's architecture, and whether the rows of queries and keys are put side by side in pairs.
@@ -211,6 +225,42 @@ def in_block(add, arch, paired, c, part, values):
     add(f"{PARTS[stem]}.{kind}", values)
 
 
+FLOATS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
+
+
+def to_mxfp4(weights):
+    """Blocks and scales of the rows of weights [..., inputs]: a power of two for 32 of them, two in a byte."""
+    groups = weights.unflatten(-1, (-1, 32))
+    exponents = groups.abs().amax(-1).clamp(min=2.0**-100).log2().floor() - 2
+    scaled = groups / 2 ** exponents[..., None]
+    indices = (scaled.abs()[..., None] - FLOATS).abs().argmin(-1).to(torch.uint8)
+    indices += 8 * (scaled < 0).to(torch.uint8)
+    blocks = indices[..., ::2] | indices[..., 1::2] << 4
+    return blocks, (exponents + 127).to(torch.uint8)
+
+
+def pack(path):
+    """Puts a saved gpt-oss into the form in which it is published, and loads it as transformers does."""
+    tensors = load_file(os.path.join(path, "model.safetensors"))
+    for name, values in list(tensors.items()):
+        if name.endswith("_proj") and ".experts." in name:
+            del tensors[name]
+            blocks, scales = to_mxfp4(values.swapaxes(1, 2))
+            tensors[name + "_blocks"], tensors[name + "_scales"] = blocks.contiguous(), scales
+        else:
+            tensors[name] = values.bfloat16()
+    save_file(tensors, os.path.join(path, "model.safetensors"), metadata={"format": "pt"})
+    with open(os.path.join(path, "config.json")) as file:
+        config = json.load(file)
+    skipped = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
+    config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": skipped}
+    with open(os.path.join(path, "config.json"), "w") as file:
+        json.dump(config, file, indent=1)
+    return t.AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="eager", quantization_config=t.Mxfp4Config(dequantize=True)
+    ).eval()
+
+
 def make(folder, name):
     torch.manual_seed(sum(map(ord, name)))
     config = MODELS[name]()
@@ -222,7 +272,12 @@ def make(folder, name):
         for parameter_name, parameter in model.named_parameters():
             if parameter.dim() == 1 or "bias" in parameter_name or "sinks" in parameter_name:
                 parameter += 0.2 * torch.randn_like(parameter)
-        ids = torch.randint(3, VOCAB, (1, TOKENS))
+    model.save_pretrained(os.path.join(folder, name))
+    if name in PACKED:
+        model = pack(os.path.join(folder, name))
+    with torch.no_grad():
+        tokens = TOKENS // 2 if name in ONLY_BY_NAME else TOKENS
+        ids = torch.randint(3, config.vocab_size, (1, tokens))
         rows = model(ids).logits[0].double().log_softmax(-1)
     ids = ids[0].tolist()
     positions = []
@@ -230,7 +285,6 @@ def make(folder, name):
         best = row.topk(5)
         top = [[int(i), float(p)] for i, p in zip(best.indices, best.values)]
         positions.append({"next": following, "logprob": float(row[following]), "top5": top})
-    model.save_pretrained(os.path.join(folder, name))
     if name in ARCHITECTURES:
         write_gguf(folder, name, model)
     with open(os.path.join(folder, name + ".json"), "w") as out:
@@ -239,5 +293,5 @@ def make(folder, name):
 
 
 folder, *names = sys.argv[1:]
-for name in names or MODELS:
+for name in names or [name for name in MODELS if name not in ONLY_BY_NAME]:
     make(folder, name)

@@ -26,7 +26,6 @@ use candle_core::quantized::GgmlDType;
 use s1_core::training::Quantization;
 
 use super::adapter::WholeTensor;
-use super::names::{self, Direction};
 use super::weights::encode;
 
 mod cursor;
@@ -34,12 +33,14 @@ pub mod folder;
 pub mod indexed;
 mod kind;
 mod parse;
+mod stored;
 mod value;
 mod views;
 pub mod write;
 
 use cursor::Cursor;
 pub use kind::{TensorType, type_code};
+use stored::{Order, Stored};
 pub use value::{MetadataValue, ValueKind};
 
 /// The bytes of a model file: a read-only memory map, or a buffer (tests, fuzzing, copies).
@@ -100,8 +101,8 @@ pub struct TensorInfo {
     offset: usize,
     /// Length in bytes.
     bytes: usize,
-    /// The number of heads whose rows still lie in Hugging Face's order.
-    reordered: Option<usize>,
+    /// How it lies in the file, if it is not as it is here.
+    stored: Option<Stored>,
 }
 
 impl TensorInfo {
@@ -117,7 +118,8 @@ impl TensorInfo {
 
     /// Where the data lies in its file.
     fn range(&self) -> Range<usize> {
-        self.offset..self.offset + self.bytes
+        let bytes = self.stored.as_ref().map_or(self.bytes, |s| s.bytes);
+        self.offset..self.offset + bytes
     }
 }
 
@@ -168,7 +170,7 @@ impl Gguf {
                 part,
                 offset: bytes.len(),
                 bytes: size_of_val(&tensor.values[..]),
-                reordered: None,
+                stored: None,
             };
             bytes.extend(tensor.values.iter().flat_map(|v| v.to_le_bytes()));
             self.tensors.insert(name.clone(), info);
@@ -432,24 +434,29 @@ impl Gguf {
     /// The raw little-endian blocks of a tensor, its rows in GGUF's order (empty for an entry that
     /// came from another model and lies outside this one).
     pub fn data(&self, info: &TensorInfo) -> Cow<'_, [u8]> {
-        let part = self.parts.get(info.part);
-        let data = part
-            .and_then(|bytes| bytes.get(info.range()))
-            .unwrap_or_default();
-        match info.reordered {
-            Some(heads) => {
-                let rows = info.shape.first().copied().unwrap_or(1).max(1);
-                names::reorder(data, data.len() / rows, heads, Direction::ToGguf).into()
-            }
-            None => data.into(),
-        }
+        let data = self.lying(info.part, info.range());
+        let Some(stored) = &info.stored else {
+            return data.into();
+        };
+        let scales = match &stored.order {
+            Order::Mxfp4(_, s) => self.lying(s.part, s.offset..s.offset + s.bytes),
+            _ => &[],
+        };
+        let rows = info.shape.first().copied().unwrap_or(1);
+        stored::in_order(&stored.order, data, rows, scales).into()
+    }
+
+    /// What lies in a range of one of its files.
+    fn lying(&self, part: usize, range: Range<usize>) -> &[u8] {
+        let part = self.parts.get(part);
+        part.and_then(|bytes| bytes.get(range)).unwrap_or_default()
     }
 
     /// Gives the memory of a tensor's pages back; they are read from the file again if needed.
     pub fn forget(&self, info: &TensorInfo) {
         #[cfg(unix)]
         if let Some(Bytes::Mapped(map)) = self.parts.get(info.part).map(|bytes| &**bytes) {
-            let (offset, len) = (info.offset, info.bytes);
+            let (offset, len) = (info.offset, info.range().len());
             // SAFETY: the map is of a file and read-only, so its pages hold nothing else.
             let _ = unsafe {
                 map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len)

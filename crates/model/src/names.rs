@@ -56,6 +56,9 @@ fn own_parts(architecture: &str) -> &'static [(&'static str, &'static str)] {
     }
 }
 
+/// Parts that are no layers of PyTorch's: their names do not end with a kind.
+const UNKINDED: [&str; 1] = ["self_attn.sinks"];
+
 /// Hugging Face's name of a GGUF tensor; `None` for one that it has no name for.
 pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
     match name {
@@ -68,7 +71,10 @@ pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
     let (part, kind) = rest.rsplit_once('.')?;
     let mut parts = own_parts(architecture).iter().chain(&PARTS);
     let (_, theirs) = parts.find(|(ours, _)| *ours == part)?;
-    Some(format!("model.layers.{layer}.{theirs}.{kind}"))
+    Some(match UNKINDED.contains(theirs) {
+        true => format!("model.layers.{layer}.{theirs}"),
+        false => format!("model.layers.{layer}.{theirs}.{kind}"),
+    })
 }
 
 /// GGUF's name of a Hugging Face tensor; `None` for one that nothing is computed from: the part
@@ -94,7 +100,10 @@ pub fn from_hugging_face(name: &str, architecture: &str) -> Option<String> {
     let in_block = || {
         let (layer, rest) = inner.strip_prefix("layers.")?.split_once('.')?;
         let layer: usize = layer.parse().ok()?;
-        let (part, kind) = rest.rsplit_once('.')?;
+        let (part, kind) = match UNKINDED.contains(&rest) {
+            true => (rest, "weight"),
+            false => rest.rsplit_once('.')?,
+        };
         if let Some((expert, linear)) = part
             .strip_prefix("mlp.experts.")
             .and_then(|rest| rest.split_once('.'))

@@ -20,11 +20,14 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
+use super::stored::{Order, Stored};
 use super::{AlignedBytes, Bytes, Gguf, TensorInfo, TensorType, map};
 use crate::names;
 use crate::weights::rows::widened;
+use experts::Experts;
 use settings::Settings;
 
+mod experts;
 mod settings;
 mod speech;
 
@@ -111,11 +114,13 @@ fn read(folder: &Path) -> Result<Gguf> {
     let mut gguf = Gguf::parse(Bytes::Owned(AlignedBytes::copy_of(&settings.keys.finish())))?;
 
     let files = files_of(folder)?;
+    let mut experts = Experts::default();
     for name in &files {
         let damaged = || format!("{name} is not a usable safetensors file");
         let bytes = map(&folder.join(name))?;
         let part = gguf.parts.len();
-        let tensors = directory(&bytes, part, &settings).with_context(damaged)?;
+        let tensors = directory(&bytes, part, &settings, &mut experts);
+        let tensors = tensors.with_context(damaged)?;
         gguf.parts.push(Arc::new(bytes));
         for (name, info) in tensors {
             if gguf.tensors.insert(name.clone(), info).is_some() {
@@ -126,6 +131,7 @@ fn read(folder: &Path) -> Result<Gguf> {
             bail!("it has more than {MAX_TENSORS} tensors");
         }
     }
+    experts.enter(&mut gguf.tensors)?;
     match (settings.tied, gguf.tensor("output.weight").is_some()) {
         (Some(true), true) => drop(gguf.tensors.remove("output.weight")),
         (Some(false), false) => bail!(
@@ -222,6 +228,7 @@ fn directory(
     bytes: &Bytes,
     part: usize,
     settings: &Settings,
+    experts: &mut Experts,
 ) -> Result<HashMap<String, TensorInfo>> {
     let announced = bytes.first_chunk().map(|n| u64::from_le_bytes(*n));
     if announced.is_none_or(|len| len > MAX_HEADER_BYTES) {
@@ -234,17 +241,13 @@ fn directory(
     let data = header + size_of::<u64>();
     let mut tensors = HashMap::new();
     for (theirs, info) in metadata.tensors() {
+        if settings.architecture == "gpt-oss" && experts.take(&theirs, info, part, data)? {
+            continue;
+        }
         let Some(name) = names::from_hugging_face(&theirs, settings.architecture) else {
             continue;
         };
-        let kind = match info.dtype {
-            Dtype::F32 => GgmlDType::F32,
-            Dtype::F16 => GgmlDType::F16,
-            Dtype::BF16 => GgmlDType::BF16,
-            other => bail!(
-                "the tensor {theirs} is stored as {other:?}; F32, F16 and BF16 are supported, and --quantize rounds them while they are loaded"
-            ),
-        };
+        let kind = float(info.dtype, &theirs)?;
         if info.shape.is_empty() || info.shape.contains(&0) {
             bail!("the tensor {theirs} has the shape {:?}", info.shape);
         }
@@ -265,13 +268,28 @@ fn directory(
             part,
             offset: data + start,
             bytes: end - start,
-            reordered,
+            stored: reordered.map(|heads| Stored {
+                bytes: end - start,
+                order: Order::Heads(heads),
+            }),
         };
         if tensors.insert(name.clone(), info).is_some() {
             bail!("it has two tensors for {name}");
         }
     }
     Ok(tensors)
+}
+
+/// The type of a tensor of floats.
+fn float(dtype: Dtype, theirs: &str) -> Result<GgmlDType> {
+    Ok(match dtype {
+        Dtype::F32 => GgmlDType::F32,
+        Dtype::F16 => GgmlDType::F16,
+        Dtype::BF16 => GgmlDType::BF16,
+        other => bail!(
+            "the tensor {theirs} is stored as {other:?}; F32, F16 and BF16 are supported, and --quantize rounds them while they are loaded"
+        ),
+    })
 }
 
 /// Puts what a converter changes or adds into a part of its own: Gemma's norms, which have a 1
@@ -301,7 +319,7 @@ fn rewritten(gguf: &mut Gguf, settings: &Settings) {
             part,
             offset: bytes.len(),
             bytes: size_of_val(&values[..]),
-            reordered: None,
+            stored: None,
         };
         bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         gguf.tensors.insert(name, info);

@@ -196,7 +196,7 @@ impl TensorEntry {
                 // Both are at most the file's length, which is a usize.
                 offset: start as usize,
                 bytes: self.bytes,
-                reordered: None,
+                stored: None,
             }),
             _ => bail!(
                 "tensor {name} lies beyond the end of the file: the file is truncated or damaged \

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use super::TensorInfo;
 
 /// More entries than all experts of any model have.
-const MAX_ENTRIES: usize = 1 << 17;
+pub(super) const MAX_ENTRIES: usize = 1 << 17;
 
 /// Enters the layers of experts by their numbers: `ffn_up_exps` as `ffn_up.0`, `ffn_up.1`, …
 pub(super) fn split_experts(tensors: &mut HashMap<String, TensorInfo>) -> Result<()> {

@@ -8,13 +8,13 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::config::Llama3Scaling;
+use crate::config::{Activation, Llama3Scaling};
 use crate::gguf::write::GgufWriter;
 
 /// Layers without a rotary embedding in SmolLM3: every so manieth.
 const SMOLLM3_STEP: u64 = 4;
-/// Every sixth layer of Gemma 3 sees the whole context.
-const GEMMA3_STEP: u64 = 6;
+/// Where the activation of gpt-oss ends.
+const LIMIT: f64 = Activation::LIMIT as f64;
 
 /// What the settings of a model come to.
 pub(super) struct Settings {
@@ -44,8 +44,61 @@ fn architecture(model_type: &str) -> Option<&'static str> {
         "ministral3" => "mistral3",
         "qwen2_moe" => "qwen2moe",
         "qwen3_moe" => "qwen3moe",
+        "gpt_oss" => "gpt-oss",
         _ => return None,
     })
+}
+
+/// What an architecture has where a setting is left out; `None` where that follows from others, or has
+/// to be given.
+#[derive(Clone, Copy)]
+struct Usual {
+    heads: Option<u32>,
+    kv_heads: Option<u32>,
+    head_dim: Option<u32>,
+    context: Option<u32>,
+    eps: f64,
+    rope_base: f64,
+    /// Of how many layers one sees the whole context.
+    full_every: Option<u64>,
+}
+
+impl Usual {
+    fn of(architecture: &str) -> Usual {
+        let most = Usual {
+            heads: None,
+            kv_heads: None,
+            head_dim: None,
+            context: None,
+            eps: 1e-6,
+            rope_base: 1e4,
+            full_every: None,
+        };
+        match architecture {
+            "qwen3" | "qwen3moe" => Usual {
+                head_dim: Some(128),
+                ..most
+            },
+            "gemma3" => Usual {
+                heads: Some(8),
+                kv_heads: Some(4),
+                head_dim: Some(256),
+                context: Some(131_072),
+                rope_base: 1e6,
+                full_every: Some(6),
+                ..most
+            },
+            "gpt-oss" => Usual {
+                kv_heads: Some(8),
+                head_dim: Some(64),
+                eps: 1e-5,
+                rope_base: 1.5e5,
+                full_every: Some(2),
+                ..most
+            },
+            _ => most,
+        }
+    }
 }
 
 impl Settings {
@@ -57,13 +110,12 @@ impl Settings {
         };
         let model_type = config["model_type"].as_str().unwrap_or_default();
         let Some(architecture) = architecture(model_type) else {
-            match model_type {
-                // Its experts lie the other way round, in four bits of another layout.
-                "gpt_oss" => bail!("gpt-oss is read from a GGUF file only; give one of those"),
-                _ => bail!("the model_type {model_type:?} is not supported"),
-            }
+            bail!("the model_type {model_type:?} is not supported");
         };
-        if let Some(method) = config.get("quantization_config").filter(|q| !q.is_null()) {
+        let quantization = config.get("quantization_config").filter(|q| !q.is_null());
+        // gpt-oss is published so.
+        let own = |method: &&Value| architecture == "gpt-oss" && method["quant_method"] == "mxfp4";
+        if let Some(method) = quantization.filter(|method| !own(method)) {
             bail!(
                 "its weights are quantized by {}, which is not supported; give the model as it was before, and --quantize q8_0 or q4_0",
                 method["quant_method"]
@@ -101,28 +153,17 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Writes all keys; gives the numbers of heads.
     fn write(&mut self) -> Result<(usize, usize)> {
-        let gemma = self.architecture == "gemma3";
         self.keys.string("general.architecture", self.architecture);
+        let usual = Usual::of(self.architecture);
         let hidden = self.whole("hidden_size")?;
         let layers = self.whole("num_hidden_layers")?;
-        let heads = match gemma {
-            true => self.whole_or("num_attention_heads", 8)?,
-            false => self.whole("num_attention_heads")?,
-        };
-        let kv_heads = match gemma {
-            true => self.whole_or("num_key_value_heads", 4)?,
-            false => self.whole_or("num_key_value_heads", heads)?,
-        };
-        let head_dim = match (self.architecture, heads) {
-            ("gemma3", _) => self.whole_or("head_dim", 256)?,
-            ("qwen3" | "qwen3moe", _) => self.whole_or("head_dim", 128)?,
-            (_, 0) => bail!("num_attention_heads is 0"),
-            _ => self.whole_or("head_dim", hidden / heads)?,
-        };
-        let context = match gemma {
-            true => self.whole_or("max_position_embeddings", 131_072)?,
-            false => self.whole("max_position_embeddings")?,
-        };
+        let heads = self.given("num_attention_heads", usual.heads)?;
+        if heads == 0 {
+            bail!("num_attention_heads is 0");
+        }
+        let kv_heads = self.whole_or("num_key_value_heads", usual.kv_heads.unwrap_or(heads))?;
+        let head_dim = self.whole_or("head_dim", usual.head_dim.unwrap_or(hidden / heads))?;
+        let context = self.given("max_position_embeddings", usual.context)?;
         let ffn = self.whole("intermediate_size")?;
         for (name, value) in [
             ("embedding_length", hidden),
@@ -136,14 +177,14 @@ impl Reader<'_> {
         ] {
             self.number(name, value);
         }
-        let eps = self.real("rms_norm_eps")?.unwrap_or(1e-6);
+        let eps = self.real("rms_norm_eps")?.unwrap_or(usual.eps);
         self.float("attention.layer_norm_rms_epsilon", eps);
-        self.activation(gemma)?;
+        self.activation()?;
         self.experts()?;
         self.factors()?;
-        self.windows(layers)?;
+        self.windows(layers, usual.full_every)?;
         self.unrotated(layers)?;
-        self.rope(head_dim, context)?;
+        self.rope(head_dim, context, usual.rope_base)?;
         let size = |n: u32| n as usize;
         Ok((size(heads), size(kv_heads)))
     }
@@ -178,6 +219,14 @@ impl Reader<'_> {
         Ok(self.optional_whole(name)?.unwrap_or(default))
     }
 
+    /// A whole number that has to be given where there is no usual one.
+    fn given(&self, name: &str, usual: Option<u32>) -> Result<u32> {
+        match usual {
+            Some(usual) => self.whole_or(name, usual),
+            None => self.whole(name),
+        }
+    }
+
     fn whole(&self, name: &str) -> Result<u32> {
         self.optional_whole(name)?
             .with_context(|| format!("{name} is missing"))
@@ -188,8 +237,8 @@ impl Reader<'_> {
         real(self.config, name)
     }
 
-    fn activation(&self, gemma: bool) -> Result<()> {
-        let (names, expected): (_, &[&str]) = match gemma {
+    fn activation(&self) -> Result<()> {
+        let (names, expected): (_, &[&str]) = match self.architecture == "gemma3" {
             true => (
                 ["hidden_activation", "hidden_act"],
                 &["gelu_pytorch_tanh", "gelu_new"],
@@ -205,8 +254,19 @@ impl Reader<'_> {
 
     /// The mixture of experts.
     fn experts(&mut self) -> Result<()> {
-        if !self.architecture.ends_with("moe") {
+        let oss = self.architecture == "gpt-oss";
+        let width = match oss {
+            true => "intermediate_size",
+            false => "moe_intermediate_size",
+        };
+        if !oss && !self.architecture.ends_with("moe") {
             return Ok(());
+        }
+        if let Some(limit) = self
+            .real("swiglu_limit")?
+            .filter(|limit| oss && *limit != LIMIT)
+        {
+            bail!("an activation that ends at {limit} is not supported here, only one at {LIMIT}");
         }
         let dense = self.config["mlp_only_layers"].as_array();
         let step = self.whole_or("decoder_sparse_step", 1)?;
@@ -220,7 +280,7 @@ impl Reader<'_> {
         self.number("expert_count", count);
         for (theirs, ours) in [
             ("num_experts_per_tok", "expert_used_count"),
-            ("moe_intermediate_size", "expert_feed_forward_length"),
+            (width, "expert_feed_forward_length"),
         ] {
             let value = self.whole(theirs)?;
             self.number(ours, value);
@@ -229,7 +289,7 @@ impl Reader<'_> {
             let shared = self.whole("shared_expert_intermediate_size")?;
             self.number("expert_shared_feed_forward_length", shared);
         }
-        let normalized = self.config["norm_topk_prob"].as_bool().unwrap_or(false);
+        let normalized = self.config["norm_topk_prob"].as_bool().unwrap_or(oss);
         let key = self.key("expert_weights_norm");
         self.keys.bool(&key, normalized);
         Ok(())
@@ -260,7 +320,7 @@ impl Reader<'_> {
     }
 
     /// Which layers see only the latest tokens.
-    fn windows(&mut self, layers: u32) -> Result<()> {
+    fn windows(&mut self, layers: u32, full_every: Option<u64>) -> Result<()> {
         let Some(size) = self.optional_whole("sliding_window")? else {
             return Ok(());
         };
@@ -273,10 +333,11 @@ impl Reader<'_> {
                 let kind = usize::try_from(layer).ok().and_then(|i| kinds.get(i));
                 kind.is_some_and(|kind| kind == "sliding_attention")
             }
-            (None, "gemma3") => {
+            (None, _) if full_every.is_some() => {
                 let names = ["sliding_window_pattern", "_sliding_window_pattern"];
                 let step = names.iter().find_map(|name| self.config[*name].as_u64());
-                !(layer + 1).is_multiple_of(step.unwrap_or(GEMMA3_STEP))
+                let step = step.or(full_every).unwrap_or(1);
+                !(layer + 1).is_multiple_of(step)
             }
             (None, "qwen2" | "qwen3" | "qwen2moe" | "qwen3moe") => {
                 used == Some(true) && layer >= first
@@ -315,7 +376,7 @@ impl Reader<'_> {
 
     /// The rotary embedding. Transformers 5 has all of it in `rope_parameters`, earlier ones have the
     /// base beside `rope_scaling`.
-    fn rope(&mut self, head_dim: u32, context: u32) -> Result<()> {
+    fn rope(&mut self, head_dim: u32, context: u32, usual: f64) -> Result<()> {
         let gemma = self.architecture == "gemma3";
         let parameters = match &self.config["rope_parameters"] {
             Value::Null => &self.config["rope_scaling"],
@@ -326,9 +387,8 @@ impl Reader<'_> {
             _ => parameters,
         };
         let full = of("full_attention");
-        let default = if gemma { 1e6 } else { 1e4 };
         let base = real(full, "rope_theta")?.or(self.real("rope_theta")?);
-        let base = base.unwrap_or(default);
+        let base = base.unwrap_or(usual);
         self.float("rope.freq_base", base);
         if gemma {
             let windowed = &parameters["sliding_attention"];
@@ -373,8 +433,10 @@ impl Reader<'_> {
             }
             "linear" => "linear",
             "yarn" => {
-                if rope["truncate"] == false {
-                    bail!("a rotary embedding with truncate = false is not supported here");
+                // The ramp of gpt-oss is not rounded to whole pairs, and that of others is.
+                let whole = rope["truncate"] != false;
+                if whole == (self.architecture == "gpt-oss") {
+                    bail!("a rotary embedding with truncate = {whole} is not supported here");
                 }
                 let usual = stretched(factor, 1.0);
                 let scales = (real(rope, "mscale")?, real(rope, "mscale_all_dim")?);

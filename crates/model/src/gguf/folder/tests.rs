@@ -325,3 +325,128 @@ fn damaged_files_are_refused_in_one_sentence() {
     fs::write(path.join("pytorch_model.bin"), "").unwrap();
     assert!(refusal(path).contains("a format that can run code"));
 }
+
+/// The folder that `tests/peers/make_tiny_models.py` makes as smallest-gpt-oss.
+fn gpt_oss() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gguf/fixtures/gpt-oss")
+}
+
+/// A user would lose: gpt-oss as it is published. The weights are what transformers makes of blocks and
+/// scales, so nothing but the order of sums may differ.
+#[test]
+fn gpt_oss_in_mxfp4_computes_what_transformers_does() {
+    let gguf = open(&gpt_oss()).unwrap();
+    let kind = |name: &str| gguf.tensor(name).map(|info| info.kind);
+    let packed = Some(TensorType::Indexed(crate::gguf::indexed::Indexed::Mxfp4));
+    assert_eq!(kind("blk.1.ffn_up.7.weight"), packed);
+    assert_eq!(kind("blk.1.ffn_gate.7.bias"), kind("blk.1.attn_q.weight"));
+    assert_eq!(kind("blk.1.ffn_up.8.weight"), None);
+
+    let reference = fs::read_to_string(gpt_oss().join("reference.json")).unwrap();
+    let reference: Value = serde_json::from_str(&reference).unwrap();
+    let number = |value: &Value| value.as_u64().unwrap() as usize;
+    let ids = reference["ids"].as_array().unwrap();
+    let ids: Vec<u32> = ids.iter().map(|id| number(id) as u32).collect();
+    let decoder = Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap();
+    let mut cache = decoder.new_cache(ids.len()).unwrap();
+    let lane = (&mut cache, &ids[..]);
+    let rows = decoder.forward(&mut [lane], Logits::All).unwrap();
+    let positions = reference["positions"].as_array().unwrap();
+    assert_eq!((positions.len(), rows.len()), (47, 48));
+    let mut worst = 0f64;
+    for (row, position) in rows.iter().zip(positions) {
+        let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+        let of = |id: usize| f64::from(row[id]) - total.ln();
+        let mut check = |id: usize, expected: &Value| {
+            worst = worst.max((of(id) - expected.as_f64().unwrap()).abs());
+        };
+        check(number(&position["next"]), &position["logprob"]);
+        for top in position["top5"].as_array().unwrap() {
+            check(number(&top[0]), &top[1]);
+        }
+    }
+    assert!(worst <= 1e-3, "{worst}");
+}
+
+#[test]
+fn experts_that_are_not_whole_are_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::copy(gpt_oss().join(CONFIG), path.join(CONFIG)).unwrap();
+    let blocks = "model.layers.0.mlp.experts.gate_up_proj_blocks";
+    let scales = "model.layers.0.mlp.experts.gate_up_proj_scales";
+    let bias = "model.layers.0.mlp.experts.down_proj_bias";
+    let write = |tensors: &[(&str, Dtype, &[usize])]| {
+        let zeros = [0; 4096];
+        let views = tensors.iter().map(|(name, dtype, shape)| {
+            let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+            (
+                name,
+                TensorView::new(*dtype, shape.to_vec(), &zeros[..bytes]).unwrap(),
+            )
+        });
+        fs::write(
+            path.join(WEIGHTS),
+            safetensors::serialize(views, None).unwrap(),
+        )
+        .unwrap();
+        refusal(path)
+    };
+    let whole: (&str, Dtype, &[usize]) = (scales, Dtype::U8, &[1, 4, 1]);
+    for (tensors, says) in [
+        (
+            vec![(blocks, Dtype::U8, &[1, 4, 1, 16][..])],
+            "has no model.layers.0.mlp.experts.gate_up_proj_scales",
+        ),
+        (
+            vec![(blocks, Dtype::U8, &[1, 4, 1, 15]), whole],
+            "which is not MXFP4",
+        ),
+        (
+            vec![(blocks, Dtype::F32, &[1, 4, 1, 16]), whole],
+            "which is not MXFP4",
+        ),
+        (
+            vec![
+                (blocks, Dtype::U8, &[1, 3, 1, 16]),
+                (scales, Dtype::U8, &[1, 3, 1]),
+            ],
+            "has the shape [1, 3, 1, 16]",
+        ),
+        (
+            vec![(blocks, Dtype::U8, &[2, 4, 1, 16]), whole],
+            "does not fit that of",
+        ),
+        (
+            vec![
+                (blocks, Dtype::U8, &[0, 4, 1, 16]),
+                (scales, Dtype::U8, &[0, 4, 1]),
+            ],
+            "has the shape [0, 4, 1, 16]",
+        ),
+        (vec![(bias, Dtype::U8, &[1, 4])], "is stored as U8"),
+        (vec![(bias, Dtype::F32, &[4])], "has the shape [4]"),
+    ] {
+        let sentence = write(&tensors);
+        assert!(sentence.contains(says), "{sentence}");
+    }
+    let with = |key: &str, value: Value| {
+        let mut config: Value =
+            serde_json::from_str(&fs::read_to_string(gpt_oss().join(CONFIG)).unwrap()).unwrap();
+        config[key] = value;
+        fs::write(path.join(CONFIG), config.to_string()).unwrap();
+        refusal(path)
+    };
+    let quantized = with("quantization_config", json!({"quant_method": "fbgemm"}));
+    assert!(quantized.contains("quantized by \"fbgemm\""), "{quantized}");
+    let limited = with("swiglu_limit", json!(5.0));
+    assert!(
+        limited.contains("an activation that ends at 5"),
+        "{limited}"
+    );
+    let whole = with(
+        "rope_parameters",
+        json!({"rope_type": "yarn", "factor": 32.0}),
+    );
+    assert!(whole.contains("truncate = true"), "{whole}");
+}
