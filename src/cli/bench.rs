@@ -77,7 +77,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let files = settings::files(&args.model)?;
     let started = Instant::now();
     let gguf = Gguf::open(&files.path)?.rounded(files.quantize);
-    let place = files.device.open(gguf.weights_bytes())?;
+    let place = files.device.for_model(&gguf)?;
     let decoder = Decoder::load(&gguf, &place, &mut |_| true)
         .with_context(|| format!("cannot load {}", files.path.display()))?
         .with_cache(files.cache_type)?;

@@ -72,7 +72,7 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     if ids.len() < 2 {
         bail!("there is nothing to score: a sequence needs at least two tokens");
     }
-    let place = files.device.open(gguf.weights_bytes())?;
+    let place = files.device.for_model(&gguf)?;
     let mut decoder = Decoder::load(&gguf, &place, &mut |_| true)
         .with_context(|| format!("cannot load {}", path.display()))?
         .with_cache(files.cache_type)?;

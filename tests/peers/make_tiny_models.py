@@ -6,7 +6,8 @@ Each model is a folder NAME with config.json and model.safetensors (F32), its re
 token ids and, for each position, the next token's log-probability and the five most probable ones.
 NAME.gguf has the same weights under GGUF's names, as llama.cpp's converter writes them.
 gpt-oss-mxfp4 has its experts in MXFP4, as gpt-oss is published; its reference is computed with what transformers
-makes of them. smallest-gpt-oss, which is made only if it is named, is the one in crates/model/src/gguf/fixtures.
+makes of them. smallest-gpt-oss and smallest-gemma3n, which are made only if they are named, are those in
+crates/model/src/gguf/fixtures.
 The tests look for them where S1_TUI_TINY says. Needs torch, transformers 5 with accelerate, gguf, safetensors and
 numpy.
 """
@@ -41,6 +42,17 @@ def gpt_oss(**base):
         rope_parameters={
             "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0,
             "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64})  # fmt: skip
+
+
+def gemma3n(kinds, shared, width, streams, **base):
+    """Of kinds s is a windowed layer and f one that sees everything; the last ones share keys and values."""
+    return t.Gemma3nTextConfig(
+        **{**base, "num_hidden_layers": len(kinds)}, head_dim=16, sliding_window=24, final_logit_softcapping=4.0,
+        layer_types=[{"s": "sliding_attention", "f": "full_attention"}[kind] for kind in kinds],
+        activation_sparsity_pattern=[0.95, 0.3] + [0.0] * (len(kinds) - 2), num_kv_shared_layers=shared,
+        vocab_size_per_layer_input=base["vocab_size"] - 16, hidden_size_per_layer_input=width, laurel_rank=8,
+        altup_num_inputs=streams,
+    )  # fmt: skip
 
 
 MODELS = {
@@ -78,18 +90,22 @@ MODELS = {
     "gpt-oss": lambda: gpt_oss(**BASE),
     "gpt-oss-mxfp4": lambda: gpt_oss(**BASE),
     "smallest-gpt-oss": lambda: gpt_oss(**SMALLEST),
+    "gemma3n": lambda: gemma3n("ssfsfssf", 3, 16, 4, **BASE),
+    "smallest-gemma3n": lambda: gemma3n("sfsf", 2, 8, 3, **{**SMALLEST, "num_attention_heads": 2, "num_key_value_heads": 1}),
 }  # fmt: skip
 # In the repository: few layers, and no more than a block in a row.
 SMALLEST = {**BASE, "vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
 PACKED = ("gpt-oss-mxfp4", "smallest-gpt-oss")
-ONLY_BY_NAME = ("smallest-gpt-oss",)
+# Saved as bfloat16, for the size of the repository.
+HALVED = ("smallest-gemma3n",)
+ONLY_BY_NAME = ("smallest-gpt-oss", "smallest-gemma3n")
 
 
 # GGUF's architecture, and whether the rows of queries and keys are put side by side in pairs.
 ARCHITECTURES = {
     "smollm3": ("smollm3", True), "granite": ("granite", True), "phi3": ("phi3", False),
     "ministral3": ("mistral3", True), "qwen3moe": ("qwen3moe", False),
-    "qwen2moe": ("qwen2moe", False), "gpt-oss": ("gpt-oss", False),
+    "qwen2moe": ("qwen2moe", False), "gpt-oss": ("gpt-oss", False), "gemma3n": ("gemma3n", False),
 }  # fmt: skip
 PARTS = {
     "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
@@ -100,6 +116,19 @@ PARTS = {
     "mlp.router": "ffn_gate_inp", "mlp.shared_expert.gate_proj": "ffn_gate_shexp",
     "mlp.shared_expert.up_proj": "ffn_up_shexp", "mlp.shared_expert.down_proj": "ffn_down_shexp",
     "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+    "per_layer_input_gate": "inp_gate", "per_layer_projection": "proj",
+    "post_per_layer_input_norm": "post_norm", "altup.correction_coefs": "altup_correct_coef",
+    "altup.correct_output_scale": "altup_correct_scale", "altup.prediction_coefs": "altup_predict_coef",
+    "altup.modality_router": "altup_router", "altup.router_norm": "altup_router_norm",
+    "laurel.linear_left": "laurel_l", "laurel.linear_right": "laurel_r",
+    "laurel.post_laurel_norm": "laurel_post_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
+# What of Gemma 3n belongs to no block; of the last two there is one for each stream but the first.
+AROUND = {
+    "embed_tokens_per_layer": "per_layer_token_embd", "per_layer_model_projection": "per_layer_model_proj",
+    "per_layer_projection_norm": "per_layer_proj_norm", "altup_projections": "altup_proj",
+    "altup_unembed_projections": "altup_unembd_proj",
 }  # fmt: skip
 
 
@@ -121,13 +150,13 @@ def write_gguf(folder, name, model):
     w.add_context_length(c.max_position_embeddings)
     w.add_embedding_length(c.hidden_size)
     w.add_block_count(c.num_hidden_layers)
-    w.add_feed_forward_length(c.intermediate_size)
+    w.add_feed_forward_length(c.intermediate_size)  # a list, of Gemma 3n
     w.add_head_count(c.num_attention_heads)
     w.add_head_count_kv(c.num_key_value_heads)
     w.add_key_length(head_dim)
     w.add_value_length(head_dim)
     w.add_rope_dimension_count(head_dim)
-    w.add_rope_freq_base(rope["rope_theta"])
+    w.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
     w.add_layer_norm_rms_eps(c.rms_norm_eps)
     extra = []
     if arch == "granite":
@@ -150,6 +179,16 @@ def write_gguf(folder, name, model):
     if arch == "mistral3":
         w.add_float32("mistral3.rope.scaling.yarn_log_multiplier", rope["mscale_all_dim"])
         w.add_float32("mistral3.attention.temperature_scale", rope["llama_4_scaling_beta"])
+    if arch == "gemma3n":
+        w.add_sliding_window(c.sliding_window)
+        w.add_sliding_window_pattern([kind == "sliding_attention" for kind in c.layer_types])
+        w.add_final_logit_softcapping(c.final_logit_softcapping)
+        w.add_altup_active_idx(c.altup_active_idx)
+        w.add_altup_num_inputs(c.altup_num_inputs)
+        w.add_embedding_length_per_layer_input(c.hidden_size_per_layer_input)
+        w.add_shared_kv_layers(c.num_kv_shared_layers)
+        shares = torch.tensor(c.activation_sparsity_pattern, dtype=torch.float32)
+        w.add_activation_sparsity_scale(torch.distributions.Normal(0, 1).icdf(shares).tolist())
     if arch == "gpt-oss":
         w.add_sliding_window(c.sliding_window)
         w.add_expert_feed_forward_length(c.intermediate_size)
@@ -174,6 +213,7 @@ def write_gguf(folder, name, model):
 
     for tensor_name, values in extra:
         add(tensor_name, np.array(values))
+    streams = {}
     for theirs, values in model.state_dict().items():
         values = values.numpy()
         if theirs.startswith("lm_head"):
@@ -181,13 +221,24 @@ def write_gguf(folder, name, model):
                 add("output.weight", values)
             continue
         plain = theirs.removeprefix("model.")
-        if plain == "embed_tokens.weight":
+        stem = plain.removesuffix(".weight")
+        if stem in AROUND:
+            if stem == "embed_tokens_per_layer":
+                # The converter fills it up to the vocabulary.
+                values = np.pad(values, ((0, c.vocab_size - len(values)), (0, 0)))
+            add(AROUND[stem] + ".weight", values)
+        elif stem.split(".")[0] in AROUND:
+            stem, stream = stem.split(".")
+            streams.setdefault(stem, {})[int(stream)] = values
+        elif plain == "embed_tokens.weight":
             add("token_embd.weight", values)
         elif plain == "norm.weight":
             add("output_norm.weight", values)
         else:
             _, layer, part = plain.split(".", 2)
             in_block(lambda n, v: add(f"blk.{layer}.{n}", v), arch, paired, c, part, values)
+    for stem, values in streams.items():
+        add(AROUND[stem] + ".weight", np.stack([values[stream] for stream in sorted(values)]))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
@@ -197,6 +248,8 @@ def write_gguf(folder, name, model):
 def in_block(add, arch, paired, c, part, values):
     if part == "self_attn.sinks":
         return add("attn_sinks.weight", values)
+    if part == "altup.correct_output_scale":
+        part += ".weight"
     if part.startswith("mlp.experts."):
         which = part.removeprefix("mlp.experts.")
         if arch == "gpt-oss":
@@ -215,7 +268,7 @@ def in_block(add, arch, paired, c, part, values):
         return add("ffn_up_exps.weight", up)
     stem, kind = part.rsplit(".", 1)
     if stem == "post_attention_layernorm":
-        ours = "post_attention_norm" if arch == "gpt-oss" else "ffn_norm"
+        ours = "post_attention_norm" if arch in ("gpt-oss", "gemma3n") else "ffn_norm"
         return add(f"{ours}.{kind}", values)
     heads = {"self_attn.q_proj": c.num_attention_heads, "self_attn.k_proj": c.num_key_value_heads}
     if paired and stem in heads:
@@ -272,12 +325,20 @@ def make(folder, name):
         for parameter_name, parameter in model.named_parameters():
             if parameter.dim() == 1 or "bias" in parameter_name or "sinks" in parameter_name:
                 parameter += 0.2 * torch.randn_like(parameter)
-    model.save_pretrained(os.path.join(folder, name))
+    if name in HALVED:
+        path = os.path.join(folder, name)
+        model.bfloat16().save_pretrained(path)
+        # Read again: its own scales were rounded as well.
+        model = t.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    else:
+        model.save_pretrained(os.path.join(folder, name))
     if name in PACKED:
         model = pack(os.path.join(folder, name))
     with torch.no_grad():
         tokens = TOKENS // 2 if name in ONLY_BY_NAME else TOKENS
-        ids = torch.randint(3, config.vocab_size, (1, tokens))
+        # What a model says to a layer for tokens beyond them is not the same everywhere.
+        vocab = getattr(config, "vocab_size_per_layer_input", config.vocab_size)
+        ids = torch.randint(3, vocab, (1, tokens))
         rows = model(ids).logits[0].double().log_softmax(-1)
     ids = ids[0].tolist()
     positions = []

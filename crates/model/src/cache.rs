@@ -44,7 +44,7 @@ impl Cache {
             bail!("a cache needs room for at least one token");
         }
         let shape = CacheShape {
-            layers: config.layers,
+            layers: config.own_kv,
             kv_heads: config.kv_heads,
             dim: config.head_dim,
             value_dim: config.value_dim,
@@ -61,7 +61,7 @@ impl Cache {
         let layers = match place {
             Place::Host => Layers::Host(LaneCache::new(shape, spare)),
             Place::Tensors(device) => Layers::Tensors(
-                (0..config.layers)
+                (0..config.own_kv)
                     .map(|_| TensorCache::new(config, capacity, numbers, device))
                     .collect::<Result<_>>()?,
             ),

@@ -15,6 +15,7 @@ const MAX_HEAD_DIM: usize = 4096;
 const MAX_FFN: usize = 1 << 20;
 const MAX_EXPERTS: usize = 1024;
 const MAX_CONTEXT: usize = 1 << 27;
+const MAX_STREAMS: usize = 16;
 
 /// Every sixth layer of Gemma 3 sees the whole context, unless the file says otherwise.
 const GEMMA3_WINDOW_PERIOD: usize = 6;
@@ -22,6 +23,10 @@ const GEMMA3_WINDOW_PERIOD: usize = 6;
 const GEMMA3_LOCAL_ROPE_BASE: f32 = 10_000.0;
 /// Every second one of gpt-oss.
 const GPT_OSS_WINDOW_PERIOD: usize = 2;
+/// Every fifth one of Gemma 3n.
+const GEMMA3N_WINDOW_PERIOD: usize = 5;
+/// Layers of Gemma 3n with keys and values of their own, unless the file says otherwise.
+const GEMMA3N_OWN_KV: usize = 20;
 /// Every fourth layer of SmolLM3 has no rotary embedding, unless the file says otherwise.
 const SMOLLM3_UNROTATED_PERIOD: usize = 4;
 /// Gemma 3 27B, recognised by its layer count, scales attention by another head size.
@@ -199,6 +204,23 @@ pub struct ExpertConfig {
     pub normalized: bool,
 }
 
+/// What Gemma 3n has around its layers: several residual streams, of which each layer computes with one
+/// and corrects them all by what became of it (AltUp), a low-rank way past attention (LAuReL), and a
+/// further embedding of the token for every layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// How many.
+    pub count: usize,
+    /// The one that layers compute with.
+    pub active: usize,
+    /// Width of the way past attention.
+    pub laurel: usize,
+    /// Width of the embedding for a layer.
+    pub embedding: usize,
+    /// Tokens that have one; others have that of the first.
+    pub embedded: usize,
+}
+
 /// What one transformer needs to know to be any of [`ARCHITECTURES`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
@@ -221,6 +243,16 @@ pub struct ModelConfig {
     pub ffn: usize,
     /// What stands in its place in a mixture of experts.
     pub experts: Option<ExpertConfig>,
+    /// What stands around the layers, if anything does.
+    pub streams: Option<StreamConfig>,
+    /// The layers, from the first, with keys and values of their own. A later one sees those of the last of
+    /// them that is windowed as it is.
+    pub own_kv: usize,
+    /// For each layer by how many standard deviations a gate has to stand out to be open; `None` where all
+    /// are. Empty if there is none like that.
+    pub sparsity: Vec<Option<f32>>,
+    /// Whether values are normed, as keys are but without weights.
+    pub value_norm: bool,
     /// Number of tokens the model was trained to see.
     pub context_length: usize,
     /// Rotary embedding of layers that see everything.
@@ -252,9 +284,9 @@ pub struct ModelConfig {
 }
 
 /// The architectures that are computed here, by GGUF's names.
-pub const ARCHITECTURES: [&str; 11] = [
+pub const ARCHITECTURES: [&str; 12] = [
     "llama", "qwen2", "qwen3", "gemma3", "smollm3", "granite", "phi3", "mistral3", "qwen2moe",
-    "qwen3moe", "gpt-oss",
+    "qwen3moe", "gpt-oss", "gemma3n",
 ];
 
 impl ModelConfig {
@@ -273,11 +305,18 @@ impl ModelConfig {
         Ok(())
     }
 
+    /// Whether a model is computed on the CPU alone: what stands around its layers is not there in candle's
+    /// tensors.
+    pub fn is_for_cpu(gguf: &Gguf) -> bool {
+        gguf.architecture() == "gemma3n"
+    }
+
     /// Reads and checks the metadata. `vocab` is the number of rows of the embedding tensor.
     pub fn read(gguf: &Gguf, vocab: usize) -> Result<Self> {
         Self::check_architecture(gguf)?;
         let architecture = gguf.architecture().to_owned();
-        let gemma = architecture == "gemma3";
+        let gemma3n = architecture == "gemma3n";
+        let gemma = architecture == "gemma3" || gemma3n;
         let keys = MetadataKeys {
             gguf,
             prefix: &architecture,
@@ -325,6 +364,7 @@ impl ModelConfig {
         let default = match architecture.as_str() {
             "gemma3" => Some(GEMMA3_WINDOW_PERIOD),
             "gpt-oss" => Some(GPT_OSS_WINDOW_PERIOD),
+            "gemma3n" => Some(GEMMA3N_WINDOW_PERIOD),
             _ => None,
         };
         let window = match (
@@ -357,7 +397,7 @@ impl ModelConfig {
             }
         };
 
-        let scaled_dim = if gemma && layers == GEMMA3_27B_LAYERS {
+        let scaled_dim = if architecture == "gemma3" && layers == GEMMA3_27B_LAYERS {
             hidden / heads
         } else {
             head_dim
@@ -370,6 +410,10 @@ impl ModelConfig {
             }
         }
         let experts = experts(&keys)?;
+        let streams = match gemma3n {
+            true => Some(streams(&keys, layers)?),
+            false => None,
+        };
         let norm_eps = keys.positive_or("attention.layer_norm_rms_epsilon", 1e-6)?;
         Ok(Self {
             vocab,
@@ -379,6 +423,10 @@ impl ModelConfig {
             kv_heads,
             head_dim,
             value_dim,
+            streams,
+            own_kv: own_kv(&keys, layers, window.as_ref())?,
+            sparsity: sparsity(&keys, layers)?,
+            value_norm: gemma3n,
             ffn: keys.size("feed_forward_length", MAX_FFN)?,
             context_length: keys.size("context_length", MAX_CONTEXT)?,
             rope,
@@ -386,7 +434,7 @@ impl ModelConfig {
             window,
             norm_eps,
             activation: match architecture.as_str() {
-                "gemma3" => Activation::GeluTanh,
+                "gemma3" | "gemma3n" => Activation::GeluTanh,
                 "gpt-oss" => Activation::ClampedSwiglu,
                 _ => Activation::Silu,
             },
@@ -397,6 +445,7 @@ impl ModelConfig {
             },
             attention_scale: match keys.optional_positive("attention.scale")? {
                 Some(scale) => scale,
+                None if gemma3n => 1.0,
                 None => 1.0 / (scaled_dim.max(1) as f32).sqrt(),
             },
             unrotated,
@@ -415,6 +464,16 @@ impl ModelConfig {
         let window = self.window.as_ref()?;
         let windowed = window.layers.get(layer).copied().unwrap_or(false);
         windowed.then_some(window.size)
+    }
+
+    /// The layer whose keys and values a layer sees.
+    pub fn kv_of(&self, layer: usize) -> usize {
+        kv_of(layer, self.own_kv, self.window.as_ref()).unwrap_or(layer)
+    }
+
+    /// By how many standard deviations a gate of a layer has to stand out, if not all are open.
+    pub fn sparsity_of(&self, layer: usize) -> Option<f32> {
+        self.sparsity.get(layer).copied().flatten()
     }
 
     /// Whether a layer has a rotary embedding.
@@ -451,6 +510,92 @@ fn windowed(
             .map(|layer| !layer.is_multiple_of(period))
             .collect()
     }))
+}
+
+/// The layer of the first `own` whose keys and values a layer sees; `None` where none is windowed as it
+/// is.
+fn kv_of(layer: usize, own: usize, window: Option<&SlidingWindow>) -> Option<usize> {
+    if layer < own {
+        return Some(layer);
+    }
+    let windowed = |layer: usize| window.and_then(|window| window.layers.get(layer));
+    (0..own)
+        .rev()
+        .find(|other| windowed(*other) == windowed(layer))
+}
+
+/// How many layers have keys and values of their own.
+fn own_kv(keys: &MetadataKeys, layers: usize, window: Option<&SlidingWindow>) -> Result<usize> {
+    if keys.prefix != "gemma3n" {
+        return Ok(layers);
+    }
+    let key = keys.key("attention.shared_kv_layers");
+    let shared = match keys.gguf.contains(&key) {
+        false => layers.saturating_sub(GEMMA3N_OWN_KV),
+        true => match keys.gguf.u64(&key).and_then(|n| usize::try_from(n).ok()) {
+            Some(shared) if shared < layers => shared,
+            _ => bail!("{key} is not a number of layers below {layers}"),
+        },
+    };
+    let own = layers - shared;
+    if let Some(layer) = (own..layers).find(|layer| kv_of(*layer, own, window).is_none()) {
+        bail!(
+            "layer {layer} has no keys and values, and no layer before it has those it could see"
+        );
+    }
+    Ok(own)
+}
+
+/// For each layer by how many standard deviations an open gate stands out.
+fn sparsity(keys: &MetadataKeys, layers: usize) -> Result<Vec<Option<f32>>> {
+    let key = keys.key("activation_sparsity_scale");
+    if keys.prefix != "gemma3n" || !keys.gguf.contains(&key) {
+        return Ok(Vec::new());
+    }
+    match keys.gguf.f32s(&key) {
+        // Where none has to, the share of those that are closed is 0, and that of the normal distribution
+        // lies at minus infinity.
+        Some(list) if list.len() == layers && list.iter().all(|x| *x < f32::INFINITY) => {
+            let open = |x: &f32| Some(*x).filter(|x| x.is_finite());
+            Ok(list.iter().map(open).collect())
+        }
+        _ => bail!("{key} does not say of each of the {layers} layers which gates are open"),
+    }
+}
+
+/// What stands around the layers of Gemma 3n.
+fn streams(keys: &MetadataKeys, layers: usize) -> Result<StreamConfig> {
+    let count = keys.size_or("altup.num_inputs", MAX_STREAMS, 4)?;
+    let key = keys.key("altup.active_idx");
+    let active = keys.gguf.u64(&key).unwrap_or(0);
+    let active = usize::try_from(active)
+        .ok()
+        .filter(|active| *active < count);
+    let Some(active) = active else {
+        bail!("{key} is none of the {count} streams");
+    };
+    let shape = |name: &str| match keys.gguf.tensor(name).map(|info| &info.shape[..]) {
+        Some([rows, columns]) => Ok((*rows, *columns)),
+        _ => bail!("the file has no tensor {name} with two dimensions"),
+    };
+    let embedding = keys.size("embedding_length_per_layer_input", MAX_HIDDEN)?;
+    let (embedded, width) = shape("per_layer_token_embd.weight")?;
+    if width != layers * embedding {
+        bail!(
+            "per_layer_token_embd.weight has {width} columns and not {embedding} for each of the {layers} layers"
+        );
+    }
+    let (laurel, _) = shape("blk.0.laurel_l.weight")?;
+    if laurel > MAX_HIDDEN {
+        bail!("blk.0.laurel_l.weight has {laurel} rows; at most {MAX_HIDDEN} are accepted");
+    }
+    Ok(StreamConfig {
+        count,
+        active,
+        laurel,
+        embedding,
+        embedded,
+    })
 }
 
 /// The layers of SmolLM3 without a rotary embedding. Its GGUF files leave it at every fourth.

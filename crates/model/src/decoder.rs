@@ -97,6 +97,13 @@ impl Decoder {
             bail!("the file has no tensor token_embd.weight with two dimensions");
         };
         let config = ModelConfig::read(gguf, *vocab)?;
+        if ModelConfig::is_for_cpu(gguf) && matches!(place, Place::Tensors(_)) {
+            bail!(
+                "the architecture {} is computed on the CPU alone, not on {}: give --device cpu",
+                config.architecture,
+                place.name()
+            );
+        }
         let weights = Weights::new(gguf);
         if place.is_cpu() {
             super::memory::require(
@@ -287,7 +294,7 @@ impl Decoder {
                     cache.capacity()
                 );
             }
-            if cache.layers() != self.config.layers {
+            if cache.layers() != self.config.own_kv {
                 bail!("the cache belongs to another model");
             }
             spans.push(Span {

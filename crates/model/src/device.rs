@@ -9,6 +9,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, DeviceLocation};
 
+use super::config::ModelConfig;
+use super::gguf::Gguf;
+
 /// Where the user wants to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -109,6 +112,17 @@ impl FromStr for DeviceChoice {
 const WORTH_A_GPU: u64 = 50_000_000;
 
 impl DeviceChoice {
+    /// The device for a model. One that is computed on the CPU alone goes to no other by itself.
+    ///
+    /// # Errors
+    /// As [`DeviceChoice::open`].
+    pub fn for_model(self, gguf: &Gguf) -> Result<Place> {
+        match self {
+            DeviceChoice::Auto if ModelConfig::is_for_cpu(gguf) => Ok(Place::Host),
+            choice => choice.open(gguf.weights_bytes()),
+        }
+    }
+
     /// The device for a model with weights of so many bytes.
     ///
     /// # Errors

@@ -32,9 +32,14 @@ const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['
      message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\
      {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-/// A tiny model of an architecture (`llama`, `qwen2`, `qwen3`, `gemma3`) with a byte-level
+/// Residual streams of the tiny Gemma 3n, and the width of what a token says to each layer.
+const STREAMS: usize = 3;
+const SAID: usize = 16;
+
+/// A tiny model of an architecture (`llama`, `qwen2`, `qwen3`, `gemma3`, `gemma3n`) with a byte-level
 /// vocabulary, the ChatML template and random weights: llama in F32 with untied output, qwen2 in
-/// Q8_0 with biases, qwen3 in F16, gemma3 in F32 with windows of 8 tokens and soft caps.
+/// Q8_0 with biases, qwen3 in F16, gemma3 in F32 with windows of 8 tokens and soft caps, gemma3n likewise, its
+/// last three layers without keys and values of their own.
 pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
     tiny_gguf_of(arch, seed, CHATML, &SPECIAL_TOKENS)
 }
@@ -42,7 +47,12 @@ pub fn tiny_gguf(arch: &str, seed: u64) -> Vec<u8> {
 /// The same with another template and other tokens behind the bytes, of which the third ends a turn.
 pub fn tiny_gguf_of(arch: &str, seed: u64, template: &str, specials: &[&str]) -> Vec<u8> {
     // Seven layers reach Gemma's first layer without a window and one beyond it.
-    let layers = if arch == "gemma3" { 7 } else { 2 };
+    // Of Gemma 3n's ten both kinds see another's keys and values.
+    let layers = match arch {
+        "gemma3" => 7,
+        "gemma3n" => 10,
+        _ => 2,
+    };
     build(arch, seed, template, specials, layers)
 }
 
@@ -54,7 +64,8 @@ pub fn tiny_gguf_layers(arch: &str, seed: u64, layers: u32) -> Vec<u8> {
 fn build(arch: &str, seed: u64, template: &str, specials: &[&str], layers: u32) -> Vec<u8> {
     let mut rng = Rng::new(seed);
     let mut w = GgufWriter::new();
-    let gemma = arch == "gemma3";
+    let gemma3n = arch == "gemma3n";
+    let gemma = arch == "gemma3" || gemma3n;
     let head_dim = if gemma { 24 } else { HIDDEN / HEADS };
     let key = |name: &str| format!("{arch}.{name}");
 
@@ -74,6 +85,14 @@ fn build(arch: &str, seed: u64, template: &str, specials: &[&str], layers: u32) 
         w.u32(&key("attention.sliding_window"), 8);
         w.f32(&key("attn_logit_softcapping"), 20.0);
         w.f32(&key("final_logit_softcapping"), 30.0);
+    }
+    if gemma3n {
+        w.u32(&key("altup.num_inputs"), STREAMS as u32);
+        w.u32(&key("embedding_length_per_layer_input"), SAID as u32);
+        w.u32(&key("attention.shared_kv_layers"), 3.min(layers - 1));
+        let mut sparsity = vec![f32::NEG_INFINITY; layers as usize];
+        sparsity[0] = 0.5;
+        w.f32s(&key("activation_sparsity_scale"), &sparsity);
     }
     vocabulary(&mut w, template, specials);
 
@@ -104,6 +123,23 @@ fn build(arch: &str, seed: u64, template: &str, specials: &[&str], layers: u32) 
     };
     matrix(&mut w, "token_embd.weight", EMBEDDING_ROWS, HIDDEN);
     vector(&mut w, "output_norm.weight", HIDDEN, 1.0);
+    if gemma3n {
+        let said = layers as usize * SAID;
+        // Fewer tokens than there are rows say something.
+        matrix(
+            &mut w,
+            "per_layer_token_embd.weight",
+            EMBEDDING_ROWS - 20,
+            said,
+        );
+        matrix(&mut w, "per_layer_model_proj.weight", said, HIDDEN);
+        vector(&mut w, "per_layer_proj_norm.weight", SAID, 1.0);
+        for part in ["altup_proj", "altup_unembd_proj"] {
+            for stream in 0..STREAMS - 1 {
+                matrix(&mut w, &format!("{part}.{stream}.weight"), HIDDEN, HIDDEN);
+            }
+        }
+    }
     if arch == "llama" {
         matrix(&mut w, "output.weight", EMBEDDING_ROWS, HIDDEN);
         vector(&mut w, "rope_freqs.weight", head_dim / 2, 2.0);
@@ -132,6 +168,28 @@ fn build(arch: &str, seed: u64, template: &str, specials: &[&str], layers: u32) 
         if gemma {
             vector(&mut w, &name("post_attention_norm.weight"), HIDDEN, 1.0);
             vector(&mut w, &name("post_ffw_norm.weight"), HIDDEN, 1.0);
+        }
+        if gemma3n {
+            for part in [
+                "altup_router_norm",
+                "altup_correct_scale",
+                "laurel_post_norm",
+                "post_norm",
+            ] {
+                vector(&mut w, &name(&format!("{part}.weight")), HIDDEN, 1.0);
+            }
+            matrix(&mut w, &name("altup_router.weight"), STREAMS, HIDDEN);
+            matrix(
+                &mut w,
+                &name("altup_predict_coef.weight"),
+                STREAMS * STREAMS,
+                STREAMS,
+            );
+            matrix(&mut w, &name("altup_correct_coef.weight"), STREAMS, STREAMS);
+            matrix(&mut w, &name("laurel_l.weight"), 8, HIDDEN);
+            matrix(&mut w, &name("laurel_r.weight"), HIDDEN, 8);
+            matrix(&mut w, &name("inp_gate.weight"), SAID, HIDDEN);
+            matrix(&mut w, &name("proj.weight"), HIDDEN, SAID);
         }
     }
     w.finish()

@@ -215,7 +215,11 @@ impl Gguf {
         use GgmlDType::{BF16, F16, F32};
         let plain = matches!(info.kind, TensorType::Candle(F32 | F16 | BF16));
         // An embedding that is no output is looked up in its file.
-        let multiplied = name != "token_embd.weight" || self.tensor("output.weight").is_none();
+        let multiplied = match name {
+            "token_embd.weight" => self.tensor("output.weight").is_none(),
+            "per_layer_token_embd.weight" => false,
+            _ => true,
+        };
         let Some(to) = rounding.filter(|_| plain && multiplied && info.shape.len() == 2) else {
             return info.kind;
         };
@@ -246,6 +250,7 @@ impl Gguf {
             None => bail!("the metadata has no text under general.architecture"),
         };
         views::split_experts(&mut self.tensors)?;
+        views::split_streams(&mut self.tensors)?;
         if self.architecture == "phi3" {
             let size = |key| {
                 let value = self.u64(&format!("phi3.attention.{key}"))?;

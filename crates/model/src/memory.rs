@@ -51,14 +51,17 @@ impl MemoryNeed {
         };
         let config = ModelConfig::read(gguf, *vocab)?;
         let shape = CacheShape {
-            layers: config.layers,
+            layers: config.own_kv,
             kv_heads: config.kv_heads,
             dim: config.head_dim,
             value_dim: config.value_dim,
             numbers: cache.unwrap_or_else(|| Weights::new(gguf).cache_type()),
         };
         let heads = config.heads * (config.head_dim + config.value_dim);
-        let row = 4 * (4 * config.hidden + 2 * config.ffn + 2 * heads) as u64;
+        let around = config.streams.map_or(0, |streams| {
+            (streams.count + 3) * config.hidden + config.layers * streams.embedding
+        });
+        let row = 4 * (4 * config.hidden + 2 * config.ffn + 2 * heads + around) as u64;
         Ok(MemoryNeed {
             weights: weights_at(gguf, gguf.weights_bytes(), place),
             cache: shape.bytes(context),

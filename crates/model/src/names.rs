@@ -49,6 +49,23 @@ fn own_parts(architecture: &str) -> &'static [(&'static str, &'static str)] {
             ("ffn_norm", "pre_feedforward_layernorm"),
             ("post_ffw_norm", "post_feedforward_layernorm"),
         ],
+        "gemma3n" => &[
+            ("attn_norm", "input_layernorm"),
+            ("post_attention_norm", "post_attention_layernorm"),
+            ("ffn_norm", "pre_feedforward_layernorm"),
+            ("post_ffw_norm", "post_feedforward_layernorm"),
+            ("inp_gate", "per_layer_input_gate"),
+            ("proj", "per_layer_projection"),
+            ("post_norm", "post_per_layer_input_norm"),
+            ("altup_correct_coef", "altup.correction_coefs"),
+            ("altup_correct_scale", "altup.correct_output_scale"),
+            ("altup_predict_coef", "altup.prediction_coefs"),
+            ("altup_router", "altup.modality_router"),
+            ("altup_router_norm", "altup.router_norm"),
+            ("laurel_l", "laurel.linear_left"),
+            ("laurel_r", "laurel.linear_right"),
+            ("laurel_post_norm", "laurel.post_laurel_norm"),
+        ],
         _ => &[
             ("attn_norm", "input_layernorm"),
             ("ffn_norm", "post_attention_layernorm"),
@@ -57,7 +74,37 @@ fn own_parts(architecture: &str) -> &'static [(&'static str, &'static str)] {
 }
 
 /// Parts that are no layers of PyTorch's: their names do not end with a kind.
-const UNKINDED: [&str; 1] = ["self_attn.sinks"];
+const UNKINDED: [&str; 2] = ["self_attn.sinks", "altup.correct_output_scale"];
+
+/// What of Gemma 3n belongs to no block: GGUF's and Hugging Face's names. Behind the last two stands
+/// which residual stream each is for.
+const AROUND: [(&str, &str); 5] = [
+    ("per_layer_token_embd", "embed_tokens_per_layer"),
+    ("per_layer_model_proj", "per_layer_model_projection"),
+    ("per_layer_proj_norm", "per_layer_projection_norm"),
+    ("altup_proj", "altup_projections"),
+    ("altup_unembd_proj", "altup_unembed_projections"),
+];
+
+/// The name of a part that belongs to no block under the other's, and its stream if it is one's.
+fn around<'a>(
+    name: &str,
+    from: impl Fn(&(&'a str, &'a str)) -> &'a str,
+    to: impl Fn(&(&'a str, &'a str)) -> &'a str,
+) -> Option<String> {
+    let part = name.strip_suffix(".weight")?;
+    let (part, stream) = match part.split_once('.') {
+        Some((part, stream)) => (part, Some(stream.parse::<usize>().ok()?)),
+        None => (part, None),
+    };
+    let index = AROUND.iter().position(|names| from(names) == part)?;
+    let other = to(&AROUND[index]);
+    Some(match stream {
+        Some(stream) if index >= 3 => format!("{other}.{stream}.weight"),
+        None if index < 3 => format!("{other}.weight"),
+        _ => return None,
+    })
+}
 
 /// Hugging Face's name of a GGUF tensor; `None` for one that it has no name for.
 pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
@@ -66,6 +113,9 @@ pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
         "output_norm.weight" => return Some("model.norm.weight".into()),
         "output.weight" => return Some("lm_head.weight".into()),
         _ => {}
+    }
+    if let Some(theirs) = around(name, |names| names.0, |names| names.1) {
+        return Some(format!("model.{theirs}"));
     }
     let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
     let (part, kind) = rest.rsplit_once('.')?;
@@ -77,13 +127,20 @@ pub fn hugging_face(name: &str, architecture: &str) -> Option<String> {
     })
 }
 
-/// GGUF's name of a Hugging Face tensor; `None` for one that nothing is computed from: the part
-/// that sees pictures, and tables that follow from the settings. A name that is not known stays as
+/// GGUF's name of a Hugging Face tensor; `None` for one that nothing is computed from: the parts
+/// that see pictures and hear sounds, and tables that follow from the settings. A name that is not known stays as
 /// it is.
 pub fn from_hugging_face(name: &str, architecture: &str) -> Option<String> {
-    const PICTURES: [&str; 3] = ["vision_tower.", "vision_model.", "multi_modal_projector."];
+    const SENSES: [&str; 6] = [
+        "vision_tower.",
+        "vision_model.",
+        "multi_modal_projector.",
+        "audio_tower.",
+        "embed_vision.",
+        "embed_audio.",
+    ];
     let plain = name.strip_prefix("model.").unwrap_or(name);
-    let unused = PICTURES.iter().any(|prefix| plain.starts_with(prefix))
+    let unused = SENSES.iter().any(|prefix| plain.starts_with(prefix))
         || name.ends_with("rotary_emb.inv_freq");
     if unused {
         return None;
@@ -116,7 +173,8 @@ pub fn from_hugging_face(name: &str, architecture: &str) -> Option<String> {
         let (ours, _) = parts.find(|(_, theirs)| *theirs == part)?;
         Some(format!("blk.{layer}.{ours}.{kind}"))
     };
-    let known = whole.map(str::to_owned).or_else(in_block);
+    let around = || around(inner, |names| names.1, |names| names.0);
+    let known = whole.map(str::to_owned).or_else(around).or_else(in_block);
     Some(known.unwrap_or_else(|| name.to_owned()))
 }
 
@@ -149,7 +207,8 @@ pub fn is_used(name: &str, architecture: &str, layers: usize) -> bool {
         let kind = kind == "weight" || kind == "bias" && !norm;
         Some(layer.parse::<usize>().ok()? < layers && known && kind)
     };
-    WHOLE.contains(&name) || in_block().unwrap_or(false)
+    let around = || architecture == "gemma3n" && around(name, |n| n.0, |n| n.1).is_some();
+    WHOLE.contains(&name) || around() || in_block().unwrap_or(false)
 }
 
 /// GGUF's prefix (`blk.0.attn_q`) of Hugging Face's linear layer

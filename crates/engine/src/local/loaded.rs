@@ -250,7 +250,7 @@ impl Loaded {
             gguf = read.onto(gguf);
             adapter = Some(read);
         }
-        let place = options.device.open(gguf.weights_bytes())?;
+        let place = options.device.for_model(&gguf)?;
         let context = context_of(&gguf, options.context);
         memory::require_model(&gguf, context, options.cache_type, &place)?;
         let mut decoder =

@@ -12,7 +12,7 @@ use anyhow::Result;
 use super::layer::{Experts, FeedForward, Gated, LayerWeights, linear_named};
 use super::rope::Rope;
 use super::{Logits, Span, router};
-use crate::config::{ExpertConfig, ModelConfig};
+use crate::config::{Activation, ExpertConfig, ModelConfig};
 use crate::kernels::attention::{AttentionRule, Partial};
 use crate::kernels::kv::{LaneCache, SEGMENT};
 use crate::kernels::{Activations, elementwise};
@@ -21,8 +21,10 @@ use crate::weights::LowRankFactors;
 use crate::weights::Weights;
 use crate::weights::rows::WeightRows;
 use linear::{HostLinear, Target};
+use streams::Streams;
 
 mod linear;
+mod streams;
 
 /// Bytes of weights a token up to which the loops of a pass are too short to share: threads then
 /// compute lanes apart from each other.
@@ -37,6 +39,8 @@ const SPARE_ROWS: usize = 64;
 pub(super) struct HostDecoder {
     embedding: WeightRows,
     layers: Vec<HostLayer>,
+    /// What stands around them.
+    streams: Option<Streams>,
     norm: Vec<f32>,
     output: HostLinear,
     /// One for each thread that computes a part of the lanes.
@@ -61,8 +65,9 @@ struct Scratch {
     logits: Vec<f32>,
     /// What a layer adds, where a norm or a factor comes between.
     added: Vec<f32>,
-    /// The rows that go through an expert.
+    /// The rows that go through an expert, or past attention.
     chosen: Activations,
+    streams: streams::State,
     /// Rows of logits that were given back.
     spare: Vec<Vec<f32>>,
 }
@@ -83,7 +88,25 @@ struct Batch<'a> {
     rotations: [Option<(Vec<f32>, Vec<f32>)>; 2],
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    fn of(config: &'a ModelConfig, (rope, local_rope): (&Rope, &Rope), spans: &'a [Span]) -> Self {
+        let positions: Vec<u32> = spans
+            .iter()
+            .flat_map(|s| (s.position..s.position + s.tokens).map(|p| p as u32))
+            .collect();
+        let owners = spans.iter().enumerate();
+        let local = config.window.as_ref();
+        Batch {
+            config,
+            spans,
+            owners: owners.flat_map(|(i, s)| vec![i; s.tokens]).collect(),
+            rotations: [
+                Some(rope.tables(&positions)),
+                local.map(|_| local_rope.tables(&positions)),
+            ],
+        }
+    }
+
     fn rows(&self) -> usize {
         self.owners.len()
     }
@@ -122,9 +145,11 @@ impl HostDecoder {
                 |name, len| weights.optional_numbers(name, len),
             )?);
         }
+        let streams = config.streams.map(|of| Streams::load(weights, config, of));
         Ok(HostDecoder {
             embedding,
             layers,
+            streams: streams.transpose()?,
             norm: weights.numbers("output_norm.weight", config.hidden)?,
             output,
             scratch: Mutex::default(),
@@ -139,7 +164,8 @@ impl HostDecoder {
     pub(super) fn weight_bytes(&self, config: &ModelConfig) -> u64 {
         let bytes = |linear: &HostLinear| linear.weight_bytes() as u64;
         let layers = self.layers.iter().map(|l| l.bytes_per_token(config, bytes));
-        layers.sum::<u64>() + bytes(&self.output)
+        let around = self.streams.as_ref().map_or(0, Streams::weight_bytes);
+        layers.sum::<u64>() + around + bytes(&self.output)
     }
 
     /// Computes the rows of a batch: lane after lane, whose tokens are `ids`.
@@ -216,35 +242,49 @@ impl HostDecoder {
         want: Logits,
         s: &mut Scratch,
     ) -> Vec<Vec<f32>> {
-        let positions: Vec<u32> = spans
+        let batch = Batch::of(config, (rope, local_rope), spans);
+        let ends: Vec<Span> = spans
             .iter()
-            .flat_map(|s| (s.position..s.position + s.tokens).map(|p| p as u32))
+            .enumerate()
+            .map(|(row, span)| Span {
+                row,
+                tokens: 1,
+                position: span.position + span.tokens - 1,
+            })
             .collect();
-        let owners = spans.iter().enumerate();
-        let batch = Batch {
-            config,
-            spans,
-            owners: owners.flat_map(|(i, s)| vec![i; s.tokens]).collect(),
-            rotations: [
-                Some(rope.tables(&positions)),
-                config
-                    .window
-                    .as_ref()
-                    .map(|_| local_rope.tables(&positions)),
-            ],
-        };
+        // Of layers that remember nothing only the wanted rows are computed.
+        let shortened = want == Logits::Last && config.own_kv < config.layers;
+        let wanted = shortened.then(|| Batch::of(config, (rope, local_rope), &ends));
         self.embed(config, ids, &mut s.x);
+        if let Some(streams) = &self.streams {
+            streams.begin(config, ids, s);
+        }
         for (index, layer) in self.layers.iter().enumerate() {
-            let last = index + 1 == self.layers.len();
-            layer.remember(&batch, index, caches, s);
-            // After the last layer's keys and values nothing looks at other rows any more.
-            let kept: Vec<usize> = match (last, want) {
+            if let Some(streams) = &self.streams {
+                streams.enter(config, index, &layer.attention_norm, s);
+            }
+            let batch = match &wanted {
+                Some(wanted) if index >= config.own_kv => wanted,
+                _ => &batch,
+            };
+            layer.remember(batch, index, caches, s);
+            // After the last keys and values nothing looks at other rows any more.
+            let kept: Vec<usize> = match (index + 1 == config.own_kv, want) {
                 (false, _) | (true, Logits::All) => (0..batch.rows()).collect(),
                 (true, Logits::Last) => spans.iter().map(|s| s.row + s.tokens - 1).collect(),
                 (true, Logits::None) => return Vec::new(),
             };
-            layer.attend(&batch, index, caches, &kept, s);
-            layer.feed_forward(config, kept.len(), s);
+            layer.attend(batch, index, caches, &kept, s);
+            if let Some(streams) = &self.streams {
+                streams.join(config, &kept, s);
+            }
+            layer.feed_forward(config, index, kept.len(), s);
+            if let Some(streams) = &self.streams {
+                streams.leave(config, index, s);
+            }
+        }
+        if let Some(streams) = &self.streams {
+            streams.end(config, s);
         }
         self.logits(config, s)
     }
@@ -328,7 +368,8 @@ fn normed(config: &ModelConfig, x: &[f32], weight: &[f32], rows: usize, input: &
 }
 
 impl HostLayer {
-    /// Computes queries, keys and values of all rows, and writes the latter two to the caches.
+    /// Computes queries, keys and values of all rows, and writes the latter two to the caches. A layer that
+    /// sees another's has queries alone.
     fn remember(
         &self,
         batch: &Batch,
@@ -339,20 +380,25 @@ impl HostLayer {
         let (c, rows) = (batch.config, batch.rows());
         normed(c, &s.x, &self.attention_norm, rows, &mut s.input);
         let (queries, keys, values) = (&mut s.queries, &mut s.keys, &mut s.values);
+        let memory = self.memory.as_ref();
+        let (key_width, value_width) = memory.map_or((0, 0), |m| (m.key.width(), m.value.width()));
         queries.resize(rows * self.query.width(), 0.0);
-        keys.resize(rows * self.key.width(), 0.0);
-        values.resize(rows * self.value.width(), 0.0);
+        keys.resize(rows * key_width, 0.0);
+        values.resize(rows * value_width, 0.0);
         let target = |layer, out| Target {
             layer,
             out,
             add: false,
         };
-        let mut targets = [
-            target(&self.query, &mut queries[..]),
-            target(&self.key, &mut keys[..]),
-            target(&self.value, &mut values[..]),
-        ];
-        linear::apply(&s.input, rows, &mut targets);
+        let query = target(&self.query, &mut queries[..]);
+        match memory {
+            Some(memory) => {
+                let key = target(&memory.key, &mut keys[..]);
+                let value = target(&memory.value, &mut values[..]);
+                linear::apply(&s.input, rows, &mut [query, key, value]);
+            }
+            None => linear::apply(&s.input, rows, &mut [query]),
+        }
 
         let windowed = c.window_of(index).is_some();
         let rotation = match &batch.rotations {
@@ -370,19 +416,19 @@ impl HostLayer {
         let rotated = c.is_rotated(index);
         let heads = [
             (
-                &self.query_norm,
+                self.query_norm.as_ref(),
                 SharedOutput::new(queries),
                 self.query.width(),
                 c.position_scale,
             ),
             (
-                &self.key_norm,
+                memory.and_then(|memory| memory.key_norm.as_ref()),
                 SharedOutput::new(keys),
-                self.key.width(),
+                key_width,
                 None,
             ),
         ];
-        parallel::split(rows, 8 * (self.query.width() + self.key.width()), |range| {
+        parallel::split(rows, 8 * (self.query.width() + key_width), |range| {
             for row in range {
                 let angles = row * pairs..(row + 1) * pairs;
                 let (cos, sin) = (&rotation.0[angles.clone()], &rotation.1[angles]);
@@ -404,14 +450,20 @@ impl HostLayer {
                 }
             }
         });
+        if memory.is_none() {
+            return;
+        }
+        if c.value_norm {
+            let heads = values.chunks_exact_mut(c.value_dim);
+            heads.for_each(|head| elementwise::unit_norm(head, c.norm_eps));
+        }
         for (row, &owner) in batch.owners.iter().enumerate() {
             let position = batch.position(row);
-            let (key, value) = (self.key.width(), self.value.width());
             caches[owner].write(
                 index,
                 position,
-                &keys[row * key..(row + 1) * key],
-                &values[row * value..(row + 1) * value],
+                &keys[row * key_width..(row + 1) * key_width],
+                &values[row * value_width..(row + 1) * value_width],
             );
         }
     }
@@ -505,7 +557,14 @@ impl HostLayer {
                     let cache = caches[batch.owners[kept[block.start]]];
                     let seen = (start.max(segment * SEGMENT), &ends[..]);
                     let out = &mut one[..block.len() * len];
-                    cache.attend(rule, (index, kv_head), &query, seen, &mut scores, out);
+                    cache.attend(
+                        rule,
+                        (c.kv_of(index), kv_head),
+                        &query,
+                        seen,
+                        &mut scores,
+                        out,
+                    );
                     partial.merge(out);
                 }
             }
@@ -544,11 +603,12 @@ impl HostLayer {
     }
 
     /// The feed-forward network of all rows that are left.
-    fn feed_forward(&self, config: &ModelConfig, rows: usize, s: &mut Scratch) {
+    fn feed_forward(&self, config: &ModelConfig, index: usize, rows: usize, s: &mut Scratch) {
         normed(config, &s.x, &self.ffn_norm, rows, &mut s.input);
         match (&self.feed_forward, &config.experts) {
             (FeedForward::Dense(network), _) => {
-                network.inside(config, rows, &mut s.input, &mut s.gate, &mut s.up);
+                let gates = (config.activation, config.sparsity_of(index));
+                network.inside(gates, rows, &mut s.input, &mut s.gate, &mut s.up);
                 add(config, &network.down, &self.post_ffn_norm, rows, s);
             }
             (FeedForward::Experts(experts), Some(of)) => {
@@ -562,10 +622,11 @@ impl HostLayer {
 }
 
 impl Gated<HostLinear> {
-    /// `activation(gate) · up` of the rows of `input`, in their place.
+    /// `activation(gate) · up` of the rows of `input`, in their place. The gates are those that stand out by so
+    /// many standard deviations, if not all.
     fn inside(
         &self,
-        config: &ModelConfig,
+        (activation, deviations): (Activation, Option<f32>),
         rows: usize,
         input: &mut Activations,
         gate: &mut Vec<f32>,
@@ -588,7 +649,10 @@ impl Gated<HostLinear> {
         input.fill(rows, width, |row, values| {
             let row = row * width..(row + 1) * width;
             values.copy_from_slice(&gate[row.clone()]);
-            elementwise::gated(config.activation, values, &up[row]);
+            if let Some(deviations) = deviations {
+                elementwise::above(values, deviations);
+            }
+            elementwise::gated(activation, values, &up[row]);
         });
     }
 }
@@ -618,7 +682,8 @@ impl Experts<HostLinear> {
                 values.copy_from_slice(input.plain(row..row + 1));
             });
             let (chosen, gate, up) = (&mut s.chosen, &mut s.gate, &mut s.up);
-            network.inside(config, members.len(), chosen, gate, up);
+            let gates = (config.activation, None);
+            network.inside(gates, members.len(), chosen, gate, up);
             let out = plain(&network.down, &s.chosen, members.len());
             for ((row, weight), out) in members.iter().zip(out.chunks_exact(width)) {
                 let added = &mut s.added[row * width..(row + 1) * width];

@@ -13,10 +13,9 @@ use crate::config::ModelConfig;
 pub(super) struct LayerWeights<L, V> {
     pub attention_norm: V,
     pub query: L,
-    pub key: L,
-    pub value: L,
     pub query_norm: Option<V>,
-    pub key_norm: Option<V>,
+    /// What makes the keys and values; none where the layer sees those of an earlier one.
+    pub memory: Option<Memory<L, V>>,
     /// For each query head the score of a key that has no value.
     pub sinks: Option<V>,
     pub attention_output: L,
@@ -24,6 +23,14 @@ pub(super) struct LayerWeights<L, V> {
     pub ffn_norm: V,
     pub feed_forward: FeedForward<L>,
     pub post_ffn_norm: Option<V>,
+}
+
+/// What of a token is remembered for later ones.
+#[derive(Debug)]
+pub(super) struct Memory<L, V> {
+    pub key: L,
+    pub value: L,
+    pub key_norm: Option<V>,
 }
 
 /// What every token goes through after attention.
@@ -89,10 +96,15 @@ impl<L, V> LayerWeights<L, V> {
         Ok(Self {
             attention_norm: needed("attn_norm.weight", c.hidden)?,
             query: linear("attn_q", c.heads * c.head_dim, c.hidden)?,
-            key: linear("attn_k", c.kv_heads * c.head_dim, c.hidden)?,
-            value: linear("attn_v", c.kv_heads * c.value_dim, c.hidden)?,
             query_norm: norm("attn_q_norm.weight", c.head_dim)?,
-            key_norm: norm("attn_k_norm.weight", c.head_dim)?,
+            memory: match c.kv_of(index) == index {
+                true => Some(Memory {
+                    key: linear("attn_k", c.kv_heads * c.head_dim, c.hidden)?,
+                    value: linear("attn_v", c.kv_heads * c.value_dim, c.hidden)?,
+                    key_norm: norm("attn_k_norm.weight", c.head_dim)?,
+                }),
+                false => None,
+            },
             sinks: match c.architecture.as_str() {
                 "gpt-oss" => Some(needed("attn_sinks.weight", c.heads)?),
                 _ => None,
@@ -126,8 +138,9 @@ impl<L, V> LayerWeights<L, V> {
     /// Bytes of weights that computing one token reads, of which `bytes` are a linear layer's.
     pub(super) fn bytes_per_token(&self, config: &ModelConfig, bytes: impl Fn(&L) -> u64) -> u64 {
         let of = |network: &Gated<L>| network.linears().map(&bytes).iter().sum::<u64>();
-        let attention = [&self.query, &self.key, &self.value, &self.attention_output];
-        let attention: u64 = attention.map(&bytes).iter().sum();
+        let memory = self.memory.iter().flat_map(|m| [&m.key, &m.value]);
+        let attention = memory.chain([&self.query, &self.attention_output]);
+        let attention: u64 = attention.map(&bytes).sum();
         let feed_forward = match (&self.feed_forward, &config.experts) {
             (FeedForward::Dense(network), _) => of(network),
             (FeedForward::Experts(all), Some(config)) => {
@@ -144,8 +157,8 @@ impl<L, V> LayerWeights<L, V> {
     fn linear_mut(&mut self, part: &str) -> Option<&mut L> {
         Some(match (part, &mut self.feed_forward) {
             ("attn_q", _) => &mut self.query,
-            ("attn_k", _) => &mut self.key,
-            ("attn_v", _) => &mut self.value,
+            ("attn_k", _) => &mut self.memory.as_mut()?.key,
+            ("attn_v", _) => &mut self.memory.as_mut()?.value,
             ("attn_output", _) => &mut self.attention_output,
             ("ffn_gate", FeedForward::Dense(network)) => &mut network.gate,
             ("ffn_up", FeedForward::Dense(network)) => &mut network.up,

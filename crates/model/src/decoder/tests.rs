@@ -4,7 +4,7 @@ use super::*;
 use crate::fixture::{tiny_gguf, tiny_gguf_layers};
 use s1_core::rng::Rng;
 
-const ARCHITECTURES: [&str; 4] = ["llama", "qwen2", "qwen3", "gemma3"];
+const ARCHITECTURES: [&str; 5] = ["llama", "qwen2", "qwen3", "gemma3", "gemma3n"];
 
 fn decoder(arch: &str) -> Decoder {
     let gguf = Gguf::from_bytes(tiny_gguf(arch, 7)).unwrap();
@@ -340,6 +340,35 @@ fn an_unknown_architecture_is_named() {
     let error = Decoder::load(&gguf, &Place::Host, &mut |_| true).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the architecture \"mamba\" is not supported (llama, qwen2, qwen3, gemma3, smollm3, granite, phi3, mistral3, qwen2moe, qwen3moe, gpt-oss are)"
+        "the architecture \"mamba\" is not supported (llama, qwen2, qwen3, gemma3, smollm3, granite, phi3, mistral3, qwen2moe, qwen3moe, gpt-oss, gemma3n are)"
     );
+}
+
+/// A user would lose: a sentence instead of another model's words.
+#[test]
+fn what_is_for_the_cpu_alone_is_refused_elsewhere_and_goes_nowhere_by_itself() {
+    let gguf = Gguf::from_bytes(tiny_gguf("gemma3n", 7)).unwrap();
+    let place = Place::Tensors(candle_core::Device::Cpu);
+    let error = Decoder::load(&gguf, &place, &mut |_| true).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the architecture gemma3n is computed on the CPU alone, not on candle-cpu: give --device cpu"
+    );
+    let place = crate::device::DeviceChoice::Auto.for_model(&gguf).unwrap();
+    assert_eq!(place.name(), "cpu");
+}
+
+#[test]
+fn layers_that_see_another_s_keys_and_values_remember_none() {
+    let decoder = decoder("gemma3n");
+    let config = decoder.config();
+    assert_eq!((config.layers, config.own_kv), (10, 7));
+    let seen: Vec<usize> = (5..10).map(|layer| config.kv_of(layer)).collect();
+    assert_eq!(seen, [5, 6, 6, 6, 4]);
+    assert_eq!(decoder.new_cache(8).unwrap().layers(), 7);
+    // Tokens that have nothing to say to the layers say what the first one does.
+    let streams = config.streams.unwrap();
+    assert!(streams.embedded < config.vocab);
+    let last = fresh(&decoder, &[1, config.vocab as u32 - 1]);
+    assert!(last.iter().flatten().all(|x| x.is_finite()));
 }

@@ -1,5 +1,6 @@
 //! Tensors that hold the weights of several layers at once, entered in the directory by these
-//! layers: Phi-3's queries, keys and values, and its gate and up; the experts of a mixture. Whole
+//! layers: Phi-3's queries, keys and values, and its gate and up; the experts of a mixture; what Gemma 3n
+//! has for each of its streams. Whole
 //! rows of them follow one another, so nothing is copied.
 //!
 //! Not here: what the layers compute.
@@ -30,29 +31,49 @@ pub(super) fn split_experts(tensors: &mut HashMap<String, TensorInfo>) -> Result
         .cloned()
         .collect();
     for name in names {
-        let (Some((part, kind)), Some(info)) = (name.split_once("_exps."), tensors.get(&name))
-        else {
-            continue;
-        };
-        let [experts, shape @ ..] = &info.shape[..] else {
-            continue;
-        };
-        if shape.is_empty() || tensors.len() + experts > MAX_ENTRIES {
-            bail!("the tensor {name} does not hold the layers of experts");
+        if let Some((part, kind)) = name.split_once("_exps.") {
+            split_whole(tensors, &name, part, kind)?;
         }
-        let (experts, shape, whole) = (*experts, shape.to_vec(), info.clone());
-        let bytes = whole.bytes / experts;
-        for expert in 0..experts {
-            let view = TensorInfo {
-                shape: shape.clone(),
-                offset: whole.offset + expert * bytes,
-                bytes,
-                ..whole.clone()
-            };
-            tensors.insert(format!("{part}.{expert}.{kind}"), view);
-        }
-        tensors.remove(&name);
     }
+    Ok(())
+}
+
+/// Enters what Gemma 3n has for each of its residual streams by their numbers: `altup_proj` as
+/// `altup_proj.0`, `altup_proj.1`, …
+pub(super) fn split_streams(tensors: &mut HashMap<String, TensorInfo>) -> Result<()> {
+    for part in ["altup_proj", "altup_unembd_proj"] {
+        split_whole(tensors, &format!("{part}.weight"), part, "weight")?;
+    }
+    Ok(())
+}
+
+/// Enters the layers that a tensor holds as `part.0.kind`, `part.1.kind`, …
+fn split_whole(
+    tensors: &mut HashMap<String, TensorInfo>,
+    name: &str,
+    part: &str,
+    kind: &str,
+) -> Result<()> {
+    let Some(whole) = tensors.get(name).cloned() else {
+        return Ok(());
+    };
+    let [count, shape @ ..] = &whole.shape[..] else {
+        return Ok(());
+    };
+    if shape.is_empty() || *count == 0 || tensors.len() + count > MAX_ENTRIES {
+        bail!("the tensor {name} does not hold several layers");
+    }
+    let bytes = whole.bytes / count;
+    for index in 0..*count {
+        let view = TensorInfo {
+            shape: shape.to_vec(),
+            offset: whole.offset + index * bytes,
+            bytes,
+            ..whole.clone()
+        };
+        tensors.insert(format!("{part}.{index}.{kind}"), view);
+    }
+    tensors.remove(name);
     Ok(())
 }
 

@@ -65,6 +65,12 @@ impl GgufWriter {
         self.raw(key, 9, &array(5, values.len(), &items))
     }
 
+    /// An array of f32 values.
+    pub fn f32s(&mut self, key: &str, values: &[f32]) -> &mut Self {
+        let items: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.raw(key, 9, &array(6, values.len(), &items))
+    }
+
     /// Everything another file says of itself, except the keys that `skip` picks.
     pub fn metadata_of(&mut self, gguf: &Gguf, skip: impl Fn(&str) -> bool) -> &mut Self {
         let mut keys: Vec<_> = gguf.metadata().filter(|(key, _)| !skip(key)).collect();

@@ -106,24 +106,48 @@ fn exponentials(scores: &mut [f32]) -> (f32, f32) {
     (max, folded(sums, |a, b| a + b))
 }
 
-/// `weight[i] · x[i] / sqrt(mean(x²) + eps)` in place.
+/// The mean of a function of numbers.
 #[inline(always)]
-fn norm_all(x: &mut [f32], weight: &[f32], eps: f32) {
+fn mean(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; 16];
     let (chunks, rest) = x.as_chunks::<16>();
     for chunk in chunks {
         for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += x * x;
+            *sum += of(*x);
         }
     }
     for (sum, x) in sums.iter_mut().zip(rest) {
-        *sum += x * x;
+        *sum += of(*x);
     }
-    let squares = folded(sums, |a, b| a + b);
-    let scale = 1.0 / (squares / x.len() as f32 + eps).sqrt();
+    folded(sums, |a, b| a + b) / x.len() as f32
+}
+
+#[inline(always)]
+fn mean_square_of(x: &[f32]) -> f32 {
+    mean(x, |x| x * x)
+}
+
+/// `weight[i] · x[i] / sqrt(mean(x²) + eps)` in place.
+#[inline(always)]
+fn norm_all(x: &mut [f32], weight: &[f32], eps: f32) {
+    let scale = 1.0 / (mean_square_of(x) + eps).sqrt();
     for (x, w) in x.iter_mut().zip(weight) {
         *x = *x * scale * w;
     }
+}
+
+#[inline(always)]
+fn unit_norm_all(x: &mut [f32], eps: f32) {
+    let scale = 1.0 / (mean_square_of(x) + eps).sqrt();
+    x.iter_mut().for_each(|x| *x *= scale);
+}
+
+#[inline(always)]
+fn above_all(x: &mut [f32], deviations: f32) {
+    let middle = mean(x, |x| x);
+    let spread = mean(x, |x| (x - middle) * (x - middle)).sqrt();
+    let cutoff = middle + deviations * spread;
+    x.iter_mut().for_each(|x| *x = (*x - cutoff).max(0.0));
 }
 
 /// Turns the leading pairs of a head by the angles with these cosines and sines.
@@ -264,6 +288,19 @@ wide!(
     /// `weight[i] · x[i] / sqrt(mean(x²) + eps)`, in place.
     pub rms_norm, norm_all, (x: &mut [f32], weight: &[f32], eps: f32)
 );
+wide!(
+    /// `x[i] / sqrt(mean(x²) + eps)`, in place.
+    pub unit_norm, unit_norm_all, (x: &mut [f32], eps: f32)
+);
+wide!(
+    /// The mean of the squares.
+    pub mean_square, mean_square_of, (x: &[f32]) -> f32
+);
+wide!(
+    /// By how much each number is larger than all but the few that lie so many standard deviations above
+    /// the mean; 0 for those that are not. In place.
+    pub above, above_all, (x: &mut [f32], deviations: f32)
+);
 
 #[cfg(test)]
 mod tests {
@@ -315,5 +352,18 @@ mod tests {
         rms_norm(&mut x, &[2.0; 50], 0.0);
         let mean = x.iter().map(|x| x * x).sum::<f32>() / 50.0;
         assert!((mean - 4.0).abs() < 1e-4);
+        unit_norm(&mut x, 0.0);
+        assert!((mean_square(&x) - 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn only_what_stands_out_is_left() {
+        // The mean is 2, the standard deviation 4.
+        let mut x = [0.0, 0.0, 10.0, 0.0, 0.0];
+        above(&mut x, 0.5);
+        assert_eq!(x, [0.0, 0.0, 6.0, 0.0, 0.0]);
+        let mut all = [-1.0, 1.0];
+        above(&mut all, -2.0);
+        assert_eq!(all, [1.0, 3.0]);
     }
 }

@@ -56,12 +56,15 @@ impl TensorLayer {
             .forward(&x)?
             .reshape((rows, c.heads, c.head_dim))?;
         let q = of.query(normed(q, &self.query_norm, c.norm_eps)?)?;
-        let k = self
+        let Some(memory) = &self.memory else {
+            candle_core::bail!("a layer without keys and values of its own is for the CPU");
+        };
+        let k = memory
             .key
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.head_dim))?;
-        let k = of.key(normed(k, &self.key_norm, c.norm_eps)?)?;
-        let v = self
+        let k = of.key(normed(k, &memory.key_norm, c.norm_eps)?)?;
+        let v = memory
             .value
             .forward(&x)?
             .reshape((rows, c.kv_heads, c.value_dim))?;

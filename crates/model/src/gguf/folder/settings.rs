@@ -5,6 +5,8 @@
 //!
 //! Not here: what the metadata mean ([`crate::config`]).
 
+use std::f64::consts::TAU;
+
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -45,6 +47,7 @@ fn architecture(model_type: &str) -> Option<&'static str> {
         "qwen2_moe" => "qwen2moe",
         "qwen3_moe" => "qwen3moe",
         "gpt_oss" => "gpt-oss",
+        "gemma3n" | "gemma3n_text" => "gemma3n",
         _ => return None,
     })
 }
@@ -61,6 +64,8 @@ struct Usual {
     rope_base: f64,
     /// Of how many layers one sees the whole context.
     full_every: Option<u64>,
+    /// What the others see.
+    window: Option<u32>,
 }
 
 impl Usual {
@@ -73,6 +78,7 @@ impl Usual {
             eps: 1e-6,
             rope_base: 1e4,
             full_every: None,
+            window: None,
         };
         match architecture {
             "qwen3" | "qwen3moe" => Usual {
@@ -86,6 +92,7 @@ impl Usual {
                 context: Some(131_072),
                 rope_base: 1e6,
                 full_every: Some(6),
+                window: Some(4096),
                 ..most
             },
             "gpt-oss" => Usual {
@@ -94,6 +101,17 @@ impl Usual {
                 eps: 1e-5,
                 rope_base: 1.5e5,
                 full_every: Some(2),
+                window: Some(128),
+                ..most
+            },
+            "gemma3n" => Usual {
+                heads: Some(8),
+                kv_heads: Some(2),
+                head_dim: Some(256),
+                context: Some(32_768),
+                rope_base: 1e6,
+                full_every: Some(5),
+                window: Some(512),
                 ..most
             },
             _ => most,
@@ -129,7 +147,7 @@ impl Settings {
         };
         let (heads, kv_heads) = reader.write()?;
         let tied = match architecture {
-            "gemma3" => Some(config["tie_word_embeddings"].as_bool().unwrap_or(true)),
+            "gemma3" | "gemma3n" => Some(config["tie_word_embeddings"].as_bool().unwrap_or(true)),
             _ => config["tie_word_embeddings"].as_bool(),
         };
         Ok(Settings {
@@ -164,7 +182,7 @@ impl Reader<'_> {
         let kv_heads = self.whole_or("num_key_value_heads", usual.kv_heads.unwrap_or(heads))?;
         let head_dim = self.whole_or("head_dim", usual.head_dim.unwrap_or(hidden / heads))?;
         let context = self.given("max_position_embeddings", usual.context)?;
-        let ffn = self.whole("intermediate_size")?;
+        let ffn = self.ffn()?;
         for (name, value) in [
             ("embedding_length", hidden),
             ("block_count", layers),
@@ -182,7 +200,8 @@ impl Reader<'_> {
         self.activation()?;
         self.experts()?;
         self.factors()?;
-        self.windows(layers, usual.full_every)?;
+        self.streams(layers)?;
+        self.windows(layers, &usual)?;
         self.unrotated(layers)?;
         self.rope(head_dim, context, usual.rope_base)?;
         let size = |n: u32| n as usize;
@@ -238,7 +257,7 @@ impl Reader<'_> {
     }
 
     fn activation(&self) -> Result<()> {
-        let (names, expected): (_, &[&str]) = match self.architecture == "gemma3" {
+        let (names, expected): (_, &[&str]) = match self.architecture.starts_with("gemma3") {
             true => (
                 ["hidden_activation", "hidden_act"],
                 &["gelu_pytorch_tanh", "gelu_new"],
@@ -250,6 +269,66 @@ impl Reader<'_> {
             Some(other) => bail!("the activation {other:?} is not supported for this architecture"),
             None => Ok(()),
         }
+    }
+
+    /// The width of the feed-forward network, which Gemma 3n gives for each layer.
+    fn ffn(&self) -> Result<u32> {
+        let Some(list) = self.config["intermediate_size"].as_array() else {
+            return self.whole("intermediate_size");
+        };
+        let first = list.first().and_then(Value::as_u64);
+        let width = first.and_then(|n| u32::try_from(n).ok());
+        match width.filter(|_| list.iter().all(|other| *other == list[0])) {
+            Some(width) => Ok(width),
+            None => bail!("intermediate_size differs from layer to layer, which is not supported"),
+        }
+    }
+
+    /// What stands around the layers of Gemma 3n.
+    fn streams(&mut self, layers: u32) -> Result<()> {
+        if self.architecture != "gemma3n" {
+            return Ok(());
+        }
+        if self.config["altup_correct_scale"] == false {
+            bail!("altup_correct_scale = false is not supported here");
+        }
+        for (theirs, ours, usual) in [
+            ("altup_num_inputs", "altup.num_inputs", 4),
+            ("altup_active_idx", "altup.active_idx", 0),
+            (
+                "hidden_size_per_layer_input",
+                "embedding_length_per_layer_input",
+                256,
+            ),
+            ("num_kv_shared_layers", "attention.shared_kv_layers", 15),
+        ] {
+            let value = self.whole_or(theirs, usual)?;
+            self.number(ours, value);
+        }
+        let layers = layers.min(1 << 16) as usize;
+        let shares = match &self.config["activation_sparsity_pattern"] {
+            Value::Null => {
+                let sparse = if layers > 10 { 10 } else { 0 };
+                (0..layers)
+                    .map(|layer| if layer < sparse { 0.95 } else { 0.0 })
+                    .collect()
+            }
+            list => {
+                let list = list.as_array().filter(|list| list.len() == layers);
+                let numbers = list.and_then(|list| list.iter().map(Value::as_f64).collect());
+                let numbers: Option<Vec<f64>> = numbers;
+                numbers.filter(|all| all.iter().all(|share| (0.0..1.0).contains(share))).context(
+                    "activation_sparsity_pattern is not a list with a share below 1 for every layer",
+                )?
+            }
+        };
+        let scales: Vec<f32> = shares
+            .into_iter()
+            .map(|share| quantile(share) as f32)
+            .collect();
+        let key = self.key("activation_sparsity_scale");
+        self.keys.f32s(&key, &scales);
+        Ok(())
     }
 
     /// The mixture of experts.
@@ -309,6 +388,10 @@ impl Reader<'_> {
                 self.float(ours, value);
             }
         }
+        let capped = self.config.get("final_logit_softcapping").is_some();
+        if self.architecture == "gemma3n" && !capped {
+            self.float("final_logit_softcapping", 30.0);
+        }
         if self.architecture == "gemma3" {
             let scalar = self.real("query_pre_attn_scalar")?.unwrap_or(256.0);
             self.float(
@@ -320,8 +403,13 @@ impl Reader<'_> {
     }
 
     /// Which layers see only the latest tokens.
-    fn windows(&mut self, layers: u32, full_every: Option<u64>) -> Result<()> {
-        let Some(size) = self.optional_whole("sliding_window")? else {
+    fn windows(&mut self, layers: u32, usual: &Usual) -> Result<()> {
+        let full_every = usual.full_every;
+        let given = match self.config.get("sliding_window") {
+            None => usual.window,
+            Some(_) => self.optional_whole("sliding_window")?,
+        };
+        let Some(size) = given else {
             return Ok(());
         };
         let layers = u64::from(layers.min(1 << 16));
@@ -377,7 +465,7 @@ impl Reader<'_> {
     /// The rotary embedding. Transformers 5 has all of it in `rope_parameters`, earlier ones have the
     /// base beside `rope_scaling`.
     fn rope(&mut self, head_dim: u32, context: u32, usual: f64) -> Result<()> {
-        let gemma = self.architecture == "gemma3";
+        let gemma = self.architecture.starts_with("gemma3");
         let parameters = match &self.config["rope_parameters"] {
             Value::Null => &self.config["rope_scaling"],
             all => all,
@@ -499,6 +587,32 @@ fn stretched(factor: f64, scale: f64) -> f64 {
     }
 }
 
+/// The number below which a share of the standard normal distribution lies.
+fn quantile(share: f64) -> f64 {
+    if share == 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    // From the middle to a number; the series converges everywhere, and soon where anything lies.
+    let middle_to = |x: f64| {
+        let mut term = x;
+        let mut sum = x;
+        for odd in (3..400).step_by(2) {
+            term *= x * x / f64::from(odd);
+            sum += term;
+        }
+        sum * (-x * x / 2.0).exp() / TAU.sqrt()
+    };
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..64 {
+        let middle = (low + high) / 2.0;
+        match 0.5 + middle_to(middle) < share {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    low
+}
+
 fn real(source: &Value, name: &str) -> Result<Option<f64>> {
     match &source[name] {
         Value::Null => Ok(None),
@@ -508,5 +622,18 @@ fn real(source: &Value, name: &str) -> Result<Option<f64>> {
                 .map(Some)
                 .with_context(|| format!("{name} is not a number"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_normal_distribution() {
+        for (share, x) in [(0.5, 0.0), (0.95, 1.644_853_627), (0.025, -1.959_963_985)] {
+            assert!((quantile(share) - x).abs() < 1e-8, "{share}");
+        }
+        assert_eq!(quantile(0.0), f64::NEG_INFINITY);
     }
 }
