@@ -144,6 +144,10 @@ impl TensorCache {
         })
     }
 
+    fn dtype(&self) -> DType {
+        self.keys.dtype()
+    }
+
     /// Tokens there is room for.
     fn capacity(&self) -> usize {
         self.keys.dims().get(1).copied().unwrap_or(0)

@@ -557,14 +557,8 @@ impl HostLayer {
                     let cache = caches[batch.owners[kept[block.start]]];
                     let seen = (start.max(segment * SEGMENT), &ends[..]);
                     let out = &mut one[..block.len() * len];
-                    cache.attend(
-                        rule,
-                        (c.kv_of(index), kv_head),
-                        &query,
-                        seen,
-                        &mut scores,
-                        out,
-                    );
+                    let place = (c.kv_of(index), kv_head);
+                    cache.attend(rule, place, &query, seen, &mut scores, out);
                     partial.merge(out);
                 }
             }

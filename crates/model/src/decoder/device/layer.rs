@@ -73,7 +73,8 @@ impl TensorLayer {
         for (lane, cache) in lanes.iter().zip(caches) {
             let rows = |x: &Tensor| x.narrow(0, lane.rows.start, lane.rows.len());
             let by_head = |x: &Tensor| rows(x)?.transpose(0, 1)?.contiguous();
-            lane.write(cache, &by_head(&k)?, &by_head(&v)?)?;
+            let stored = |x: &Tensor| by_head(x)?.to_dtype(cache.dtype());
+            lane.write(cache, &stored(&k)?, &stored(&v)?)?;
             let (keys, values) = cache.view(lane.keys.clone())?;
             let attention = CachedAttention {
                 scale: c.attention_scale,
