@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_drawn_with_signs_that_the_console_has() {
-        let mut frame = Buffer::empty(Rect::new(0, 0, 40, 1));
+        let mut frame = Buffer::empty(Rect::new(0, 0, 60, 1));
         let text = "╭▸ 17946 ✗ ⟲ Wait… 16946 ✓ · 日本 é π ⠉⣀⣿";
         frame.set_string(0, 0, text, Style::default());
         replace(&mut frame);
