@@ -67,10 +67,17 @@ fn ask_wait_cut_branch_quit() {
 fn no_terminal_is_asked_anything_and_the_console_gets_marks_that_it_has() {
     for (term, right, corner) in [("xterm-256color", '✓', '╭'), ("linux", '+', '┌')] {
         let home = Home::new();
-        let mut pty = explorer_at(&home, 24, 80, &[("TERM", term)]);
+        let asked = [
+            "--question",
+            "What is 337 times 93?",
+            "--reference",
+            "31341",
+        ];
+        let args = [&["--model", MODEL], &asked[..]].concat();
+        let mut pty = Pty::start_with(&home, &args, 24, 80, &[("TERM", term)]);
+        pty.wait_for("What is 337 times 93?").wait_for(MODEL_NAME);
         assert!(pty.text().contains(corner), "{}", pty.text());
-        pty.keys("\x1b").keys("R").keys("31341").keys(ENTER);
-        pty.keys("A").wait_for(&format!("31341 {right}"));
+        pty.keys(ENTER).wait_for(&format!("31341 {right}"));
         pty.keys("q");
         assert_eq!(pty.end(), 0);
         assert!(!pty.has_asked(), "{term}");

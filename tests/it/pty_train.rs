@@ -17,10 +17,10 @@ const TAB_4: &str = "\x1b4";
 const BATCH: usize = 7;
 const BLOCK: usize = 8;
 const ADVANCED: usize = 10;
-const STEPS: usize = 16;
-const SAVE_EVERY: usize = 23;
-const HELD_OUT: usize = 25;
-const SAMPLE_EVERY: usize = 30;
+const STEPS: usize = 17;
+const SAVE_EVERY: usize = 24;
+const HELD_OUT: usize = 26;
+const SAMPLE_EVERY: usize = 31;
 
 fn choose(pty: &Pty, row: usize) {
     pty.keys(HOME).keys(&DOWN.repeat(row)).keys(ENTER);

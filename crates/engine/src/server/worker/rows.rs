@@ -87,7 +87,7 @@ impl Worker<'_> {
     /// Begins the rows that wait, as long as a server says what tokens their prompts have. One that never
     /// does has them refused.
     pub(super) fn begin_rows(&mut self) -> Result<(), Disconnected> {
-        while !self.later.until().is_some_and(|t| t > Instant::now())
+        while self.later.until().is_none_or(|t| t <= Instant::now())
             && let Some((lanes, computed)) = self.later.rows.pop_front()
         {
             let first = lanes.first().filter(|_| !self.remote.chats());
