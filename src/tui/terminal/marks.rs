@@ -8,7 +8,11 @@ use ratatui::buffer::Buffer;
 
 /// Whether the terminal is one of these, by the value of `TERM`.
 pub fn are_wanted(term: Option<&str>) -> bool {
-    term.is_some_and(|term| term == "linux" || term.starts_with("vt") || term.starts_with("cons"))
+    let numbered = |name: &str, term: &str| {
+        let number = term.strip_prefix(name);
+        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    term.is_some_and(|term| term == "linux" || numbered("vt", term) || numbered("cons", term))
 }
 
 /// Replaces the signs of a frame.
@@ -104,7 +108,14 @@ mod tests {
         for term in ["linux", "vt100", "vt220", "cons25"] {
             assert!(are_wanted(Some(term)), "{term}");
         }
-        for term in ["xterm-256color", "tmux", "screen", "dumb", ""] {
+        for term in [
+            "xterm-256color",
+            "vte-256color",
+            "tmux",
+            "screen",
+            "dumb",
+            "",
+        ] {
             assert!(!are_wanted(Some(term)), "{term}");
         }
         assert!(!are_wanted(None));
