@@ -179,28 +179,16 @@ pub fn rename(entry: &CatalogEntry, name: &str) -> Result<()> {
         ModelSource::Ollama => bail!("{old} belongs to Ollama: ollama cp {old} {name}"),
         _ => {}
     }
-    if path.is_dir() {
-        if fs::metadata(path.join(adapter::WEIGHTS)).is_err() {
-            return move_all(&[(path.clone(), path.with_file_name(name))]);
-        }
-        bail!("{old} is called after the folder of its training");
-    }
-    let stem = path
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
-    match part_of(path) {
+    let moves = match part_of(path) {
+        _ if path.is_dir() => vec![(path.clone(), path.with_file_name(name))],
         Some((stem, _, parts)) => {
             let part = |stem, n| path.with_file_name(models::part_name(stem, n, parts));
-            let moves: Vec<_> = (1..=parts)
-                .map(|n| (part(stem, n), part(name, n)))
-                .collect();
-            move_all(&moves)
+            let each = (1..=parts).map(|n| (part(stem, n), part(name, n)));
+            each.collect()
         }
-        None if stem.as_ref() == Some(old) => {
-            move_all(&[(path.clone(), path.with_file_name(format!("{name}.gguf")))])
-        }
-        None => bail!("{old} is called after the folder of its training"),
-    }
+        None => vec![(path.clone(), path.with_file_name(format!("{name}.gguf")))],
+    };
+    move_all(&moves)
 }
 
 /// Moves all or none: nothing is written over, and what was moved before one fails is moved back.
@@ -472,8 +460,8 @@ mod tests {
         );
         assert!(at("z-00001-of-00002.gguf").exists(), "nothing was moved");
         renamed("z", "whole").unwrap();
-        assert!(renamed("tuned-q8_0", "x").unwrap_err().contains("training"));
-        assert_eq!(names(&find(&places)), ["b", "mine", "tuned-q8_0", "whole"]);
+        renamed("tuned-q8_0", "tuned").unwrap();
+        assert_eq!(names(&find(&places)), ["b", "mine", "tuned", "whole"]);
         let bundled = bundled().next().unwrap();
         assert!(rename(&bundled, "x").is_err());
     }

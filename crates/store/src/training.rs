@@ -163,6 +163,11 @@ impl Lease {
         }
     }
 
+    /// Whether a folder is that of a training, which may be over.
+    pub fn was_taken(folder: &Path) -> bool {
+        folder.join(LOCK).exists()
+    }
+
     /// Whether a process holds a folder.
     pub fn is_held(folder: &Path) -> bool {
         let Ok(file) = OpenOptions::new().append(true).open(folder.join(LOCK)) else {
@@ -180,7 +185,7 @@ mod tests {
     fn a_folder_has_one_training_at_a_time_and_is_free_again_after_it() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("new");
-        assert!(!Lease::is_held(&folder));
+        assert!(!Lease::is_held(&folder) && !Lease::was_taken(&folder));
         let lease = Lease::take(&folder).unwrap();
         assert!(Lease::is_held(&folder));
         let refused = Lease::take(&folder).unwrap_err().to_string();

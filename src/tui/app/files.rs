@@ -22,7 +22,10 @@ use s1_store::session::{Document, EXTENSION, Saved};
 /// If it is none, or leads to another folder.
 pub(super) fn plain_name(typed: &str) -> Result<&str, String> {
     match typed.trim() {
-        name if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') => {
+        name if name.is_empty()
+            || name.starts_with('.')
+            || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\')) =>
+        {
             Err("Write a name without a folder.".into())
         }
         name => Ok(name),

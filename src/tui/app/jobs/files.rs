@@ -19,6 +19,7 @@ use s1_model::memory;
 use s1_plot::Figure;
 use s1_store::Db;
 use s1_store::session::{self, Document, Saved};
+use s1_store::training::Lease;
 
 /// Lists the saved sessions.
 #[derive(Debug, PartialEq)]
@@ -151,7 +152,15 @@ impl Job for RenameModel {
     type Output = ();
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
-        catalog::rename(&listed(context, &self.model)?, &self.name)
+        let entry = listed(context, &self.model)?;
+        let folders = [Some(&*self.model), self.model.parent()];
+        if folders.into_iter().flatten().any(Lease::was_taken) {
+            bail!(
+                "{} is what a training made, which looks for it under this name; copy it first",
+                entry.name
+            );
+        }
+        catalog::rename(&entry, &self.name)
     }
 }
 
@@ -327,5 +336,39 @@ mod tests {
         let start = Instant::now();
         assert!(!takes(&["sleep", "60"], "a"));
         assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    /// A user would lose: a training that cannot be gone on with, since its folder has another name.
+    #[test]
+    fn what_a_training_made_keeps_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let trained = root.path().join("tuned");
+        let lease = Lease::take(&trained).unwrap();
+        let models = [
+            trained.join("model-q8_0.gguf"),
+            root.path().join("other.gguf"),
+        ];
+        models
+            .iter()
+            .for_each(|m| std::fs::write(m, "GGUF").unwrap());
+        drop(lease);
+        let context = JobContext {
+            sessions: root.path().into(),
+            database: root.path().join("none.db"),
+            models: catalog::ModelFolders {
+                folders: vec![root.path().into()],
+                ..Default::default()
+            },
+            load: Default::default(),
+        };
+        let renamed = models.map(|model| {
+            let name = "mine".to_owned();
+            RenameModel { model, name }.run(&context, &mut |_| {})
+        });
+        let refused = renamed[0].as_ref().unwrap_err().to_string();
+        assert!(refused.contains("is what a training made"), "{refused}");
+        assert!(renamed[1].is_ok());
+        assert!(trained.join("model-q8_0.gguf").exists());
+        assert!(root.path().join("mine.gguf").exists());
     }
 }
