@@ -575,8 +575,8 @@ fn streams(keys: &MetadataKeys, layers: usize) -> Result<StreamConfig> {
         bail!("{key} is none of the {count} streams");
     };
     let shape = |name: &str| match keys.gguf.tensor(name).map(|info| &info.shape[..]) {
-        Some([rows, columns]) => Ok((*rows, *columns)),
-        _ => bail!("the file has no tensor {name} with two dimensions"),
+        Some([rows, columns]) if *rows > 0 => Ok((*rows, *columns)),
+        _ => bail!("the file has no tensor {name} with rows and columns"),
     };
     let embedding = keys.size("embedding_length_per_layer_input", MAX_HIDDEN)?;
     let (embedded, width) = shape("per_layer_token_embd.weight")?;

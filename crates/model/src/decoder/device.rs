@@ -254,27 +254,22 @@ impl TensorDecoder {
         Tensor::from_vec(x, (ids.len(), config.hidden), &self.device)
     }
 
-    #[cfg(not(feature = "cuda"))]
+    /// A pass, repeated from a recording where there is one.
     fn pass(
         &self,
         config: &ModelConfig,
         caches: &[&[TensorCache]],
         inputs: Inputs,
     ) -> candle_core::Result<Option<Tensor>> {
-        self.compute(config, caches, &inputs)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn pass(
-        &self,
-        config: &ModelConfig,
-        caches: &[&[TensorCache]],
-        inputs: Inputs,
-    ) -> candle_core::Result<Option<Tensor>> {
-        let first = |cache: &&[TensorCache]| cache.first().map(|layer| layer.keys.id());
-        let lanes = caches.iter().filter_map(first).collect();
         let compute = |inputs: &Inputs| self.compute(config, caches, inputs);
-        self.recordings.pass(lanes, inputs, compute)
+        #[cfg(feature = "cuda")]
+        {
+            let first = |cache: &&[TensorCache]| cache.first().map(|layer| layer.keys.id());
+            let lanes = caches.iter().filter_map(first).collect();
+            self.recordings.pass(lanes, inputs, compute)
+        }
+        #[cfg(not(feature = "cuda"))]
+        compute(&inputs)
     }
 
     /// The pass itself: operations on the device alone.

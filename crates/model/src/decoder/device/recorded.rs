@@ -69,7 +69,6 @@ struct Graph(CudaGraph);
 
 // SAFETY: a graph is no thread's own; it must not be used by two at once, and it is reached through the
 // lock of `Recordings` alone.
-#[allow(unsafe_code, reason = "cudarc leaves it open who serializes the calls")]
 unsafe impl Send for Graph {}
 
 impl Recordings {
