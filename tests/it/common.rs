@@ -64,6 +64,7 @@ impl Home {
             ("XDG_CONFIG_HOME", at("config")),
             ("XDG_DATA_HOME", at("data")),
             ("XDG_CACHE_HOME", at("cache")),
+            ("XDG_STATE_HOME", at("state")),
             // Tests do not read along.
             ("S1_TUI_PACE", "0".to_owned()),
         ]

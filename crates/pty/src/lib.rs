@@ -109,9 +109,10 @@ impl Terminal {
 
     /// Gives the terminal another size.
     pub fn resize(&self, rows: u16, cols: u16) {
-        // The emulator panics on a wide character, drawn just before, that is wider than itself.
+        // The emulator panics on a wide character, drawn just before, that is wider than itself, and on a
+        // line that goes on below its only row.
         let mut screen = self.screen.lock().unwrap();
-        screen.screen_mut().set_size(rows, cols.max(2));
+        screen.screen_mut().set_size(rows.max(2), cols.max(2));
         drop(screen);
         self.master.resize(size(rows, cols)).unwrap();
     }

@@ -485,15 +485,15 @@ pub(super) unsafe fn tile_product<S: Simd, Q: Scheme>(
             let results = out.as_mut_ptr().add(row);
             row += match out.len() - row {
                 // Blocks with two scales leave no registers for so many rows.
-                8.. if !Q::SCALING.has_halves() => {
+                8.. if const { S::TOGETHER >= 8 && !Q::SCALING.has_halves() } => {
                     product::<S, Q, 8>(tile, groups, x, results);
                     8
                 }
-                4.. => {
+                4.. if const { S::TOGETHER >= 4 } => {
                     product::<S, Q, 4>(tile, groups, x, results);
                     4
                 }
-                2.. => {
+                2.. if const { S::TOGETHER >= 2 } => {
                     product::<S, Q, 2>(tile, groups, x, results);
                     2
                 }

@@ -21,6 +21,9 @@ pub(super) trait Simd {
     /// unsigned, else 0.
     const BIAS: i32;
 
+    /// Rows of activations that are multiplied at once, at most: as many as leave registers for the rest.
+    const TOGETHER: usize = 8;
+
     /// Asks for the 64 bytes at an address, which may lie outside what can be read.
     unsafe fn prefetch(_at: *const u8) {}
     /// 64 bytes.
