@@ -13,9 +13,10 @@ use crate::config::Dirs;
 use s1_core::format;
 use s1_data::hub::{self, RepoKind};
 use s1_data::sanitize::clean_line;
-use s1_engine::catalog::need::{ModelNeed, fits, fits_word};
+use s1_engine::catalog::need::{ModelNeed, Room, fits, fits_word};
 use s1_engine::catalog::{self, CatalogEntry, ModelSource};
 use s1_engine::suggestions;
+use s1_model::device::Places;
 use s1_model::memory;
 
 /// What to list, or to remove.
@@ -99,7 +100,7 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
         return remove(&here, name, &mut out);
     }
     let all: Vec<CatalogEntry> = here.into_iter().chain(catalog::bundled()).collect();
-    let free = memory::available();
+    let places = Places::new(config.load.device);
     if !args.json {
         writeln!(
             out,
@@ -108,7 +109,7 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
         )?;
     }
     for entry in &all {
-        let line = described(entry, context, free);
+        let line = described(entry, context, &places);
         if args.json {
             json_line(&mut out, &line)?;
             continue;
@@ -128,24 +129,32 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
         writeln!(out, "{}", clean_line(&line))?;
     }
     if !args.json {
-        let free = free.map_or("an unknown amount".into(), format::size);
+        let large = places.open(u64::MAX).ok();
+        let room = large.map_or(Room::default(), |place| Room::of(&place));
+        let free = room.free.map_or("an unknown amount".into(), format::size);
+        let whose = room.name();
         writeln!(
             out,
-            "\n{free} of memory are free. More models: s1-tui models --get, s1-tui pull OWNER/NAME"
+            "\n{free} of {whose} are free. More models: s1-tui models --get, s1-tui pull OWNER/NAME"
         )?;
     }
     Ok(())
 }
 
 /// What there is to say of a model that is here.
-fn described(entry: &CatalogEntry, context: Option<usize>, free: Option<u64>) -> ModelLine<'_> {
+fn described<'a>(
+    entry: &'a CatalogEntry,
+    context: Option<usize>,
+    places: &Places,
+) -> ModelLine<'a> {
     let ModelNeed {
         architecture,
         licence,
         context,
         memory,
+        room,
         fault,
-    } = ModelNeed::of(entry, context, None);
+    } = ModelNeed::of(entry, context, None, places);
     ModelLine {
         name: &entry.name,
         path: &entry.path,
@@ -156,7 +165,7 @@ fn described(entry: &CatalogEntry, context: Option<usize>, free: Option<u64>) ->
         licence,
         context,
         memory,
-        fits: fits(memory, free),
+        fits: fits(memory, room.free),
         fault,
     }
 }

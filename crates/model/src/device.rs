@@ -3,6 +3,7 @@
 //! Not here: what is computed there ([`crate::decoder`]), and training, which knows the CPU
 //! alone.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -117,10 +118,7 @@ impl DeviceChoice {
     /// # Errors
     /// As [`DeviceChoice::open`].
     pub fn for_model(self, gguf: &Gguf) -> Result<Place> {
-        match self {
-            DeviceChoice::Auto if ModelConfig::is_for_cpu(gguf) => Ok(Place::Host),
-            choice => choice.open(gguf.weights_bytes()),
-        }
+        Places::new(self).for_model(gguf)
     }
 
     /// The device for a model with weights of so many bytes.
@@ -128,15 +126,56 @@ impl DeviceChoice {
     /// # Errors
     /// If the place was named, and this program was not built for it or it cannot be used.
     pub fn open(self, weights: u64) -> Result<Place> {
-        match self {
-            DeviceChoice::Cpu => Ok(Place::Host),
-            DeviceChoice::Cuda(number) => cuda(number),
-            DeviceChoice::Metal => metal(),
-            DeviceChoice::CandleCpu => Ok(Place::Tensors(Device::Cpu)),
-            DeviceChoice::Auto if weights < WORTH_A_GPU => Ok(Place::Host),
-            // If the GPU cannot be used and nobody asked for it, use the CPU.
-            DeviceChoice::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or(Place::Host)),
+        Places::new(self).open(weights)
+    }
+}
+
+/// Where many models would compute, for who asks about them all: a GPU is opened once, when the first
+/// model would go there.
+pub struct Places {
+    choice: DeviceChoice,
+    opened: OnceCell<Place>,
+}
+
+impl Places {
+    pub fn new(choice: DeviceChoice) -> Places {
+        Places {
+            choice,
+            opened: OnceCell::new(),
         }
+    }
+
+    /// As [`DeviceChoice::for_model`].
+    ///
+    /// # Errors
+    /// As [`DeviceChoice::open`].
+    pub fn for_model(&self, gguf: &Gguf) -> Result<Place> {
+        match self.choice {
+            DeviceChoice::Auto if ModelConfig::is_for_cpu(gguf) => Ok(Place::Host),
+            _ => self.open(gguf.weights_bytes()),
+        }
+    }
+
+    /// As [`DeviceChoice::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(&self, weights: u64) -> Result<Place> {
+        if self.choice == DeviceChoice::Auto && weights < WORTH_A_GPU {
+            return Ok(Place::Host);
+        }
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened.clone());
+        }
+        let place = match self.choice {
+            DeviceChoice::Cpu => Place::Host,
+            DeviceChoice::Cuda(number) => cuda(number)?,
+            DeviceChoice::Metal => metal()?,
+            DeviceChoice::CandleCpu => Place::Tensors(Device::Cpu),
+            // If the GPU cannot be used and nobody asked for it, use the CPU.
+            DeviceChoice::Auto => cuda(0).or_else(|_| metal()).unwrap_or(Place::Host),
+        };
+        Ok(self.opened.get_or_init(|| place).clone())
     }
 }
 

@@ -29,17 +29,12 @@ pub struct MemoryNeed {
 }
 
 impl MemoryNeed {
-    /// That of a model on the CPU with a context of so many tokens; a cache of no type is as the weights
-    /// suggest.
+    /// That of a model with a context of so many tokens, where it is to be computed; a cache of no type is as
+    /// the weights suggest.
     ///
     /// # Errors
     /// If the model is none that is computed here.
-    pub fn of(gguf: &Gguf, context: usize, cache: Option<CacheType>) -> Result<MemoryNeed> {
-        MemoryNeed::at(gguf, context, cache, &Place::Host)
-    }
-
-    /// The same where it is to be computed.
-    fn at(
+    pub fn of(
         gguf: &Gguf,
         context: usize,
         cache: Option<CacheType>,
@@ -103,7 +98,7 @@ fn require_model_within(
     place: &Place,
     available: Option<u64>,
 ) -> Result<()> {
-    let need = MemoryNeed::at(gguf, context, cache, place)?;
+    let need = MemoryNeed::of(gguf, context, cache, place)?;
     let Some(available) = available.filter(|available| need.total() > *available) else {
         return Ok(());
     };
@@ -113,7 +108,7 @@ fn require_model_within(
         rounded.saturating_add(beside) <= available
     });
     let fits_with = |context, cache| {
-        let need = MemoryNeed::at(gguf, context, cache, place);
+        let need = MemoryNeed::of(gguf, context, cache, place);
         need.is_ok_and(|need| need.total() <= available)
     };
     let fits = |context: &usize| fits_with(*context, cache);
@@ -219,7 +214,7 @@ mod tests {
     #[test]
     fn a_model_that_does_not_fit_is_refused_with_what_makes_it_fit() {
         let gguf = Gguf::from_bytes(crate::fixture::tiny_gguf("llama", 1)).unwrap();
-        let need = MemoryNeed::of(&gguf, 2048, None).unwrap();
+        let need = MemoryNeed::of(&gguf, 2048, None, &Place::Host).unwrap();
         assert_eq!(need.weights, gguf.weights_bytes());
         let within = |context, cache, available| {
             require_model_within(&gguf, (context, cache), &Place::Host, available)
@@ -229,7 +224,7 @@ mod tests {
         assert!(error.ends_with("--cache-type q8_0 makes it fit"), "{error}");
         // Where the cache is small already, something else has to be.
         let cache = Some(CacheType::Q8_0);
-        let need = MemoryNeed::of(&gguf, 2048, cache).unwrap();
+        let need = MemoryNeed::of(&gguf, 2048, cache, &Place::Host).unwrap();
         let refused = |available| {
             within(2048, cache, Some(available))
                 .unwrap_err()
@@ -255,10 +250,10 @@ mod tests {
     fn what_a_device_has_to_hold_is_counted_as_it_holds_it() {
         let gguf = Gguf::from_bytes(crate::fixture::tiny_gguf("llama", 1)).unwrap();
         let place = Place::Tensors(candle_core::Device::Cpu);
-        let need = MemoryNeed::at(&gguf, 2048, None, &place).unwrap();
+        let need = MemoryNeed::of(&gguf, 2048, None, &place).unwrap();
         assert_eq!(need.weights, 4 * gguf.parameters());
         let wide = Some(CacheType::F32);
-        let need = MemoryNeed::at(&gguf, 2048, wide, &place).unwrap();
+        let need = MemoryNeed::of(&gguf, 2048, wide, &place).unwrap();
         let error = require_model_within(&gguf, (2048, wide), &place, Some(need.total() - 1));
         let error = error.unwrap_err().to_string();
         assert!(error.ends_with("--cache-type f16 makes it fit"), "{error}");

@@ -14,7 +14,7 @@ use crate::config::expand_home;
 use crate::tui::theme::Theme;
 use s1_core::format;
 use s1_data::hub;
-use s1_engine::catalog::need::{ModelNeed, fits, fits_word, memory_sentence};
+use s1_engine::catalog::need::{ModelNeed, Room, fits, fits_word, memory_sentence};
 use s1_engine::catalog::{CatalogEntry, ModelSource};
 use s1_engine::is_server;
 use s1_engine::suggestions::Suggestion;
@@ -50,8 +50,8 @@ pub struct FoundModels {
     pub suggested: Vec<Suggestion>,
     /// The context in tokens that memory is said for.
     pub context: usize,
-    /// Bytes of memory that are free, where the system says.
-    pub free: Option<u64>,
+    /// Where a model that is to be fetched would be computed.
+    pub room: Room,
 }
 
 /// A choice among models.
@@ -110,8 +110,7 @@ impl ModelPicker {
                 name: "",
             }
         });
-        let (context, free) = (found.context, found.free);
-        let sentence = |memory, context| memory_sentence(memory, context, free);
+        let (context, room) = (found.context, found.room);
         let here = |(e, need): (CatalogEntry, Option<ModelNeed>)| {
             let in_use = current == Some(&e.path);
             let known = need.clone().unwrap_or_default();
@@ -123,7 +122,7 @@ impl ModelPicker {
             let memory = known.memory.map_or(unknown.into(), format::size);
             let fits = match known.memory {
                 None => unknown,
-                memory => fits_word(fits(memory, free)),
+                memory => fits_word(fits(memory, known.room.free)),
             };
             let place = match e.source {
                 ModelSource::Bundled => "in the program".to_owned(),
@@ -131,9 +130,9 @@ impl ModelPicker {
                 ModelSource::Ollama | ModelSource::LmStudio => e.source.name().to_owned(),
                 _ => format!("{}/", e.origin.trim_end_matches('/')),
             };
-            let said = known
-                .memory
-                .map(|memory| sentence(memory, known.context.unwrap_or(context)));
+            let said = known.memory.map(|memory| {
+                memory_sentence(memory, known.context.unwrap_or(context), known.room)
+            });
             Entry {
                 text: format!("{} {}", e.name, e.origin),
                 cells: vec![
@@ -164,11 +163,15 @@ impl ModelPicker {
                     one.name.clone(),
                     format::size(one.bytes),
                     format::size(memory),
-                    fits_word(fits(Some(memory), free)).to_owned(),
+                    fits_word(fits(Some(memory), room.free)).to_owned(),
                     one.licence,
                     "to be fetched".to_owned(),
                 ],
-                about: format!("{} · {} · {name}", one.about, sentence(memory, context)),
+                about: format!(
+                    "{} · {} · {name}",
+                    one.about,
+                    memory_sentence(memory, context, room)
+                ),
                 fault: None,
                 value: ModelChoice::Load(PathBuf::from(name)),
                 row: ListRow::default(),
@@ -267,6 +270,7 @@ mod tests {
                 licence: (source == ModelSource::Hub).then(|| "apache-2.0".into()),
                 context: Some(8192),
                 memory: Some(2 * bytes),
+                room: ROOM,
                 ..ModelNeed::default()
             };
             let broken = ModelNeed {
@@ -288,6 +292,11 @@ mod tests {
         picker
     }
 
+    const ROOM: Room = Room {
+        free: Some(2_000_000_000),
+        on_gpu: false,
+    };
+
     /// With a machine of two gigabytes, and one to fetch.
     fn all(here: Vec<(CatalogEntry, Option<ModelNeed>)>) -> FoundModels {
         let mut suggested = s1_engine::suggestions::all().unwrap();
@@ -296,7 +305,7 @@ mod tests {
             here,
             suggested,
             context: 8192,
-            free: Some(2_000_000_000),
+            room: ROOM,
         }
     }
 

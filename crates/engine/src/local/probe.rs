@@ -1,5 +1,7 @@
 //! Trials on a sequence's own cache, by appending, reading and rewinding; nothing of it stays.
 
+use std::time::Instant;
+
 use anyhow::Result;
 
 use super::loaded::Loaded;
@@ -303,7 +305,15 @@ fn run_all(
         let mut batch: Vec<_> = lanes
             .map(|(a, cache)| (&mut **cache, &a.pending[..]))
             .collect();
+        let tokens: usize = batch.iter().map(|(_, pending)| pending.len()).sum();
+        let started = Instant::now();
         let rows = model.decoder.forward(&mut batch, Logits::Last)?;
+        tracing::trace!(
+            attempts = batch.len(),
+            tokens,
+            us = started.elapsed().as_micros(),
+            "trial"
+        );
         for ((attempt, _), row) in going.into_iter().zip(&rows) {
             attempt.take(model, row)?;
         }

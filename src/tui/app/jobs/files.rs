@@ -13,8 +13,10 @@ use crate::tui::widgets::model_picker::FoundModels;
 use crate::tui::widgets::problem_picker::ProblemSet;
 use s1_core::format;
 use s1_data::files;
-use s1_engine::catalog::{self, CatalogEntry, need::ModelNeed};
+use s1_engine::catalog::need::{ModelNeed, Room};
+use s1_engine::catalog::{self, CatalogEntry};
 use s1_engine::suggestions;
+use s1_model::device::Places;
 use s1_model::memory;
 use s1_plot::Figure;
 use s1_store::Db;
@@ -96,7 +98,10 @@ impl Job for FindModels {
             here: found.map(|entry| (entry, None)).collect(),
             suggested: suggestions::all()?,
             context: context.load.context.unwrap_or(CONTEXT),
-            free: memory::available(),
+            room: Room {
+                free: memory::available(),
+                on_gpu: false,
+            },
         })
     }
 }
@@ -110,11 +115,17 @@ impl Job for DescribeModels {
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let mut found = self.0;
+        let places = Places::new(context.load.device);
+        // Any that is fetched is large enough for a GPU.
+        if let Ok(place) = places.open(u64::MAX) {
+            found.room = Room::of(&place);
+        }
         for (entry, need) in &mut found.here {
             *need = Some(ModelNeed::of(
                 entry,
                 context.load.context,
                 context.load.cache_type,
+                &places,
             ));
         }
         Ok(found)
