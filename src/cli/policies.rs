@@ -191,7 +191,7 @@ fn table(replay: &Replay, votes: &[Vote], out: &mut impl Write) -> io::Result<()
         })?;
     }
     for (_, lines) in &replay.rules {
-        lines.iter().try_for_each(&mut row)?;
+        Line::merged(lines).iter().try_for_each(&mut row)?;
     }
     let along = replay.budgets.iter().zip(&replay.converged);
     let converged: Vec<String> = along

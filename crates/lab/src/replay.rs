@@ -184,6 +184,29 @@ impl Line {
     pub fn tokens(&self) -> f64 {
         self.thinking + self.looking
     }
+
+    /// A rule's lines, where neighbouring thresholds that give the same are one, named from the first to the
+    /// last.
+    pub fn merged(lines: &[Line]) -> Vec<Line> {
+        let same = |a: &Line, b: &Line| {
+            let named = Line {
+                name: b.name.clone(),
+                ..a.clone()
+            };
+            named == *b
+        };
+        let merged = lines.chunk_by(same).map(|alike| match alike {
+            [first, .., last] => Line {
+                name: match last.name.rsplit_once(':') {
+                    Some((_, threshold)) => format!("{} … {threshold}", first.name),
+                    None => first.name.clone(),
+                },
+                ..first.clone()
+            },
+            _ => alike[0].clone(),
+        });
+        merged.collect()
+    }
 }
 
 /// Every rule at every threshold, beside budgets, the natural end, and the best that stopping could
@@ -272,27 +295,32 @@ fn budgets(thoughts: &[Thought]) -> Vec<usize> {
     steps
 }
 
-/// The thresholds at which a rule is evaluated where nobody names them; its other numbers stay.
+/// The thresholds at which a rule is evaluated where nobody names them; its other numbers stay. One more costs
+/// nothing: what the rule sees is the same.
 /// DeepConf's are quantiles of the lowest confidence of the thoughts, as its warm-up takes them.
 pub fn thresholds(exit: Exit, thoughts: &[Thought]) -> Vec<Exit> {
-    let counts = [1, 2, 3, 4, 5, 8, 10, 20];
+    let counts = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20];
     match exit {
         Exit::Off => Vec::new(),
         Exit::Consistency { .. } => counts.map(|equal| Exit::Consistency { equal }).into(),
         Exit::Rank { .. } => counts.map(|best| Exit::Rank { best }).into(),
         Exit::Dynasor { every, .. } => counts.map(|equal| Exit::Dynasor { every, equal }).into(),
-        Exit::Deer { .. } => [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99]
-            .map(|above| Exit::Deer { above })
-            .into(),
-        Exit::Eat { alpha, .. } => (0..8)
+        Exit::Deer { .. } => [
+            0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99,
+        ]
+        .map(|above| Exit::Deer { above })
+        .into(),
+        Exit::Eat { alpha, .. } => (0..12)
             .map(|i| Exit::Eat {
                 alpha,
                 below: 2f32.powi(-i),
             })
             .collect(),
-        Exit::Thinkbrake { .. } => [-1.0, 0.0, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]
-            .map(|margin| Exit::Thinkbrake { margin })
-            .into(),
+        Exit::Thinkbrake { .. } => [
+            -1.0, 0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 4.0, 5.0,
+        ]
+        .map(|margin| Exit::Thinkbrake { margin })
+        .into(),
         Exit::Deepconf { window, .. } => {
             let mut lowest: Vec<f32> = thoughts
                 .iter()
@@ -303,7 +331,9 @@ pub fn thresholds(exit: Exit, thoughts: &[Thought]) -> Vec<Exit> {
                 let last = lowest.len().checked_sub(1)?;
                 lowest.get((last as f64 * q).round() as usize).copied()
             };
-            let quantiles = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
+            let quantiles = [
+                0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
+            ];
             // A threshold that is written down is the one that was used.
             let round = |x: f32| (x * 100.0).round() / 100.0;
             let thresholds = quantiles.iter().filter_map(|&q| at(q)).map(round);

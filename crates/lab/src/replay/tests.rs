@@ -151,3 +151,22 @@ fn a_vote_can_be_weighted_and_the_lost_can_be_left() {
         })
     );
 }
+
+/// A user would lose: the thresholds that differ, among many that do not.
+#[test]
+fn thresholds_that_give_the_same_are_one_line() {
+    let line = |name: &str, correct| Line {
+        name: name.into(),
+        correct,
+        ..Line::default()
+    };
+    let lines = [
+        line("dynasor:6:1", 1),
+        line("dynasor:6:2", 4),
+        line("dynasor:6:3", 4),
+        line("dynasor:6:20", 4),
+        line("dynasor:6:30", 1),
+    ];
+    let names: Vec<String> = Line::merged(&lines).into_iter().map(|l| l.name).collect();
+    assert_eq!(names, ["dynasor:6:1", "dynasor:6:2 … 20", "dynasor:6:30"]);
+}

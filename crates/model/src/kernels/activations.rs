@@ -13,6 +13,8 @@ use crate::parallel::{self, SharedOutput};
 
 /// Activations in a block.
 pub(super) const BLOCK: usize = 32;
+/// Those of one vector.
+const HALF: usize = BLOCK / 2;
 /// The largest rounded activation whose halves are both signed bytes.
 const MAX_QUANT: f32 = 32639.0;
 /// What writing and rounding a value takes, in multiplications.
@@ -42,28 +44,27 @@ impl RoundedBlock {
 
     #[inline(always)]
     fn round(&mut self, values: &[f32; BLOCK]) {
-        let mut max = [0f32; 16];
-        for half in values.as_chunks::<16>().0 {
-            for (max, value) in max.iter_mut().zip(half) {
-                *max = max.max(value.abs());
-            }
-        }
-        let max = folded(max, f32::max);
+        // Magnitudes are ordered as their bits, and the largest of integers takes a few instructions.
+        let magnitudes = values.iter().map(|value| value.to_bits() << 1 >> 1);
+        let max = f32::from_bits(magnitudes.max().unwrap_or(0));
         let inverse = if max > 0.0 { MAX_QUANT / max } else { 0.0 };
-        let mut quants = [0i32; BLOCK];
-        for (quant, value) in quants.iter_mut().zip(values) {
-            // `clamp` would leave what is not a number as it is, which no block can hold.
-            let bounded = (value * inverse).max(-MAX_QUANT);
-            *quant = nearest(bounded.min(MAX_QUANT));
+        let high = self.high.as_chunks_mut::<HALF>().0.iter_mut();
+        let halves = high.zip(self.low.as_chunks_mut::<HALF>().0);
+        let values = values.as_chunks::<HALF>().0;
+        for (((high, low), values), sum) in halves.zip(values).zip(&mut self.sums) {
+            let quants: [i32; HALF] = std::array::from_fn(|i| {
+                // `clamp` would leave what is not a number as it is, which no block can hold.
+                let bounded = (values[i] * inverse).max(-MAX_QUANT);
+                nearest(bounded.min(MAX_QUANT))
+            });
+            for (i, quant) in quants.iter().enumerate() {
+                let upper = (quant + 128) >> 8;
+                high[i] = upper as i8;
+                low[i] = (quant - 256 * upper) as i8;
+            }
+            *sum = folded(quants, |a, b| a + b);
         }
-        for (i, quant) in quants.iter().enumerate() {
-            let high = (quant + 128) >> 8;
-            self.high[i] = high as i8;
-            self.low[i] = (quant - 256 * high) as i8;
-        }
-        let (first, second) = quants.split_at(BLOCK / 2);
         self.scale = max / MAX_QUANT;
-        self.sums = [first.iter().sum(), second.iter().sum()];
         self.sum = self.scale * (self.sums[0] + self.sums[1]) as f32;
     }
 }

@@ -64,14 +64,10 @@ fn gate_all(activation: Activation, gate: &mut [f32], up: &[f32]) {
 
 /// Sixteen numbers made one by halves, so that none waits for all before it.
 #[inline(always)]
-pub(super) fn folded(mut numbers: [f32; 16], fold: impl Fn(f32, f32) -> f32) -> f32 {
-    for half in [8, 4, 2, 1] {
-        let (low, high) = numbers.split_at_mut(half);
-        for (a, b) in low.iter_mut().zip(high) {
-            *a = fold(*a, *b);
-        }
-    }
-    numbers[0]
+pub(super) fn folded<T: Copy>(numbers: [T; 16], fold: impl Fn(T, T) -> T) -> T {
+    let eight: [T; 8] = std::array::from_fn(|i| fold(numbers[i], numbers[i + 8]));
+    let four: [T; 4] = std::array::from_fn(|i| fold(eight[i], eight[i + 4]));
+    fold(fold(four[0], four[2]), fold(four[1], four[3]))
 }
 
 /// The last numbers, filled up to sixteen.
