@@ -27,6 +27,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut marks = 0;
     let mut chars = text.chars().peekable();
+    // The last character that was not left out.
     let mut before = ' ';
     // Whether the last character that takes room is a letter; its accents do not change that.
     let mut letter = false;
@@ -44,9 +45,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
             // A piece of a character. Some terminals drop the usual sign for it, without a gap.
             '\u{fffd}' => out.push('▯'),
             // Joins emoji to one picture on some terminals only; joins letters on all.
-            '\u{200d}' if is_wide(before) || chars.peek().is_some_and(|&c| is_wide(c)) => {}
+            '\u{200d}' if is_wide(before) || chars.peek().is_some_and(|&c| is_wide(c)) => continue,
             // It joins nothing to what says nothing: what follows that may be an emoji.
-            '\u{200c}' | '\u{200d}' if chars.peek().is_some_and(|&c| joins_or_selects(c)) => {}
+            '\u{200c}' | '\u{200d}' if chars.peek().is_some_and(|&c| joins_or_selects(c)) => {
+                continue;
+            }
             '\u{200c}' | '\u{200d}' if letter && marks <= MAX_MARKS => out.push(c),
             // Asks for a wide or a narrow picture; terminals differ in whether they listen.
             '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => continue,
@@ -234,6 +237,7 @@ mod tests {
             ("👩‍👩‍👧", "👩👩👧"),
             ("❤️‍🔥", "❤🔥"),
             ("e\u{301}\u{200d}\u{200d}❤", "e\u{301}❤"),
+            ("\u{e}\u{200d}倍\u{200d}\u{200d}x", "␎倍x"),
             ("क्\u{200d}ष", "क्\u{200d}ष"),
             ("می\u{200c}خواهم", "می\u{200c}خواهم"),
         ] {
