@@ -17,7 +17,6 @@ use s1_engine::catalog::need::{ModelNeed, Room, fits, fits_word};
 use s1_engine::catalog::{self, CatalogEntry, ModelSource};
 use s1_engine::suggestions;
 use s1_model::device::Places;
-use s1_model::memory;
 
 /// What to list, or to remove.
 #[derive(Debug, clap::Args)]
@@ -90,17 +89,18 @@ const CONTEXT: usize = 8192;
 pub fn run(args: &ModelsArgs) -> Result<()> {
     let mut out = io::stdout().lock();
     let context = args.context.map(|n| n as usize);
-    if args.get {
-        return to_get(context.unwrap_or(CONTEXT), args.json, &mut out);
-    }
     let config = settings::load(&args.config, &[])?;
+    let places = Places::new(config.load.device);
+    if args.get {
+        let room = Room::of_suggestions(&places);
+        return to_get(context.unwrap_or(CONTEXT), room, args.json, &mut out);
+    }
     let dirs = Dirs::of_user()?;
     let here = catalog::find(&settings::model_folders(&config.model_folders, &dirs));
     if let Some(name) = &args.remove {
         return remove(&here, name, &mut out);
     }
     let all: Vec<CatalogEntry> = here.into_iter().chain(catalog::bundled()).collect();
-    let places = Places::new(config.load.device);
     if !args.json {
         writeln!(
             out,
@@ -129,8 +129,7 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
         writeln!(out, "{}", clean_line(&line))?;
     }
     if !args.json {
-        let large = places.open(u64::MAX).ok();
-        let room = large.map_or(Room::default(), |place| Room::of(&place));
+        let room = Room::of_suggestions(&places);
         let free = room.free.map_or("an unknown amount".into(), format::size);
         let whose = room.name();
         writeln!(
@@ -171,8 +170,7 @@ fn described<'a>(
 }
 
 /// The list of models to begin with.
-fn to_get(context: usize, json: bool, out: &mut impl Write) -> Result<()> {
-    let free = memory::available();
+fn to_get(context: usize, room: Room, json: bool, out: &mut impl Write) -> Result<()> {
     if !json {
         writeln!(
             out,
@@ -182,7 +180,7 @@ fn to_get(context: usize, json: bool, out: &mut impl Write) -> Result<()> {
     }
     for one in suggestions::all()? {
         let memory = one.memory(context);
-        let fits = fits(Some(memory), free);
+        let fits = fits(Some(memory), room.free);
         if json {
             let line = SuggestionLine {
                 name: &one.name,

@@ -161,15 +161,19 @@ fn output(run: &str, replay: &Replay, votes: &[Vote]) -> Value {
 }
 
 fn table(replay: &Replay, votes: &[Vote], out: &mut impl Write) -> io::Result<()> {
+    let rules = replay.rules.iter();
+    let rules: Vec<Line> = rules.flat_map(|(_, lines)| Line::merged(lines)).collect();
+    let names = rules.iter().map(|line| line.name.chars().count());
+    let width = names.chain([24]).max().unwrap_or_default();
     writeln!(
         out,
-        "{:<24} {:>9} {:>15} {:>9} {:>9} {:>7} {:>6} {:>5} {:>5}",
+        "{:<width$} {:>9} {:>15} {:>9} {:>9} {:>7} {:>6} {:>5} {:>5}",
         "", "accuracy", "95 %", "thinking", "looking", "all", "early", "won", "lost"
     )?;
     let mut row = |line: &Line| {
         writeln!(
             out,
-            "{:<24} {:>8.1}% {:>6.1}% – {:>4.1}% {:>9.1} {:>9.1} {:>7.1} {:>6} {:>5} {:>5}",
+            "{:<width$} {:>8.1}% {:>6.1}% – {:>4.1}% {:>9.1} {:>9.1} {:>7.1} {:>6} {:>5} {:>5}",
             line.name,
             line.accuracy * 100.0,
             line.low * 100.0,
@@ -190,9 +194,7 @@ fn table(replay: &Replay, votes: &[Vote], out: &mut impl Write) -> io::Result<()
             ..line.clone()
         })?;
     }
-    for (_, lines) in &replay.rules {
-        Line::merged(lines).iter().try_for_each(&mut row)?;
-    }
+    rules.iter().try_for_each(&mut row)?;
     let along = replay.budgets.iter().zip(&replay.converged);
     let converged: Vec<String> = along
         .map(|(line, share)| format!("{} {:.0}%", line.name, share * 100.0))

@@ -2,6 +2,8 @@
 //!
 //! If these fail, a user loses work, or keeps something that is not what they asked for.
 
+mod killed;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use serde_json::Value;
 
 #[cfg(unix)]
 use crate::common::limited;
-use crate::common::{Home, MODEL, models, tokens_stored};
+use crate::common::{Home, MODEL, tokens_stored};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -59,145 +61,8 @@ fn stored(home: &Home, name: &str) -> Vec<(Row, Vec<Vec<Token>>)> {
     .collect()
 }
 
-/// One run of a sweep that is killed again and again.
-struct Sitting {
-    /// From 1.
-    number: usize,
-    since: Duration,
-    computed: Computed,
-    /// Tokens that it has added to what is stored.
-    added: usize,
-}
-
-/// Tokens that a model has computed: unlike a time, it is the same on every machine, whatever else
-/// that has to do.
-#[derive(Clone, Copy, Debug, Default)]
-struct Computed {
-    /// One after another.
-    written: usize,
-    /// Many at once, which costs less.
-    read: usize,
-}
-
-impl std::ops::AddAssign for Computed {
-    fn add_assign(&mut self, more: Computed) {
-        self.written += more.written;
-        self.read += more.read;
-    }
-}
-
-/// What has been computed for a home, as its log has it.
-#[derive(Default)]
-struct Log {
-    /// Bytes that were read of it.
-    read: usize,
-}
-
-impl Log {
-    /// What has been computed since the last call.
-    fn computed(&mut self, home: &Home) -> Computed {
-        let log = std::fs::read_to_string(home.path("state/s1-tui/log.txt")).unwrap_or_default();
-        let new = log.get(self.read..).unwrap_or_default();
-        // What a kill cuts off has no end of its line.
-        let whole = new.rfind('\n').map_or(0, |end| end + 1);
-        self.read += whole;
-        let mut all = Computed::default();
-        for step in new[..whole].lines().filter(|line| line.contains(" step ")) {
-            let number = |name: &str| -> usize {
-                let (_, rest) = step.split_once(name).unwrap();
-                rest.split(' ').next().unwrap().parse().unwrap()
-            };
-            let (sequences, tokens) = (number(" sequences="), number(" tokens="));
-            all.written += tokens.min(sequences);
-            all.read += tokens.saturating_sub(sequences);
-        }
-        all
-    }
-}
-
-/// A sweep that is killed again and again, each time when `enough` says so: the output of the
-/// sitting that ends it, how many it took, and the tokens that they computed together.
-fn killed_when(
-    home: &Home,
-    args: &[&str],
-    name: &str,
-    enough: impl Fn(&Sitting) -> bool,
-) -> (Output, usize, Computed) {
-    let mut log = Log::default();
-    log.computed(home);
-    let mut all = Computed::default();
-    for number in 1..200 {
-        let stored = || tokens_stored(&home.path("s.db"), name);
-        let before = stored();
-        let known = home
-            .command()
-            .args(["runs", name, "--db", "s.db"])
-            .output()
-            .unwrap();
-        let mut command = home.command();
-        command.env("S1_TUI_LOG", "s1_engine=trace");
-        command.args(["sweep", "--json", "--db", "s.db"]);
-        match known.status.success() {
-            true => command.args(["--resume", name]),
-            false => command.args(args).args(["--name", name]),
-        };
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let since = Instant::now();
-        let mut computed = Computed::default();
-        let over = loop {
-            let over = child.try_wait().unwrap().is_some();
-            computed += log.computed(home);
-            let sitting = Sitting {
-                number,
-                since: since.elapsed(),
-                computed,
-                added: stored() - before,
-            };
-            if over || enough(&sitting) {
-                break over;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        let _ = child.kill();
-        let output = child.wait_with_output().unwrap();
-        all += computed;
-        all += log.computed(home);
-        if over {
-            return (output, number, all);
-        }
-    }
-    panic!("it never ends");
-}
-
 /// Long thoughts: no problem is finished within a sitting.
 const LONG: &str = "--problems bundled:held-out --limit 3 --lanes 2 --budgets 200,800 --waits 9 --min-thinking 700 --context 1000 --temp 0.7 --samples 2 --answer-max 16 --model bundled:reasoner";
-
-#[test]
-fn a_sweep_that_is_killed_sooner_than_a_problem_takes_advances_and_ends_the_same() {
-    let home = Home::new();
-    let args: Vec<&str> = LONG.split(' ').collect();
-    let mut whole = home.command();
-    whole
-        .args(["sweep", "--json", "--db", "s.db", "--name", "whole"])
-        .args(&args);
-    let expected = table(&done(&mut whole));
-    // A problem has more than 800 tokens: none is finished in one sitting.
-    let (last, sittings, _) = killed_when(&home, &args, "killed", |sitting| {
-        assert!(
-            sitting.since < Duration::from_secs(120),
-            "it does not advance"
-        );
-        sitting.added > 20 + sitting.number * 137 % 330
-    });
-    assert!(sittings > 5, "{sittings}");
-    assert_eq!(table(&last), expected);
-    assert!(stored(&home, "killed") == stored(&home, "whole"));
-}
 
 #[test]
 fn an_interrupt_keeps_what_is_written_of_unfinished_problems() {
@@ -225,31 +90,6 @@ fn an_interrupt_keeps_what_is_written_of_unfinished_problems() {
     let said = text(&output.stderr);
     assert!(said.contains("and inside "), "{said}");
     assert!(begun(&db).is_some());
-}
-
-/// The sweep that was tried: 16 problems of a real model, of which none was finished in the three
-/// seconds after which it was killed.
-#[test]
-#[ignore = "needs S1_TUI_MODELS"]
-fn a_real_model_that_is_killed_again_and_again_computes_at_most_half_as_much_again() {
-    let home = Home::new();
-    let model = models().join("smollm2-135m-instruct-q4_1.gguf");
-    let model = model.display().to_string();
-    let args = format!(
-        "--problems bundled:held-out --limit 16 --budgets 0,32,natural --answer-max 64 --context 512 --model {model}"
-    );
-    let args: Vec<&str> = args.split(' ').collect();
-    let (whole, _, alone) = killed_when(&home, &args, "whole", |_| false);
-    let share = alone.written / 4;
-    let enough = |sitting: &Sitting| sitting.computed.written >= share;
-    let (last, sittings, all) = killed_when(&home, &args, "killed", enough);
-    eprintln!("alone {alone:?}, killed {all:?} in {sittings} sittings");
-    assert!(sittings > 3, "{sittings}");
-    assert_eq!(table(&last), table(&whole));
-    assert!(stored(&home, "killed") == stored(&home, "whole"));
-    assert!(all.written <= alone.written * 3 / 2, "{all:?}");
-    // The beginnings of what was under way.
-    assert!(all.read <= alone.read + sittings * 256, "{all:?}");
 }
 
 /// A user would lose: the difference between "not asked" and "not solved".

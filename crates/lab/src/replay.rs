@@ -195,15 +195,13 @@ impl Line {
             };
             named == *b
         };
-        let merged = lines.chunk_by(same).map(|alike| match alike {
-            [first, .., last] => Line {
-                name: match last.name.rsplit_once(':') {
-                    Some((_, threshold)) => format!("{} … {threshold}", first.name),
-                    None => first.name.clone(),
-                },
-                ..first.clone()
-            },
-            _ => alike[0].clone(),
+        let merged = lines.chunk_by(same).filter_map(|alike| {
+            let mut line = alike.first()?.clone();
+            let last = alike.last().filter(|last| last.name != line.name);
+            if let Some((_, threshold)) = last.and_then(|last| last.name.rsplit_once(':')) {
+                line.name.push_str(&format!(" … {threshold}"));
+            }
+            Some(line)
         });
         merged.collect()
     }

@@ -45,6 +45,12 @@ impl Room {
         }
     }
 
+    /// That of a model to be fetched: every one of those that are suggested is large enough for a GPU.
+    pub fn of_suggestions(places: &Places) -> Room {
+        let place = places.open(u64::MAX);
+        place.map_or(Room::default(), |place| Room::of(&place))
+    }
+
     /// Whose memory it is.
     pub fn name(self) -> &'static str {
         match self.on_gpu {

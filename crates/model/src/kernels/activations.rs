@@ -44,7 +44,8 @@ impl RoundedBlock {
 
     #[inline(always)]
     fn round(&mut self, values: &[f32; BLOCK]) {
-        // Magnitudes are ordered as their bits, and the largest of integers takes a few instructions.
+        // Magnitudes are ordered as their bits, and the largest of integers takes a few instructions. What is
+        // not a number is the largest, and what is computed with its block is none.
         let magnitudes = values.iter().map(|value| value.to_bits() << 1 >> 1);
         let max = f32::from_bits(magnitudes.max().unwrap_or(0));
         let inverse = if max > 0.0 { MAX_QUANT / max } else { 0.0 };

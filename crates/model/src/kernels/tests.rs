@@ -45,7 +45,8 @@ fn product(matrix: &PackedMatrix, x: &Activations, rows: usize) -> Vec<f32> {
 fn check(kind: TensorType, bytes: &[u8], exact: &[f32]) {
     let (n, k) = (ROWS_OF_WEIGHTS, exact.len() / ROWS_OF_WEIGHTS);
     let mut rng = Rng::new(k as u64);
-    for m in [1, 2, 7] {
+    // As many rows as are multiplied at once, all parts of them, and one over.
+    for m in [1, 2, 7, 9] {
         let x: Vec<f32> = (0..m * k).map(|_| 3.0 * rng.signed_unit()).collect();
         let mut activations = Activations::default();
         activations.fill(m, k, |row, out| {
@@ -115,5 +116,30 @@ fn products_with_indices_are_those_of_what_they_stand_for() {
         let mut exact = vec![0.0; ROWS_OF_WEIGHTS * 3 * kind.block_size()];
         kind.widen(&bytes, &mut exact);
         check(kind.into(), &bytes, &exact);
+    }
+}
+
+/// A user would lose: the sentence that a model's file is damaged, and get words instead.
+#[test]
+fn what_is_computed_with_no_number_is_none() {
+    let weight =
+        Tensor::ones((ROWS_OF_WEIGHTS, 64), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let weight = QTensor::quantize(&weight, GgmlDType::Q4_1).unwrap();
+    for wrong in [f32::NAN, -f32::NAN, f32::INFINITY] {
+        let mut activations = Activations::default();
+        activations.fill(1, 64, |_, out| {
+            out.fill(1.0);
+            out[5] = wrong;
+        });
+        for set in InstructionSet::available() {
+            let bytes = weight.data().unwrap();
+            let kind = GgmlDType::Q4_1.into();
+            let matrix = PackedMatrix::pack_for(set, kind, &bytes, ROWS_OF_WEIGHTS, 64).unwrap();
+            let computed = product(&matrix, &activations, 1);
+            assert!(
+                computed.iter().all(|y| !y.is_finite()),
+                "{wrong} on {set:?}"
+            );
+        }
     }
 }

@@ -116,10 +116,7 @@ impl Job for DescribeModels {
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let mut found = self.0;
         let places = Places::new(context.load.device);
-        // Any that is fetched is large enough for a GPU.
-        if let Ok(place) = places.open(u64::MAX) {
-            found.room = Room::of(&place);
-        }
+        found.room = Room::of_suggestions(&places);
         for (entry, need) in &mut found.here {
             *need = Some(ModelNeed::of(
                 entry,
