@@ -81,6 +81,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let decoder = Decoder::load(&gguf, &place, &mut |_| true)
         .with_context(|| format!("cannot load {}", files.path.display()))?
         .with_cache(files.cache_type)?;
+    let vocab = decoder.config().vocab;
+    let decoder = decoder.drawn_from(vocab, &[])?;
     let load_s = started.elapsed().as_secs_f64();
     let bench = Bench {
         decoder: &decoder,
@@ -199,7 +201,7 @@ impl Bench<'_> {
         let count = chunks.len();
         for (i, chunk) in chunks.enumerate() {
             let want = if i + 1 == count { last } else { Logits::None };
-            black_box(self.decoder.forward(&mut [(cache, chunk)], want)?);
+            black_box(self.decoder.next_logits(&mut [(cache, chunk)], want)?);
         }
         Ok(())
     }
@@ -230,7 +232,7 @@ impl Bench<'_> {
             for id in self.tokens(self.new_tokens) {
                 let step = [id];
                 let mut batch: Vec<_> = caches.iter_mut().map(|cache| (cache, &step[..])).collect();
-                let rows = self.decoder.forward(&mut batch, Logits::Last)?;
+                let rows = self.decoder.next_logits(&mut batch, Logits::Last)?;
                 self.decoder.recycle(black_box(rows));
             }
             Ok(())

@@ -2,11 +2,13 @@
 //! machine that has it.
 
 use crate::common::{Home, MODEL};
+use s1_core::sampling::Sampling;
 use s1_model::cache::Cache;
 use s1_model::decoder::{Decoder, Logits};
 use s1_model::device::{DeviceChoice, Place};
 use s1_model::fixture::tiny_gguf;
 use s1_model::gguf::Gguf;
+use s1_model::logits::PositionLogits;
 
 const PLACE: DeviceChoice = match cfg!(feature = "cuda") {
     true => DeviceChoice::Cuda(0),
@@ -95,6 +97,43 @@ fn lanes_together_branches_and_rewinds_are_what_they_are_alone() {
         let whole = alone(&ids);
         assert!(difference(&both[..20], &whole[10..]) < allowed, "{arch}");
         assert!(difference(&both[20..], &whole[15..]) < allowed, "{arch}");
+    }
+}
+
+/// A user would lose: the draws, probabilities and alternatives of the CPU, where a GPU keeps the rest to itself.
+#[test]
+fn tokens_are_drawn_from_what_the_gpu_keeps_ready() {
+    let vocab = 200;
+    let ids = tokens(40);
+    let [host, gpu] = [Place::Host, gpu()].map(|place| {
+        let decoder = decoder("llama", &place).drawn_from(vocab, &[7]).unwrap();
+        let mut caches = [(); 2].map(|()| decoder.new_cache(64).unwrap());
+        let mut steps = Vec::new();
+        for id in &ids {
+            let batch = caches.each_mut();
+            let mut batch = batch.map(|cache| (cache, std::slice::from_ref(id)));
+            let rows = decoder.next_logits(&mut batch, Logits::Last).unwrap();
+            let read = |row: &PositionLogits| {
+                let greedy = row.sample(vocab, &[3], &[], &Sampling::default(), 0, 0);
+                (greedy.unwrap(), row.read(vocab, 8, &[7, 9]).unwrap())
+            };
+            assert_eq!(rows.len(), 2);
+            steps.extend(rows.iter().map(read));
+        }
+        assert_eq!(decoder.take_notice(), None);
+        steps
+    });
+    for (cpu, gpu) in host.iter().zip(&gpu) {
+        assert_eq!(cpu.0, gpu.0);
+        let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-3, "{cpu:?} and {gpu:?}");
+        near(cpu.1.entropy, gpu.1.entropy);
+        for (a, b) in cpu.1.top.iter().zip(&gpu.1.top) {
+            assert_eq!(a.0, b.0);
+            near(a.1, b.1);
+        }
+        for (a, b) in cpu.1.asked.iter().zip(&gpu.1.asked) {
+            near(*a, *b);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::config::{ModelConfig, RopeScaling};
 use super::device::Place;
 use super::gguf::Gguf;
 use super::kernels::kv::SpareSegments;
+use super::logits::PositionLogits;
 use super::weights::Weights;
 
 pub(crate) mod device;
@@ -177,6 +178,19 @@ impl Decoder {
         (self.cache != self.suggested).then_some(self.cache)
     }
 
+    /// Has it keep ready what tokens are drawn from by [`Decoder::next_logits`]: ids below `vocab`, of
+    /// which the probabilities of those `named` are always looked at. Where a device computes, the rest
+    /// stays there.
+    ///
+    /// # Errors
+    /// If the device has no room for that.
+    pub fn drawn_from(mut self, vocab: usize, named: &[u32]) -> Result<Decoder> {
+        if let Body::Tensor(tensors) = &mut self.body {
+            tensors.draw_from(vocab.min(self.config.vocab), named)?;
+        }
+        Ok(self)
+    }
+
     /// Adds an adapter's low-rank factors to the linear layers they were trained for.
     ///
     /// # Errors
@@ -234,6 +248,28 @@ impl Decoder {
         lanes: &mut [(&mut Cache, &[u32])],
         want: Logits,
     ) -> Result<Vec<Vec<f32>>> {
+        let rows = self.compute(lanes, (want, false))?.into_iter();
+        rows.map(|row| Ok(row.whole()?.into_owned())).collect()
+    }
+
+    /// The same for drawing tokens: of each lane's last row only what that needs, where a device has
+    /// the row.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn next_logits(
+        &self,
+        lanes: &mut [(&mut Cache, &[u32])],
+        want: Logits,
+    ) -> Result<Vec<PositionLogits>> {
+        self.compute(lanes, (want, want == Logits::Last))
+    }
+
+    fn compute(
+        &self,
+        lanes: &mut [(&mut Cache, &[u32])],
+        want: (Logits, bool),
+    ) -> Result<Vec<PositionLogits>> {
         let spans = self.check(lanes)?;
         lanes.iter_mut().for_each(|(cache, _)| cache.begin());
         let ids: Vec<u32> = lanes
@@ -247,7 +283,8 @@ impl Decoder {
                     .iter_mut()
                     .map(|(cache, tokens)| cache.host(tokens.len()));
                 let mut caches = caches.collect::<Result<Vec<_>>>()?;
-                host.forward(&self.config, ropes, &mut caches, &ids, &spans, want)
+                let rows = host.forward(&self.config, ropes, &mut caches, &ids, &spans, want.0);
+                rows.into_iter().map(PositionLogits::Whole).collect()
             }
             Body::Tensor(tensors) => {
                 let caches = lanes.iter().map(|(cache, _)| cache.tensors());
@@ -263,9 +300,9 @@ impl Decoder {
 
     /// Takes back rows of logits that nobody needs any more: fresh memory for the many numbers of a
     /// vocabulary takes the system as long as some of the layers.
-    pub fn recycle(&self, rows: impl IntoIterator<Item = Vec<f32>>) {
+    pub fn recycle(&self, rows: impl IntoIterator<Item = PositionLogits>) {
         if let Body::Host(host) = &self.body {
-            host.recycle(rows);
+            host.recycle(rows.into_iter().filter_map(PositionLogits::into_whole));
         }
     }
 

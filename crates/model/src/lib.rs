@@ -11,6 +11,7 @@ pub mod device;
 pub mod fixture;
 pub mod gguf;
 pub mod kernels;
+pub mod logits;
 pub mod memory;
 pub mod names;
 pub mod parallel;

@@ -8,8 +8,11 @@
 //! Filters apply in the order of Hugging Face transformers: repetition penalty, temperature,
 //! top-k, top-p, min-p. (llama.cpp applies the temperature last.)
 
+mod best;
 mod row;
 
+pub use best::BestRow;
+pub(crate) use best::sample_best;
 pub use row::LogitsRow;
 
 use anyhow::{Result, bail};

@@ -287,6 +287,8 @@ impl Loaded {
             name = clean_name(&format!("{name} + {}", folder.to_string_lossy()));
         }
         let think_ends = dialogue::think_ends(delimiters, &TokenizerLookup(tokenizer));
+        let named = [&think_ends[..], &delimiters.turn_ids].concat();
+        let decoder = decoder.drawn_from(tokenizer.vocab_size(), &named)?;
         let warnings = dialogue.warnings();
         // It rounds what is computed, as the weights' type does.
         let stored = match decoder.chosen_cache() {

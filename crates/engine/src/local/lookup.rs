@@ -12,6 +12,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use s1_model::logits::PositionLogits;
+
 /// Tokens that have to stand earlier for what followed to be a draft.
 const GRAM: usize = 3;
 /// Kinds of drafts, by the tokens that stand earlier: from how many on, and how many a draft has.
@@ -28,7 +30,7 @@ pub(super) struct Lookup {
     /// Where the first row belongs: the number of tokens in prompt and trace with its token.
     place: usize,
     /// Tokens of the draft and the logits after each.
-    rows: VecDeque<(u32, Vec<f32>)>,
+    rows: VecDeque<(u32, PositionLogits)>,
     /// The kind of the draft, and its tokens that were taken.
     kind: usize,
     hits: usize,
@@ -70,7 +72,12 @@ impl Lookup {
     }
 
     /// Keeps the logits after the tokens of a draft, the first of which belongs at `place`.
-    pub fn keep(&mut self, place: usize, draft: &[u32], rows: impl IntoIterator<Item = Vec<f32>>) {
+    pub fn keep(
+        &mut self,
+        place: usize,
+        draft: &[u32],
+        rows: impl IntoIterator<Item = PositionLogits>,
+    ) {
         self.drop_rows();
         self.place = place;
         self.rows = draft.iter().copied().zip(rows).collect();
@@ -87,7 +94,7 @@ impl Lookup {
     }
 
     /// The logits after `token`, if it was the draft's at this place.
-    pub fn take(&mut self, place: usize, token: u32) -> Option<Vec<f32>> {
+    pub fn take(&mut self, place: usize, token: u32) -> Option<PositionLogits> {
         let drafted = self.rows.front().is_some_and(|(id, _)| *id == token);
         if !drafted || self.place != place {
             self.drop_rows();
@@ -159,19 +166,24 @@ mod tests {
         assert_eq!(draft(&long, 9), [20, 21, 22, 23, 24, 25, 26]);
     }
 
-    fn rows(n: usize) -> Vec<Vec<f32>> {
-        (0..n).map(|i| vec![i as f32]).collect()
+    fn rows(n: usize) -> Vec<PositionLogits> {
+        let row = |i| PositionLogits::Whole(vec![i as f32]);
+        (0..n).map(row).collect()
+    }
+
+    fn take(lookup: &mut Lookup, place: usize, token: u32) -> Option<Vec<f32>> {
+        lookup.take(place, token)?.into_whole()
     }
 
     #[test]
     fn logits_are_used_at_their_place_and_by_their_token_alone() {
         let mut lookup = Lookup::default();
         lookup.keep(11, &[4, 5, 6], rows(3));
-        assert_eq!(lookup.take(11, 4), Some(vec![0.0]));
-        assert_eq!(lookup.take(12, 9), None, "another token");
-        assert_eq!(lookup.take(12, 5), None, "the draft is gone");
+        assert_eq!(take(&mut lookup, 11, 4), Some(vec![0.0]));
+        assert_eq!(take(&mut lookup, 12, 9), None, "another token");
+        assert_eq!(take(&mut lookup, 12, 5), None, "the draft is gone");
         lookup.keep(21, &[4, 5], rows(2));
-        assert_eq!(lookup.take(20, 4), None, "another place");
+        assert_eq!(take(&mut lookup, 20, 4), None, "another place");
         assert_eq!((lookup.drafted, lookup.taken), (5, 1));
     }
 

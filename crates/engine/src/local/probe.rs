@@ -13,7 +13,8 @@ use s1_core::sampling::Sampling;
 use s1_core::tree::Probe;
 use s1_model::cache::Cache;
 use s1_model::decoder::Logits;
-use s1_model::sampler::{self, LogitsRow};
+use s1_model::logits::PositionLogits;
+use s1_model::sampler::LogitsRow;
 use s1_model::tokenizer::StreamDecoder;
 
 /// Rows of logits that are computed at once.
@@ -50,7 +51,8 @@ pub(super) fn look(
         }
         Measure::Scores => {
             let (scores, tokens) = match &sequence.logits {
-                Some(logits) if at == sequence.tokens.len() => (scores(model, logits), 0),
+                // The end's rank may be any.
+                Some(logits) if at == sequence.tokens.len() => (scores(model, &logits.whole()?), 0),
                 _ => (scores_at(model, sequence, at)?, 1),
             };
             Ok(Some(Sight {
@@ -255,11 +257,11 @@ impl Attempt {
     }
 
     /// Takes in the scores of its next token.
-    fn take(&mut self, model: &Loaded, logits: &[f32]) -> Result<()> {
+    fn take(&mut self, model: &Loaded, logits: &PositionLogits) -> Result<()> {
         let given = &mut self.given;
         let written = given.best.len();
         let vocab = model.tokenizer.vocab_size();
-        let row = LogitsRow::new(logits, vocab, 1);
+        let row = logits.read(vocab, 1, &[])?;
         if written == 0 {
             given.entropy = row.entropy;
         }
@@ -268,7 +270,7 @@ impl Attempt {
         let mask = model.delimiters.closed();
         let position = (self.at + written) as u64;
         let drawing = &self.sampling;
-        let id = sampler::sample(logits, vocab, mask, &[], drawing, position, self.sample)?;
+        let id = logits.sample(vocab, mask, &[], drawing, position, self.sample)?;
         given.complete = probe::ends_with(&model.delimiters, id);
         if !given.complete {
             let text = self.decoder.push(model.tokenizer.token_bytes(id));
@@ -307,7 +309,7 @@ fn run_all(
             .collect();
         let tokens: usize = batch.iter().map(|(_, pending)| pending.len()).sum();
         let started = Instant::now();
-        let rows = model.decoder.forward(&mut batch, Logits::Last)?;
+        let rows = model.decoder.next_logits(&mut batch, Logits::Last)?;
         tracing::trace!(
             attempts = batch.len(),
             tokens,

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::loaded::Loaded;
 use super::lookup::Lookup;
@@ -20,7 +20,7 @@ use s1_core::protocol::{LaneId, LaneState, Request, Speed, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Delta, Origin, Phase, Reason, Token, Trace};
 use s1_model::cache::Cache;
-use s1_model::sampler;
+use s1_model::logits::PositionLogits;
 use s1_model::tokenizer::StreamDecoder;
 
 pub(super) struct Sequence {
@@ -41,7 +41,7 @@ pub(super) struct Sequence {
     /// Tokens of prompt and trace that the cache does not hold yet.
     pub pending: Vec<u32>,
     /// Logits after the last token.
-    pub logits: Option<Vec<f32>>,
+    pub logits: Option<PositionLogits>,
     /// Logits of what may come next.
     pub lookup: Lookup,
     /// How many of the last tokens still lack their scores, because the forward pass that gives
@@ -423,18 +423,28 @@ impl group::Proposer for NextToken<'_> {
         } else {
             self.sequence.token_ids()
         };
-        let mut logits = Cow::Borrowed(self.sequence.logits.as_deref().unwrap_or_default());
+        let Some(logits) = &self.sequence.logits else {
+            bail!("a token is drawn before its logits are computed");
+        };
+        let mut logits = Cow::Borrowed(logits);
         if raised > 0.0 {
-            forcing::raise(logits.to_mut(), self.model.delimiters.ends(), raised);
+            let mut all = logits.whole()?.into_owned();
+            forcing::raise(&mut all, self.model.delimiters.ends(), raised);
+            logits = Cow::Owned(PositionLogits::Whole(all));
         }
         let vocab = self.model.tokenizer.vocab_size();
         let position = self.sequence.tokens.len() as u64;
-        sampler::sample(&logits, vocab, mask, &history, sampling, position, sample).map(Some)
+        let id = logits.sample(vocab, mask, &history, sampling, position, sample);
+        id.map(Some)
     }
 
     fn end_is_among(&self, best: usize) -> bool {
-        let logits = self.sequence.logits.as_deref().unwrap_or_default();
-        forcing::among_best(logits, self.model.delimiters.ends(), best)
+        let logits = self.sequence.logits.as_ref();
+        // The draw that follows says why there are none.
+        let Some(Ok(all)) = logits.map(PositionLogits::whole) else {
+            return false;
+        };
+        forcing::among_best(&all, self.model.delimiters.ends(), best)
     }
 
     fn text_of(&self, id: u32) -> String {

@@ -10,6 +10,7 @@ use super::layer::linear_named;
 use super::{Logits, Rope, Span};
 use crate::cache::CacheType;
 use crate::config::ModelConfig;
+use crate::logits::PositionLogits;
 use crate::weights::LowRankFactors;
 use crate::weights::Weights;
 use crate::weights::rows::WeightRows;
@@ -17,6 +18,7 @@ use inputs::{Batch, Inputs, WantedRows};
 use layer::{LayerInputs, TensorLayer};
 #[cfg(feature = "cuda")]
 use recorded::Recordings;
+use reduce::Reduction;
 
 mod attention;
 mod inputs;
@@ -24,6 +26,7 @@ mod layer;
 pub(super) mod ops;
 #[cfg(feature = "cuda")]
 mod recorded;
+pub(super) mod reduce;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +38,20 @@ pub(super) struct TensorDecoder {
     layers: Vec<TensorLayer>,
     norm: Tensor,
     output: Linear,
+    /// What is kept of the logits that tokens are drawn from.
+    reduction: Option<Reduction>,
     /// Steps that are recorded once and repeated.
     #[cfg(feature = "cuda")]
     recordings: Recordings,
+}
+
+/// What a pass gives, on the device.
+#[derive(Debug)]
+struct Rows {
+    /// `[rows, vocabulary]`.
+    logits: Tensor,
+    /// What is kept of each row where tokens are drawn from it.
+    reduced: Option<Tensor>,
 }
 
 /// A linear layer: `y = x · weightᵀ + bias`, with an adapter's low-rank addition if it has one.
@@ -192,6 +206,7 @@ impl TensorDecoder {
             layers,
             norm: weights.vector("output_norm.weight", config.hidden)?,
             output,
+            reduction: None,
             #[cfg(feature = "cuda")]
             recordings: Recordings::on(device),
         })
@@ -210,7 +225,18 @@ impl TensorDecoder {
         layers.sum::<u64>() + self.output.bytes
     }
 
-    /// Computes the rows of a batch: lane after lane, whose tokens are `ids`.
+    /// What tokens are drawn from is reduced on the device: ids below `vocab`, of which those `named`
+    /// are always looked at.
+    pub(super) fn draw_from(&mut self, vocab: usize, named: &[u32]) -> Result<()> {
+        // What has not been tried is not used: sorting on Metal.
+        if !self.device.is_metal() {
+            self.reduction = Reduction::new(vocab, named, &self.device)?;
+        }
+        Ok(())
+    }
+
+    /// Computes the rows of a batch: lane after lane, whose tokens are `ids`. `to_draw` is whether
+    /// tokens are drawn from the rows, and nothing else is done with them.
     pub(super) fn forward(
         &self,
         config: &ModelConfig,
@@ -218,8 +244,8 @@ impl TensorDecoder {
         caches: &[&[TensorCache]],
         ids: Vec<u32>,
         spans: &[Span],
-        want: Logits,
-    ) -> Result<Vec<Vec<f32>>> {
+        (want, to_draw): (Logits, bool),
+    ) -> Result<Vec<PositionLogits>> {
         let capacity = |cache: &&[TensorCache]| cache.first().map_or(0, TensorCache::capacity);
         let batch = Batch {
             config,
@@ -227,15 +253,25 @@ impl TensorDecoder {
             spans,
             capacities: caches.iter().map(capacity).collect(),
             want,
+            reduced: to_draw && self.reduction.is_some(),
             device: &self.device,
         };
-        let logits = self
-            .embed(config, &ids)
+        self.embed(config, &ids)
             .and_then(|x| batch.inputs(x))
             .and_then(|inputs| self.pass(config, caches, inputs))
-            .and_then(|logits| logits.map(|logits| logits.to_vec2()).transpose())
-            .context("the forward pass failed")?;
-        Ok(logits.unwrap_or_default())
+            .and_then(|rows| rows.map_or(Ok(Vec::new()), |rows| self.read(&rows)))
+            .context("the forward pass failed")
+    }
+
+    /// Copies what is wanted of the rows from the device.
+    fn read(&self, rows: &Rows) -> candle_core::Result<Vec<PositionLogits>> {
+        match (&rows.reduced, &self.reduction) {
+            (Some(reduced), Some(reduction)) => reduction.read(reduced, &rows.logits),
+            _ => {
+                let rows = rows.logits.to_vec2()?.into_iter();
+                Ok(rows.map(PositionLogits::Whole).collect())
+            }
+        }
     }
 
     /// Why steps are not recorded and repeated, if that was tried; said once.
@@ -260,7 +296,7 @@ impl TensorDecoder {
         config: &ModelConfig,
         caches: &[&[TensorCache]],
         inputs: Inputs,
-    ) -> candle_core::Result<Option<Tensor>> {
+    ) -> candle_core::Result<Option<Rows>> {
         let compute = |inputs: &Inputs| self.compute(config, caches, inputs);
         #[cfg(feature = "cuda")]
         {
@@ -278,7 +314,7 @@ impl TensorDecoder {
         config: &ModelConfig,
         caches: &[&[TensorCache]],
         inputs: &Inputs,
-    ) -> candle_core::Result<Option<Tensor>> {
+    ) -> candle_core::Result<Option<Rows>> {
         let mut x = inputs.x.clone();
         for (index, layer) in self.layers.iter().enumerate() {
             let sight = match (&inputs.window, config.window_of(index)) {
@@ -306,9 +342,14 @@ impl TensorDecoder {
         if config.logit_scale != 1.0 {
             logits = (logits * f64::from(config.logit_scale))?;
         }
-        Ok(Some(match config.logit_softcap.map(f64::from) {
-            Some(cap) => ((logits / cap)?.tanh()? * cap)?,
-            None => logits,
+        if let Some(cap) = config.logit_softcap.map(f64::from) {
+            logits = ((logits / cap)?.tanh()? * cap)?;
+        }
+        let reduction = self.reduction.as_ref().filter(|_| inputs.reduced);
+        let reduced = reduction.map(|reduction| reduction.of(&logits));
+        Ok(Some(Rows {
+            reduced: reduced.transpose()?,
+            logits,
         }))
     }
 }

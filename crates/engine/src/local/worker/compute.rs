@@ -13,6 +13,7 @@ use crate::local::sequence::Sequence;
 use s1_core::protocol::LaneId;
 use s1_model::cache::Cache;
 use s1_model::decoder::Logits;
+use s1_model::logits::PositionLogits;
 
 /// Most tokens that get their scores at once: each takes a row of logits.
 const SCORED: usize = 64;
@@ -77,7 +78,7 @@ impl Worker<'_> {
                 batch.extend(caches.remove(id).map(|cache| (cache, &ids[..])));
             }
             let started = Instant::now();
-            let rows = self.model.decoder.forward(&mut batch, want);
+            let rows = self.model.decoder.next_logits(&mut batch, want);
             let took = started.elapsed();
             let mut rows = rows.map_err(|error| (first, error))?.into_iter();
             if let Some(why) = self.model.decoder.take_notice() {
@@ -220,7 +221,7 @@ impl Worker<'_> {
 }
 
 /// Takes in the rows of logits after `take` of a sequence's pending tokens.
-fn take_logits(model: &Loaded, sequence: &mut Sequence, take: usize, mut own: Vec<Vec<f32>>) {
+fn take_logits(model: &Loaded, sequence: &mut Sequence, take: usize, mut own: Vec<PositionLogits>) {
     sequence.pending.drain(..take);
     if !sequence.pending.is_empty() {
         return;

@@ -30,6 +30,8 @@ pub(super) struct Inputs {
     /// Factors on the rows of queries, `[rows, 1, 1]`.
     pub scale: Option<Tensor>,
     pub wanted: WantedRows,
+    /// Whether the rows are reduced to what drawing from them needs.
+    pub reduced: bool,
     /// Whether it is a step that can be repeated: which keys each lane sees then.
     #[cfg(any(test, feature = "cuda"))]
     pub repeats: Option<Vec<usize>>,
@@ -84,6 +86,7 @@ pub(super) struct Batch<'a> {
     /// Tokens that each lane has room for.
     pub capacities: Vec<usize>,
     pub want: Logits,
+    pub reduced: bool,
     pub device: &'a Device,
 }
 
@@ -126,6 +129,7 @@ impl Batch<'_> {
             },
             scale,
             wanted: self.wanted_rows()?,
+            reduced: self.reduced,
             #[cfg(any(test, feature = "cuda"))]
             repeats,
         })

@@ -15,7 +15,9 @@ use candle_core::cuda::cudarc::driver::CudaGraph;
 use candle_core::cuda::cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use candle_core::{CudaDevice, Device, Result, Tensor, TensorId};
 
+use super::Rows;
 use super::inputs::Inputs;
+use super::reduce::Reduction;
 
 /// Recordings that are kept; each has the memory between the layers for itself.
 const MOST: usize = 4;
@@ -23,11 +25,13 @@ const MOST: usize = 4;
 /// How far a repetition may be from the step itself, of the largest logit: other orders of summation.
 const TOLERANCE: f32 = 1e-3;
 
-/// The lanes of a step, by their caches, and how many keys each of them sees.
+/// The lanes of a step, by their caches, how many keys each of them sees, and whether tokens are drawn from
+/// its logits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     lanes: Vec<TensorId>,
     keys: Vec<usize>,
+    reduced: bool,
 }
 
 /// What is recorded on a device.
@@ -54,13 +58,13 @@ struct Recording {
     graph: Graph,
     /// What it reads, and where its logits are.
     inputs: Inputs,
-    logits: Tensor,
+    rows: Rows,
 }
 
 impl std::fmt::Debug for Recording {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.debug_struct("Recording")
-            .field("logits", &self.logits)
+            .field("rows", &self.rows)
             .finish_non_exhaustive()
     }
 }
@@ -96,8 +100,8 @@ impl Recordings {
         &self,
         lanes: Vec<TensorId>,
         inputs: Inputs,
-        compute: impl Fn(&Inputs) -> Result<Option<Tensor>>,
-    ) -> Result<Option<Tensor>> {
+        compute: impl Fn(&Inputs) -> Result<Option<Rows>>,
+    ) -> Result<Option<Rows>> {
         let mut state = self.state();
         let (Some(device), Some(keys), false) = (&self.device, &inputs.repeats, state.failed)
         else {
@@ -106,14 +110,15 @@ impl Recordings {
         let kind = Kind {
             lanes,
             keys: keys.clone(),
+            reduced: inputs.reduced,
         };
         if let Some(at) = state.kept.iter().position(|(kept, _)| *kept == kind) {
             let found = state.kept.remove(at);
             let repeated = found.1.repeat(&inputs);
             return match repeated {
-                Ok(logits) => {
+                Ok(rows) => {
                     state.kept.push(found);
-                    Ok(Some(logits))
+                    Ok(Some(rows))
                 }
                 Err(error) => {
                     state.give_up(&error);
@@ -123,13 +128,13 @@ impl Recordings {
         }
         // Parameters that kernels read are uploaded once, so that recording finds them there.
         let _uploads = device.enable_cuda_graph_htod_cache();
-        let logits = compute(&inputs)?;
+        let rows = compute(&inputs)?;
         if state.last.as_ref() != Some(&kind) {
             state.last = Some(kind);
-            return Ok(logits);
+            return Ok(rows);
         }
-        let Some(computed) = &logits else {
-            return Ok(logits);
+        let Some(computed) = &rows else {
+            return Ok(rows);
         };
         match Recording::new(device, inputs, computed, compute) {
             Ok(recording) => {
@@ -140,7 +145,7 @@ impl Recordings {
             }
             Err(error) => state.give_up(&error),
         }
-        Ok(logits)
+        Ok(rows)
     }
 }
 
@@ -160,11 +165,11 @@ impl Recording {
     fn new(
         device: &CudaDevice,
         inputs: Inputs,
-        computed: &Tensor,
-        compute: impl Fn(&Inputs) -> Result<Option<Tensor>>,
+        computed: &Rows,
+        compute: impl Fn(&Inputs) -> Result<Option<Rows>>,
     ) -> Result<Recording> {
         // Outside the graph, whose own memory is free again at its end.
-        let logits = computed.zeros_like()?;
+        let rows = computed.zeros_like()?;
         let stream = device.cuda_stream();
         let refused = |error| candle_core::Error::wrap(error);
         stream.synchronize().map_err(refused)?;
@@ -172,7 +177,7 @@ impl Recording {
             .begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED)
             .map_err(refused)?;
         let recorded = compute(&inputs).and_then(|made| match made {
-            Some(made) => logits.slice_set(&made, 0, 0),
+            Some(made) => rows.take(&made),
             None => Ok(()),
         });
         // The recording has to end, whatever became of it.
@@ -187,24 +192,63 @@ impl Recording {
         let recording = Recording {
             graph: Graph(graph),
             inputs,
-            logits,
+            rows,
         };
         recording.graph.0.launch().map_err(refused)?;
-        let largest = |x: &Tensor| x.abs()?.max_all()?.to_scalar::<f32>();
-        let apart = largest(&(&recording.logits - computed)?)?;
-        // Also where it is no number.
-        let same = apart <= TOLERANCE * (1.0 + largest(computed)?);
-        match same {
-            true => Ok(recording),
-            false => candle_core::bail!("its logits are {apart} from those of the step"),
-        }
+        recording.rows.require_near(computed)?;
+        Ok(recording)
     }
 
     /// The logits of a step with other inputs of the same shapes.
-    fn repeat(&self, inputs: &Inputs) -> Result<Tensor> {
+    fn repeat(&self, inputs: &Inputs) -> Result<Rows> {
         self.inputs.take(inputs)?;
         self.graph.0.launch().map_err(candle_core::Error::wrap)?;
         // The next repetition writes over them.
-        self.logits.copy()
+        self.rows.copy()
+    }
+}
+
+impl Rows {
+    fn each(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Rows> {
+        Ok(Rows {
+            logits: f(&self.logits)?,
+            reduced: self.reduced.as_ref().map(f).transpose()?,
+        })
+    }
+
+    fn zeros_like(&self) -> Result<Rows> {
+        self.each(Tensor::zeros_like)
+    }
+
+    fn copy(&self) -> Result<Rows> {
+        self.each(Tensor::copy)
+    }
+
+    /// Takes over the numbers of rows of the same shape.
+    fn take(&self, other: &Rows) -> Result<()> {
+        self.logits.slice_set(&other.logits, 0, 0)?;
+        match (&self.reduced, &other.reduced) {
+            (Some(own), Some(new)) => own.slice_set(new, 0, 0),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails where numbers are further from those of another computation than the order of a summation
+    /// makes them.
+    fn require_near(&self, other: &Rows) -> Result<()> {
+        let mut pairs = vec![(self.logits.clone(), other.logits.clone())];
+        if let (Some(own), Some(new)) = (&self.reduced, &other.reduced) {
+            pairs.push((Reduction::sums(own)?, Reduction::sums(new)?));
+        }
+        let largest = |x: &Tensor| x.abs()?.max_all()?.to_scalar::<f32>();
+        for (own, new) in pairs {
+            let apart = largest(&(&own - &new)?)?;
+            // Also where it is no number.
+            let same = apart <= TOLERANCE * (1.0 + largest(&new)?);
+            if !same {
+                candle_core::bail!("its numbers are {apart} from those of the step");
+            }
+        }
+        Ok(())
     }
 }

@@ -91,6 +91,7 @@ fn inputs_that_take_over_a_later_step_are_that_step() {
                 spans: &[span(0, 20), span(1, 9)],
                 capacities: vec![40, 30],
                 want: Logits::Last,
+                reduced: false,
                 device: &Device::Cpu,
             };
             let x = tensors.embed(&decoder.config, &[text[20 + step], text[9 + step]]);
@@ -99,7 +100,7 @@ fn inputs_that_take_over_a_later_step_are_that_step() {
         let caches = lanes.each_mut().map(|cache| cache.tensors().unwrap());
         let compute = |inputs: &Inputs| {
             let logits = tensors.compute(&decoder.config, &caches, inputs);
-            logits.unwrap().unwrap().to_vec2::<f32>().unwrap()
+            logits.unwrap().unwrap().logits.to_vec2::<f32>().unwrap()
         };
         let held = inputs(0);
         assert_eq!(held.repeats, Some(vec![40, 30]));
@@ -107,6 +108,105 @@ fn inputs_that_take_over_a_later_step_are_that_step() {
         held.take(&inputs(1)).unwrap();
         for (a, b) in compute(&held).iter().zip(&expected) {
             near(a, b);
+        }
+    }
+}
+
+/// A user would lose: probabilities, alternatives and draws on a GPU, where no more than this is copied.
+#[test]
+fn what_is_kept_of_a_row_says_what_the_whole_row_says() {
+    use crate::sampler::LogitsRow;
+
+    // Less than one piece, several, several times over; with padding behind.
+    for vocab in [64, 100, 1024, 1500, 40_000] {
+        let mut rng = s1_core::rng::Rng::new(vocab as u64);
+        let width = vocab + 7;
+        let mut rows: Vec<Vec<f32>> = (0..3)
+            .map(|_| (0..width).map(|_| 12.0 * rng.signed_unit()).collect())
+            .collect();
+        rows[0][vocab + 2] = 99.0;
+        rows[1][5..9].copy_from_slice(&[f32::NAN, f32::NEG_INFINITY, 30.0, 30.0]);
+        rows[2][3] = f32::INFINITY;
+        let logits = Tensor::new(rows.clone(), &Device::Cpu).unwrap();
+        let named = [1, 5, vocab as u32 - 1];
+        let reduction = Reduction::new(vocab, &named, &Device::Cpu)
+            .unwrap()
+            .unwrap();
+        let kept = reduction.of(&logits).unwrap();
+        let read = reduction.read(&kept, &logits).unwrap();
+        assert_eq!(read.len(), rows.len());
+        for (row, kept) in rows.iter().zip(&read) {
+            let PositionLogits::Best(best) = kept else {
+                panic!("the row is reduced");
+            };
+            let whole = LogitsRow::new(row, vocab, 8);
+            let asked = [named[0], named[1], named[2], whole.top[4].0];
+            // Of what is at hand alone.
+            let found = best.read(8, &asked).unwrap();
+            assert!((found.entropy - whole.entropy).abs() < 1e-4);
+            assert_eq!(found.top.len(), 8);
+            for (a, b) in found.top.iter().zip(&whole.top) {
+                assert_eq!(a.0, b.0);
+                assert!((a.1 - b.1).abs() < 1e-4 || a.1 == b.1);
+            }
+            for (id, logprob) in asked.into_iter().zip(found.asked) {
+                let exact = whole.logprob(id);
+                assert!((logprob - exact).abs() < 1e-4 * exact.abs().max(1.0) || logprob == exact);
+            }
+            // And of the rest, which is fetched.
+            let seldom = (2..vocab as u32)
+                .find(|&id| best.read(0, &[id]).is_none() && row[id as usize].is_finite());
+            if let Some(seldom) = seldom {
+                let read = kept.read(vocab, 8, &[seldom]).unwrap();
+                assert_eq!(read.asked, [whole.logprob(seldom)]);
+            }
+            assert_eq!(seldom.is_none(), vocab == 64);
+        }
+    }
+    // Nothing to reduce, or too much to say in floats.
+    for vocab in [0, 63, (1 << 24) + 1] {
+        assert!(Reduction::new(vocab, &[], &Device::Cpu).unwrap().is_none());
+    }
+}
+
+/// A user would lose: the text that the CPU gives.
+#[test]
+fn tokens_are_drawn_from_what_is_kept_as_from_all() {
+    use s1_core::sampling::Sampling;
+
+    let decoder = decoder("llama");
+    let vocab = decoder.config.vocab - 3;
+    let decoder = decoder.drawn_from(vocab, &[7]).unwrap();
+    let mut caches = [
+        remembers(&decoder, &ids(9), 64),
+        remembers(&decoder, &ids(20), 64),
+    ];
+    for step in 0..8u64 {
+        let [a, b] = &mut caches;
+        let input = [step as u32 + 40];
+        let whole = {
+            let mut copies = [a.fork(a.len(), 64).unwrap(), b.fork(b.len(), 64).unwrap()];
+            let [a, b] = &mut copies;
+            let mut batch = [(a, &input[..]), (b, &input[..])];
+            decoder.forward(&mut batch, Logits::Last).unwrap()
+        };
+        let mut batch = [(a, &input[..]), (b, &input[..])];
+        let kept = decoder.next_logits(&mut batch, Logits::Last).unwrap();
+        for (kept, whole) in kept.iter().zip(&whole) {
+            assert!(matches!(kept, PositionLogits::Best(_)));
+            assert_eq!(*kept.whole().unwrap(), whole[..]);
+            for (temperature, top_k, top_p) in [(0.0, 0, 1.0), (0.6, 20, 0.95), (1.0, 0, 1.0)] {
+                let s = Sampling {
+                    temperature,
+                    top_k,
+                    top_p,
+                    seed: 11,
+                    ..Sampling::default()
+                };
+                let drawn = kept.sample(vocab, &[3], &[], &s, step, 0).unwrap();
+                let all = crate::sampler::sample(whole, vocab, &[3], &[], &s, step, 0);
+                assert_eq!(drawn, all.unwrap());
+            }
         }
     }
 }
