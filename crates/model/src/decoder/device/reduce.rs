@@ -13,6 +13,8 @@ pub(super) const BEST: usize = 64;
 const SORTED: usize = 1024;
 /// Numbers of a row before those kept: the largest, the sum of e^d, and of d e^d.
 const SUMS: usize = 3;
+/// Where e^d is 0; times minus infinity it would be no number.
+const FARTHEST: f32 = -1e4;
 /// Ids are copied as floats, which hold whole numbers up to here.
 const MOST_IDS: usize = 1 << 24;
 
@@ -26,6 +28,9 @@ pub(in crate::decoder) struct Reduction {
     named_there: Tensor,
     /// All ids, `[1, vocab]`.
     ids: Tensor,
+    /// The largest logit, and a distance at which a weight is 0, each `[1, 1]`.
+    largest: Tensor,
+    farthest: Tensor,
 }
 
 impl Reduction {
@@ -40,7 +45,10 @@ impl Reduction {
             .filter(|&id| (id as usize) < vocab)
             .collect();
         let ids: Vec<f32> = (0..vocab).map(|id| id as f32).collect();
+        let number = |x: f32| Tensor::full(x, (1, 1), device);
         Ok(Some(Reduction {
+            largest: number(f32::MAX)?,
+            farthest: number(FARTHEST)?,
             named_there: Tensor::from_slice(&named, named.len(), device)?,
             named,
             ids: Tensor::from_vec(ids, (1, vocab), device)?,
@@ -49,16 +57,16 @@ impl Reduction {
     }
 
     /// What is kept of each row of logits `[rows, vocabulary]`, as one row of numbers: operations on
-    /// the device alone.
+    /// the device alone, nothing is copied to it.
     pub(super) fn of(&self, logits: &Tensor) -> Result<Tensor> {
         let logits = logits.narrow(1, 0, self.vocab)?.contiguous()?;
         let void = (logits.zeros_like()? + f64::NEG_INFINITY)?;
         // What is not a number is impossible, and infinity merely very large.
         let logits = logits.ne(&logits)?.where_cond(&void, &logits)?;
-        let logits = logits.minimum(f64::from(f32::MAX))?;
+        let logits = logits.broadcast_minimum(&self.largest)?;
         let max = logits.max_keepdim(1)?;
-        // Far below the best a weight is 0, which times minus infinity would not be.
-        let distance = logits.broadcast_sub(&max)?.maximum(-1e4)?;
+        let distance = logits.broadcast_sub(&max)?;
+        let distance = distance.broadcast_maximum(&self.farthest)?;
         let weights = distance.exp()?;
         let weighted = (distance * &weights)?.sum_keepdim(1)?;
         let sum = weights.sum_keepdim(1)?;
