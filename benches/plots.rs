@@ -36,7 +36,7 @@ fn app() -> App {
             template_args: String::new(),
         },
         keymap: Keymap::default(),
-        texts: s1_tui::config::Texts::bundled(),
+        texts: s1_tui::config::TextChoices::bundled(),
         themes: vec![Theme::default()],
         theme_set: false,
         history: vec![],

@@ -56,7 +56,7 @@ use s1_data::sanitize::clean_line;
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
     #[command(flatten)]
     tui: TuiArgs,
     /// Write a log of what the program does (twice: of every step); S1_TUI_LOG says what of.
@@ -65,7 +65,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Ask one question and stream the thought and the answer to standard output.
     Run(Box<run::RunArgs>),
     /// The models on this machine with what each needs, and those to begin with.
@@ -181,27 +181,27 @@ pub fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let outcome = match cli.command {
         None => explore::run(cli.tui),
-        Some(Command::Run(args)) => run::run(*args),
-        Some(Command::Models(args)) => models::run(&args).map(done),
-        Some(Command::Pull(args)) => models::pull(&args).map(done),
-        Some(Command::Server(args)) => server::run(&args).map(done),
-        Some(Command::Score(args)) => score::run(&args).map(done),
-        Some(Command::Bench(args)) => bench::run(&args).map(done),
-        Some(Command::Prompt(args)) => prompt::run(&args).map(done),
-        Some(Command::Tokenize(args)) => tokenize::run(&args).map(done),
-        Some(Command::Train(args)) => train::run(*args),
-        Some(Command::Curate(args)) => curate::run(&args),
-        Some(Command::Grade(args)) => grade::run(&args).map(done),
-        Some(Command::Plot(args)) => plot::run(&args).map(done),
-        Some(Command::Sweep(args)) => sweep::run(*args),
-        Some(Command::Policies(args)) => policies::run(&args),
-        Some(Command::Budget(args)) => budget::run(&args).map(done),
-        Some(Command::Runs(args)) => runs::run(&args).map(done),
-        Some(Command::Trainings(args)) => trainings::run(&args).map(done),
-        Some(Command::Export(args)) => export::run(&args).map(done),
-        Some(Command::Doctor(args)) => doctor::run(&args).map(done),
-        Some(Command::Completions { shell }) => completions(shell).map(done),
-        Some(Command::Man) => man().map(done),
+        Some(CliCommand::Run(args)) => run::run(*args),
+        Some(CliCommand::Models(args)) => models::run(&args).map(done),
+        Some(CliCommand::Pull(args)) => models::pull(&args).map(done),
+        Some(CliCommand::Server(args)) => server::run(&args).map(done),
+        Some(CliCommand::Score(args)) => score::run(&args).map(done),
+        Some(CliCommand::Bench(args)) => bench::run(&args).map(done),
+        Some(CliCommand::Prompt(args)) => prompt::run(&args).map(done),
+        Some(CliCommand::Tokenize(args)) => tokenize::run(&args).map(done),
+        Some(CliCommand::Train(args)) => train::run(*args),
+        Some(CliCommand::Curate(args)) => curate::run(&args),
+        Some(CliCommand::Grade(args)) => grade::run(&args).map(done),
+        Some(CliCommand::Plot(args)) => plot::run(&args).map(done),
+        Some(CliCommand::Sweep(args)) => sweep::run(*args),
+        Some(CliCommand::Policies(args)) => policies::run(&args),
+        Some(CliCommand::Budget(args)) => budget::run(&args).map(done),
+        Some(CliCommand::Runs(args)) => runs::run(&args).map(done),
+        Some(CliCommand::Trainings(args)) => trainings::run(&args).map(done),
+        Some(CliCommand::Export(args)) => export::run(&args).map(done),
+        Some(CliCommand::Doctor(args)) => doctor::run(&args).map(done),
+        Some(CliCommand::Completions { shell }) => completions(shell).map(done),
+        Some(CliCommand::Man) => man().map(done),
     };
     match outcome {
         Ok(code) => code,

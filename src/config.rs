@@ -24,7 +24,7 @@ use s1_engine::LoadOptions;
 
 pub use dirs::{Dirs, expand_home};
 pub use settings::set;
-pub use texts::Texts;
+pub use texts::TextChoices;
 
 /// Everything that can be set. `None` leaves the choice to the program.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
-use super::given::{FlagGroup, Given};
+use super::given::{FlagGroup, GivenFlags};
 use crate::config::settings::{COMPUTING, EXPLORER};
 use crate::config::{Config, Dirs};
 use s1_core::forcing::POLICY;
@@ -115,11 +115,11 @@ impl DbArgs {
 #[derive(Debug, Args)]
 pub struct TuiArgs {
     #[command(flatten)]
-    pub model: Given<ModelFlags>,
+    pub model: GivenFlags<ModelFlags>,
     #[command(flatten)]
-    pub think: Given<ThinkFlags>,
+    pub think: GivenFlags<ThinkFlags>,
     #[command(flatten)]
-    pub sample: Given<SampleFlags>,
+    pub sample: GivenFlags<SampleFlags>,
     #[command(flatten)]
     pub config: ConfigArgs,
     /// A question to have ready in the question box.
@@ -132,5 +132,5 @@ pub struct TuiArgs {
     #[arg(long, value_name = "FILE")]
     pub session: Option<PathBuf>,
     #[command(flatten)]
-    pub explorer: Given<ExplorerFlags>,
+    pub explorer: GivenFlags<ExplorerFlags>,
 }

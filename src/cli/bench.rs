@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::args::ModelFlags;
-use super::given::Given;
+use super::given::GivenFlags;
 use super::{json_line, settings};
 use s1_core::format;
 use s1_model::cache::Cache;
@@ -27,7 +27,7 @@ const REPEATS: usize = 3;
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     /// Tokens of the prompt.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     prompt_tokens: u32,

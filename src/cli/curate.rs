@@ -9,7 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::args::{DbArgs, JudgeFlags, number};
-use super::given::{Apply, Given};
+use super::given::{Apply, GivenFlags};
 use super::sweep::SweepMeter;
 use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
@@ -105,7 +105,7 @@ pub struct CurateArgs {
     )]
     lanes: usize,
     #[command(flatten)]
-    judges: Given<JudgeFlags>,
+    judges: GivenFlags<JudgeFlags>,
     /// Field that names a question's domain [default: domain, cot_type, subject, type, family or
     /// source_type; else clusters].
     #[arg(long, value_name = "NAME", help_heading = "Diversity")]

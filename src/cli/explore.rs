@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::args::TuiArgs;
 use super::settings;
-use crate::config::{Dirs, Texts};
+use crate::config::{Dirs, TextChoices};
 use crate::tui::app::Options;
 use crate::tui::app::train::form::FormDefaults;
 use crate::tui::keymap::Keymap;
@@ -38,7 +38,7 @@ pub fn run(args: TuiArgs) -> Result<ExitCode> {
     let dirs = Dirs::of_user()?;
     let env = |name: &str| std::env::var(name).ok();
     let keymap = Keymap::load(&dirs)?;
-    let texts = Texts::load(&dirs)?;
+    let texts = TextChoices::load(&dirs)?;
     let first = match &config.theme {
         Some(name) => Theme::load(name, &dirs)?,
         None => chosen_last(&dirs).unwrap_or_default(),

@@ -21,13 +21,13 @@ pub trait FlagGroup: 'static {
 
 /// What was given of a group's flags: applied over whatever the values are without them.
 #[derive(Debug)]
-pub struct Given<G> {
+pub struct GivenFlags<G> {
     /// Positions in [`FlagGroup::settings`], and the values.
     values: Vec<(usize, OsString)>,
     group: PhantomData<G>,
 }
 
-impl<G: FlagGroup> Given<G> {
+impl<G: FlagGroup> GivenFlags<G> {
     /// Whether a parameter was given.
     pub fn has(&self, key: &str) -> bool {
         let settings = G::settings();
@@ -45,7 +45,7 @@ pub trait Apply<C> {
     fn apply(&self, whole: &mut C) -> anyhow::Result<()>;
 }
 
-impl<G: FlagGroup> Apply<G::Whole> for Given<G> {
+impl<G: FlagGroup> Apply<G::Whole> for GivenFlags<G> {
     fn apply(&self, whole: &mut G::Whole) -> anyhow::Result<()> {
         let settings = G::settings();
         let mut given = self.values.iter();
@@ -53,7 +53,7 @@ impl<G: FlagGroup> Apply<G::Whole> for Given<G> {
     }
 }
 
-impl<G: FlagGroup> Args for Given<G> {
+impl<G: FlagGroup> Args for GivenFlags<G> {
     fn augment_args(command: Command) -> Command {
         let settings = G::settings();
         let all = settings.into_iter().flat_map(flags);
@@ -65,9 +65,9 @@ impl<G: FlagGroup> Args for Given<G> {
     }
 }
 
-impl<G: FlagGroup> FromArgMatches for Given<G> {
+impl<G: FlagGroup> FromArgMatches for GivenFlags<G> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut given = Given {
+        let mut given = GivenFlags {
             values: Vec::new(),
             group: PhantomData,
         };

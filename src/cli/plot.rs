@@ -23,8 +23,8 @@ pub struct PlotArgs {
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// What is drawn.
-    #[arg(long, value_enum, default_value_t = Kind::Accuracy)]
-    figure: Kind,
+    #[arg(long, value_enum, default_value_t = FigureKind::Accuracy)]
+    figure: FigureKind,
     /// Also the lines that the screen hides at first: the same number of waits at every budget.
     #[arg(long)]
     all: bool,
@@ -46,7 +46,7 @@ pub struct PlotArgs {
 
 /// Figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum FigureKind {
     /// Accuracy against average tokens.
     Accuracy,
     /// The distribution of the lengths of thoughts.
@@ -74,16 +74,16 @@ pub fn run(args: &PlotArgs) -> Result<()> {
     let both: Vec<(&Run, &Report)> = runs.iter().zip(&reports).collect();
     let scale = if args.log { Scale::Log } else { Scale::Linear };
     let mut figure = match args.figure {
-        Kind::Accuracy => {
+        FigureKind::Accuracy => {
             let counted = match args.x {
                 Tokens::Thinking => Counted::Thinking,
                 Tokens::All => Counted::All,
             };
             curves::accuracy(&both, scale, counted).figure
         }
-        Kind::Lengths => curves::lengths(&both, scale).figure,
+        FigureKind::Lengths => curves::lengths(&both, scale).figure,
     };
-    if args.figure == Kind::Accuracy && figure.series.is_empty() {
+    if args.figure == FigureKind::Accuracy && figure.series.is_empty() {
         bail!(
             "the problems of {} have no reference answers, so there is no accuracy to draw; try --figure lengths",
             args.runs.join(", ")

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::args::{ConfigArgs, DbArgs, ModelFlags};
 use super::budget::share;
-use super::given::{Apply, Given};
+use super::given::{Apply, GivenFlags};
 use super::status::StatusLine;
 use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
 use s1_core::exit::Exit;
 use s1_lab::advice::{self, Advice};
-use s1_lab::replay::measure::{self, Progress, Rule};
+use s1_lab::replay::measure::{self, ReplayProgress, Rule};
 use s1_lab::replay::{Line, Replay, Vote, votes};
 use s1_lab::sweep;
 use s1_store::Db;
@@ -44,7 +44,7 @@ pub struct PoliciesArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
@@ -79,8 +79,8 @@ pub fn run(args: &PoliciesArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let looked = measure::look(&db, &run, &rules, config.load, &control, &mut |progress| {
         line.show(&match progress {
-            Progress::Loading(part) => format!("loading {:.0}%", part * 100.0),
-            Progress::Looked(done, total) => format!("looked at {done} of {total} thoughts"),
+            ReplayProgress::Loading(part) => format!("loading {:.0}%", part * 100.0),
+            ReplayProgress::Looked(done, total) => format!("looked at {done} of {total} thoughts"),
         });
     });
     line.clear();

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::args::{ConfigArgs, ModelFlags, SystemFlag, ThinkFlags};
-use super::given::Given;
+use super::given::GivenFlags;
 use super::{json_line, run, say, settings};
 use s1_engine::dialogue::Dialogue;
 use s1_model::gguf::Gguf;
@@ -23,11 +23,11 @@ pub struct PromptArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    system: Given<SystemFlag>,
+    system: GivenFlags<SystemFlag>,
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     #[command(flatten)]
-    think: Given<ThinkFlags>,
+    think: GivenFlags<ThinkFlags>,
     #[command(flatten)]
     config: ConfigArgs,
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::args::{ConfigArgs, ModelFlags, SampleFlags, SystemFlag, ThinkFlags};
-use super::given::Given;
+use super::given::GivenFlags;
 use super::{json_line, say, settings};
 use s1_core::loops::Loop;
 use s1_core::protocol::{Command, Event, LaneState, Request};
@@ -36,13 +36,13 @@ pub struct RunArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    system: Given<SystemFlag>,
+    system: GivenFlags<SystemFlag>,
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     #[command(flatten)]
-    think: Given<ThinkFlags>,
+    think: GivenFlags<ThinkFlags>,
     #[command(flatten)]
-    sample: Given<SampleFlags>,
+    sample: GivenFlags<SampleFlags>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -74,7 +74,7 @@ struct RunJson<'a> {
 
 /// What the model was asked with, and how that was chosen.
 #[derive(Default)]
-struct Asked {
+struct PromptChoice {
     prompt: String,
     family: String,
     template: String,
@@ -123,7 +123,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
     });
     let mut printer = (!args.json).then(Printer::new);
     let mut lane = LaneView::default();
-    let mut asked = Asked::default();
+    let mut asked = PromptChoice::default();
     let stop = loop {
         let Some(event) = events.blocking_recv() else {
             bail!("the engine ended without an answer");
@@ -260,7 +260,12 @@ impl Printer {
     }
 }
 
-fn print_json(request: &Request, asked: &Asked, lane: &LaneView, stop: StopReason) -> Result<()> {
+fn print_json(
+    request: &Request,
+    asked: &PromptChoice,
+    lane: &LaneView,
+    stop: StopReason,
+) -> Result<()> {
     let LaneView { tokens, speed, .. } = lane;
     let thinking = thinking_tokens(tokens);
     let answer = FinalAnswer::of(tokens, request.reference.as_deref());

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::args::ModelFlags;
-use super::given::Given;
+use super::given::GivenFlags;
 use super::{json_line, settings};
 use s1_model::adapter::PeftAdapter;
 use s1_model::decoder::{Decoder, Logits};
@@ -23,7 +23,7 @@ const CHUNK: usize = 32;
 #[derive(Debug, clap::Args)]
 pub struct ScoreArgs {
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     /// Token ids, separated by commas.
     #[arg(
         long,

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::args::{ConfigArgs, ModelFlags};
-use super::given::Given;
+use super::given::GivenFlags;
 use super::{json_line, settings};
 use s1_data::sanitize::clean_line;
 use s1_engine::{examine, is_server};
@@ -22,7 +22,7 @@ pub struct ServerArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     #[command(flatten)]
     config: ConfigArgs,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use super::args::{ConfigArgs, ModelFlags};
-use super::given::{Apply, Given};
+use super::given::{Apply, GivenFlags};
 use super::say;
 use crate::config::{Config, Dirs};
 use s1_data::hub;
@@ -39,7 +39,7 @@ pub fn load_options(settings: &Config) -> Result<LoadOptions> {
 
 /// Model and adapter of flags alone, as files. The number of threads takes effect here. Errors where
 /// no model is named, or an adapter's base is not here.
-pub fn files(flags: &Given<ModelFlags>) -> Result<LoadOptions> {
+pub fn files(flags: &GivenFlags<ModelFlags>) -> Result<LoadOptions> {
     let mut settings = Config::default();
     flags.apply(&mut settings)?;
     set_threads(settings.threads);

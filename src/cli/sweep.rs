@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::args::{
     ConfigArgs, DbArgs, ModelFlags, PointFlags, SampleFlags, SweepFlags, SystemFlag,
 };
-use super::given::{Apply, Given};
+use super::given::{Apply, GivenFlags};
 use super::status::StatusLine;
 use super::{interrupt, json_line, say, settings};
 use crate::config::Config;
@@ -43,15 +43,15 @@ pub struct SweepArgs {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
-    sweep: Given<SweepFlags>,
+    sweep: GivenFlags<SweepFlags>,
     #[command(flatten)]
-    system: Given<SystemFlag>,
+    system: GivenFlags<SystemFlag>,
     #[command(flatten)]
-    think: Given<PointFlags>,
+    think: GivenFlags<PointFlags>,
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     #[command(flatten)]
-    sample: Given<SampleFlags>,
+    sample: GivenFlags<SampleFlags>,
 }
 
 /// Runs the command. Errors where the model, the problems or the database cannot be used.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 
 use super::args::ModelFlags;
-use super::given::Given;
+use super::given::GivenFlags;
 use super::{json_line, settings};
 use s1_model::gguf::Gguf;
 
@@ -13,7 +13,7 @@ use s1_model::gguf::Gguf;
 #[derive(Debug, clap::Args)]
 pub struct TokenizeArgs {
     #[command(flatten)]
-    model: Given<ModelFlags>,
+    model: GivenFlags<ModelFlags>,
     /// The text; special tokens are parsed, and a begin-of-text token added where the model has it.
     #[arg(long, allow_hyphen_values = true)]
     text: String,

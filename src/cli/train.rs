@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use super::args::{ConfigArgs, DbArgs, TrainFlags};
-use super::given::{Apply, Given};
+use super::given::{Apply, GivenFlags};
 use super::say;
 use super::settings;
 use super::status::StatusLine;
@@ -24,7 +24,7 @@ use s1_lab::training::{
     self,
     process::{self, TrainJob},
 };
-use s1_train::trl::doctor::Finding;
+use s1_train::trl::doctor::DoctorLine;
 use s1_train::trl::{self, TrlTrainer};
 use s1_train::{TrainControl, TrainOutcome, Trainer};
 
@@ -72,7 +72,7 @@ pub struct TrainArgs {
     #[command(flatten)]
     db: DbArgs,
     #[command(flatten)]
-    flags: Given<TrainFlags>,
+    flags: GivenFlags<TrainFlags>,
 }
 
 impl TrainArgs {
@@ -165,7 +165,7 @@ fn doctor(config: &TrainConfig) -> Result<ExitCode> {
     for_trl(config, "--doctor")?;
     let mut out = io::stdout().lock();
     let findings = trl::doctor::look(config)?.findings(config);
-    for Finding { fine, text } in &findings {
+    for DoctorLine { fine, text } in &findings {
         writeln!(
             out,
             "{} {text}",

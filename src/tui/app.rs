@@ -20,7 +20,7 @@ use super::screen::Screen;
 use super::theme::Theme;
 use super::widgets::help::Keys;
 use super::widgets::trace::Heat;
-use crate::config::Texts;
+use crate::config::TextChoices;
 
 pub mod areas;
 mod ask;
@@ -67,7 +67,7 @@ pub struct Options {
     pub request: Request,
     pub keymap: Keymap,
     /// Texts to choose from.
-    pub texts: Texts,
+    pub texts: TextChoices,
     /// The themes to walk through; never empty in practice, a plain one otherwise.
     pub themes: Vec<Theme>,
     /// The settings name the theme to begin with.
@@ -212,7 +212,7 @@ pub struct App {
     /// What the next question is asked with.
     pub request: Request,
     pub keymap: Keymap,
-    texts: Texts,
+    texts: TextChoices,
     themes: Vec<Theme>,
     theme: usize,
     /// The settings name the theme to begin with.

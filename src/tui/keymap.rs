@@ -101,12 +101,12 @@ impl Default for Keymap {
 }
 
 /// A keymap file as TOML.
-type File = BTreeMap<Context, Vec<Spanned<KeyBinding>>>;
+type KeymapFile = BTreeMap<Context, Vec<Spanned<KeyBinding>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyBinding {
-    on: Keys,
+    on: KeyOrKeys,
     run: String,
 }
 
@@ -115,7 +115,7 @@ struct KeyBinding {
     untagged,
     expecting = "on must be a key or a list of keys, e.g. \"w\" or [\"w\", \"ctrl-w\"]"
 )]
-enum Keys {
+enum KeyOrKeys {
     One(String),
     Many(Vec<String>),
 }
@@ -136,7 +136,7 @@ impl Keymap {
 
     /// Puts the rows of a keymap file before those that are there; `file` is what errors call it.
     fn apply(&mut self, file: &str, text: &str) -> Result<()> {
-        let parsed: File = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
+        let parsed: KeymapFile = toml::from_str(text).map_err(|e| syntax_error(file, text, &e))?;
         let mut rows: Vec<(Context, Key, Option<Action>)> = Vec::new();
         for (context, list) in parsed {
             for row in list {
@@ -147,8 +147,8 @@ impl Keymap {
                     name => Some(action(name).map_err(|e| anyhow!("{file}, line {line}: {e}"))?),
                 };
                 let keys = match on {
-                    Keys::One(key) => vec![key],
-                    Keys::Many(keys) => keys,
+                    KeyOrKeys::One(key) => vec![key],
+                    KeyOrKeys::Many(keys) => keys,
                 };
                 for written in keys {
                     let Some(key) = Key::parse(&written) else {

@@ -32,7 +32,7 @@ use super::app::areas::ShellAreas;
 use super::screen::Screen;
 use super::theme::Theme;
 use super::widgets::footer;
-use super::widgets::overlay::Canvas;
+use super::widgets::overlay::DrawContext;
 
 mod compare;
 mod explore;
@@ -77,10 +77,10 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         Screen::Plots => plots::paint(app, buf),
         Screen::Train => train::paint(app, buf),
     }
-    let mut canvas = Canvas::new(buf, app.layout.footer, &app.keymap, theme);
+    let mut canvas = DrawContext::new(buf, app.layout.footer, &app.keymap, theme);
     footer::draw(&mut canvas, &app.footer_words(), app.context());
     notice::draw(app, buf);
-    let mut canvas = Canvas::new(buf, area, &app.keymap, theme);
+    let mut canvas = DrawContext::new(buf, area, &app.keymap, theme);
     app.overlay.as_ref()?.draw(&mut canvas)
 }
 

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use s1_data::assets;
-use s1_data::fixtures::site::{Reply, Site, Stored};
+use s1_data::fixtures::site::{Site, SiteReply, StoredFile};
 
 use crate::common::Home;
 #[cfg(unix)]
 use crate::common::limited;
 
 /// A model as a hub has it.
-fn base() -> Stored {
-    Stored::of(assets::open(assets::BASE).unwrap())
+fn base() -> StoredFile {
+    StoredFile::of(assets::open(assets::BASE).unwrap())
 }
 
 const ASK: [&str; 6] = [
@@ -52,7 +52,7 @@ fn done(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-fn blob(home: &Home, stored: &Stored) -> PathBuf {
+fn blob(home: &Home, stored: &StoredFile) -> PathBuf {
     let blobs = home.path("hf/hub/models--a--b/blobs");
     blobs.join(&stored.etag)
 }
@@ -117,7 +117,7 @@ fn the_token_of_the_environment_is_shown_to_the_hub_alone() {
     let there = other.other_url();
     let hub = Site::open(move |request| match request.is_list() {
         true => ours.answer(request),
-        false => Reply::redirect(format!("{there}{}", request.path)),
+        false => SiteReply::redirect(format!("{there}{}", request.path)),
     });
     done(tokenize(&home, &hub).args(ASK));
     done(tokenize(&home, &hub).args(["tokenize", "--model", "hf:a/b", "--text", "x"]));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use s1_pty::{CommandBuilder, Screen, Terminal};
 
-use picture::{Frame, PALETTES};
+use picture::{PALETTES, Shot};
 use scenes::{SCENES, Scene, Step};
 
 mod glyphs;
@@ -120,7 +120,7 @@ fn start(scene: &Scene, program: &Path, home: &Path) -> Result<Terminal> {
 type Taken = Vec<(&'static str, Screen)>;
 
 /// Plays a scene; its still is the last frame.
-fn play(scene: &Scene, program: &Path) -> Result<(Vec<Frame>, Taken)> {
+fn play(scene: &Scene, program: &Path) -> Result<(Vec<Shot>, Taken)> {
     // Its name is seen on some pictures: it is the same every time.
     let mut named = tempfile::Builder::new();
     let home = named.prefix("home").rand_bytes(0).tempdir();
@@ -128,7 +128,7 @@ fn play(scene: &Scene, program: &Path) -> Result<(Vec<Frame>, Taken)> {
     let terminal = start(scene, program, home.path())?;
     let start = Instant::now();
     let mut key = "";
-    let mut frames: Vec<Frame> = Vec::new();
+    let mut frames: Vec<Shot> = Vec::new();
     let mut taken = Vec::new();
     let mut look = |key: &'static str| {
         let screen = terminal.screen();
@@ -139,7 +139,7 @@ fn play(scene: &Scene, program: &Path) -> Result<(Vec<Frame>, Taken)> {
         let blank = frames.is_empty() && screen.contents().trim().is_empty();
         if changed && !blank {
             let at = start.elapsed();
-            frames.push(Frame { at, screen, key });
+            frames.push(Shot { at, screen, key });
         }
     };
     for step in scene.steps {
@@ -172,7 +172,7 @@ fn play(scene: &Scene, program: &Path) -> Result<(Vec<Frame>, Taken)> {
         }
     }
     let screen = calm(&terminal);
-    frames.push(Frame {
+    frames.push(Shot {
         at: start.elapsed(),
         screen,
         key,

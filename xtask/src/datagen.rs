@@ -32,6 +32,6 @@ mod vocabulary;
 mod words;
 mod worked_path;
 
-pub use example::{Example, base, drill, held_out, traces};
-pub use task::Family;
+pub use example::{ExampleLine, base, drill, held_out, traces};
+pub use task::ProblemKind;
 pub use vocabulary::config;

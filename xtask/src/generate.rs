@@ -15,7 +15,7 @@ use crate::datagen;
 pub struct GenerateArgs {
     /// What to generate.
     #[arg(value_enum)]
-    what: Dataset,
+    what: DataKind,
     /// How many lines (`config` has no lines to count).
     #[arg(long, value_name = "N", default_value_t = 1000)]
     count: u64,
@@ -24,7 +24,7 @@ pub struct GenerateArgs {
     seed: u64,
     /// Lines of one family only (for `base`).
     #[arg(long, value_name = "FAMILY", value_parser = family)]
-    only: Option<datagen::Family>,
+    only: Option<datagen::ProblemKind>,
     /// The file to write; without it, standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct GenerateArgs {
 
 /// The kinds of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Dataset {
+enum DataKind {
     /// Short lines of copying and comparing: what a base is trained on first (JSONL).
     Drill,
     /// Worked lines and questions answered at once: what a base is trained on (JSONL).
@@ -46,10 +46,12 @@ enum Dataset {
 }
 
 /// A family by its name.
-fn family(name: &str) -> Result<datagen::Family, String> {
-    let found = datagen::Family::ALL.into_iter().find(|f| f.name() == name);
+fn family(name: &str) -> Result<datagen::ProblemKind, String> {
+    let found = datagen::ProblemKind::ALL
+        .into_iter()
+        .find(|f| f.name() == name);
     found.ok_or_else(|| {
-        let names = datagen::Family::ALL.map(datagen::Family::name);
+        let names = datagen::ProblemKind::ALL.map(datagen::ProblemKind::name);
         format!("no family of this name; there are {}", names.join(", "))
     })
 }
@@ -69,34 +71,34 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
 
 fn write(args: &GenerateArgs, out: impl Write) -> Result<()> {
     let mut out = BufWriter::new(out);
-    let line = |example: &datagen::Example, out: &mut BufWriter<_>| -> Result<()> {
+    let line = |example: &datagen::ExampleLine, out: &mut BufWriter<_>| -> Result<()> {
         serde_json::to_writer(&mut *out, example)?;
         writeln!(out)?;
         Ok(())
     };
     match args.what {
-        Dataset::Drill => {
+        DataKind::Drill => {
             for index in 0..args.count {
                 line(&datagen::drill(args.seed, index), &mut out)?;
             }
         }
-        Dataset::Base => {
+        DataKind::Base => {
             for index in 0..args.count {
                 line(&datagen::base(args.seed, index, args.only), &mut out)?;
             }
         }
-        Dataset::Traces => {
+        DataKind::Traces => {
             for index in 0..args.count {
                 line(&datagen::traces(args.seed, index), &mut out)?;
             }
         }
-        Dataset::HeldOut => {
+        DataKind::HeldOut => {
             let count = usize::try_from(args.count).unwrap_or(usize::MAX);
             for example in datagen::held_out(args.seed, count) {
                 line(&example, &mut out)?;
             }
         }
-        Dataset::Config => write!(out, "{}", datagen::config())?,
+        DataKind::Config => write!(out, "{}", datagen::config())?,
     }
     out.flush()?;
     Ok(())

@@ -21,7 +21,7 @@ mod shipped;
 /// Development tasks of s1-tui.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
-enum Task {
+enum XtaskCommand {
     /// Picture the program in a pseudo-terminal, for the README and the guides.
     Capture(capture::CaptureArgs),
     /// Make the bundled model's data from a seed: training lines, traces, held-out problems.
@@ -34,11 +34,11 @@ enum Task {
 }
 
 fn main() -> Result<ExitCode> {
-    match Task::parse() {
-        Task::Capture(args) => capture::run(&args),
-        Task::Generate(args) => generate::run(&args),
-        Task::Shipped => shipped::write(),
-        Task::Docs(args) => reference::run(&args),
+    match XtaskCommand::parse() {
+        XtaskCommand::Capture(args) => capture::run(&args),
+        XtaskCommand::Generate(args) => generate::run(&args),
+        XtaskCommand::Shipped => shipped::write(),
+        XtaskCommand::Docs(args) => reference::run(&args),
     }
 }
 

@@ -270,7 +270,7 @@ impl Exit {
 
 /// Finds the places where a rule looks, token by token.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct LookPlaces {
     /// The end of the text so far.
     tail: String,
     /// Thinking tokens so far.
@@ -284,7 +284,7 @@ pub struct Places {
 /// Characters that may stand behind the end of a sentence and matter.
 const TAIL: usize = 64;
 
-impl Places {
+impl LookPlaces {
     /// Takes in the next thinking token; returns the place to look at, if the rule looks now: after
     /// so many thinking tokens.
     pub fn push(&mut self, looks: Looks, token: &Token) -> Option<usize> {
@@ -325,7 +325,7 @@ impl Places {
 
     /// All places of a thought.
     pub fn of(looks: Looks, thought: &[Token]) -> Vec<usize> {
-        let mut places = Places::default();
+        let mut places = LookPlaces::default();
         let found = thought.iter().filter_map(|t| places.push(looks, t));
         found.collect()
     }

@@ -87,7 +87,7 @@ pub struct Families(Vec<Family>);
 /// The table of a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct FamilyTable {
     #[serde(default)]
     family: Vec<Family>,
 }
@@ -105,7 +105,7 @@ impl Families {
     /// # Errors
     /// In one sentence, if the text is no such table.
     pub fn read(text: &str) -> Result<Families, String> {
-        let table: Table = toml::from_str(text).map_err(|error| {
+        let table: FamilyTable = toml::from_str(text).map_err(|error| {
             let message = error.message().trim().to_owned();
             match error.span() {
                 Some(span) => {

@@ -19,7 +19,7 @@ mod names;
 
 use crate::models;
 use cache::Repo;
-use choice::Choice;
+use choice::ChosenFiles;
 use download::DownloadMeter;
 pub use download::{Download, listen};
 use names::FileName;
@@ -158,7 +158,7 @@ struct Hub {
     /// Nothing is to be asked for.
     offline: bool,
     #[cfg(feature = "hub")]
-    access: client::Access,
+    access: client::HubAccess,
 }
 
 impl Hub {
@@ -169,7 +169,7 @@ impl Hub {
             cache: cache_folder(env).context(nowhere)?,
             offline: is_offline(&env),
             #[cfg(feature = "hub")]
-            access: client::Access::from_env(&env),
+            access: client::HubAccess::from_env(&env),
         })
     }
 
@@ -194,7 +194,7 @@ impl Hub {
 
     fn find(&self, repo: &Repo, file: Option<FileName>, meter: &DownloadMeter) -> Result<PathBuf> {
         if let Some(file) = &file {
-            let all = Choice::of(file.clone())?;
+            let all = ChosenFiles::of(file.clone())?;
             let here = all.files.iter().map(|file| repo.get(file, meter));
             let here = here.collect::<Result<Option<Vec<PathBuf>>>>()?;
             if let Some(path) = here.and_then(|paths| paths.into_iter().next()) {
@@ -256,7 +256,7 @@ fn cached(
                 "the {what} {name} is not in the cache, and {why} the file, or give the path of one"
             );
         }
-        Some(file) => Choice::of(file)?,
+        Some(file) => ChosenFiles::of(file)?,
     };
     choice.paths(|file| {
         meter.change(|download| file.as_str().clone_into(&mut download.what))?;

@@ -100,7 +100,7 @@ const MAX_ENTRIES: usize = 1_000;
 /// All model files in all places, each file once (under the first place that has it), in the order
 /// of the places and by path within each. What cannot be read is passed over.
 pub fn find(places: &ModelFolders) -> Vec<CatalogEntry> {
-    let mut search = Search::default();
+    let mut search = CatalogSearch::default();
     if let Some(given) = &places.given {
         search.place(given, ModelSource::Given, MAX_DEPTH);
     }
@@ -209,13 +209,13 @@ fn move_all(moves: &[(PathBuf, PathBuf)]) -> Result<()> {
 }
 
 #[derive(Default)]
-struct Search {
+struct CatalogSearch {
     entries: Vec<CatalogEntry>,
     /// Real paths of files that are listed.
     files: HashSet<PathBuf>,
 }
 
-impl Search {
+impl CatalogSearch {
     fn place(&mut self, place: &Path, source: ModelSource, max_depth: usize) {
         if place.is_file() {
             self.file(place, place, source);

@@ -26,8 +26,8 @@ pub struct Form {
     /// The user's values for the template's switches.
     args: TemplateArgs,
     /// The values for a turn with thinking, and for one without.
-    on: Switches,
-    off: Switches,
+    on: TemplateValues,
+    off: TemplateValues,
     /// Whether the user has set how thinking opens or ends.
     own_marks: bool,
     /// Whether the template knows thoughts, or there is none.
@@ -174,11 +174,11 @@ fn set_marks(spec: &mut Spec, options: &LoadOptions) -> bool {
 }
 
 /// Values by the names that a template reads them under.
-type Switches = BTreeMap<String, serde_json::Value>;
+type TemplateValues = BTreeMap<String, serde_json::Value>;
 
 /// The template's switches for a turn with or without thinking: those that many templates know, and
 /// what the family has besides.
-fn switches(family: &s1_core::family::Switches, think: bool) -> Switches {
+fn switches(family: &s1_core::family::Switches, think: bool) -> TemplateValues {
     let usual = ["enable_thinking", "thinking"].map(|name| (name.to_owned(), think.into()));
     let own = family.iter().filter_map(|(name, value)| {
         let value = serde_json::to_value(value).ok()?;

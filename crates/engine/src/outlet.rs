@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::mpsc;
 
 use crate::course::Course;
+use s1_core::loops::Loop;
 use s1_core::protocol::{Event, LaneId, Speed};
+use s1_core::trace::Delta;
 
 /// Nobody reads the events any more, or the engine was told to end.
 #[derive(Debug)]
@@ -74,6 +76,29 @@ impl Outlet {
     pub fn emit_state(&self, course: &Course) -> Result<(), Disconnected> {
         for id in course.ids() {
             self.emit(Event::State(id, course.state))?;
+        }
+        Ok(())
+    }
+
+    /// Tells of the last token of a course, which its lanes have accepted, after the last `relabel` ones
+    /// became pieces of an end; and of the loop that was found with it.
+    pub fn emit_accepted(
+        &self,
+        course: &mut Course,
+        relabel: usize,
+        found: Option<Loop>,
+    ) -> Result<(), Disconnected> {
+        course.announced = course.tokens.len();
+        let delta = Delta {
+            drop: 0,
+            relabel,
+            tokens: course.tokens.last().cloned().into_iter().collect(),
+        };
+        for lane in course.ids() {
+            self.emit(Event::Tokens(lane, delta.clone()))?;
+            if let Some(found) = found {
+                self.emit(Event::Loop(lane, found))?;
+            }
         }
         Ok(())
     }

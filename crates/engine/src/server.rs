@@ -19,7 +19,7 @@ use ureq::Agent;
 
 use super::{Engine, Events, LoadOptions};
 use crate::outlet;
-use http::{Client, Patience};
+use http::{ServerClient, ServerTimeouts};
 use s1_core::protocol::{Command, Event};
 
 mod address;
@@ -52,19 +52,19 @@ const EVENTS: usize = 1024;
 /// Reads what a server might send, in every form, to the first event that makes no sense.
 #[cfg(feature = "fixtures")]
 pub fn read_events(bytes: &[u8], vocabulary: usize) {
-    use dialect::Reader;
+    use dialect::ReplyReader;
     let tags = chat::Tags {
         open: "<think>".into(),
         end: "</think>".into(),
     };
-    let chat = chat::Reader::new(tags, &s1_core::forcing::Policy::default());
+    let chat = chat::ReplyReader::new(tags, &s1_core::forcing::Policy::default());
     for mut reader in [
-        Reader::Llama { vocabulary },
-        Reader::Completions { vocabulary },
-        Reader::Chat(chat),
+        ReplyReader::Llama { vocabulary },
+        ReplyReader::Completions { vocabulary },
+        ReplyReader::Chat(chat),
     ] {
         let mut events = sse::EventReader::new(bytes);
-        while let Ok(sse::Next::Event(event)) = events.next() {
+        while let Ok(sse::NextEvent::Event(event)) = events.next() {
             if reader.read(&event).is_err() {
                 break;
             }
@@ -88,24 +88,24 @@ impl Server {
     /// # Errors
     /// If no thread can be started.
     pub fn spawn(options: LoadOptions) -> anyhow::Result<(Server, Events)> {
-        Server::patient(options, Patience::default())
+        Server::patient(options, ServerTimeouts::default())
     }
 
     /// As [`Server::spawn`], with so much patience.
-    fn patient(options: LoadOptions, patience: Patience) -> anyhow::Result<(Server, Events)> {
+    fn patient(options: LoadOptions, patience: ServerTimeouts) -> anyhow::Result<(Server, Events)> {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (events, outbox) = mpsc::channel(EVENTS);
         let cancelled = Arc::new(AtomicBool::new(false));
         let plan = options.server.serve.clone();
         let plan = plan
-            .map(|word| serve::Plan::new(&word, &options))
+            .map(|word| serve::LaunchPlan::new(&word, &options))
             .transpose()?;
         let options = match &plan {
             Some(plan) => served(options, plan),
             None => options,
         };
         let clients = connect::clients(&options, patience);
-        let agents = clients.iter().flatten().map(Client::agent).collect();
+        let agents = clients.iter().flatten().map(ServerClient::agent).collect();
         let stop = cancelled.clone();
         let thread = std::thread::Builder::new()
             .name("server".into())
@@ -132,7 +132,7 @@ impl Server {
 }
 
 /// How a server of our own is used: at its address, with the tokenizer beside its model, if there is one.
-fn served(options: LoadOptions, plan: &serve::Plan) -> LoadOptions {
+fn served(options: LoadOptions, plan: &serve::LaunchPlan) -> LoadOptions {
     let beside = options.path.join("tokenizer.json");
     let tokenizer = options.server.tokenizer.clone();
     LoadOptions {

@@ -29,7 +29,7 @@ pub struct Suggestion {
 }
 
 #[derive(Deserialize)]
-struct File {
+struct SuggestionsFile {
     model: Vec<Suggestion>,
 }
 
@@ -46,7 +46,8 @@ impl Suggestion {
 /// # Errors
 /// If the bundled file is no such list.
 pub fn all() -> Result<Vec<Suggestion>> {
-    let file: File = toml::from_str(BUNDLED).context("the bundled list of models is damaged")?;
+    let file: SuggestionsFile =
+        toml::from_str(BUNDLED).context("the bundled list of models is damaged")?;
     Ok(file.model)
 }
 

@@ -59,7 +59,7 @@ use text::{Plain, undressed};
 /// The longest answer that is parsed, in bytes; longer ones are equal only when identical.
 const MAX_ANSWER: usize = 8192;
 
-/// The kind of answer that is expected, which decides what [`extract`] looks for.
+/// The kind of answer that is expected, which decides what [`extract()`] looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnswerKind {

@@ -8,7 +8,7 @@
 //!
 //! Not here: who computes the lanes, and how the map is drawn.
 
-use s1_core::exit::{Looks, Places};
+use s1_core::exit::{LookPlaces, Looks};
 use s1_core::protocol::{Ask, Command, Event, LaneId, LaneState, Request, Until};
 use s1_core::sampling::Sampling;
 use s1_core::trace::{Alternatives, Phase, StopReason, Token};
@@ -30,7 +30,7 @@ const ROOM: (usize, usize) = (2, 64);
 
 /// What is tried at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trial {
+pub enum WhatIfTrial {
     /// The thought is cut.
     Cut,
     /// A Wait is written.
@@ -44,7 +44,7 @@ pub enum Trial {
 pub struct Cell {
     /// After so many tokens.
     pub at: usize,
-    pub trial: Trial,
+    pub trial: WhatIfTrial,
     pub came: Came,
 }
 
@@ -156,15 +156,15 @@ impl Map {
     ) -> Map {
         let thought = tokens.iter().take_while(|t| t.phase == Phase::Thinking);
         let thought: Vec<Token> = thought.cloned().collect();
-        let mut places = Places::of(Looks::SentenceEnds, &thought);
+        let mut places = LookPlaces::of(Looks::SentenceEnds, &thought);
         let all = places.len();
         let fit = TOKENS / (thought.len() * (2 + again)).max(1);
         let most = fit.clamp(*PLACES.start(), *PLACES.end());
         if all > most {
             places = (1..=most).map(|i| places[all * i / most - 1]).collect();
         }
-        let trials = [Trial::Cut, Trial::Wait].into_iter();
-        let trials = trials.chain((0..again).map(Trial::Again));
+        let trials = [WhatIfTrial::Cut, WhatIfTrial::Wait].into_iter();
+        let trials = trials.chain((0..again).map(WhatIfTrial::Again));
         // One kind after the other, so that a whole strip is there early.
         let cells = trials.flat_map(|trial| {
             let cell = move |&at: &usize| Cell {
@@ -225,18 +225,22 @@ impl Map {
     }
 
     /// A cell, by its place and what is tried there.
-    pub fn cell(&self, place: usize, trial: Trial) -> Option<&Cell> {
+    pub fn cell(&self, place: usize, trial: WhatIfTrial) -> Option<&Cell> {
         let row = match trial {
-            Trial::Cut => 0,
-            Trial::Wait => 1,
-            Trial::Again(i) => 2 + i,
+            WhatIfTrial::Cut => 0,
+            WhatIfTrial::Wait => 1,
+            WhatIfTrial::Again(i) => 2 + i,
         };
         self.cells.get(row * self.places.len() + place)
     }
 
     /// A cell as a branch: where it leaves the thought, all its tokens, and why it ended. `None` where
     /// nothing has come of it yet.
-    pub fn branch(&self, place: usize, trial: Trial) -> Option<(usize, Vec<Token>, StopReason)> {
+    pub fn branch(
+        &self,
+        place: usize,
+        trial: WhatIfTrial,
+    ) -> Option<(usize, Vec<Token>, StopReason)> {
         let Came::Answer {
             shared,
             tokens,
@@ -253,7 +257,7 @@ impl Map {
     /// The answers of the continuations drawn at a place, as far as they have come.
     pub fn answers(&self, place: usize) -> Answers {
         let mut answers = Answers::default();
-        let drawn = (0..self.again).filter_map(|i| self.cell(place, Trial::Again(i)));
+        let drawn = (0..self.again).filter_map(|i| self.cell(place, WhatIfTrial::Again(i)));
         for cell in drawn {
             let Came::Answer {
                 answer, correct, ..
@@ -308,9 +312,9 @@ impl Map {
             commands.push(Command::Fork { from, to: lane, at });
             commands.push(Command::Budget(lane, Some(at + self.room)));
             match *trial {
-                Trial::Cut => commands.push(Command::Ask(lane, Ask::Cut)),
-                Trial::Wait => commands.push(Command::Ask(lane, Ask::Wait)),
-                Trial::Again(n) => {
+                WhatIfTrial::Cut => commands.push(Command::Ask(lane, Ask::Cut)),
+                WhatIfTrial::Wait => commands.push(Command::Ask(lane, Ask::Wait)),
+                WhatIfTrial::Again(n) => {
                     let sample = 1 + (at * self.again + n) as u64;
                     commands.push(Command::Sampling(lane, self.sampling.clone(), sample));
                 }

@@ -16,7 +16,7 @@ use memmap2::MmapMut;
 
 use activations::{BLOCK, RoundedBlock};
 use float::Element;
-use pack::Source;
+use pack::PackSource;
 use scheme::Scheme;
 
 use crate::gguf::TensorType;
@@ -215,7 +215,7 @@ impl PackedMatrix {
         }
     }
 
-    fn rounded<T: Source>(
+    fn rounded<T: PackSource>(
         set: InstructionSet,
         bytes: &[u8],
         (rows, columns): (usize, usize),

@@ -36,7 +36,7 @@ pub struct BestLogits {
 
 /// What the logits of a position say as probabilities, as [`LogitsRow`] works them out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
+pub struct Probabilities {
     /// Shannon entropy in nats.
     pub entropy: f32,
     /// The best tokens with their log-probabilities, best first.
@@ -69,7 +69,7 @@ impl PositionLogits {
     ///
     /// # Errors
     /// As [`PositionLogits::whole`], where other logits than the best are asked for.
-    pub fn read(&self, vocab: usize, top: usize, asked: &[u32]) -> Result<Reading> {
+    pub fn read(&self, vocab: usize, top: usize, asked: &[u32]) -> Result<Probabilities> {
         if let PositionLogits::Best(best) = self
             && let Some(reading) = best.read(top, asked)
         {
@@ -77,7 +77,7 @@ impl PositionLogits {
         }
         let all = self.whole()?;
         let row = LogitsRow::new(&all, vocab, top);
-        Ok(Reading {
+        Ok(Probabilities {
             asked: asked.iter().map(|&id| row.logprob(id)).collect(),
             entropy: row.entropy,
             top: row.top,
@@ -123,7 +123,7 @@ impl BestLogits {
     }
 
     /// `None` where not all that is asked for is at hand.
-    pub(crate) fn read(&self, top: usize, asked: &[u32]) -> Option<Reading> {
+    pub(crate) fn read(&self, top: usize, asked: &[u32]) -> Option<Probabilities> {
         let &(_, highest) = self.best.first()?;
         let last = self.best.last()?.1;
         // The lower id comes first among equals, and of those that equal the last one some are not here.
@@ -141,7 +141,7 @@ impl BestLogits {
             all.find(|(known, _)| known == id)
                 .map(|&(_, logit)| logprob(logit))
         };
-        Some(Reading {
+        Some(Probabilities {
             entropy: (self.sum.ln() - self.weighted / self.sum).max(0.0) as f32,
             top: self.best[..top.min(self.best.len())]
                 .iter()

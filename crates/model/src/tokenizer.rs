@@ -32,11 +32,11 @@ use bpe::Bpe;
 use file::JsonTokenizer;
 use sentencepiece::SentencePiece;
 pub use special::GUARD;
-use special::{Segment, Specials};
+use special::{InputPiece, Specials};
 use split::PreTokenizer;
 use std::borrow::Cow;
 use std::path::Path;
-use vocabulary::{Spelling, Table, TokenType};
+use vocabulary::{Spelling, TokenTable, TokenType};
 
 /// The longest text one call takes. A context holds far less; a longer text is a mistake, and
 /// merging it would take memory many times its size.
@@ -45,7 +45,7 @@ const MAX_TEXT_BYTES: usize = 16 << 20;
 /// One vocabulary with its rules. Immutable, so that threads can share it.
 #[derive(Debug)]
 pub struct Tokenizer {
-    table: Table,
+    table: TokenTable,
     specials: Specials,
     method: Algorithm,
     bos: Option<u32>,
@@ -88,7 +88,7 @@ impl Tokenizer {
             Spelling::SentencePiece => id.or(Some(default)),
         };
         let ends = or(v.eos, 2).into_iter().chain(v.other_ends);
-        let table = Table::new(&v.tokens, &v.types, spelling, ends)?;
+        let table = TokenTable::new(&v.tokens, &v.types, spelling, ends)?;
         let known = |id: Option<u32>| id.filter(|id| (*id as usize) < table.kinds.len());
         let mut warning = None;
         let (pieces, add_bos) = match spelling {
@@ -149,7 +149,7 @@ impl Tokenizer {
             .eos
             .into_iter()
             .chain(named.other_ends.iter().copied());
-        let table = Table::new(&tokens, &types, json.spelling(), ends)?;
+        let table = TokenTable::new(&tokens, &types, json.spelling(), ends)?;
         let prefix = json.prefix_token();
         let known = |id: &u32| (*id as usize) < table.kinds.len();
         let bos = prefix.or(named.bos.filter(known));
@@ -217,22 +217,22 @@ impl Tokenizer {
                 let mut first = true;
                 for segment in self.specials.partition(text, control) {
                     match (segment, pieces) {
-                        (Segment::Token(id), _) => out.push(id),
-                        (Segment::Text(text), Pieces::Bpe(bpe)) => {
+                        (InputPiece::Token(id), _) => out.push(id),
+                        (InputPiece::Text(text), Pieces::Bpe(bpe)) => {
                             bpe.encode(&unguarded(text), ids, out);
                         }
-                        (Segment::Text(text), Pieces::SentencePiece(pieces)) => {
+                        (InputPiece::Text(text), Pieces::SentencePiece(pieces)) => {
                             pieces.encode(&unguarded(text), first, ids, out);
                         }
                     }
-                    first = matches!(segment, Segment::Token(_));
+                    first = matches!(segment, InputPiece::Token(_));
                 }
             }
             Algorithm::Json(json) if text.contains(GUARD) => {
                 for segment in self.specials.partition(text, control) {
                     match segment {
-                        Segment::Token(id) => out.push(id),
-                        Segment::Text(text) => out.extend(json.encode(&unguarded(text), false)?),
+                        InputPiece::Token(id) => out.push(id),
+                        InputPiece::Text(text) => out.extend(json.encode(&unguarded(text), false)?),
                     }
                 }
             }
@@ -319,7 +319,7 @@ fn short_name(name: &str) -> String {
 }
 
 /// The tokens that are found literally in text.
-fn literal_tokens(tokens: &[String], table: &Table) -> Specials {
+fn literal_tokens(tokens: &[String], table: &TokenTable) -> Specials {
     Specials::new(
         tokens
             .iter()

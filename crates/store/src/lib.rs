@@ -10,7 +10,7 @@
 //! | `schema` | its tables, and how older ones become newer ones |
 //! | `blob` | traces as compact bytes |
 //!
-//! Not here: settings ([`crate::config`]), models, and anything that computes statistics.
+//! Not here: settings, models, and anything that computes statistics.
 
 mod blob;
 pub mod db;

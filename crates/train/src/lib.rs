@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`trainer`] | the interface: settings in, events out, orders while it runs |
 //! | [`control`] | orders on their way to a trainer |
-//! | [`prepare`] | which trainer runs: from settings to a [`Trainer`] |
+//! | [`prepare`](mod@prepare) | which trainer runs: from settings to a [`Trainer`] |
 //! | `material` | what every trainer begins with: the base, the examples, their order |
 //! | `data`, `batches`, `scratch` | parts of that: records as tokens, steps, a base with random weights |
 //! | [`native`] | the trainer of this program: layers with a backward pass, optimiser |

@@ -89,10 +89,10 @@ fn scope_of(config: &TrainConfig) -> Scope {
 }
 
 impl NativeTrainer {
-    /// As [`super::prepare`].
+    /// As [`super::prepare`](fn@super::prepare).
     ///
     /// # Errors
-    /// As [`super::prepare`].
+    /// As [`super::prepare`](fn@super::prepare).
     pub fn prepare(config: &TrainConfig, resume: bool) -> Result<NativeTrainer> {
         NativeTrainer::of(Material::read(config)?, resume)
     }

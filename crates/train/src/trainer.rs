@@ -1,6 +1,6 @@
 //! What can train: settings in, events out, orders while it runs.
 //!
-//! Not here: which trainer computes the steps ([`crate::prepare`]).
+//! Not here: which trainer computes the steps ([`crate::prepare`](mod@crate::prepare)).
 
 use std::path::{Path, PathBuf};
 

@@ -32,7 +32,7 @@ use crate::recipe::{Recipe, digest_of, digest_of_examples, digest_of_samples};
 use crate::trainer::{Product, TrainListener, TrainOutcome, Trainer};
 use files::Start;
 use process::Processes;
-use report::{FaultKind, Report};
+use report::{DriverReport, FaultKind};
 
 pub(crate) mod checkpoint;
 mod command;
@@ -68,10 +68,10 @@ pub struct TrlTrainer {
 }
 
 impl TrlTrainer {
-    /// As [`crate::prepare`].
+    /// As [`crate::prepare`](fn@crate::prepare).
     ///
     /// # Errors
-    /// As [`crate::prepare`].
+    /// As [`crate::prepare`](fn@crate::prepare).
     pub fn prepare(config: &TrainConfig, resume: bool) -> Result<TrlTrainer> {
         let material = Material::read(config)?;
         files::check_base(&material)?;
@@ -191,8 +191,8 @@ impl TrlTrainer {
         let (mut outcome, mut fault) = (None, None);
         while let Some(report) = processes.report() {
             match report {
-                Report::Alive => {}
-                Report::Ready {
+                DriverReport::Alive => {}
+                DriverReport::Ready {
                     processes,
                     device,
                     dtype,
@@ -206,7 +206,7 @@ impl TrlTrainer {
                         tell(self, TrainEvent::Message { step, text });
                     }
                 }
-                Report::Step {
+                DriverReport::Step {
                     step,
                     loss,
                     lr,
@@ -244,19 +244,19 @@ impl TrlTrainer {
                         fs::remove_dir_all(&snapshot).context("cannot remove a snapshot")?;
                     }
                 }
-                Report::Eval { step, loss } => tell(self, TrainEvent::Eval { step, loss }),
-                Report::Saved { step } => {
+                DriverReport::Eval { step, loss } => tell(self, TrainEvent::Eval { step, loss }),
+                DriverReport::Saved { step } => {
                     tell(self, TrainEvent::Saving { step });
                     let out = &self.material.config.out;
                     let path = checkpoint::mark(out, step, control.rate(), &self.recipe)?;
                     tell(self, TrainEvent::Saved { step, path });
                 }
-                Report::Paused { step } => tell(self, TrainEvent::Paused { step }),
-                Report::Resumed { step } => tell(self, TrainEvent::Resumed { step }),
-                Report::Done { .. } => outcome = Some(TrainOutcome::Finished),
-                Report::Stopped { .. } => outcome = Some(TrainOutcome::Stopped),
+                DriverReport::Paused { step } => tell(self, TrainEvent::Paused { step }),
+                DriverReport::Resumed { step } => tell(self, TrainEvent::Resumed { step }),
+                DriverReport::Done { .. } => outcome = Some(TrainOutcome::Finished),
+                DriverReport::Stopped { .. } => outcome = Some(TrainOutcome::Stopped),
                 // The first is the cause; what the other processes say then is what came of it.
-                Report::Failed(first) => {
+                DriverReport::Failed(first) => {
                     fault.get_or_insert(first);
                 }
             }

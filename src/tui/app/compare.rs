@@ -20,7 +20,7 @@ use s1_store::session::ModelCard;
 
 mod choose;
 
-pub use choose::Place;
+pub use choose::ChosenLane;
 
 /// Where a lane is on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,8 +98,8 @@ impl App {
                     "There are {MAX_LANES} lanes already; d removes one."
                 ));
             }
-            A::AddLane => self.open_strategies(Place::New),
-            A::ChangeLane => self.open_strategies(Place::At(at)),
+            A::AddLane => self.open_strategies(ChosenLane::New),
+            A::ChangeLane => self.open_strategies(ChosenLane::At(at)),
             A::RemoveLane => self.remove_lane(),
             A::SampleNext => self.show_sample(1),
             A::SamplePrevious => self.show_sample(-1),

@@ -6,7 +6,7 @@ use super::live::Live;
 use crate::tui::action::Action;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::prompt_line::PromptLine;
-use crate::tui::widgets::trace::view::Way;
+use crate::tui::widgets::trace::view::Direction;
 use s1_core::protocol::Command;
 use s1_core::trace::{Origin, Token};
 
@@ -49,11 +49,15 @@ fn is_mark(tokens: &[Token], at: usize) -> bool {
 }
 
 /// The nearest of places in a direction; `None` where there is none.
-fn nearest(places: impl DoubleEndedIterator<Item = usize>, here: usize, way: Way) -> Option<usize> {
+fn nearest(
+    places: impl DoubleEndedIterator<Item = usize>,
+    here: usize,
+    way: Direction,
+) -> Option<usize> {
     let mut places = places;
     match way {
-        Way::On => places.find(|at| *at > here),
-        Way::Back => places.rev().find(|at| *at < here),
+        Direction::On => places.find(|at| *at > here),
+        Direction::Back => places.rev().find(|at| *at < here),
     }
 }
 
@@ -66,12 +70,12 @@ impl App {
         let line = PromptLine::new("Search", note, &self.search);
         self.ask_over(line, |app, text| {
             app.search = text;
-            app.search_on(Way::On);
+            app.search_on(Direction::On);
         });
     }
 
     /// Goes to the next match, round the end.
-    pub(super) fn search_on(&mut self, way: Way) {
+    pub(super) fn search_on(&mut self, way: Direction) {
         if self.search.is_empty() {
             return self.refuse(format!("Search first, with {}.", self.key(Action::Search)));
         }
@@ -82,12 +86,12 @@ impl App {
         let here = live.branch().view.cursor();
         let next = match (here, way) {
             (Some(here), way) => nearest(found.iter().copied(), here, way),
-            (None, Way::Back) => found.last().copied(),
-            (None, Way::On) => None,
+            (None, Direction::Back) => found.last().copied(),
+            (None, Direction::On) => None,
         };
         let round = match way {
-            Way::On => found.first(),
-            Way::Back => found.last(),
+            Direction::On => found.first(),
+            Direction::Back => found.last(),
         };
         let Some(to) = next.or(round.copied()) else {
             return self.refuse(format!("“{}” is not in this text.", self.search));
@@ -101,8 +105,8 @@ impl App {
     /// Jumps to what was forced, or to a probe.
     pub(super) fn jump(&mut self, action: Action) {
         let way = match action {
-            Action::MarkLeft | Action::ProbeLeft => Way::Back,
-            _ => Way::On,
+            Action::MarkLeft | Action::ProbeLeft => Direction::Back,
+            _ => Direction::On,
         };
         let Some(live) = self.live.as_mut() else {
             return self.refuse("There is no thought to move over yet.");
@@ -111,8 +115,8 @@ impl App {
         let (here, end) = (live.branch().view.cursor(), tokens.len());
         let here = match (here, way) {
             (Some(here), _) => here,
-            (None, Way::Back) => end,
-            (None, Way::On) => return self.refuse("This is the end; the way back is open."),
+            (None, Direction::Back) => end,
+            (None, Direction::On) => return self.refuse("This is the end; the way back is open."),
         };
         let is_probe = matches!(action, Action::ProbeLeft | Action::ProbeRight);
         let to = match is_probe {
@@ -131,7 +135,11 @@ impl App {
                 } else {
                     "Wait, cut or words of yours"
                 };
-                let side = if way == Way::Back { "before" } else { "after" };
+                let side = if way == Direction::Back {
+                    "before"
+                } else {
+                    "after"
+                };
                 self.refuse(format!("There is no {what} {side} this place."));
             }
         }

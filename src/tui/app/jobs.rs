@@ -34,14 +34,14 @@ pub trait Job: fmt::Debug + PartialEq + Send + 'static {
 
 /// How far a job is.
 #[derive(Debug)]
-pub enum Told {
+pub enum JobNews {
     Sweep(Progress),
     /// Looking at thoughts, in words.
     Looked(String),
 }
 
 /// Tells how far a job is.
-pub type Tell<'a> = &'a mut dyn FnMut(Told);
+pub type Tell<'a> = &'a mut dyn FnMut(JobNews);
 
 #[derive(Clone, Debug)]
 pub struct JobContext {
@@ -136,8 +136,8 @@ impl<J: Job> ErasedJob for Wanted<J> {
         let work = || {
             job.run(context, &mut |told| {
                 tell(Box::new(move |app| match told {
-                    Told::Sweep(progress) => app.on_sweep(progress),
-                    Told::Looked(words) => app.on_looked(words),
+                    JobNews::Sweep(progress) => app.on_sweep(progress),
+                    JobNews::Looked(words) => app.on_looked(words),
                 }));
             })
         };

@@ -10,7 +10,7 @@ use crate::tui::screen::{self, Screen};
 use crate::tui::widgets::footer;
 use crate::tui::widgets::reader::Text;
 use crate::tui::widgets::spark::Columns;
-use crate::tui::widgets::trace::view::{Motion, Way};
+use crate::tui::widgets::trace::view::{Direction, Motion};
 
 /// Lines per notch of the wheel.
 pub(super) const WHEEL: isize = 3;
@@ -18,16 +18,16 @@ pub(super) const WHEEL: isize = 3;
 impl App {
     pub(super) fn go(&mut self, action: Action) {
         let motion = match action {
-            Action::Left => Motion::Token(Way::Back),
-            Action::Right => Motion::Token(Way::On),
-            Action::WordLeft => Motion::Word(Way::Back),
-            Action::WordRight => Motion::Word(Way::On),
-            Action::SentenceLeft => Motion::Sentence(Way::Back),
-            Action::SentenceRight => Motion::Sentence(Way::On),
-            Action::Up => Motion::Line(Way::Back),
-            Action::Down => Motion::Line(Way::On),
-            Action::PageUp => Motion::Page(Way::Back),
-            Action::PageDown => Motion::Page(Way::On),
+            Action::Left => Motion::Token(Direction::Back),
+            Action::Right => Motion::Token(Direction::On),
+            Action::WordLeft => Motion::Word(Direction::Back),
+            Action::WordRight => Motion::Word(Direction::On),
+            Action::SentenceLeft => Motion::Sentence(Direction::Back),
+            Action::SentenceRight => Motion::Sentence(Direction::On),
+            Action::Up => Motion::Line(Direction::Back),
+            Action::Down => Motion::Line(Direction::On),
+            Action::PageUp => Motion::Page(Direction::Back),
+            Action::PageDown => Motion::Page(Direction::On),
             Action::Home => Motion::Start,
             _ => Motion::End,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::files::plain_name;
 use super::jobs::files::{DeleteModel, DescribeModels, FindModels, RenameModel};
-use super::overlay::Outcome;
+use super::overlay::AnswerOutcome;
 use super::{App, Effect};
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::model_picker::{FoundModels, ModelChoice, ModelPicker};
@@ -29,7 +29,7 @@ impl App {
     }
 
     /// Opens the picker of models for what one is needed for, while files are still being looked for.
-    pub(super) fn ask_for_model<O: Outcome + 'static>(
+    pub(super) fn ask_for_model<O: AnswerOutcome + 'static>(
         &mut self,
         answered: impl Fn(&mut App, PathBuf) -> O + Send + Sync + 'static,
     ) {

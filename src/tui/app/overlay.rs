@@ -14,22 +14,22 @@ use ratatui::layout::{Position, Rect};
 use super::App;
 use crate::tui::keymap::Keymap;
 use crate::tui::widgets::modal::{Modal, Reply};
-use crate::tui::widgets::overlay::Canvas;
+use crate::tui::widgets::overlay::DrawContext;
 use crate::tui::widgets::reader::{Readable, Reader};
 
 /// What became of an answer: it was taken, or one sentence says what is wrong with it. The question
 /// stays where it can show that.
-pub trait Outcome {
+pub trait AnswerOutcome {
     fn outcome(self) -> Result<(), String>;
 }
 
-impl Outcome for () {
+impl AnswerOutcome for () {
     fn outcome(self) -> Result<(), String> {
         Ok(())
     }
 }
 
-impl Outcome for Result<(), String> {
+impl AnswerOutcome for Result<(), String> {
     fn outcome(self) -> Result<(), String> {
         self
     }
@@ -48,25 +48,25 @@ pub trait Overlay: fmt::Debug {
     /// Settles what depends on the size of the screen; called before each drawing.
     fn prepare(&mut self, area: Rect, keymap: &Keymap);
     /// Draws; returns where the terminal's cursor stands, if it is to be seen.
-    fn draw(&self, on: &mut Canvas) -> Option<Position>;
+    fn draw(&self, on: &mut DrawContext) -> Option<Position>;
     fn component(&mut self) -> &mut dyn Any;
 }
 
-struct Asked<C: Modal> {
+struct OpenQuestion<C: Modal> {
     component: C,
     /// Acts on an answer; `None` is the user leaving without one.
-    answered: Answered<C::Output>,
+    answered: OnAnswer<C::Output>,
 }
 
-type Answered<T> = Box<dyn Fn(&mut App, Option<T>) -> Result<(), String>>;
+type OnAnswer<T> = Box<dyn Fn(&mut App, Option<T>) -> Result<(), String>>;
 
-impl<C: Modal> fmt::Debug for Asked<C> {
+impl<C: Modal> fmt::Debug for OpenQuestion<C> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.component.fmt(f)
     }
 }
 
-impl<C: Modal + 'static> Asked<C> {
+impl<C: Modal + 'static> OpenQuestion<C> {
     /// Acts on what was done to the component; `false` if it is to be closed.
     fn take(&mut self, reply: Reply<C::Output>, app: &mut App) -> bool {
         let answer = match reply {
@@ -89,7 +89,7 @@ impl<C: Modal + 'static> Asked<C> {
     }
 }
 
-impl<C: Modal + 'static> Overlay for Asked<C> {
+impl<C: Modal + 'static> Overlay for OpenQuestion<C> {
     fn key(&mut self, key: KeyEvent, app: &mut App) -> bool {
         let reply = self.component.key(key, &app.keymap);
         self.take(reply, app)
@@ -112,7 +112,7 @@ impl<C: Modal + 'static> Overlay for Asked<C> {
         self.component.prepare(area, keymap);
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         self.component.draw(on)
     }
 
@@ -123,7 +123,7 @@ impl<C: Modal + 'static> Overlay for Asked<C> {
 
 impl App {
     /// Lays a component over the screen that asks something; `answered` acts on the answer.
-    pub(super) fn ask_over<C: Modal + 'static, O: Outcome>(
+    pub(super) fn ask_over<C: Modal + 'static, O: AnswerOutcome>(
         &mut self,
         component: C,
         answered: impl Fn(&mut App, C::Output) -> O + 'static,
@@ -132,13 +132,13 @@ impl App {
     }
 
     /// As [`App::ask_over`]; `cancelled` acts where the user leaves without an answer.
-    pub(super) fn ask_or<C: Modal + 'static, O: Outcome>(
+    pub(super) fn ask_or<C: Modal + 'static, O: AnswerOutcome>(
         &mut self,
         component: C,
         answered: impl Fn(&mut App, C::Output) -> O + 'static,
         cancelled: impl Fn(&mut App) + 'static,
     ) {
-        self.overlay = Some(Box::new(Asked {
+        self.overlay = Some(Box::new(OpenQuestion {
             component,
             answered: Box::new(move |app, answer| match answer {
                 Some(answer) => answered(app, answer).outcome(),

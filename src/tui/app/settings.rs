@@ -37,7 +37,7 @@ fn texts(title: &str, offered: &[String], now: &str) -> List<Option<String>> {
 
 /// A row of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Row {
+enum SettingRow {
     /// The parameter with this key.
     Param(&'static str),
     /// A switch of the model's chat template.
@@ -52,7 +52,12 @@ fn args(request: &Request) -> TemplateArgs {
 impl App {
     /// The list, at the setting with this key.
     pub(super) fn show_settings(&mut self, key: &str) {
-        let params = offered().map(|s| (Row::Param(s.info().key), params::row(s, &self.request)));
+        let params = offered().map(|s| {
+            (
+                SettingRow::Param(s.info().key),
+                params::row(s, &self.request),
+            )
+        });
         // Those of the template in use, as far as it reads any.
         let own = args(&self.request).0;
         let switches = self.info().map_or(&[][..], |info| &info.switches);
@@ -63,18 +68,18 @@ impl App {
             });
             let value = value.unwrap_or_else(|| "as the template has it".into());
             (
-                Row::Switch(name.clone()),
+                SettingRow::Switch(name.clone()),
                 ListRow::new(format!("Template: {name}"), value),
             )
         });
-        let rows: Vec<(Row, ListRow)> = params.chain(switches).collect();
+        let rows: Vec<(SettingRow, ListRow)> = params.chain(switches).collect();
         let list = List::new("Settings (for the next question)", rows).select(|row| match row {
-            Row::Param(own) => *own == key,
-            Row::Switch(name) => name == key,
+            SettingRow::Param(own) => *own == key,
+            SettingRow::Switch(name) => name == key,
         });
         self.ask_over(list, |app, row| match row {
-            Row::Param(key) => app.change_setting(key),
-            Row::Switch(name) => app.ask_for_switch(name),
+            SettingRow::Param(key) => app.change_setting(key),
+            SettingRow::Switch(name) => app.ask_for_switch(name),
         });
     }
 

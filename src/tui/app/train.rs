@@ -28,7 +28,7 @@ use s1_store::training::{RecordedEvent, Training};
 use s1_train::CheckpointFile;
 
 pub use after::Purpose;
-use form::Form;
+use form::TrainForm;
 use watch::Watched;
 
 /// Key presses from one end of a chart to the other, about.
@@ -144,7 +144,7 @@ pub struct Train {
     pub current: Option<String>,
     /// What was read of it.
     pub watched: Watched,
-    pub form: Form,
+    pub form: TrainForm,
     /// The form is on the screen although there are trainings.
     pub planning: bool,
     /// What the form will take.
@@ -177,7 +177,7 @@ impl Train {
     /// The trainings' part of the program as it starts.
     pub fn new(defaults: form::FormDefaults) -> Train {
         Train {
-            form: Form::new(defaults),
+            form: TrainForm::new(defaults),
             side: TrainPane::Sample,
             ..Train::default()
         }

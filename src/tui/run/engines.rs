@@ -28,13 +28,13 @@ pub enum EngineMessage {
 }
 
 /// An engine that is wanted; `None` until it has started.
-struct Wanted {
+struct WantedEngine {
     serial: u64,
     engine: Option<Box<dyn Engine>>,
 }
 
 pub struct Engines {
-    slots: BTreeMap<EngineSlot, Wanted>,
+    slots: BTreeMap<EngineSlot, WantedEngine>,
     /// Counts those started: what an earlier one of the same slot still says is passed over.
     started: u64,
     inbox: Sender<LoopMessage>,
@@ -54,7 +54,7 @@ impl Engines {
     pub fn start(&mut self, slot: EngineSlot, options: LoadOptions) {
         self.started += 1;
         let serial = self.started;
-        let wanted = Wanted {
+        let wanted = WantedEngine {
             serial,
             engine: None,
         };

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use ratatui::layout::Position;
 
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, below, cells, centered};
+use super::overlay::{DrawContext, below, cells, centered};
 use super::prose::wrap;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
@@ -51,7 +51,7 @@ impl Modal for Confirm {
         }
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let theme = on.theme;
         let wide = cells(&self.detail).max(cells(&self.question));
         let wide = wide.saturating_add(4).clamp(36, 90).min(on.area.width);
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(press(KeyCode::Enter), Reply::Open);
         assert_eq!(press(KeyCode::Char('x')), Reply::Open);
         let shown = picture(50, 6, |buf, area| {
-            confirm.draw(&mut Canvas::new(buf, area, &keymap, &Theme::default()));
+            confirm.draw(&mut DrawContext::new(buf, area, &keymap, &Theme::default()));
         });
         insta::assert_snapshot!("confirm", shown);
     }
@@ -106,7 +106,7 @@ mod tests {
         let confirm = Confirm::new("Quit without saving?", "2 branches were not saved.");
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         survives_every_size(|buf, area| {
-            confirm.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            confirm.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

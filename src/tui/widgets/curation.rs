@@ -17,7 +17,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::bars::{bar, grouped};
 use crate::tui::widgets::list::{ListRow, Selection};
 use crate::tui::widgets::modal::{Modal, Reply, read_key};
-use crate::tui::widgets::overlay::{Canvas, below, centered, inside, rows, scroll_to};
+use crate::tui::widgets::overlay::{DrawContext, below, centered, inside, rows, scroll_to};
 use crate::tui::widgets::table::{Table, TablePlace};
 use s1_lab::curate::{CurationReport, ItemDecision, StageKind, StageSummary};
 
@@ -130,7 +130,7 @@ impl Curation {
             .draw(theme, area, buf);
     }
 
-    fn draw_items(&self, on: &mut Canvas, area: Rect) {
+    fn draw_items(&self, on: &mut DrawContext, area: Rect) {
         let (Some(passage), true) = (self.passage(), area.height >= 2) else {
             return;
         };
@@ -196,7 +196,7 @@ impl Modal for Curation {
         self.height = usize::from(lower.height).saturating_sub(4).max(1);
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let (enter, back) = match self.inside {
             true => (None, "back to the stages"),
             false => (Some((Action::Accept, "the items")), "back"),
@@ -322,7 +322,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let mut view = view();
         let mut shown = picture(80, 24, |buf, area| {
-            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            view.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         view.handle(Action::Up);
         view.handle(Action::Up);
@@ -330,7 +330,7 @@ mod tests {
         view.handle(Action::Down);
         shown += "\n\n";
         shown += &picture(80, 24, |buf, area| {
-            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            view.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         assert!(!shown.contains('\u{1b}'));
         insta::assert_snapshot!("curation_80x24", shown);
@@ -352,11 +352,11 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let mut view = view();
         survives_every_size(|buf, area| {
-            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            view.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         view.handle(Action::Accept);
         survives_every_size(|buf, area| {
-            view.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            view.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

@@ -11,7 +11,7 @@ use ratatui::widgets::Widget;
 use super::input::{Input, types};
 use super::list::{ListRow, Selection};
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, below, centered, inside, skip};
+use super::overlay::{DrawContext, below, centered, inside, skip};
 use super::paths::complete;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
@@ -39,18 +39,18 @@ pub struct Entry<T> {
 
 /// A column: its head, and whether its cells are numbers, which end at its right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ColumnHead {
     pub name: &'static str,
     pub right: bool,
 }
 
-impl Head {
-    pub const fn left(name: &'static str) -> Head {
-        Head { name, right: false }
+impl ColumnHead {
+    pub const fn left(name: &'static str) -> ColumnHead {
+        ColumnHead { name, right: false }
     }
 
-    pub const fn right(name: &'static str) -> Head {
-        Head { name, right: true }
+    pub const fn right(name: &'static str) -> ColumnHead {
+        ColumnHead { name, right: true }
     }
 }
 
@@ -64,7 +64,7 @@ pub type RowKey<T> = (char, &'static str, fn(&T) -> T);
 
 /// What is particular about a list of one kind of things.
 #[derive(Debug)]
-pub struct Finding<T: 'static> {
+pub struct FinderSpec<T: 'static> {
     pub title: &'static str,
     /// The sign before what is typed.
     pub sign: &'static str,
@@ -76,7 +76,7 @@ pub struct Finding<T: 'static> {
     pub others: &'static [RowKey<T>],
     /// The columns, the most telling first; those that find no room are left out from the right. None
     /// where every entry is one row.
-    pub columns: &'static [Head],
+    pub columns: &'static [ColumnHead],
     /// Rows between what is typed and the list, where there is no head.
     pub gap: u16,
     /// Where the box stands, for so many entries.
@@ -94,7 +94,7 @@ pub struct Finding<T: 'static> {
 /// The list, what is typed, and what is selected among what matches.
 #[derive(Clone, Debug)]
 pub struct Finder<T: 'static> {
-    kind: &'static Finding<T>,
+    kind: &'static FinderSpec<T>,
     /// `None` while things are still being looked for.
     entries: Option<Vec<Entry<T>>>,
     pub(super) input: Input,
@@ -107,7 +107,7 @@ pub struct Finder<T: 'static> {
 
 impl<T: Clone + Debug> Finder<T> {
     /// A list of things that are still being looked for.
-    pub fn searching(kind: &'static Finding<T>) -> Finder<T> {
+    pub fn searching(kind: &'static FinderSpec<T>) -> Finder<T> {
         Finder {
             kind,
             entries: None,
@@ -136,7 +136,7 @@ impl<T: Clone + Debug> Finder<T> {
 
     /// How wide each column is in so much room, as many as there is room for.
     fn widths(&self, room: usize) -> Vec<usize> {
-        let widest = |(at, head): (usize, &Head)| {
+        let widest = |(at, head): (usize, &ColumnHead)| {
             let cells = self
                 .entries()
                 .iter()
@@ -240,7 +240,7 @@ impl<T: Clone + Debug> Finder<T> {
         }
     }
 
-    fn draw_list(&self, on: &mut Canvas, area: Rect) {
+    fn draw_list(&self, on: &mut DrawContext, area: Rect) {
         let matches = self.matches();
         if (self.kind.typed)(self.input.text()).is_some() {
             on.put(area, self.kind.takes_typed, on.theme.dim);
@@ -264,7 +264,7 @@ impl<T: Clone + Debug> Finder<T> {
     }
 
     /// The heads of the columns, and below the list what is said of the selected entry.
-    fn draw_around(&self, on: &mut Canvas, inner: Rect, list: Rect) {
+    fn draw_around(&self, on: &mut DrawContext, inner: Rect, list: Rect) {
         if self.kind.columns.is_empty() {
             return;
         }
@@ -350,7 +350,7 @@ impl<T: Clone + Debug> Modal for Finder<T> {
     }
 
     /// The box keeps its place while the list gets shorter.
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let (kind, theme) = (self.kind, on.theme);
         let keys = [(Action::Accept, kind.accept), (Action::Cancel, "back")];
         let place = (kind.place)(on.area, self.entries().len());

@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::overlay::Canvas;
+use super::overlay::DrawContext;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::theme::Theme;
@@ -12,7 +12,7 @@ use crate::tui::theme::Theme;
 const GAP: &str = "   ";
 
 /// An entry: the column it begins at, what it does, its key and a word.
-type Entry = (usize, Action, [Span<'static>; 2]);
+type FooterEntry = (usize, Action, [Span<'static>; 2]);
 
 /// The entries for actions and what they do now in a word, most important first: what does not fit is
 /// dropped from the right, but the way to all keys always stays. Actions without a key in this
@@ -23,7 +23,7 @@ fn entries(
     keymap: &Keymap,
     theme: &Theme,
     columns: usize,
-) -> Vec<Entry> {
+) -> Vec<FooterEntry> {
     let entry = |(action, word): (Action, &str)| {
         let key = Span::styled(keymap.key_for(context, action)?, theme.key);
         let word = Span::styled(format!(" {word}"), theme.dim);
@@ -50,7 +50,7 @@ fn entries(
 }
 
 /// The entries as one line.
-fn line(entries: Vec<Entry>) -> Line<'static> {
+fn line(entries: Vec<FooterEntry>) -> Line<'static> {
     let mut spans = Vec::new();
     let mut used = 0;
     for (at, _, entry) in entries {
@@ -77,7 +77,7 @@ pub fn action_at(
 }
 
 /// Draws the footer into the first row.
-pub fn draw(on: &mut Canvas, actions: &[(Action, &str)], context: Context) {
+pub fn draw(on: &mut DrawContext, actions: &[(Action, &str)], context: Context) {
     let columns = usize::from(on.area.width);
     let entries = entries(actions, context, on.keymap, on.theme, columns);
     line(entries).render(on.area, on.buf);
@@ -130,7 +130,7 @@ mod tests {
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 1, |buf, area| {
-            let mut canvas = Canvas::new(buf, area, &keymap, &theme);
+            let mut canvas = DrawContext::new(buf, area, &keymap, &theme);
             draw(&mut canvas, &worded(RUNNING), Context::Explore);
         });
         insta::assert_snapshot!("footer_80x24", shown);
@@ -184,7 +184,7 @@ mod tests {
     fn every_size_draws() {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         survives_every_size(|buf, area| {
-            let mut canvas = Canvas::new(buf, area, &keymap, &theme);
+            let mut canvas = DrawContext::new(buf, area, &keymap, &theme);
             draw(&mut canvas, &worded(RUNNING), Context::Explore);
         });
     }

@@ -199,7 +199,7 @@ fn join(columns: Vec<Vec<Line<'static>>>, column: usize) -> Vec<Line<'static>> {
 mod tests {
     use super::*;
     use crate::tui::widgets::modal::{Modal, Reply};
-    use crate::tui::widgets::overlay::Canvas;
+    use crate::tui::widgets::overlay::DrawContext;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crate::tui::widgets::reader::Reader;
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -213,7 +213,7 @@ mod tests {
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 24, |buf, area| {
-            help(Screen::Explore).draw(&mut Canvas::new(buf, area, &keymap, &theme))
+            help(Screen::Explore).draw(&mut DrawContext::new(buf, area, &keymap, &theme))
         });
         insta::assert_snapshot!("help_80x24", shown);
     }
@@ -229,7 +229,7 @@ mod tests {
         let mut listed: Vec<Action> = Vec::new();
         for &screen in Screen::ALL {
             let shown = picture(200, 120, |buf, area| {
-                help(screen).draw(&mut Canvas::new(buf, area, &keymap, &theme));
+                help(screen).draw(&mut DrawContext::new(buf, area, &keymap, &theme));
             });
             let all = words(&shown);
             for &action in Action::ALL.iter().filter(|&&a| screen.has(a)) {
@@ -259,7 +259,7 @@ mod tests {
                 assert_eq!(help.key(key, &keymap), Reply::Open);
             }
             picture(80, 60, |buf, area| {
-                help.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+                help.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
             })
         };
         let found = shown("cut sent");
@@ -286,7 +286,7 @@ mod tests {
         help.prepare(area, &keymap);
         help.handle(Action::End);
         let shown = picture(80, 24, |buf, area| {
-            help.draw(&mut Canvas::new(buf, area, &keymap, &theme))
+            help.draw(&mut DrawContext::new(buf, area, &keymap, &theme))
         });
         assert!(
             shown.contains("Leave; asks only if something would be lost"),
@@ -304,7 +304,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         let mut help = help(Screen::Explore);
         survives_every_size(|buf, area| {
-            help.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            help.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
             help.handle(Action::PageDown);
         });
     }

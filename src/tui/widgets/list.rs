@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, cells, centered, inside, put, scroll_to, skip};
+use super::overlay::{DrawContext, cells, centered, inside, put, scroll_to, skip};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::fit_end;
@@ -254,7 +254,7 @@ impl<T: Clone + Debug> Modal for List<T> {
         self.shown = inside(self.place(area));
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let place = self.place(on.area);
         let keys = [(Action::Accept, "choose"), (Action::Cancel, "back")];
         let inner = on.boxed(place, &self.title, &on.hint(Context::List, &keys));
@@ -349,12 +349,12 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let list = List::new("Alternatives", rows(5)).select(|&i| i == 1);
         let shown = picture(60, 12, |buf, area| {
-            list.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            list.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("list", shown);
         let list = List::new("Open", rows(0)).empty("no sessions yet: Ctrl-s saves one");
         let shown = picture(60, 6, |buf, area| {
-            list.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            list.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("list_empty", shown);
     }
@@ -365,11 +365,11 @@ mod tests {
         let mut list = List::new("Branches", rows(30));
         survives_every_size(|buf, area| {
             list.handle(Action::Down);
-            list.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            list.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         let empty = List::new("Open", rows(0)).empty("nothing here");
         survives_every_size(|buf, area| {
-            empty.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            empty.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use crossterm::event::KeyEvent;
 use ratatui::layout::{Position, Rect};
 
-use super::overlay::Canvas;
+use super::overlay::DrawContext;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 
@@ -53,7 +53,7 @@ pub trait Modal: Debug {
     fn prepare(&mut self, _area: Rect, _keymap: &Keymap) {}
 
     /// Draws; returns where the terminal's cursor stands, if it is to be seen.
-    fn draw(&self, on: &mut Canvas) -> Option<Position>;
+    fn draw(&self, on: &mut DrawContext) -> Option<Position>;
 }
 
 /// What a key does to a text that is only read; `close` takes an action of [`Context::List`] and

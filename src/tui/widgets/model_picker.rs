@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding, Head, place_of_columns};
+use super::finder::{ColumnHead, Entry, Finder, FinderSpec, place_of_columns};
 use super::list::ListRow;
 use crate::config::expand_home;
 use crate::tui::theme::Theme;
@@ -57,7 +57,7 @@ pub struct FoundModels {
 /// A choice among models.
 pub type ModelPicker = Finder<ModelChoice>;
 
-static PICKER: Finding<ModelChoice> = Finding {
+static PICKER: FinderSpec<ModelChoice> = FinderSpec {
     title: "Choose a model",
     sign: "›",
     placeholder: "type to find, or write a path (Tab completes), hf:OWNER/NAME, http://…",
@@ -67,12 +67,12 @@ static PICKER: Finding<ModelChoice> = Finding {
         ('d', "delete", |choice| choice.but(ModelChoice::Delete)),
     ],
     columns: &[
-        Head::left("model"),
-        Head::right("size"),
-        Head::right("memory"),
-        Head::left("fits"),
-        Head::left("licence"),
-        Head::left("where"),
+        ColumnHead::left("model"),
+        ColumnHead::right("size"),
+        ColumnHead::right("memory"),
+        ColumnHead::left("fits"),
+        ColumnHead::left("licence"),
+        ColumnHead::left("where"),
     ],
     gap: 1,
     place: |area, entries| place_of_columns(area, entries, 116),
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::tui::keymap::Keymap;
     use crate::tui::widgets::modal::{Modal, Reply};
-    use crate::tui::widgets::overlay::Canvas;
+    use crate::tui::widgets::overlay::DrawContext;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -415,22 +415,22 @@ mod tests {
         let mut picker = found(Some("/models/Qwen3-0.6B-Q8_0.gguf".into()));
         press(&mut picker, KeyCode::Down);
         let shown = picture(80, 24, |buf, area| {
-            picker.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("picker_80x24", shown);
         let shown = picture(120, 20, |buf, area| {
-            picker.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("picker_120x20", shown);
         let shown = picture(80, 24, |buf, area| {
-            nobody().draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            nobody().draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("picker_empty", shown);
         let mut picker = nobody();
         typed(&mut picker, "~nobody/x.gguf");
         press(&mut picker, KeyCode::Enter);
         let shown = picture(80, 24, |buf, area| {
-            picker.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("picker_error", shown);
     }
@@ -442,7 +442,7 @@ mod tests {
         failed.error = Some("a sentence".into());
         for picker in [nobody(), found(None), failed] {
             survives_every_size(|buf, area| {
-                picker.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+                picker.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
             });
         }
     }

@@ -14,22 +14,22 @@ use crate::tui::sanitize::{clean_line, fit, width};
 use crate::tui::theme::Theme;
 
 /// Where something over a screen is drawn, and with what.
-pub struct Canvas<'a> {
+pub struct DrawContext<'a> {
     pub buf: &'a mut Buffer,
     pub area: Rect,
     pub keymap: &'a Keymap,
     pub theme: &'a Theme,
 }
 
-impl<'a> Canvas<'a> {
+impl<'a> DrawContext<'a> {
     /// What of an area is in the buffer.
     pub fn new(
         buf: &'a mut Buffer,
         area: Rect,
         keymap: &'a Keymap,
         theme: &'a Theme,
-    ) -> Canvas<'a> {
-        Canvas {
+    ) -> DrawContext<'a> {
+        DrawContext {
             area: area.intersection(buf.area),
             buf,
             keymap,

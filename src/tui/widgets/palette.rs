@@ -3,12 +3,12 @@
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding};
+use super::finder::{Entry, Finder, FinderSpec};
 use super::list::ListRow;
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 
-static PALETTE: Finding<Action> = Finding {
+static PALETTE: FinderSpec<Action> = FinderSpec {
     title: "Commands",
     sign: ":",
     placeholder: "",
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::tui::theme::Theme;
     use crate::tui::widgets::modal::{Modal, Reply};
-    use crate::tui::widgets::overlay::Canvas;
+    use crate::tui::widgets::overlay::DrawContext;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -152,7 +152,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let palette = typed("cut");
         let shown = picture(80, 24, |buf, area| {
-            palette.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            palette.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("palette_80x24", shown);
     }
@@ -163,7 +163,7 @@ mod tests {
         for query in ["", "日本語"] {
             let palette = typed(query);
             survives_every_size(|buf, area| {
-                palette.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+                palette.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
             });
         }
     }

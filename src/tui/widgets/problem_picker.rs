@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding, Head, place_of_columns};
+use super::finder::{ColumnHead, Entry, Finder, FinderSpec, place_of_columns};
 use super::list::ListRow;
 use crate::config::expand_home;
 use crate::tui::theme::Theme;
@@ -16,7 +16,7 @@ use s1_data::{assets, records};
 
 /// A set to choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProblemSet {
+pub struct ProblemSetEntry {
     pub path: PathBuf,
     /// How many problems it has, where a run has counted them.
     pub problems: Option<usize>,
@@ -28,11 +28,11 @@ pub struct ProblemSet {
     pub about: String,
 }
 
-impl ProblemSet {
+impl ProblemSetEntry {
     /// The problems that the program carries with it.
-    pub fn bundled() -> ProblemSet {
+    pub fn bundled() -> ProblemSetEntry {
         let bytes = assets::open(assets::HELD_OUT).unwrap_or_default();
-        ProblemSet {
+        ProblemSetEntry {
             path: PathBuf::from(assets::HELD_OUT),
             problems: Some(
                 bytes
@@ -48,8 +48,8 @@ impl ProblemSet {
     }
 
     /// The one in use, of which nothing else is known.
-    pub fn in_use(path: &Path) -> ProblemSet {
-        ProblemSet {
+    pub fn in_use(path: &Path) -> ProblemSetEntry {
+        ProblemSetEntry {
             path: path.to_owned(),
             problems: None,
             bytes: None,
@@ -91,17 +91,17 @@ const SUGGESTED: [(&str, usize, &str); 4] = [
 /// A choice among problem sets.
 pub type ProblemPicker = Finder<PathBuf>;
 
-static PICKER: Finding<PathBuf> = Finding {
+static PICKER: FinderSpec<PathBuf> = FinderSpec {
     title: "Problems",
     sign: "›",
     placeholder: "type to find, or write a path (Tab completes) or hf:OWNER/NAME",
     accept: "choose",
     others: &[],
     columns: &[
-        Head::left("problems"),
-        Head::right("n"),
-        Head::right("size"),
-        Head::left("where"),
+        ColumnHead::left("problems"),
+        ColumnHead::right("n"),
+        ColumnHead::right("size"),
+        ColumnHead::left("where"),
     ],
     gap: 1,
     place: |area, entries| place_of_columns(area, entries, 110),
@@ -113,11 +113,11 @@ static PICKER: Finding<PathBuf> = Finding {
 
 impl ProblemPicker {
     /// A picker of these, at the one in use.
-    pub fn of(sets: Vec<ProblemSet>, now: Option<&Path>) -> ProblemPicker {
+    pub fn of(sets: Vec<ProblemSetEntry>, now: Option<&Path>) -> ProblemPicker {
         let known = |path: &str| sets.iter().any(|set| set.path == Path::new(path));
         let hub = SUGGESTED.iter().filter(|(name, ..)| !known(name));
-        let hub: Vec<ProblemSet> = hub
-            .map(|&(name, problems, about)| ProblemSet {
+        let hub: Vec<ProblemSetEntry> = hub
+            .map(|&(name, problems, about)| ProblemSetEntry {
                 path: PathBuf::from(name),
                 problems: Some(problems),
                 bytes: None,
@@ -125,7 +125,7 @@ impl ProblemPicker {
                 about: about.into(),
             })
             .collect();
-        let entry = |set: ProblemSet| {
+        let entry = |set: ProblemSetEntry| {
             let path = set.path.display().to_string();
             let in_use = if now == Some(&set.path) { "✓ " } else { "" };
             let number = |n: usize| format::grouped(n);
@@ -188,12 +188,12 @@ mod tests {
     use super::*;
     use crate::tui::keymap::Keymap;
     use crate::tui::widgets::modal::{Modal, Reply};
-    use crate::tui::widgets::overlay::Canvas;
+    use crate::tui::widgets::overlay::DrawContext;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyEvent};
 
     fn picker() -> ProblemPicker {
-        let own = ProblemSet {
+        let own = ProblemSetEntry {
             path: "/data/gone.jsonl".into(),
             problems: Some(1000),
             bytes: None,
@@ -201,7 +201,7 @@ mod tests {
             about: "of the run gone-1".into(),
         };
         ProblemPicker::of(
-            vec![ProblemSet::bundled(), own],
+            vec![ProblemSetEntry::bundled(), own],
             Some(assets::HELD_OUT.as_ref()),
         )
     }
@@ -237,11 +237,11 @@ mod tests {
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 14, |buf, area| {
-            picker().draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker().draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("problem_picker", shown);
         survives_every_size(|buf, area| {
-            picker().draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker().draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

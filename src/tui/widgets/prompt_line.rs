@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::input::{Input, types};
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, below, cells, centered};
+use super::overlay::{DrawContext, below, cells, centered};
 use super::paths::complete;
 use super::prose::wrap;
 use crate::tui::action::Action;
@@ -104,7 +104,7 @@ impl Modal for PromptLine {
         true
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let keys = [(Action::Submit, "OK"), (Action::Cancel, "back")];
         let tab = if self.path { "Tab completes   " } else { "" };
         let hint = format!("{tab}{}", on.hint(Context::Editor, &keys));
@@ -187,7 +187,7 @@ mod tests {
         prompt.error = Some("there is no such file".into());
         let theme = Theme::default();
         let shown = picture(80, 5, |buf, area| {
-            prompt.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            prompt.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("prompt_line_error", shown);
         prompt.key(key(KeyCode::Char('y')), &keymap);
@@ -199,7 +199,7 @@ mod tests {
         let (keymap, theme) = (Keymap::default(), Theme::monochrome());
         let prompt = PromptLine::new("日本語", "a note", "some text\u{1b}");
         survives_every_size(|buf, area| {
-            prompt.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            prompt.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

@@ -10,7 +10,7 @@ use ratatui::widgets::Widget;
 
 use super::input::{Input, types};
 use super::modal::{Modal, Reply, read_key};
-use super::overlay::{Canvas, below, centered, skip};
+use super::overlay::{DrawContext, below, centered, skip};
 use super::prose::{KeptRow, kept_rows};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
@@ -140,7 +140,7 @@ impl<R: Readable> Modal for Reader<R> {
         self.scroll = self.scroll.min(self.rows.saturating_sub(self.room));
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let (rows, room) = self.layout(on.area, on.keymap, on.theme);
         let first = self.scroll.min(rows.len().saturating_sub(room));
         let key = |action| on.keymap.key_for(Context::List, action);
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(rows("日本語", 5), ["日本", "語"]);
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(60, 12, |buf, area| {
-            reader(PROMPT).draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            reader(PROMPT).draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         assert!(shown.contains("<|im_start|>user"), "{shown}");
         assert!(shown.contains("<think>"), "{shown}");
@@ -252,12 +252,12 @@ mod tests {
             assert!(!reader.handle(Action::PageDown));
         }
         let end = picture(60, 12, |buf, area| {
-            reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            reader.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         assert!(end.contains("line 50"), "{end}");
         reader.handle(Action::Up);
         let up = picture(60, 12, |buf, area| {
-            reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            reader.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         assert!(!up.contains("line 50") && up.contains("line 49"), "{up}");
         let v = KeyEvent::from(KeyCode::Char('v'));
@@ -274,7 +274,7 @@ mod tests {
         let mut reader = reader(PROMPT);
         survives_every_size(|buf, area| {
             reader.prepare(area, &keymap);
-            reader.draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            reader.draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

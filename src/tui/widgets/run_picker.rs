@@ -5,7 +5,7 @@
 
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding, Head, place_of_columns};
+use super::finder::{ColumnHead, Entry, Finder, FinderSpec, place_of_columns};
 use super::list::ListRow;
 use crate::tui::theme::Theme;
 use s1_core::format;
@@ -34,7 +34,7 @@ impl RunChoice {
     }
 }
 
-static PICKER: Finding<RunChoice> = Finding {
+static PICKER: FinderSpec<RunChoice> = FinderSpec {
     title: "Runs",
     sign: "›",
     placeholder: "type to find by name, model or problems",
@@ -45,12 +45,12 @@ static PICKER: Finding<RunChoice> = Finding {
         ('d', "delete", |choice| choice.but(RunChoice::Delete)),
     ],
     columns: &[
-        Head::left("run"),
-        Head::right("done"),
-        Head::right("right"),
-        Head::left("model"),
-        Head::left("problems"),
-        Head::left("begun"),
+        ColumnHead::left("run"),
+        ColumnHead::right("done"),
+        ColumnHead::right("right"),
+        ColumnHead::left("model"),
+        ColumnHead::left("problems"),
+        ColumnHead::left("begun"),
     ],
     gap: 1,
     place: |area, entries| place_of_columns(area, entries, 124),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ratatui::text::Line;
 
-use super::finder::{Entry, Finder, Finding, Head, place_of_columns};
+use super::finder::{ColumnHead, Entry, Finder, FinderSpec, place_of_columns};
 use super::list::ListRow;
 use crate::config::expand_home;
 use crate::tui::theme::Theme;
@@ -30,7 +30,7 @@ impl SessionChoice {
     }
 }
 
-static PICKER: Finding<SessionChoice> = Finding {
+static PICKER: FinderSpec<SessionChoice> = FinderSpec {
     title: "Open a session",
     sign: "›",
     placeholder: "type to find, or write the path of a file (Tab completes)",
@@ -40,11 +40,11 @@ static PICKER: Finding<SessionChoice> = Finding {
         ('d', "delete", |choice| choice.but(SessionChoice::Delete)),
     ],
     columns: &[
-        Head::left("question"),
-        Head::left("answer"),
-        Head::left("model"),
-        Head::right("changed"),
-        Head::right("size"),
+        ColumnHead::left("question"),
+        ColumnHead::left("answer"),
+        ColumnHead::left("model"),
+        ColumnHead::right("changed"),
+        ColumnHead::right("size"),
     ],
     gap: 1,
     place: |area, entries| place_of_columns(area, entries, 124),
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::tui::keymap::Keymap;
     use crate::tui::widgets::modal::{Modal, Reply};
-    use crate::tui::widgets::overlay::Canvas;
+    use crate::tui::widgets::overlay::DrawContext;
     use crate::tui::widgets::overlay::testing::{picture, survives_every_size};
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
     use std::time::SystemTime;
@@ -191,11 +191,11 @@ mod tests {
     fn pictures() {
         let (keymap, theme) = (Keymap::default(), Theme::default());
         let shown = picture(80, 14, |buf, area| {
-            picker().draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker().draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
         insta::assert_snapshot!("session_picker", shown);
         survives_every_size(|buf, area| {
-            picker().draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            picker().draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 }

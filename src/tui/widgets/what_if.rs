@@ -8,13 +8,13 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 use super::modal::{Modal, Reply};
-use super::overlay::{Canvas, below, skip};
+use super::overlay::{DrawContext, below, skip};
 use crate::tui::action::Action;
 use crate::tui::keymap::{Context, Keymap};
 use crate::tui::sanitize::{clean_line, fit};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::trace::grade_sign;
-use s1_lab::whatif::{Answers, Came, Map, Trial};
+use s1_lab::whatif::{Answers, Came, Map, WhatIfTrial};
 
 /// Rows of the box: its border, three strips, the place, and what is selected.
 pub const ROWS: u16 = 8;
@@ -26,7 +26,7 @@ const SHARES: [&str; 9] = ["▁", "▁", "▂", "▃", "▄", "▅", "▆", "▇
 
 /// One place of the map, as it is shown.
 #[derive(Clone, Debug, PartialEq)]
-struct Place {
+struct MapPlace {
     /// After so many tokens.
     at: usize,
     /// The end of the sentence before it.
@@ -41,7 +41,7 @@ struct Place {
 /// The map, and what is selected in it.
 #[derive(Clone, Debug, Default)]
 pub struct WhatIfMap {
-    places: Vec<Place>,
+    places: Vec<MapPlace>,
     turning: Option<(usize, f64)>,
     done: usize,
     total: usize,
@@ -55,7 +55,7 @@ pub struct WhatIfMap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Picked {
     pub place: usize,
-    pub trial: Trial,
+    pub trial: WhatIfTrial,
 }
 
 impl WhatIfMap {
@@ -65,13 +65,13 @@ impl WhatIfMap {
         self.places = places
             .map(|(i, &at)| {
                 let came = |trial| map.cell(i, trial).map(|c| short(&c.came));
-                let drawn = (0..map.again()).filter_map(|n| map.cell(i, Trial::Again(n)));
+                let drawn = (0..map.again()).filter_map(|n| map.cell(i, WhatIfTrial::Again(n)));
                 let open = drawn.filter(|c| matches!(c.came, Came::Nothing | Came::Writing));
-                Place {
+                MapPlace {
                     at,
                     sentence: sentences.get(i).cloned().unwrap_or_default(),
-                    cut: came(Trial::Cut).unwrap_or_default(),
-                    wait: came(Trial::Wait).unwrap_or_default(),
+                    cut: came(WhatIfTrial::Cut).unwrap_or_default(),
+                    wait: came(WhatIfTrial::Wait).unwrap_or_default(),
                     again: map.answers(i),
                     open: open.count(),
                 }
@@ -101,9 +101,9 @@ impl WhatIfMap {
         Picked {
             place: self.place,
             trial: match self.strip {
-                0 => Trial::Cut,
-                1 => Trial::Wait,
-                _ => Trial::Again(0),
+                0 => WhatIfTrial::Cut,
+                1 => WhatIfTrial::Wait,
+                _ => WhatIfTrial::Again(0),
             },
         }
     }
@@ -146,7 +146,7 @@ impl WhatIfMap {
     }
 
     /// The sign of a cell, and its style.
-    fn sign(&self, strip: usize, place: &Place, theme: &Theme) -> (&'static str, Style) {
+    fn sign(&self, strip: usize, place: &MapPlace, theme: &Theme) -> (&'static str, Style) {
         let came = match strip {
             0 => &place.cut,
             1 => &place.wait,
@@ -248,7 +248,7 @@ impl Modal for WhatIfMap {
         self.area = area;
     }
 
-    fn draw(&self, on: &mut Canvas) -> Option<Position> {
+    fn draw(&self, on: &mut DrawContext) -> Option<Position> {
         let theme = on.theme;
         let key = |action| {
             on.keymap
@@ -342,7 +342,7 @@ mod tests {
 
     fn map(graded: bool) -> WhatIfMap {
         let grade = |right: bool| graded.then_some(right);
-        let place = |at: usize, sentence: &str, cut, wait, right: usize| Place {
+        let place = |at: usize, sentence: &str, cut, wait, right: usize| MapPlace {
             at,
             sentence: sentence.into(),
             cut,
@@ -400,12 +400,12 @@ mod tests {
             ("map_160x20", true, 160, 20),
         ] {
             let shown = picture(columns, rows, |buf, area| {
-                map(graded).draw(&mut Canvas::new(buf, area, &keymap, &theme));
+                map(graded).draw(&mut DrawContext::new(buf, area, &keymap, &theme));
             });
             insta::assert_snapshot!(name, shown);
         }
         survives_every_size(|buf, area| {
-            map(true).draw(&mut Canvas::new(buf, area, &keymap, &theme));
+            map(true).draw(&mut DrawContext::new(buf, area, &keymap, &theme));
         });
     }
 
@@ -415,10 +415,10 @@ mod tests {
         let mut map = map(true);
         let mut press = |code| map.key(KeyEvent::from(code), &keymap);
         for (code, place, trial) in [
-            (KeyCode::Left, 0, Trial::Again(0)),
-            (KeyCode::Up, 0, Trial::Wait),
-            (KeyCode::Up, 0, Trial::Cut),
-            (KeyCode::End, 2, Trial::Cut),
+            (KeyCode::Left, 0, WhatIfTrial::Again(0)),
+            (KeyCode::Up, 0, WhatIfTrial::Wait),
+            (KeyCode::Up, 0, WhatIfTrial::Cut),
+            (KeyCode::End, 2, WhatIfTrial::Cut),
         ] {
             assert_eq!(press(code), Reply::Open);
             let picked = Picked { place, trial };

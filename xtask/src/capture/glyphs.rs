@@ -11,7 +11,7 @@ pub const WIDTH: usize = 10;
 pub const HEIGHT: usize = 20;
 
 /// What a character is made of.
-pub enum Glyph {
+pub enum CharacterShape {
     /// Lines: the data of a path that is stroked.
     Lines(String),
     /// Surfaces: the data of a path that is filled.
@@ -65,22 +65,23 @@ const QUARTERS: [[bool; 4]; 10] = [
 
 /// The glyph of a character that stands `count` times in a row, its first cell at `(x, y)`; `None` for
 /// one that is written.
-pub fn glyph(c: char, count: usize, (x, y): (usize, usize)) -> Option<Glyph> {
+pub fn glyph(c: char, count: usize, (x, y): (usize, usize)) -> Option<CharacterShape> {
     let (middle, right) = (y + HEIGHT / 2, x + count * WIDTH);
     let rect = |x: f32, y: f32, w: f32, h: f32| format!("M{x} {y}h{w}v{h}h-{w}z");
     let (fx, fy) = (x as f32, y as f32);
     let (w, h) = (WIDTH as f32, HEIGHT as f32);
     // What goes from cell to cell is one line.
     if let '─' | '━' = c {
-        return Some(Glyph::Lines(format!("M{x} {middle}H{right}")));
+        return Some(CharacterShape::Lines(format!("M{x} {middle}H{right}")));
     }
     if c == '█' {
-        return Some(Glyph::Surfaces(rect(fx, fy, w * count as f32, h)));
+        return Some(CharacterShape::Surfaces(rect(fx, fy, w * count as f32, h)));
     }
     let each = |one: &dyn Fn(usize) -> String| (0..count).map(|i| one(x + i * WIDTH)).collect();
-    let lines = |one: &dyn Fn(usize) -> String| Some(Glyph::Lines(each(one)));
-    let surfaces =
-        |one: &dyn Fn(f32) -> String| Some(Glyph::Surfaces(each(&|x: usize| one(x as f32))));
+    let lines = |one: &dyn Fn(usize) -> String| Some(CharacterShape::Lines(each(one)));
+    let surfaces = |one: &dyn Fn(f32) -> String| {
+        Some(CharacterShape::Surfaces(each(&|x: usize| one(x as f32))))
+    };
     if let Some((_, arms)) = BORDERS.iter().find(|(border, _)| *border == c) {
         return lines(&|x| {
             let (mut path, centre) = (String::new(), x + WIDTH / 2);

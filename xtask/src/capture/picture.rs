@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use s1_pty::{Cell, Color, Screen};
 
-use super::glyphs::{Glyph, HEIGHT, WIDTH, glyph};
+use super::glyphs::{CharacterShape, HEIGHT, WIDTH, glyph};
 
 /// Room around the screen.
 const MARGIN: usize = 16;
@@ -24,7 +24,7 @@ const GAP: usize = 4;
 
 /// A screen, when it came, and the key that had been pressed before.
 #[derive(Clone)]
-pub struct Frame {
+pub struct Shot {
     pub at: Duration,
     pub screen: Screen,
     pub key: &'static str,
@@ -85,7 +85,7 @@ impl Palette {
 
 /// How a cell looks, in this palette.
 #[derive(Clone, PartialEq)]
-struct Look {
+struct CellStyle {
     fore: String,
     back: Option<String>,
     bold: bool,
@@ -94,15 +94,15 @@ struct Look {
     underline: bool,
 }
 
-impl Look {
-    fn of(cell: &Cell, palette: &Palette) -> Look {
+impl CellStyle {
+    fn of(cell: &Cell, palette: &Palette) -> CellStyle {
         let (mut fore, mut back) = (palette.of(cell.fgcolor()), palette.of(cell.bgcolor()));
         if cell.inverse() {
             let text = fore.unwrap_or_else(|| palette.text.to_owned());
             fore = Some(back.unwrap_or_else(|| palette.back.to_owned()));
             back = Some(text);
         }
-        Look {
+        CellStyle {
             fore: fore.unwrap_or_else(|| palette.text.to_owned()),
             back,
             bold: cell.bold(),
@@ -156,7 +156,7 @@ pub fn still(screen: &Screen, palette: &Palette) -> String {
 ///
 /// # Panics
 /// If there is no frame.
-pub fn film(frames: &[Frame], palette: &Palette) -> String {
+pub fn film(frames: &[Shot], palette: &Palette) -> String {
     let (first, last) = (&frames[0], &frames[frames.len() - 1]);
     let (rows, cols) = size(&first.screen);
     let whole = (last.at + REST).as_secs_f32();
@@ -258,7 +258,7 @@ fn cells(
 ) -> String {
     let y = top + row * HEIGHT;
     let at = |col: usize| MARGIN + col * WIDTH;
-    let looks: Vec<(usize, char, String, Look)> = range
+    let looks: Vec<(usize, char, String, CellStyle)> = range
         .filter_map(|col| {
             let cell = cell(screen, row, col)?;
             if cell.is_wide_continuation() {
@@ -269,7 +269,7 @@ fn cells(
                 text => text.to_owned(),
             };
             let first = text.chars().next()?;
-            Some((col, first, text, Look::of(cell, palette)))
+            Some((col, first, text, CellStyle::of(cell, palette)))
         })
         .collect();
     let mut all = String::new();
@@ -288,8 +288,8 @@ fn cells(
         for equal in same.chunk_by(|a, b| a.2 == b.2) {
             let (col, c, text, _) = &equal[0];
             match glyph(*c, equal.len(), (at(*col), y)) {
-                Some(Glyph::Lines(path)) => lines += &path,
-                Some(Glyph::Surfaces(path)) => surfaces += &path,
+                Some(CharacterShape::Lines(path)) => lines += &path,
+                Some(CharacterShape::Surfaces(path)) => surfaces += &path,
                 // A gap of two ends a run of text; one blank is part of it.
                 None if text == " "
                     && (equal.len() > 1 || words.last().is_some_and(Vec::is_empty)) =>
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn a_moving_picture_repeats_only_what_has_changed() {
-        let frame = |at, text| Frame {
+        let frame = |at, text| Shot {
             at: Duration::from_secs(at),
             screen: screen(text),
             key: "",

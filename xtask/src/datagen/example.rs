@@ -1,15 +1,15 @@
 //! The lines of the data files: what the base, the reasoner and the measurement read.
 
 use super::injected_error::InjectedError;
-use super::task::{Family, Side, Task, comparison};
-use super::trace::{Plan, Segment, thought, wait};
+use super::task::{ProblemKind, Split, Task, comparison};
+use super::trace::{ThoughtPiece, TracePlan, thought, wait};
 use s1_core::rng::Rng;
 use serde::Serialize;
 use std::collections::HashSet;
 
 /// One line of a data file. Absent fields are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Example {
+pub struct ExampleLine {
     pub family: &'static str,
     /// The problem, whatever its wording.
     pub id: String,
@@ -35,7 +35,7 @@ pub enum Thinking {
     Pieces(Vec<SerialSegment>),
 }
 
-/// A [`Segment`] as it is written.
+/// A [`ThoughtPiece`] as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SerialSegment {
     text: String,
@@ -43,8 +43,8 @@ pub struct SerialSegment {
 }
 
 impl Thinking {
-    fn of(segments: Vec<Segment>) -> Thinking {
-        match <[Segment; 1]>::try_from(segments) {
+    fn of(segments: Vec<ThoughtPiece>) -> Thinking {
+        match <[ThoughtPiece; 1]>::try_from(segments) {
             Ok([only]) if only.loss => Thinking::Whole(only.text),
             Ok([only]) => Thinking::Pieces(vec![SerialSegment::of(only)]),
             Err(many) => Thinking::Pieces(many.into_iter().map(SerialSegment::of).collect()),
@@ -53,7 +53,7 @@ impl Thinking {
 }
 
 impl SerialSegment {
-    fn of(segment: Segment) -> SerialSegment {
+    fn of(segment: ThoughtPiece) -> SerialSegment {
         SerialSegment {
             text: segment.text,
             loss: segment.loss,
@@ -62,28 +62,28 @@ impl SerialSegment {
 }
 
 /// How often each family is drawn for the base, in a hundred.
-fn base_family(rng: &mut Rng) -> Family {
+fn base_family(rng: &mut Rng) -> ProblemKind {
     match rng.range(0, 99) {
-        0..28 => Family::Product,
-        28..54 => Family::Sum,
-        54..84 => Family::Letters,
-        _ => Family::Search,
+        0..28 => ProblemKind::Product,
+        28..54 => ProblemKind::Sum,
+        54..84 => ProblemKind::Letters,
+        _ => ProblemKind::Search,
     }
 }
 
 /// The `index`-th line of the drill that comes before the base's other data: short lines that
 /// need nothing but copying, comparing and adding, which a model that has never done them learns far
 /// sooner alone than among long ones.
-pub fn drill(seed: u64, index: u64) -> Example {
+pub fn drill(seed: u64, index: u64) -> ExampleLine {
     let rng = &mut stream(seed, index);
     let (family, compare) = match rng.range(0, 99) {
-        0..42 => (Family::Letters, false),
-        42..54 => (Family::Product, true),
-        54..62 => (Family::Sum, true),
-        62..75 => (Family::Sum, false),
-        _ => (Family::Search, false),
+        0..42 => (ProblemKind::Letters, false),
+        42..54 => (ProblemKind::Product, true),
+        54..62 => (ProblemKind::Sum, true),
+        62..75 => (ProblemKind::Sum, false),
+        _ => (ProblemKind::Search, false),
     };
-    let task = Task::draw(family, Side::Train, rng);
+    let task = Task::draw(family, Split::Train, rng);
     let text = match &task {
         _ if compare => compared(&task, rng),
         Task::Letters(_) if rng.chance(25) => {
@@ -107,7 +107,7 @@ pub fn drill(seed: u64, index: u64) -> Example {
             }
         }
     };
-    Example {
+    ExampleLine {
         text: Some(text),
         ..named(&task)
     }
@@ -135,11 +135,11 @@ fn compared(task: &Task, rng: &mut Rng) -> String {
 /// The `index`-th example of the base's training data: worked lines outside any conversation
 /// (a first path; checks of a claim, one or several; a third path after two that differ; two
 /// results compared), and questions that are answered at once. A base knows the skills and does not think. `only`: of one family.
-pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
+pub fn base(seed: u64, index: u64, only: Option<ProblemKind>) -> ExampleLine {
     let rng = &mut stream(seed, index);
     let drawn = base_family(rng);
-    let task = Task::draw(only.unwrap_or(drawn), Side::Train, rng);
-    let line = |text: String| Example {
+    let task = Task::draw(only.unwrap_or(drawn), Split::Train, rng);
+    let line = |text: String| ExampleLine {
         text: Some(text),
         ..named(&task)
     };
@@ -193,7 +193,7 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
             let text = compared(&task, rng);
             line(text)
         }
-        _ => Example {
+        _ => ExampleLine {
             question: Some(task.question(rng)),
             answer: Some(task.answer()),
             ..named(&task)
@@ -203,16 +203,16 @@ pub fn base(seed: u64, index: u64, only: Option<Family>) -> Example {
 
 /// The `index`-th trace. About one in three checks itself; in about half of these the first
 /// path, or the check itself, goes wrong and is repaired.
-pub fn traces(seed: u64, index: u64) -> Example {
+pub fn traces(seed: u64, index: u64) -> ExampleLine {
     let rng = &mut stream(seed, index);
     loop {
         let family = match rng.range(0, 99) {
-            0..34 => Family::Product,
-            34..60 => Family::Sum,
-            60..80 => Family::Letters,
-            _ => Family::Search,
+            0..34 => ProblemKind::Product,
+            34..60 => ProblemKind::Sum,
+            60..80 => ProblemKind::Letters,
+            _ => ProblemKind::Search,
         };
-        let task = Task::draw(family, Side::Train, rng);
+        let task = Task::draw(family, Split::Train, rng);
         let checks = match rng.range(0, 99) {
             0..68 => 0,
             68..90 => 1,
@@ -220,24 +220,24 @@ pub fn traces(seed: u64, index: u64) -> Example {
             _ => 3,
         };
         let plan = match rng.range(0, 99) {
-            _ if checks == 0 => Plan::default(),
-            0..40 => Plan {
+            _ if checks == 0 => TracePlan::default(),
+            0..40 => TracePlan {
                 checks,
                 wrong_first: true,
                 wrong_check: false,
             },
-            40..55 => Plan {
+            40..55 => TracePlan {
                 checks,
                 wrong_first: false,
                 wrong_check: true,
             },
-            _ => Plan {
+            _ => TracePlan {
                 checks,
-                ..Plan::default()
+                ..TracePlan::default()
             },
         };
         if let Some((segments, answer)) = thought(&task, plan, rng) {
-            return Example {
+            return ExampleLine {
                 question: Some(task.question(rng)),
                 thinking: Some(Thinking::of(segments)),
                 answer: Some(answer),
@@ -248,22 +248,22 @@ pub fn traces(seed: u64, index: u64) -> Example {
 }
 
 /// `count` held-out problems, as many of each family, no problem twice.
-pub fn held_out(seed: u64, count: usize) -> Vec<Example> {
+pub fn held_out(seed: u64, count: usize) -> Vec<ExampleLine> {
     let mut rng = Rng::new(seed);
     let mut seen = HashSet::new();
     let mut problems = Vec::new();
-    for family in Family::ALL.into_iter().cycle() {
+    for family in ProblemKind::ALL.into_iter().cycle() {
         if problems.len() >= count {
             break;
         }
         // A family has hundreds of held-out problems at least; a draw that finds none in a
         // thousand tries leaves the place to the next family.
         for _ in 0..1000 {
-            let task = Task::draw(family, Side::HeldOut, &mut rng);
+            let task = Task::draw(family, Split::HeldOut, &mut rng);
             if !seen.insert(task.key()) {
                 continue;
             }
-            problems.push(Example {
+            problems.push(ExampleLine {
                 question: Some(task.question(&mut rng)),
                 answer: Some(task.answer()),
                 ..named(&task)
@@ -274,11 +274,11 @@ pub fn held_out(seed: u64, count: usize) -> Vec<Example> {
     problems
 }
 
-fn named(task: &Task) -> Example {
-    Example {
+fn named(task: &Task) -> ExampleLine {
+    ExampleLine {
         family: task.family().name(),
         id: task.key(),
-        ..Example::default()
+        ..ExampleLine::default()
     }
 }
 
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     /// All text of an example that is not loss-free.
-    fn whole(example: &Example) -> String {
+    fn whole(example: &ExampleLine) -> String {
         let thinking = match &example.thinking {
             None => String::new(),
             Some(Thinking::Whole(text)) => text.clone(),
@@ -377,7 +377,7 @@ mod tests {
     fn a_seed_and_an_index_give_one_example() {
         assert_eq!(base(1, 5, None), base(1, 5, None));
         assert_ne!(base(1, 5, None), base(2, 5, None));
-        assert_eq!(base(1, 5, Some(Family::Letters)).family, "letters");
+        assert_eq!(base(1, 5, Some(ProblemKind::Letters)).family, "letters");
         assert_ne!(traces(1, 5), traces(1, 6));
     }
 
@@ -399,7 +399,7 @@ mod tests {
                 letter: 'r',
                 word: word.into(),
             });
-            assert_eq!(task.side(), Side::HeldOut);
+            assert_eq!(task.side(), Split::HeldOut);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::fmt::Write;
 
 /// `a` × `b`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Product {
+pub struct Multiplication {
     /// 100 to 999.
     pub a: i64,
     /// 10 to 99.
@@ -29,9 +29,9 @@ const WORDINGS: [&str; 8] = [
     "Find {a} x {b}.",
 ];
 
-impl Product {
-    pub fn draw(rng: &mut Rng) -> Product {
-        Product {
+impl Multiplication {
+    pub fn draw(rng: &mut Rng) -> Multiplication {
+        Multiplication {
             a: rng.range(100, 999),
             b: rng.range(11, 99),
         }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_three_paths_are_different_and_meet() {
-        let p = Product { a: 337, b: 93 };
+        let p = Multiplication { a: 337, b: 93 };
         let none = || InjectedError::none();
         assert_eq!(
             p.first(&mut none()).text,
@@ -137,7 +137,7 @@ mod tests {
     fn every_path_gives_the_product() {
         let mut rng = Rng::new(5);
         for _ in 0..2000 {
-            let p = Product::draw(&mut rng);
+            let p = Multiplication::draw(&mut rng);
             let right = (p.a * p.b).to_string();
             let error = &mut InjectedError::none();
             for path in [p.first(error), p.second(error), p.third(error)] {

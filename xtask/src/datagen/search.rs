@@ -182,7 +182,7 @@ fn write(x: i64, inner: char, y: i64, outer: char, z: i64) -> String {
     format!("({x}{inner}{y}){outer}{z}")
 }
 
-/// The parts of an expression in the form that [`write`] gives. A difference below zero does not count.
+/// The parts of an expression in the form that [`write()`] gives. A difference below zero does not count.
 fn parse(expression: &str) -> Option<(i64, char, i64, char, i64)> {
     let digit = |c: char| c.to_digit(10).map(i64::from);
     let chars: Vec<char> = expression.chars().collect();

@@ -2,7 +2,7 @@
 
 use super::injected_error::{InjectedError, off_by_a_digit};
 use super::letters::Letters;
-use super::product::Product;
+use super::product::Multiplication;
 use super::search::Search;
 use super::sum::Sum;
 use super::worked_path::WorkedPath;
@@ -11,7 +11,7 @@ use s1_core::rng::Rng;
 
 /// What kind of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
+pub enum ProblemKind {
     /// Three digits times two.
     Product,
     /// Three or four three-digit numbers.
@@ -22,28 +22,28 @@ pub enum Family {
     Search,
 }
 
-impl Family {
-    pub const ALL: [Family; 4] = [
-        Family::Product,
-        Family::Sum,
-        Family::Letters,
-        Family::Search,
+impl ProblemKind {
+    pub const ALL: [ProblemKind; 4] = [
+        ProblemKind::Product,
+        ProblemKind::Sum,
+        ProblemKind::Letters,
+        ProblemKind::Search,
     ];
 
     /// Name in the data.
     pub fn name(self) -> &'static str {
         match self {
-            Family::Product => "product",
-            Family::Sum => "sum",
-            Family::Letters => "letters",
-            Family::Search => "search",
+            ProblemKind::Product => "product",
+            ProblemKind::Sum => "sum",
+            ProblemKind::Letters => "letters",
+            ProblemKind::Search => "search",
         }
     }
 }
 
 /// The side of the split a problem is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum Split {
     /// May be in any training data.
     Train,
     /// Never in training data.
@@ -55,8 +55,8 @@ const HELD_OUT: u64 = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// See [`Product`].
-    Product(Product),
+    /// See [`Multiplication`].
+    Product(Multiplication),
     /// See [`Sum`].
     Sum(Sum),
     /// See [`Letters`].
@@ -67,25 +67,25 @@ pub enum Task {
 
 impl Task {
     /// A random problem of a family, on one side of the split.
-    pub fn draw(family: Family, side: Side, rng: &mut Rng) -> Task {
+    pub fn draw(family: ProblemKind, side: Split, rng: &mut Rng) -> Task {
         loop {
             let task = match family {
-                Family::Product => Task::Product(Product::draw(rng)),
-                Family::Sum => Task::Sum(Sum::draw(rng)),
-                Family::Letters => {
+                ProblemKind::Product => Task::Product(Multiplication::draw(rng)),
+                ProblemKind::Sum => Task::Sum(Sum::draw(rng)),
+                ProblemKind::Letters => {
                     let mut drawn = Letters::draw(rng);
-                    if side == Side::Train {
+                    if side == Split::Train {
                         drawn = drawn.harder(rng);
                     }
                     // People ask about words they know: half of the held-out words are such.
-                    if side == Side::HeldOut && rng.chance(50) {
+                    if side == Split::HeldOut && rng.chance(50) {
                         drawn.word = words::known(rng);
                         let letters: Vec<char> = drawn.word.chars().collect();
                         drawn.letter = letters[rng.range(0, letters.len() as i64 - 1) as usize];
                     }
                     Task::Letters(drawn)
                 }
-                Family::Search => Task::Search(Search::draw(rng)),
+                ProblemKind::Search => Task::Search(Search::draw(rng)),
             };
             if task.side() == side {
                 return task;
@@ -93,12 +93,12 @@ impl Task {
         }
     }
 
-    pub fn family(&self) -> Family {
+    pub fn family(&self) -> ProblemKind {
         match self {
-            Task::Product(_) => Family::Product,
-            Task::Sum(_) => Family::Sum,
-            Task::Letters(_) => Family::Letters,
-            Task::Search(_) => Family::Search,
+            Task::Product(_) => ProblemKind::Product,
+            Task::Sum(_) => ProblemKind::Sum,
+            Task::Letters(_) => ProblemKind::Letters,
+            Task::Search(_) => ProblemKind::Search,
         }
     }
 
@@ -115,10 +115,10 @@ impl Task {
 
     /// The side of the split, told by a hash of the key (FNV-1a, 64 bits): no list of held-out
     /// problems is needed to keep them out of training.
-    pub fn side(&self) -> Side {
+    pub fn side(&self) -> Split {
         let shown = |l: &Letters| words::SHOWN.contains(&l.word.as_str());
         if matches!(self, Task::Letters(l) if shown(l)) {
-            return Side::HeldOut;
+            return Split::HeldOut;
         }
         let hash = self
             .key()
@@ -127,9 +127,9 @@ impl Task {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
         if (hash >> 32) % HELD_OUT == 0 {
-            Side::HeldOut
+            Split::HeldOut
         } else {
-            Side::Train
+            Split::Train
         }
     }
 

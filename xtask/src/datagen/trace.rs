@@ -6,14 +6,14 @@ use s1_core::rng::Rng;
 
 /// A piece of a thought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct ThoughtPiece {
     pub text: String,
     /// Whether a model is to learn to write it. Wrong attempts are read, not learned.
     pub loss: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct TracePlan {
     /// How often the trace checks itself.
     pub checks: usize,
     /// The first path comes out wrong; the first check finds it.
@@ -24,7 +24,7 @@ pub struct Plan {
 
 /// The thought of a plan. It always ends in the right answer, which is returned with it; `None`
 /// where no injected error makes this problem's path go wrong in the way the plan wants.
-pub fn thought(task: &Task, plan: Plan, rng: &mut Rng) -> Option<(Vec<Segment>, String)> {
+pub fn thought(task: &Task, plan: TracePlan, rng: &mut Rng) -> Option<(Vec<ThoughtPiece>, String)> {
     let mut segments = Segments::default();
     let mut claim = if plan.wrong_first {
         let wrong = (0..300).find_map(|_| {
@@ -69,13 +69,13 @@ pub fn wait(claim: &str) -> String {
 }
 
 #[derive(Default)]
-struct Segments(Vec<Segment>);
+struct Segments(Vec<ThoughtPiece>);
 
 impl Segments {
     fn add(&mut self, text: &str, loss: bool) {
         match self.0.last_mut() {
             Some(last) if last.loss == loss => last.text.push_str(text),
-            _ => self.0.push(Segment {
+            _ => self.0.push(ThoughtPiece {
                 text: text.to_owned(),
                 loss,
             }),
@@ -86,10 +86,10 @@ impl Segments {
 #[cfg(test)]
 mod tests {
     use super::super::letters::Letters;
-    use super::super::product::Product;
+    use super::super::product::Multiplication;
     use super::*;
 
-    fn joined(segments: &[Segment], loss: bool) -> String {
+    fn joined(segments: &[ThoughtPiece], loss: bool) -> String {
         let texts = segments.iter().filter(|s| s.loss == loss);
         texts.map(|s| s.text.as_str()).collect()
     }
@@ -100,9 +100,9 @@ mod tests {
             letter: 'r',
             word: "raspberry".into(),
         });
-        let plan = Plan {
+        let plan = TracePlan {
             checks: 1,
-            ..Plan::default()
+            ..TracePlan::default()
         };
         let (segments, answer) = thought(&task, plan, &mut Rng::new(1)).unwrap();
         assert_eq!(answer, "3");
@@ -115,11 +115,11 @@ mod tests {
 
     #[test]
     fn a_wrong_first_attempt_is_read_but_not_learned_and_gets_repaired() {
-        let task = Task::Product(Product { a: 337, b: 93 });
-        let plan = Plan {
+        let task = Task::Product(Multiplication { a: 337, b: 93 });
+        let plan = TracePlan {
             checks: 1,
             wrong_first: true,
-            ..Plan::default()
+            ..TracePlan::default()
         };
         let (segments, answer) = thought(&task, plan, &mut Rng::new(2)).unwrap();
         assert_eq!(answer, "31341");

@@ -65,7 +65,7 @@ impl Machine {
     }
 
     /// Goes back to `tokens` because the last few turned out to be pieces of a delimiter (see
-    /// [`Edit::drop`]). Wishes stay, and so does what was decided at this position.
+    /// [`Edit::drop`](super::Edit::drop)). Wishes stay, and so does what was decided at this position.
     pub fn take_back(&mut self, tokens: &[Token]) {
         let fresh = self.follow(tokens);
         *self = Machine {

@@ -7,13 +7,13 @@
 use std::collections::VecDeque;
 
 use super::{Edit, Machine};
-use crate::exit::{self, Look, Places, Sight};
+use crate::exit::{self, Look, LookPlaces, Sight};
 use crate::trace::{Origin, Phase, Reason, Token};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
-    places: Places,
-    /// Places nobody has looked at yet.
+    places: LookPlaces,
+    /// LookPlaces nobody has looked at yet.
     due: VecDeque<usize>,
     /// What was seen, in the order of the text.
     sights: Vec<Sight>,
@@ -43,7 +43,7 @@ impl Watch {
     pub fn until(&self, len: usize) -> Watch {
         let sights = self.sights.iter().filter(|sight| sight.at <= len);
         Watch {
-            places: Places::default(),
+            places: LookPlaces::default(),
             due: VecDeque::new(),
             sights: sights.cloned().collect(),
             over: self.over.filter(|&at| at <= len),

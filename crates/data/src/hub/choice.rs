@@ -24,7 +24,7 @@ const HELD_OUT: [&str; 9] = [
 
 /// What is meant, and what the user should know about it: which it is, where there are several.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct ChosenFiles {
     /// The file that is meant comes first, then those it does not do without: the other parts of a
     /// split one, or a model's settings, tokenizer and weights.
     pub(super) files: Vec<FileName>,
@@ -33,9 +33,9 @@ pub(super) struct Choice {
     pub(super) note: String,
 }
 
-impl Choice {
+impl ChosenFiles {
     /// A file that was named, with the other parts of it.
-    pub(super) fn of(file: FileName) -> Result<Choice> {
+    pub(super) fn of(file: FileName) -> Result<ChosenFiles> {
         let path = file.as_str().to_owned();
         let (folder, name) = match path.rsplit_once('/') {
             Some((folder, name)) => (format!("{folder}/"), name),
@@ -53,7 +53,7 @@ impl Choice {
             }
             _ => vec![file],
         };
-        Ok(Choice {
+        Ok(ChosenFiles {
             files,
             folder: false,
             note: String::new(),
@@ -78,7 +78,7 @@ impl Choice {
     }
 
     /// A model as a folder: its settings first. `None` where the repository is no such model.
-    fn of_folder(files: &[String]) -> Result<Option<Choice>> {
+    fn of_folder(files: &[String]) -> Result<Option<ChosenFiles>> {
         let has = |name: &str| files.iter().any(|file| file == name);
         let weights = |file: &&String| {
             let part = models::part_of(file).filter(|(stem, ..)| *stem == "model");
@@ -96,7 +96,7 @@ impl Choice {
         if !whole {
             return Ok(None);
         }
-        Ok(Some(Choice {
+        Ok(Some(ChosenFiles {
             files: names
                 .into_iter()
                 .map(FileName::new)
@@ -112,7 +112,7 @@ impl Choice {
 /// # Errors
 /// If there is none, or several could be meant, or by its name the only one is kept from training or
 /// no model; the sentence says how one is named.
-pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result<Choice> {
+pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result<ChosenFiles> {
     let (kind, name) = (repo.kind, &repo.name);
     let (what, endings) = (kind.name(), kind.endings());
     let fits = |file: &String| endings.iter().any(|ending| file.ends_with(ending));
@@ -126,7 +126,7 @@ pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result
     let files: Vec<String> = everything.iter().filter(single).cloned().collect();
     if files.is_empty()
         && kind == RepoKind::Model
-        && let Some(folder) = Choice::of_folder(&everything)?
+        && let Some(folder) = ChosenFiles::of_folder(&everything)?
     {
         return Ok(folder);
     }
@@ -161,9 +161,9 @@ pub(super) fn choose(repo: &Repo, files: impl Iterator<Item = String>) -> Result
         1 => String::new(),
         n => format!("taken of {n} files, hf:{name}:FILE names another"),
     };
-    Ok(Choice {
+    Ok(ChosenFiles {
         note,
-        ..Choice::of(FileName::new(file)?)?
+        ..ChosenFiles::of(FileName::new(file)?)?
     })
 }
 
@@ -208,7 +208,7 @@ mod tests {
     const TRAIN: RepoKind = RepoKind::Dataset(Split::Train);
     const TEST: RepoKind = RepoKind::Dataset(Split::Test);
 
-    fn choice(kind: RepoKind, files: &[&str]) -> Result<Choice> {
+    fn choice(kind: RepoKind, files: &[&str]) -> Result<ChosenFiles> {
         let repo = Repo::new(Path::new(""), kind, "a/b");
         choose(&repo, files.iter().map(ToString::to_string))
     }
@@ -261,7 +261,7 @@ mod tests {
         let parts = split[..2].iter().map(ToString::to_string).collect();
         assert_eq!(all(&split), (parts, false));
         let named = FileName::new("m-00002-of-00002.gguf").unwrap();
-        let named = Choice::of(named).unwrap().files;
+        let named = ChosenFiles::of(named).unwrap().files;
         let named: Vec<&str> = named.iter().map(FileName::as_str).collect();
         assert_eq!(named, ["m-00002-of-00002.gguf", "m-00001-of-00002.gguf"]);
         let folder = [

@@ -37,15 +37,15 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Where the hub is, as whom it is asked, and how patiently.
 #[derive(Clone)]
-pub(super) struct Access {
+pub(super) struct HubAccess {
     pub(super) site: String,
     pub(super) token: Option<String>,
-    pub(super) patience: Patience,
+    pub(super) patience: HubTimeouts,
 }
 
 /// How long a site is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct HubTimeouts {
     /// For a connection, and for an answer.
     pub(super) answer: Duration,
     /// For the next byte.
@@ -60,9 +60,9 @@ pub(super) struct Patience {
     pub(super) longest_pause: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for HubTimeouts {
+    fn default() -> HubTimeouts {
+        HubTimeouts {
             answer: Duration::from_secs(30),
             silence: Duration::from_secs(30),
             slow: Duration::from_secs(60),
@@ -73,16 +73,16 @@ impl Default for Patience {
     }
 }
 
-impl Access {
-    pub(super) fn from_env(env: &impl Fn(&str) -> Option<String>) -> Access {
+impl HubAccess {
+    pub(super) fn from_env(env: &impl Fn(&str) -> Option<String>) -> HubAccess {
         let kept = || {
             let token = files::read_text_file(&home(env)?.join("token"), 1024).ok()?;
             Some(token.trim().to_owned()).filter(|token| !token.is_empty())
         };
-        Access {
+        HubAccess {
             site: variable(env, "HF_ENDPOINT").unwrap_or_else(|| SITE.into()),
             token: variable(env, "HF_TOKEN").or_else(kept),
-            patience: Patience::default(),
+            patience: HubTimeouts::default(),
         }
     }
 }
@@ -96,7 +96,7 @@ pub(super) struct Client {
     token: Option<HeaderValue>,
     /// Follows no redirections: each needs a look at where it leads.
     agent: Agent,
-    pub(super) patience: Patience,
+    pub(super) patience: HubTimeouts,
 }
 
 /// What the hub calls a file of the newest commit.
@@ -119,7 +119,7 @@ pub(super) struct BodyPart {
 impl Client {
     /// # Errors
     /// If the address or the token cannot be one.
-    pub(super) fn new(access: &Access) -> Result<Client> {
+    pub(super) fn new(access: &HubAccess) -> Result<Client> {
         let site = access.site.trim_end_matches('/');
         let home = address(site)
             .with_context(|| format!("HF_ENDPOINT is not a site's address: {site:?}"))?;

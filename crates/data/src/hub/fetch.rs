@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use s1_core::format;
 
 use super::cache::Repo;
-use super::choice::{self, Choice};
+use super::choice::{self, ChosenFiles};
 use super::client::{Client, Identity};
 use super::content;
 use super::download::{DownloadMeter, TICK};
@@ -22,7 +22,7 @@ use super::names::FileName;
 const ATTEMPTS: u32 = 3;
 /// How often it is looked whether another download of the same file has ended.
 const LOOKS: u32 = 50;
-/// A file that brings fewer bytes in [`Patience::slow`](super::client::Patience) is given up.
+/// A file that brings fewer bytes in [`HubTimeouts::slow`](super::client::HubTimeouts) is given up.
 pub(super) const SLOWEST: u64 = 6_000;
 
 /// Fetches a file, or what is meant where none is named: a file with the other parts of it, or the
@@ -36,7 +36,7 @@ pub(super) fn file(
     let (what, name) = (repo.kind.name(), &repo.name);
     let place = || format!("cannot fetch the {what} {name} from the hub");
     let choice = match file {
-        Some(file) => Choice::of(file)?,
+        Some(file) => ChosenFiles::of(file)?,
         None => {
             let choice = match client.files(repo, meter) {
                 Ok(files) => choice::choose(repo, files.into_iter())?,
@@ -84,7 +84,7 @@ fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -
         if !free {
             bail!("another process is downloading it; try again when that has finished");
         }
-        let source = Source {
+        let source = FetchedFile {
             client,
             repo,
             file,
@@ -101,7 +101,7 @@ fn fetch(client: &Client, repo: &Repo, file: &FileName, meter: &DownloadMeter) -
 }
 
 /// A file that is being fetched.
-struct Source<'a> {
+struct FetchedFile<'a> {
     client: &'a Client,
     repo: &'a Repo,
     file: &'a FileName,
@@ -111,7 +111,7 @@ struct Source<'a> {
     meter: &'a DownloadMeter,
 }
 
-impl Source<'_> {
+impl FetchedFile<'_> {
     /// How much of it is here, in bytes.
     fn here(&self) -> u64 {
         fs::metadata(&self.part).map_or(0, |m| m.len())

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::client::{Access, Patience};
+use super::client::{HubAccess, HubTimeouts};
 use super::*;
-use crate::fixtures::site::{COMMIT, Reply, Request, Site, Stored};
+use crate::fixtures::site::{COMMIT, Site, SiteReply, SiteRequest, StoredFile};
 
-const PATIENCE: Patience = Patience {
+const PATIENCE: HubTimeouts = HubTimeouts {
     answer: Duration::from_secs(20),
     silence: Duration::from_secs(20),
     slow: Duration::from_secs(20),
@@ -24,7 +24,7 @@ const PATIENCE: Patience = Patience {
 };
 
 /// A second at most.
-const HASTE: Patience = Patience {
+const HASTE: HubTimeouts = HubTimeouts {
     answer: Duration::from_secs(1),
     silence: Duration::from_secs(1),
     slow: Duration::from_millis(600),
@@ -35,7 +35,7 @@ fn hub(folder: &Path, site: &str) -> Hub {
     Hub {
         cache: folder.to_path_buf(),
         offline: false,
-        access: Access {
+        access: HubAccess {
             site: site.to_owned(),
             token: Some("hf_secret".to_owned()),
             patience: PATIENCE,
@@ -59,7 +59,7 @@ fn refusal(hub: &Hub, id: &str) -> String {
 }
 
 /// The sentence of a download from a hub that lies; nothing may stay that has a name.
-fn lie(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> String {
+fn lie(answer: impl Fn(&SiteRequest) -> SiteReply + Send + Sync + 'static) -> String {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::open(answer);
     let hub = hub(folder.path(), &site.url());
@@ -95,7 +95,7 @@ fn a_file_may_have_any_name_that_stays_inside() {
         "..a.gguf",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let stored = Stored::large(1_000).named(name);
+        let stored = StoredFile::large(1_000).named(name);
         let theirs = stored.clone();
         let site = Site::open(move |request| theirs.answer(request));
         let path = fetch(&hub(folder.path(), &site.url()), "a/b").unwrap();
@@ -118,7 +118,7 @@ fn a_file_may_have_any_name_that_stays_inside() {
         "a/../../m.gguf",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let site = Site::open(move |request| Stored::large(10).named(name).answer(request));
+        let site = Site::open(move |request| StoredFile::large(10).named(name).answer(request));
         let sentence = refusal(&hub(folder.path(), &site.url()), "a/b");
         assert!(
             sentence.contains("is not a path inside a repository"),

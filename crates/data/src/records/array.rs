@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 
 /// Where in the array the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ArrayState {
     Before,
     Inside,
     Behind,
@@ -15,7 +15,7 @@ enum Place {
 /// The elements of an array, each on a line.
 pub(super) struct ArrayLines<R> {
     input: R,
-    place: Place,
+    place: ArrayState,
     /// Brackets and braces that are open in the element.
     depth: usize,
     in_text: bool,
@@ -27,7 +27,7 @@ impl<R: BufRead> ArrayLines<R> {
     pub(super) fn new(input: R) -> ArrayLines<R> {
         ArrayLines {
             input,
-            place: Place::Before,
+            place: ArrayState::Before,
             depth: 0,
             in_text: false,
             escaped: false,
@@ -42,18 +42,18 @@ impl<R: BufRead> ArrayLines<R> {
             return Ok(byte);
         }
         match (self.place, byte) {
-            (Place::Before, b'[') => self.place = Place::Inside,
-            (Place::Before, _) => {}
-            (Place::Behind, byte) if !byte.is_ascii_whitespace() => {
+            (ArrayState::Before, b'[') => self.place = ArrayState::Inside,
+            (ArrayState::Before, _) => {}
+            (ArrayState::Behind, byte) if !byte.is_ascii_whitespace() => {
                 return Err(io::Error::other("there is more behind the JSON array"));
             }
-            (Place::Behind, _) => {}
-            (Place::Inside, b',') if self.depth == 0 => return Ok(b'\n'),
-            (Place::Inside, b']') if self.depth == 0 => {
-                self.place = Place::Behind;
+            (ArrayState::Behind, _) => {}
+            (ArrayState::Inside, b',') if self.depth == 0 => return Ok(b'\n'),
+            (ArrayState::Inside, b']') if self.depth == 0 => {
+                self.place = ArrayState::Behind;
                 return Ok(b'\n');
             }
-            (Place::Inside, byte) => {
+            (ArrayState::Inside, byte) => {
                 match byte {
                     b'"' => self.in_text = true,
                     b'[' | b'{' => self.depth += 1,
@@ -71,7 +71,7 @@ impl<R: BufRead> ArrayLines<R> {
 impl<R: BufRead> Read for ArrayLines<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let bytes = self.input.fill_buf()?;
-        if bytes.is_empty() && self.place != Place::Behind && !out.is_empty() {
+        if bytes.is_empty() && self.place != ArrayState::Behind && !out.is_empty() {
             return Err(io::Error::other(
                 "the JSON array has no end; the file is cut off",
             ));

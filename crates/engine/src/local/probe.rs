@@ -98,12 +98,12 @@ pub(super) fn read_scores(model: &Loaded, sequence: &mut Sequence) -> Result<()>
 }
 
 /// An answer that is tried on a branch of a sequence.
-pub(super) struct Tried {
+pub(super) struct TriedBranch {
     attempt: Attempt,
     cache: Cache,
 }
 
-impl Tried {
+impl TriedBranch {
     pub fn sight(self) -> Sight {
         let (begun, at, given) = self.attempt.end();
         probe::sight(&begun, at, &given)
@@ -111,7 +111,11 @@ impl Tried {
 }
 
 /// The trials that were asked for of a sequence and come next, `most` of them.
-pub(super) fn next_trials(model: &Loaded, sequence: &Sequence, most: usize) -> Result<Vec<Tried>> {
+pub(super) fn next_trials(
+    model: &Loaded,
+    sequence: &Sequence,
+    most: usize,
+) -> Result<Vec<TriedBranch>> {
     let member = &sequence.members[0];
     let encode = |text: &str| model.tokenizer.encode_plain(text);
     let ids = sequence.token_ids();
@@ -132,7 +136,7 @@ pub(super) fn next_trials(model: &Loaded, sequence: &Sequence, most: usize) -> R
             .pending
             .splice(0..0, ids[shared..place].iter().copied());
         let cache = held.fork(shared, room.min(model.context))?;
-        tried.push(Tried { attempt, cache });
+        tried.push(TriedBranch { attempt, cache });
     }
     Ok(tried)
 }
@@ -140,7 +144,7 @@ pub(super) fn next_trials(model: &Loaded, sequence: &Sequence, most: usize) -> R
 /// Decodes answers side by side; `false` if that was interrupted.
 pub(super) fn try_all(
     model: &Loaded,
-    tried: &mut [Tried],
+    tried: &mut [TriedBranch],
     interrupted: &dyn Fn() -> bool,
 ) -> Result<bool> {
     let attempts = tried.iter_mut().map(|t| (&mut t.attempt, &mut t.cache));

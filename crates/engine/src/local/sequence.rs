@@ -196,7 +196,7 @@ impl Sequence {
     pub fn next_moves(&mut self, model: &Loaded) -> Vec<(Move, Vec<LaneId>)> {
         let mut members = std::mem::take(&mut self.members);
         let full = self.len() >= model.context;
-        let next = NextToken {
+        let next = LocalProposer {
             model,
             sequence: self,
         };
@@ -405,12 +405,12 @@ impl Steered for Computed<'_> {
 }
 
 /// Where a sequence's next token is drawn.
-struct NextToken<'a> {
+struct LocalProposer<'a> {
     model: &'a Loaded,
     sequence: &'a Sequence,
 }
 
-impl group::Proposer for NextToken<'_> {
+impl group::Proposer for LocalProposer<'_> {
     fn draw(
         &self,
         sampling: &Sampling,

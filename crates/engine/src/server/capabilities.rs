@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::chat;
 use super::connect::{self, Remote};
-use super::dialect::{Ask, Drawn};
-use super::http::{Client, Fault, Patience};
+use super::dialect::{Continuation, Drawn};
+use super::http::{RequestFault, ServerClient, ServerTimeouts};
 use super::stream::continuation;
 use crate::LoadOptions;
 use s1_core::forcing::Policy;
@@ -44,8 +44,8 @@ pub struct Examination {
 /// # Errors
 /// If one cannot be connected to, or breaks while it is tried.
 pub fn examine(options: &LoadOptions) -> Result<Vec<Examination>> {
-    let clients = connect::clients(options, Patience::default())?;
-    let examine = |client: Client| {
+    let clients = connect::clients(options, ServerTimeouts::default())?;
+    let examine = |client: ServerClient| {
         let remote = connect::connect(vec![client.clone()], options)?;
         let findings = match remote.chats() {
             true => Chat {
@@ -53,7 +53,7 @@ pub fn examine(options: &LoadOptions) -> Result<Vec<Examination>> {
                 client: &client,
             }
             .findings()?,
-            false => Trial::new(&remote, &client)?.findings()?,
+            false => ServerTrial::new(&remote, &client)?.findings()?,
         };
         Ok(Examination {
             address: client.base,
@@ -65,19 +65,19 @@ pub fn examine(options: &LoadOptions) -> Result<Vec<Examination>> {
 }
 
 /// Questions to one server.
-struct Trial<'a> {
+struct ServerTrial<'a> {
     remote: &'a Remote,
-    client: &'a Client,
+    client: &'a ServerClient,
     prompt: Vec<u32>,
 }
 
-impl Trial<'_> {
-    fn new<'a>(remote: &'a Remote, client: &'a Client) -> Result<Trial<'a>> {
+impl ServerTrial<'_> {
+    fn new<'a>(remote: &'a Remote, client: &'a ServerClient) -> Result<ServerTrial<'a>> {
         let request = Request {
             question: "Count from one to ten.".into(),
             ..Request::default()
         };
-        Ok(Trial {
+        Ok(ServerTrial {
             prompt: remote.prompt(&request)?,
             remote,
             client,
@@ -90,12 +90,12 @@ impl Trial<'_> {
         most: usize,
         (temperature, seed): (f32, u32),
         mask: &[u32],
-    ) -> Result<(Vec<Drawn>, Duration), Fault> {
+    ) -> Result<(Vec<Drawn>, Duration), RequestFault> {
         let sampling = Sampling {
             temperature,
             ..Sampling::default()
         };
-        let request = self.remote.dialect.request(&Ask {
+        let request = self.remote.dialect.request(&Continuation {
             chat: &Value::Null,
             prompt,
             most,
@@ -126,7 +126,7 @@ impl Trial<'_> {
             },
         );
         let nothing = || {
-            Err(Fault::lasting(format!(
+            Err(RequestFault::lasting(format!(
                 "the server at {} writes nothing",
                 self.client.base
             )))
@@ -134,7 +134,7 @@ impl Trial<'_> {
         Ok((drawn, first.unwrap_or_else(nothing)?))
     }
 
-    fn findings(&self) -> Result<Vec<Finding>, Fault> {
+    fn findings(&self) -> Result<Vec<Finding>, RequestFault> {
         let greedy = (0.0, 0);
         let (long, _) = self.ask(&self.prompt, 12, greedy, &[])?;
         let (short, _) = self.ask(&self.prompt, 4, greedy, &[])?;
@@ -198,7 +198,7 @@ impl Trial<'_> {
     }
 
     /// Whether a beginning that was read before is read faster.
-    fn memory(&self) -> Result<Finding, Fault> {
+    fn memory(&self) -> Result<Finding, RequestFault> {
         let room = self.remote.context / 2;
         // Begins like nothing before, and as nothing in an earlier examination.
         let nonce = std::process::id() as usize;
@@ -227,7 +227,7 @@ impl Trial<'_> {
 /// Questions to a server that only chats.
 struct Chat<'a> {
     remote: &'a Remote,
-    client: &'a Client,
+    client: &'a ServerClient,
 }
 
 /// Thinking pieces after which a reply is long enough to judge it.
@@ -238,7 +238,7 @@ const LONG: usize = 24;
 
 /// What came of one question.
 #[derive(Default)]
-struct Reply {
+struct TrialReply {
     /// Pieces of the thought, and of what follows it.
     thought: Vec<Drawn>,
     answer: Vec<Drawn>,
@@ -246,7 +246,11 @@ struct Reply {
 
 impl Chat<'_> {
     /// The reply, as far as it is of use.
-    fn ask(&self, policy: Policy, (temperature, seed): (f32, u64)) -> Result<Reply, Fault> {
+    fn ask(
+        &self,
+        policy: Policy,
+        (temperature, seed): (f32, u64),
+    ) -> Result<TrialReply, RequestFault> {
         let request = Request {
             question: "What is 17 times 23? Think about it step by step.".into(),
             sampling: Sampling {
@@ -258,7 +262,7 @@ impl Chat<'_> {
             ..Request::default()
         };
         let end = self.remote.delimiters.spec.end_tag.as_bytes();
-        let mut reply = Reply::default();
+        let mut reply = TrialReply::default();
         let mut fault = None;
         let mut over = !request.policy.think;
         let mut reader = self.remote.reader(&request);
@@ -288,7 +292,7 @@ impl Chat<'_> {
         fault.map_or(Ok(reply), Err)
     }
 
-    fn findings(&self) -> Result<Vec<Finding>, Fault> {
+    fn findings(&self) -> Result<Vec<Finding>, RequestFault> {
         let greedy = (0.0, 0);
         let free = self.ask(Policy::default(), greedy)?;
         let mut findings = Vec::new();
@@ -354,7 +358,7 @@ impl Chat<'_> {
                 false => "none: neither alternatives nor P(end) nor entropy are shown".into(),
             },
         );
-        let texts = |reply: &Reply| -> Vec<u8> {
+        let texts = |reply: &TrialReply| -> Vec<u8> {
             let all = reply.thought.iter().chain(&reply.answer);
             let bytes = all.filter_map(|drawn| drawn.token.bytes.clone());
             bytes.flatten().collect()

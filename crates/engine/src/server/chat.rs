@@ -12,7 +12,7 @@
 use serde_json::{Value, json};
 
 use super::connect::Remote;
-use super::dialect::{self, Considered, Drawn, Ending, Said, TOP, logprob, parsed};
+use super::dialect::{self, Considered, Drawn, Said, StreamEnd, TOP, logprob, parsed};
 use crate::dialogue;
 use s1_core::forcing::{Edit, OnLoop, Policy, Priming};
 use s1_core::protocol::{Ask, Command, Request};
@@ -158,7 +158,7 @@ pub(super) fn thinks(policy: &Policy) -> bool {
 }
 
 /// Reads the events of one reply.
-pub(super) struct Reader {
+pub(super) struct ChatReader {
     tags: Tags,
     /// Whether the rules expect a thought and its end, and whether one was asked for.
     ends: bool,
@@ -180,9 +180,9 @@ enum At {
     Answer,
 }
 
-impl Reader {
-    pub fn new(tags: Tags, policy: &Policy) -> Reader {
-        Reader {
+impl ChatReader {
+    pub fn new(tags: Tags, policy: &Policy) -> ChatReader {
+        ChatReader {
             tags,
             ends: policy.think,
             thinks: thinks(policy),
@@ -202,7 +202,7 @@ impl Reader {
         };
         let choice = json.pointer("/choices/0");
         let Some(choice) = choice.filter(|_| event != "[DONE]") else {
-            let ending = (event == "[DONE]").then_some(Ending::Turn);
+            let ending = (event == "[DONE]").then_some(StreamEnd::Turn);
             // Without a choice it tells of the use.
             self.end(ending, &mut drawn)?;
             return Ok(Said {
@@ -234,8 +234,8 @@ impl Reader {
         }
         let ending = match choice.get("finish_reason").and_then(Value::as_str) {
             None => None,
-            Some("length") => Some(Ending::Limit),
-            Some(_) => Some(Ending::Turn),
+            Some("length") => Some(StreamEnd::Limit),
+            Some(_) => Some(StreamEnd::Turn),
         };
         self.end(ending, &mut drawn)?;
         Ok(Said {
@@ -295,7 +295,7 @@ impl Reader {
     }
 
     /// What is left at the end.
-    fn end(&mut self, ending: Option<Ending>, drawn: &mut Vec<Drawn>) -> Result<(), String> {
+    fn end(&mut self, ending: Option<StreamEnd>, drawn: &mut Vec<Drawn>) -> Result<(), String> {
         if ending.is_none() {
             return Ok(());
         }
@@ -304,7 +304,7 @@ impl Reader {
             self.close(drawn);
         }
         self.push(&held, &[], drawn)?;
-        if self.at != At::Answer && ending == Some(Ending::Turn) {
+        if self.at != At::Answer && ending == Some(StreamEnd::Turn) {
             self.close(drawn);
         }
         Ok(())
@@ -383,15 +383,15 @@ fn token(json: &Value) -> Option<Drawn> {
 mod tests {
     use super::*;
 
-    fn reader(policy: &Policy) -> Reader {
+    fn reader(policy: &Policy) -> ChatReader {
         let tags = Tags {
             open: "<think>".into(),
             end: "</think>".into(),
         };
-        Reader::new(tags, policy)
+        ChatReader::new(tags, policy)
     }
 
-    fn texts(reader: &mut Reader, deltas: &[Value]) -> Result<Vec<String>, String> {
+    fn texts(reader: &mut ChatReader, deltas: &[Value]) -> Result<Vec<String>, String> {
         let mut texts = Vec::new();
         for delta in deltas {
             let event = json!({"choices": [{"delta": delta}]}).to_string();
@@ -470,10 +470,10 @@ mod tests {
         };
         assert_eq!(
             end("stop"),
-            (1, Some(Ending::Turn)),
+            (1, Some(StreamEnd::Turn)),
             "the thought ends, too"
         );
-        assert_eq!(end("length"), (0, Some(Ending::Limit)));
+        assert_eq!(end("length"), (0, Some(StreamEnd::Limit)));
         let why = reader(&Policy::default()).read("{\"error\": \"busy\"}");
         assert!(why.unwrap_err().contains("busy"));
     }

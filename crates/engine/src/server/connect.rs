@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::chat::{self, Tags};
-use super::dialect::{Dialect, Reader};
-use super::http::{Client, Fault, Patience};
-use super::words::{VOCABULARY, Words};
+use super::dialect::{Dialect, ReplyReader};
+use super::http::{RequestFault, ServerClient, ServerTimeouts};
+use super::words::{ServerWords, VOCABULARY};
 use crate::dialogue;
 use crate::{Form, LoadOptions, families};
 use s1_core::delimiters::{Delimiters, TokenLookup as _};
@@ -36,10 +36,10 @@ const NAME: usize = 60;
 pub(super) struct Remote {
     pub dialect: Dialect,
     /// Those who answered; never empty.
-    pub clients: Vec<Client>,
+    pub clients: Vec<ServerClient>,
     /// Which of its models, where it has to be said.
     pub model: Option<String>,
-    pub words: Words,
+    pub words: ServerWords,
     form: Form,
     pub delimiters: Arc<Delimiters>,
     /// Ids whose probability counts as "would end its thinking".
@@ -77,10 +77,13 @@ struct Card {
 ///
 /// # Errors
 /// If an address is none, or the key cannot be read.
-pub(super) fn clients(options: &LoadOptions, patience: Patience) -> Result<Vec<Client>> {
+pub(super) fn clients(
+    options: &LoadOptions,
+    patience: ServerTimeouts,
+) -> Result<Vec<ServerClient>> {
     let variable = options.server.key_variable.as_deref();
     let all = super::address::addresses(&options.path)?.into_iter();
-    all.map(|base| Ok(Client::new(base, variable, patience)?))
+    all.map(|base| Ok(ServerClient::new(base, variable, patience)?))
         .collect()
 }
 
@@ -89,7 +92,7 @@ pub(super) fn clients(options: &LoadOptions, patience: Patience) -> Result<Vec<C
 ///
 /// # Errors
 /// If none answers, if they have different models, or if the model cannot be steered.
-pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Remote> {
+pub(super) fn connect(clients: Vec<ServerClient>, options: &LoadOptions) -> Result<Remote> {
     let mut found: Option<Card> = None;
     let (mut answered, mut warnings) = (Vec::new(), Vec::new());
     let mut first_fault = None;
@@ -102,7 +105,11 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
                 });
                 answered.push(client);
             }
-            Err(error) if error.downcast_ref::<Fault>().is_some_and(|f| f.passing) => {
+            Err(error)
+                if error
+                    .downcast_ref::<RequestFault>()
+                    .is_some_and(|f| f.passing) =>
+            {
                 warnings.push(format!("{error:#}"));
                 first_fault.get_or_insert(error);
             }
@@ -113,16 +120,16 @@ pub(super) fn connect(clients: Vec<Client>, options: &LoadOptions) -> Result<Rem
         return Err(first_fault.unwrap_or_else(|| anyhow::anyhow!("no server is named")));
     };
     let words = match &options.server.tokenizer {
-        _ if card.dialect == Dialect::Chat => Words::of_pieces(),
+        _ if card.dialect == Dialect::Chat => ServerWords::of_pieces(),
         Some(file) => {
             let own = tokenizer(file)?;
             if card.dialect == Dialect::Completions {
                 compare(client, &card.model, &own, file)?;
             }
-            Words::own(own)
+            ServerWords::own(own)
         }
         None if card.dialect == Dialect::Llama => {
-            Words::of_servers(answered.clone(), card.vocabulary, &card.bos, &card.eos)?
+            ServerWords::of_servers(answered.clone(), card.vocabulary, &card.bos, &card.eos)?
         }
         None => bail!(
             "the server at {} does not hand out its vocabulary; name it with --tokenizer FILE (the model's tokenizer.json or a GGUF file of it)",
@@ -223,7 +230,7 @@ fn tags(options: &LoadOptions, delimiters: &Delimiters) -> Tags {
 
 impl Card {
     /// What holds for two servers of one model.
-    fn and(self, other: Card, client: &Client) -> Result<Card> {
+    fn and(self, other: Card, client: &ServerClient) -> Result<Card> {
         if (self.dialect, self.vocabulary) != (other.dialect, other.vocabulary)
             || self.template != other.template
             || self.model != other.model
@@ -250,7 +257,7 @@ impl Card {
 }
 
 /// What a server is, by what it answers.
-fn card(client: &Client, wanted: Option<&str>) -> Result<Card> {
+fn card(client: &ServerClient, wanted: Option<&str>) -> Result<Card> {
     let props = match client.get("/props") {
         Err(fault) if fault.passing => return Err(fault.into()),
         props => props.unwrap_or_default(),
@@ -262,7 +269,7 @@ fn card(client: &Client, wanted: Option<&str>) -> Result<Card> {
 }
 
 /// What the software of a server is called, as far as it says so.
-fn version(client: &Client, props: &Value) -> String {
+fn version(client: &ServerClient, props: &Value) -> String {
     if let Some(build) = props.get("build_info").and_then(Value::as_str) {
         return shown(&format!("llama.cpp {build}"));
     }
@@ -275,7 +282,7 @@ fn version(client: &Client, props: &Value) -> String {
     String::new()
 }
 
-fn llama(client: &Client, props: &Value) -> Result<Card> {
+fn llama(client: &ServerClient, props: &Value) -> Result<Card> {
     let text = |key: &str| props.get(key).and_then(Value::as_str).unwrap_or_default();
     let models = client.get("/v1/models")?;
     let meta = models.pointer("/data/0/meta");
@@ -306,7 +313,7 @@ fn llama(client: &Client, props: &Value) -> Result<Card> {
 }
 
 /// A server of several models: one that continues token ids, or one that only chats.
-fn completions(client: &Client, props: &Value, wanted: Option<&str>) -> Result<Card> {
+fn completions(client: &ServerClient, props: &Value, wanted: Option<&str>) -> Result<Card> {
     let models = client.get("/v1/models")?;
     let list = models.get("data").and_then(Value::as_array);
     let list = list.filter(|list| !list.is_empty());
@@ -368,7 +375,7 @@ fn tokenizer(file: &Path) -> Result<Tokenizer> {
 }
 
 /// Whether a server reads ids as the vocabulary that the user names does, where it can be asked.
-fn compare(client: &Client, model: &str, own: &Tokenizer, file: &Path) -> Result<()> {
+fn compare(client: &ServerClient, model: &str, own: &Tokenizer, file: &Path) -> Result<()> {
     const SAMPLE: &str = "The 3 quick foxes said: wait, let me think about 17 * 23 = 391 again.";
     let ids = own.encode_plain(SAMPLE)?;
     let asked = json!({"model": model, "tokens": ids});
@@ -415,12 +422,14 @@ impl Remote {
     }
 
     /// What reads an answer to a request.
-    pub fn reader(&self, request: &Request) -> Reader {
+    pub fn reader(&self, request: &Request) -> ReplyReader {
         let vocabulary = self.words.vocabulary;
         match self.dialect {
-            Dialect::Llama => Reader::Llama { vocabulary },
-            Dialect::Completions => Reader::Completions { vocabulary },
-            Dialect::Chat => Reader::Chat(chat::Reader::new(self.tags.clone(), &request.policy)),
+            Dialect::Llama => ReplyReader::Llama { vocabulary },
+            Dialect::Completions => ReplyReader::Completions { vocabulary },
+            Dialect::Chat => {
+                ReplyReader::Chat(chat::ChatReader::new(self.tags.clone(), &request.policy))
+            }
         }
     }
 

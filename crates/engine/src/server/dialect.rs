@@ -29,7 +29,7 @@ pub(super) enum Dialect {
 
 /// A continuation of token ids.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ask<'a> {
+pub(super) struct Continuation<'a> {
     /// What is asked of a server that only chats, in place of all else.
     pub chat: &'a Value,
     pub prompt: &'a [u32],
@@ -68,7 +68,7 @@ pub(super) fn seed(seed: u64, sample: u64, place: usize) -> u32 {
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum StreamEnd {
     /// With a token that ends the turn.
     Turn,
     /// With as many tokens as were asked for.
@@ -79,7 +79,7 @@ pub(super) enum Ending {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Said {
     pub drawn: Vec<Drawn>,
-    pub ending: Option<Ending>,
+    pub ending: Option<StreamEnd>,
     /// How many tokens have been written in all, those that no event names included; `None` where they
     /// all are named.
     pub written: Option<usize>,
@@ -95,7 +95,7 @@ impl Dialect {
         }
     }
 
-    pub fn request(self, ask: &Ask) -> Value {
+    pub fn request(self, ask: &Continuation) -> Value {
         let s = ask.sampling;
         match self {
             Dialect::Chat => ask.chat.clone(),
@@ -154,7 +154,7 @@ impl Dialect {
 }
 
 /// Reads the events of one stream.
-pub(super) enum Reader {
+pub(super) enum ReplyReader {
     Llama {
         /// Ids from here on do not exist.
         vocabulary: usize,
@@ -162,15 +162,17 @@ pub(super) enum Reader {
     Completions {
         vocabulary: usize,
     },
-    Chat(chat::Reader),
+    Chat(chat::ChatReader),
 }
 
-impl Reader {
+impl ReplyReader {
     /// Ids from here on do not exist; 0 where there are none.
     pub fn vocabulary(&self) -> usize {
         match self {
-            Reader::Llama { vocabulary } | Reader::Completions { vocabulary } => *vocabulary,
-            Reader::Chat(_) => 0,
+            ReplyReader::Llama { vocabulary } | ReplyReader::Completions { vocabulary } => {
+                *vocabulary
+            }
+            ReplyReader::Chat(_) => 0,
         }
     }
 
@@ -180,10 +182,10 @@ impl Reader {
     /// If it makes no sense, in a few words.
     pub fn read(&mut self, event: &str) -> Result<Said, String> {
         let (said, vocabulary) = match self {
-            Reader::Chat(reader) => return reader.read(event),
+            ReplyReader::Chat(reader) => return reader.read(event),
             _ if event == "[DONE]" => return Ok(Said::default()),
-            Reader::Llama { vocabulary } => (llama(&parsed(event)?), *vocabulary),
-            Reader::Completions { vocabulary } => (completions(&parsed(event)?), *vocabulary),
+            ReplyReader::Llama { vocabulary } => (llama(&parsed(event)?), *vocabulary),
+            ReplyReader::Completions { vocabulary } => (completions(&parsed(event)?), *vocabulary),
         };
         let said = said.ok_or("an event without the token's id and probability")?;
         let all = said.drawn.iter().map(|drawn| &drawn.token);
@@ -251,10 +253,10 @@ fn llama(json: &Value) -> Option<Said> {
         (false, None) => return None,
     };
     let ending = stop.then(|| match json.get("stop_type").and_then(Value::as_str) {
-        Some("eos") => Ending::Turn,
-        _ => Ending::Limit,
+        Some("eos") => StreamEnd::Turn,
+        _ => StreamEnd::Limit,
     });
-    let turn = usize::from(ending == Some(Ending::Turn));
+    let turn = usize::from(ending == Some(StreamEnd::Turn));
     let written = json.get("tokens_predicted").and_then(Value::as_u64);
     Some(Said {
         drawn: all,
@@ -271,8 +273,8 @@ fn completions(json: &Value) -> Option<Said> {
     };
     let ending = match choice.get("finish_reason").and_then(Value::as_str) {
         None => None,
-        Some("stop") => Some(Ending::Turn),
-        Some(_) => Some(Ending::Limit),
+        Some("stop") => Some(StreamEnd::Turn),
+        Some(_) => Some(StreamEnd::Limit),
     };
     let named = |name: &str| name.strip_prefix("token_id:")?.parse::<u32>().ok();
     let Some(given) = choice.get("logprobs").filter(|given| !given.is_null()) else {
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn half_a_character_arrives_as_bytes() {
-        let mut reader = Reader::Llama { vocabulary: 50_000 };
+        let mut reader = ReplyReader::Llama { vocabulary: 50_000 };
         let said = reader.read(LLAMA).unwrap();
         let drawn = &said.drawn[0];
         assert_eq!(drawn.token.bytes.as_deref(), Some(&[32, 240, 159][..]));
@@ -325,22 +327,22 @@ mod tests {
         assert_eq!(said.ending, None);
         let end = r#"{"stop":true,"stop_type":"eos","tokens":[]}"#;
         let end = reader.read(end).unwrap();
-        assert_eq!((end.drawn.len(), end.ending), (0, Some(Ending::Turn)));
+        assert_eq!((end.drawn.len(), end.ending), (0, Some(StreamEnd::Turn)));
     }
 
     #[test]
     fn ids_are_read_where_texts_would_be_ambiguous() {
-        let mut reader = Reader::Completions { vocabulary: 10 };
+        let mut reader = ReplyReader::Completions { vocabulary: 10 };
         let said = reader.read(VLLM).unwrap();
         let ids: Vec<u32> = said.drawn[0].top.iter().map(|t| t.id).collect();
         assert_eq!((said.drawn[0].token.id, ids), (7, vec![7, 9]));
-        assert_eq!(said.ending, Some(Ending::Turn));
+        assert_eq!(said.ending, Some(StreamEnd::Turn));
         assert_eq!(reader.read("[DONE]"), Ok(Said::default()));
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_with_a_word_about_it() {
-        let mut reader = Reader::Llama { vocabulary: 100 };
+        let mut reader = ReplyReader::Llama { vocabulary: 100 };
         let mut why = |event: &str| reader.read(event).unwrap_err();
         assert!(why("{\"stop\": fal").contains("not JSON"));
         assert!(why("{}").contains("without the token's id"));
@@ -348,7 +350,7 @@ mod tests {
         assert!(why(r#"{"error":{"message":"out of memory"}}"#).contains("out of memory"));
         let named = VLLM.replace("token_id:7", "a");
         assert!(
-            Reader::Completions { vocabulary: 100 }
+            ReplyReader::Completions { vocabulary: 100 }
                 .read(&named)
                 .is_err()
         );
@@ -356,7 +358,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_a_servers_defaults() {
-        let ask = Ask {
+        let ask = Continuation {
             chat: &Value::Null,
             prompt: &[1, 2],
             most: 5,

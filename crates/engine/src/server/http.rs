@@ -23,7 +23,7 @@ const QUOTED: usize = 200;
 
 /// How long a server is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct ServerTimeouts {
     /// For a connection.
     pub connection: Duration,
     /// For an answer that is read as a whole.
@@ -34,9 +34,9 @@ pub(super) struct Patience {
     pub pause: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for ServerTimeouts {
+    fn default() -> ServerTimeouts {
+        ServerTimeouts {
             connection: Duration::from_secs(10),
             answer: Duration::from_secs(30),
             silence: Duration::from_secs(120),
@@ -47,7 +47,7 @@ impl Default for Patience {
 
 /// What went wrong. The sentence says what, where, and what to try.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fault {
+pub(super) struct RequestFault {
     pub why: String,
     /// Whether the same request may succeed at another time or at another server.
     pub passing: bool,
@@ -57,10 +57,10 @@ pub(super) struct Fault {
     pub missing: bool,
 }
 
-impl Fault {
+impl RequestFault {
     /// One that another time or another server may not have.
-    pub fn passing(why: impl Into<String>) -> Fault {
-        Fault {
+    pub fn passing(why: impl Into<String>) -> RequestFault {
+        RequestFault {
             why: why.into(),
             passing: true,
             wait: None,
@@ -69,43 +69,47 @@ impl Fault {
     }
 
     /// One that the same request has everywhere and always.
-    pub fn lasting(why: impl Into<String>) -> Fault {
-        Fault {
+    pub fn lasting(why: impl Into<String>) -> RequestFault {
+        RequestFault {
             passing: false,
-            ..Fault::passing(why)
+            ..RequestFault::passing(why)
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RequestFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for RequestFault {}
 
 /// Whether something failed for a reason that another time or another server may not have.
 pub(super) fn may_pass(error: &anyhow::Error) -> bool {
     let mut causes = error.chain();
-    causes.any(|cause| cause.downcast_ref::<Fault>().is_some_and(|f| f.passing))
+    causes.any(|cause| {
+        cause
+            .downcast_ref::<RequestFault>()
+            .is_some_and(|f| f.passing)
+    })
 }
 
 /// One server.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(super) struct ServerClient {
     pub base: String,
     /// Whether it is to be used as a chat alone.
     pub chats: bool,
     key: Option<HeaderValue>,
     /// The variable that holds the key, for sentences.
     variable: Option<String>,
-    pub patience: Patience,
+    pub patience: ServerTimeouts,
     /// For answers that are read as a whole.
     agent: Agent,
 }
 
-impl Client {
+impl ServerClient {
     /// A server at an address; `variable` names the environment variable of its key.
     ///
     /// # Errors
@@ -113,8 +117,8 @@ impl Client {
     pub fn new(
         Address { base, chats }: Address,
         variable: Option<&str>,
-        patience: Patience,
-    ) -> Result<Client, Fault> {
+        patience: ServerTimeouts,
+    ) -> Result<ServerClient, RequestFault> {
         let key = variable.map(key).transpose()?;
         let whole = Agent::config_builder()
             .http_status_as_error(false)
@@ -123,7 +127,7 @@ impl Client {
             .timeout_connect(Some(patience.connection))
             .timeout_global(Some(patience.answer))
             .build();
-        Ok(Client {
+        Ok(ServerClient {
             base,
             chats,
             key,
@@ -150,7 +154,7 @@ impl Client {
         self.agent.clone()
     }
 
-    pub fn get(&self, path: &str) -> Result<Value, Fault> {
+    pub fn get(&self, path: &str) -> Result<Value, RequestFault> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, key);
@@ -158,7 +162,7 @@ impl Client {
         self.whole(path, request.call())
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, RequestFault> {
         let answer = self.send(&self.agent, path, body);
         self.whole(path, answer)
     }
@@ -169,7 +173,7 @@ impl Client {
         agent: &Agent,
         path: &str,
         body: &Value,
-    ) -> Result<BufReader<BodyReader<'static>>, Fault> {
+    ) -> Result<BufReader<BodyReader<'static>>, RequestFault> {
         let answer = self.checked(path, self.send(agent, path, body))?;
         Ok(BufReader::new(answer.into_body().into_reader()))
     }
@@ -188,14 +192,14 @@ impl Client {
         &self,
         path: &str,
         answer: Result<Response<Body>, ureq::Error>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, RequestFault> {
         let answer = self.checked(path, answer)?;
         let mut text = Vec::new();
         let read = answer.into_body().into_reader();
         let read = read.take(LONGEST_ANSWER).read_to_end(&mut text);
         read.map_err(|error| self.broken(&error.into()))?;
         serde_json::from_slice(&text).map_err(|_| {
-            Fault::lasting(format!(
+            RequestFault::lasting(format!(
                 "{}{path} answers with something that is not JSON; is it a model's server?",
                 self.base
             ))
@@ -207,7 +211,7 @@ impl Client {
         &self,
         path: &str,
         answer: Result<Response<Body>, ureq::Error>,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, RequestFault> {
         let answer = answer.map_err(|error| self.broken(&error))?;
         let status = answer.status();
         if status.is_success() {
@@ -220,7 +224,13 @@ impl Client {
         Err(self.refused(path, status, &head.headers, &own_words(&text)))
     }
 
-    fn refused(&self, path: &str, status: StatusCode, head: &HeaderMap, words: &str) -> Fault {
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        head: &HeaderMap,
+        words: &str,
+    ) -> RequestFault {
         let (base, code) = (&self.base, status.as_u16());
         let said = |name| head.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
         let with = match words.is_empty() {
@@ -228,11 +238,11 @@ impl Client {
             false => format!(": {words}"),
         };
         match code {
-            300..=399 => Fault::lasting(format!(
+            300..=399 => RequestFault::lasting(format!(
                 "the server at {base} sends requests on to {}, where neither the question nor the key is sent; give that address if it is right",
                 clean_line(said(LOCATION).unwrap_or("another place"))
             )),
-            401 | 403 => Fault::lasting(match &self.variable {
+            401 | 403 => RequestFault::lasting(match &self.variable {
                 Some(variable) => {
                     format!("the server at {base} does not accept the key in {variable} ({code})")
                 }
@@ -240,29 +250,29 @@ impl Client {
                     "the server at {base} wants a key ({code}); name the environment variable that holds it with --api-key-env"
                 ),
             }),
-            404 => Fault {
+            404 => RequestFault {
                 missing: true,
-                ..Fault::lasting(format!(
+                ..RequestFault::lasting(format!(
                     "the server at {base} has no {path}, or no such model (404){with}"
                 ))
             },
-            429 | 503 => Fault {
+            429 | 503 => RequestFault {
                 wait: said(RETRY_AFTER)
                     .and_then(|seconds| seconds.trim().parse().ok())
                     .map(Duration::from_secs),
-                ..Fault::passing(format!("the server at {base} is busy ({code}){with}"))
+                ..RequestFault::passing(format!("the server at {base} is busy ({code}){with}"))
             },
-            500.. => Fault::passing(format!(
+            500.. => RequestFault::passing(format!(
                 "the server at {base} has failed ({code}){with}; its log may say why"
             )),
-            _ => Fault::lasting(format!("the server at {base} refuses this ({code}){with}")),
+            _ => RequestFault::lasting(format!("the server at {base} refuses this ({code}){with}")),
         }
     }
 
     /// What a connection that broke is called.
-    pub fn broken(&self, error: &ureq::Error) -> Fault {
+    pub fn broken(&self, error: &ureq::Error) -> RequestFault {
         let base = &self.base;
-        Fault::passing(match error {
+        RequestFault::passing(match error {
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => format!(
                 "no connection to the server at {base} within {} s; is the address right?",
                 self.patience.connection.as_secs()
@@ -302,15 +312,15 @@ fn nested_timeout(error: &ureq::Error) -> bool {
 }
 
 /// The key that a variable holds.
-fn key(variable: &str) -> Result<HeaderValue, Fault> {
+fn key(variable: &str) -> Result<HeaderValue, RequestFault> {
     let Ok(key) = std::env::var(variable) else {
-        return Err(Fault::lasting(format!(
+        return Err(RequestFault::lasting(format!(
             "the environment variable {variable}, which should hold the server's key, is not set"
         )));
     };
     let header = HeaderValue::from_str(&format!("Bearer {}", key.trim()));
     let mut header = header.map_err(|_| {
-        Fault::lasting(format!(
+        RequestFault::lasting(format!(
             "what the environment variable {variable} holds cannot be a key"
         ))
     })?;

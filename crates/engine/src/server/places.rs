@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::http::Client;
+use super::http::ServerClient;
 
-pub(super) struct Places {
-    all: Vec<Place>,
+pub(super) struct Replicas {
+    all: Vec<Replica>,
 }
 
-struct Place {
-    client: Client,
+struct Replica {
+    client: ServerClient,
     /// Until when it is left alone.
     down: Option<Instant>,
     failures: u32,
@@ -21,24 +21,24 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_ASKED: Duration = Duration::from_secs(120);
 
 /// How long a server is left alone that has failed so often before.
-pub(super) fn pause(client: &Client, failures: u32) -> Duration {
+pub(super) fn pause(client: &ServerClient, failures: u32) -> Duration {
     let pause = client.patience.pause * 2u32.saturating_pow(failures.min(16));
     pause.min(LONGEST)
 }
 
-impl Places {
-    pub fn new(clients: Vec<Client>) -> Places {
-        let place = |client| Place {
+impl Replicas {
+    pub fn new(clients: Vec<ServerClient>) -> Replicas {
+        let place = |client| Replica {
             client,
             down: None,
             failures: 0,
         };
-        Places {
+        Replicas {
             all: clients.into_iter().map(place).collect(),
         }
     }
 
-    pub fn client(&self, place: usize) -> &Client {
+    pub fn client(&self, place: usize) -> &ServerClient {
         &self.all[place].client
     }
 
@@ -81,13 +81,14 @@ impl Places {
 mod tests {
     use super::*;
     use crate::server::address::Address;
-    use crate::server::http::Patience;
+    use crate::server::http::ServerTimeouts;
 
     #[test]
     fn requests_stay_at_home_and_leave_it_when_it_fails() {
-        let client =
-            |name: &str| Client::new(Address::plain(name), None, Patience::default()).unwrap();
-        let mut places = Places::new(vec![client("http://a"), client("http://b")]);
+        let client = |name: &str| {
+            ServerClient::new(Address::plain(name), None, ServerTimeouts::default()).unwrap()
+        };
+        let mut places = Replicas::new(vec![client("http://a"), client("http://b")]);
         let load = |i: usize| [3, 1][i];
         assert_eq!(places.choose(None, load), 1, "the one with less to do");
         assert_eq!(places.choose(Some(0), load), 0);

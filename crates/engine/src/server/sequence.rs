@@ -14,7 +14,7 @@ use super::chat;
 use super::connect::Remote;
 use super::dialect::Drawn;
 use super::scores;
-use super::stream::{Key, Stream};
+use super::stream::{Stream, StreamKey};
 use crate::course::{self, Course, TAIL};
 use crate::group::{self, Member, Move};
 use crate::outlet::{Disconnected, Outlet};
@@ -58,7 +58,7 @@ impl Drawing {
 }
 
 /// What a request beside the thought is for.
-pub(super) enum Purpose {
+pub(super) enum RequestPurpose {
     /// A probe; whether the user asked for it.
     Probe(bool),
     /// A rule for early exits looks, for one of the members.
@@ -72,7 +72,7 @@ pub(super) struct Probing {
     pub stream: Stream,
     /// After how many tokens of the trace.
     pub at: usize,
-    pub purpose: Purpose,
+    pub purpose: RequestPurpose,
     /// Most tokens that were asked for: some servers write on.
     pub most: usize,
     pub begun: Begun,
@@ -206,7 +206,7 @@ impl Sequence {
     }
 
     /// Whether a stream is its own.
-    pub fn listens_to(&self, key: Key) -> bool {
+    pub fn listens_to(&self, key: StreamKey) -> bool {
         let probe = self.probing.as_ref().map(|p| p.stream.key);
         self.stream.as_ref().map(|s| s.key) == Some(key) || probe == Some(key)
     }
@@ -246,7 +246,7 @@ impl Sequence {
     /// Gives up a probe under way; one that the user asked for is made again later.
     pub fn put_off_probe(&mut self) {
         if let Some(probing) = self.probing.take()
-            && let Purpose::Probe(true) = probing.purpose
+            && let RequestPurpose::Probe(true) = probing.purpose
         {
             self.probe_wanted.get_or_insert(probing.at);
         }
@@ -271,7 +271,7 @@ impl Sequence {
     pub fn next_moves(&mut self, remote: &Remote) -> Vec<(Move, Vec<LaneId>)> {
         let mut members = std::mem::take(&mut self.members);
         let full = self.len() >= remote.context;
-        let next = NextToken {
+        let next = RemoteProposer {
             remote,
             sequence: self,
         };
@@ -493,12 +493,12 @@ impl Steered for Continued<'_> {
 }
 
 /// What a sequence's server has drawn, for those whom it serves.
-struct NextToken<'a> {
+struct RemoteProposer<'a> {
     remote: &'a Remote,
     sequence: &'a Sequence,
 }
 
-impl group::Proposer for NextToken<'_> {
+impl group::Proposer for RemoteProposer<'_> {
     fn draw(
         &self,
         sampling: &Sampling,

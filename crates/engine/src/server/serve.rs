@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 
 use super::address::Address;
-use super::http::{Client, Patience};
+use super::http::{ServerClient, ServerTimeouts};
 use crate::LoadOptions;
 use s1_core::protocol::Event;
 use s1_data::sanitize::clean_line;
@@ -62,7 +62,7 @@ const KNOWN: [Known; 2] = [
 
 /// A server about to be started.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct LaunchPlan {
     program: String,
     arguments: Vec<String>,
     /// What it is told beside its arguments.
@@ -73,14 +73,14 @@ pub(super) struct Plan {
     log: PathBuf,
 }
 
-impl Plan {
+impl LaunchPlan {
     /// What a word of the user's comes to: the name of a known program, or a command in which
     /// `{model}`, `{port}`, `{context}`, `{whole_context}` and `{places}` stand for what they say. What
     /// follows a known name is added to its command, such as `llama-server -ngl 99`.
     ///
     /// # Errors
     /// If there is no model, or the command has no place for the port.
-    pub fn new(word: &str, options: &LoadOptions) -> Result<Plan> {
+    pub fn new(word: &str, options: &LoadOptions) -> Result<LaunchPlan> {
         if options.path.as_os_str().is_empty() || super::is_server(&options.path) {
             bail!("--serve starts a server for a model of yours; name it with --model");
         }
@@ -112,7 +112,7 @@ impl Plan {
         });
         let program = filled.next().unwrap_or_default();
         let arguments = filled.collect();
-        Ok(Plan {
+        Ok(LaunchPlan {
             program,
             arguments,
             variable: known
@@ -158,7 +158,11 @@ impl Plan {
             _ => anyhow::Error::new(error).context(format!("cannot start {:?}", self.program)),
         })?;
         let mut served = Served { child, log: None };
-        let client = Client::new(Address::plain(&*self.address), None, Patience::default());
+        let client = ServerClient::new(
+            Address::plain(&*self.address),
+            None,
+            ServerTimeouts::default(),
+        );
         let client = client.map_err(|fault| anyhow::anyhow!("{fault}"))?;
         let mut told = String::new();
         while client.get("/health").is_err() {
@@ -299,22 +303,22 @@ mod tests {
     fn a_known_name_becomes_a_command_and_takes_flags() {
         let mut options = options("my model.gguf");
         options.context = Some(2048);
-        let plan = Plan::new("llama-server -ngl 99", &options).unwrap();
+        let plan = LaunchPlan::new("llama-server -ngl 99", &options).unwrap();
         assert_eq!(plan.program, "llama-server");
         let port = plan.address.rsplit(':').next().unwrap();
         let expected =
             format!("-m|my model.gguf|--host|127.0.0.1|--port|{port}|-c|8192|-np|4|-ngl|99");
         assert_eq!(plan.arguments.join("|"), expected);
-        let plan = Plan::new("vllm", &options).unwrap();
+        let plan = LaunchPlan::new("vllm", &options).unwrap();
         assert_eq!(plan.arguments[..2], ["serve", "my model.gguf"]);
     }
 
     /// A user would lose: gigabytes of memory to the prompts that llama.cpp's server keeps.
     #[test]
     fn what_llama_cpp_keeps_is_bounded_without_a_flag_that_an_older_one_refuses() {
-        let plan = |word| Plan::new(word, &options("m.gguf")).unwrap();
+        let plan = |word| LaunchPlan::new(word, &options("m.gguf")).unwrap();
         let plans = (plan("llama-server"), plan("vllm"));
-        let told = |plan: &Plan| {
+        let told = |plan: &LaunchPlan| {
             let command = plan.command();
             let names = command.get_envs().map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()
@@ -328,7 +332,7 @@ mod tests {
     #[test]
     fn what_cannot_be_started_is_said() {
         let why = |word: &str, model: &str| {
-            let plan = Plan::new(word, &options(model));
+            let plan = LaunchPlan::new(word, &options(model));
             let started = plan.and_then(|plan| {
                 let (events, _kept) = mpsc::channel(8);
                 plan.start(&events, &AtomicBool::new(false))

@@ -11,7 +11,7 @@ const LONGEST: usize = 4 << 20;
 
 /// What a stream has next.
 #[derive(Debug, PartialEq)]
-pub(super) enum Next {
+pub(super) enum NextEvent {
     /// The data of an event.
     Event(String),
     /// It has ended between two events.
@@ -35,7 +35,7 @@ impl<R: BufRead> EventReader<R> {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn next(&mut self) -> io::Result<Next> {
+    pub fn next(&mut self) -> io::Result<NextEvent> {
         let mut data = Vec::new();
         let mut line = Vec::new();
         let mut begun = false;
@@ -45,21 +45,23 @@ impl<R: BufRead> EventReader<R> {
             let read = io::Read::take(&mut self.input, room).read_until(b'\n', &mut line)?;
             if read == 0 {
                 return Ok(match (begun, room) {
-                    (_, 0) => Next::TooLong,
-                    (true, _) => Next::Torn,
-                    (false, _) => Next::End,
+                    (_, 0) => NextEvent::TooLong,
+                    (true, _) => NextEvent::Torn,
+                    (false, _) => NextEvent::End,
                 });
             }
             if line.pop() != Some(b'\n') {
                 return Ok(match read as u64 == room {
-                    true => Next::TooLong,
-                    false => Next::Torn,
+                    true => NextEvent::TooLong,
+                    false => NextEvent::Torn,
                 });
             }
             let text = line.strip_suffix(b"\r").unwrap_or(&line);
             if text.is_empty() {
                 if !data.is_empty() {
-                    return Ok(Next::Event(String::from_utf8_lossy(&data).into_owned()));
+                    return Ok(NextEvent::Event(
+                        String::from_utf8_lossy(&data).into_owned(),
+                    ));
                 }
                 begun = false;
                 continue;
@@ -79,12 +81,12 @@ impl<R: BufRead> EventReader<R> {
 mod tests {
     use super::*;
 
-    fn all(text: &[u8]) -> Vec<Next> {
+    fn all(text: &[u8]) -> Vec<NextEvent> {
         let mut reader = EventReader::new(text);
         let mut all = Vec::new();
         loop {
             let next = reader.next().unwrap();
-            let more = matches!(next, Next::Event(_));
+            let more = matches!(next, NextEvent::Event(_));
             all.push(next);
             if !more {
                 return all;
@@ -92,26 +94,29 @@ mod tests {
         }
     }
 
-    fn event(text: &str) -> Next {
-        Next::Event(text.into())
+    fn event(text: &str) -> NextEvent {
+        NextEvent::Event(text.into())
     }
 
     #[test]
     fn events_are_told_from_what_stands_between_them() {
         assert_eq!(
             all(b": hello\n\nevent: x\r\ndata: {\"a\": 1}\r\n\r\n\ndata:b\ndata: c\n\n"),
-            [event("{\"a\": 1}"), event("b\nc"), Next::End]
+            [event("{\"a\": 1}"), event("b\nc"), NextEvent::End]
         );
         assert_eq!(
             all(b"data: whole\n\ndata: ha"),
-            [event("whole"), Next::Torn]
+            [event("whole"), NextEvent::Torn]
         );
-        assert_eq!(all(b"data: no empty line\n"), [Next::Torn]);
+        assert_eq!(all(b"data: no empty line\n"), [NextEvent::Torn]);
     }
 
     #[test]
     fn a_line_that_never_ends_does_not_fill_the_memory() {
         let endless = io::BufReader::new(io::repeat(b'x'));
-        assert_eq!(EventReader::new(endless).next().unwrap(), Next::TooLong);
+        assert_eq!(
+            EventReader::new(endless).next().unwrap(),
+            NextEvent::TooLong
+        );
     }
 }

@@ -7,23 +7,23 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use ureq::Agent;
 
-use super::dialect::{Ending, Reader, Said};
-use super::http::{Client, Fault};
-use super::sse::{EventReader, Next};
+use super::dialect::{ReplyReader, Said, StreamEnd};
+use super::http::{RequestFault, ServerClient};
+use super::sse::{EventReader, NextEvent};
 use super::withheld;
 
 /// Tells streams apart; never used twice.
-pub(super) type Key = u64;
+pub(super) type StreamKey = u64;
 
 /// What a stream has brought.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub key: Key,
-    pub said: Result<Said, Fault>,
+pub(super) struct StreamMessage {
+    pub key: StreamKey,
+    pub said: Result<Said, RequestFault>,
 }
 
 pub(super) struct Stream {
-    pub key: Key,
+    pub key: StreamKey,
     /// Which server.
     pub place: usize,
     agent: Option<Agent>,
@@ -35,23 +35,23 @@ impl Stream {
     /// # Errors
     /// If there is no thread for it.
     pub fn open(
-        (key, place): (Key, usize),
-        client: &Client,
-        (path, mut reader): (&'static str, Reader),
+        (key, place): (StreamKey, usize),
+        client: &ServerClient,
+        (path, mut reader): (&'static str, ReplyReader),
         request: Value,
-        messages: mpsc::Sender<Message>,
-    ) -> Result<Stream, Fault> {
+        messages: mpsc::Sender<StreamMessage>,
+    ) -> Result<Stream, RequestFault> {
         let agent = client.streaming();
         let (own, client) = (agent.clone(), client.clone());
         let read = move || {
             continuation(&client, &own, (path, &mut reader), &request, |said| {
                 let more = said.as_ref().is_ok_and(|said| said.ending.is_none());
-                messages.blocking_send(Message { key, said }).is_ok() && more
+                messages.blocking_send(StreamMessage { key, said }).is_ok() && more
             });
         };
         let thread = std::thread::Builder::new().name("request".into());
         thread.spawn(read).map_err(|error| {
-            Fault::passing(format!("there is no thread for another request: {error}"))
+            RequestFault::passing(format!("there is no thread for another request: {error}"))
         })?;
         Ok(Stream {
             key,
@@ -71,11 +71,11 @@ impl Drop for Stream {
 
 /// Reads a continuation to its end, or for as long as `tell` wants more.
 pub(super) fn continuation(
-    client: &Client,
+    client: &ServerClient,
     agent: &Agent,
-    (path, reader): (&str, &mut Reader),
+    (path, reader): (&str, &mut ReplyReader),
     request: &Value,
-    mut tell: impl FnMut(Result<Said, Fault>) -> bool,
+    mut tell: impl FnMut(Result<Said, RequestFault>) -> bool,
 ) {
     match client.open(agent, path, request) {
         Err(fault) => drop(tell(Err(fault))),
@@ -96,12 +96,12 @@ pub(super) fn continuation(
                     }
                     // Asked for again it would be the same, without end.
                     Ok(said)
-                        if said.ending == Some(Ending::Limit)
+                        if said.ending == Some(StreamEnd::Limit)
                             && said.drawn.is_empty()
                             && named.is_empty() =>
                     {
                         let base = &client.base;
-                        tell(Err(Fault::passing(format!(
+                        tell(Err(RequestFault::passing(format!(
                             "the server at {base} writes nothing; is its context full?"
                         ))));
                         return;
@@ -125,25 +125,25 @@ pub(super) fn continuation(
 /// What comes next, or why nothing does.
 fn next(
     events: &mut EventReader<impl std::io::BufRead>,
-    client: &Client,
-    reader: &mut Reader,
-) -> Result<Said, Fault> {
+    client: &ServerClient,
+    reader: &mut ReplyReader,
+) -> Result<Said, RequestFault> {
     let base = &client.base;
     let next = events
         .next()
         .map_err(|error| client.broken(&error.into()))?;
     let sends = |what: &str| {
-        Fault::passing(format!(
+        RequestFault::passing(format!(
             "the server at {base} sends {what}; it may not be of a kind that is known here"
         ))
     };
     match next {
-        Next::Event(event) => reader
+        NextEvent::Event(event) => reader
             .read(&event)
             .map_err(|what| sends(s1_data::sanitize::clean_line(&what).as_ref())),
-        Next::End | Next::Torn => Err(Fault::passing(format!(
+        NextEvent::End | NextEvent::Torn => Err(RequestFault::passing(format!(
             "the server at {base} closed the connection in the middle; was it ended?"
         ))),
-        Next::TooLong => Err(sends("an event that does not end")),
+        NextEvent::TooLong => Err(sends("an event that does not end")),
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::http::Patience;
+use super::http::ServerTimeouts;
 use super::{Server, ServerOptions};
 use crate::{Engine as _, Events, LoadOptions};
 use mock::{Mock, Turn};
@@ -16,7 +16,7 @@ use s1_core::view::LaneView;
 mod chat;
 mod mock;
 
-const PATIENCE: Patience = Patience {
+const PATIENCE: ServerTimeouts = ServerTimeouts {
     connection: Duration::from_secs(5),
     answer: Duration::from_secs(5),
     silence: Duration::from_millis(400),

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::dialect::{Considered, Dialect, Drawn, Ending, Said};
-use super::http::{Client, Fault};
+use super::dialect::{Considered, Dialect, Drawn, Said, StreamEnd};
+use super::http::{RequestFault, ServerClient};
 use super::words::pieces;
 
 /// A character has four bytes at most; more than this is no character.
@@ -31,14 +31,14 @@ pub(super) fn between(said: &Said, named: usize) -> usize {
 /// # Errors
 /// If the server does not write the same once more.
 pub(super) fn ask(
-    client: &Client,
+    client: &ServerClient,
     request: &Value,
     (named, said): (&[u32], Said),
     vocabulary: usize,
-) -> Result<Said, Fault> {
+) -> Result<Said, RequestFault> {
     let withheld = between(&said, named.len());
     let unnamed = || {
-        Fault::passing(format!(
+        RequestFault::passing(format!(
             "the server at {} does not name the tokens of a character that it has written",
             client.base
         ))
@@ -94,13 +94,13 @@ pub(super) fn ask(
     });
     Ok(Said {
         drawn: first.chain(said.drawn).collect(),
-        ending: Some(Ending::Limit),
+        ending: Some(StreamEnd::Limit),
         written: None,
     })
 }
 
 /// The bytes of the tokens that a text usually has.
-fn bytes(client: &Client, text: &str) -> Result<HashMap<u32, Vec<u8>>, Fault> {
+fn bytes(client: &ServerClient, text: &str) -> Result<HashMap<u32, Vec<u8>>, RequestFault> {
     let form = json!({"content": text, "with_pieces": true, "parse_special": false});
     let answer = client.post("/tokenize", &form)?;
     Ok(pieces(&answer).unwrap_or_default().into_iter().collect())

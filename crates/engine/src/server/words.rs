@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::chat;
 use super::dialect::{Considered, Drawn};
-use super::http::{Client, Fault};
+use super::http::{RequestFault, ServerClient};
 use s1_core::delimiters::TokenLookup;
 use s1_model::tokenizer::{ENDS, GUARD, Tokenizer, unguarded};
 
@@ -30,7 +30,7 @@ const APART: &str = "\u{fdd0}\u{fdd0}";
 
 /// How a text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Reading {
+enum TextReading {
     /// Literal tokens count.
     Literal,
     /// The same, with what the model wants at the beginning.
@@ -39,8 +39,8 @@ enum Reading {
     Plain,
 }
 
-pub(super) struct Words {
-    source: Source,
+pub(super) struct ServerWords {
+    source: WordSource,
     /// Ids from here on do not exist.
     pub vocabulary: usize,
     /// The text of the token that begins a prompt.
@@ -50,16 +50,16 @@ pub(super) struct Words {
     bytes: RefCell<HashMap<u32, Vec<u8>>>,
 }
 
-enum Source {
+enum WordSource {
     Own(Box<Tokenizer>),
     /// Of servers of one model, the first that answers.
-    Servers(Vec<Client>),
+    Servers(Vec<ServerClient>),
     /// A text is a token, the next that is free, from the first time on that it comes.
-    Pieces(RefCell<Pieces>),
+    Pieces(RefCell<TokenPieces>),
 }
 
 #[derive(Default)]
-struct Pieces {
+struct TokenPieces {
     ids: HashMap<Vec<u8>, u32>,
     texts: Vec<Vec<u8>>,
     bytes: usize,
@@ -67,7 +67,7 @@ struct Pieces {
     asked: (u32, String),
 }
 
-impl Pieces {
+impl TokenPieces {
     /// The id of a text; `None` if there are too many.
     fn id(&mut self, text: &[u8]) -> Option<u32> {
         if let Some(&id) = self.ids.get(text) {
@@ -87,13 +87,13 @@ impl Pieces {
 /// Texts whose tokens are known.
 #[derive(Default)]
 struct Kept {
-    tokens: HashMap<(Reading, String), Vec<u32>>,
+    tokens: HashMap<(TextReading, String), Vec<u32>>,
     bytes: usize,
 }
 
 impl Kept {
     /// Keeps one, and forgets all others where there are too many.
-    fn insert(&mut self, key: (Reading, String), ids: &[u32]) {
+    fn insert(&mut self, key: (TextReading, String), ids: &[u32]) {
         let bytes = size_of_val(&key) + key.1.len() + size_of::<Vec<u32>>() + size_of_val(ids);
         if self.bytes + bytes > KEPT {
             *self = Kept::default();
@@ -104,27 +104,27 @@ impl Kept {
     }
 }
 
-impl Words {
+impl ServerWords {
     /// By a vocabulary of one's own.
-    pub fn own(tokenizer: Tokenizer) -> Words {
-        Words {
+    pub fn own(tokenizer: Tokenizer) -> ServerWords {
+        ServerWords {
             vocabulary: tokenizer.vocab_size(),
             bos: String::new(),
             turn_ends: tokenizer.eos_ids().to_vec(),
-            source: Source::Own(Box::new(tokenizer)),
+            source: WordSource::Own(Box::new(tokenizer)),
             kept: RefCell::default(),
             bytes: RefCell::default(),
         }
     }
 
     /// By the pieces of a server that only chats.
-    pub fn of_pieces() -> Words {
-        let mut pieces = Pieces::default();
-        Words {
+    pub fn of_pieces() -> ServerWords {
+        let mut pieces = TokenPieces::default();
+        ServerWords {
             vocabulary: VOCABULARY,
             bos: String::new(),
             turn_ends: pieces.id(chat::TURN.as_bytes()).into_iter().collect(),
-            source: Source::Pieces(pieces.into()),
+            source: WordSource::Pieces(pieces.into()),
             kept: RefCell::default(),
             bytes: RefCell::default(),
         }
@@ -135,13 +135,13 @@ impl Words {
     /// # Errors
     /// If the server does not answer, or knows no token that ends a turn.
     pub fn of_servers(
-        clients: Vec<Client>,
+        clients: Vec<ServerClient>,
         vocabulary: usize,
         bos: &str,
         eos: &str,
-    ) -> Result<Words> {
-        let mut words = Words {
-            source: Source::Servers(clients),
+    ) -> Result<ServerWords> {
+        let mut words = ServerWords {
+            source: WordSource::Servers(clients),
             vocabulary,
             bos: bos.to_owned(),
             turn_ends: Vec::new(),
@@ -149,7 +149,7 @@ impl Words {
             bytes: RefCell::default(),
         };
         for name in [eos].into_iter().chain(ENDS) {
-            if let [id] = words.tokens(Reading::Literal, name)?[..]
+            if let [id] = words.tokens(TextReading::Literal, name)?[..]
                 && !name.is_empty()
                 && words.bytes(id) == name.as_bytes()
                 && !words.turn_ends.contains(&id)
@@ -170,13 +170,13 @@ impl Words {
     /// # Errors
     /// If the server does not answer.
     pub fn encode_prompt(&self, rendered: &str) -> Result<Vec<u32>> {
-        if let Source::Own(tokenizer) = &self.source {
+        if let WordSource::Own(tokenizer) = &self.source {
             return tokenizer.encode_prompt(rendered);
         }
         let written = !self.bos.is_empty() && rendered.starts_with(&self.bos);
         let reading = match written {
-            true => Reading::Literal,
-            false => Reading::Beginning,
+            true => TextReading::Literal,
+            false => TextReading::Beginning,
         };
         match rendered.contains(GUARD) {
             true => self.guarded(reading, rendered),
@@ -186,7 +186,7 @@ impl Words {
 
     /// Tokens of a rendered template with guarded words of a person in it: what stands between the
     /// control tokens of the template is read as text.
-    fn guarded(&self, reading: Reading, rendered: &str) -> Result<Vec<u32>> {
+    fn guarded(&self, reading: TextReading, rendered: &str) -> Result<Vec<u32>> {
         let controls = self.controls(rendered)?;
         let (mut ids, mut reading, mut rest) = (Vec::new(), reading, rendered);
         while !rest.is_empty() {
@@ -195,12 +195,12 @@ impl Words {
             // Of several that begin there, the longest.
             let next = next.min_by_key(|&(at, len)| (at, Reverse(len)));
             let (at, len) = next.unwrap_or((rest.len(), 0));
-            if reading == Reading::Beginning {
+            if reading == TextReading::Beginning {
                 ids.extend(self.tokens(reading, "")?);
-                reading = Reading::Literal;
+                reading = TextReading::Literal;
             }
             for text in rest[..at].split(APART) {
-                ids.extend(self.tokens(Reading::Plain, &unguarded(text))?);
+                ids.extend(self.tokens(TextReading::Plain, &unguarded(text))?);
             }
             ids.extend(self.tokens(reading, &rest[at..at + len])?);
             rest = &rest[at + len..];
@@ -216,9 +216,9 @@ impl Words {
     /// If the server does not answer.
     pub fn guard(&self, text: &str, kept: &[&str], tags: [&str; 2]) -> Result<String> {
         match &self.source {
-            Source::Own(tokenizer) => return Ok(tokenizer.guard(text, kept).into_owned()),
-            Source::Pieces(_) => return Ok(text.to_owned()),
-            Source::Servers(_) => {}
+            WordSource::Own(tokenizer) => return Ok(tokenizer.guard(text, kept).into_owned()),
+            WordSource::Pieces(_) => return Ok(text.to_owned()),
+            WordSource::Servers(_) => {}
         }
         let mut guarded = unguarded(text).into_owned();
         // What is broken may leave a shorter one: another look, and then no more.
@@ -249,8 +249,8 @@ impl Words {
     /// The control tokens that the server finds in a text: those that it does not find where it is told
     /// to look for none.
     fn controls(&self, text: &str) -> Result<Vec<String>> {
-        let plain: HashSet<u32> = self.tokens(Reading::Plain, text)?.into_iter().collect();
-        let mut found: Vec<u32> = self.tokens(Reading::Literal, text)?;
+        let plain: HashSet<u32> = self.tokens(TextReading::Plain, text)?.into_iter().collect();
+        let mut found: Vec<u32> = self.tokens(TextReading::Literal, text)?;
         found.retain(|id| !plain.contains(id));
         found.sort_unstable();
         found.dedup();
@@ -259,7 +259,7 @@ impl Words {
         for (id, name) in found.into_iter().filter_map(|id| Some((id, name(id)?))) {
             if name.chars().count() > 1
                 && text.contains(&name)
-                && self.tokens(Reading::Plain, &name)? != [id]
+                && self.tokens(TextReading::Plain, &name)? != [id]
             {
                 controls.push(name);
             }
@@ -273,17 +273,17 @@ impl Words {
     /// If the server does not answer.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         match &self.source {
-            Source::Own(tokenizer) => tokenizer.encode_plain(text),
-            Source::Servers(_) | Source::Pieces(_) => self.tokens(Reading::Plain, text),
+            WordSource::Own(tokenizer) => tokenizer.encode_plain(text),
+            WordSource::Servers(_) | WordSource::Pieces(_) => self.tokens(TextReading::Plain, text),
         }
     }
 
     /// The bytes that a token stands for, as far as they are known.
     pub fn bytes(&self, id: u32) -> Vec<u8> {
         match &self.source {
-            Source::Own(tokenizer) => tokenizer.token_bytes(id).to_vec(),
-            Source::Servers(_) => self.bytes.borrow().get(&id).cloned().unwrap_or_default(),
-            Source::Pieces(pieces) => {
+            WordSource::Own(tokenizer) => tokenizer.token_bytes(id).to_vec(),
+            WordSource::Servers(_) => self.bytes.borrow().get(&id).cloned().unwrap_or_default(),
+            WordSource::Pieces(pieces) => {
                 let pieces = pieces.borrow();
                 let (asked, text) = &pieces.asked;
                 match id as usize == VOCABULARY + *asked as usize {
@@ -297,7 +297,7 @@ impl Words {
     /// The prompt of a server that only chats: what it is asked, as one token that is never used again, so
     /// that no two lanes are taken for one.
     pub fn asking(&self, text: String) -> Vec<u32> {
-        let Source::Pieces(pieces) = &self.source else {
+        let WordSource::Pieces(pieces) = &self.source else {
             return Vec::new();
         };
         let asked = &mut pieces.borrow_mut().asked;
@@ -309,11 +309,11 @@ impl Words {
     ///
     /// # Errors
     /// If there are more pieces than can be kept.
-    pub fn take_in(&self, drawn: &mut [Drawn]) -> Result<(), Fault> {
+    pub fn take_in(&self, drawn: &mut [Drawn]) -> Result<(), RequestFault> {
         let all = drawn
             .iter_mut()
             .flat_map(|drawn| drawn.top.iter_mut().chain([&mut drawn.token]));
-        let Source::Pieces(pieces) = &self.source else {
+        let WordSource::Pieces(pieces) = &self.source else {
             all.for_each(|token| self.learn(token.id, token.bytes.as_deref().unwrap_or_default()));
             return Ok(());
         };
@@ -321,7 +321,7 @@ impl Words {
         for Considered { id, bytes, .. } in all {
             let text = bytes.as_deref().unwrap_or_default();
             *id = pieces.id(text).ok_or_else(|| {
-                Fault::lasting("the server has written more different pieces of text than can be told apart; start the program again")
+                RequestFault::lasting("the server has written more different pieces of text than can be told apart; start the program again")
             })?;
         }
         Ok(())
@@ -329,7 +329,7 @@ impl Words {
 
     /// Takes in what the server says a token is.
     fn learn(&self, id: u32, bytes: &[u8]) {
-        if matches!(self.source, Source::Servers(_)) && !bytes.is_empty() {
+        if matches!(self.source, WordSource::Servers(_)) && !bytes.is_empty() {
             let mut known = self.bytes.borrow_mut();
             known.entry(id).or_insert_with(|| bytes.to_vec());
         }
@@ -340,8 +340,8 @@ impl Words {
         ids.iter().flat_map(|&id| self.bytes(id)).collect()
     }
 
-    fn tokens(&self, reading: Reading, text: &str) -> Result<Vec<u32>> {
-        let Source::Servers(clients) = &self.source else {
+    fn tokens(&self, reading: TextReading, text: &str) -> Result<Vec<u32>> {
+        let WordSource::Servers(clients) = &self.source else {
             return Ok(self.encode(text));
         };
         if text.len() > LONGEST {
@@ -350,7 +350,7 @@ impl Words {
                 text.len() >> 20
             );
         }
-        if text.is_empty() && reading != Reading::Beginning {
+        if text.is_empty() && reading != TextReading::Beginning {
             return Ok(Vec::new());
         }
         let key = (reading, text.to_owned());
@@ -359,8 +359,8 @@ impl Words {
         }
         let asked = json!({
             "content": text,
-            "add_special": reading == Reading::Beginning,
-            "parse_special": reading != Reading::Plain,
+            "add_special": reading == TextReading::Beginning,
+            "parse_special": reading != TextReading::Plain,
             "with_pieces": true,
         });
         let (client, answer) = first_answer(clients, &asked)?;
@@ -388,7 +388,10 @@ impl Words {
 }
 
 /// What the first of the servers says that does not fail for a reason of its own.
-fn first_answer<'a>(clients: &'a [Client], asked: &Value) -> Result<(&'a Client, Value)> {
+fn first_answer<'a>(
+    clients: &'a [ServerClient],
+    asked: &Value,
+) -> Result<(&'a ServerClient, Value)> {
     let mut failed = None;
     for client in clients {
         match client.post("/tokenize", asked) {
@@ -419,15 +422,15 @@ pub(super) fn pieces(answer: &Value) -> Option<Vec<(u32, Vec<u8>)>> {
     tokens.map(piece).collect()
 }
 
-impl TokenLookup for Words {
+impl TokenLookup for ServerWords {
     fn encode(&self, text: &str) -> Vec<u32> {
         // Asked for when a server is connected to: one that fails there has no tokens, which is
         // then said of the delimiter.
         match &self.source {
-            Source::Own(tokenizer) => tokenizer.encode(text, false).unwrap_or_default(),
-            Source::Servers(_) => self.tokens(Reading::Literal, text).unwrap_or_default(),
-            Source::Pieces(_) if text.is_empty() => Vec::new(),
-            Source::Pieces(pieces) => {
+            WordSource::Own(tokenizer) => tokenizer.encode(text, false).unwrap_or_default(),
+            WordSource::Servers(_) => self.tokens(TextReading::Literal, text).unwrap_or_default(),
+            WordSource::Pieces(_) if text.is_empty() => Vec::new(),
+            WordSource::Pieces(pieces) => {
                 let id = pieces.borrow_mut().id(text.as_bytes());
                 id.into_iter().collect()
             }
@@ -435,7 +438,7 @@ impl TokenLookup for Words {
     }
 
     fn token(&self, text: &str) -> Option<u32> {
-        if let Source::Own(tokenizer) = &self.source {
+        if let WordSource::Own(tokenizer) = &self.source {
             return tokenizer.id(text);
         }
         match self.encode(text)[..] {
@@ -457,7 +460,7 @@ mod tests {
     #[test]
     fn what_is_kept_of_texts_is_bounded_however_many_there_are() {
         let mut kept = Kept::default();
-        let key = |n: usize| (Reading::Plain, format!("{n:05} {}", "x".repeat(500)));
+        let key = |n: usize| (TextReading::Plain, format!("{n:05} {}", "x".repeat(500)));
         let mut most = 0;
         for n in 0..10_000 {
             kept.insert(key(n), &[7; 400]);

@@ -10,10 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::connect::{self, Remote};
-use super::http::Client;
-use super::places::Places;
+use super::http::ServerClient;
+use super::places::Replicas;
 use super::sequence::Sequence;
-use super::stream::{Key, Message};
+use super::stream::{StreamKey, StreamMessage};
 use crate::LoadOptions;
 use crate::lanes::Lanes as _;
 use crate::outlet::{Disconnected, Outlet};
@@ -30,11 +30,11 @@ const MESSAGES: usize = 1024;
 
 pub(super) struct Worker<'a> {
     remote: Remote,
-    places: Places,
+    places: Replicas,
     inbox: mpsc::UnboundedReceiver<Command>,
-    messages: mpsc::Receiver<Message>,
+    messages: mpsc::Receiver<StreamMessage>,
     /// For the threads of the streams.
-    mouth: mpsc::Sender<Message>,
+    mouth: mpsc::Sender<StreamMessage>,
     /// What waits for commands and messages at once.
     waiter: Runtime,
     events: Outlet,
@@ -47,12 +47,12 @@ pub(super) struct Worker<'a> {
     later: rows::Later,
     /// Most sequences of rows that are written at once; 0 holds all of them still.
     limit: usize,
-    next_key: Key,
+    next_key: StreamKey,
 }
 
 /// Connects, and serves until told to stop, or until nobody listens.
 pub(super) fn run(
-    clients: Result<Vec<Client>>,
+    clients: Result<Vec<ServerClient>>,
     options: &LoadOptions,
     inbox: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<Event>,
@@ -77,7 +77,7 @@ pub(super) fn run(
     }
     let (mouth, messages) = mpsc::channel(MESSAGES);
     let worker = Worker {
-        places: Places::new(std::mem::take(&mut remote.clients)),
+        places: Replicas::new(std::mem::take(&mut remote.clients)),
         remote,
         inbox,
         messages,
@@ -96,9 +96,9 @@ pub(super) fn run(
 }
 
 /// What has come.
-enum Came {
+enum Incoming {
     Command(Box<Command>),
-    Message(Message),
+    Message(StreamMessage),
 }
 
 impl Worker<'_> {
@@ -110,8 +110,8 @@ impl Worker<'_> {
                     return Err(Disconnected);
                 }
                 match one {
-                    Came::Command(command) => self.handle(*command)?,
-                    Came::Message(message) => self.take_in(message)?,
+                    Incoming::Command(command) => self.handle(*command)?,
+                    Incoming::Message(message) => self.take_in(message)?,
                 }
                 came = self.at_hand();
             }
@@ -120,7 +120,7 @@ impl Worker<'_> {
     }
 
     /// Waits until something has come, or until it is time to try something again.
-    fn wait(&mut self) -> Result<Option<Came>, Disconnected> {
+    fn wait(&mut self) -> Result<Option<Incoming>, Disconnected> {
         let again = self
             .sequences
             .values()
@@ -134,18 +134,18 @@ impl Worker<'_> {
         self.waiter.block_on(async {
             tokio::select! {
                 biased;
-                command = inbox.recv() => command.map(|c| Some(Came::Command(c.into()))).ok_or(Disconnected),
-                message = messages.recv() => Ok(message.map(Came::Message)),
+                command = inbox.recv() => command.map(|c| Some(Incoming::Command(c.into()))).ok_or(Disconnected),
+                message = messages.recv() => Ok(message.map(Incoming::Message)),
                 () = tokio::time::sleep(pause), if again.is_some() => Ok(None),
             }
         })
     }
 
     /// What has come already; commands first.
-    fn at_hand(&mut self) -> Option<Came> {
+    fn at_hand(&mut self) -> Option<Incoming> {
         let command = self.inbox.try_recv().ok();
-        let command = command.map(|command| Came::Command(command.into()));
-        command.or_else(|| self.messages.try_recv().ok().map(Came::Message))
+        let command = command.map(|command| Incoming::Command(command.into()));
+        command.or_else(|| self.messages.try_recv().ok().map(Incoming::Message))
     }
 
     /// Takes every sequence as far as it goes with what has come.

@@ -16,13 +16,13 @@ const MAX_PARTS: usize = 64;
 /// A place where a set begins or ends: just before a number, so that the number lies behind it, or
 /// just after.
 #[derive(Debug, Clone)]
-struct Cut {
+struct Endpoint {
     at: f64,
     exact: Option<Exact>,
     after: bool,
 }
 
-impl Cut {
+impl Endpoint {
     fn infinite(at: f64) -> Self {
         Self {
             at,
@@ -49,7 +49,7 @@ impl Cut {
 }
 
 /// A set of real numbers: disjoint parts in order, each from one cut to another.
-type RealSet = Vec<(Cut, Cut)>;
+type RealSet = Vec<(Endpoint, Endpoint)>;
 
 /// Compares two sets of which at least one is more than an interval in brackets; `None` where one of
 /// them is no set of numbers, or its ends are not.
@@ -63,7 +63,7 @@ pub fn same(a: SignedNode<'_>, b: SignedNode<'_>) -> Option<bool> {
         return Some(false);
     }
     let parts = x.len() == y.len();
-    let same_cut = |x: &Cut, y: &Cut| x.cmp(y) == Ordering::Equal;
+    let same_cut = |x: &Endpoint, y: &Endpoint| x.cmp(y) == Ordering::Equal;
     Some(
         parts
             && x.iter()
@@ -137,14 +137,14 @@ fn set(context: SignedNode<'_>, node: &Node) -> Option<RealSet> {
         }
         _ => return None,
     };
-    let ordered = |(low, high): &(Cut, Cut)| low.cmp(high) == Ordering::Less;
+    let ordered = |(low, high): &(Endpoint, Endpoint)| low.cmp(high) == Ordering::Less;
     (parts.len() <= MAX_PARTS && parts.iter().all(ordered)).then(|| merged(parts))
 }
 
 fn all() -> RealSet {
     vec![(
-        Cut::infinite(f64::NEG_INFINITY),
-        Cut::infinite(f64::INFINITY),
+        Endpoint::infinite(f64::NEG_INFINITY),
+        Endpoint::infinite(f64::INFINITY),
     )]
 }
 
@@ -192,14 +192,14 @@ fn merged(mut parts: RealSet) -> RealSet {
 
 fn complement(set: &RealSet) -> RealSet {
     let mut gaps = Vec::new();
-    let mut from = Cut::infinite(f64::NEG_INFINITY);
+    let mut from = Endpoint::infinite(f64::NEG_INFINITY);
     for (low, high) in set {
         if from.cmp(low) == Ordering::Less {
             gaps.push((from, low.clone()));
         }
         from = high.clone();
     }
-    let end = Cut::infinite(f64::INFINITY);
+    let end = Endpoint::infinite(f64::INFINITY);
     if from.cmp(&end) == Ordering::Less {
         gaps.push((from, end));
     }
@@ -207,14 +207,14 @@ fn complement(set: &RealSet) -> RealSet {
 }
 
 /// The cut before or after a number.
-fn cut(context: SignedNode<'_>, node: &Node, after: bool) -> Option<Cut> {
+fn cut(context: SignedNode<'_>, node: &Node, after: bool) -> Option<Endpoint> {
     if let Some(sign) = super::shape::infinity(node) {
-        return Some(Cut::infinite(f64::from(sign) * f64::INFINITY));
+        return Some(Endpoint::infinite(f64::from(sign) * f64::INFINITY));
     }
     let none = BTreeMap::new();
     let exact = evaluate::exact(node, context.at(&none));
     let value = evaluate::float(node, context.at(&none))?;
-    (value.im == 0.0).then_some(Cut {
+    (value.im == 0.0).then_some(Endpoint {
         at: value.re,
         exact,
         after,
@@ -290,7 +290,7 @@ fn half_line(context: SignedNode<'_>, node: &Node, sign: Relation) -> Option<Rea
         .negative()
         .times(&slope.inverse(context.budget)?, context.budget)?;
     let at = root.to_f64()?;
-    let cut = |after: bool| Cut {
+    let cut = |after: bool| Endpoint {
         at,
         exact: Some(root.clone()),
         after,
@@ -301,8 +301,8 @@ fn half_line(context: SignedNode<'_>, node: &Node, sign: Relation) -> Option<Rea
         sign
     };
     let (low, high) = (
-        Cut::infinite(f64::NEG_INFINITY),
-        Cut::infinite(f64::INFINITY),
+        Endpoint::infinite(f64::NEG_INFINITY),
+        Endpoint::infinite(f64::INFINITY),
     );
     Some(match sign {
         Relation::Less => vec![(low, cut(false))],

@@ -7,7 +7,7 @@ use std::ops::Range;
 const NAMES: [&str; 4] = ["\\boxed", "\\Boxed", "\\fbox", "\\framebox"];
 
 /// One box: where its command begins, what it holds, and where it ends.
-struct Drawn {
+struct BoxSpan {
     command: usize,
     content: Range<usize>,
     end: usize,
@@ -38,7 +38,7 @@ pub fn last(text: &str) -> Option<Range<usize>> {
 }
 
 /// The last box that begins before `end`.
-fn before(text: &str, mut end: usize, marks: &mut usize) -> Option<Drawn> {
+fn before(text: &str, mut end: usize, marks: &mut usize) -> Option<BoxSpan> {
     while *marks < MAX_MARKS {
         *marks += 1;
         let head = text.get(..end)?;
@@ -57,7 +57,7 @@ fn before(text: &str, mut end: usize, marks: &mut usize) -> Option<Drawn> {
         };
         let content = trimmed(text, content);
         if !content.is_empty() {
-            return Some(Drawn {
+            return Some(BoxSpan {
                 command,
                 content,
                 end,

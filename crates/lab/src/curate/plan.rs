@@ -28,7 +28,7 @@ pub struct CurationPlan {
     pub pool_limit: Option<usize>,
     /// Leave broken lines out, instead of refusing the file.
     pub skip_broken: bool,
-    /// Evaluation sets (files, or names as [`ProblemSet::load`] takes them) that must not leak.
+    /// Evaluation sets (files, or names as [`ProblemSet::load`](crate::problems::ProblemSet::load) takes them) that must not leak.
     pub against: Vec<String>,
     /// Words in a row that make an overlap.
     pub ngram: usize,

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::{Answered, Thought, key, thresholds};
 use crate::sweep::Control;
-use s1_core::exit::{Exit, Look, Measure, Places, Seen, Sight, trial_of};
+use s1_core::exit::{Exit, Look, LookPlaces, Measure, Seen, Sight, trial_of};
 use s1_core::forcing::Policy;
 use s1_core::protocol::{Command, Event, LaneId};
 use s1_core::trace::{Phase, Token};
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 8;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Progress {
+pub enum ReplayProgress {
     /// The model is loaded this far, 0 to 1.
     Loading(f32),
     /// So many of so many thoughts were looked at.
@@ -42,7 +42,7 @@ pub fn look(
     rules: &[Rule],
     load: LoadOptions,
     control: &Control,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut dyn FnMut(ReplayProgress),
 ) -> Result<Option<(Vec<Thought>, Vec<Exit>)>> {
     let mut looker = Looker::new(db, run, load, control, tell)?;
     let seen: Vec<Exit> = rules.iter().map(|rule| rule.exit).collect();
@@ -154,7 +154,7 @@ struct Looker<'a> {
     run: &'a Run,
     load: LoadOptions,
     control: &'a Control,
-    tell: &'a mut dyn FnMut(Progress),
+    tell: &'a mut dyn FnMut(ReplayProgress),
     samples: Vec<(&'a Row, &'a Sample)>,
     todo: BTreeMap<usize, Todo>,
     engine: Option<(Box<dyn Engine>, Events)>,
@@ -167,7 +167,7 @@ impl<'a> Looker<'a> {
         run: &'a Run,
         load: LoadOptions,
         control: &'a Control,
-        tell: &'a mut dyn FnMut(Progress),
+        tell: &'a mut dyn FnMut(ReplayProgress),
     ) -> Result<Looker<'a>> {
         let samples = natural(run);
         if samples.is_empty() {
@@ -219,7 +219,7 @@ impl<'a> Looker<'a> {
             }
             let thought = self.thinking(i)?;
             let measures = missing.into_iter().map(|(name, exit)| {
-                let places = Places::of(exit.looks(), &thought);
+                let places = LookPlaces::of(exit.looks(), &thought);
                 (name.clone(), exit.measure(), places)
             });
             self.todo.entry(i).or_default().measures.extend(measures);
@@ -258,7 +258,7 @@ impl<'a> Looker<'a> {
         queue.reverse();
         let mut flying: BTreeMap<LaneId, (usize, Todo)> = BTreeMap::new();
         let mut done = 0;
-        (self.tell)(Progress::Looked(0, total));
+        (self.tell)(ReplayProgress::Looked(0, total));
         loop {
             while flying.len() < AT_ONCE
                 && let Some((i, todo)) = queue.pop()
@@ -293,7 +293,7 @@ impl<'a> Looker<'a> {
                     }
                     self.keep(i, todo, sights)?;
                     done += 1;
-                    (self.tell)(Progress::Looked(done, total));
+                    (self.tell)(ReplayProgress::Looked(done, total));
                 }
                 Some(_) => {}
             }
@@ -364,7 +364,7 @@ impl<'a> Looker<'a> {
             match events.blocking_recv() {
                 None => bail!("the engine ended while it loaded the model"),
                 Some(Event::Failed(why)) => bail!("{why}"),
-                Some(Event::Loading(part)) => (self.tell)(Progress::Loading(part)),
+                Some(Event::Loading(part)) => (self.tell)(ReplayProgress::Loading(part)),
                 Some(Event::Loaded(_)) => return Ok(true),
                 Some(_) => {}
             }

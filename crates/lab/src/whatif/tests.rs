@@ -69,7 +69,7 @@ fn every_sentence_end_is_tried_in_every_way() {
         "another's lane"
     );
     assert_eq!(answer(&mut map, 100, "7"), [Command::Forget(100..101)]);
-    let cell = map.cell(0, Trial::Cut).unwrap();
+    let cell = map.cell(0, WhatIfTrial::Cut).unwrap();
     assert!(matches!(
         &cell.came,
         Came::Answer {
@@ -77,16 +77,16 @@ fn every_sentence_end_is_tried_in_every_way() {
             ..
         }
     ));
-    let (at, tokens, stop) = map.branch(0, Trial::Cut).unwrap();
+    let (at, tokens, stop) = map.branch(0, WhatIfTrial::Cut).unwrap();
     assert_eq!(
         tokens.len(),
         3 + 2,
         "the beginning of the thought, its end, the answer"
     );
     assert_eq!((at, stop), (3, StopReason::EndOfTurn));
-    assert_eq!(map.branch(1, Trial::Cut), None);
+    assert_eq!(map.branch(1, WhatIfTrial::Cut), None);
     map.apply(&Event::Notice(102, "no room".into()));
-    let refused = map.cell(0, Trial::Wait).unwrap();
+    let refused = map.cell(0, WhatIfTrial::Wait).unwrap();
     assert_eq!(refused.came, Came::Refused("no room".into()));
     assert_eq!(map.done(), 2);
     assert_eq!(map.cancel(), Command::Forget(100..108));

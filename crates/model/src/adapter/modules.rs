@@ -41,7 +41,7 @@ pub(super) fn read(tensors: &SafeTensors, gguf: &Gguf, rules: &LayerRules) -> Re
     let Some([vocab, _]) = gguf.tensor(EMBEDDING).map(|t| &t.shape[..]) else {
         bail!("the model has no embedding");
     };
-    let reader = Reader {
+    let reader = ModuleReader {
         gguf,
         config: ModelConfig::read(gguf, *vocab)?,
         rules,
@@ -113,13 +113,13 @@ fn split(name: &str) -> Option<(&str, &str)> {
     }
 }
 
-struct Reader<'a> {
+struct ModuleReader<'a> {
     gguf: &'a Gguf,
     config: ModelConfig,
     rules: &'a LayerRules,
 }
 
-impl Reader<'_> {
+impl ModuleReader<'_> {
     fn read(&self, layer: &str, module: &Module, adapter: &mut PeftAdapter) -> Result<()> {
         if let Some(bias) = &module.bias {
             ensure!(

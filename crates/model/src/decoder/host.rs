@@ -79,7 +79,7 @@ fn load_linear(weights: &Weights, prefix: &str, out: usize, input: usize) -> Res
 }
 
 /// A batch of rows on its way through the layers.
-struct Batch<'a> {
+struct HostBatch<'a> {
     config: &'a ModelConfig,
     spans: &'a [Span],
     /// The span of each row.
@@ -88,7 +88,7 @@ struct Batch<'a> {
     rotations: [Option<(Vec<f32>, Vec<f32>)>; 2],
 }
 
-impl<'a> Batch<'a> {
+impl<'a> HostBatch<'a> {
     fn of(config: &'a ModelConfig, (rope, local_rope): (&Rope, &Rope), spans: &'a [Span]) -> Self {
         let positions: Vec<u32> = spans
             .iter()
@@ -96,7 +96,7 @@ impl<'a> Batch<'a> {
             .collect();
         let owners = spans.iter().enumerate();
         let local = config.window.as_ref();
-        Batch {
+        HostBatch {
             config,
             spans,
             owners: owners.flat_map(|(i, s)| vec![i; s.tokens]).collect(),
@@ -242,7 +242,7 @@ impl HostDecoder {
         want: Logits,
         s: &mut Scratch,
     ) -> Vec<Vec<f32>> {
-        let batch = Batch::of(config, (rope, local_rope), spans);
+        let batch = HostBatch::of(config, (rope, local_rope), spans);
         let ends: Vec<Span> = spans
             .iter()
             .enumerate()
@@ -254,7 +254,7 @@ impl HostDecoder {
             .collect();
         // Of layers that remember nothing only the wanted rows are computed.
         let shortened = want == Logits::Last && config.own_kv < config.layers;
-        let wanted = shortened.then(|| Batch::of(config, (rope, local_rope), &ends));
+        let wanted = shortened.then(|| HostBatch::of(config, (rope, local_rope), &ends));
         self.embed(config, ids, &mut s.x);
         if let Some(streams) = &self.streams {
             streams.begin(config, ids, s);
@@ -372,7 +372,7 @@ impl HostLayer {
     /// sees another's has queries alone.
     fn remember(
         &self,
-        batch: &Batch,
+        batch: &HostBatch,
         index: usize,
         caches: &mut [&mut LaneCache],
         s: &mut Scratch,
@@ -471,7 +471,7 @@ impl HostLayer {
     /// Attends with the rows in `kept` and adds the result to the residual stream, of which only these rows are left.
     fn attend(
         &self,
-        batch: &Batch,
+        batch: &HostBatch,
         index: usize,
         caches: &mut [&mut LaneCache],
         kept: &[usize],

@@ -24,7 +24,7 @@ use super::stored::{Order, Stored};
 use super::{AlignedBytes, Bytes, Gguf, TensorInfo, TensorType, map};
 use crate::names;
 use crate::weights::rows::widened;
-use experts::Experts;
+use experts::ExpertTensors;
 use settings::Settings;
 
 mod experts;
@@ -114,7 +114,7 @@ fn read(folder: &Path) -> Result<Gguf> {
     let mut gguf = Gguf::parse(Bytes::Owned(AlignedBytes::copy_of(&settings.keys.finish())))?;
 
     let files = files_of(folder)?;
-    let mut experts = Experts::default();
+    let mut experts = ExpertTensors::default();
     for name in &files {
         let damaged = || format!("{name} is not a usable safetensors file");
         let bytes = map(&folder.join(name))?;
@@ -228,7 +228,7 @@ fn directory(
     bytes: &Bytes,
     part: usize,
     settings: &Settings,
-    experts: &mut Experts,
+    experts: &mut ExpertTensors,
 ) -> Result<HashMap<String, TensorInfo>> {
     let announced = bytes.first_chunk().map(|n| u64::from_le_bytes(*n));
     if announced.is_none_or(|len| len > MAX_HEADER_BYTES) {

@@ -68,7 +68,7 @@ pub(super) fn header(file: &[u8]) -> Result<Header> {
     for index in 0..tensor_count {
         let name = read_name(&mut cursor)
             .with_context(|| format!("the name of tensor {index} is damaged"))?;
-        let shape = Shape::read(&mut cursor)
+        let shape = DirectoryEntry::read(&mut cursor)
             .with_context(|| format!("the directory entry of tensor {name} is damaged"))?;
         // A type that is not supported is no damage.
         let kind = kind::from_code(shape.code, name)?;
@@ -116,7 +116,7 @@ fn alignment(file: &[u8], metadata: &HashMap<String, MetadataValue>) -> Result<u
 }
 
 /// What a directory entry says.
-struct Shape {
+struct DirectoryEntry {
     /// The innermost dimension first, as in the file.
     sizes: Vec<usize>,
     elements: usize,
@@ -135,7 +135,7 @@ struct TensorEntry {
     offset: u64,
 }
 
-impl Shape {
+impl DirectoryEntry {
     fn read(cursor: &mut Cursor) -> Result<Self> {
         let dimensions = cursor.u32()?;
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
@@ -161,8 +161,8 @@ impl Shape {
 }
 
 impl TensorEntry {
-    fn of(shape: Shape, kind: TensorType) -> Result<Self> {
-        let Shape {
+    fn of(shape: DirectoryEntry, kind: TensorType) -> Result<Self> {
+        let DirectoryEntry {
             mut sizes,
             elements,
             offset,

@@ -29,7 +29,7 @@ pub(super) enum Order {
     /// So do its columns: inputs come first. Each number has so many bytes.
     Columns(Turns, usize),
     /// Its rows take turns, in MXFP4 with the scales elsewhere.
-    Mxfp4(Turns, Scales),
+    Mxfp4(Turns, ExpertScales),
 }
 
 /// Which rows of a tensor are meant: every `step`th, from the first on.
@@ -41,7 +41,7 @@ pub(super) struct Turns {
 
 /// Where the scales of MXFP4 lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Scales {
+pub(super) struct ExpertScales {
     /// Which of the model's files.
     pub part: usize,
     pub offset: usize,
@@ -124,7 +124,7 @@ mod tests {
             .map(|i| ((2 * i) % 16) | (((2 * i + 1) % 16) << 4))
             .collect();
         let data = [vec![0; 16], block].concat();
-        let scales = Scales {
+        let scales = ExpertScales {
             part: 0,
             offset: 0,
             bytes: 2,
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_there_are_no_fault() {
-        let scales = Scales {
+        let scales = ExpertScales {
             part: 0,
             offset: 0,
             bytes: 0,

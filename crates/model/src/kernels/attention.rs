@@ -157,7 +157,7 @@ impl LaneCache {
         let bytes = s.number_bytes();
         let scaled = s.numbers == CacheType::Q8_0;
         let groups = blocks.start * s.dim.div_ceil(GROUP) * SIDE * size_of::<f16>();
-        let keys = Keys {
+        let keys = KeyRows {
             at: head.keys[blocks.start * s.dim * SIDE * bytes..].as_ptr(),
             scales: head.key_scales[if scaled { groups } else { 0 }..].as_ptr(),
             blocks: blocks.len(),
@@ -217,7 +217,7 @@ impl LaneCache {
 }
 
 #[derive(Clone, Copy)]
-struct Keys {
+struct KeyRows {
     at: *const u8,
     /// Of [`GROUP`] elements each, where they have any.
     scales: *const u8,
@@ -235,7 +235,7 @@ struct Values {
 }
 
 struct Kernels {
-    scores: unsafe fn(Keys, &[f32], &mut [f32]),
+    scores: unsafe fn(KeyRows, &[f32], &mut [f32]),
     weights: unsafe fn(*const u8, &[f32], &mut [f32], usize),
     sums: unsafe fn(Values, *const f32, *mut f32),
 }
@@ -254,7 +254,7 @@ macro_rules! by_heads {
 
 /// Scores `[heads, positions]` of queries `[heads, dim]`.
 #[inline(always)]
-unsafe fn all_scores<S: Simd, E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
+unsafe fn all_scores<S: Simd, E: Element>(keys: KeyRows, query: &[f32], scores: &mut [f32]) {
     let heads = query.len() / keys.dim;
     let width = keys.blocks * SIDE;
     let mut head = 0;
@@ -270,7 +270,7 @@ unsafe fn all_scores<S: Simd, E: Element>(keys: Keys, query: &[f32], scores: &mu
 
 #[inline(always)]
 unsafe fn some_scores<S: Simd, E: Element, const N: usize>(
-    keys: Keys,
+    keys: KeyRows,
     query: *const f32,
     scores: *mut f32,
 ) {
@@ -401,7 +401,7 @@ macro_rules! compiled {
     ($e:ident, $set:ty $(, $features:literal)?) => {{
         // SAFETY of the calls: the caller's contract.
         $(#[target_feature(enable = $features)])?
-        unsafe fn scores<E: Element>(keys: Keys, query: &[f32], scores: &mut [f32]) {
+        unsafe fn scores<E: Element>(keys: KeyRows, query: &[f32], scores: &mut [f32]) {
             unsafe { all_scores::<$set, E>(keys, query, scores) }
         }
         $(#[target_feature(enable = $features)])?

@@ -283,7 +283,7 @@ impl LaneCache {
         let segment = self.open[position / SEGMENT - self.whole.len()].bytes_mut();
         let bytes = s.kv_heads * s.head_bytes();
         let layer = &mut segment[layer * bytes..(layer + 1) * bytes];
-        let place = Place {
+        let place = TokenPlace {
             shape: &s,
             position: position % SEGMENT,
         };
@@ -327,7 +327,7 @@ impl LaneCache {
     }
 
     /// What one head of one layer has in a segment.
-    pub(super) fn head(&self, layer: usize, head: usize, segment: usize) -> Head<'_> {
+    pub(super) fn head(&self, layer: usize, head: usize, segment: usize) -> HeadCache<'_> {
         let s = &self.shape;
         let bytes = match self.whole.get(segment) {
             Some(segment) => segment.bytes(),
@@ -337,7 +337,7 @@ impl LaneCache {
         let (keys, rest) = bytes[first..first + s.head_bytes()].split_at(s.key_bytes());
         let (values, scales) = rest.split_at(s.value_bytes());
         let (key_scales, value_scales) = scales.split_at(s.scale_bytes(s.dim));
-        Head {
+        HeadCache {
             keys,
             values,
             key_scales,
@@ -347,7 +347,7 @@ impl LaneCache {
 }
 
 /// What one head of one layer has in a segment, in bytes. Only bytes have scales.
-pub(super) struct Head<'a> {
+pub(super) struct HeadCache<'a> {
     pub keys: &'a [u8],
     pub values: &'a [u8],
     pub key_scales: &'a [u8],
@@ -387,12 +387,12 @@ impl Rounded {
 }
 
 /// Where a token's numbers go among those of its segment.
-struct Place<'a> {
+struct TokenPlace<'a> {
     shape: &'a CacheShape,
     position: usize,
 }
 
-impl Place<'_> {
+impl TokenPlace<'_> {
     fn write<T: Copy, const N: usize>(
         &self,
         layer: &mut [u8],
@@ -473,7 +473,7 @@ mod tests {
     }
 
     fn key(cache: &LaneCache, position: usize, layer: usize, i: usize) -> f32 {
-        let Head { keys, .. } = cache.head(layer, i / 3, position / SEGMENT);
+        let HeadCache { keys, .. } = cache.head(layer, i / 3, position / SEGMENT);
         let position = position % SEGMENT;
         let at = 4 * ((position / SIDE * 3 + i % 3) * SIDE + position % SIDE);
         f32::from_ne_bytes(keys[at..at + 4].try_into().unwrap())

@@ -10,12 +10,12 @@ use super::scheme::{
 const LOW: u32 = 0x0f0f_0f0f;
 
 /// Where the blocks of one row go: the group of a tile and the row in it.
-pub(super) struct Place<'a> {
+pub(super) struct RowPlace<'a> {
     pub group: &'a mut [u8],
     pub row: usize,
 }
 
-impl Place<'_> {
+impl RowPlace<'_> {
     /// Two bytes of each row, in the file's order.
     fn half(&mut self, offset: usize, bytes: [u8; 2]) {
         self.group[offset + 2 * self.row..][..2].copy_from_slice(&bytes);
@@ -48,14 +48,14 @@ impl Place<'_> {
 }
 
 /// A type of weights in a file.
-pub(super) trait Source {
+pub(super) trait PackSource {
     /// How its tiles lie in memory.
     type Tiles: Scheme;
     /// Bytes of a group of blocks in the file.
     const BYTES: usize;
 
     /// Puts a group into its place, which is all zeros.
-    fn pack(group: &[u8], place: Place);
+    fn pack(group: &[u8], place: RowPlace);
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -85,43 +85,43 @@ fn one_of_each(bytes: &[u8], bit: usize) -> impl Fn(usize) -> u8 {
     }
 }
 
-impl Source for Q4_0 {
+impl PackSource for Q4_0 {
     type Tiles = Self;
     const BYTES: usize = 18;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         place.nibbles(Self::quants(0), half_split(&group[2..]));
     }
 }
 
-impl Source for Q4_1 {
+impl PackSource for Q4_1 {
     type Tiles = Self;
     const BYTES: usize = 20;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         place.half(HALF, [group[2], group[3]]);
         place.nibbles(Self::quants(0), half_split(&group[4..]));
     }
 }
 
-impl Source for Q5_0 {
+impl PackSource for Q5_0 {
     type Tiles = Self;
     const BYTES: usize = 22;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         place.nibbles(Self::quants(0), half_split(&group[6..]));
         place.fifth(Self::quants(0) + NIBBLES, in_a_row(&group[2..]));
     }
 }
 
-impl Source for Q5_1 {
+impl PackSource for Q5_1 {
     type Tiles = Self;
     const BYTES: usize = 24;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         place.half(HALF, [group[2], group[3]]);
         place.nibbles(Self::quants(0), half_split(&group[8..]));
@@ -129,11 +129,11 @@ impl Source for Q5_1 {
     }
 }
 
-impl Source for Q8_0 {
+impl PackSource for Q8_0 {
     type Tiles = Self;
     const BYTES: usize = 34;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         for i in 0..8 {
             place.word(Self::quants(0), i, word(group, 2 + 4 * i));
@@ -144,11 +144,11 @@ impl Source for Q8_0 {
 /// Q8_0 with a sum that products have no use for.
 pub(super) struct Q8_1;
 
-impl Source for Q8_1 {
+impl PackSource for Q8_1 {
     type Tiles = Q8_0;
     const BYTES: usize = 36;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         for i in 0..8 {
             place.word(Q8_0::quants(0), i, word(group, 4 + 4 * i));
@@ -158,7 +158,7 @@ impl Source for Q8_1 {
 
 /// The scale and the offset of a Q4_K or Q5_K group and the eight pairs of 6-bit factors on them,
 /// the first four pairs in the low six bits of eight bytes. The offset is negated.
-fn six_bit_factors<T: Scheme>(group: &[u8], place: &mut Place) {
+fn six_bit_factors<T: Scheme>(group: &[u8], place: &mut RowPlace) {
     place.half(0, [group[0], group[1]]);
     place.half(HALF, [group[2], group[3] ^ 0x80]);
     let b = &group[4..16];
@@ -184,11 +184,11 @@ fn pair_split(bytes: &[u8], j: usize) -> impl Fn(usize) -> u32 {
     move |i| word(bytes, 4 * i) >> (4 * (j % 2)) & LOW
 }
 
-impl Source for Q4K {
+impl PackSource for Q4K {
     type Tiles = Self;
     const BYTES: usize = 144;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         six_bit_factors::<Self>(group, &mut place);
         for j in 0..8 {
             place.nibbles(Self::quants(j), pair_split(&group[16..], j));
@@ -196,11 +196,11 @@ impl Source for Q4K {
     }
 }
 
-impl Source for Q5K {
+impl PackSource for Q5K {
     type Tiles = Self;
     const BYTES: usize = 176;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         six_bit_factors::<Self>(group, &mut place);
         for j in 0..8 {
             let quants = Self::quants(j);
@@ -210,11 +210,11 @@ impl Source for Q5K {
     }
 }
 
-impl Source for Q6K {
+impl PackSource for Q6K {
     type Tiles = Self;
     const BYTES: usize = 210;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[208], group[209]]);
         for j in 0..8 {
             let (side, quarter) = (j / 4, j % 4);
@@ -235,11 +235,11 @@ impl Source for Q6K {
     }
 }
 
-impl Source for Q3K {
+impl PackSource for Q3K {
     type Tiles = Self;
     const BYTES: usize = 110;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[108], group[109]]);
         // Sixteen 6-bit factors: the low nibbles in eight bytes, the upper pairs in four.
         let packed = &group[96..108];
@@ -263,11 +263,11 @@ impl Source for Q3K {
     }
 }
 
-impl Source for Q2K {
+impl PackSource for Q2K {
     type Tiles = Self;
     const BYTES: usize = 84;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[80], group[81]]);
         place.half(HALF, [group[82], group[83] ^ 0x80]);
         for j in 0..8 {
@@ -286,31 +286,31 @@ impl Source for Q2K {
     }
 }
 
-impl Source for Iq4Nl {
+impl PackSource for Iq4Nl {
     type Tiles = Self;
     const BYTES: usize = 18;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         place.nibbles(Self::quants(0), half_split(&group[2..]));
     }
 }
 
-impl Source for Mxfp4 {
+impl PackSource for Mxfp4 {
     type Tiles = Self;
     const BYTES: usize = 17;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.byte(0, group[0]);
         place.nibbles(Self::quants(0), half_split(&group[1..]));
     }
 }
 
-impl Source for Iq4Xs {
+impl PackSource for Iq4Xs {
     type Tiles = Self;
     const BYTES: usize = 136;
 
-    fn pack(group: &[u8], mut place: Place) {
+    fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[0], group[1]]);
         // Eight 6-bit factors: the low nibbles in four bytes, the upper pairs in two before them.
         let pairs = u16::from_le_bytes([group[2], group[3]]);
@@ -324,9 +324,9 @@ impl Source for Iq4Xs {
 }
 
 /// One row of a matrix into a tile whose groups lie one after another.
-pub(super) fn pack_row<T: Source>(row: &[u8], index: usize, tile: &mut [u8]) {
+pub(super) fn pack_row<T: PackSource>(row: &[u8], index: usize, tile: &mut [u8]) {
     let groups = row.chunks_exact(T::BYTES);
     for (source, group) in groups.zip(tile.chunks_exact_mut(T::Tiles::BYTES)) {
-        T::pack(source, Place { group, row: index });
+        T::pack(source, RowPlace { group, row: index });
     }
 }

@@ -39,11 +39,11 @@ pub(super) enum Bits {
     /// With a sign.
     Eight,
     /// Four, which are indices to a table of quants.
-    Indices(&'static Table),
+    Indices(&'static QuantTable),
 }
 
 /// Sixteen quants, four times, so that they fill a vector.
-type Table = [[i8; 16]; 4];
+type QuantTable = [[i8; 16]; 4];
 
 impl Bits {
     /// Bytes of a block of one tile.
@@ -188,7 +188,7 @@ schemes! {
 const MXFP4_ZERO: i8 = 12;
 
 /// A table with a number added to each of its entries.
-const fn raised(table: &[i8; 16], by: i8) -> Table {
+const fn raised(table: &[i8; 16], by: i8) -> QuantTable {
     let mut raised = *table;
     let mut i = 0;
     while i < 16 {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A stretch of the input: still text, or already a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Segment<'t> {
+pub(super) enum InputPiece<'t> {
     /// Text that the merging algorithm has to cut.
     Text(&'t str),
     /// A token found literally.
@@ -77,12 +77,12 @@ impl Specials {
     }
 
     /// Cuts a text at its literal tokens. `control`: whether control tokens count.
-    pub fn partition<'t>(&self, text: &'t str, control: bool) -> Vec<Segment<'t>> {
+    pub fn partition<'t>(&self, text: &'t str, control: bool) -> Vec<InputPiece<'t>> {
         let mut pieces = Vec::new();
         if text.is_empty() {
             return pieces;
         }
-        pieces.push(Segment::Text(text));
+        pieces.push(InputPiece::Text(text));
         let trigrams = Trigrams::of(text);
         for entry in &self.entries {
             if entry.control && !control || !trigrams.may_contain(&entry.text) {
@@ -93,7 +93,7 @@ impl Specials {
             }
             pieces = pieces.into_iter().fold(Vec::new(), |mut done, piece| {
                 match piece {
-                    Segment::Text(text) => entry.cut(text, &mut done),
+                    InputPiece::Text(text) => entry.cut(text, &mut done),
                     token => done.push(token),
                 }
                 done
@@ -145,24 +145,24 @@ impl SpecialToken {
         self.text.chars().count() > 1 && (self.control || bracketed)
     }
 
-    fn cut<'t>(&self, text: &'t str, pieces: &mut Vec<Segment<'t>>) {
+    fn cut<'t>(&self, text: &'t str, pieces: &mut Vec<InputPiece<'t>>) {
         let mut from = 0;
         for (at, found) in text.match_indices(&self.text) {
             if from < at {
-                pieces.push(Segment::Text(&text[from..at]));
+                pieces.push(InputPiece::Text(&text[from..at]));
             }
-            pieces.push(Segment::Token(self.id));
+            pieces.push(InputPiece::Token(self.id));
             from = at + found.len();
         }
         if from < text.len() {
-            pieces.push(Segment::Text(&text[from..]));
+            pieces.push(InputPiece::Text(&text[from..]));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Segment::{Text, Token};
+    use super::InputPiece::{Text, Token};
     use super::*;
 
     fn specials(tokens: &[(&str, bool)]) -> Specials {

@@ -177,7 +177,7 @@ const MIDDLE_MARKS: [&[&str]; 3] = [
 
 /// Every token's bytes, kind and id.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TokenTable {
     /// The bytes of all tokens, one after the other.
     bytes: Vec<u8>,
     /// Where each token's bytes end in `bytes`.
@@ -190,7 +190,7 @@ pub(super) struct Table {
     pub eos: Vec<u32>,
 }
 
-impl Table {
+impl TokenTable {
     /// Builds the table. `named_ends` are ids the file itself calls ends; ids outside the
     /// vocabulary are ignored. Errors: no tokens, or more than a vocabulary can have.
     pub fn new(
@@ -319,10 +319,10 @@ pub(super) fn byte_value(text: &str) -> Option<u8> {
 mod tests {
     use super::*;
 
-    fn table(tokens: &[(&str, i32)], spelling: Spelling, ends: &[u32]) -> Table {
+    fn table(tokens: &[(&str, i32)], spelling: Spelling, ends: &[u32]) -> TokenTable {
         let texts: Vec<String> = tokens.iter().map(|(text, _)| text.to_string()).collect();
         let types: Vec<i32> = tokens.iter().map(|(_, number)| *number).collect();
-        Table::new(&texts, &types, spelling, ends.iter().copied()).unwrap()
+        TokenTable::new(&texts, &types, spelling, ends.iter().copied()).unwrap()
     }
 
     #[test]
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn damaged_files_are_refused_with_a_reason() {
         let refuse = |tokens: &[String], types: &[i32]| {
-            Table::new(tokens, types, Spelling::ByteLevel, [])
+            TokenTable::new(tokens, types, Spelling::ByteLevel, [])
                 .unwrap_err()
                 .to_string()
         };

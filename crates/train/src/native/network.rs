@@ -275,7 +275,7 @@ impl Network {
     ) -> f64 {
         tape.context.dropout = dropout;
         let c = &self.config;
-        let batch = Batch::new(self, documents);
+        let batch = PackedDocuments::new(self, documents);
         if batch.targets.is_empty() {
             return 0.0;
         }
@@ -377,7 +377,7 @@ impl Network {
 }
 
 /// The documents of a pass, laid out in rows.
-struct Batch {
+struct PackedDocuments {
     ids: Vec<u32>,
     documents: Vec<Range<usize>>,
     angles: Angles,
@@ -394,7 +394,7 @@ struct BatchLayout<'a> {
     window: Option<usize>,
 }
 
-impl Batch {
+impl PackedDocuments {
     fn new(network: &Network, documents: &[&Example]) -> Self {
         let mut ids = Vec::new();
         let mut positions = Vec::new();

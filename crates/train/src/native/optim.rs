@@ -88,7 +88,7 @@ pub fn update(
     let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
     let bias1 = 1.0 - f64::from(optim.beta1).powi(power);
     let bias2 = 1.0 - f64::from(optim.beta2).powi(power);
-    let rule = Rule {
+    let rule = AdamRule {
         beta1: optim.beta1,
         beta2: optim.beta2,
         scale: scale as f32,
@@ -131,7 +131,7 @@ pub fn update(
     });
 }
 
-struct Rule {
+struct AdamRule {
     beta1: f32,
     beta2: f32,
     /// On the gradients.
@@ -145,7 +145,7 @@ struct Rule {
 
 vectorised! {
     fn adam(
-        rule: &Rule,
+        rule: &AdamRule,
         decay: f32,
         values: &mut [f32],
         grads: &[f32],

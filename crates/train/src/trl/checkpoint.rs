@@ -21,7 +21,7 @@ const KEPT: usize = 2;
 const MAX_MARK_BYTES: u64 = 16 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Mark {
+pub struct CheckpointMark {
     pub step: usize,
     /// The factor on the learning rate.
     pub rate: f64,
@@ -89,7 +89,7 @@ fn sizes(path: &Path) -> std::io::Result<BTreeMap<String, u64>> {
 pub fn mark(run: &Path, step: usize, rate: f64, recipe: &str) -> Result<PathBuf> {
     let path = path_of(run, step);
     let files = sizes(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mark = Mark {
+    let mark = CheckpointMark {
         step,
         rate,
         recipe: recipe.to_owned(),
@@ -109,11 +109,11 @@ pub fn mark(run: &Path, step: usize, rate: f64, recipe: &str) -> Result<PathBuf>
 ///
 /// # Errors
 /// If it belongs to a run with other settings.
-pub fn open(path: &Path, recipe: &str) -> Result<Result<Mark, String>> {
+pub fn open(path: &Path, recipe: &str) -> Result<Result<CheckpointMark, String>> {
     let text = files::read_text_file(&path.join(MARK), MAX_MARK_BYTES);
     let mark = text
         .ok()
-        .and_then(|text| serde_json::from_str::<Mark>(&text).ok());
+        .and_then(|text| serde_json::from_str::<CheckpointMark>(&text).ok());
     let Some(mark) = mark else {
         return Ok(Err(format!(
             "{} is damaged: its mark cannot be read",

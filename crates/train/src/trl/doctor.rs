@@ -34,7 +34,7 @@ struct Device {
 
 /// A line of what is said of an installation, and whether it is as it has to be.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct DoctorLine {
     pub fine: bool,
     pub text: String,
 }
@@ -101,8 +101,8 @@ pub fn install(config: &TrainConfig) -> String {
 
 impl Installation {
     /// What there is to say of it, for these settings.
-    pub fn findings(&self, config: &TrainConfig) -> Vec<Finding> {
-        let finding = |fine: bool, text: String| Finding {
+    pub fn findings(&self, config: &TrainConfig) -> Vec<DoctorLine> {
+        let finding = |fine: bool, text: String| DoctorLine {
             fine,
             text: clean_line(&text).into_owned(),
         };

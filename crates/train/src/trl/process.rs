@@ -16,7 +16,7 @@ use s1_data::files::read_end;
 
 use super::LOG;
 use super::files::{Orders, write_orders};
-use super::report::{self, Report};
+use super::report::{self, DriverReport};
 use crate::control::{NextMove, TrainControl};
 
 /// Held by the first process of the driver as long as it lives.
@@ -35,7 +35,7 @@ const MAX_LINE: u64 = 1 << 16;
 #[derive(Debug)]
 pub struct Processes {
     child: Child,
-    reports: Receiver<Report>,
+    reports: Receiver<DriverReport>,
     log: PathBuf,
     /// Length of the log when they began: what is before is of an earlier run.
     log_began: u64,
@@ -73,7 +73,7 @@ impl Processes {
     }
 
     /// The next report; `None` once all is said.
-    pub fn report(&self) -> Option<Report> {
+    pub fn report(&self) -> Option<DriverReport> {
         self.reports.recv().ok()
     }
 
@@ -146,7 +146,7 @@ pub fn wait_for_earlier(folder: &Path) -> Result<()> {
 }
 
 /// Passes reports on, and everything else to the log, to the end.
-fn listen(out: ChildStdout, mut log: File, reports: &Sender<Report>) {
+fn listen(out: ChildStdout, mut log: File, reports: &Sender<DriverReport>) {
     let mut out = BufReader::new(out);
     let mut line = Vec::new();
     loop {
@@ -157,9 +157,9 @@ fn listen(out: ChildStdout, mut log: File, reports: &Sender<Report>) {
         }
         let text = String::from_utf8_lossy(&line);
         match report::parse(&text) {
-            Some(Report::Alive) => {}
+            Some(DriverReport::Alive) => {}
             Some(report) => {
-                if let Report::Failed(_) = report {
+                if let DriverReport::Failed(_) = report {
                     let _ = log.write_all(&line);
                 }
                 if reports.send(report).is_err() {

@@ -11,7 +11,7 @@ pub(super) const MARK: &str = "s1-tui ";
 /// What the driver says.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Report {
+pub enum DriverReport {
     /// It is still there.
     Alive,
     /// Model and data are loaded.
@@ -77,7 +77,7 @@ pub enum FaultKind {
 }
 
 /// Reads a line; `None` is one for the log.
-pub fn parse(line: &str) -> Option<Report> {
+pub fn parse(line: &str) -> Option<DriverReport> {
     // Another process may have begun a line before it.
     let (_, json) = line.split_once(MARK)?;
     serde_json::from_str(json.trim_end()).ok()
@@ -163,7 +163,7 @@ mod tests {
         );
         assert!(matches!(
             step,
-            Some(Report::Step {
+            Some(DriverReport::Step {
                 step: 1,
                 weights: None,
                 ..
@@ -171,7 +171,7 @@ mod tests {
         ));
         assert_eq!(
             parse("{'loss': 1}s1-tui {\"event\": \"saved\", \"step\": 3, \"path\": \"/x\"}"),
-            Some(Report::Saved { step: 3 })
+            Some(DriverReport::Saved { step: 3 })
         );
         for line in [
             "",
@@ -190,7 +190,7 @@ mod tests {
             ..TrainConfig::default()
         };
         let said = |line: &str| match parse(line) {
-            Some(Report::Failed(fault)) => sentence(&fault, &config, "pip install x"),
+            Some(DriverReport::Failed(fault)) => sentence(&fault, &config, "pip install x"),
             other => panic!("{other:?}"),
         };
         assert_eq!(

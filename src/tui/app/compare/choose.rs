@@ -13,7 +13,7 @@ use s1_lab::lanes::{Limit, MAX_SAMPLES, Preset, Source, Strategy};
 
 /// Which lane is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ChosenLane {
     /// A new one, behind the others.
     New,
     At(usize),
@@ -69,21 +69,21 @@ impl App {
         });
     }
 
-    pub(super) fn open_strategies(&mut self, place: Place) {
+    pub(super) fn open_strategies(&mut self, place: ChosenLane) {
         let rows = CHOICES.map(|(left, right, choice)| (choice, ListRow::new(left, right)));
         let title = match place {
-            Place::New => "Add a lane",
-            Place::At(_) => "What this lane does",
+            ChosenLane::New => "Add a lane",
+            ChosenLane::At(_) => "What this lane does",
         };
         let now = match place {
-            Place::At(at) => self.compare.plan.get(at).map(chosen),
-            Place::New => None,
+            ChosenLane::At(at) => self.compare.plan.get(at).map(chosen),
+            ChosenLane::New => None,
         };
         let list = List::new(title, rows).select(|choice| Some(*choice) == now);
         self.ask_over(list, move |app, choice| app.choose_strategy(place, choice));
     }
 
-    fn choose_strategy(&mut self, place: Place, choice: Choice) {
+    fn choose_strategy(&mut self, place: ChosenLane, choice: Choice) {
         match choice {
             Choice::Free => self.put_lane(place, Strategy::natural()),
             Choice::NoThinking => self.put_lane(place, Strategy::no_thinking()),
@@ -98,7 +98,7 @@ impl App {
     }
 
     /// Takes a typed figure or word; says what is wrong with it.
-    fn set_strategy(&mut self, place: Place, key: &str, text: &str) -> Result<(), String> {
+    fn set_strategy(&mut self, place: ChosenLane, key: &str, text: &str) -> Result<(), String> {
         let strategy = match find(key) {
             Some(setting) => {
                 let mut policy = Policy::default();
@@ -112,19 +112,19 @@ impl App {
     }
 
     /// A lane by another model, to its natural end; the strategy of a lane that there is stays.
-    pub(in crate::tui::app) fn set_lane_model(&mut self, place: Place, path: PathBuf) {
+    pub(in crate::tui::app) fn set_lane_model(&mut self, place: ChosenLane, path: PathBuf) {
         let old = match place {
-            Place::At(at) => self.compare.plan.get(at).cloned(),
-            Place::New => None,
+            ChosenLane::At(at) => self.compare.plan.get(at).cloned(),
+            ChosenLane::New => None,
         };
         let strategy = old.unwrap_or_else(Strategy::natural);
         self.put_lane(place, strategy.by(Source::Model(path)));
     }
 
-    fn put_lane(&mut self, place: Place, strategy: Strategy) {
+    fn put_lane(&mut self, place: ChosenLane, strategy: Strategy) {
         let plan = &mut self.compare.plan;
         match place {
-            Place::At(at) if at < plan.len() => plan[at] = strategy,
+            ChosenLane::At(at) if at < plan.len() => plan[at] = strategy,
             _ if plan.len() < MAX_LANES => {
                 plan.push(strategy);
                 self.compare.selected = self.compare.plan.len() - 1;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Job, JobContext, Tell};
 use crate::tui::widgets::model_picker::FoundModels;
-use crate::tui::widgets::problem_picker::ProblemSet;
+use crate::tui::widgets::problem_picker::ProblemSetEntry;
 use s1_core::format;
 use s1_data::files;
 use s1_engine::catalog::need::{ModelNeed, Room};
@@ -180,16 +180,16 @@ pub struct FindProblems;
 const MOST_FILES: usize = 200;
 
 impl Job for FindProblems {
-    type Output = Vec<ProblemSet>;
+    type Output = Vec<ProblemSetEntry>;
 
     fn run(self, context: &JobContext, _: Tell) -> Result<Self::Output> {
         let bytes = |path: &Path| path.metadata().ok().map(|meta| meta.len());
-        let mut sets = vec![ProblemSet::bundled()];
+        let mut sets = vec![ProblemSetEntry::bundled()];
         let used = Db::open_to_read(&context.database)?;
         for set in used.map_or(Ok(Vec::new()), |db| db.problem_sets())? {
             let path = PathBuf::from(&set.path);
             let age = files::now().saturating_sub(set.used_at);
-            sets.push(ProblemSet {
+            sets.push(ProblemSetEntry {
                 bytes: bytes(&path),
                 path,
                 problems: Some(set.problems),
@@ -204,7 +204,7 @@ impl Job for FindProblems {
             .take(MOST_FILES)
             .collect();
         found.sort();
-        sets.extend(found.into_iter().map(|path| ProblemSet {
+        sets.extend(found.into_iter().map(|path| ProblemSetEntry {
             problems: None,
             bytes: bytes(&path),
             origin: "this folder".into(),

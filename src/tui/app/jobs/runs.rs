@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::{Job, JobContext, Tell, Told};
+use super::{Job, JobContext, JobNews, Tell};
 use s1_core::exit::Exit;
 use s1_lab::replay::measure::{self, Rule};
 use s1_lab::replay::{Replay, Vote, votes};
@@ -146,11 +146,11 @@ impl Job for LookAtThoughts {
         let load = sweep::model_of(&run, &context.load);
         let rules = Rule::all(&run);
         let looked = measure::look(&db, &run, &rules, load, &self.control, &mut |progress| {
-            tell(Told::Looked(match progress {
-                measure::Progress::Loading(part) => {
+            tell(JobNews::Looked(match progress {
+                measure::ReplayProgress::Loading(part) => {
                     format!("loading the model, {:.0}%", part * 100.0)
                 }
-                measure::Progress::Looked(done, total) => {
+                measure::ReplayProgress::Looked(done, total) => {
                     format!("looked at {done} of {total} thoughts")
                 }
             }));

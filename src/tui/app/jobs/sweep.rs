@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Job, JobContext, Tell, Told};
+use super::{Job, JobContext, JobNews, Tell};
 use s1_core::forcing::Policy;
 use s1_core::protocol::Request;
 use s1_core::sampling::Sampling;
@@ -45,7 +45,7 @@ impl StartSweep {
         let options = plan.options();
         let problems = ProblemSet::load(&source, &options)?;
         for warning in &problems.warnings {
-            tell(Told::Sweep(Progress::Notice(warning.clone())));
+            tell(JobNews::Sweep(Progress::Notice(warning.clone())));
         }
         let name = plan.name.clone().unwrap_or_else(|| {
             let prefix = prefix.unwrap_or_else(|| problems.name.clone());
@@ -94,7 +94,10 @@ impl Job for StartSweep {
     fn run(self, context: &JobContext, tell: Tell) -> Result<()> {
         let control = self.control.clone();
         let plan = self.read(context, tell)?;
-        sweep::run(&plan, &control, &mut |progress| tell(Told::Sweep(progress))).map(|_| ())
+        sweep::run(&plan, &control, &mut |progress| {
+            tell(JobNews::Sweep(progress))
+        })
+        .map(|_| ())
     }
 }
 
@@ -149,7 +152,7 @@ impl Job for ResumeSweep {
             .run(&self.name)?;
         let plan = restored(&run, context)?;
         sweep::run(&plan, &self.control, &mut |progress| {
-            tell(Told::Sweep(progress));
+            tell(JobNews::Sweep(progress));
         })
         .map(|_| ())
     }

@@ -9,7 +9,7 @@ use crate::tui::app::jobs::sweep::{ResumeSweep, StartSweep};
 use crate::tui::app::{App, Model, params};
 use crate::tui::sanitize::clean_line;
 use crate::tui::widgets::list::{List, ListRow};
-use crate::tui::widgets::problem_picker::{ProblemPicker, ProblemSet};
+use crate::tui::widgets::problem_picker::{ProblemPicker, ProblemSetEntry};
 use s1_core::forcing::POLICY;
 use s1_core::param::{Setting, settings};
 use s1_core::sampling::SAMPLING;
@@ -153,13 +153,13 @@ impl App {
     }
 
     /// Shows the problem sets that were found; the form comes back with the one that is chosen.
-    pub fn on_problems(&mut self, found: Result<Vec<ProblemSet>, String>) {
+    pub fn on_problems(&mut self, found: Result<Vec<ProblemSetEntry>, String>) {
         // The bundled one is there whatever became of the others.
         let sets = self.taken(found);
-        let mut sets = sets.unwrap_or_else(|| vec![ProblemSet::bundled()]);
+        let mut sets = sets.unwrap_or_else(|| vec![ProblemSetEntry::bundled()]);
         let now = self.plots.plan.problems.as_deref();
         if let Some(now) = now.filter(|now| !sets.iter().any(|set| set.path == *now)) {
-            sets.insert(0, ProblemSet::in_use(now));
+            sets.insert(0, ProblemSetEntry::in_use(now));
         }
         let picker = ProblemPicker::of(sets, now);
         self.ask_or(

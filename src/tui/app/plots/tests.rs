@@ -239,12 +239,12 @@ fn every_column_and_row_of_a_table_can_be_reached_at_80_columns() {
 #[test]
 fn the_problems_of_a_sweep_are_chosen_among_those_there_are() {
     use crate::tui::app::jobs::files::FindProblems;
-    use crate::tui::widgets::problem_picker::ProblemSet;
+    use crate::tui::widgets::problem_picker::ProblemSetEntry;
     let mut app = plots();
     app.drain();
     press(&mut app, "n down enter");
     assert_eq!(app.drain().1, [Effect::job(FindProblems)]);
-    app.on_problems(Ok(vec![ProblemSet::bundled()]));
+    app.on_problems(Ok(vec![ProblemSetEntry::bundled()]));
     press(&mut app, "g s m 8 k enter");
     let chosen = app.plots.plan.problems.clone().unwrap();
     assert_eq!(chosen, std::path::Path::new("hf:openai/gsm8k"));
@@ -526,7 +526,7 @@ fn a_sweep_is_planned_started_watched_paused_and_cancelled() {
     );
     press(&mut app, "enter");
     app.on_problems(Ok(vec![
-        crate::tui::widgets::problem_picker::ProblemSet::bundled(),
+        crate::tui::widgets::problem_picker::ProblemSetEntry::bundled(),
     ]));
     press(&mut app, "enter");
     assert!(app.overlay.is_some(), "what is not there is not taken");

@@ -55,7 +55,7 @@ pub fn options() -> Options {
             template_args: String::new(),
         },
         keymap: Keymap::default(),
-        texts: Texts::bundled(),
+        texts: TextChoices::bundled(),
         themes: Theme::builtin_names()
             .into_iter()
             .filter_map(Theme::builtin)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::tui::app::App;
-use crate::tui::app::compare::Place;
+use crate::tui::app::compare::ChosenLane;
 use crate::tui::app::jobs::trainings::{ExportTrained, OpenTrained};
 use crate::tui::app::plots::pair::Before;
 use crate::tui::app::plots::sweep::small;
@@ -109,7 +109,7 @@ impl App {
             }
             Purpose::Lane => {
                 self.screen = Screen::Compare;
-                self.set_lane_model(Place::New, model);
+                self.set_lane_model(ChosenLane::New, model);
             }
             Purpose::Sweep => self.open_before_after(before(training, model)),
         }

@@ -41,7 +41,7 @@ pub struct FormDefaults {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Form {
+pub struct TrainForm {
     /// What the defaults depend on.
     pub place: FormDefaults,
     /// Names that are taken.
@@ -53,12 +53,12 @@ pub struct Form {
     own: BTreeMap<FormField, String>,
 }
 
-impl Form {
+impl TrainForm {
     /// A form in which everything has its default.
-    pub fn new(place: FormDefaults) -> Form {
-        Form {
+    pub fn new(place: FormDefaults) -> TrainForm {
+        TrainForm {
             place,
-            ..Form::default()
+            ..TrainForm::default()
         }
     }
 
@@ -249,19 +249,19 @@ fn is_plain(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn form() -> Form {
-        Form {
+    fn form() -> TrainForm {
+        TrainForm {
             place: FormDefaults {
                 folder: "/data/trainings".into(),
                 cores: 8,
                 price: 0.0,
                 python: None,
             },
-            ..Form::default()
+            ..TrainForm::default()
         }
     }
 
-    fn set(form: &mut Form, field: FormField, text: &str) {
+    fn set(form: &mut TrainForm, field: FormField, text: &str) {
         form.set(field, text).unwrap();
     }
 

@@ -74,7 +74,7 @@ pub fn events() -> Vec<RecordedEvent> {
 }
 
 pub fn training(name: &str, state: TrainingState, step: usize) -> Training {
-    let form = Form::default();
+    let form = TrainForm::default();
     Training {
         name: name.into(),
         created_at: 1,

@@ -9,7 +9,7 @@ use super::pieces;
 use super::strip::cost;
 use crate::tui::app::App;
 use crate::tui::app::train::TrainAreas;
-use crate::tui::app::train::form::{Form, FormField, FormRow};
+use crate::tui::app::train::form::{FormField, FormRow, TrainForm};
 use crate::tui::sanitize::fit_end;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::overlay::{below, cells, columns, put, rows as rows_of, scroll_to, skip};
@@ -185,7 +185,7 @@ fn fields(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// A field: its name, its value, and where there is room what it does.
 fn value(
-    form: &Form,
+    form: &TrainForm,
     field: FormField,
     style: impl Fn(Style) -> Style,
     theme: &Theme,

@@ -152,12 +152,12 @@ const LOWERED: (&str, &str) = ("0123456789+-=()aeoxijn", "₀₁₂₃₄₅₆�
 const DEEPEST: usize = 12;
 
 /// Reads a piece of mathematics from a place on.
-struct Reader<'a> {
+struct MathReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> MathReader<'a> {
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
@@ -328,7 +328,7 @@ fn pieces(text: &str, within: bool, depth: usize) -> Vec<(Range<usize>, String)>
     if !text.contains(['\\', '^', '_']) {
         return found;
     }
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = MathReader { text, at: 0 };
     let mut formula = within;
     while let Some(c) = reader.peek() {
         let start = reader.at;

@@ -12,13 +12,13 @@ use super::maths::Maths;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motion {
     /// To the token before, or after.
-    Token(Way),
+    Token(Direction),
     /// To the start of a word.
-    Word(Way),
+    Word(Direction),
     /// To the start of a sentence.
-    Sentence(Way),
-    Line(Way),
-    Page(Way),
+    Sentence(Direction),
+    Line(Direction),
+    Page(Direction),
     /// To the first token.
     Start,
     /// To the end, following the stream.
@@ -32,13 +32,13 @@ impl Motion {
         else {
             return false;
         };
-        way == Way::Back
+        way == Direction::Back
     }
 }
 
 /// Backwards or forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// Towards the start.
     Back,
     /// Towards the end.
@@ -161,7 +161,7 @@ impl View {
         let to = match motion {
             Motion::Start => Some(0),
             Motion::End => None,
-            Motion::Token(Way::Back) if self.cursor.is_none() => Some(here),
+            Motion::Token(Direction::Back) if self.cursor.is_none() => Some(here),
             Motion::Token(way) => stops(tokens, here, way, |_, _| true),
             Motion::Word(way) => stops(tokens, here, way, starts_word),
             Motion::Sentence(way) => stops(tokens, here, way, starts_sentence),
@@ -171,7 +171,11 @@ impl View {
                 let to = self.vertical(here, way, page);
                 // What is on the screen moves with the cursor, not only when that meets its edge.
                 let lines = isize::try_from(page).unwrap_or(isize::MAX);
-                self.scroll(if way == Way::Back { -lines } else { lines });
+                self.scroll(if way == Direction::Back {
+                    -lines
+                } else {
+                    lines
+                });
                 to
             }
         };
@@ -212,12 +216,12 @@ impl View {
         (token < tokens.len()).then(|| visible(tokens, token))
     }
 
-    fn vertical(&self, here: usize, way: Way, lines: usize) -> Option<usize> {
+    fn vertical(&self, here: usize, way: Direction, lines: usize) -> Option<usize> {
         let (line, x, _) = self.layout.find(here)?;
         let x = x + self.layout.indent(line);
         let target = match way {
-            Way::Back => line.checked_sub(lines)?,
-            Way::On => line + lines,
+            Direction::Back => line.checked_sub(lines)?,
+            Direction::On => line + lines,
         };
         if target >= self.layout.lines().len() {
             return None;
@@ -252,7 +256,7 @@ impl View {
 fn stops(
     tokens: &[Token],
     here: usize,
-    way: Way,
+    way: Direction,
     stop: impl Fn(Option<&Token>, &Token) -> bool,
 ) -> Option<usize> {
     let ok = |&i: &usize| {
@@ -263,8 +267,8 @@ fn stops(
         !hidden && (stop(before, token) || before.is_some_and(|b| part(b) != part(token)))
     };
     match way {
-        Way::Back => (0..here).rev().find(ok),
-        Way::On => (here + 1..tokens.len()).find(ok),
+        Direction::Back => (0..here).rev().find(ok),
+        Direction::On => (here + 1..tokens.len()).find(ok),
     }
 }
 

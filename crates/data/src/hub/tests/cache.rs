@@ -16,7 +16,10 @@ fn damaged(folder: &Path, site: &Site, change: impl Fn(&mut Vec<u8>)) -> PathBuf
 #[test]
 #[cfg(unix)]
 fn a_half_file_that_an_earlier_version_kept_as_whole_is_fetched_again() {
-    for stored in [Stored::large(100_000), Stored::small("GGUF and the rest")] {
+    for stored in [
+        StoredFile::large(100_000),
+        StoredFile::small("GGUF and the rest"),
+    ] {
         let theirs = stored.clone();
         let site = Site::open(move |request| theirs.answer(request));
         let half = stored.bytes.len() / 2;
@@ -44,7 +47,7 @@ fn a_half_file_that_an_earlier_version_kept_as_whole_is_fetched_again() {
 #[cfg(unix)]
 fn what_changed_since_it_was_fetched_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::large(1_000);
+    let stored = StoredFile::large(1_000);
     let theirs = stored.clone();
     let site = Site::open(move |request| theirs.answer(request));
     let path = damaged(folder.path(), &site, |bytes| bytes.truncate(500));
@@ -56,7 +59,7 @@ fn what_changed_since_it_was_fetched_is_noticed() {
 #[cfg(unix)]
 fn without_a_network_what_is_damaged_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let site = Site::open(|request| Stored::large(1_000).answer(request));
+    let site = Site::open(|request| StoredFile::large(1_000).answer(request));
     let path = damaged(folder.path(), &site, |bytes| bytes.truncate(500));
     let mut hub = hub(folder.path(), NOBODY);
     let sentence = refusal(&hub, "a/b:m.gguf");
@@ -78,7 +81,7 @@ fn without_a_network_what_is_damaged_is_refused_by_name() {
 #[cfg(unix)]
 fn what_was_found_whole_is_not_read_again() {
     let folder = tempfile::tempdir().unwrap();
-    let site = Site::open(|request| Stored::large(1_000).answer(request));
+    let site = Site::open(|request| StoredFile::large(1_000).answer(request));
     let hub = hub(folder.path(), &site.url());
     let path = fetch(&hub, "a/b").unwrap();
     let blob = path.canonicalize().unwrap();
@@ -120,7 +123,7 @@ fn without_a_network_what_was_fetched_earlier_serves() {
     assert_eq!(fetch(&hub, "a/b").unwrap(), file);
     assert_eq!(fetch(&hub, "a/b:gguf/m.gguf").unwrap(), file);
     // Nobody is asked who is not to be asked.
-    let site = Site::open(|request| Stored::large(10).answer(request));
+    let site = Site::open(|request| StoredFile::large(10).answer(request));
     (hub.access.site, hub.offline) = (site.url(), true);
     assert_eq!(fetch(&hub, "a/b").unwrap(), file);
     let sentence = refusal(&hub, "a/c");

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_download_goes_on_where_the_connection_broke() {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::large(250_000);
+    let stored = StoredFile::large(250_000);
     let theirs = stored.clone();
     let site = Site::open(move |request| theirs.answer(request).cut(100_000));
     let hub = hub(folder.path(), &site.url());
@@ -23,7 +23,7 @@ fn a_download_goes_on_where_the_connection_broke() {
 #[test]
 fn a_download_that_stands_still_can_be_left_and_goes_on_later() {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::large(150_000);
+    let stored = StoredFile::large(150_000);
     let theirs = stored.clone();
     let site = Site::open(move |request| {
         let mut reply = theirs.answer(request).cut(100_000);
@@ -52,13 +52,13 @@ fn a_download_that_stands_still_can_be_left_and_goes_on_later() {
 #[test]
 fn a_hub_that_cannot_send_parts_sends_the_whole_again() {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::small("GGUF and more");
+    let stored = StoredFile::small("GGUF and more");
     let (theirs, first) = (stored.clone(), AtomicUsize::new(0));
     let site = Site::open(move |request| match request.is_body() {
         false => theirs.answer(request),
         true => {
             let cut = first.fetch_add(1, Ordering::SeqCst) == 0;
-            let whole = Reply::new("200 OK", theirs.bytes.clone());
+            let whole = SiteReply::new("200 OK", theirs.bytes.clone());
             whole.cut(if cut { 4 } else { usize::MAX })
         }
     });
@@ -70,11 +70,13 @@ fn a_hub_that_cannot_send_parts_sends_the_whole_again() {
 #[test]
 fn a_file_that_was_moved_inside_the_hub_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::small("GGUF and more");
+    let stored = StoredFile::small("GGUF and more");
     let theirs = stored.clone();
     // Says the version at once, and the name of the content only where it sends to.
     let site = Site::open(move |request| match request.path.starts_with("/a/") {
-        true => Reply::redirect(format!("/cache{}", request.path)).with("x-repo-commit", COMMIT),
+        true => {
+            SiteReply::redirect(format!("/cache{}", request.path)).with("x-repo-commit", COMMIT)
+        }
         false => theirs.answer(request),
     });
     let path = fetch(&hub(folder.path(), &site.url()), "a/b").unwrap();
@@ -85,7 +87,7 @@ fn a_file_that_was_moved_inside_the_hub_is_found() {
 #[test]
 fn a_file_that_the_disk_has_no_room_for_is_not_begun() {
     let sentence = lie(|request| {
-        let reply = Stored::large(1_000).answer(request);
+        let reply = StoredFile::large(1_000).answer(request);
         reply.with("content-range", "bytes 0-999/1000000000000000000")
     });
     assert!(
@@ -101,32 +103,32 @@ fn a_silent_hub_and_one_that_is_too_slow_are_left() {
     let since = Instant::now();
     let silent = Site::open(|_| {
         std::thread::sleep(Duration::from_secs(5));
-        Reply::new("200 OK", "")
+        SiteReply::new("200 OK", "")
     });
     let sentence = refusal(&hasty(folder.path(), &silent), "a/b");
     assert!(sentence.contains("does not answer in time"), "{sentence}");
     // Byte by byte: what a file is called, the list, the file.
     let drip = Duration::from_millis(20);
-    let head = Site::open(move |request| Reply {
+    let head = Site::open(move |request| SiteReply {
         drip_head: drip,
-        ..Stored::large(20_000).answer(request)
+        ..StoredFile::large(20_000).answer(request)
     });
     let sentence = refusal(&hasty(folder.path(), &head), "a/b:m.gguf");
     assert!(sentence.contains("does not answer in time"), "{sentence}");
-    let list = Site::open(move |_| Reply {
+    let list = Site::open(move |_| SiteReply {
         drip,
-        ..Reply::new("200 OK", vec![b' '; 500])
+        ..SiteReply::new("200 OK", vec![b' '; 500])
     });
     let sentence = refusal(&hasty(folder.path(), &list), "a/b");
     assert!(sentence.contains("comes too slowly"), "{sentence}");
     let body = Site::open(move |request| {
-        let reply = Stored::large(20_000).answer(request);
+        let reply = StoredFile::large(20_000).answer(request);
         let drip = if request.is_body() {
             drip
         } else {
             Duration::ZERO
         };
-        Reply { drip, ..reply }
+        SiteReply { drip, ..reply }
     });
     let sentence = refusal(&hasty(folder.path(), &body), "a/b:m.gguf");
     assert!(
@@ -135,7 +137,7 @@ fn a_silent_hub_and_one_that_is_too_slow_are_left() {
     );
     // Something came, then nothing more.
     let halt = Site::open(|request| {
-        let mut reply = Stored::large(20_000).answer(request);
+        let mut reply = StoredFile::large(20_000).answer(request);
         if request.is_body() {
             reply = reply.cut(0);
             reply.stall = Duration::from_secs(5);
@@ -152,9 +154,9 @@ fn busy(times: usize, status: &'static str, retry_after: Option<u64>) -> Site {
     let asked = AtomicUsize::new(0);
     Site::open(move |request| {
         if asked.fetch_add(1, Ordering::SeqCst) >= times {
-            return Stored::large(1_000).answer(request);
+            return StoredFile::large(1_000).answer(request);
         }
-        let reply = Reply::new(status, "");
+        let reply = SiteReply::new(status, "");
         match retry_after {
             Some(seconds) => reply.with("retry-after", seconds),
             None => reply,
@@ -182,11 +184,12 @@ fn a_busy_hub_is_asked_again_as_it_wishes_and_that_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let site = busy(2, "503 Service Unavailable", None);
     fetch(&hub(folder.path(), &site.url()), "a/b").unwrap();
-    let sentence = lie(|_| Reply::new("503 Service Unavailable", ""));
+    let sentence = lie(|_| SiteReply::new("503 Service Unavailable", ""));
     assert!(
         sentence.ends_with("busy (503 Service Unavailable), 3 times in a row; try again later")
     );
-    let sentence = lie(|_| Reply::new("429 Too Many Requests", "").with("retry-after", u64::MAX));
+    let sentence =
+        lie(|_| SiteReply::new("429 Too Many Requests", "").with("retry-after", u64::MAX));
     assert!(sentence.contains("asks to wait"), "{sentence}");
 }
 
@@ -204,18 +207,18 @@ fn nobody_has_to_wait_for_a_busy_hub() {
 }
 
 /// Answers for a repository of several files.
-fn several(files: Vec<Stored>) -> Site {
+fn several(files: Vec<StoredFile>) -> Site {
     Site::open(move |request| {
         if request.is_list() {
             let names = files
                 .iter()
                 .map(|file| serde_json::json!({ "rfilename": file.name }));
             let list = serde_json::json!({ "siblings": names.collect::<Vec<_>>() });
-            return Reply::new("200 OK", list.to_string());
+            return SiteReply::new("200 OK", list.to_string());
         }
         let asked = files.iter().find(|file| request.path.ends_with(file.name));
         asked.map_or_else(
-            || Reply::new("404 Not Found", ""),
+            || SiteReply::new("404 Not Found", ""),
             |file| file.answer(request),
         )
     })
@@ -224,7 +227,7 @@ fn several(files: Vec<Stored>) -> Site {
 /// A user would lose: a model of which a part was never fetched, or stays on the disk for ever.
 #[test]
 fn a_model_of_several_files_comes_whole_and_goes_whole() {
-    let file = |name, len| Stored::large(len).named(name);
+    let file = |name, len| StoredFile::large(len).named(name);
     for (files, first, all) in [
         (
             vec![

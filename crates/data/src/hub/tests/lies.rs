@@ -8,7 +8,7 @@ use super::*;
 fn no_name_of_the_hubs_leads_out_of_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("1/2/3/4");
-    let stored = Stored::large(1_000);
+    let stored = StoredFile::large(1_000);
     for (header, value) in [
         ("etag", "\"../../../../outside\""),
         ("x-linked-etag", "\"../../../../outside\""),
@@ -46,8 +46,8 @@ fn no_name_of_the_hubs_leads_out_of_the_cache() {
 
 #[test]
 fn what_is_shorter_than_announced_is_not_kept() {
-    let stored = Stored::large(100_000);
-    let half = Stored {
+    let stored = StoredFile::large(100_000);
+    let half = StoredFile {
         bytes: stored.bytes[..50_000].to_vec(),
         ..stored.clone()
     };
@@ -71,7 +71,10 @@ fn what_is_shorter_than_announced_is_not_kept() {
 
 #[test]
 fn what_was_changed_on_the_way_is_not_kept() {
-    for stored in [Stored::large(100_000), Stored::small("GGUF and the rest")] {
+    for stored in [
+        StoredFile::large(100_000),
+        StoredFile::small("GGUF and the rest"),
+    ] {
         let mut changed = stored.clone();
         changed.bytes[10] ^= 1;
         let sentence = lie(move |request| changed.answer(request));
@@ -90,7 +93,7 @@ fn what_was_changed_on_the_way_is_not_kept() {
 #[test]
 fn what_cannot_be_checked_is_not_taken() {
     let sentence = lie(|request| {
-        Stored::large(10)
+        StoredFile::large(10)
             .answer(request)
             .with("etag", "\"17-5f3a\"")
     });
@@ -98,7 +101,7 @@ fn what_cannot_be_checked_is_not_taken() {
         sentence.contains("is no hash that can be checked"),
         "{sentence}"
     );
-    let sentence = lie(|_| Reply::new("200 OK", "{}"));
+    let sentence = lie(|_| SiteReply::new("200 OK", "{}"));
     assert!(
         sentence.contains("does not say which version"),
         "{sentence}"
@@ -108,7 +111,7 @@ fn what_cannot_be_checked_is_not_taken() {
 #[test]
 fn no_more_is_taken_than_was_announced() {
     let sentence = lie(|request| {
-        let reply = Stored::large(1_000_000).answer(request);
+        let reply = StoredFile::large(1_000_000).answer(request);
         reply.with("content-range", "bytes 0-999/1000")
     });
     assert!(
@@ -120,12 +123,12 @@ fn no_more_is_taken_than_was_announced() {
 #[test]
 fn a_page_for_people_is_no_file() {
     for page in [
-        Request::is_identity as fn(&Request) -> bool,
-        Request::is_body,
+        SiteRequest::is_identity as fn(&SiteRequest) -> bool,
+        SiteRequest::is_body,
     ] {
         let sentence = lie(move |request| match page(request) {
-            true => Reply::page(),
-            false => Stored::large(1_000).answer(request),
+            true => SiteReply::page(),
+            false => StoredFile::large(1_000).answer(request),
         });
         assert!(
             sentence.contains("the answer is a web page, as of a login"),
@@ -133,7 +136,7 @@ fn a_page_for_people_is_no_file() {
         );
     }
     let folder = tempfile::tempdir().unwrap();
-    let site = Site::open(|_| Reply::page());
+    let site = Site::open(|_| SiteReply::page());
     let sentence = refusal(&hub(folder.path(), &site.url()), "a/b");
     assert!(
         sentence.contains("the answer is a web page, as of a login"),
@@ -143,7 +146,7 @@ fn a_page_for_people_is_no_file() {
 
 #[test]
 fn what_the_hub_refuses_is_said_with_what_to_try() {
-    let sentence = lie(|_| Reply::new("401 Unauthorized", ""));
+    let sentence = lie(|_| SiteReply::new("401 Unauthorized", ""));
     assert!(
         sentence
             .contains("401 Unauthorized; check the name (what is private or gated needs HF_TOKEN"),
@@ -164,7 +167,7 @@ fn what_the_hub_refuses_is_said_with_what_to_try() {
 /// Everything else that hubs, and what stands between, were seen to send: each is one sentence, soon.
 #[test]
 fn whatever_is_sent_is_one_sentence() {
-    let json = |text: String| Reply::new("200 OK", text);
+    let json = |text: String| SiteReply::new("200 OK", text);
     let list = |names: &mut dyn Iterator<Item = String>| {
         let files: Vec<String> = names
             .map(|name| serde_json::json!({ "rfilename": name }).to_string())
@@ -173,7 +176,8 @@ fn whatever_is_sent_is_one_sentence() {
     };
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::copy(&mut std::io::repeat(b' ').take(64 << 20), &mut packed).unwrap();
-    let packed = Reply::new("200 OK", packed.finish().unwrap()).with("content-encoding", "gzip");
+    let packed =
+        SiteReply::new("200 OK", packed.finish().unwrap()).with("content-encoding", "gzip");
     let answers = [
         ("nothing", json(String::new())),
         ("an empty object", json("{}".into())),
@@ -205,18 +209,18 @@ fn whatever_is_sent_is_one_sentence() {
             "headers of 5 MB",
             json("{}".into()).with("x-long", "y".repeat(5 << 20)),
         ),
-        ("a redirection to nowhere", Reply::new("302 Found", "")),
+        ("a redirection to nowhere", SiteReply::new("302 Found", "")),
         (
             "a redirection to a file",
-            Reply::redirect("file:///etc/passwd"),
+            SiteReply::redirect("file:///etc/passwd"),
         ),
         (
             "a redirection to another protocol",
-            Reply::redirect("ftp://127.0.0.1/m.gguf"),
+            SiteReply::redirect("ftp://127.0.0.1/m.gguf"),
         ),
         (
             "a redirection to what is no address",
-            Reply::redirect("http://["),
+            SiteReply::redirect("http://["),
         ),
         (
             "a part that was not asked for",
@@ -238,13 +242,13 @@ fn whatever_is_sent_is_one_sentence() {
         "503 Service Unavailable",
         "504 Gateway Timeout",
     ];
-    let statuses = statuses.map(|status| (status, Reply::new(status, "{}")));
+    let statuses = statuses.map(|status| (status, SiteReply::new(status, "{}")));
     for (what, reply) in answers.into_iter().chain(statuses) {
         // Of all that is asked, or of a file's bytes alone.
         for only_body in [false, true] {
             let (folder, sent) = (tempfile::tempdir().unwrap(), reply.clone());
             let site = Site::open(move |request| match only_body && !request.is_body() {
-                true => Stored::large(1_000).answer(request),
+                true => StoredFile::large(1_000).answer(request),
                 false => sent.clone(),
             });
             let since = Instant::now();

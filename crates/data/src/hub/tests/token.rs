@@ -4,9 +4,9 @@ use super::*;
 
 /// Fetches from a hub that sends some requests to another host (or another port), and looks who
 /// was shown the token. Returns what the other one was asked.
-fn requests_elsewhere(moved: fn(&Request) -> bool, as_other_host: bool) -> Vec<Request> {
+fn requests_elsewhere(moved: fn(&SiteRequest) -> bool, as_other_host: bool) -> Vec<SiteRequest> {
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::large(250_000);
+    let stored = StoredFile::large(250_000);
     let (theirs, ours) = (stored.clone(), stored.clone());
     let other = Site::open(move |request| theirs.answer(request).cut(100_000));
     let there = if as_other_host {
@@ -15,7 +15,7 @@ fn requests_elsewhere(moved: fn(&Request) -> bool, as_other_host: bool) -> Vec<R
         other.url()
     };
     let home = Site::open(move |request| match moved(request) {
-        true => Reply::redirect(format!("{there}{}", request.path)),
+        true => SiteReply::redirect(format!("{there}{}", request.path)),
         false => ours.answer(request).cut(100_000),
     });
     let path = fetch(&hub(folder.path(), &home.url()), "a/b").unwrap();
@@ -26,7 +26,7 @@ fn requests_elsewhere(moved: fn(&Request) -> bool, as_other_host: bool) -> Vec<R
 
 #[test]
 fn the_token_is_shown_to_the_hub_alone_wherever_it_redirects() {
-    let asked = |requests: &[Request]| {
+    let asked = |requests: &[SiteRequest]| {
         assert!(
             !requests.iter().any(|request| request.has_token),
             "{requests:?}"
@@ -34,12 +34,12 @@ fn the_token_is_shown_to_the_hub_alone_wherever_it_redirects() {
         requests.len()
     };
     for as_other_host in [true, false] {
-        let list = requests_elsewhere(Request::is_list, as_other_host);
+        let list = requests_elsewhere(SiteRequest::is_list, as_other_host);
         assert_eq!(asked(&list), 1);
-        let identity = requests_elsewhere(Request::is_identity, as_other_host);
+        let identity = requests_elsewhere(SiteRequest::is_identity, as_other_host);
         assert_eq!(asked(&identity), 1);
         // The body, and each time that it is resumed.
-        let body = requests_elsewhere(Request::is_body, as_other_host);
+        let body = requests_elsewhere(SiteRequest::is_body, as_other_host);
         assert_eq!(asked(&body), 3);
         let everything = requests_elsewhere(|_| true, as_other_host);
         assert_eq!(asked(&everything), 5);
@@ -53,10 +53,10 @@ fn a_hub_that_redirects_without_an_end_is_left() {
     let other = Arc::new(Mutex::new(String::new()));
     let back = other.clone();
     let home = Site::open(move |request| {
-        Reply::redirect(format!("{}{}", back.lock().unwrap(), request.path))
+        SiteReply::redirect(format!("{}{}", back.lock().unwrap(), request.path))
     });
     let url = home.url();
-    let away = Site::open(move |request| Reply::redirect(format!("{url}{}", request.path)));
+    let away = Site::open(move |request| SiteReply::redirect(format!("{url}{}", request.path)));
     for place in [String::new(), away.other_url()] {
         *other.lock().unwrap() = place;
         for id in ["a/b", "a/b:m.gguf"] {

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 
 use super::Worker;
-use crate::lanes::Begun;
+use crate::lanes::{Lanes, StartedLane};
 use crate::local::sequence::Sequence;
 use crate::outlet::Disconnected;
 use s1_core::protocol::{Event, LaneId};
@@ -19,48 +19,10 @@ use s1_model::cache::Cache;
 const READING_BACK: u32 = 3;
 
 impl Worker<'_> {
-    /// Starts lanes that are computed together as long as they agree; the first of each prompt (and
-    /// of what is written after it) is host.
-    pub(super) fn start_together(
-        &mut self,
-        lanes: Vec<Begun>,
-    ) -> Result<Vec<LaneId>, Disconnected> {
-        let mut hosts: Vec<LaneId> = Vec::new();
-        for (id, request, tokens) in lanes {
-            if !self.make_lane(id, request, tokens, true)? {
-                continue;
-            }
-            let Some(mut sequence) = self.sequences.remove(&id) else {
-                continue;
-            };
-            let same = |host: &&LaneId| {
-                let host = self.sequences.get(host);
-                host.is_some_and(|h| h.prompt == sequence.prompt && h.tokens == sequence.tokens)
-            };
-            match hosts
-                .iter()
-                .find(same)
-                .and_then(|host| self.sequences.get_mut(host))
-            {
-                Some(host) => {
-                    let lane = id;
-                    host.members.append(&mut sequence.members);
-                    let host = Some(host.id());
-                    self.events.emit(Event::Rides { lane, host })?;
-                }
-                None => {
-                    self.sequences.insert(id, sequence);
-                    hosts.push(id);
-                }
-            }
-        }
-        Ok(hosts)
-    }
-
     /// Starts a row, of which so many tokens were computed before.
     pub(super) fn start_batch(
         &mut self,
-        lanes: Vec<Begun>,
+        lanes: Vec<StartedLane>,
         computed: usize,
     ) -> Result<(), Disconnected> {
         let Some(&(row, ..)) = lanes.first() else {

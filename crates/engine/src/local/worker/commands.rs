@@ -1,35 +1,57 @@
-//! Commands that make lanes and forget them, and whom the others are for.
+//! What a local engine's lanes are made of, and what steers them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use anyhow::anyhow;
+use anyhow::Result;
 
 use super::Worker;
-use crate::group::Member;
-use crate::lanes::{Begun, Lanes};
+use crate::lanes::{Lanes, StartedLane};
 use crate::local::sequence::{Computed, Sequence};
-use crate::outlet::Disconnected;
+use crate::outlet::{Disconnected, Outlet};
 use crate::steer::Steering;
-use s1_core::protocol::{Command, LaneId, LaneState, Request, Until};
+use s1_core::protocol::{Command, LaneId, Request};
 use s1_core::trace::Token;
 
-impl<'a> Lanes for Worker<'a> {
+impl Lanes for Worker<'_> {
     type Sequence = Sequence;
+
+    const MODEL: &'static str = "the loaded model";
 
     fn sequences(&self) -> &BTreeMap<LaneId, Sequence> {
         &self.sequences
     }
 
-    fn start(&mut self, (id, request, tokens): Begun, run: bool) -> Result<(), Disconnected> {
-        self.make_lane(id, request, tokens, run).map(|_| ())
+    fn sequences_mut(&mut self) -> &mut BTreeMap<LaneId, Sequence> {
+        &mut self.sequences
     }
 
-    fn start_together(&mut self, lanes: Vec<Begun>) -> Result<(), Disconnected> {
-        Worker::start_together(self, lanes).map(|_| ())
+    fn events(&self) -> &Outlet {
+        &self.events
     }
 
-    fn start_row(&mut self, lanes: Vec<Begun>, computed: usize) -> Result<(), Disconnected> {
+    fn vocabulary(&self) -> usize {
+        self.model.decoder.config().vocab
+    }
+
+    fn context(&self) -> usize {
+        self.model.context
+    }
+
+    fn text_bytes(&self, ids: &[u32]) -> Vec<u8> {
+        let bytes = ids.iter().map(|&id| self.model.tokenizer.token_bytes(id));
+        bytes.collect::<Vec<_>>().concat()
+    }
+
+    fn sequence(&self, id: LaneId, request: Request) -> Result<Sequence> {
+        Sequence::new(&self.model, id, request)
+    }
+
+    fn with_tokens(&self, sequence: Sequence, tokens: Vec<Token>) -> Sequence {
+        sequence.with_tokens(&self.model, tokens)
+    }
+
+    fn start_row(&mut self, lanes: Vec<StartedLane>, computed: usize) -> Result<(), Disconnected> {
         self.start_batch(lanes, computed)
     }
 
@@ -37,12 +59,12 @@ impl<'a> Lanes for Worker<'a> {
         self.limit = lanes;
     }
 
-    fn fork(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
-        self.branch(from, to, at)
+    fn leave(&mut self, lanes: &Range<LaneId>) {
+        self.batches.retain(|id, _| !lanes.contains(id));
     }
 
-    fn forget(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
-        self.drop_lanes(lanes)
+    fn renamed(&mut self, from: LaneId, to: LaneId) {
+        self.rename_source(from, to);
     }
 
     fn part(&mut self, key: LaneId, lanes: &[LaneId]) -> Result<LaneId, Disconnected> {
@@ -62,103 +84,5 @@ impl<'a> Lanes for Worker<'a> {
             id,
         };
         steering.handle(command)
-    }
-}
-
-impl Worker<'_> {
-    /// Makes a sequence, with tokens that were written earlier. Returns whether it could be made.
-    pub(super) fn make_lane(
-        &mut self,
-        id: LaneId,
-        request: Request,
-        tokens: Vec<Token>,
-        run: bool,
-    ) -> Result<bool, Disconnected> {
-        let wanted = request.policy.max_thinking;
-        let mut sequence = match Sequence::new(&self.model, id, request) {
-            Ok(sequence) => sequence,
-            Err(error) => return self.refuse(id, &error),
-        };
-        let vocabulary = self.model.decoder.config().vocab;
-        if tokens.iter().any(|t| t.id as usize >= vocabulary)
-            || sequence.prompt.len() + tokens.len() > self.model.context
-        {
-            let why = anyhow!(
-                "this session does not fit the loaded model; open it with the model it was made with"
-            );
-            return self.refuse(id, &why);
-        }
-        if !tokens.is_empty() {
-            sequence.members[0].machine.resume(&tokens);
-            sequence = sequence.with_tokens(&self.model, tokens);
-        }
-        sequence.until = if run { Until::End } else { Until::Tokens(0) };
-        self.insert(sequence, wanted)?;
-        Ok(true)
-    }
-
-    /// Says that a lane could not be made.
-    fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<bool, Disconnected> {
-        self.events.refuse(lane, error).map(|()| false)
-    }
-
-    /// Tells of a new sequence of one lane, and has it read its prompt.
-    fn insert(
-        &mut self,
-        mut sequence: Sequence,
-        wanted: Option<usize>,
-    ) -> Result<(), Disconnected> {
-        let bytes = sequence.prompt.iter();
-        let bytes = bytes.map(|&id| self.model.tokenizer.token_bytes(id));
-        let bytes = bytes.collect::<Vec<_>>().concat();
-        self.events.introduce(&sequence, &bytes, wanted)?;
-        sequence.set_state(&self.events, LaneState::Prefill)?;
-        self.sequences.insert(sequence.id(), sequence);
-        Ok(())
-    }
-
-    fn branch(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
-        let parent = self.find(from);
-        let parent = parent.and_then(|(key, index)| Some((self.sequences.get(&key)?, index)));
-        let Some((parent, index)) = parent else {
-            let why = anyhow!("there is no such branch to fork");
-            return self.refuse(to, &why).map(|_| ());
-        };
-        let Member {
-            request, machine, ..
-        } = parent.members[index].clone();
-        let tokens = parent.tokens[..at.min(parent.tokens.len())].to_vec();
-        let mut sequence = match Sequence::new(&self.model, to, request) {
-            Ok(sequence) => sequence,
-            Err(error) => return self.refuse(to, &error).map(|_| ()),
-        };
-        let member = &mut sequence.members[0];
-        member.machine = machine;
-        member.machine.rewind(&tokens);
-        sequence = sequence.with_tokens(&self.model, tokens);
-        sequence.until = Until::Tokens(0);
-        self.insert(sequence, None)
-    }
-
-    /// Forgets lanes. Those that were computed with them go on.
-    fn drop_lanes(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
-        self.batches.retain(|id, _| !lanes.contains(id));
-        let mut renamed = Vec::new();
-        for (key, mut sequence) in std::mem::take(&mut self.sequences) {
-            sequence.members.retain(|m| !lanes.contains(&m.id));
-            if sequence.members.is_empty() {
-                continue;
-            }
-            let id = sequence.id();
-            if id != key {
-                self.events.emit_hosts(&sequence)?;
-                renamed.push((key, id));
-            }
-            self.sequences.insert(id, sequence);
-        }
-        for (from, to) in renamed {
-            self.rename_source(from, to);
-        }
-        Ok(())
     }
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::{CHUNK, Worker};
 use crate::course::Asked;
 use crate::group::Move;
-use crate::local::probe::{self, Tried};
+use crate::local::probe::{self, TriedBranch};
 use crate::local::sequence::Sequence;
 use crate::outlet::Disconnected;
 use s1_core::forcing::Edit;
 use s1_core::protocol::{Event, LaneId, LaneState};
-use s1_core::trace::{Delta, Origin, Phase, StopReason};
+use s1_core::trace::{Origin, Phase, StopReason};
 
 /// Trial answers that are decoded side by side: more where the model is fast, as a command that
 /// interrupts them costs all.
@@ -114,19 +114,7 @@ impl Worker<'_> {
                 }
                 let found = sequence.append(&self.model, token, Origin::Sampled, phase, reason);
                 // The scores are known already: the reader need not wait for the next forward pass.
-                sequence.announced = sequence.tokens.len();
-                let delta = Delta {
-                    drop: 0,
-                    relabel,
-                    tokens: sequence.tokens.last().cloned().into_iter().collect(),
-                };
-                for lane in sequence.ids() {
-                    self.events.emit(Event::Tokens(lane, delta.clone()))?;
-                    if let Some(found) = found {
-                        self.events.emit(Event::Loop(lane, found))?;
-                    }
-                }
-                Ok(())
+                self.events.emit_accepted(sequence, relabel, found)
             }
             Move::Stop(reason) => sequence.set_state(&self.events, LaneState::Stopped(reason)),
             Move::Fail(why) => {
@@ -252,7 +240,7 @@ impl Worker<'_> {
         let most = (self.chunk / TRIAL_TOKENS).clamp(*TRIALS.start(), *TRIALS.end());
         let asked = self.sequences.values_mut();
         let asked = asked.filter(|s| s.is_ready() && s.asked.next().is_some());
-        let (mut tried, mut whose): (Vec<Tried>, Vec<LaneId>) = Default::default();
+        let (mut tried, mut whose): (Vec<TriedBranch>, Vec<LaneId>) = Default::default();
         for sequence in asked {
             let next = probe::read_scores(&self.model, sequence)
                 .and_then(|()| probe::next_trials(&self.model, sequence, most - tried.len()));

@@ -1,37 +1,73 @@
-//! Commands that make lanes and forget them, and whom the others are for.
+//! What lanes on a server are made of, and what steers them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use anyhow::anyhow;
+use anyhow::{Error, Result, bail};
 
 use super::Worker;
-use crate::group::Member;
-use crate::lanes::{Begun, Lanes};
-use crate::outlet::Disconnected;
+use crate::lanes::{Lanes, StartedLane};
+use crate::outlet::{Disconnected, Outlet};
 use crate::server::chat;
 use crate::server::http::may_pass;
 use crate::server::sequence::{Continued, Sequence};
 use crate::steer::Steering;
-use s1_core::protocol::{Command, LaneId, LaneState, Request, Until};
+use s1_core::protocol::{Command, LaneId, Request};
 use s1_core::trace::Token;
 
-impl<'a> Lanes for Worker<'a> {
+impl Lanes for Worker<'_> {
     type Sequence = Sequence;
+
+    const MODEL: &'static str = "the server's model";
 
     fn sequences(&self) -> &BTreeMap<LaneId, Sequence> {
         &self.sequences
     }
 
-    fn start(&mut self, (id, request, tokens): Begun, run: bool) -> Result<(), Disconnected> {
-        self.make_lane(id, request, tokens, run).map(|_| ())
+    fn sequences_mut(&mut self) -> &mut BTreeMap<LaneId, Sequence> {
+        &mut self.sequences
     }
 
-    fn start_together(&mut self, lanes: Vec<Begun>) -> Result<(), Disconnected> {
-        Worker::start_together(self, lanes).map(|_| ())
+    fn events(&self) -> &Outlet {
+        &self.events
     }
 
-    fn start_row(&mut self, lanes: Vec<Begun>, computed: usize) -> Result<(), Disconnected> {
+    fn vocabulary(&self) -> usize {
+        self.remote.words.vocabulary
+    }
+
+    fn context(&self) -> usize {
+        self.remote.context
+    }
+
+    fn text_bytes(&self, ids: &[u32]) -> Vec<u8> {
+        self.remote.words.text_bytes(ids)
+    }
+
+    fn sequence(&self, id: LaneId, request: Request) -> Result<Sequence> {
+        Sequence::new(&self.remote, id, request)
+    }
+
+    fn with_tokens(&self, sequence: Sequence, tokens: Vec<Token>) -> Sequence {
+        sequence.with_tokens(&self.remote, tokens)
+    }
+
+    fn forked(&self, from: &Sequence, new: &mut Sequence) -> Result<()> {
+        if from.chats {
+            bail!(chat::no_branch());
+        }
+        new.place = from.place;
+        Ok(())
+    }
+
+    fn refuse(&self, lane: LaneId, error: &Error) -> Result<(), Disconnected> {
+        match may_pass(error) {
+            true => self.events.refuse_for_now(lane, error),
+            false => self.events.refuse(lane, error),
+        }
+    }
+
+    fn start_row(&mut self, lanes: Vec<StartedLane>, computed: usize) -> Result<(), Disconnected> {
         self.start_row(lanes, computed)
     }
 
@@ -39,12 +75,9 @@ impl<'a> Lanes for Worker<'a> {
         self.limit = lanes;
     }
 
-    fn fork(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
-        self.branch(from, to, at)
-    }
-
-    fn forget(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
-        self.drop_lanes(lanes)
+    fn leave(&mut self, lanes: &Range<LaneId>) {
+        self.rows.retain(|id, _| !lanes.contains(id));
+        self.later.retain(|id| !lanes.contains(&id));
     }
 
     fn part(&mut self, key: LaneId, lanes: &[LaneId]) -> Result<LaneId, Disconnected> {
@@ -74,106 +107,5 @@ impl<'a> Lanes for Worker<'a> {
         };
         steering.handle(command)?;
         self.tell_news(key)
-    }
-}
-
-impl Worker<'_> {
-    /// Makes a sequence, with tokens that were written earlier. Returns whether it could be made.
-    pub(super) fn make_lane(
-        &mut self,
-        id: LaneId,
-        request: Request,
-        tokens: Vec<Token>,
-        run: bool,
-    ) -> Result<bool, Disconnected> {
-        let wanted = request.policy.max_thinking;
-        let mut sequence = match Sequence::new(&self.remote, id, request) {
-            Ok(sequence) => sequence,
-            Err(error) => return self.refuse(id, &error),
-        };
-        let vocabulary = self.remote.words.vocabulary;
-        if tokens.iter().any(|t| t.id as usize >= vocabulary)
-            || sequence.prompt.len() + tokens.len() > self.remote.context
-        {
-            let why = anyhow!(
-                "this session does not fit the server's model; open it with the model it was made with"
-            );
-            return self.refuse(id, &why);
-        }
-        if !tokens.is_empty() {
-            sequence.members[0].machine.resume(&tokens);
-            sequence = sequence.with_tokens(&self.remote, tokens);
-        }
-        sequence.until = if run { Until::End } else { Until::Tokens(0) };
-        self.insert(sequence, wanted)?;
-        Ok(true)
-    }
-
-    /// Says that a lane could not be made.
-    fn refuse(&self, lane: LaneId, error: &anyhow::Error) -> Result<bool, Disconnected> {
-        match may_pass(error) {
-            true => self.events.refuse_for_now(lane, error),
-            false => self.events.refuse(lane, error),
-        }
-        .map(|()| false)
-    }
-
-    /// Tells of a new sequence of one lane.
-    fn insert(
-        &mut self,
-        mut sequence: Sequence,
-        wanted: Option<usize>,
-    ) -> Result<(), Disconnected> {
-        let bytes = self.remote.words.text_bytes(&sequence.prompt);
-        self.events.introduce(&sequence, &bytes, wanted)?;
-        sequence.set_state(&self.events, LaneState::Prefill)?;
-        self.sequences.insert(sequence.id(), sequence);
-        Ok(())
-    }
-
-    fn branch(&mut self, from: LaneId, to: LaneId, at: usize) -> Result<(), Disconnected> {
-        let parent = self.find(from);
-        let parent = parent.and_then(|(key, index)| Some((self.sequences.get(&key)?, index)));
-        let Some((parent, index)) = parent else {
-            let why = anyhow!("there is no such branch to fork");
-            return self.refuse(to, &why).map(|_| ());
-        };
-        if parent.chats {
-            return self.refuse(to, &anyhow!(chat::no_branch())).map(|_| ());
-        }
-        let Member {
-            request, machine, ..
-        } = parent.members[index].clone();
-        let (tokens, place) = (&parent.tokens, parent.place);
-        let tokens = tokens[..at.min(tokens.len())].to_vec();
-        let mut sequence = match Sequence::new(&self.remote, to, request) {
-            Ok(sequence) => sequence,
-            Err(error) => return self.refuse(to, &error).map(|_| ()),
-        };
-        let member = &mut sequence.members[0];
-        member.machine = machine;
-        member.machine.rewind(&tokens);
-        sequence = sequence.with_tokens(&self.remote, tokens);
-        sequence.until = Until::Tokens(0);
-        sequence.place = place;
-        self.insert(sequence, None)
-    }
-
-    /// Forgets lanes. Those that were written with them go on.
-    fn drop_lanes(&mut self, lanes: &Range<LaneId>) -> Result<(), Disconnected> {
-        self.rows.retain(|id, _| !lanes.contains(id));
-        self.later.retain(|id| !lanes.contains(&id));
-        for (key, mut sequence) in std::mem::take(&mut self.sequences) {
-            sequence.members.retain(|m| !lanes.contains(&m.id));
-            if sequence.members.is_empty() {
-                continue;
-            }
-            let id = sequence.id();
-            if id != key {
-                self.events.emit_hosts(&sequence)?;
-            }
-            self.sequences.insert(id, sequence);
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::outlet::Disconnected;
 use crate::server::sequence::Sequence;
 use s1_core::forcing::Edit;
 use s1_core::protocol::{Event, LaneId, LaneState, Until};
-use s1_core::trace::{Delta, Origin, StopReason};
+use s1_core::trace::{Origin, StopReason};
 
 /// Tokens between two reports of the speed.
 const REPORT_EVERY: usize = 4;
@@ -107,18 +107,7 @@ impl Worker<'_> {
                     sequence.relabel(relabel);
                 }
                 let found = sequence.append(&self.remote, token, Origin::Sampled, phase, reason);
-                sequence.announced = sequence.tokens.len();
-                let delta = Delta {
-                    drop: 0,
-                    relabel,
-                    tokens: sequence.tokens.last().cloned().into_iter().collect(),
-                };
-                for lane in sequence.ids() {
-                    self.events.emit(Event::Tokens(lane, delta.clone()))?;
-                    if let Some(found) = found {
-                        self.events.emit(Event::Loop(lane, found))?;
-                    }
-                }
+                self.events.emit_accepted(sequence, relabel, found)?;
                 self.after(id)
             }
         }

@@ -10,9 +10,9 @@ use super::Worker;
 use crate::course::Asked;
 use crate::outlet::Disconnected;
 use crate::probe::{self, Given};
-use crate::server::dialect::{Ending, Said};
+use crate::server::dialect::{Said, StreamEnd};
 use crate::server::scores;
-use crate::server::sequence::{Drawing, Probing, Purpose};
+use crate::server::sequence::{Drawing, Probing, RequestPurpose};
 use s1_core::exit::{self, Look, Measure, Seen, Sight, Trial};
 use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::trace::Phase;
@@ -49,7 +49,7 @@ impl Worker<'_> {
             sequence.probed_at = thinking;
         }
         let trial = exit::trial_of(&sequence.members[0].request.probe_text);
-        let purpose = Purpose::Probe(asked.is_some());
+        let purpose = RequestPurpose::Probe(asked.is_some());
         match self.attempt(id, (at, 0), &trial, purpose)? {
             Ok(()) => Ok(true),
             Err(why) => {
@@ -76,7 +76,7 @@ impl Worker<'_> {
             Measure::Trial(trial) => trial.clone(),
             Measure::Scores => ONE.clone(),
         };
-        let begun = self.attempt(id, (at, 0), &trial, Purpose::Asked(look))?;
+        let begun = self.attempt(id, (at, 0), &trial, RequestPurpose::Asked(look))?;
         if let Err(why) = &begun {
             if let Some(sequence) = self.sequences.get_mut(&id) {
                 sequence.asked = Asked::default();
@@ -113,7 +113,7 @@ impl Worker<'_> {
                     }
                 },
             };
-            let purpose = Purpose::Look(look, member);
+            let purpose = RequestPurpose::Look(look, member);
             if let Err(why) = self.attempt(id, (at, member), &trial, purpose)? {
                 for lane in self.sequences.get(&id).map(|s| s.ids()).unwrap_or_default() {
                     self.events.notice(lane, &why)?;
@@ -148,7 +148,7 @@ impl Worker<'_> {
         id: LaneId,
         (at, member): (usize, usize),
         trial: &Trial,
-        purpose: Purpose,
+        purpose: RequestPurpose,
     ) -> Result<Result<(), String>, Disconnected> {
         let Some(sequence) = self.sequences.get_mut(&id) else {
             return Ok(Ok(()));
@@ -166,14 +166,14 @@ impl Worker<'_> {
             sample: request.sample,
             mask: match purpose {
                 // The end of thinking is what it is asked about.
-                Purpose::Look(
+                RequestPurpose::Look(
                     Look {
                         measure: Measure::Scores,
                         ..
                     },
                     _,
                 )
-                | Purpose::Asked(Look {
+                | RequestPurpose::Asked(Look {
                     measure: Measure::Scores,
                     ..
                 }) => Vec::new(),
@@ -216,7 +216,7 @@ impl Worker<'_> {
         let Some(probing) = &mut sequence.probing else {
             return Ok(());
         };
-        if let Purpose::Look(look, _) | Purpose::Asked(look) = &probing.purpose
+        if let RequestPurpose::Look(look, _) | RequestPurpose::Asked(look) = &probing.purpose
             && look.measure == Measure::Scores
         {
             let Some(drawn) = said.drawn.first() else {
@@ -228,7 +228,7 @@ impl Worker<'_> {
                 tokens: 1,
             };
             return match sequence.probing.take().map(|probing| probing.purpose) {
-                Some(Purpose::Look(look, member)) => self.seen(id, (&look, member), &sight),
+                Some(RequestPurpose::Look(look, member)) => self.seen(id, (&look, member), &sight),
                 _ => self.asked_for(id, sight),
             };
         }
@@ -251,7 +251,7 @@ impl Worker<'_> {
                 break;
             }
         }
-        complete |= said.ending == Some(Ending::Turn);
+        complete |= said.ending == Some(StreamEnd::Turn);
         let full = given.best.len() >= probing.most;
         if !complete && said.ending.is_none() && !full {
             return Ok(());
@@ -263,19 +263,19 @@ impl Worker<'_> {
         given.text.push_str(&probing.decoder.finish());
         given.complete = complete;
         match probing.purpose {
-            Purpose::Probe(_) => {
+            RequestPurpose::Probe(_) => {
                 let reference = sequence.members[0].request.reference.as_deref();
                 let probe = probe::read(&probing.begun.text, probing.at, &given, reference);
                 self.events.emit(Event::Probe(id, probe))
             }
-            Purpose::Look(look, member) => {
+            RequestPurpose::Look(look, member) => {
                 let sight = probe::sight(&probing.begun, probing.at, &given);
                 if let Some(row) = sequence.row.and_then(|row| self.rows.get_mut(&row)) {
                     *row += sight.tokens;
                 }
                 self.seen(id, (&look, member), &sight)
             }
-            Purpose::Asked(look) => {
+            RequestPurpose::Asked(look) => {
                 let sight = probe::sight(&probing.begun, look.at, &given);
                 self.asked_for(id, sight)
             }

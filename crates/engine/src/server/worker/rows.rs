@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::Worker;
 use super::streams::PATIENT;
-use crate::lanes::Begun;
+use crate::lanes::{Lanes, StartedLane};
 use crate::outlet::Disconnected;
 use crate::server::http::may_pass;
 use crate::server::places::pause;
@@ -21,7 +21,7 @@ use s1_core::protocol::{Event, LaneId};
 #[derive(Default)]
 pub(super) struct Later {
     /// Their lanes, and the tokens that were computed of them before.
-    rows: VecDeque<(Vec<Begun>, usize)>,
+    rows: VecDeque<(Vec<StartedLane>, usize)>,
     /// How often the first was tried in vain, and when it is tried again.
     times: u32,
     again: Option<Instant>,
@@ -40,44 +40,10 @@ impl Later {
 }
 
 impl Worker<'_> {
-    /// Starts lanes that are written together as long as they agree; the first of each prompt (and
-    /// of what is written after it) is host.
-    pub(super) fn start_together(
-        &mut self,
-        lanes: Vec<Begun>,
-    ) -> Result<Vec<LaneId>, Disconnected> {
-        let mut hosts: Vec<LaneId> = Vec::new();
-        for (id, request, tokens) in lanes {
-            if !self.make_lane(id, request, tokens, true)? {
-                continue;
-            }
-            let Some(mut sequence) = self.sequences.remove(&id) else {
-                continue;
-            };
-            let same = |host: &&LaneId| {
-                let host = self.sequences.get(host);
-                host.is_some_and(|h| h.prompt == sequence.prompt && h.tokens == sequence.tokens)
-            };
-            let host = hosts.iter().find(same).copied();
-            match host.and_then(|host| self.sequences.get_mut(&host)) {
-                Some(host) => {
-                    host.members.append(&mut sequence.members);
-                    let host = Some(host.id());
-                    self.events.emit(Event::Rides { lane: id, host })?;
-                }
-                None => {
-                    self.sequences.insert(id, sequence);
-                    hosts.push(id);
-                }
-            }
-        }
-        Ok(hosts)
-    }
-
     /// Starts a row, of which so many tokens were computed before, after those that wait to begin.
     pub(super) fn start_row(
         &mut self,
-        lanes: Vec<Begun>,
+        lanes: Vec<StartedLane>,
         computed: usize,
     ) -> Result<(), Disconnected> {
         self.later.rows.push_back((lanes, computed));
@@ -109,7 +75,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn begin_row(&mut self, lanes: Vec<Begun>, computed: usize) -> Result<(), Disconnected> {
+    fn begin_row(&mut self, lanes: Vec<StartedLane>, computed: usize) -> Result<(), Disconnected> {
         let Some(&(row, ..)) = lanes.first() else {
             return Ok(());
         };

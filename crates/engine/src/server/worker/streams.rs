@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::Worker;
 use crate::outlet::Disconnected;
 use crate::server::chat;
-use crate::server::dialect::{Ask, Considered, Drawn, Ending, Said, seed};
-use crate::server::http::Fault;
-use crate::server::sequence::{Drawing, Purpose, Trouble};
-use crate::server::stream::{Key, Message, Stream};
+use crate::server::dialect::{Considered, Continuation, Drawn, Said, StreamEnd, seed};
+use crate::server::http::RequestFault;
+use crate::server::sequence::{Drawing, RequestPurpose, Trouble};
+use crate::server::stream::{Stream, StreamKey, StreamMessage};
 use s1_core::protocol::{Event, LaneId, LaneState};
 use s1_core::trace::StopReason;
 
@@ -109,7 +109,7 @@ impl Worker<'_> {
         ids: &[u32],
         most: usize,
         drawing: &Drawing,
-    ) -> Result<Stream, Fault> {
+    ) -> Result<Stream, RequestFault> {
         let home = self.sequences.get(&id).and_then(|s| s.place);
         let at = |place: usize| {
             let streams = self.sequences.values();
@@ -119,7 +119,7 @@ impl Worker<'_> {
         let place = self.places.choose(home, at);
         let asked = self.sequences.get(&id).map(|s| &s.members[0].request);
         let asked = asked.cloned().unwrap_or_default();
-        let request = self.remote.dialect.request(&Ask {
+        let request = self.remote.dialect.request(&Continuation {
             chat: &match self.remote.chats() {
                 true => chat::body(&self.remote, &asked),
                 false => Value::Null,
@@ -149,8 +149,8 @@ impl Worker<'_> {
     }
 
     /// Takes in what a server has written. What belongs to a stream that was left is nobody's.
-    pub(super) fn take_in(&mut self, message: Message) -> Result<(), Disconnected> {
-        let Message { key, said } = message;
+    pub(super) fn take_in(&mut self, message: StreamMessage) -> Result<(), Disconnected> {
+        let StreamMessage { key, said } = message;
         let mut sequences = self.sequences.iter_mut();
         let Some((&id, sequence)) = sequences.find(|(_, s)| s.listens_to(key)) else {
             return Ok(());
@@ -189,7 +189,7 @@ impl Worker<'_> {
         }
         let turns = &self.remote.delimiters.turn_ids;
         let last = sequence.drawn.back();
-        if ending == Some(Ending::Turn)
+        if ending == Some(StreamEnd::Turn)
             && last.is_none_or(|drawn| !turns.contains(&drawn.token.id))
             && let Some(&turn) = turns.first()
         {
@@ -211,15 +211,15 @@ impl Worker<'_> {
     fn in_trouble(
         &mut self,
         id: LaneId,
-        key: Option<Key>,
-        fault: &Fault,
+        key: Option<StreamKey>,
+        fault: &RequestFault,
     ) -> Result<(), Disconnected> {
         let Some(sequence) = self.sequences.get_mut(&id) else {
             return Ok(());
         };
         let mut stream = sequence.stream.take();
         if let Some(probing) = sequence.probing.take() {
-            if let Purpose::Probe(_) = probing.purpose {
+            if let RequestPurpose::Probe(_) = probing.purpose {
                 sequence.stream = stream;
                 if fault.passing {
                     self.places.failed(probing.stream.place, fault.wait);

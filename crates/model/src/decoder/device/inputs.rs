@@ -24,9 +24,9 @@ pub(super) struct Inputs {
     /// Rows of the embedding, `[rows, hidden]`.
     pub x: Tensor,
     /// In layers that see everything.
-    pub everything: Sight,
+    pub everything: LayerSight,
     /// In windowed layers, if there are any.
-    pub window: Option<Sight>,
+    pub window: Option<LayerSight>,
     /// Factors on the rows of queries, `[rows, 1, 1]`.
     pub scale: Option<Tensor>,
     pub wanted: WantedRows,
@@ -47,7 +47,7 @@ pub(super) enum WantedRows {
 
 /// What the rows of a batch see in layers of one kind.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct LayerSight {
     pub rotation: Rotation,
     pub lanes: Vec<LaneSight>,
 }
@@ -58,7 +58,7 @@ pub(super) struct LaneSight {
     /// The lane's rows in the batch.
     pub rows: Range<usize>,
     /// Where their keys and values go.
-    pub slot: Slot,
+    pub slot: CacheSlot,
     /// The keys that are looked at.
     pub keys: Range<usize>,
     /// `[rows, keys]`: 0 for a key that is seen, -∞ for one that is not. `None` if all are.
@@ -67,7 +67,7 @@ pub(super) struct LaneSight {
 
 /// A place in a cache.
 #[derive(Debug)]
-pub(super) enum Slot {
+pub(super) enum CacheSlot {
     Position(usize),
     /// One position, written to the device: as index of every number of its keys
     /// `[kv_heads, 1, head_dim]` and of its values `[kv_heads, 1, value_dim]`.
@@ -108,10 +108,10 @@ impl Batch<'_> {
             None => None,
         };
         let repeats = self.repeats();
-        let sight = |rope: &Rope, window| -> Result<Sight> {
+        let sight = |rope: &Rope, window| -> Result<LayerSight> {
             let seen = repeats.as_deref();
             let lanes = (0..self.spans.len()).map(|lane| self.lane(lane, window, seen));
-            Ok(Sight {
+            Ok(LayerSight {
                 rotation: rope.at(&positions, device)?,
                 lanes: lanes.collect::<Result<_>>()?,
             })
@@ -168,7 +168,7 @@ impl Batch<'_> {
         };
         let slot = match repeats {
             Some(_) => self.held(span.position)?,
-            None => Slot::Position(span.position),
+            None => CacheSlot::Position(span.position),
         };
         Ok(LaneSight {
             rows: span.row..span.row + span.tokens,
@@ -191,13 +191,13 @@ impl Batch<'_> {
         Tensor::from_vec(mask, (span.tokens, keys.len()), self.device)
     }
 
-    fn held(&self, position: usize) -> Result<Slot> {
+    fn held(&self, position: usize) -> Result<CacheSlot> {
         let index = |dim: usize| {
             let shape = (self.config.kv_heads, 1, dim);
             let index = vec![position as u32; self.config.kv_heads * dim];
             Tensor::from_vec(index, shape, self.device)
         };
-        Ok(Slot::Held {
+        Ok(CacheSlot::Held {
             keys: index(self.config.head_dim)?,
             values: index(self.config.value_dim)?,
         })
@@ -221,11 +221,11 @@ impl LaneSight {
     /// Writes a lane's keys and values, each `[kv_heads, rows, head_dim]`.
     pub(super) fn write(&self, cache: &TensorCache, keys: &Tensor, values: &Tensor) -> Result<()> {
         match &self.slot {
-            Slot::Position(position) => {
+            CacheSlot::Position(position) => {
                 cache.keys.slice_set(keys, 1, *position)?;
                 cache.values.slice_set(values, 1, *position)
             }
-            Slot::Held {
+            CacheSlot::Held {
                 keys: at_keys,
                 values: at_values,
             } => {
@@ -257,7 +257,7 @@ impl Inputs {
             all.extend(sight.rotation.tensors());
             for lane in &sight.lanes {
                 all.extend(&lane.mask);
-                if let Slot::Held { keys, values } = &lane.slot {
+                if let CacheSlot::Held { keys, values } = &lane.slot {
                     all.extend([keys, values]);
                 }
             }

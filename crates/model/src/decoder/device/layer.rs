@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::attention::CachedAttention;
-use super::inputs::Sight;
+use super::inputs::LayerSight;
 use super::ops::{self, rms_norm};
 use super::{Linear, TensorCache};
 use crate::config::{ExpertConfig, ModelConfig};
@@ -14,7 +14,7 @@ pub(super) type TensorLayer = LayerWeights<Linear, Tensor>;
 
 /// What a layer is given besides the rows.
 pub(super) struct LayerInputs<'a> {
-    pub sight: &'a Sight,
+    pub sight: &'a LayerSight,
     /// Whether it has a rotary embedding.
     pub rotates: bool,
     /// Factors on the rows of queries, `[rows, 1, 1]`.

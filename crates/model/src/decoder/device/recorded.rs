@@ -39,11 +39,11 @@ struct Kind {
 pub(super) struct Recordings {
     /// `None` on a device that has no graphs.
     device: Option<CudaDevice>,
-    state: Mutex<State>,
+    state: Mutex<Recorded>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Recorded {
     /// What was computed last, to be recorded if it comes again.
     last: Option<Kind>,
     /// The latest at the end.
@@ -91,7 +91,7 @@ impl Recordings {
         self.state().notice.take()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Recorded> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,7 +149,7 @@ impl Recordings {
     }
 }
 
-impl State {
+impl Recorded {
     fn give_up(&mut self, error: &candle_core::Error) {
         self.kept.clear();
         self.failed = true;

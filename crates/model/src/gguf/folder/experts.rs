@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, TensorInfo as Header};
 
 use super::float;
 use crate::gguf::indexed::Indexed;
-use crate::gguf::stored::{BLOCK, INDICES, Order, Scales, Stored, Turns};
+use crate::gguf::stored::{BLOCK, ExpertScales, INDICES, Order, Stored, Turns};
 use crate::gguf::views::MAX_ENTRIES;
 use crate::gguf::{TensorInfo, TensorType};
 
@@ -23,10 +23,10 @@ const LINEARS: [(&str, &[&str]); 2] = [
 
 /// The tensors of experts that were found in the files, by their names there.
 #[derive(Default)]
-pub(super) struct Experts(HashMap<String, Found>);
+pub(super) struct ExpertTensors(HashMap<String, FoundTensor>);
 
 /// A tensor, where it lies.
-struct Found {
+struct FoundTensor {
     dtype: Dtype,
     shape: Vec<usize>,
     part: usize,
@@ -53,7 +53,7 @@ fn parts_of(name: &str) -> Option<(usize, usize, &str)> {
     known.then_some((layer.parse().ok()?, linear, what))
 }
 
-impl Experts {
+impl ExpertTensors {
     /// Keeps a tensor of experts of file `part`, whose data begin at `data`; whether it is one.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Experts {
             return Ok(false);
         }
         let (start, end) = header.data_offsets;
-        let found = Found {
+        let found = FoundTensor {
             dtype: header.dtype,
             shape: header.shape.clone(),
             part,
@@ -116,7 +116,12 @@ impl Experts {
     }
 
     /// Blocks `[experts, rows, blocks, 16]` with their scales `[experts, rows, blocks]`.
-    fn packed<'a>(&'a self, name: &str, blocks: &'a Found, step: usize) -> Result<Entries<'a>> {
+    fn packed<'a>(
+        &'a self,
+        name: &str,
+        blocks: &'a FoundTensor,
+        step: usize,
+    ) -> Result<Entries<'a>> {
         let of_scales = name.replace("_blocks", "_scales");
         let scales = self.0.get(&of_scales);
         let scales = scales.with_context(|| format!("{name} has no {of_scales} with it"))?;
@@ -147,7 +152,7 @@ impl Experts {
                 bytes: lying,
                 order: Order::Mxfp4(
                     Turns { first, step },
-                    Scales {
+                    ExpertScales {
                         part: scales.part,
                         offset: scales.offset + expert * of_scales,
                         bytes: of_scales,
@@ -162,7 +167,7 @@ impl Experts {
 /// The number of experts, and the entry of one by its number and by whose turn it is.
 type Entries<'a> = (usize, Box<dyn Fn(usize, usize) -> TensorInfo + 'a>);
 
-impl Found {
+impl FoundTensor {
     /// Weights `[experts, inputs, outputs]`.
     fn floats<'a>(&'a self, name: &str, step: usize) -> Result<Entries<'a>> {
         let kind = float(self.dtype, name)?;
@@ -210,7 +215,7 @@ impl Found {
 }
 
 /// The rows of each of the layers that take turns.
-fn rows(name: &str, found: &Found, experts: usize, all: usize, step: usize) -> Result<usize> {
+fn rows(name: &str, found: &FoundTensor, experts: usize, all: usize, step: usize) -> Result<usize> {
     if found.shape.contains(&0) || experts == 0 || !all.is_multiple_of(step) {
         bail!("the tensor {name} has the shape {:?}", found.shape);
     }

@@ -139,7 +139,7 @@ impl Settings {
                 method["quant_method"]
             );
         }
-        let mut reader = Reader {
+        let mut reader = ConfigReader {
             config,
             architecture,
             keys: GgufWriter::new(),
@@ -161,14 +161,14 @@ impl Settings {
     }
 }
 
-struct Reader<'a> {
+struct ConfigReader<'a> {
     config: &'a Value,
     architecture: &'static str,
     keys: GgufWriter,
     divisors: Vec<(String, Vec<f32>)>,
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// Writes all keys; gives the numbers of heads.
     fn write(&mut self) -> Result<(usize, usize)> {
         self.keys.string("general.architecture", self.architecture);

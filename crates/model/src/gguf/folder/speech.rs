@@ -20,11 +20,11 @@ const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
 #[derive(Default, Deserialize)]
 struct Marks {
     #[serde(default)]
-    added_tokens: Vec<Mark>,
+    added_tokens: Vec<AddedToken>,
 }
 
 #[derive(Deserialize)]
-struct Mark {
+struct AddedToken {
     id: u32,
     content: String,
 }
