@@ -73,8 +73,8 @@ impl MemoryNeed {
 /// Bytes of weights where they are computed with: tensors of a device may be wider than in the file.
 fn weights_at(gguf: &Gguf, bytes: u64, place: &Place) -> u64 {
     match place {
-        Place::Tensors(_) if Weights::are_widened(gguf) => 4 * gguf.parameters(),
-        _ => bytes,
+        Place::Tensors(_) => Weights::device_bytes(gguf, bytes),
+        Place::Host => bytes,
     }
 }
 

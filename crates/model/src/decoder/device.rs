@@ -3,17 +3,15 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use candle_core::quantized::{QMatMul, QTensor};
-use candle_core::{DType, Device, Module, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::layer::linear_named;
 use super::{Logits, Rope, Span};
 use crate::cache::CacheType;
 use crate::config::ModelConfig;
 use crate::logits::PositionLogits;
-use crate::weights::LowRankFactors;
-use crate::weights::Weights;
 use crate::weights::rows::WeightRows;
+use crate::weights::{DeviceMatrix, LowRankFactors, Weights};
 use inputs::{Batch, Inputs, WantedRows};
 use layer::{LayerInputs, TensorLayer};
 #[cfg(feature = "cuda")]
@@ -57,9 +55,7 @@ struct Rows {
 /// A linear layer: `y = x · weightᵀ + bias`, with an adapter's low-rank addition if it has one.
 #[derive(Debug)]
 struct Linear {
-    weight: QMatMul,
-    /// Bytes of the weight on the device.
-    bytes: u64,
+    weight: DeviceMatrix,
     bias: Option<Tensor>,
     /// `[in, rank]` and `[rank, out]`, the adapter's scale included.
     low_rank: Option<(Tensor, Tensor)>,
@@ -67,24 +63,9 @@ struct Linear {
 
 impl Linear {
     fn load(weights: &Weights, prefix: &str, out: usize, input: usize) -> Result<Self> {
-        let (weight, wide) = weights.tensor(&format!("{prefix}.weight"), out, input)?;
-        let bias = weights.optional_vector(&format!("{prefix}.bias"), out)?;
-        Self::new(weight, wide, bias)
-    }
-
-    fn new(weight: QTensor, wide: bool, bias: Option<Tensor>) -> Result<Self> {
-        let bytes = match wide {
-            true => 4 * weight.shape().elem_count() as u64,
-            false => weight.storage_size_in_bytes() as u64,
-        };
-        let weight = match wide {
-            true => QMatMul::Tensor(weight.dequantize(&weight.device())?),
-            false => QMatMul::from_qtensor(weight)?,
-        };
         Ok(Linear {
-            weight,
-            bytes,
-            bias,
+            weight: weights.tensor(&format!("{prefix}.weight"), out, input)?,
+            bias: weights.optional_vector(&format!("{prefix}.bias"), out)?,
             low_rank: None,
         })
     }
@@ -101,7 +82,7 @@ impl Linear {
 
     /// Applies the layer to contiguous f32 rows `[rows, in]`, giving `[rows, out]`.
     fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        let mut y = self.weight.forward(rows)?;
+        let mut y = self.weight.product(rows)?;
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(bias)?;
         }
@@ -220,9 +201,9 @@ impl TensorDecoder {
     /// Bytes of weights that computing one token reads.
     pub(super) fn weight_bytes(&self, config: &ModelConfig) -> u64 {
         let layers = self.layers.iter();
-        let bytes = |linear: &Linear| linear.bytes;
+        let bytes = |linear: &Linear| linear.weight.bytes();
         let layers = layers.map(|layer| layer.bytes_per_token(config, bytes));
-        layers.sum::<u64>() + self.output.bytes
+        layers.sum::<u64>() + self.output.weight.bytes()
     }
 
     /// What tokens are drawn from is reduced on the device: ids below `vocab`, of which those `named`
