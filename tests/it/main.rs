@@ -22,6 +22,7 @@ mod pty_plots;
 mod pty_tour;
 mod pty_train;
 mod real_models;
+mod replicas;
 mod server;
 mod sft_reference;
 mod sweep;
