@@ -57,7 +57,7 @@ pub fn read_events(bytes: &[u8], vocabulary: usize) {
         open: "<think>".into(),
         end: "</think>".into(),
     };
-    let chat = chat::ReplyReader::new(tags, &s1_core::forcing::Policy::default());
+    let chat = chat::ChatReader::new(tags, &s1_core::forcing::Policy::default());
     for mut reader in [
         ReplyReader::Llama { vocabulary },
         ReplyReader::Completions { vocabulary },
