@@ -249,7 +249,7 @@ impl Decoder {
         want: Logits,
     ) -> Result<Vec<Vec<f32>>> {
         let rows = self.compute(lanes, (want, false))?.into_iter();
-        rows.map(|row| Ok(row.whole()?.into_owned())).collect()
+        rows.map(PositionLogits::into_whole).collect()
     }
 
     /// The same for drawing tokens: of each lane's last row only what that needs, where a device has
@@ -302,7 +302,10 @@ impl Decoder {
     /// vocabulary takes the system as long as some of the layers.
     pub fn recycle(&self, rows: impl IntoIterator<Item = PositionLogits>) {
         if let Body::Host(host) = &self.body {
-            host.recycle(rows.into_iter().filter_map(PositionLogits::into_whole));
+            host.recycle(rows.into_iter().filter_map(|row| match row {
+                PositionLogits::Whole(all) => Some(all),
+                PositionLogits::Best(_) => None,
+            }));
         }
     }
 

@@ -57,11 +57,14 @@ impl PositionLogits {
         }
     }
 
-    /// All logits, if they are here.
-    pub fn into_whole(self) -> Option<Vec<f32>> {
+    /// The same, without a copy of those that are here.
+    ///
+    /// # Errors
+    /// As [`PositionLogits::whole`].
+    pub fn into_whole(self) -> Result<Vec<f32>> {
         match self {
-            PositionLogits::Whole(all) => Some(all),
-            PositionLogits::Best(_) => None,
+            PositionLogits::Whole(all) => Ok(all),
+            PositionLogits::Best(best) => best.fetch(),
         }
     }
 

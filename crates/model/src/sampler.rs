@@ -11,8 +11,7 @@
 mod best;
 mod row;
 
-pub use best::BestRow;
-pub(crate) use best::sample_best;
+pub(crate) use best::{BestRow, sample_best};
 pub use row::LogitsRow;
 
 use anyhow::{Result, bail};

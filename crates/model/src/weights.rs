@@ -111,14 +111,14 @@ impl<'a> Weights<'a> {
 
     /// A matrix `[rows, columns]` on the device.
     pub fn tensor(&self, name: &str, rows: usize, columns: usize) -> Result<DeviceMatrix> {
-        let wide = Weights::are_widened(self.gguf);
-        self.matrix(name, (rows, columns), wide)
+        let info = self.info(name, &[rows, columns])?;
+        self.matrix(name, info, Weights::are_widened(self.gguf))
             .with_context(|| format!("cannot load tensor {name}"))
     }
 
     /// The same, widened to f32 or not.
-    fn matrix(&self, name: &str, shape: (usize, usize), wide: bool) -> Result<DeviceMatrix> {
-        let info = self.info(name, &[shape.0, shape.1])?;
+    fn matrix(&self, name: &str, info: &TensorInfo, wide: bool) -> Result<DeviceMatrix> {
+        let shape = &info.shape[..];
         let (kind, blocks) = self.blocks(name, info)?;
         let numbers = match kind {
             TensorType::Candle(GgmlDType::F32) => Some(DType::F32),
@@ -129,7 +129,7 @@ impl<'a> Weights<'a> {
         let device = &self.device;
         Ok(match (kind, numbers) {
             (_, Some(dtype)) => {
-                let matrix = Tensor::from_raw_buffer(&blocks, dtype, &[shape.0, shape.1], device)?;
+                let matrix = Tensor::from_raw_buffer(&blocks, dtype, shape, device)?;
                 DeviceMatrix::Numbers(match wide {
                     true => matrix.to_dtype(DType::F32)?,
                     false if dtype == DType::F32 => matrix,
@@ -296,12 +296,9 @@ mod tests {
     /// share of the largest.
     fn compared(gguf: &Gguf, name: &str) -> (DeviceMatrix, f32) {
         let weights = Weights::new(gguf);
-        let shape = &gguf.tensor(name).unwrap().shape;
-        let (rows, columns) = (shape[0], shape[1]);
-        let [wide, own] = [true, false].map(|wide| {
-            let matrix = weights.matrix(name, (rows, columns), wide);
-            matrix.unwrap()
-        });
+        let info = gguf.tensor(name).unwrap();
+        let (rows, columns) = (info.shape[0], info.shape[1]);
+        let [wide, own] = [true, false].map(|wide| weights.matrix(name, info, wide).unwrap());
         assert_eq!(wide.bytes(), 4 * (rows * columns) as u64);
         let mut rng = s1_core::rng::Rng::new(5);
         let x = (0..3 * columns).map(|_| rng.signed_unit()).collect();

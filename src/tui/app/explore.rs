@@ -4,7 +4,7 @@ use super::areas::SIDE_FROM;
 use super::jobs::files::FindSessions;
 use super::{App, Focus, Model};
 use crate::tui::action::{Action, Group};
-use crate::tui::widgets::trace::view::Direction;
+use crate::tui::widgets::trace::view::Towards;
 use s1_core::protocol::Ask;
 
 impl App {
@@ -33,8 +33,8 @@ impl App {
             A::WhatIf => self.open_what_if(),
             A::ProbeAll => self.probe_all(),
             A::Search => self.open_search(),
-            A::SearchNext => self.search_on(Direction::On),
-            A::SearchPrevious => self.search_on(Direction::Back),
+            A::SearchNext => self.search_on(Towards::On),
+            A::SearchPrevious => self.search_on(Towards::Back),
             A::MarkLeft | A::MarkRight | A::ProbeLeft | A::ProbeRight => self.jump(action),
             A::Heat => self.heat = self.heat.next(),
             A::ToggleSide => {

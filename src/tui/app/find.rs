@@ -6,7 +6,7 @@ use super::live::Live;
 use crate::tui::action::Action;
 use crate::tui::widgets::bars::grouped;
 use crate::tui::widgets::prompt_line::PromptLine;
-use crate::tui::widgets::trace::view::Direction;
+use crate::tui::widgets::trace::view::Towards;
 use s1_core::protocol::Command;
 use s1_core::trace::{Origin, Token};
 
@@ -52,12 +52,12 @@ fn is_mark(tokens: &[Token], at: usize) -> bool {
 fn nearest(
     places: impl DoubleEndedIterator<Item = usize>,
     here: usize,
-    way: Direction,
+    way: Towards,
 ) -> Option<usize> {
     let mut places = places;
     match way {
-        Direction::On => places.find(|at| *at > here),
-        Direction::Back => places.rev().find(|at| *at < here),
+        Towards::On => places.find(|at| *at > here),
+        Towards::Back => places.rev().find(|at| *at < here),
     }
 }
 
@@ -70,12 +70,12 @@ impl App {
         let line = PromptLine::new("Search", note, &self.search);
         self.ask_over(line, |app, text| {
             app.search = text;
-            app.search_on(Direction::On);
+            app.search_on(Towards::On);
         });
     }
 
     /// Goes to the next match, round the end.
-    pub(super) fn search_on(&mut self, way: Direction) {
+    pub(super) fn search_on(&mut self, way: Towards) {
         if self.search.is_empty() {
             return self.refuse(format!("Search first, with {}.", self.key(Action::Search)));
         }
@@ -86,12 +86,12 @@ impl App {
         let here = live.branch().view.cursor();
         let next = match (here, way) {
             (Some(here), way) => nearest(found.iter().copied(), here, way),
-            (None, Direction::Back) => found.last().copied(),
-            (None, Direction::On) => None,
+            (None, Towards::Back) => found.last().copied(),
+            (None, Towards::On) => None,
         };
         let round = match way {
-            Direction::On => found.first(),
-            Direction::Back => found.last(),
+            Towards::On => found.first(),
+            Towards::Back => found.last(),
         };
         let Some(to) = next.or(round.copied()) else {
             return self.refuse(format!("“{}” is not in this text.", self.search));
@@ -105,8 +105,8 @@ impl App {
     /// Jumps to what was forced, or to a probe.
     pub(super) fn jump(&mut self, action: Action) {
         let way = match action {
-            Action::MarkLeft | Action::ProbeLeft => Direction::Back,
-            _ => Direction::On,
+            Action::MarkLeft | Action::ProbeLeft => Towards::Back,
+            _ => Towards::On,
         };
         let Some(live) = self.live.as_mut() else {
             return self.refuse("There is no thought to move over yet.");
@@ -115,8 +115,8 @@ impl App {
         let (here, end) = (live.branch().view.cursor(), tokens.len());
         let here = match (here, way) {
             (Some(here), _) => here,
-            (None, Direction::Back) => end,
-            (None, Direction::On) => return self.refuse("This is the end; the way back is open."),
+            (None, Towards::Back) => end,
+            (None, Towards::On) => return self.refuse("This is the end; the way back is open."),
         };
         let is_probe = matches!(action, Action::ProbeLeft | Action::ProbeRight);
         let to = match is_probe {
@@ -135,7 +135,7 @@ impl App {
                 } else {
                     "Wait, cut or words of yours"
                 };
-                let side = if way == Direction::Back {
+                let side = if way == Towards::Back {
                     "before"
                 } else {
                     "after"

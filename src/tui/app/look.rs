@@ -10,7 +10,7 @@ use crate::tui::screen::{self, Screen};
 use crate::tui::widgets::footer;
 use crate::tui::widgets::reader::Text;
 use crate::tui::widgets::spark::Columns;
-use crate::tui::widgets::trace::view::{Direction, Motion};
+use crate::tui::widgets::trace::view::{Motion, Towards};
 
 /// Lines per notch of the wheel.
 pub(super) const WHEEL: isize = 3;
@@ -18,16 +18,16 @@ pub(super) const WHEEL: isize = 3;
 impl App {
     pub(super) fn go(&mut self, action: Action) {
         let motion = match action {
-            Action::Left => Motion::Token(Direction::Back),
-            Action::Right => Motion::Token(Direction::On),
-            Action::WordLeft => Motion::Word(Direction::Back),
-            Action::WordRight => Motion::Word(Direction::On),
-            Action::SentenceLeft => Motion::Sentence(Direction::Back),
-            Action::SentenceRight => Motion::Sentence(Direction::On),
-            Action::Up => Motion::Line(Direction::Back),
-            Action::Down => Motion::Line(Direction::On),
-            Action::PageUp => Motion::Page(Direction::Back),
-            Action::PageDown => Motion::Page(Direction::On),
+            Action::Left => Motion::Token(Towards::Back),
+            Action::Right => Motion::Token(Towards::On),
+            Action::WordLeft => Motion::Word(Towards::Back),
+            Action::WordRight => Motion::Word(Towards::On),
+            Action::SentenceLeft => Motion::Sentence(Towards::Back),
+            Action::SentenceRight => Motion::Sentence(Towards::On),
+            Action::Up => Motion::Line(Towards::Back),
+            Action::Down => Motion::Line(Towards::On),
+            Action::PageUp => Motion::Page(Towards::Back),
+            Action::PageDown => Motion::Page(Towards::On),
             Action::Home => Motion::Start,
             _ => Motion::End,
         };

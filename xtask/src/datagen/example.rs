@@ -1,8 +1,8 @@
 //! The lines of the data files: what the base, the reasoner and the measurement read.
 
 use super::injected_error::InjectedError;
-use super::task::{ProblemKind, Split, Task, comparison};
-use super::trace::{ThoughtPiece, TracePlan, thought, wait};
+use super::task::{ProblemKind, SplitSide, Task, comparison};
+use super::trace::{TracePlan, TraceSegment, thought, wait};
 use s1_core::rng::Rng;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -43,8 +43,8 @@ pub struct SerialSegment {
 }
 
 impl Thinking {
-    fn of(segments: Vec<ThoughtPiece>) -> Thinking {
-        match <[ThoughtPiece; 1]>::try_from(segments) {
+    fn of(segments: Vec<TraceSegment>) -> Thinking {
+        match <[TraceSegment; 1]>::try_from(segments) {
             Ok([only]) if only.loss => Thinking::Whole(only.text),
             Ok([only]) => Thinking::Pieces(vec![SerialSegment::of(only)]),
             Err(many) => Thinking::Pieces(many.into_iter().map(SerialSegment::of).collect()),
@@ -53,7 +53,7 @@ impl Thinking {
 }
 
 impl SerialSegment {
-    fn of(segment: ThoughtPiece) -> SerialSegment {
+    fn of(segment: TraceSegment) -> SerialSegment {
         SerialSegment {
             text: segment.text,
             loss: segment.loss,
@@ -83,7 +83,7 @@ pub fn drill(seed: u64, index: u64) -> ExampleLine {
         62..75 => (ProblemKind::Sum, false),
         _ => (ProblemKind::Search, false),
     };
-    let task = Task::draw(family, Split::Train, rng);
+    let task = Task::draw(family, SplitSide::Train, rng);
     let text = match &task {
         _ if compare => compared(&task, rng),
         Task::Letters(_) if rng.chance(25) => {
@@ -138,7 +138,7 @@ fn compared(task: &Task, rng: &mut Rng) -> String {
 pub fn base(seed: u64, index: u64, only: Option<ProblemKind>) -> ExampleLine {
     let rng = &mut stream(seed, index);
     let drawn = base_family(rng);
-    let task = Task::draw(only.unwrap_or(drawn), Split::Train, rng);
+    let task = Task::draw(only.unwrap_or(drawn), SplitSide::Train, rng);
     let line = |text: String| ExampleLine {
         text: Some(text),
         ..named(&task)
@@ -212,7 +212,7 @@ pub fn traces(seed: u64, index: u64) -> ExampleLine {
             60..80 => ProblemKind::Letters,
             _ => ProblemKind::Search,
         };
-        let task = Task::draw(family, Split::Train, rng);
+        let task = Task::draw(family, SplitSide::Train, rng);
         let checks = match rng.range(0, 99) {
             0..68 => 0,
             68..90 => 1,
@@ -259,7 +259,7 @@ pub fn held_out(seed: u64, count: usize) -> Vec<ExampleLine> {
         // A family has hundreds of held-out problems at least; a draw that finds none in a
         // thousand tries leaves the place to the next family.
         for _ in 0..1000 {
-            let task = Task::draw(family, Split::HeldOut, &mut rng);
+            let task = Task::draw(family, SplitSide::HeldOut, &mut rng);
             if !seen.insert(task.key()) {
                 continue;
             }
@@ -399,7 +399,7 @@ mod tests {
                 letter: 'r',
                 word: word.into(),
             });
-            assert_eq!(task.side(), Split::HeldOut);
+            assert_eq!(task.side(), SplitSide::HeldOut);
         }
     }
 }

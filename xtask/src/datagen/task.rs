@@ -43,7 +43,7 @@ impl ProblemKind {
 
 /// The side of the split a problem is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
+pub enum SplitSide {
     /// May be in any training data.
     Train,
     /// Never in training data.
@@ -67,18 +67,18 @@ pub enum Task {
 
 impl Task {
     /// A random problem of a family, on one side of the split.
-    pub fn draw(family: ProblemKind, side: Split, rng: &mut Rng) -> Task {
+    pub fn draw(family: ProblemKind, side: SplitSide, rng: &mut Rng) -> Task {
         loop {
             let task = match family {
                 ProblemKind::Product => Task::Product(Multiplication::draw(rng)),
                 ProblemKind::Sum => Task::Sum(Sum::draw(rng)),
                 ProblemKind::Letters => {
                     let mut drawn = Letters::draw(rng);
-                    if side == Split::Train {
+                    if side == SplitSide::Train {
                         drawn = drawn.harder(rng);
                     }
                     // People ask about words they know: half of the held-out words are such.
-                    if side == Split::HeldOut && rng.chance(50) {
+                    if side == SplitSide::HeldOut && rng.chance(50) {
                         drawn.word = words::known(rng);
                         let letters: Vec<char> = drawn.word.chars().collect();
                         drawn.letter = letters[rng.range(0, letters.len() as i64 - 1) as usize];
@@ -115,10 +115,10 @@ impl Task {
 
     /// The side of the split, told by a hash of the key (FNV-1a, 64 bits): no list of held-out
     /// problems is needed to keep them out of training.
-    pub fn side(&self) -> Split {
+    pub fn side(&self) -> SplitSide {
         let shown = |l: &Letters| words::SHOWN.contains(&l.word.as_str());
         if matches!(self, Task::Letters(l) if shown(l)) {
-            return Split::HeldOut;
+            return SplitSide::HeldOut;
         }
         let hash = self
             .key()
@@ -127,9 +127,9 @@ impl Task {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
         if (hash >> 32) % HELD_OUT == 0 {
-            Split::HeldOut
+            SplitSide::HeldOut
         } else {
-            Split::Train
+            SplitSide::Train
         }
     }
 

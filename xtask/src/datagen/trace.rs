@@ -6,7 +6,7 @@ use s1_core::rng::Rng;
 
 /// A piece of a thought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThoughtPiece {
+pub struct TraceSegment {
     pub text: String,
     /// Whether a model is to learn to write it. Wrong attempts are read, not learned.
     pub loss: bool,
@@ -24,7 +24,7 @@ pub struct TracePlan {
 
 /// The thought of a plan. It always ends in the right answer, which is returned with it; `None`
 /// where no injected error makes this problem's path go wrong in the way the plan wants.
-pub fn thought(task: &Task, plan: TracePlan, rng: &mut Rng) -> Option<(Vec<ThoughtPiece>, String)> {
+pub fn thought(task: &Task, plan: TracePlan, rng: &mut Rng) -> Option<(Vec<TraceSegment>, String)> {
     let mut segments = Segments::default();
     let mut claim = if plan.wrong_first {
         let wrong = (0..300).find_map(|_| {
@@ -69,13 +69,13 @@ pub fn wait(claim: &str) -> String {
 }
 
 #[derive(Default)]
-struct Segments(Vec<ThoughtPiece>);
+struct Segments(Vec<TraceSegment>);
 
 impl Segments {
     fn add(&mut self, text: &str, loss: bool) {
         match self.0.last_mut() {
             Some(last) if last.loss == loss => last.text.push_str(text),
-            _ => self.0.push(ThoughtPiece {
+            _ => self.0.push(TraceSegment {
                 text: text.to_owned(),
                 loss,
             }),
@@ -89,7 +89,7 @@ mod tests {
     use super::super::product::Multiplication;
     use super::*;
 
-    fn joined(segments: &[ThoughtPiece], loss: bool) -> String {
+    fn joined(segments: &[TraceSegment], loss: bool) -> String {
         let texts = segments.iter().filter(|s| s.loss == loss);
         texts.map(|s| s.text.as_str()).collect()
     }

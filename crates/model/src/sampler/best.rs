@@ -11,7 +11,7 @@ const ROUNDING: f64 = 1e-9;
 
 /// The best logits of a position.
 #[derive(Clone, Copy, Debug)]
-pub struct BestRow<'a> {
+pub(crate) struct BestRow<'a> {
     /// Best first, among equals the lower id; none of them is lost above the last one's logit. Those
     /// that equal the last one are not all here, and it counts as the best of those that are not.
     pub best: &'a [(u32, f32)],

@@ -12,13 +12,13 @@ use super::maths::Maths;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motion {
     /// To the token before, or after.
-    Token(Direction),
+    Token(Towards),
     /// To the start of a word.
-    Word(Direction),
+    Word(Towards),
     /// To the start of a sentence.
-    Sentence(Direction),
-    Line(Direction),
-    Page(Direction),
+    Sentence(Towards),
+    Line(Towards),
+    Page(Towards),
     /// To the first token.
     Start,
     /// To the end, following the stream.
@@ -32,13 +32,13 @@ impl Motion {
         else {
             return false;
         };
-        way == Direction::Back
+        way == Towards::Back
     }
 }
 
 /// Backwards or forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum Towards {
     /// Towards the start.
     Back,
     /// Towards the end.
@@ -161,7 +161,7 @@ impl View {
         let to = match motion {
             Motion::Start => Some(0),
             Motion::End => None,
-            Motion::Token(Direction::Back) if self.cursor.is_none() => Some(here),
+            Motion::Token(Towards::Back) if self.cursor.is_none() => Some(here),
             Motion::Token(way) => stops(tokens, here, way, |_, _| true),
             Motion::Word(way) => stops(tokens, here, way, starts_word),
             Motion::Sentence(way) => stops(tokens, here, way, starts_sentence),
@@ -171,11 +171,7 @@ impl View {
                 let to = self.vertical(here, way, page);
                 // What is on the screen moves with the cursor, not only when that meets its edge.
                 let lines = isize::try_from(page).unwrap_or(isize::MAX);
-                self.scroll(if way == Direction::Back {
-                    -lines
-                } else {
-                    lines
-                });
+                self.scroll(if way == Towards::Back { -lines } else { lines });
                 to
             }
         };
@@ -216,12 +212,12 @@ impl View {
         (token < tokens.len()).then(|| visible(tokens, token))
     }
 
-    fn vertical(&self, here: usize, way: Direction, lines: usize) -> Option<usize> {
+    fn vertical(&self, here: usize, way: Towards, lines: usize) -> Option<usize> {
         let (line, x, _) = self.layout.find(here)?;
         let x = x + self.layout.indent(line);
         let target = match way {
-            Direction::Back => line.checked_sub(lines)?,
-            Direction::On => line + lines,
+            Towards::Back => line.checked_sub(lines)?,
+            Towards::On => line + lines,
         };
         if target >= self.layout.lines().len() {
             return None;
@@ -256,7 +252,7 @@ impl View {
 fn stops(
     tokens: &[Token],
     here: usize,
-    way: Direction,
+    way: Towards,
     stop: impl Fn(Option<&Token>, &Token) -> bool,
 ) -> Option<usize> {
     let ok = |&i: &usize| {
@@ -267,8 +263,8 @@ fn stops(
         !hidden && (stop(before, token) || before.is_some_and(|b| part(b) != part(token)))
     };
     match way {
-        Direction::Back => (0..here).rev().find(ok),
-        Direction::On => (here + 1..tokens.len()).find(ok),
+        Towards::Back => (0..here).rev().find(ok),
+        Towards::On => (here + 1..tokens.len()).find(ok),
     }
 }
 

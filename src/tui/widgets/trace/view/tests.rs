@@ -68,7 +68,7 @@ fn at_the_end_the_view_follows_and_end_returns_to_it() {
     let mut view = View::default();
     view.update(&tokens, (40, 10), false, 0);
     assert!(view.follows());
-    view.go(&tokens, Motion::Token(Direction::Back));
+    view.go(&tokens, Motion::Token(Towards::Back));
     assert_eq!((view.cursor(), view.follows()), (Some(199), false));
     tokens.extend(prose(200));
     view.text_changed(200);
@@ -89,21 +89,21 @@ fn the_cursor_moves_by_tokens_words_sentences_and_lines() {
     let mut view = View::default();
     view.update(&tokens, (60, 10), false, 0);
     view.go(&tokens, Motion::Start);
-    view.go(&tokens, Motion::Sentence(Direction::On));
+    view.go(&tokens, Motion::Sentence(Towards::On));
     assert_eq!(view.cursor(), Some(6), "' Is'");
-    view.go(&tokens, Motion::Word(Direction::On));
+    view.go(&tokens, Motion::Word(Towards::On));
     assert_eq!(view.cursor(), Some(7));
-    view.go(&tokens, Motion::Sentence(Direction::On));
+    view.go(&tokens, Motion::Sentence(Towards::On));
     assert_eq!(view.cursor(), Some(10), "the next line's 'So'");
-    view.go(&tokens, Motion::Sentence(Direction::Back));
+    view.go(&tokens, Motion::Sentence(Towards::Back));
     assert_eq!(view.cursor(), Some(6));
-    view.go(&tokens, Motion::Line(Direction::On));
+    view.go(&tokens, Motion::Line(Towards::On));
     assert_eq!(view.cursor().map(|c| c / 10), Some(1));
-    view.go(&tokens, Motion::Line(Direction::Back));
+    view.go(&tokens, Motion::Line(Towards::Back));
     assert_eq!(view.cursor(), Some(6), "the same column");
-    view.go(&tokens, Motion::Line(Direction::Back));
+    view.go(&tokens, Motion::Line(Towards::Back));
     assert_eq!(view.cursor(), Some(0), "above the first line is the start");
-    view.go(&tokens, Motion::Page(Direction::On));
+    view.go(&tokens, Motion::Page(Towards::On));
     assert!(view.follows());
 }
 
@@ -123,10 +123,10 @@ fn the_delimiter_is_one_stop() {
     });
     let mut view = View::default();
     view.update(&tokens, (60, 10), false, 0);
-    view.go(&tokens, Motion::Token(Direction::Back));
-    view.go(&tokens, Motion::Token(Direction::Back));
+    view.go(&tokens, Motion::Token(Towards::Back));
+    view.go(&tokens, Motion::Token(Towards::Back));
     assert_eq!(view.cursor(), Some(5));
-    view.go(&tokens, Motion::Token(Direction::On));
+    view.go(&tokens, Motion::Token(Towards::On));
     assert_eq!(view.cursor(), Some(8));
     assert_eq!(
         view.token_at(&tokens, 30, 1),
@@ -140,7 +140,7 @@ fn nothing_is_fine_too() {
     let mut view = View::default();
     for size in [(0, 0), (1, 1), (80, 24)] {
         view.update(&[], size, false, 0);
-        view.go(&[], Motion::Line(Direction::Back));
+        view.go(&[], Motion::Line(Towards::Back));
         view.go(&[], Motion::End);
         view.scroll(-3);
         view.scroll(3);
