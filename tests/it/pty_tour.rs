@@ -54,7 +54,9 @@ fn a_thought_at_reading_speed_is_steered_while_it_is_written() {
     pty.keys("w").wait_for("⟲ 1 pending");
     pty.keys(">").wait_for("40 tokens per second");
     pty.keys(">>>>").wait_for("as fast as the model can");
-    pty.wait_for("⟲ Wait").wait_for("Answer ▸");
+    // The rest is written between two pictures of the screen: the Wait is looked for, as a person would.
+    pty.wait_for("■ ended its thinking").wait_for("Answer ▸");
+    pty.keys("{{").wait_for("⟲ Wait");
     pty.keys("q");
     assert_eq!(pty.end(), 0);
 }
