@@ -28,6 +28,7 @@ use s1_core::training::Quantization;
 use super::adapter::WholeTensor;
 use super::weights::encode;
 
+pub(crate) mod blocks;
 mod cursor;
 pub mod folder;
 pub mod indexed;

@@ -46,7 +46,7 @@ impl Indexed {
     }
 
     /// Whole blocks as f32.
-    pub(crate) fn widen(self, blocks: &[u8], out: &mut [f32]) {
+    pub(super) fn widen(self, blocks: &[u8], out: &mut [f32]) {
         let blocks = blocks.chunks_exact(self.type_size());
         for (block, out) in blocks.zip(out.chunks_exact_mut(self.block_size())) {
             match self {

@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::{Result, bail};
 use candle_core::quantized::GgmlDType;
 
+use super::blocks;
 use super::indexed::Indexed;
 
 /// The type of a tensor's elements.
@@ -30,6 +31,14 @@ impl TensorType {
         match self {
             TensorType::Candle(kind) => kind.type_size(),
             TensorType::Indexed(kind) => kind.type_size(),
+        }
+    }
+
+    /// Whole blocks as f32.
+    pub(crate) fn widen(self, blocks: &[u8], out: &mut [f32]) {
+        match self {
+            TensorType::Candle(kind) => blocks::widen(kind, blocks, out),
+            TensorType::Indexed(kind) => kind.widen(blocks, out),
         }
     }
 }

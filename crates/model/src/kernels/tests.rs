@@ -114,7 +114,7 @@ fn products_with_indices_are_those_of_what_they_stand_for() {
             }
         }
         let mut exact = vec![0.0; ROWS_OF_WEIGHTS * 3 * kind.block_size()];
-        kind.widen(&bytes, &mut exact);
+        TensorType::from(kind).widen(&bytes, &mut exact);
         check(kind.into(), &bytes, &exact);
     }
 }

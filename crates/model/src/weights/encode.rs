@@ -4,10 +4,11 @@
 //! Not here: the way back ([`super::rows`]).
 
 use anyhow::{Result, bail};
-use candle_core::quantized::k_quants::{BlockQ4_0, BlockQ8_0};
-use candle_core::quantized::{GgmlDType, GgmlType};
+use candle_core::quantized::GgmlDType;
 use half::f16;
 use s1_core::training::Quantization;
+
+use crate::gguf::blocks;
 
 /// The type of one tensor: vectors stay in f32, and rows that are not whole blocks in f16.
 pub fn tensor_type(kind: Quantization, name: &str, shape: &[usize]) -> GgmlDType {
@@ -34,19 +35,8 @@ pub fn encode(kind: GgmlDType, values: &[f32]) -> Result<Vec<u8>> {
             .iter()
             .flat_map(|&v| f16::from_f32(v).to_le_bytes())
             .collect(),
-        GgmlDType::Q8_0 => blocks::<BlockQ8_0>(values),
-        GgmlDType::Q4_0 => blocks::<BlockQ4_0>(values),
+        GgmlDType::Q8_0 => blocks::to_q8_0(values),
+        GgmlDType::Q4_0 => blocks::to_q4_0(values),
         other => bail!("nothing is stored as {other:?} here"),
     })
-}
-
-fn blocks<T: GgmlType>(values: &[f32]) -> Vec<u8> {
-    let mut blocks = vec![T::zeros(); values.len() / T::BLCK_SIZE];
-    T::from_float(values, &mut blocks);
-    // SAFETY: candle's block types are plain numbers without padding, so all their bytes are
-    // initialised; the slice covers exactly the vector's blocks and lives while it does.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(blocks.as_ptr().cast::<u8>(), size_of_val(&blocks[..]))
-    };
-    bytes.to_vec()
 }
