@@ -181,7 +181,9 @@ impl Places {
 
 fn cuda(number: usize) -> Result<Place> {
     if !candle_core::utils::cuda_is_available() {
-        bail!("this s1-tui is not built for NVIDIA GPUs; build it with --features cuda");
+        bail!(
+            "this s1-tui is not built for NVIDIA GPUs; build it with --profile gpu --features cuda"
+        );
     }
     // A stream of its own, on which steps can be recorded.
     let device = Device::new_cuda_with_stream(number)
@@ -198,7 +200,9 @@ fn cuda(number: usize) -> Result<Place> {
 
 fn metal() -> Result<Place> {
     if !candle_core::utils::metal_is_available() {
-        bail!("this s1-tui is not built for Apple's GPUs; build it with --features metal");
+        bail!(
+            "this s1-tui is not built for Apple's GPUs; build it with --profile gpu --features metal"
+        );
     }
     Device::new_metal(0)
         .map(Place::Tensors)
