@@ -140,14 +140,19 @@ fn q2_k(block: &[u8], out: &mut [f32]) {
     }
 }
 
+/// Factor `i` of sixteen on the scale of a Q3_K block, of six bits less 32, out of twelve bytes: the
+/// low nibbles are in eight of them, the upper pairs in four.
+pub(crate) fn q3_k_factor(bytes: &[u8], i: usize) -> i8 {
+    let nibble = bytes[i % 8] >> (4 * (i / 8)) & 15;
+    let pair = bytes[8 + i % 4] >> (2 * (i / 4)) & 3;
+    (nibble | pair << 4).cast_signed() - 32
+}
+
 fn q3_k(block: &[u8], out: &mut [f32]) {
     let (third, bits, factors) = (&block[..32], &block[32..96], &block[96..108]);
     let scale = half(block, 108);
     for (i, out) in out.chunks_exact_mut(16).enumerate() {
-        // Sixteen factors of six bits: the low nibbles in eight bytes, the upper pairs in four.
-        let low = factors[i % 8] >> (4 * (i / 8)) & 15;
-        let high = factors[8 + i % 4] >> (2 * (i / 4)) & 3;
-        let scale = scale * (f32::from(low | high << 4) - 32.0);
+        let scale = scale * f32::from(q3_k_factor(factors, i));
         let (side, quarter, half) = (i / 8, i / 2 % 4, i % 2);
         let (third, bits) = (&third[16 * half..], &bits[32 * side + 16 * half..]);
         for (out, (third, byte)) in out.iter_mut().zip(third.iter().zip(bits)) {
@@ -157,23 +162,23 @@ fn q3_k(block: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Factors `j` of eight on the scale and the offset of a Q4_K or Q5_K block, of six bits each.
-fn factors(bytes: &[u8], j: usize) -> (f32, f32) {
-    let (scale, offset) = match j {
+/// Factor `j` of eight on the scale of a Q4_K or Q5_K block and the one on its offset, of six bits
+/// each, out of twelve bytes.
+pub(crate) fn pair_of_factors(bytes: &[u8], j: usize) -> (u8, u8) {
+    match j {
         0..4 => (bytes[j] & 63, bytes[j + 4] & 63),
         _ => (
             bytes[j + 4] & 15 | bytes[j - 4] >> 6 << 4,
             bytes[j + 4] >> 4 | bytes[j] >> 6 << 4,
         ),
-    };
-    (f32::from(scale), f32::from(offset))
+    }
 }
 
 fn q4_k(block: &[u8], out: &mut [f32]) {
     let (scale, offset) = (half(block, 0), half(block, 2));
     for (j, out) in out.chunks_exact_mut(32).enumerate() {
-        let on = factors(&block[4..], j);
-        let (scale, offset) = (scale * on.0, offset * on.1);
+        let on = pair_of_factors(&block[4..], j);
+        let (scale, offset) = (scale * f32::from(on.0), offset * f32::from(on.1));
         let bytes = &block[16 + 32 * (j / 2)..];
         for (out, byte) in out.iter_mut().zip(bytes) {
             *out = scale * f32::from(byte >> (4 * (j % 2)) & 15) - offset;
@@ -184,8 +189,8 @@ fn q4_k(block: &[u8], out: &mut [f32]) {
 fn q5_k(block: &[u8], out: &mut [f32]) {
     let (scale, offset) = (half(block, 0), half(block, 2));
     for (j, out) in out.chunks_exact_mut(32).enumerate() {
-        let on = factors(&block[4..], j);
-        let (scale, offset) = (scale * on.0, offset * on.1);
+        let on = pair_of_factors(&block[4..], j);
+        let (scale, offset) = (scale * f32::from(on.0), offset * f32::from(on.1));
         let (fifth, bytes) = (&block[16..48], &block[48 + 32 * (j / 2)..]);
         for (out, (fifth, byte)) in out.iter_mut().zip(fifth.iter().zip(bytes)) {
             let q = byte >> (4 * (j % 2)) & 15 | (fifth >> j & 1) << 4;

@@ -5,6 +5,7 @@ use super::scheme::{
     BYTE, HALF, Iq4Nl, Iq4Xs, Mxfp4, NIBBLES, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K,
     Q8_0, Scheme,
 };
+use crate::gguf::blocks;
 
 /// The lower half of each byte.
 const LOW: u32 = 0x0f0f_0f0f;
@@ -156,22 +157,13 @@ impl PackSource for Q8_1 {
     }
 }
 
-/// The scale and the offset of a Q4_K or Q5_K group and the eight pairs of 6-bit factors on them,
-/// the first four pairs in the low six bits of eight bytes. The offset is negated.
+/// The scale and the offset of a Q4_K or Q5_K group and the eight pairs of factors on them. The offset
+/// is negated.
 fn six_bit_factors<T: Scheme>(group: &[u8], place: &mut RowPlace) {
     place.half(0, [group[0], group[1]]);
     place.half(HALF, [group[2], group[3] ^ 0x80]);
-    let b = &group[4..16];
     for j in 0..8 {
-        let (scale, offset) = if j < 4 {
-            (b[j] & 63, b[j + 4] & 63)
-        } else {
-            let (upper_scale, upper_offset) = (b[j - 4] >> 6, b[j] >> 6);
-            (
-                (b[j + 4] & 15) | upper_scale << 4,
-                b[j + 4] >> 4 | upper_offset << 4,
-            )
-        };
+        let (scale, offset) = blocks::pair_of_factors(&group[4..16], j);
         let block = T::block(j);
         place.byte(block, scale);
         place.byte(block + BYTE, offset);
@@ -241,13 +233,7 @@ impl PackSource for Q3K {
 
     fn pack(group: &[u8], mut place: RowPlace) {
         place.half(0, [group[108], group[109]]);
-        // Sixteen 6-bit factors: the low nibbles in eight bytes, the upper pairs in four.
-        let packed = &group[96..108];
-        let factor = |i: usize| {
-            let nibble = packed[i % 8] >> (4 * (i / 8)) & 15;
-            let pair = packed[8 + i % 4] >> (2 * (i / 4)) & 3;
-            (nibble | pair << 4).wrapping_sub(32)
-        };
+        let factor = |i| blocks::q3_k_factor(&group[96..108], i).cast_unsigned();
         for j in 0..8 {
             let (side, quarter) = (j / 4, j % 4);
             let low = &group[32 + 32 * side..];
